@@ -1,0 +1,21 @@
+/*
+ * args.h
+ *		Arguments of SQL functions: none is STRICT, so that a NULL where a value
+ *		is required gets an error that names the argument, not a silent NULL.
+ */
+#ifndef RARR_ARGS_H
+#define RARR_ARGS_H
+
+#include "fmgr.h"
+
+/* raises 22004 if argument n (from 0) of the running function is NULL */
+#define RARR_REQUIRE_ARG(n, name) \
+	do { \
+		if (PG_ARGISNULL(n)) \
+			rarr_null_argument(fcinfo, name); \
+	} while (0)
+
+extern void rarr_null_argument(FunctionCallInfo fcinfo, const char *name) pg_attribute_noreturn();
+extern void rarr_require_trigger(FunctionCallInfo fcinfo, const char *name);
+
+#endif							/* RARR_ARGS_H */

@@ -1,0 +1,17 @@
+/*
+ * duration.h
+ *		Intervals as lengths of time, in microseconds.
+ */
+#ifndef RARR_DURATION_H
+#define RARR_DURATION_H
+
+#include "utils/timestamp.h"
+
+/* 36500 days: the longest lease, wait or delay; far from where int64 ends */
+#define RARR_MAX_DURATION	(INT64CONST(36500) * USECS_PER_DAY)
+
+extern bool rarr_duration_of_interval(const Interval *interval, int64 *duration);
+extern int64 rarr_duration_arg(const Interval *interval, const char *name, int64 least);
+extern Interval *rarr_interval_of_duration(int64 duration);
+
+#endif							/* RARR_DURATION_H */
