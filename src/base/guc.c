@@ -1,0 +1,86 @@
+/*-------------------------------------------------------------------------
+ *
+ * guc.c
+ *		The server settings of the extension, researcharr.*
+ *
+ * This is the only place that defines any, so that an operator's question
+ * "what can be set, by whom, in which range" has one answer.  The values are
+ * plain variables; whoever uses one includes guc.h.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "utils/guc.h"
+
+#include "base/guc.h"
+
+#define USER_ID_MAX_BYTES 255
+
+char	   *rarr_user_id = NULL;
+bool		rarr_audit = true;
+
+/*
+ * The user's id goes into the audit log and into server logs as it is: it
+ * must fit on a line and have a sane length.
+ */
+static bool
+check_user_id(char **newval, void **extra, GucSource source)
+{
+	size_t		len = strlen(*newval);
+
+	if (len > USER_ID_MAX_BYTES)
+	{
+		GUC_check_errdetail("The value has %zu bytes, but at most %d are allowed.",
+							len, USER_ID_MAX_BYTES);
+		GUC_check_errhint("Use the key of the user, not data about the user.");
+		return false;
+	}
+
+	for (size_t i = 0; i < len; i++)
+	{
+		unsigned char c = (*newval)[i];
+
+		if (c < 0x20 || c == 0x7F)
+		{
+			GUC_check_errdetail("Byte %zu of the value is a control character (0x%02x).",
+								i + 1, c);
+			GUC_check_errhint("Use printable characters only.");
+			return false;
+		}
+	}
+	return true;
+}
+
+/*
+ * Called once in each process that loads the library.
+ */
+void
+rarr_guc_init(void)
+{
+	DefineCustomStringVariable("researcharr.user_id",
+							   "Sets the application's user on whose behalf the session works.",
+							   "It is put on record with every change of data. At most 255 bytes, no control characters.",
+							   &rarr_user_id,
+							   "",
+							   PGC_USERSET,
+							   0,
+							   check_user_id,
+							   NULL,
+							   NULL);
+
+	DefineCustomBoolVariable("researcharr.audit",
+							 "Puts changes of data on record in the audit log.",
+							 "Turned off, changes leave no trace there: meant for restores only.",
+							 &rarr_audit,
+							 true,
+							 PGC_SUSET,
+							 0,
+							 NULL,
+							 NULL,
+							 NULL);
+
+	MarkGUCPrefixReserved("researcharr");
+}

@@ -1,0 +1,21 @@
+/*-------------------------------------------------------------------------
+ *
+ * guc.h
+ *		The server settings of the extension, researcharr.*
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef RARR_BASE_GUC_H
+#define RARR_BASE_GUC_H
+
+/* The application's user on whose behalf the session works; "" for none. */
+extern char *rarr_user_id;
+
+/* Are changes put on record by the audit triggers? */
+extern bool rarr_audit;
+
+extern void rarr_guc_init(void);
+
+#endif							/* RARR_BASE_GUC_H */
