@@ -13,7 +13,11 @@
 #ifndef RARR_BASE_COMPAT_H
 #define RARR_BASE_COMPAT_H
 
+#include "catalog/pg_class.h"
+#include "executor/executor.h"
 #include "fmgr.h"
+#include "utils/acl.h"
+#include "utils/timestamp.h"
 
 #if PG_VERSION_NUM < 150000
 #error "researcharr needs PostgreSQL 15 or later"
@@ -24,5 +28,38 @@
 #include "utils/fmgrprotos.h"
 #define RARR_SERVER_UUID_V7() DirectFunctionCall1(uuidv7, (Datum) 0)
 #endif
+
+/* 17 and later have infinite intervals. */
+static inline bool
+rarr_interval_is_infinite(const Interval *interval)
+{
+#if PG_VERSION_NUM >= 170000
+	return INTERVAL_NOT_FINITE(interval);
+#else
+	return false;
+#endif
+}
+
+/* Whether a role is a relation's owner, a member of it, or a superuser. */
+static inline bool
+rarr_is_owner(Oid relid, Oid roleid)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_ownercheck(RelationRelationId, relid, roleid);
+#else
+	return pg_class_ownercheck(relid, roleid);
+#endif
+}
+
+/* Enters a tuple that was just inserted into its table's indexes. */
+static inline List *
+rarr_insert_index_tuples(ResultRelInfo *target, TupleTableSlot *slot, EState *estate)
+{
+#if PG_VERSION_NUM >= 160000
+	return ExecInsertIndexTuples(target, slot, estate, false, false, NULL, NIL, false);
+#else
+	return ExecInsertIndexTuples(target, slot, estate, false, false, NULL, NIL);
+#endif
+}
 
 #endif							/* RARR_BASE_COMPAT_H */

@@ -1,0 +1,319 @@
+/*-------------------------------------------------------------------------
+ *
+ * append.c
+ *		Rows appended from C to a log: below privileges and triggers, into the
+ *		right partition.
+ *
+ * The logs are append-only for everybody: their triggers turn DML away, and
+ * nobody needs a privilege on them for his changes to be put on record.  So
+ * the rows do not go through the executor.  A log is partitioned by range of
+ * its first column, a UUID of version 7, which says when the row was made:
+ * nearly every row goes to the same partition as the one before.
+ *
+ * The partition is looked up, locked, and looked up once more: one attached
+ * or detached meanwhile had to wait for that lock or is seen by the second
+ * look.  From then on neither can happen before the transaction ends, so the
+ * partition's own constraint needs no check.  Rows wait in slots until there
+ * are many, or they are large, and go in together, with the table access
+ * method's call for many rows; a single row takes the call for one.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/partition.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "partitioning/partbounds.h"
+#include "partitioning/partdesc.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/partcache.h"
+#include "utils/rel.h"
+
+#include "base/compat.h"
+#include "base/append.h"
+
+/* how many rows wait, and how many bytes of them, before they go in */
+#define APPEND_MAX_ROWS		500
+#define APPEND_MAX_BYTES	(256 * 1024)
+
+/* lives in the query context of its EState, like all that it points to */
+struct RarrAppend
+{
+	Relation	log;			/* the partitioned table */
+	const RarrAppendColumn *columns;
+	int			ncolumns;
+	EState	   *estate;
+	ResultRelInfo *target;		/* the partition that rows go to, or NULL */
+	AttrNumber *attnums;		/* the columns' numbers in the target */
+	TupleTableSlot *slots[APPEND_MAX_ROWS]; /* of the target's shape */
+	int			nslots;			/* made so far */
+	int			nrows;			/* waiting */
+	Size		nbytes;			/* of those */
+};
+
+/*
+ * Begins to append to a log of schema researcharr.  The columns must outlive
+ * the work; the first is the partition key.  What is allocated goes with
+ * rarr_append_end(), or with the memory context that is current now when an
+ * error ends the work.
+ *
+ * The caller has made sure that the transaction may write.
+ */
+RarrAppend *
+rarr_append_begin(const char *table, const RarrAppendColumn *columns, int ncolumns)
+{
+	Oid			relid = get_relname_relid(table, get_namespace_oid("researcharr", false));
+	EState	   *estate;
+	RarrAppend *append;
+
+	if (!OidIsValid(relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation \"researcharr.%s\" does not exist", table),
+				 errhint("Is the extension installed in this database?")));
+
+	estate = CreateExecutorState();
+	append = MemoryContextAllocZero(estate->es_query_cxt, sizeof(RarrAppend));
+	append->estate = estate;
+	append->columns = columns;
+	append->ncolumns = ncolumns;
+	append->attnums = MemoryContextAlloc(estate->es_query_cxt, ncolumns * sizeof(AttrNumber));
+	append->log = table_open(relid, RowExclusiveLock);
+	if (append->log->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"researcharr.%s\" is not a partitioned table", table)));
+	return append;
+}
+
+/*
+ * The partition of a key, as get_partition_for_tuple() of the executor finds
+ * it; detached ones count as they do there.
+ */
+static Oid
+partition_of(Relation log, Datum key)
+{
+	PartitionKey partkey = RelationGetPartitionKey(log);
+	PartitionDesc desc = RelationGetPartitionDesc(log, !IsolationUsesXactSnapshot());
+	int			index = -1;
+
+	Assert(partkey->strategy == PARTITION_STRATEGY_RANGE && partkey->partnatts == 1);
+	if (desc->nparts > 0)
+	{
+		bool		equal = false;
+		int			offset = partition_range_datum_bsearch(partkey->partsupfunc,
+														   partkey->partcollation,
+														   desc->boundinfo, 1,
+														   &key, &equal);
+
+		index = desc->boundinfo->indexes[offset + 1];
+		if (index < 0)
+			index = desc->boundinfo->default_index;
+	}
+	if (index < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_CHECK_VIOLATION),
+				 errmsg("no partition of relation \"%s\" found for row",
+						RelationGetRelationName(log)),
+				 errhint("Attach a partition for the present time, or a default one.")));
+	return desc->oids[index];
+}
+
+/*
+ * Where the columns are in a partition, by name and not by number: a
+ * partition may have been made with another order.
+ */
+static void
+find_columns(RarrAppend *append, Relation partition)
+{
+	TupleDesc	desc = RelationGetDescr(partition);
+
+	for (int i = 0; i < append->ncolumns; i++)
+	{
+		const RarrAppendColumn *column = &append->columns[i];
+		AttrNumber	attnum = 0;
+
+		for (int a = 0; a < desc->natts && attnum == 0; a++)
+		{
+			Form_pg_attribute att = TupleDescAttr(desc, a);
+
+			if (!att->attisdropped && att->atttypid == column->type &&
+				strcmp(NameStr(att->attname), column->name) == 0)
+				attnum = att->attnum;
+		}
+		if (attnum == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_COLUMN),
+					 errmsg("relation \"%s\" has no column \"%s\" of type %s",
+							RelationGetRelationName(partition),
+							column->name, format_type_be(column->type)),
+					 errhint("The extension's logs must keep their columns.")));
+		append->attnums[i] = attnum;
+	}
+}
+
+/* Puts the waiting rows into the target and its indexes. */
+static void
+flush(RarrAppend *append)
+{
+	EState	   *estate = append->estate;
+	ResultRelInfo *target = append->target;
+	MemoryContext old;
+
+	if (append->nrows == 0)
+		return;
+
+	/* the access method leaks */
+	old = MemoryContextSwitchTo(GetPerTupleMemoryContext(estate));
+	if (append->nrows == 1)
+		table_tuple_insert(target->ri_RelationDesc, append->slots[0],
+						   GetCurrentCommandId(true), 0, NULL);
+	else
+		table_multi_insert(target->ri_RelationDesc, append->slots, append->nrows,
+						   GetCurrentCommandId(true), 0, NULL);
+	MemoryContextSwitchTo(old);
+
+	for (int i = 0; i < append->nrows; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (target->ri_NumIndices > 0)
+			list_free(rarr_insert_index_tuples(target, append->slots[i], estate));
+		ResetPerTupleExprContext(estate);
+		ExecClearTuple(append->slots[i]);
+	}
+	append->nrows = 0;
+	append->nbytes = 0;
+}
+
+static void
+close_target(RarrAppend *append)
+{
+	Relation	partition;
+
+	if (append->target == NULL)
+		return;
+	flush(append);
+	partition = append->target->ri_RelationDesc;
+	ExecResetTupleTable(append->estate->es_tupleTable, false);
+	append->estate->es_tupleTable = NIL;
+	append->nslots = 0;
+	ExecCloseIndices(append->target);
+	append->target = NULL;
+	table_close(partition, NoLock);
+}
+
+/*
+ * Makes a partition, which is open and locked, the one that rows go to.
+ *
+ * InitResultRelInfo() would copy the triggers, which are passed over.
+ */
+static void
+open_target(RarrAppend *append, Relation partition)
+{
+	MemoryContext old = MemoryContextSwitchTo(append->estate->es_query_cxt);
+
+	if (partition->rd_rel->relkind != RELKIND_RELATION)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("partition \"%s\" is not an ordinary table",
+						RelationGetRelationName(partition)),
+				 errhint("Only ordinary tables can be partitions of \"%s\" for the present time.",
+						 RelationGetRelationName(append->log))));
+	find_columns(append, partition);
+	append->target = makeNode(ResultRelInfo);
+	append->target->ri_RelationDesc = partition;
+	ExecOpenIndices(append->target, false);
+	MemoryContextSwitchTo(old);
+}
+
+/* Makes the partition of this key the one that rows go to. */
+static void
+set_target(RarrAppend *append, Datum key)
+{
+	for (;;)
+	{
+		Oid			relid = partition_of(append->log, key);
+		Relation	partition;
+
+		CHECK_FOR_INTERRUPTS();
+		if (append->target &&
+			RelationGetRelid(append->target->ri_RelationDesc) == relid)
+			return;
+		close_target(append);
+
+		/* taking the lock also learns what others did before we had it */
+		partition = try_table_open(relid, RowExclusiveLock);
+		if (partition == NULL)
+			continue;
+		if (partition_of(append->log, key) == relid)
+		{
+			open_target(append, partition);
+			return;
+		}
+		table_close(partition, RowExclusiveLock);
+	}
+}
+
+/* The next free slot, empty. */
+static TupleTableSlot *
+next_slot(RarrAppend *append)
+{
+	if (append->nrows == append->nslots)
+	{
+		MemoryContext old = MemoryContextSwitchTo(append->estate->es_query_cxt);
+
+		append->slots[append->nslots++] =
+			table_slot_create(append->target->ri_RelationDesc, &append->estate->es_tupleTable);
+		MemoryContextSwitchTo(old);
+	}
+	return append->slots[append->nrows];
+}
+
+/*
+ * Appends a row: one value for each column, in their order.  The values are
+ * copied.  23502 and 23514 where the table has constraints that they break.
+ */
+void
+rarr_append_row(RarrAppend *append, const Datum *values, const bool *nulls)
+{
+	Relation	partition;
+	TupleTableSlot *slot;
+
+	set_target(append, values[0]);
+	partition = append->target->ri_RelationDesc;
+	slot = next_slot(append);
+
+	memset(slot->tts_isnull, true, slot->tts_tupleDescriptor->natts * sizeof(bool));
+	for (int i = 0; i < append->ncolumns; i++)
+	{
+		int			att = append->attnums[i] - 1;
+
+		slot->tts_values[att] = values[i];
+		slot->tts_isnull[att] = nulls[i];
+	}
+	ExecStoreVirtualTuple(slot);
+	slot->tts_tableOid = RelationGetRelid(partition);
+	if (RelationGetDescr(partition)->constr)
+		ExecConstraints(append->target, slot, append->estate);
+	append->nbytes += ExecFetchSlotHeapTuple(slot, true, NULL)->t_len;
+	append->nrows++;
+	if (append->nrows == APPEND_MAX_ROWS || append->nbytes >= APPEND_MAX_BYTES)
+		flush(append);
+}
+
+/* Puts in what still waits, and ends the work. */
+void
+rarr_append_end(RarrAppend *append)
+{
+	close_target(append);
+	table_close(append->log, NoLock);
+	FreeExecutorState(append->estate);
+}
