@@ -33,6 +33,7 @@ OBJS = $(sources:.c=.o)
 # frozen: a script without the marker in it is kept by hand, like the upgrade
 # scripts, and only checked.
 modules := $(sort $(wildcard $(top)/sql/modules/*.sql))
+body = awk 'FNR == 1 { print "" } { print }' $(modules)
 script := sql/$(EXTENSION)--$(EXTVERSION).sql
 guard := \echo Use "CREATE EXTENSION $(EXTENSION)" to load this file. \quit
 marker := -- Made from sql/modules by make: changes belong there.
@@ -60,13 +61,14 @@ TAP_TESTS = 1
 PROVE_TESTS = $(patsubst $(top)/%,%,$(sort $(wildcard $(top)/test/t/*.pl)))
 
 # -Wextra, but for what the server's own headers and the shape of SQL-callable
-# functions make unavoidable.  The server's flags are gcc's: clang is told to
-# pass over those that it does not know.
+# functions make unavoidable.  The server's flags and attributes are gcc's:
+# clang is told to pass over those that it does not know.
 PG_CPPFLAGS = -I$(top)/src
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare \
 	-Wno-missing-field-initializers \
 	$(if $(findstring clang,$(shell $(CC) --version)),\
-	-Wno-unknown-warning-option -Wno-ignored-optimization-argument)
+	-Wno-unknown-warning-option -Wno-ignored-optimization-argument \
+	-Wno-ignored-attributes)
 
 EXTRA_CLEAN = build coverage results output_iso tmp_check log \
 	regression.diffs regression.out .build-flags
@@ -96,13 +98,13 @@ FORCE:
 ifneq ($(frozen),yes)
 $(script): $(modules) $(top)/$(EXTENSION).control $(flags_file)
 	@mkdir -p $(@D)
-	@{ printf '%s\n' '$(guard)' '$(marker)'; cat $(modules); } >$@.new && \
+	@{ printf '%s\n' '$(guard)' '$(marker)'; $(body); } >$@.new && \
 		mv $@.new $@
 else
 all: frozen-check
 .PHONY: frozen-check
 frozen-check:
-	@{ printf '%s\n' '$(guard)'; cat $(modules); } | \
+	@{ printf '%s\n' '$(guard)'; $(body); } | \
 		cmp -s - $(top)/$(script) || { \
 		echo "sql/modules differs from $(script), which is frozen:" \
 		"raise default_version and write an upgrade script" >&2; exit 1; }

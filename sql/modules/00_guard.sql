@@ -1,10 +1,9 @@
-
 -- The schema may exist already (a restore makes it first), but then it must be
 -- empty and no other role's: else its owner, or what lies there, could pass
 -- for the extension's own.
 
 CREATE FUNCTION researcharr.check_schema() RETURNS void
-    LANGUAGE C VOLATILE
-    AS 'MODULE_PATHNAME', 'researcharr_check_schema';
+	LANGUAGE C VOLATILE
+	AS 'MODULE_PATHNAME', 'researcharr_check_schema';
 SELECT researcharr.check_schema();
 DROP FUNCTION researcharr.check_schema();

@@ -1,0 +1,6 @@
+-- fill.sql: at least one row for every table of version 1.0.
+--
+-- Tests that ask whether data survive something (an update, a dump and
+-- restore) start from these rows.  They are put in as users would, with plain
+-- INSERTs and calls; ids are fixed where other rows refer to them.  The file
+-- has to work on version 1.0, so tables of later versions are not filled here.
