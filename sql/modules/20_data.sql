@@ -57,6 +57,9 @@ COMMENT ON COLUMN researcharr.media.metadata IS 'an object of at most 1 MB as te
 COMMENT ON COLUMN researcharr.media.created_at IS 'when the row was made';
 COMMENT ON COLUMN researcharr.media.updated_at IS 'when the row was last changed; strictly increasing';
 
+CREATE INDEX media_title_idx ON researcharr.media (title, type) WHERE external_id IS NULL;
+COMMENT ON INDEX researcharr.media_title_idx IS 'for imports, which find media without an external_id by title';
+
 CREATE TABLE researcharr.movies (
 	media_id        uuid NOT NULL,
 	type            text NOT NULL GENERATED ALWAYS AS ('movie'::text) STORED,
@@ -115,7 +118,8 @@ CREATE TABLE researcharr.episodes (
 	CONSTRAINT episodes_series_fkey FOREIGN KEY (series_id)
 		REFERENCES researcharr.series (media_id) ON DELETE CASCADE,
 	CONSTRAINT episodes_season_number_check CHECK (season_number >= 0),
-	CONSTRAINT episodes_episode_number_check CHECK (episode_number >= 0)
+	CONSTRAINT episodes_episode_number_check CHECK (episode_number >= 0),
+	CONSTRAINT episodes_air_date_check CHECK (isfinite(air_date))
 );
 COMMENT ON TABLE researcharr.episodes IS 'what only episodes have; deleting one deletes its media row too';
 COMMENT ON COLUMN researcharr.episodes.media_id IS 'the episode''s row in media';

@@ -14,6 +14,7 @@
 #define RARR_BASE_COMPAT_H
 
 #include "catalog/pg_class.h"
+#include "common/jsonapi.h"
 #include "executor/executor.h"
 #include "fmgr.h"
 #include "utils/acl.h"
@@ -59,6 +60,17 @@ rarr_insert_index_tuples(ResultRelInfo *target, TupleTableSlot *slot, EState *es
 	return ExecInsertIndexTuples(target, slot, estate, false, false, NULL, NIL, false);
 #else
 	return ExecInsertIndexTuples(target, slot, estate, false, false, NULL, NIL);
+#endif
+}
+
+/* A lexer of JSON text that undoes escapes, so that it finds every error. */
+static inline JsonLexContext *
+rarr_json_lexer(char *json, int length, int encoding)
+{
+#if PG_VERSION_NUM >= 170000
+	return makeJsonLexContextCstringLen(NULL, json, length, encoding, true);
+#else
+	return makeJsonLexContextCstringLen(json, length, encoding, true);
 #endif
 }
 

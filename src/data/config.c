@@ -1,0 +1,154 @@
+/*
+ * config.c
+ *		The application's settings: whether a value reads as its type.
+ *
+ *		A value is kept as text, and config_get_int() and its kin must never fail
+ *		on what the table accepted.  So the rules are written out here, rather
+ *		than left to the server's input functions, whose idea of an integer
+ *		differs among versions, and none of which (before PostgreSQL 16) can
+ *		say no without raising an error.
+ */
+#include "postgres.h"
+
+#include "common/int.h"
+#include "mb/pg_wchar.h"
+#include "utils/builtins.h"
+
+#include "base/compat.h"
+
+/* So that jsonb, at most four times as long, holds any: its limit is 256 MB. */
+#define JSON_MAX_BYTES	(16 * 1024 * 1024)
+
+/* Largest power of ten, and most digits after the point, that numeric holds. */
+#define NUMERIC_MAX_POWER	131071
+#define NUMERIC_MAX_SCALE	16383
+
+/* An optional sign and decimal digits, nothing else, that fit into 64 bits? */
+static bool
+is_int64(const char *text, int length)
+{
+	const char *end = text + length;
+	bool		negative = length > 0 && *text == '-';
+	int64		value = 0;
+
+	if (length > 0 && (*text == '-' || *text == '+'))
+		text++;
+	if (text == end)
+		return false;
+
+	/* counted downwards: the smallest has no positive counterpart */
+	for (; text < end; text++)
+	{
+		if (*text < '0' || *text > '9' ||
+			pg_mul_s64_overflow(value, 10, &value) ||
+			pg_sub_s64_overflow(value, *text - '0', &value))
+			return false;
+	}
+	return negative || value != PG_INT64_MIN;
+}
+
+/*
+ * Can numeric hold a number that is well-formed JSON?  Every digit after the
+ * point counts for it, and so does the place of the first digit that is not 0.
+ */
+static bool
+is_numeric(const char *text, const char *end)
+{
+	int64		place = -1;		/* power of ten of the last digit before the point */
+	int64		scale = 0;		/* digits after the point */
+	int64		zeros = 0;		/* before the first other digit */
+	int64		exponent = 0;
+	bool		nonzero = false;
+	bool		point = false;
+
+	if (*text == '-')
+		text++;
+	for (; text < end && *text != 'e' && *text != 'E'; text++)
+	{
+		if (*text == '.')
+		{
+			point = true;
+			continue;
+		}
+		if (point)
+			scale++;
+		else
+			place++;
+		nonzero = nonzero || *text != '0';
+		if (!nonzero)
+			zeros++;
+	}
+	if (text < end)
+	{
+		bool		negative = text[1] == '-';
+
+		for (text += 1 + (text[1] == '-' || text[1] == '+'); text < end; text++)
+		{
+			exponent = exponent * 10 + (*text - '0');
+			if (exponent >= INT_MAX / 2)
+				return false;
+		}
+		exponent = negative ? -exponent : exponent;
+	}
+	return scale - exponent <= NUMERIC_MAX_SCALE &&
+		(!nonzero || place + exponent - zeros <= NUMERIC_MAX_POWER);
+}
+
+/*
+ * Text that jsonb accepts too: no \u0000, and every number within numeric's
+ * range.  The parser is asked to undo escapes, which is what finds the former;
+ * the latter takes a second walk over the tokens.
+ */
+static bool
+is_json(char *text, int length)
+{
+	JsonLexContext *lex;
+
+	if (length > JSON_MAX_BYTES)
+		return false;
+	lex = rarr_json_lexer(text, length, GetDatabaseEncoding());
+	if (pg_parse_json(lex, &nullSemAction) != JSON_SUCCESS)
+		return false;
+
+	lex = rarr_json_lexer(text, length, GetDatabaseEncoding());
+	while (json_lex(lex) == JSON_SUCCESS && lex->token_type != JSON_TOKEN_END)
+	{
+		if (lex->token_type == JSON_TOKEN_NUMBER &&
+			!is_numeric(lex->token_start, lex->token_terminator))
+			return false;
+	}
+	return true;
+}
+
+static bool
+text_equals(const text *value, const char *string)
+{
+	return VARSIZE_ANY_EXHDR(value) == strlen(string) &&
+		memcmp(VARDATA_ANY(value), string, strlen(string)) == 0;
+}
+
+/*
+ * config_value_is_valid(value text, value_type text) returns boolean
+ *		For a CHECK: true where either is NULL, and for a type that is unknown,
+ *		which is another CHECK's affair.
+ */
+PG_FUNCTION_INFO_V1(researcharr_config_value_is_valid);
+Datum
+researcharr_config_value_is_valid(PG_FUNCTION_ARGS)
+{
+	text	   *value;
+	text	   *type;
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		PG_RETURN_BOOL(true);
+
+	value = PG_GETARG_TEXT_PP(0);
+	type = PG_GETARG_TEXT_PP(1);
+	if (text_equals(type, "int"))
+		PG_RETURN_BOOL(is_int64(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value)));
+	if (text_equals(type, "bool"))
+		PG_RETURN_BOOL(text_equals(value, "true") || text_equals(value, "false"));
+	if (text_equals(type, "json"))
+		PG_RETURN_BOOL(is_json(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value)));
+	PG_RETURN_BOOL(true);
+}

@@ -1,0 +1,16 @@
+/*
+ * metadata.h
+ *		How large a metadata value is as text, and whether that is allowed.
+ */
+#ifndef RARR_DATA_METADATA_H
+#define RARR_DATA_METADATA_H
+
+#include "utils/jsonb.h"
+
+/* the longest metadata, in bytes of its text form */
+#define RARR_METADATA_MAX_BYTES	(1024 * 1024)
+
+extern bool rarr_metadata_is_valid(Datum metadata);
+extern int64 rarr_jsonb_text_length(const JsonbContainer *container, int64 limit);
+
+#endif							/* RARR_DATA_METADATA_H */
