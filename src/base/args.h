@@ -8,6 +8,8 @@
 
 #include "fmgr.h"
 
+#include "base/compat.h"
+
 /* raises 22004 if argument n (from 0) of the running function is NULL */
 #define RARR_REQUIRE_ARG(n, name) \
 	do { \
@@ -15,7 +17,7 @@
 			rarr_null_argument(fcinfo, name); \
 	} while (0)
 
-extern void rarr_null_argument(FunctionCallInfo fcinfo, const char *name) pg_attribute_noreturn();
+pg_noreturn extern void rarr_null_argument(FunctionCallInfo fcinfo, const char *name);
 extern void rarr_require_trigger(FunctionCallInfo fcinfo, const char *name);
 
 #endif							/* RARR_ARGS_H */

@@ -24,6 +24,11 @@
 #error "researcharr needs PostgreSQL 15 or later"
 #endif
 
+/* "Does not return": since 18 it stands in front of a declaration. */
+#ifndef pg_noreturn
+#define pg_noreturn pg_attribute_noreturn()
+#endif
+
 /* 18 and later make version 7 UUIDs themselves. */
 #if PG_VERSION_NUM >= 180000
 #include "utils/fmgrprotos.h"
