@@ -1,0 +1,202 @@
+/*
+ * validate.c
+ *		The rules for values of the data model, and how a value breaks one.
+ *
+ *		The tables' CHECKs refuse what breaks a rule, one at a time and by a
+ *		constraint's name.  These are the same rules in a form that can say what
+ *		is wrong before anything is written, all at once.  They are plain data and
+ *		pure functions: values come as arguments, nothing is looked up and no
+ *		error is raised.
+ */
+#include "postgres.h"
+
+#include "mb/pg_wchar.h"
+#include "utils/datetime.h"
+
+#include "base/compat.h"
+#include "base/json.h"
+#include "data/validate.h"
+
+static bool is_imdb_id(const char *text, int length);
+
+static const char *const media_types[] = {"movie", "series", "episode", NULL};
+static const char *const media_statuses[] =
+{"pending", "processing", "completed", "failed", NULL};
+
+#define TEXT_RULE(column, ...) \
+	const RarrRule rarr_rule_##column = \
+	{.field = #column, .kind = RARR_RULE_TEXT, __VA_ARGS__}
+#define INT_RULE(column, ...) \
+	const RarrRule rarr_rule_##column = \
+	{.field = #column, .kind = RARR_RULE_INT, __VA_ARGS__}
+
+TEXT_RULE(title, .required = true, .min = 1, .max = 500, .trimmed = true);
+TEXT_RULE(type, .required = true, .words = media_types);
+TEXT_RULE(external_id, .min = 1, .max = 100);
+TEXT_RULE(status, .required = true, .words = media_statuses);
+
+INT_RULE(year, .min = 1870, .max = 2100);
+TEXT_RULE(imdb_id, .has_form = is_imdb_id, .form = "tt and 7 to 10 digits");
+INT_RULE(tmdb_id, .min = 1, .max = PG_INT32_MAX);
+INT_RULE(runtime_minutes, .min = 1, .max = PG_INT32_MAX);
+
+INT_RULE(tvdb_id, .min = 1, .max = PG_INT32_MAX);
+INT_RULE(seasons, .min = 0, .max = PG_INT32_MAX);
+INT_RULE(episodes, .min = 0, .max = PG_INT32_MAX);
+
+INT_RULE(season_number, .required = true, .min = 0, .max = PG_INT32_MAX);
+INT_RULE(episode_number, .required = true, .min = 0, .max = PG_INT32_MAX);
+const RarrRule rarr_rule_air_date = {.field = "air_date", .kind = RARR_RULE_DATE};
+
+static bool
+is_imdb_id(const char *text, int length)
+{
+	if (length < 9 || length > 12 || text[0] != 't' || text[1] != 't')
+		return false;
+	for (int i = 2; i < length; i++)
+	{
+		if (text[i] < '0' || text[i] > '9')
+			return false;
+	}
+	return true;
+}
+
+/* The white space that the tables' CHECKs mean. */
+static bool
+is_space(char c)
+{
+	return c != '\0' && strchr(" \t\n\r\f\v", c) != NULL;
+}
+
+/* Takes white space off both ends. */
+void
+rarr_trim(const char **text, int *length)
+{
+	while (*length > 0 && is_space((*text)[0]))
+	{
+		(*text)++;
+		(*length)--;
+	}
+	while (*length > 0 && is_space((*text)[*length - 1]))
+		(*length)--;
+}
+
+/* Fills in the violation; returns false, for the checks to return. */
+static bool
+violates(const RarrRule *rule, RarrViolation *violation, const char *code, char *message)
+{
+	violation->field = rule->field;
+	violation->code = code;
+	violation->message = message;
+	return false;
+}
+
+/* May there be no value? */
+bool
+rarr_check_absent(const RarrRule *rule, RarrViolation *violation)
+{
+	return !rule->required || violates(rule, violation, "required", "is required");
+}
+
+static bool
+is_one_of(const char *const *words, const char *text, int length)
+{
+	for (; *words != NULL; words++)
+	{
+		if (strlen(*words) == length && memcmp(*words, text, length) == 0)
+			return true;
+	}
+	return false;
+}
+
+static char *
+list_words(const char *const *words)
+{
+	char	   *list = pstrdup(*words);
+
+	while (*++words != NULL)
+		list = psprintf("%s%s%s", list, words[1] != NULL ? ", " : " or ", *words);
+	return list;
+}
+
+/* Does the text obey the rule?  Where not, the violation says how. */
+bool
+rarr_check_text(const RarrRule *rule, const char *text, int length, RarrViolation *violation)
+{
+	const char *trimmed = text;
+	int			trimmed_length = length;
+
+	rarr_trim(&trimmed, &trimmed_length);
+	if (rule->trimmed && trimmed_length == 0)
+		return violates(rule, violation, "too_short", "must not be blank");
+	if (rule->trimmed && trimmed_length < length)
+		return violates(rule, violation, "untrimmed",
+						"must have no white space at its ends");
+	if (rule->words != NULL && !is_one_of(rule->words, text, length))
+		return violates(rule, violation, "not_one_of",
+						psprintf("must be %s, not %s", list_words(rule->words),
+								 rarr_quote_clipped(text, length)));
+	if (rule->has_form != NULL && !rule->has_form(text, length))
+		return violates(rule, violation, "wrong_form",
+						psprintf("must be %s, not %s", rule->form,
+								 rarr_quote_clipped(text, length)));
+	if (rule->max > 0)
+	{
+		int			characters = pg_mbstrlen_with_len(text, length);
+
+		if (characters < rule->min || characters > rule->max)
+			return violates(rule, violation,
+							characters < rule->min ? "too_short" : "too_long",
+							psprintf("must have " INT64_FORMAT " to " INT64_FORMAT " characters, not %d",
+									 rule->min, rule->max, characters));
+	}
+	return true;
+}
+
+/* Does the number obey the rule?  Where not, the violation says how. */
+bool
+rarr_check_int(const RarrRule *rule, int64 number, RarrViolation *violation)
+{
+	if (number >= rule->min && number <= rule->max)
+		return true;
+	return violates(rule, violation, "out_of_range",
+					psprintf("must be from " INT64_FORMAT " to " INT64_FORMAT ", not " INT64_FORMAT,
+							 rule->min, rule->max, number));
+}
+
+/*
+ * Is the text a day of the calendar, written YYYY-MM-DD?  Where it is, *date is
+ * set; where not, the violation says so.
+ */
+bool
+rarr_check_date(const RarrRule *rule, const char *text, int length,
+				DateADT *date, RarrViolation *violation)
+{
+	const char *form = "dddd-dd-dd";
+	int			part[3] = {0, 0, 0};
+	bool		good = length == strlen(form);
+	int			n = 0;
+
+	for (int i = 0; good && i < length; i++)
+	{
+		if (form[i] == '-')
+		{
+			good = text[i] == '-';
+			n++;
+		}
+		else
+		{
+			good = text[i] >= '0' && text[i] <= '9';
+			part[n] = part[n] * 10 + (text[i] - '0');
+		}
+	}
+	if (good && part[0] >= 1 && part[1] >= 1 && part[1] <= MONTHS_PER_YEAR &&
+		part[2] >= 1 && part[2] <= day_tab[isleap(part[0])][part[1] - 1])
+	{
+		*date = date2j(part[0], part[1], part[2]) - POSTGRES_EPOCH_JDATE;
+		return true;
+	}
+	return violates(rule, violation, "wrong_form",
+					psprintf("must be a date as YYYY-MM-DD, not %s",
+							 rarr_quote_clipped(text, length)));
+}
