@@ -32,6 +32,42 @@ COMMENT ON TABLE researcharr.processing_history_default IS 'what no other partit
 CREATE INDEX processing_history_default_job_id_idx ON researcharr.processing_history_default (job_id);
 COMMENT ON INDEX researcharr.processing_history_default_job_id_idx IS 'a job''s history';
 
+-- The row trigger is cloned to every partition; one for TRUNCATE is not.
+CREATE TRIGGER researcharr_guard BEFORE INSERT OR UPDATE OR DELETE ON researcharr.processing_history
+	FOR EACH ROW EXECUTE FUNCTION researcharr.log_guard();
+CREATE TRIGGER researcharr_guard_truncate BEFORE TRUNCATE ON researcharr.processing_history
+	FOR EACH STATEMENT EXECUTE FUNCTION researcharr.log_guard();
+CREATE TRIGGER researcharr_guard_truncate BEFORE TRUNCATE ON researcharr.processing_history_default
+	FOR EACH STATEMENT EXECUTE FUNCTION researcharr.log_guard();
+ALTER TABLE researcharr.processing_history ENABLE ALWAYS TRIGGER researcharr_guard;
+ALTER TABLE researcharr.processing_history ENABLE ALWAYS TRIGGER researcharr_guard_truncate;
+ALTER TABLE researcharr.processing_history_default ENABLE ALWAYS TRIGGER researcharr_guard_truncate;
+COMMENT ON TRIGGER researcharr_guard ON researcharr.processing_history IS 'append-only';
+COMMENT ON TRIGGER researcharr_guard_truncate ON researcharr.processing_history IS 'append-only';
+COMMENT ON TRIGGER researcharr_guard_truncate ON researcharr.processing_history_default IS 'append-only';
+
+-- what other than the extension's functions changes
+
+CREATE FUNCTION researcharr.processing_jobs_history()
+RETURNS trigger LANGUAGE C
+AS 'MODULE_PATHNAME', 'researcharr_processing_jobs_history';
+COMMENT ON FUNCTION researcharr.processing_jobs_history()
+IS 'trigger: puts what plain DML, cascades and TRUNCATE do to jobs on record in processing_history';
+CREATE TRIGGER researcharr_history_update AFTER UPDATE ON researcharr.processing_jobs
+	REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+	FOR EACH STATEMENT EXECUTE FUNCTION researcharr.processing_jobs_history();
+CREATE TRIGGER researcharr_history_delete AFTER DELETE ON researcharr.processing_jobs
+	REFERENCING OLD TABLE AS old_rows
+	FOR EACH STATEMENT EXECUTE FUNCTION researcharr.processing_jobs_history();
+CREATE TRIGGER researcharr_history_truncate BEFORE TRUNCATE ON researcharr.processing_jobs
+	FOR EACH STATEMENT EXECUTE FUNCTION researcharr.processing_jobs_history();
+ALTER TABLE researcharr.processing_jobs ENABLE ALWAYS TRIGGER researcharr_history_update;
+ALTER TABLE researcharr.processing_jobs ENABLE ALWAYS TRIGGER researcharr_history_delete;
+ALTER TABLE researcharr.processing_jobs ENABLE ALWAYS TRIGGER researcharr_history_truncate;
+COMMENT ON TRIGGER researcharr_history_update ON researcharr.processing_jobs IS 'changes of status by plain DML';
+COMMENT ON TRIGGER researcharr_history_delete ON researcharr.processing_jobs IS 'deleted jobs, by DELETE or a cascade';
+COMMENT ON TRIGGER researcharr_history_truncate ON researcharr.processing_jobs IS 'truncated jobs, one by one';
+
 -- what pg_dump takes along: a partitioned table's rows are dumped with its partitions
 
 SELECT pg_catalog.pg_extension_config_dump('researcharr.processing_history_default', '');

@@ -32,13 +32,13 @@
 #include "miscadmin.h"
 #include "partitioning/partbounds.h"
 #include "partitioning/partdesc.h"
-#include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/partcache.h"
 #include "utils/rel.h"
 
 #include "base/compat.h"
 #include "base/append.h"
+#include "base/column.h"
 
 /* how many rows wait, and how many bytes of them, before they go in */
 #define APPEND_MAX_ROWS		500
@@ -63,9 +63,7 @@ struct RarrAppend
  * Begins to append to a log of schema researcharr.  The columns must outlive
  * the work; the first is the partition key.  What is allocated goes with
  * rarr_append_end(), or with the memory context that is current now when an
- * error ends the work.
- *
- * The caller has made sure that the transaction may write.
+ * error ends the work.  25006 where the transaction must not write.
  */
 RarrAppend *
 rarr_append_begin(const char *table, const RarrAppendColumn *columns, int ncolumns)
@@ -74,6 +72,7 @@ rarr_append_begin(const char *table, const RarrAppendColumn *columns, int ncolum
 	EState	   *estate;
 	RarrAppend *append;
 
+	PreventCommandIfReadOnly("an append to a log");
 	if (!OidIsValid(relid))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
@@ -125,39 +124,6 @@ partition_of(Relation log, Datum key)
 						RelationGetRelationName(log)),
 				 errhint("Attach a partition for the present time, or a default one.")));
 	return desc->oids[index];
-}
-
-/*
- * Where the columns are in a partition, by name and not by number: a
- * partition may have been made with another order.
- */
-static void
-find_columns(RarrAppend *append, Relation partition)
-{
-	TupleDesc	desc = RelationGetDescr(partition);
-
-	for (int i = 0; i < append->ncolumns; i++)
-	{
-		const RarrAppendColumn *column = &append->columns[i];
-		AttrNumber	attnum = 0;
-
-		for (int a = 0; a < desc->natts && attnum == 0; a++)
-		{
-			Form_pg_attribute att = TupleDescAttr(desc, a);
-
-			if (!att->attisdropped && att->atttypid == column->type &&
-				strcmp(NameStr(att->attname), column->name) == 0)
-				attnum = att->attnum;
-		}
-		if (attnum == 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_UNDEFINED_COLUMN),
-					 errmsg("relation \"%s\" has no column \"%s\" of type %s",
-							RelationGetRelationName(partition),
-							column->name, format_type_be(column->type)),
-					 errhint("The extension's logs must keep their columns.")));
-		append->attnums[i] = attnum;
-	}
 }
 
 /* Puts the waiting rows into the target and its indexes. */
@@ -227,7 +193,9 @@ open_target(RarrAppend *append, Relation partition)
 						RelationGetRelationName(partition)),
 				 errhint("Only ordinary tables can be partitions of \"%s\" for the present time.",
 						 RelationGetRelationName(append->log))));
-	find_columns(append, partition);
+	for (int i = 0; i < append->ncolumns; i++)
+		append->attnums[i] = rarr_require_column(partition, append->columns[i].name,
+												 append->columns[i].type);
 	append->target = makeNode(ResultRelInfo);
 	append->target->ri_RelationDesc = partition;
 	ExecOpenIndices(append->target, false);

@@ -10,7 +10,9 @@
 #include "postgres.h"
 
 #include "mb/pg_wchar.h"
+#include "utils/datetime.h"
 #include "utils/fmgrprotos.h"
+#include "utils/json.h"
 #include "utils/jsonb.h"
 #include "utils/numeric.h"
 
@@ -143,4 +145,16 @@ rarr_json_put_int(JsonbParseState **state, const char *name, int64 number)
 	value.type = jbvNumeric;
 	value.val.numeric = int64_to_numeric(number);
 	rarr_json_put(state, name, &value);
+}
+
+/*
+ * A date, timestamp or timestamptz as ISO 8601, palloc'd; the last in UTC,
+ * whatever the session's time zone: what is on record must not depend on it.
+ */
+char *
+rarr_json_time(Datum time, Oid type)
+{
+	static const int utc = 0;
+
+	return JsonEncodeDateTime(palloc(MAXDATELEN + 1), time, type, &utc);
 }

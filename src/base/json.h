@@ -16,5 +16,6 @@ extern char *rarr_quote_clipped(const char *string, int length);
 extern void rarr_json_put(JsonbParseState **state, const char *name, JsonbValue *value);
 extern void rarr_json_put_text(JsonbParseState **state, const char *name, const char *string);
 extern void rarr_json_put_int(JsonbParseState **state, const char *name, int64 number);
+extern char *rarr_json_time(Datum time, Oid type);
 
 #endif							/* RARR_BASE_JSON_H */

@@ -17,13 +17,11 @@
 
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
-#include "utils/datetime.h"
-#include "utils/json.h"
-#include "utils/jsonb.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #include "base/append.h"
+#include "base/json.h"
 #include "base/uuid.h"
 #include "job/history.h"
 
@@ -55,35 +53,24 @@ static const char *const action_names[] = {
 	[RARR_HISTORY_DELETED] = "deleted",
 };
 
-static void
-push_string(JsonbParseState **state, JsonbIteratorToken token, const char *text)
+struct RarrHistory
 {
-	JsonbValue	value;
+	RarrAppend *append;
+	MemoryContext row_context;	/* reset after each row */
+};
 
-	value.type = jbvString;
-	value.val.string.val = (char *) text;
-	value.val.string.len = strlen(text);
-	pushJsonbValue(state, token, &value);
+/* Adds a text; nothing where there is none. */
+static void
+put_text(JsonbParseState **state, const char *name, const char *text)
+{
+	if (text)
+		rarr_json_put_text(state, name, text);
 }
 
-/* Adds a key and its text; nothing where there is none. */
 static void
-push_text(JsonbParseState **state, const char *key, const char *text)
+put_time(JsonbParseState **state, const char *name, TimestampTz time)
 {
-	if (text == NULL)
-		return;
-	push_string(state, WJB_KEY, key);
-	push_string(state, WJB_VALUE, text);
-}
-
-/* Adds a key and its time: ISO 8601 in UTC, whatever the session's zone. */
-static void
-push_time(JsonbParseState **state, const char *key, TimestampTz time)
-{
-	static const int utc = 0;
-
-	push_text(state, key, JsonEncodeDateTime(palloc(MAXDATELEN + 1), TimestampTzGetDatum(time),
-											 TIMESTAMPTZOID, &utc));
+	rarr_json_put_text(state, name, rarr_json_time(TimestampTzGetDatum(time), TIMESTAMPTZOID));
 }
 
 /* The details of an entry; keys without a value are absent. */
@@ -91,28 +78,41 @@ static Datum
 build_details(const RarrHistoryEntry *entry)
 {
 	JsonbParseState *state = NULL;
-	JsonbValue	attempt;
 
 	/* in the order in which jsonb keeps its keys: the shortest first */
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-	push_text(&state, "from", entry->from);
-	push_text(&state, "error", entry->error);
-	push_text(&state, "worker", entry->worker);
-	push_string(&state, WJB_KEY, "attempt");
-	attempt.type = jbvNumeric;
-	attempt.val.numeric = int64_to_numeric(entry->attempt);
-	pushJsonbValue(&state, WJB_VALUE, &attempt);
+	put_text(&state, "from", entry->from);
+	put_text(&state, "error", entry->error);
+	put_text(&state, "worker", entry->worker);
+	rarr_json_put_int(&state, "attempt", entry->attempt);
 	if (entry->claimed_at != 0)
 	{
-		push_time(&state, "ended_at", entry->ended_at);
-		push_time(&state, "claimed_at", entry->claimed_at);
+		put_time(&state, "ended_at", entry->ended_at);
+		put_time(&state, "claimed_at", entry->claimed_at);
 	}
 	return JsonbPGetDatum(JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL)));
 }
 
-static void
-write_entry(RarrAppend *append, const RarrHistoryEntry *entry)
+/*
+ * Begins to write; many rows cost no more memory than one.  The caller has
+ * made sure that the transaction may write.
+ */
+RarrHistory *
+rarr_history_begin(void)
 {
+	RarrHistory *history = palloc(sizeof(RarrHistory));
+
+	history->append = rarr_append_begin("processing_history", columns, NCOLUMNS);
+	history->row_context = AllocSetContextCreate(CurrentMemoryContext, "researcharr history row",
+												 ALLOCSET_DEFAULT_SIZES);
+	return history;
+}
+
+/* Puts an entry on record. */
+void
+rarr_history_add(RarrHistory *history, const RarrHistoryEntry *entry)
+{
+	MemoryContext old = MemoryContextSwitchTo(history->row_context);
 	Datum		values[NCOLUMNS];
 	bool		nulls[NCOLUMNS] = {false};
 	pg_uuid_t	id;
@@ -126,33 +126,33 @@ write_entry(RarrAppend *append, const RarrHistoryEntry *entry)
 	values[COL_STATUS] = entry->to ? CStringGetTextDatum(entry->to) : (Datum) 0;
 	values[COL_DETAILS] = build_details(entry);
 	values[COL_TIMESTAMP] = TimestampTzGetDatum(entry->ended_at);
-	rarr_append_row(append, values, nulls);
+	rarr_append_row(history->append, values, nulls);
+
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(history->row_context);
+}
+
+void
+rarr_history_end(RarrHistory *history)
+{
+	rarr_append_end(history->append);
+	MemoryContextDelete(history->row_context);
+	pfree(history);
 }
 
 /*
  * Puts n entries on record, in their order: to be called once a statement,
- * by whoever changed the jobs, in the same transaction.  The caller has made
- * sure that the transaction may write.
+ * by whoever changed the jobs, in the same transaction.
  */
 void
 rarr_history_write(const RarrHistoryEntry *entries, int n)
 {
-	RarrAppend *append;
-	MemoryContext row_context;
-	MemoryContext old;
+	RarrHistory *history;
 
 	if (n == 0)
 		return;
-	append = rarr_append_begin("processing_history", columns, NCOLUMNS);
-	row_context = AllocSetContextCreate(CurrentMemoryContext, "researcharr history row",
-										ALLOCSET_DEFAULT_SIZES);
-	old = MemoryContextSwitchTo(row_context);
+	history = rarr_history_begin();
 	for (int i = 0; i < n; i++)
-	{
-		write_entry(append, &entries[i]);
-		MemoryContextReset(row_context);
-	}
-	MemoryContextSwitchTo(old);
-	rarr_append_end(append);
-	MemoryContextDelete(row_context);
+		rarr_history_add(history, &entries[i]);
+	rarr_history_end(history);
 }

@@ -47,6 +47,12 @@ typedef struct RarrHistoryEntry
 	const char *error;			/* NULL for none */
 } RarrHistoryEntry;
 
+/* rows on their way into processing_history */
+typedef struct RarrHistory RarrHistory;
+
+extern RarrHistory *rarr_history_begin(void);
+extern void rarr_history_add(RarrHistory *history, const RarrHistoryEntry *entry);
+extern void rarr_history_end(RarrHistory *history);
 extern void rarr_history_write(const RarrHistoryEntry *entries, int n);
 
 #endif							/* RARR_JOB_HISTORY_H */

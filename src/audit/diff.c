@@ -1,0 +1,274 @@
+/*-------------------------------------------------------------------------
+ *
+ * diff.c
+ *		What two rows differ in, as jsonb.
+ *
+ * Values are compared first, as they are stored, and only what differs is
+ * made into JSON: most columns of most updates stay as they are.  Two values
+ * differ where their bytes do, once detoasted: 1.0 and 1.00 are two values,
+ * since a reader sees two, and a revert must bring back the one that was
+ * there.  A toasted value that an update left alone keeps its toast pointer
+ * and is never fetched; nor are two of different lengths, to compare them.
+ *
+ * Nothing here reads tables or settings: rows and columns come as arguments.
+ * What is allocated goes to the current memory context, which the caller
+ * resets from row to row.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "nodes/makefuncs.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/numeric.h"
+#include "utils/uuid.h"
+
+#include "base/json.h"
+#include "audit/diff.h"
+
+#define MASK "***"
+
+static RarrDiffKind
+kind_of_type(Oid type)
+{
+	switch (type)
+	{
+		case BOOLOID:
+			return RARR_DIFF_BOOL;
+		case INT2OID:
+			return RARR_DIFF_INT2;
+		case INT4OID:
+			return RARR_DIFF_INT4;
+		case INT8OID:
+			return RARR_DIFF_INT8;
+		case TEXTOID:
+		case VARCHAROID:
+			return RARR_DIFF_TEXT;
+		case UUIDOID:
+			return RARR_DIFF_UUID;
+		case JSONBOID:
+			return RARR_DIFF_JSONB;
+		case DATEOID:
+		case TIMESTAMPOID:
+		case TIMESTAMPTZOID:
+			return RARR_DIFF_TIME;
+		default:
+			return RARR_DIFF_OTHER;
+	}
+}
+
+/*
+ * Describes a column, unmasked.  The column and the current memory context
+ * must stay while it is in use.
+ */
+void
+rarr_diff_init_column(RarrDiffColumn *column, Form_pg_attribute att)
+{
+	column->attnum = att->attnum;
+	column->type = getBaseType(att->atttypid);
+	column->typlen = att->attlen;
+	column->typbyval = att->attbyval;
+	column->kind = kind_of_type(column->type);
+	column->name = NameStr(att->attname);
+	column->masked = false;
+	column->masked_if = 0;
+	if (column->kind == RARR_DIFF_OTHER)
+	{
+		Node	   *arg = (Node *) makeNullConst(column->type, -1, InvalidOid);
+
+		/* to_jsonb(anyelement) asks the expression for its argument's type */
+		fmgr_info(F_TO_JSONB, &column->to_jsonb);
+		fmgr_info_set_expr((Node *) makeFuncExpr(F_TO_JSONB, JSONBOID, list_make1(arg),
+												 InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL),
+						   &column->to_jsonb);
+	}
+}
+
+static void
+string_value(JsonbValue *value, char *text, int len)
+{
+	value->type = jbvString;
+	value->val.string.val = text;
+	value->val.string.len = len;
+}
+
+static void
+uuid_value(JsonbValue *value, const pg_uuid_t *uuid)
+{
+	static const char digits[] = "0123456789abcdef";
+	char	   *text = palloc(36);
+	char	   *p = text;
+
+	for (int i = 0; i < UUID_LEN; i++)
+	{
+		if (i == 4 || i == 6 || i == 8 || i == 10)
+			*p++ = '-';
+		*p++ = digits[uuid->data[i] >> 4];
+		*p++ = digits[uuid->data[i] & 0x0F];
+	}
+	string_value(value, text, 36);
+}
+
+static void
+jsonb_value(JsonbValue *value, Jsonb *jsonb)
+{
+	if (JB_ROOT_IS_SCALAR(jsonb))
+		JsonbExtractScalar(&jsonb->root, value);
+	else
+	{
+		value->type = jbvBinary;
+		value->val.binary.data = &jsonb->root;
+		value->val.binary.len = VARSIZE(jsonb) - VARHDRSZ;
+	}
+}
+
+/* A column's value, which is not NULL, as JSON; it may point into the datum. */
+void
+rarr_diff_value(const RarrDiffColumn *column, Datum datum, JsonbValue *value)
+{
+	value->type = jbvNumeric;
+	switch (column->kind)
+	{
+		case RARR_DIFF_BOOL:
+			value->type = jbvBool;
+			value->val.boolean = DatumGetBool(datum);
+			break;
+		case RARR_DIFF_INT2:
+			value->val.numeric = int64_to_numeric(DatumGetInt16(datum));
+			break;
+		case RARR_DIFF_INT4:
+			value->val.numeric = int64_to_numeric(DatumGetInt32(datum));
+			break;
+		case RARR_DIFF_INT8:
+			value->val.numeric = int64_to_numeric(DatumGetInt64(datum));
+			break;
+		case RARR_DIFF_TEXT:
+			{
+				text	   *string = DatumGetTextPP(datum);
+
+				string_value(value, VARDATA_ANY(string), VARSIZE_ANY_EXHDR(string));
+				break;
+			}
+		case RARR_DIFF_UUID:
+			uuid_value(value, DatumGetUUIDP(datum));
+			break;
+		case RARR_DIFF_JSONB:
+			jsonb_value(value, DatumGetJsonbP(datum));
+			break;
+		case RARR_DIFF_TIME:
+			{
+				char	   *text = rarr_json_time(datum, column->type);
+
+				string_value(value, text, strlen(text));
+				break;
+			}
+		case RARR_DIFF_OTHER:
+			jsonb_value(value, DatumGetJsonbP(FunctionCall1(unconstify(FmgrInfo *, &column->to_jsonb), datum)));
+			break;
+	}
+}
+
+static bool
+same_value(const RarrDiffColumn *column, Datum a, Datum b)
+{
+	if (column->typlen == -1 &&
+		VARATT_IS_EXTERNAL_ONDISK(DatumGetPointer(a)) &&
+		VARATT_IS_EXTERNAL_ONDISK(DatumGetPointer(b)) &&
+		memcmp(DatumGetPointer(a), DatumGetPointer(b), VARSIZE_EXTERNAL(DatumGetPointer(a))) == 0)
+		return true;
+	return datum_image_eq(a, b, column->typbyval, column->typlen);
+}
+
+static bool
+is_true(TupleTableSlot *row, AttrNumber attnum)
+{
+	return row && !row->tts_isnull[attnum - 1] && DatumGetBool(row->tts_values[attnum - 1]);
+}
+
+static void
+push_key(JsonbParseState **state, const char *name)
+{
+	JsonbValue	key;
+
+	string_value(&key, unconstify(char *, name), strlen(name));
+	pushJsonbValue(state, WJB_KEY, &key);
+}
+
+/* Pushes the value of one side: "old" or "new". */
+static void
+push_side(JsonbParseState **state, const char *side, const RarrDiffColumn *column,
+		  bool masked, TupleTableSlot *row)
+{
+	JsonbValue	value;
+
+	if (row->tts_isnull[column->attnum - 1])
+		value.type = jbvNull;
+	else if (masked)
+		string_value(&value, MASK, strlen(MASK));
+	else
+		rarr_diff_value(column, row->tts_values[column->attnum - 1], &value);
+	rarr_json_put(state, side, &value);
+}
+
+/* Whether a column has nothing to tell. */
+static bool
+is_silent(const RarrDiffColumn *column, TupleTableSlot *old_row, TupleTableSlot *new_row)
+{
+	int			i = column->attnum - 1;
+	bool		old_null = old_row == NULL || old_row->tts_isnull[i];
+	bool		new_null = new_row == NULL || new_row->tts_isnull[i];
+
+	if (old_null || new_null)
+		return old_null && new_null;
+	return same_value(column, old_row->tts_values[i], new_row->tts_values[i]);
+}
+
+/*
+ * The changes from one row to another, {"column": {"old": …, "new": …}}; of a
+ * row that was made (old_row is NULL) or deleted (new_row is NULL), its values
+ * that are not NULL, {"column": {"new": …}}.  Two rows that differ in none of
+ * the columns: 0.
+ */
+Datum
+rarr_diff_rows(const RarrDiffColumn *columns, int ncolumns,
+			   TupleTableSlot *old_row, TupleTableSlot *new_row)
+{
+	JsonbParseState *state = NULL;
+
+	if (old_row)
+		slot_getallattrs(old_row);
+	if (new_row)
+		slot_getallattrs(new_row);
+	if (old_row == NULL || new_row == NULL)
+		pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+
+	for (int i = 0; i < ncolumns; i++)
+	{
+		const RarrDiffColumn *column = &columns[i];
+		bool		masked;
+
+		if (is_silent(column, old_row, new_row))
+			continue;
+		masked = column->masked &&
+			(column->masked_if == 0 ||
+			 is_true(old_row, column->masked_if) || is_true(new_row, column->masked_if));
+		if (state == NULL)
+			pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+		push_key(&state, column->name);
+		pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+		if (new_row)
+			push_side(&state, "new", column, masked, new_row);
+		if (old_row)
+			push_side(&state, "old", column, masked, old_row);
+		pushJsonbValue(&state, WJB_END_OBJECT, NULL);
+	}
+	if (state == NULL)
+		return (Datum) 0;
+	return JsonbPGetDatum(JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL)));
+}

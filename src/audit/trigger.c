@@ -1,0 +1,429 @@
+/*-------------------------------------------------------------------------
+ *
+ * trigger.c
+ *		The audit trigger: what a statement changed, put on record.
+ *
+ * A statement-level trigger with transition tables, so that a million changed
+ * rows are one pass over them: compare old and new (diff.c), append what
+ * differs to audit_log (append.c), with memory for a row and a batch.
+ *
+ * The trigger's arguments say how to read the table: the entity type, then
+ * pairs of a word and a column.  A column named by key, mask or if must be
+ * there: without it, a change would be put on record under no key, or a
+ * secret in clear, so that the statement fails instead.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/transam.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "executor/tuptable.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/numeric.h"
+#include "utils/timestamp.h"
+#include "utils/tuplestore.h"
+#include "utils/xid8.h"
+
+#include "base/compat.h"
+#include "base/append.h"
+#include "base/args.h"
+#include "base/column.h"
+#include "base/guc.h"
+#include "base/restore.h"
+#include "base/uuid.h"
+#include "audit/diff.h"
+
+/* the columns that are written, in this order */
+enum
+{
+	COL_ID, COL_ENTITY_TYPE, COL_ENTITY_ID, COL_ACTION, COL_USER_ID, COL_CHANGES,
+	COL_TIMESTAMP, COL_DATABASE_USER, COL_TRANSACTION_ID, NCOLUMNS
+};
+
+static const RarrAppendColumn log_columns[NCOLUMNS] = {
+	[COL_ID] = {"id", UUIDOID},
+	[COL_ENTITY_TYPE] = {"entity_type", TEXTOID},
+	[COL_ENTITY_ID] = {"entity_id", TEXTOID},
+	[COL_ACTION] = {"action", TEXTOID},
+	[COL_USER_ID] = {"user_id", TEXTOID},
+	[COL_CHANGES] = {"changes", JSONBOID},
+	[COL_TIMESTAMP] = {"timestamp", TIMESTAMPTZOID},
+	[COL_DATABASE_USER] = {"database_user", TEXTOID},
+	[COL_TRANSACTION_ID] = {"transaction_id", XID8OID},
+};
+
+/* the work of one statement */
+typedef struct Audit
+{
+	const TriggerData *trigdata;
+	const char *action;
+	RarrDiffColumn *columns;	/* that are compared */
+	int			ncolumns;
+	RarrDiffColumn *keys;		/* that identify a row */
+	int			nkeys;
+	bool		by_settings;	/* is there JSON that settings have a say in? */
+	RarrAppend *append;			/* NULL until there is something to write */
+	MemoryContext context;		/* that the work lives in */
+	MemoryContext row_context;	/* reset after each row */
+	Datum		values[NCOLUMNS];	/* those that all rows share are set */
+	bool		nulls[NCOLUMNS];
+} Audit;
+
+/* The number of a column that the arguments name; 42703 where there is none. */
+static AttrNumber
+named_column(const TriggerData *trigdata, const char *name)
+{
+	AttrNumber	attnum = rarr_find_column(RelationGetDescr(trigdata->tg_relation), name);
+
+	if (attnum == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("audit trigger \"%s\" names the column \"%s\", which \"%s\" does not have",
+						trigdata->tg_trigger->tgname, name,
+						RelationGetRelationName(trigdata->tg_relation)),
+				 errhint("Make the trigger anew with the column's present name.")));
+	return attnum;
+}
+
+/* Whether the arguments have this word with this column. */
+static bool
+argument_has(const Trigger *trigger, const char *word, const char *column)
+{
+	for (int i = 1; i + 1 < trigger->tgnargs; i += 2)
+		if (strcmp(trigger->tgargs[i], word) == 0 &&
+			(column == NULL || strcmp(trigger->tgargs[i + 1], column) == 0))
+			return true;
+	return false;
+}
+
+/* Lists the columns that are compared: all but those that the arguments except. */
+static void
+list_columns(Audit *audit)
+{
+	const Trigger *trigger = audit->trigdata->tg_trigger;
+	TupleDesc	desc = RelationGetDescr(audit->trigdata->tg_relation);
+	bool		only = argument_has(trigger, "only", NULL);
+
+	audit->columns = palloc(desc->natts * sizeof(RarrDiffColumn));
+	audit->ncolumns = 0;
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+		RarrDiffColumn *column = &audit->columns[audit->ncolumns];
+
+		if (att->attisdropped ||
+			argument_has(trigger, "ignore", NameStr(att->attname)) ||
+			(only && !argument_has(trigger, "only", NameStr(att->attname))))
+			continue;
+		rarr_diff_init_column(column, att);
+		audit->by_settings |= column->kind == RARR_DIFF_OTHER;
+		audit->ncolumns++;
+	}
+}
+
+/* Masks a compared column, where masked_if says so if that is not 0. */
+static void
+mask_column(Audit *audit, AttrNumber attnum, AttrNumber masked_if)
+{
+	for (int i = 0; i < audit->ncolumns; i++)
+		if (audit->columns[i].attnum == attnum)
+		{
+			audit->columns[i].masked = true;
+			audit->columns[i].masked_if = masked_if;
+		}
+}
+
+/* Reads the trigger's arguments. */
+static void
+read_arguments(Audit *audit)
+{
+	const TriggerData *trigdata = audit->trigdata;
+	const Trigger *trigger = trigdata->tg_trigger;
+	TupleDesc	desc = RelationGetDescr(trigdata->tg_relation);
+	AttrNumber	masked = 0;
+
+	list_columns(audit);
+	audit->keys = palloc(trigger->tgnargs * sizeof(RarrDiffColumn));
+	for (int i = 1; i + 1 < trigger->tgnargs; i += 2)
+	{
+		const char *word = trigger->tgargs[i];
+		const char *name = trigger->tgargs[i + 1];
+
+		if (strcmp(word, "key") == 0)
+		{
+			RarrDiffColumn *key = &audit->keys[audit->nkeys++];
+
+			rarr_diff_init_column(key, TupleDescAttr(desc, named_column(trigdata, name) - 1));
+			audit->by_settings |= key->kind == RARR_DIFF_OTHER;
+		}
+		else if (strcmp(word, "mask") == 0)
+		{
+			masked = named_column(trigdata, name);
+			mask_column(audit, masked, 0);
+		}
+		else if (strcmp(word, "if") == 0)
+			mask_column(audit, masked,
+						rarr_require_column(trigdata->tg_relation, name, BOOLOID));
+	}
+	if (audit->nkeys == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("audit trigger \"%s\" on \"%s\" names no key",
+						trigger->tgname, RelationGetRelationName(trigdata->tg_relation)),
+				 errhint("Its arguments are the entity type, then pairs: key, ignore, mask, if or only, and a column.")));
+}
+
+/*
+ * Makes the settings that have a say in the text of some types what pg_dump
+ * and postgres_fdw make them.  Returns the nest level to go back to.
+ */
+static int
+use_neutral_settings(void)
+{
+	static const char *const settings[][2] = {
+		{"datestyle", "ISO"}, {"intervalstyle", "postgres"}, {"timezone", "UTC"},
+		{"extra_float_digits", "3"}, {"bytea_output", "hex"},
+	};
+	int			level = NewGUCNestLevel();
+
+	for (int i = 0; i < lengthof(settings); i++)
+		(void) set_config_option(settings[i][0], settings[i][1], PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
+	return level;
+}
+
+/* Opens the log, and sets what all rows of the statement share. */
+static void
+begin_rows(Audit *audit)
+{
+	MemoryContext old = MemoryContextSwitchTo(audit->context);
+	Datum	   *values = audit->values;
+
+	audit->append = rarr_append_begin("audit_log", log_columns, NCOLUMNS);
+	values[COL_ENTITY_TYPE] = CStringGetTextDatum(audit->trigdata->tg_trigger->tgargs[0]);
+	values[COL_ACTION] = CStringGetTextDatum(audit->action);
+	audit->nulls[COL_USER_ID] = rarr_user_id[0] == '\0';
+	values[COL_USER_ID] = CStringGetTextDatum(rarr_user_id);
+	values[COL_TIMESTAMP] = TimestampTzGetDatum(GetCurrentTimestamp());
+	values[COL_DATABASE_USER] = CStringGetTextDatum(GetUserNameFromId(GetSessionUserId(), false));
+	values[COL_TRANSACTION_ID] = FullTransactionIdGetDatum(GetTopFullTransactionId());
+	MemoryContextSwitchTo(old);
+}
+
+/* A JSON value as the text that ->> gives. */
+static text *
+text_of_json(JsonbValue *value)
+{
+	switch (value->type)
+	{
+		case jbvString:
+			return cstring_to_text_with_len(value->val.string.val, value->val.string.len);
+		case jbvNumeric:
+			return cstring_to_text(DatumGetCString(DirectFunctionCall1(numeric_out,
+																	   NumericGetDatum(value->val.numeric))));
+		case jbvBool:
+			return cstring_to_text(value->val.boolean ? "true" : "false");
+		default:
+			return cstring_to_text(JsonbToCString(NULL, &JsonbValueToJsonb(value)->root, 0));
+	}
+}
+
+/* The key of a row as text; a key of several columns as a JSON array. */
+static Datum
+key_of_row(const Audit *audit, TupleTableSlot *row)
+{
+	JsonbParseState *state = NULL;
+	JsonbValue	value;
+
+	if (audit->nkeys > 1)
+		pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
+	for (int i = 0; i < audit->nkeys; i++)
+	{
+		bool		isnull;
+		Datum		datum = slot_getattr(row, audit->keys[i].attnum, &isnull);
+
+		if (isnull)
+			value.type = jbvNull;
+		else
+			rarr_diff_value(&audit->keys[i], datum, &value);
+		if (audit->nkeys > 1)
+			pushJsonbValue(&state, WJB_ELEM, &value);
+	}
+	if (audit->nkeys > 1)
+		return PointerGetDatum(text_of_json(pushJsonbValue(&state, WJB_END_ARRAY, NULL)));
+	return PointerGetDatum(text_of_json(&value));
+}
+
+/*
+ * Puts a row on record: made where old_row is NULL, deleted where new_row is;
+ * an update that changed none of the columns is none.
+ */
+static void
+record_row(Audit *audit, TupleTableSlot *old_row, TupleTableSlot *new_row)
+{
+	MemoryContext old = MemoryContextSwitchTo(audit->row_context);
+	Datum		changes = rarr_diff_rows(audit->columns, audit->ncolumns, old_row, new_row);
+
+	CHECK_FOR_INTERRUPTS();
+	if (changes != (Datum) 0)
+	{
+		pg_uuid_t	id;
+
+		if (audit->append == NULL)
+			begin_rows(audit);
+		rarr_uuid_v7(&id);
+		audit->values[COL_ID] = UUIDPGetDatum(&id);
+		audit->values[COL_ENTITY_ID] = key_of_row(audit, old_row ? old_row : new_row);
+		audit->values[COL_CHANGES] = changes;
+		rarr_append_row(audit->append, audit->values, audit->nulls);
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(audit->row_context);
+}
+
+/*
+ * Both tables have the rows in the order in which they were changed: the
+ * server puts the old and the new row of each change in together.
+ */
+static void
+record_updates(Audit *audit)
+{
+	Tuplestorestate *old_table = audit->trigdata->tg_oldtable;
+	Tuplestorestate *new_table = audit->trigdata->tg_newtable;
+	TupleDesc	desc = RelationGetDescr(audit->trigdata->tg_relation);
+	TupleTableSlot *old_row = MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple);
+	TupleTableSlot *new_row = MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple);
+
+	tuplestore_rescan(old_table);
+	tuplestore_rescan(new_table);
+	while (tuplestore_gettupleslot(old_table, true, false, old_row))
+	{
+		if (!tuplestore_gettupleslot(new_table, true, false, new_row))
+			elog(ERROR, "an updated row of \"%s\" has no new version",
+				 RelationGetRelationName(audit->trigdata->tg_relation));
+		record_row(audit, old_row, new_row);
+	}
+	ExecDropSingleTupleTableSlot(old_row);
+	ExecDropSingleTupleTableSlot(new_row);
+}
+
+/* Rows that were all made, or all deleted. */
+static void
+record_rows(Audit *audit, Tuplestorestate *table, bool made)
+{
+	TupleTableSlot *row = MakeSingleTupleTableSlot(RelationGetDescr(audit->trigdata->tg_relation),
+												   &TTSOpsMinimalTuple);
+
+	tuplestore_rescan(table);
+	while (tuplestore_gettupleslot(table, true, false, row))
+		record_row(audit, made ? NULL : row, made ? row : NULL);
+	ExecDropSingleTupleTableSlot(row);
+}
+
+/* One row for the whole table: a TRUNCATE tells nobody what it removes. */
+static void
+record_truncate(Audit *audit)
+{
+	JsonbParseState *state = NULL;
+	pg_uuid_t	id;
+
+	begin_rows(audit);
+	rarr_uuid_v7(&id);
+	audit->values[COL_ID] = UUIDPGetDatum(&id);
+	audit->nulls[COL_ENTITY_ID] = true;
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	audit->values[COL_CHANGES] =
+		JsonbPGetDatum(JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL)));
+	rarr_append_row(audit->append, audit->values, audit->nulls);
+}
+
+/* Puts what the statement did on record. */
+static void
+record(Audit *audit)
+{
+	const TriggerData *trigdata = audit->trigdata;
+	TriggerEvent event = trigdata->tg_event;
+
+	if (TRIGGER_FIRED_BY_TRUNCATE(event))
+	{
+		audit->action = "truncate";
+		record_truncate(audit);
+	}
+	else if (TRIGGER_FIRED_BY_UPDATE(event) && trigdata->tg_oldtable && trigdata->tg_newtable)
+	{
+		audit->action = "update";
+		record_updates(audit);
+	}
+	else if (TRIGGER_FIRED_BY_INSERT(event) && trigdata->tg_newtable)
+	{
+		audit->action = "create";
+		record_rows(audit, trigdata->tg_newtable, true);
+	}
+	else if (TRIGGER_FIRED_BY_DELETE(event) && trigdata->tg_oldtable)
+	{
+		audit->action = "delete";
+		record_rows(audit, trigdata->tg_oldtable, false);
+	}
+	else
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("audit trigger \"%s\" on \"%s\" lacks its transition tables",
+						trigdata->tg_trigger->tgname,
+						RelationGetRelationName(trigdata->tg_relation)),
+				 errhint("Make it AFTER, FOR EACH STATEMENT, with REFERENCING.")));
+}
+
+/* Whether changes go unrecorded now; the log of the server has it once. */
+static bool
+is_off(const TriggerData *trigdata)
+{
+	static bool said = false;
+
+	if (rarr_audit)
+		return TRIGGER_FIRED_BY_INSERT(trigdata->tg_event) &&
+			rarr_is_restoring(trigdata->tg_relation);
+	if (!said)
+		ereport(LOG,
+				(errmsg("researcharr: changes of data are not put on record"),
+				 errdetail("researcharr.audit is off in this session.")));
+	said = true;
+	return true;
+}
+
+/*
+ * researcharr.audit_record(entity type, word, column, ...): the trigger.
+ */
+PG_FUNCTION_INFO_V1(researcharr_audit_record);
+Datum
+researcharr_audit_record(PG_FUNCTION_ARGS)
+{
+	Audit		audit = {0};
+	int			level = 0;
+
+	rarr_require_trigger(fcinfo, "audit_record");
+	audit.trigdata = (TriggerData *) fcinfo->context;
+	if (is_off(audit.trigdata))
+		PG_RETURN_POINTER(NULL);
+
+	audit.context = CurrentMemoryContext;
+	audit.row_context = AllocSetContextCreate(CurrentMemoryContext, "researcharr audited row",
+											  ALLOCSET_DEFAULT_SIZES);
+	read_arguments(&audit);
+	if (audit.by_settings)
+		level = use_neutral_settings();
+	record(&audit);
+	if (audit.by_settings)
+		AtEOXact_GUC(true, level);
+	if (audit.append)
+		rarr_append_end(audit.append);
+	MemoryContextDelete(audit.row_context);
+	PG_RETURN_POINTER(NULL);
+}

@@ -1,0 +1,52 @@
+/*-------------------------------------------------------------------------
+ *
+ * column.c
+ *		A table's columns by name.
+ *
+ * C code never takes a column's number for granted: a partition may have
+ * another order than its parent, and DDL can drop, rename and retype any
+ * column.  What would read or write a value as the wrong type asks here.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "utils/builtins.h"
+
+#include "base/column.h"
+
+/*
+ * The number of the column of this name; 0 where there is none.
+ */
+AttrNumber
+rarr_find_column(TupleDesc desc, const char *name)
+{
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+
+		if (!att->attisdropped && strcmp(NameStr(att->attname), name) == 0)
+			return att->attnum;
+	}
+	return 0;
+}
+
+/*
+ * The number of a column that the code cannot do without.  42703 where there
+ * is none of this name and type.
+ */
+AttrNumber
+rarr_require_column(Relation rel, const char *name, Oid type)
+{
+	AttrNumber	attnum = rarr_find_column(RelationGetDescr(rel), name);
+
+	if (attnum == 0 || TupleDescAttr(RelationGetDescr(rel), attnum - 1)->atttypid != type)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("relation \"%s\" has no column \"%s\" of type %s",
+						RelationGetRelationName(rel), name, format_type_be(type)),
+				 errhint("The extension's tables must keep their columns.")));
+	return attnum;
+}

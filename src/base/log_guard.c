@@ -1,0 +1,46 @@
+/*-------------------------------------------------------------------------
+ *
+ * log_guard.c
+ *		Logs are append-only: DML on them is for their owner alone.
+ *
+ * What is on record stays as it was written, also where somebody has been
+ * granted INSERT, UPDATE, DELETE or TRUNCATE on a log by mistake.  The
+ * extension's own rows do not pass through triggers (append.c); the owner,
+ * who could drop the guard anyway, needs DML to restore a dump.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "commands/trigger.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+
+#include "base/compat.h"
+#include "base/args.h"
+
+/*
+ * researcharr.log_guard(): BEFORE trigger, for rows and for TRUNCATE.  42501
+ * unless the current user is the table's owner or a superuser.
+ */
+PG_FUNCTION_INFO_V1(researcharr_log_guard);
+Datum
+researcharr_log_guard(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigdata = (TriggerData *) fcinfo->context;
+	Relation	rel;
+
+	rarr_require_trigger(fcinfo, "log_guard");
+	rel = trigdata->tg_relation;
+	if (!rarr_is_owner(RelationGetRelid(rel), GetUserId()))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("\"%s\" is append-only", RelationGetRelationName(rel)),
+				 errdetail("The extension itself writes its rows, and nobody changes them."),
+				 errhint("Only the table's owner can, to restore a dump or to drop what is too old.")));
+	if (TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event))
+		PG_RETURN_POINTER(trigdata->tg_newtuple);
+	PG_RETURN_POINTER(trigdata->tg_trigtuple);
+}
