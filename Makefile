@@ -123,21 +123,20 @@ expected:
 endif
 
 deps:
-	@PG_CONFIG='$(PG_CONFIG)' $(top)/test/deps
+	@exec env PG_CONFIG='$(PG_CONFIG)' $(top)/test/deps
 
 test: deps
-	@PG_CONFIG='$(PG_CONFIG)' BUILDDIR='$(CURDIR)' $(top)/test/run
+	@exec env PG_CONFIG='$(PG_CONFIG)' BUILDDIR='$(CURDIR)' $(top)/test/run
 
 demo: deps
-	@PG_CONFIG='$(PG_CONFIG)' BUILDDIR='$(CURDIR)' $(top)/test/demo/run
+	@exec env PG_CONFIG='$(PG_CONFIG)' BUILDDIR='$(CURDIR)' $(top)/test/demo/run
 
 coverage: deps
-	@PG_CONFIG='$(PG_CONFIG)' $(top)/test/coverage
+	@exec env PG_CONFIG='$(PG_CONFIG)' $(top)/test/coverage
 
 test-ubsan: deps
-	@mkdir -p build/ubsan && PG_CONFIG='$(PG_CONFIG)' \
-		BUILDDIR='$(CURDIR)/build/ubsan' COPT='$(COPT) \
-		-fsanitize=undefined -fno-sanitize-recover=undefined' \
+	@exec env PG_CONFIG='$(PG_CONFIG)' BUILDDIR='$(CURDIR)/build/ubsan' \
+		COPT='$(COPT) -fsanitize=undefined -fno-sanitize-recover=undefined' \
 		$(top)/test/run
 
 # META.json gets its version here: PGXN wants three numbers.

@@ -28,7 +28,14 @@ die()
 clean_up()
 {
 	trap '' HUP INT TERM
-	[ -z "${job:-}" ] || kill -TERM -- "-$job" 2>/dev/null
+	if [ -n "${job:-}" ]; then
+		kill -TERM -- "-$job" 2>/dev/null
+		for _ in 1 2 3 4 5 6 7 8 9 10; do
+			kill -0 -- "-$job" 2>/dev/null || break
+			sleep 0.2
+		done
+		kill -KILL -- "-$job" 2>/dev/null
+	fi
 	find "$work" -name postmaster.pid 2>/dev/null | while read -r file; do
 		${as_user:-} "$work/root$bindir/pg_ctl" stop -s -m immediate \
 			-D "${file%/*}" >/dev/null 2>&1
@@ -36,7 +43,7 @@ clean_up()
 	if [ -n "${KEEP:-}" ]; then
 		echo "kept: $work" >&2
 	else
-		rm -rf "$work"
+		rm -rf "$work" 2>/dev/null || { sleep 1; rm -rf "$work"; }
 	fi
 }
 

@@ -37,7 +37,7 @@ sub rows
 	my ($db) = @_;
 	my $union = join ' UNION ALL ',
 	  map { "SELECT '$_' AS name, to_jsonb(t) AS row FROM $_ AS t" }
-	  split /\n/, $node->safe_psql($db, "$tables ORDER BY 1");
+	  lines($db, "$tables ORDER BY 1");
 
 	return $union ? "SELECT name, row FROM ($union) AS s" : undef;
 }
@@ -68,7 +68,29 @@ sub schema
 		s/'\{[\d,]+\}'/OIDS/g;
 		s/\n\n+/\n/g;
 	}
-	return join '', map { "$_\n" } sort @entries;
+	return sort @entries;
+}
+
+# Both lists have the same members; told are those that only one has
+sub same
+{
+	my ($what, $updated, $fresh) = @_;
+	my %surplus;
+
+	$surplus{$_}++ foreach @$updated;
+	$surplus{$_}-- foreach @$fresh;
+	is( join("\n", grep { $surplus{$_} > 0 } sort keys %surplus),
+		join("\n", grep { $surplus{$_} < 0 } sort keys %surplus),
+		"the same $what (expected: what only a fresh install has)");
+	return;
+}
+
+# The lines of a query's result
+sub lines
+{
+	my ($db, $query) = @_;
+
+	return split /\n/, $node->safe_psql($db, $query);
 }
 
 # What pg_dump does not tell, or tells only as a difference
@@ -119,7 +141,7 @@ $node->safe_psql('updated',
 	"CREATE EXTENSION researcharr VERSION '1.0' CASCADE");
 my $newest = $node->safe_psql('fresh',
 	"SELECT extversion FROM pg_extension WHERE extname = 'researcharr'");
-my @versions = split /\n/, $node->safe_psql(
+my @versions = lines(
 	'postgres', q{
 	SELECT version FROM pg_available_extension_versions
 	 WHERE name = 'researcharr' AND version <> '1.0'
@@ -133,7 +155,7 @@ $node->command_ok(
 		$node->connstr('updated'), '-f', "$FindBin::Bin/../data/fill.sql"
 	],
 	'rows are put into version 1.0');
-foreach my $table (split /\n/, $node->safe_psql('updated', $tables))
+foreach my $table (lines('updated', $tables))
 {
 	is( $node->safe_psql('updated', "SELECT EXISTS (SELECT FROM $table)"),
 		't', "fill.sql has rows for $table");
@@ -151,28 +173,33 @@ foreach my $version (@versions)
 
 	is( $node->safe_psql(
 			'updated', qq{
-		WITH now AS ($after)
-		SELECT name, row FROM before AS b
-		 WHERE NOT EXISTS (SELECT FROM now AS a
-		                    WHERE a.name = b.name AND a.row @> b.row)
-		UNION ALL
-		SELECT name, to_jsonb(count(*)) FROM now
-		 WHERE name IN (SELECT name FROM before) GROUP BY name
-		EXCEPT ALL
-		SELECT name, to_jsonb(count(*)) FROM before GROUP BY name}),
+		WITH now AS ($after), columns AS (
+		    SELECT DISTINCT name, key
+		      FROM before, jsonb_object_keys(row) AS key),
+		same_columns (name, row) AS (
+		    SELECT name, (SELECT jsonb_object_agg(e.key, e.value)
+		                    FROM jsonb_each(now.row) AS e
+		                    JOIN columns AS c USING (key)
+		                   WHERE c.name = now.name)
+		      FROM now WHERE name IN (SELECT name FROM columns))
+		(TABLE before EXCEPT ALL TABLE same_columns)
+		UNION ALL (TABLE same_columns EXCEPT ALL TABLE before)}),
 		'',
 		"updated to $version: every row is as it was");
 	$node->safe_psql('updated', 'DROP TABLE before');
 }
 
 # 3.
-is(schema('updated'), schema('fresh'), 'the same schema');
-is( $node->safe_psql('updated', $_->[1]),
-	$node->safe_psql('fresh', $_->[1]),
-	"the same $_->[0]")
-  foreach [ 'members' => $members ],
-  [ 'registrations for pg_dump' => $registrations ],
-  [ 'privileges' => $privileges ];
+same('schema', [ schema('updated') ], [ schema('fresh') ]);
+same('members', [ lines('updated', $members) ], [ lines('fresh', $members) ]);
+same(
+	'registrations for pg_dump',
+	[ lines('updated', $registrations) ],
+	[ lines('fresh', $registrations) ]);
+same(
+	'privileges',
+	[ lines('updated', $privileges) ],
+	[ lines('fresh', $privileges) ]);
 unlike($node->safe_psql('fresh', $members),
 	qr/check_schema/, 'the check of the schema is not left behind');
 
