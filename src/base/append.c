@@ -151,7 +151,8 @@ flush(RarrAppend *append)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (target->ri_NumIndices > 0)
-			list_free(rarr_insert_index_tuples(target, append->slots[i], estate));
+			list_free(rarr_insert_index_tuples(target, append->slots[i], estate,
+												false, NULL, NIL));
 		ResetPerTupleExprContext(estate);
 		ExecClearTuple(append->slots[i]);
 	}

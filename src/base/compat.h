@@ -13,11 +13,15 @@
 #ifndef RARR_BASE_COMPAT_H
 #define RARR_BASE_COMPAT_H
 
+#include "access/genam.h"
 #include "catalog/pg_class.h"
 #include "common/jsonapi.h"
 #include "executor/executor.h"
 #include "fmgr.h"
+#include "nodes/makefuncs.h"
+#include "parser/parse_relation.h"
 #include "utils/acl.h"
+#include "utils/rel.h"
 #include "utils/timestamp.h"
 
 #if PG_VERSION_NUM < 150000
@@ -57,17 +61,6 @@ rarr_is_owner(Oid relid, Oid roleid)
 #endif
 }
 
-/* Enters a tuple that was just inserted into its table's indexes. */
-static inline List *
-rarr_insert_index_tuples(ResultRelInfo *target, TupleTableSlot *slot, EState *estate)
-{
-#if PG_VERSION_NUM >= 160000
-	return ExecInsertIndexTuples(target, slot, estate, false, false, NULL, NIL, false);
-#else
-	return ExecInsertIndexTuples(target, slot, estate, false, false, NULL, NIL);
-#endif
-}
-
 /* A lexer of JSON text that undoes escapes, so that it finds every error. */
 static inline JsonLexContext *
 rarr_json_lexer(char *json, int length, int encoding)
@@ -76,6 +69,94 @@ rarr_json_lexer(char *json, int length, int encoding)
 	return makeJsonLexContextCstringLen(NULL, json, length, encoding, true);
 #else
 	return makeJsonLexContextCstringLen(json, length, encoding, true);
+#endif
+}
+
+/* index_beginscan() has an argument for instrumentation from 18 on. */
+static inline IndexScanDesc
+rarr_index_beginscan(Relation rel, Relation index, Snapshot snapshot, int nkeys)
+{
+#if PG_VERSION_NUM >= 180000
+	return index_beginscan(rel, index, snapshot, NULL, nkeys, 0);
+#else
+	return index_beginscan(rel, index, snapshot, nkeys, 0);
+#endif
+}
+
+/*
+ * A range table of as many entries for one relation as there are sets of
+ * updated columns.  What is updated stands in the entry itself up to 15, in
+ * its permission info from 16 on.
+ */
+static inline void
+rarr_init_range_table(EState *estate, Relation rel, List *updated)
+{
+	List	   *entries = NIL;
+	ListCell   *lc;
+#if PG_VERSION_NUM >= 160000
+	List	   *permissions = NIL;
+#endif
+
+	foreach(lc, updated)
+	{
+		RangeTblEntry *rte = makeNode(RangeTblEntry);
+
+		rte->rtekind = RTE_RELATION;
+		rte->relid = RelationGetRelid(rel);
+		rte->relkind = rel->rd_rel->relkind;
+		rte->rellockmode = RowExclusiveLock;
+		entries = lappend(entries, rte);
+#if PG_VERSION_NUM >= 160000
+		addRTEPermissionInfo(&permissions, rte)->updatedCols = lfirst(lc);
+#else
+		rte->updatedCols = lfirst(lc);
+#endif
+	}
+#if PG_VERSION_NUM >= 180000
+	ExecInitRangeTable(estate, entries, permissions,
+					   bms_add_range(NULL, 1, list_length(entries)));
+#elif PG_VERSION_NUM >= 160000
+	ExecInitRangeTable(estate, entries, permissions);
+#else
+	ExecInitRangeTable(estate, entries);
+#endif
+}
+
+/* EvalPlanQualInit() also takes the result relations from 16 on. */
+static inline void
+rarr_epq_init(EPQState *epqstate, EState *estate)
+{
+#if PG_VERSION_NUM >= 160000
+	EvalPlanQualInit(epqstate, estate, NULL, NIL, -1, NIL);
+#else
+	EvalPlanQualInit(epqstate, estate, NULL, NIL, -1);
+#endif
+}
+
+/* ExecCheckIndexConstraints() also takes the tuple's place from 18 on. */
+static inline bool
+rarr_check_index_constraints(ResultRelInfo *rri, TupleTableSlot *slot, EState *estate,
+							 ItemPointer conflict, List *arbiters)
+{
+#if PG_VERSION_NUM >= 180000
+	ItemPointerData invalid;
+
+	ItemPointerSetInvalid(&invalid);
+	return ExecCheckIndexConstraints(rri, slot, estate, conflict, &invalid, arbiters);
+#else
+	return ExecCheckIndexConstraints(rri, slot, estate, conflict, arbiters);
+#endif
+}
+
+/* ExecInsertIndexTuples() can keep to summarizing indexes from 16 on. */
+static inline List *
+rarr_insert_index_tuples(ResultRelInfo *rri, TupleTableSlot *slot, EState *estate,
+						 bool speculative, bool *conflict, List *arbiters)
+{
+#if PG_VERSION_NUM >= 160000
+	return ExecInsertIndexTuples(rri, slot, estate, false, speculative, conflict, arbiters, false);
+#else
+	return ExecInsertIndexTuples(rri, slot, estate, false, speculative, conflict, arbiters);
 #endif
 }
 

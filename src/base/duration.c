@@ -1,6 +1,7 @@
 /*
  * duration.c
- *		Intervals as lengths of time, in microseconds.
+ *		Intervals as lengths of time, in microseconds, and a clock that only
+ *		goes forward.
  *
  *		A lease or a wait is a length of time, not a step in the calendar: a
  *		month counts as 30 days and a day as 24 hours, as they do when the
@@ -63,4 +64,17 @@ rarr_interval_of_duration(int64 duration)
 	interval->day = (int32) (duration / USECS_PER_DAY);
 	interval->time = duration % USECS_PER_DAY;
 	return interval;
+}
+
+/*
+ * The clock, but later than `before`, where that leaves room.
+ */
+TimestampTz
+rarr_clock_after(TimestampTz before)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (now > before || TIMESTAMP_NOT_FINITE(before) || !IS_VALID_TIMESTAMP(before + 1))
+		return now;
+	return before + 1;
 }

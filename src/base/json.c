@@ -158,3 +158,25 @@ rarr_json_time(Datum time, Oid type)
 
 	return JsonEncodeDateTime(palloc(MAXDATELEN + 1), time, type, &utc);
 }
+
+/* {}, in the current memory context. */
+Jsonb *
+rarr_jsonb_empty_object(void)
+{
+	JsonbParseState *state = NULL;
+
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+}
+
+/* The beginning of a whole value as text, for a message. */
+char *
+rarr_jsonb_excerpt(Jsonb *jsonb)
+{
+	char	   *text = JsonbToCString(NULL, &jsonb->root, VARSIZE(jsonb));
+	int			length = strlen(text);
+
+	if (length <= SHOWN_BYTES)
+		return text;
+	return psprintf("%.*s...", pg_mbcliplen(text, length, SHOWN_BYTES), text);
+}

@@ -17,5 +17,7 @@ extern void rarr_json_put(JsonbParseState **state, const char *name, JsonbValue 
 extern void rarr_json_put_text(JsonbParseState **state, const char *name, const char *string);
 extern void rarr_json_put_int(JsonbParseState **state, const char *name, int64 number);
 extern char *rarr_json_time(Datum time, Oid type);
+extern Jsonb *rarr_jsonb_empty_object(void);
+extern char *rarr_jsonb_excerpt(Jsonb *jsonb);
 
 #endif							/* RARR_BASE_JSON_H */

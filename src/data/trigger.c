@@ -18,6 +18,7 @@
 
 #include "base/args.h"
 #include "base/compat.h"
+#include "base/duration.h"
 
 /* "deleted" is the trigger's transition table. */
 #define DELETE_OF_DELETED \
@@ -37,17 +38,6 @@ wrong_trigger(TriggerData *trigger, const char *function, const char *shape)
 					trigger->tg_trigger->tgname,
 					RelationGetRelationName(trigger->tg_relation), function),
 			 errhint("The function is for %s triggers only.", shape)));
-}
-
-/* The clock, but later than `old`, where that leaves room. */
-static TimestampTz
-later_than(TimestampTz old)
-{
-	TimestampTz now = GetCurrentTimestamp();
-
-	if (now > old || TIMESTAMP_NOT_FINITE(old) || !IS_VALID_TIMESTAMP(old + 1))
-		return now;
-	return old + 1;
 }
 
 /*
@@ -77,7 +67,7 @@ researcharr_updated_at_advance(PG_FUNCTION_ARGS)
 
 	value = heap_getattr(trigger->tg_trigtuple, column, desc, &isnull);
 	value = TimestampTzGetDatum(isnull ? GetCurrentTimestamp() :
-								later_than(DatumGetTimestampTz(value)));
+								rarr_clock_after(DatumGetTimestampTz(value)));
 	isnull = false;
 	PG_RETURN_POINTER(heap_modify_tuple_by_cols(trigger->tg_newtuple, desc,
 												1, &column, &value, &isnull));

@@ -17,7 +17,7 @@
 #include "utils/jsonb.h"
 
 #include "base/compat.h"
-#include "data/metadata.h"
+#include "base/metadata.h"
 
 /*
  * A number takes 16 bytes in a jsonb, its entry included, where it needs the

@@ -2,8 +2,8 @@
  * metadata.h
  *		How large a metadata value is as text, and whether that is allowed.
  */
-#ifndef RARR_DATA_METADATA_H
-#define RARR_DATA_METADATA_H
+#ifndef RARR_BASE_METADATA_H
+#define RARR_BASE_METADATA_H
 
 #include "utils/jsonb.h"
 
@@ -13,4 +13,4 @@
 extern bool rarr_metadata_is_valid(Datum metadata);
 extern int64 rarr_jsonb_text_length(const JsonbContainer *container, int64 limit);
 
-#endif							/* RARR_DATA_METADATA_H */
+#endif							/* RARR_BASE_METADATA_H */

@@ -1,0 +1,77 @@
+/*
+ * relation.h
+ *		Our own tables, opened for changing single rows from C.
+ */
+#ifndef RARR_RELATION_H
+#define RARR_RELATION_H
+
+#include "access/attnum.h"
+#include "nodes/execnodes.h"
+#include "storage/lockdefs.h"
+#include "utils/rel.h"
+
+#define RARR_SCHEMA			"researcharr"
+#define RARR_MAX_CHANGES	6
+#define RARR_MAX_COLUMNS	12
+
+/* A kind of change: an INSERT, or an UPDATE of certain columns. */
+typedef struct RarrChange
+{
+	CmdType		command;
+	AttrNumber	columns[RARR_MAX_COLUMNS];	/* that an UPDATE changes; ends with 0 */
+	const char *referenced;		/* of an INSERT: the caller itself checks the
+								 * foreign key to this table of ours */
+} RarrChange;
+
+/* What the code knows of a table; a static constant of the module that owns it. */
+typedef struct RarrTableDef
+{
+	const char *name;			/* in our schema */
+	int			ncolumns;		/* the code knows columns 1..ncolumns by number */
+	const char *const *columns; /* their names */
+	int			nchanges;
+	const RarrChange *changes;
+} RarrTableDef;
+
+typedef struct RarrTable
+{
+	/* what a caller uses */
+	Relation	rel;			/* open while the table is */
+	TupleDesc	desc;			/* our own copy of the row type */
+	TupleTableSlot *oldslot;	/* a row version on a page */
+	TupleTableSlot *newslot;	/* values of the next version */
+
+	/* the executor's state */
+	MemoryContext cxt;
+	EState	   *estate;
+	EPQState	epqstate;
+	ResultRelInfo *changes[RARR_MAX_CHANGES];
+	int			nindexes;
+	Oid		   *indexids;
+	Relation   *indexes;
+	bool		has_triggers;	/* row triggers of users' are to be fired */
+
+	/* kept from call to call */
+	const RarrTableDef *def;
+	Oid			relid;
+	bool		valid;			/* until the relation or an index of it changes */
+	bool		kept;			/* the backend's cached one, not this call's own */
+	SubTransactionId used_in;	/* of the subtransaction that has it open */
+	struct RarrTable *next;
+} RarrTable;
+
+extern Oid	rarr_relation_oid(const char *name);
+extern void rarr_prevent_read_only(const char *function);
+
+extern RarrTable *rarr_table_open(const RarrTableDef *def);
+extern void rarr_table_close(RarrTable *table);
+extern Relation rarr_table_index(RarrTable *table, const char *name);
+extern void rarr_table_insert(RarrTable *table, int change, TupleTableSlot *slot);
+extern bool rarr_table_insert_unless(RarrTable *table, int change, TupleTableSlot *slot,
+									 Oid arbiter, ItemPointer conflict);
+extern void rarr_table_fill_defaults(RarrTable *table, TupleTableSlot *slot);
+extern void rarr_table_update(RarrTable *table, int change,
+							  TupleTableSlot *oldslot, TupleTableSlot *newslot);
+extern void rarr_table_copy_row(TupleTableSlot *newslot, TupleTableSlot *oldslot);
+
+#endif							/* RARR_RELATION_H */

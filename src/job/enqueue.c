@@ -1,0 +1,242 @@
+/*-------------------------------------------------------------------------
+ *
+ * enqueue.c
+ *		Putting jobs into the queue: job_enqueue, job_enqueue_many.
+ *
+ * Values are checked before anything is written, and the media of all jobs of
+ * a call at once.  A job with a unique key is inserted speculatively, as
+ * INSERT ... ON CONFLICT DO NOTHING does it, so that of two callers with the
+ * same key at the same time one gets the other's job.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "executor/executor.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "base/args.h"
+#include "base/compat.h"
+#include "base/errors.h"
+#include "base/json.h"
+#include "base/metadata.h"
+#include "base/uuid.h"
+#include "job/enqueue.h"
+#include "job/job_row.h"
+#include "job/job_type.h"
+#include "job/media_ref.h"
+
+#define MAX_UNIQUE_KEY	255
+
+static void
+check_range(const char *name, int value, int least, int most)
+{
+	if (value < least || value > most)
+		ereport(ERROR,
+				(errcode(ERRCODE_RARR_VALIDATION),
+				 errmsg("%s is out of range: %d", name, value),
+				 errhint("Give a number from %d to %d.", least, most)));
+}
+
+static void
+check_metadata(Jsonb *metadata)
+{
+	if (!JB_ROOT_IS_OBJECT(metadata))
+		ereport(ERROR,
+				(errcode(ERRCODE_RARR_VALIDATION),
+				 errmsg("metadata is not a JSON object: %s", rarr_jsonb_excerpt(metadata)),
+				 errhint("Give an object, such as {\"quality\": \"720p\"}.")));
+	if (!rarr_metadata_is_valid(JsonbPGetDatum(metadata)))
+		ereport(ERROR,
+				(errcode(ERRCODE_RARR_VALIDATION),
+				 errmsg("metadata is larger than %d bytes as text", RARR_METADATA_MAX_BYTES),
+				 errhint("Keep large values elsewhere, and their key here.")));
+}
+
+static void
+check_unique_key(text *key)
+{
+	int			length = pg_mbstrlen_with_len(VARDATA_ANY(key), VARSIZE_ANY_EXHDR(key));
+
+	if (length < 1 || length > MAX_UNIQUE_KEY)
+		ereport(ERROR,
+				(errcode(ERRCODE_RARR_VALIDATION),
+				 errmsg("unique_key has %d characters", length),
+				 errhint("Give a key of 1 to %d characters, or null for none.", MAX_UNIQUE_KEY)));
+}
+
+/*
+ * Check a job's values, and fill in what its type's policy says.  RA002 for an
+ * unknown type, RA003 for a value that a job cannot have.
+ */
+static void
+complete_new_job(RarrNewJob *job, TimestampTz now)
+{
+	const RarrJobType *type = rarr_job_type_get(VARDATA_ANY(job->job_type),
+												VARSIZE_ANY_EXHDR(job->job_type));
+
+	if (!job->has_priority)
+		job->priority = type->priority;
+	if (!job->has_max_retries)
+		job->max_retries = type->max_retries;
+	if (!job->has_available_at)
+		job->available_at = now;
+	check_range("priority", job->priority, 0, 100);
+	check_range("max_retries", job->max_retries, 0, 10);
+	if (TIMESTAMP_NOT_FINITE(job->available_at))
+		ereport(ERROR,
+				(errcode(ERRCODE_RARR_VALIDATION),
+				 errmsg("available_at is not finite: %s", timestamptz_to_str(job->available_at)),
+				 errhint("Give a time, or null for now; job_type_pause holds jobs back for good.")));
+	if (job->metadata != NULL)
+		check_metadata(job->metadata);
+	if (job->unique_key != NULL)
+		check_unique_key(job->unique_key);
+}
+
+/* The row of a new job, in jobs->newslot; returns its id. */
+static pg_uuid_t *
+make_row(RarrTable *jobs, const RarrNewJob *job, Jsonb *no_metadata, TimestampTz now)
+{
+	TupleTableSlot *slot = jobs->newslot;
+	pg_uuid_t  *id = palloc(sizeof(pg_uuid_t));
+
+	ExecClearTuple(slot);
+	memset(slot->tts_values, 0, slot->tts_tupleDescriptor->natts * sizeof(Datum));
+	memset(slot->tts_isnull, true, slot->tts_tupleDescriptor->natts * sizeof(bool));
+	rarr_uuid_v7(id);
+	rarr_job_set(slot, JOB_ID, UUIDPGetDatum(id));
+	rarr_job_set(slot, JOB_MEDIA_ID, UUIDPGetDatum(&job->media_id));
+	rarr_job_set(slot, JOB_JOB_TYPE, PointerGetDatum(job->job_type));
+	rarr_job_set_status(slot, JOB_QUEUED, now);
+	rarr_job_set(slot, JOB_PRIORITY, Int32GetDatum(job->priority));
+	rarr_job_set(slot, JOB_RETRY_COUNT, Int32GetDatum(0));
+	rarr_job_set(slot, JOB_MAX_RETRIES, Int32GetDatum(job->max_retries));
+	rarr_job_set(slot, JOB_METADATA, JsonbPGetDatum(job->metadata != NULL ? job->metadata : no_metadata));
+	rarr_job_set(slot, JOB_CREATED_AT, TimestampTzGetDatum(now));
+	rarr_job_set(slot, JOB_UPDATED_AT, TimestampTzGetDatum(now));
+	rarr_job_set(slot, JOB_ATTEMPT, Int32GetDatum(0));
+	rarr_job_set(slot, JOB_AVAILABLE_AT, TimestampTzGetDatum(job->available_at));
+	if (job->unique_key != NULL)
+		rarr_job_set(slot, JOB_UNIQUE_KEY, PointerGetDatum(job->unique_key));
+	ExecStoreVirtualTuple(slot);
+	rarr_table_fill_defaults(jobs, slot);
+	return id;
+}
+
+/* Insert a job, unless an unfinished one has its key; the id of whichever is there. */
+static pg_uuid_t
+insert_unique(RarrTable *jobs, pg_uuid_t *id)
+{
+	Relation	index = rarr_table_index(jobs, JOB_UNIQUE_INDEX);
+	ItemPointerData conflict;
+
+	while (!rarr_table_insert_unless(jobs, JOB_CHANGE_ENQUEUE, jobs->newslot,
+									 RelationGetRelid(index), &conflict))
+	{
+		bool		found;
+		pg_uuid_t	other;
+
+		CHECK_FOR_INTERRUPTS();
+		found = table_tuple_fetch_row_version(jobs->rel, &conflict, SnapshotAny, jobs->oldslot);
+		if (found)
+		{
+			slot_getallattrs(jobs->oldslot);
+			other = *rarr_job_id(jobs->oldslot);
+		}
+		ExecClearTuple(jobs->oldslot);
+		if (found)
+			return other;
+	}
+	return *id;
+}
+
+/*
+ * Enqueue jobs, and put their ids, in the same order, into ids.  Errors: RA002,
+ * RA003 as above, 23503 for a media that does not exist.
+ */
+void
+rarr_jobs_enqueue(RarrNewJob *jobs, int n, pg_uuid_t *ids)
+{
+	Jsonb	   *no_metadata = rarr_jsonb_empty_object();
+	TimestampTz now = GetCurrentTimestamp();
+	pg_uuid_t  *media = palloc(n * sizeof(pg_uuid_t));
+	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "researcharr new job",
+											  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old;
+	RarrTable  *table;
+
+	for (int i = 0; i < n; i++)
+	{
+		complete_new_job(&jobs[i], now);
+		media[i] = jobs[i].media_id;
+	}
+
+	/* What this transaction's earlier commands wrote must be visible. */
+	CommandCounterIncrement();
+	table = rarr_table_open(&rarr_job_table);
+	PushActiveSnapshot(GetTransactionSnapshot());
+	rarr_media_ref_check(table->rel, media, n);
+	old = MemoryContextSwitchTo(cxt);
+	for (int i = 0; i < n; i++)
+	{
+		pg_uuid_t  *id = make_row(table, &jobs[i], no_metadata, now);
+
+		CHECK_FOR_INTERRUPTS();
+		if (jobs[i].unique_key != NULL)
+			ids[i] = insert_unique(table, id);
+		else
+		{
+			rarr_table_insert(table, JOB_CHANGE_ENQUEUE, table->newslot);
+			ids[i] = *id;
+		}
+		MemoryContextReset(cxt);
+	}
+	MemoryContextSwitchTo(old);
+	rarr_table_close(table);
+	PopActiveSnapshot();
+	MemoryContextDelete(cxt);
+}
+
+PG_FUNCTION_INFO_V1(researcharr_job_enqueue);
+
+/*
+ * job_enqueue(media_id uuid, job_type text, priority int, available_at
+ *		timestamptz, max_retries int, metadata jsonb, unique_key text) -> uuid
+ *
+ * NULL takes the type's priority and max_retries, now, {} and no key.
+ * Errors: 22004 NULL for media_id or job_type; 23503 no such media; RA002
+ * unknown type; RA003 a value that a job cannot have.
+ */
+Datum
+researcharr_job_enqueue(PG_FUNCTION_ARGS)
+{
+	RarrNewJob	job = {0};
+	pg_uuid_t  *id = palloc(sizeof(pg_uuid_t));
+
+	RARR_REQUIRE_ARG(0, "media_id");
+	RARR_REQUIRE_ARG(1, "job_type");
+	rarr_prevent_read_only("job_enqueue()");
+	job.media_id = *PG_GETARG_UUID_P(0);
+	job.job_type = PG_GETARG_TEXT_PP(1);
+	job.has_priority = !PG_ARGISNULL(2);
+	job.priority = PG_GETARG_INT32(2);
+	job.has_available_at = !PG_ARGISNULL(3);
+	job.available_at = PG_GETARG_TIMESTAMPTZ(3);
+	job.has_max_retries = !PG_ARGISNULL(4);
+	job.max_retries = PG_GETARG_INT32(4);
+	if (!PG_ARGISNULL(5))
+		job.metadata = PG_GETARG_JSONB_P(5);
+	if (!PG_ARGISNULL(6))
+		job.unique_key = PG_GETARG_TEXT_PP(6);
+	rarr_jobs_enqueue(&job, 1, id);
+	PG_RETURN_UUID_P(id);
+}

@@ -1,0 +1,490 @@
+/*-------------------------------------------------------------------------
+ *
+ * finish.c
+ *		What a worker says of its job (complete, fail, heartbeat, release), and
+ *		what an operator does with any job (cancel, retry, mark as completed).
+ *
+ * A worker's word counts while the job is running under the attempt that the
+ * worker names, even past the lease's end: whoever got the job afterwards
+ * raised the attempt.  Anything else is RA001, and changes nothing.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/stratnum.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
+
+#include "base/args.h"
+#include "base/compat.h"
+#include "base/duration.h"
+#include "base/errors.h"
+#include "job/job_log.h"
+#include "job/job_row.h"
+#include "job/job_type.h"
+
+/* One call of a function of this file. */
+typedef struct Work
+{
+	RarrTable  *jobs;
+	TimestampTz now;
+	RarrJobLog	log;
+} Work;
+
+static void
+begin_work(Work *work, const char *function)
+{
+	rarr_prevent_read_only(function);
+
+	/* What this transaction's earlier commands wrote must be visible. */
+	CommandCounterIncrement();
+	memset(work, 0, sizeof(Work));
+	work->jobs = rarr_table_open(&rarr_job_table);
+	PushActiveSnapshot(GetTransactionSnapshot());
+	work->now = GetCurrentTimestamp();
+}
+
+static void
+end_work(Work *work)
+{
+	rarr_table_close(work->jobs);
+	rarr_job_log_write(&work->log);
+	PopActiveSnapshot();
+}
+
+/* The row with this id, as the snapshot sees it, in jobs->oldslot. */
+static bool
+find_job(RarrTable *jobs, Datum id)
+{
+	Relation	index = rarr_table_index(jobs, JOB_ID_INDEX);
+	IndexScanDesc scan = rarr_index_beginscan(jobs->rel, index, GetActiveSnapshot(), 1);
+	ScanKeyData key;
+	bool		found;
+
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_UUID_EQ, id);
+	index_rescan(scan, &key, 1, NULL, 0);
+	found = index_getnext_slot(scan, ForwardScanDirection, jobs->oldslot);
+	index_endscan(scan);
+	return found;
+}
+
+/*
+ * Lock the job with this id, waiting for whoever has it, and put its latest
+ * version into jobs->oldslot; false if there is none.  Under REPEATABLE READ
+ * and SERIALIZABLE a job that changed since the snapshot raises 40001.
+ */
+static bool
+lock_job(RarrTable *jobs, Datum id)
+{
+	TupleTableSlot *slot = jobs->oldslot;
+	ItemPointerData tid;
+	TM_FailureData failure;
+	TM_Result	result;
+
+	if (!find_job(jobs, id))
+		return false;
+	tid = slot->tts_tid;
+	result = table_tuple_lock(jobs->rel, &tid, GetActiveSnapshot(), slot,
+							  GetCurrentCommandId(false), LockTupleNoKeyExclusive, LockWaitBlock,
+							  IsolationUsesXactSnapshot() ? 0 : TUPLE_LOCK_FLAG_FIND_LAST_VERSION,
+							  &failure);
+	if (IsolationUsesXactSnapshot() && (result == TM_Updated || result == TM_Deleted))
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("could not serialize access due to concurrent update")));
+	if (result != TM_Ok)
+	{
+		ExecClearTuple(slot);
+		return false;
+	}
+	slot_getallattrs(slot);
+
+	/* a later version may have been given another id */
+	return memcmp(rarr_job_id(slot), DatumGetUUIDP(id), UUID_LEN) == 0;
+}
+
+static bool
+is_running_under(RarrTable *jobs, int attempt)
+{
+	return rarr_job_status(jobs->oldslot) == JOB_RUNNING &&
+		DatumGetInt32(rarr_job_value(jobs->oldslot, JOB_ATTEMPT)) == attempt;
+}
+
+/* Lock the job that a worker speaks of; RA001 if it is no longer the worker's. */
+static void
+lock_own_job(RarrTable *jobs, Datum id, int attempt)
+{
+	char	   *name;
+
+	if (lock_job(jobs, id))
+	{
+		if (is_running_under(jobs, attempt))
+			return;
+		name = DatumGetCString(DirectFunctionCall1(uuid_out, id));
+		ereport(ERROR,
+				(errcode(ERRCODE_RARR_LEASE_LOST),
+				 errmsg("job %s is not running under attempt %d", name, attempt),
+				 errdetail("It is %s; its latest attempt is %d.",
+						   rarr_job_status_name(rarr_job_status(jobs->oldslot)),
+						   DatumGetInt32(rarr_job_value(jobs->oldslot, JOB_ATTEMPT))),
+				 errhint("The lease was lost: drop the work, nothing was changed.")));
+	}
+	name = DatumGetCString(DirectFunctionCall1(uuid_out, id));
+	ereport(ERROR,
+			(errcode(ERRCODE_RARR_LEASE_LOST),
+			 errmsg("job %s does not exist", name),
+			 errhint("Give the id and the attempt of a row that job_dequeue returned.")));
+}
+
+/* The job in jobs->oldslot is over. */
+static void
+finish(Work *work, RarrHistoryAction action, RarrJobStatus status)
+{
+	rarr_job_log_add(&work->log, work->jobs->oldslot, action, status, work->now, NULL);
+	rarr_job_begin_change(work->jobs, work->now);
+	rarr_job_set_status(work->jobs->newslot, status, work->now);
+}
+
+static void
+complete(Work *work, Datum result, bool has_result)
+{
+	finish(work, RARR_HISTORY_COMPLETED, JOB_COMPLETED);
+	if (has_result)
+		rarr_job_set(work->jobs->newslot, JOB_RESULT, result);
+	else
+		rarr_job_set_null(work->jobs->newslot, JOB_RESULT);
+	rarr_table_update(work->jobs, JOB_CHANGE_FINISH, work->jobs->oldslot, work->jobs->newslot);
+}
+
+/* The job in jobs->oldslot waits again, from `at` on; the caller may change more. */
+static void
+begin_requeue(Work *work, RarrHistoryAction action, TimestampTz at, const char *error)
+{
+	rarr_job_log_add(&work->log, work->jobs->oldslot, action, JOB_QUEUED, work->now, error);
+	rarr_job_begin_change(work->jobs, work->now);
+	rarr_job_set_status(work->jobs->newslot, JOB_QUEUED, work->now);
+	rarr_job_set(work->jobs->newslot, JOB_AVAILABLE_AT, TimestampTzGetDatum(at));
+}
+
+/* The policy of the job in jobs->oldslot; the built-in one if its type was dropped. */
+static const RarrJobType *
+job_policy(RarrTable *jobs)
+{
+	text	   *name = DatumGetTextPP(rarr_job_value(jobs->oldslot, JOB_JOB_TYPE));
+
+	return rarr_job_type_policy(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
+}
+
+PG_FUNCTION_INFO_V1(researcharr_job_complete);
+PG_FUNCTION_INFO_V1(researcharr_job_complete_many);
+PG_FUNCTION_INFO_V1(researcharr_job_fail);
+PG_FUNCTION_INFO_V1(researcharr_job_heartbeat);
+PG_FUNCTION_INFO_V1(researcharr_job_release);
+PG_FUNCTION_INFO_V1(researcharr_job_cancel);
+PG_FUNCTION_INFO_V1(researcharr_job_retry);
+PG_FUNCTION_INFO_V1(researcharr_job_mark_as_completed);
+
+/*
+ * job_complete(id uuid, attempt int, result jsonb) -> true
+ *
+ * Errors: 22004 NULL for id or attempt; RA001 not running under this attempt.
+ */
+Datum
+researcharr_job_complete(PG_FUNCTION_ARGS)
+{
+	Work		work;
+
+	RARR_REQUIRE_ARG(0, "id");
+	RARR_REQUIRE_ARG(1, "attempt");
+	begin_work(&work, "job_complete()");
+	lock_own_job(work.jobs, PG_GETARG_DATUM(0), PG_GETARG_INT32(1));
+	complete(&work, PG_GETARG_DATUM(2), !PG_ARGISNULL(2));
+	end_work(&work);
+	PG_RETURN_BOOL(true);
+}
+
+/* The elements of argument n, of a type with this much about it. */
+static Datum *
+array_argument(FunctionCallInfo fcinfo, int n, const char *name, Oid type, int16 len, bool byval,
+			   char align, bool nulls_allowed, bool **nulls, int *count)
+{
+	ArrayType  *array = PG_GETARG_ARRAYTYPE_P(n);
+	Datum	   *elements;
+
+	if (ARR_NDIM(array) > 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s has %d dimensions", name, ARR_NDIM(array)),
+				 errhint("Give a one-dimensional array.")));
+	if (!nulls_allowed && array_contains_nulls(array))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("%s must not hold null", name),
+				 errhint("Give a value for each job.")));
+	deconstruct_array(array, type, len, byval, align, &elements, nulls, count);
+	return elements;
+}
+
+/*
+ * job_complete_many(ids uuid[], attempts int[], results jsonb[])
+ *		-> (id, completed) rows, in the order of the arrays
+ *
+ * completed is false for a job that is not running under its attempt.
+ * Errors: 22004 NULL for ids or attempts or in them; 22023 arrays of unequal
+ * length.
+ */
+Datum
+researcharr_job_complete_many(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	bool		has_results = !PG_ARGISNULL(2);
+	Datum	   *ids;
+	Datum	   *attempts;
+	Datum	   *results = NULL;
+	bool	   *nulls;
+	bool	   *no_result = NULL;
+	int			n;
+	int			nattempts;
+	int			nresults;
+	Work		work;
+
+	RARR_REQUIRE_ARG(0, "ids");
+	RARR_REQUIRE_ARG(1, "attempts");
+	ids = array_argument(fcinfo, 0, "ids", UUIDOID, UUID_LEN, false, TYPALIGN_CHAR, false, &nulls, &n);
+	attempts = array_argument(fcinfo, 1, "attempts", INT4OID, 4, true, TYPALIGN_INT, false, &nulls, &nattempts);
+	nresults = n;
+	if (has_results)
+		results = array_argument(fcinfo, 2, "results", JSONBOID, -1, false, TYPALIGN_INT, true,
+								 &no_result, &nresults);
+	if (nattempts != n || nresults != n)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("arrays have unequal lengths: %d ids, %d attempts, %d results",
+						n, nattempts, has_results ? nresults : 0),
+				 errhint("Give an attempt for each id, and a result for each or no results at all.")));
+	InitMaterializedSRF(fcinfo, 0);
+
+	begin_work(&work, "job_complete_many()");
+	for (int i = 0; i < n; i++)
+	{
+		Datum		row[2] = {ids[i], (Datum) 0};
+		bool		isnull[2] = {false, false};
+		bool		completed;
+
+		CHECK_FOR_INTERRUPTS();
+		completed = lock_job(work.jobs, ids[i]) && is_running_under(work.jobs, DatumGetInt32(attempts[i]));
+		if (completed)
+			complete(&work, has_results ? results[i] : (Datum) 0, has_results && !no_result[i]);
+		row[1] = BoolGetDatum(completed);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, row, isnull);
+	}
+	end_work(&work);
+	return (Datum) 0;
+}
+
+/*
+ * job_fail(id uuid, attempt int, error text, retry_in interval, retry boolean)
+ *		-> the job's row
+ *
+ * Queued again while retries are left and retry is true, at now + retry_in
+ * (zero or more; NULL: the backoff of the type); else failed.
+ * Errors: 22004 NULL for id, attempt or error; 22023 a negative retry_in;
+ * RA001 not running under this attempt.
+ */
+Datum
+researcharr_job_fail(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	bool		retry = PG_ARGISNULL(4) || PG_GETARG_BOOL(4);
+	int64		delay = -1;
+	int			retries;
+	const char *error;
+	Work		work;
+	TupleTableSlot *slot;
+
+	RARR_REQUIRE_ARG(0, "id");
+	RARR_REQUIRE_ARG(1, "attempt");
+	RARR_REQUIRE_ARG(2, "error");
+	if (!PG_ARGISNULL(3))
+		delay = rarr_duration_arg(PG_GETARG_INTERVAL_P(3), "retry_in", 0);
+	error = text_to_cstring(PG_GETARG_TEXT_PP(2));
+	InitMaterializedSRF(fcinfo, 0);
+
+	begin_work(&work, "job_fail()");
+	slot = work.jobs->newslot;
+	lock_own_job(work.jobs, PG_GETARG_DATUM(0), PG_GETARG_INT32(1));
+	retries = DatumGetInt32(rarr_job_value(work.jobs->oldslot, JOB_RETRY_COUNT));
+	retry = retry && retries < DatumGetInt32(rarr_job_value(work.jobs->oldslot, JOB_MAX_RETRIES));
+	if (retry)
+	{
+		if (delay < 0)
+			delay = rarr_job_type_retry_delay(job_policy(work.jobs), retries);
+		begin_requeue(&work, RARR_HISTORY_RETRIED, work.now + delay, error);
+		rarr_job_set(slot, JOB_RETRY_COUNT, Int32GetDatum(retries + 1));
+	}
+	else
+	{
+		finish(&work, RARR_HISTORY_FAILED, JOB_FAILED);
+		work.log.entries[work.log.n - 1].error = error;
+	}
+	rarr_job_set(slot, JOB_ERROR_MESSAGE, PG_GETARG_DATUM(2));
+	rarr_table_update(work.jobs, retry ? JOB_CHANGE_REQUEUE : JOB_CHANGE_FINISH,
+					  work.jobs->oldslot, slot);
+	tuplestore_puttupleslot(rsinfo->setResult, slot);
+	end_work(&work);
+	return (Datum) 0;
+}
+
+/*
+ * job_heartbeat(id uuid, attempt int, lease interval) -> the lease's new end
+ *
+ * lease: from now; above zero; NULL for the type's own.
+ * Errors: 22004 NULL for id or attempt; 22023 a lease of zero or less; RA001
+ * not running under this attempt.
+ */
+Datum
+researcharr_job_heartbeat(PG_FUNCTION_ARGS)
+{
+	int64		lease = 0;
+	TimestampTz expires;
+	Work		work;
+
+	RARR_REQUIRE_ARG(0, "id");
+	RARR_REQUIRE_ARG(1, "attempt");
+	if (!PG_ARGISNULL(2))
+		lease = rarr_duration_arg(PG_GETARG_INTERVAL_P(2), "lease", 1);
+
+	begin_work(&work, "job_heartbeat()");
+	lock_own_job(work.jobs, PG_GETARG_DATUM(0), PG_GETARG_INT32(1));
+	if (lease == 0)
+		lease = job_policy(work.jobs)->lease;
+	expires = work.now + lease;
+	rarr_job_begin_change(work.jobs, work.now);
+	rarr_job_set(work.jobs->newslot, JOB_LEASE_EXPIRES_AT, TimestampTzGetDatum(expires));
+	rarr_table_update(work.jobs, JOB_CHANGE_HEARTBEAT, work.jobs->oldslot, work.jobs->newslot);
+	end_work(&work);
+	PG_RETURN_TIMESTAMPTZ(expires);
+}
+
+/*
+ * job_release(id uuid, attempt int, delay interval) -> true
+ *
+ * delay: zero or more, NULL for none.
+ * Errors: 22004 NULL for id or attempt; 22023 a negative delay; RA001 not
+ * running under this attempt.
+ */
+Datum
+researcharr_job_release(PG_FUNCTION_ARGS)
+{
+	int64		delay = 0;
+	Work		work;
+
+	RARR_REQUIRE_ARG(0, "id");
+	RARR_REQUIRE_ARG(1, "attempt");
+	if (!PG_ARGISNULL(2))
+		delay = rarr_duration_arg(PG_GETARG_INTERVAL_P(2), "delay", 0);
+
+	begin_work(&work, "job_release()");
+	lock_own_job(work.jobs, PG_GETARG_DATUM(0), PG_GETARG_INT32(1));
+	begin_requeue(&work, RARR_HISTORY_RELEASED, work.now + delay, NULL);
+	rarr_table_update(work.jobs, JOB_CHANGE_REQUEUE, work.jobs->oldslot, work.jobs->newslot);
+	end_work(&work);
+	PG_RETURN_BOOL(true);
+}
+
+static bool
+is_unfinished(RarrTable *jobs)
+{
+	RarrJobStatus status = rarr_job_status(jobs->oldslot);
+
+	return status == JOB_QUEUED || status == JOB_RUNNING;
+}
+
+/* An operator ends a job that is not finished; false where it is, or is absent. */
+static bool
+end_unfinished(FunctionCallInfo fcinfo, const char *function, RarrHistoryAction action,
+			   RarrJobStatus status)
+{
+	Work		work;
+	bool		changed;
+
+	RARR_REQUIRE_ARG(0, "id");
+	begin_work(&work, function);
+	changed = lock_job(work.jobs, PG_GETARG_DATUM(0)) && is_unfinished(work.jobs);
+	if (changed)
+	{
+		finish(&work, action, status);
+		rarr_table_update(work.jobs, JOB_CHANGE_FINISH, work.jobs->oldslot, work.jobs->newslot);
+	}
+	end_work(&work);
+	return changed;
+}
+
+/*
+ * job_cancel(id uuid) -> whether a queued or running job was cancelled
+ *
+ * Errors: 22004 for NULL.
+ */
+Datum
+researcharr_job_cancel(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(end_unfinished(fcinfo, "job_cancel()", RARR_HISTORY_CANCELLED, JOB_CANCELLED));
+}
+
+/*
+ * job_mark_as_completed(id uuid) -> whether an unfinished job was completed
+ *
+ * Errors: 22004 for NULL.
+ */
+Datum
+researcharr_job_mark_as_completed(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(end_unfinished(fcinfo, "job_mark_as_completed()",
+								  RARR_HISTORY_MARKED_COMPLETED, JOB_COMPLETED));
+}
+
+/*
+ * job_retry(id uuid) -> whether a failed or cancelled job was queued again
+ *
+ * Its retries start anew; its attempt goes on, so that no worker of old can
+ * speak for it.
+ * Errors: 22004 for NULL; 23505 where another unfinished job has its unique_key
+ * by now.
+ */
+Datum
+researcharr_job_retry(PG_FUNCTION_ARGS)
+{
+	Work		work;
+	bool		changed = false;
+
+	RARR_REQUIRE_ARG(0, "id");
+	begin_work(&work, "job_retry()");
+	if (lock_job(work.jobs, PG_GETARG_DATUM(0)))
+	{
+		RarrJobStatus status = rarr_job_status(work.jobs->oldslot);
+
+		changed = status == JOB_FAILED || status == JOB_CANCELLED;
+	}
+	if (changed)
+	{
+		begin_requeue(&work, RARR_HISTORY_REQUEUED, work.now, NULL);
+		rarr_job_set(work.jobs->newslot, JOB_RETRY_COUNT, Int32GetDatum(0));
+		rarr_table_update(work.jobs, JOB_CHANGE_REQUEUE, work.jobs->oldslot, work.jobs->newslot);
+	}
+	end_work(&work);
+	PG_RETURN_BOOL(changed);
+}

@@ -1,0 +1,167 @@
+/*-------------------------------------------------------------------------
+ *
+ * guard.c
+ *		What plain DML may do to processing_jobs: the table's BEFORE ROW trigger.
+ *
+ * INSERT, COPY and UPDATE are first-class ways to use the queue, for what a
+ * user decides: which job, for which media, how urgent, from when on.  What
+ * the functions of the queue keep (status, attempt, lease, ...) is theirs:
+ * whoever could write it could take a worker's job away.  Only the table's
+ * owner may.
+ *
+ * The functions of the queue do not fire this trigger (base/relation.c).
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/sysattr.h"
+#include "commands/trigger.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/rel.h"
+#include "utils/timestamp.h"
+
+#include "base/args.h"
+#include "base/compat.h"
+#include "base/duration.h"
+#include "base/restore.h"
+#include "job/job_row.h"
+#include "job/job_type.h"
+
+/* Kept by the functions: an UPDATE may not change them ... */
+static const int kept_on_update[] = {
+	JOB_ID, JOB_MEDIA_ID, JOB_JOB_TYPE, JOB_STATUS, JOB_RETRY_COUNT, JOB_ERROR_MESSAGE,
+	JOB_STARTED_AT, JOB_COMPLETED_AT, JOB_CREATED_AT, JOB_ATTEMPT, JOB_LEASE_EXPIRES_AT,
+	JOB_WORKER, JOB_RESULT
+};
+
+/* ... and an INSERT leaves these out. */
+static const int empty_on_insert[] = {
+	JOB_ERROR_MESSAGE, JOB_STARTED_AT, JOB_COMPLETED_AT, JOB_LEASE_EXPIRES_AT, JOB_WORKER, JOB_RESULT
+};
+
+static void
+refuse_forgery(Relation rel, int column)
+{
+	const char *name = NameStr(TupleDescAttr(RelationGetDescr(rel), column - 1)->attname);
+
+	if (rarr_is_owner(RelationGetRelid(rel), GetUserId()))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("column \"%s\" of a job is kept by the functions of the queue", name),
+			 errdetail("Plain DML by a role that does not own the table may decide media_id, job_type and created_at of new jobs, and priority, available_at, max_retries, metadata and unique_key of all."),
+			 errhint("Use job_enqueue, job_dequeue, job_complete, job_fail, job_cancel and their kin."),
+			 errtablecol(rel, column)));
+}
+
+static void
+check_job_type(HeapTuple tuple, TupleDesc desc)
+{
+	bool		isnull;
+	Datum		value = heap_getattr(tuple, JOB_JOB_TYPE, desc, &isnull);
+	text	   *name;
+
+	if (isnull)
+		return;					/* NOT NULL will say so */
+	name = DatumGetTextPP(value);
+	(void) rarr_job_type_get(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
+}
+
+static void
+check_insert(Relation rel, HeapTuple tuple)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+	bool		isnull;
+	Datum		status;
+
+	check_job_type(tuple, desc);
+	for (int i = 0; i < lengthof(empty_on_insert); i++)
+		if (!heap_attisnull(tuple, empty_on_insert[i], desc))
+			refuse_forgery(rel, empty_on_insert[i]);
+
+	status = heap_getattr(tuple, JOB_STATUS, desc, &isnull);
+	if (!isnull && strcmp(TextDatumGetCString(status), rarr_job_status_name(JOB_QUEUED)) != 0)
+		refuse_forgery(rel, JOB_STATUS);
+	if (DatumGetInt32(heap_getattr(tuple, JOB_ATTEMPT, desc, &isnull)) != 0)
+		refuse_forgery(rel, JOB_ATTEMPT);
+	if (DatumGetInt32(heap_getattr(tuple, JOB_RETRY_COUNT, desc, &isnull)) != 0)
+		refuse_forgery(rel, JOB_RETRY_COUNT);
+}
+
+static bool
+column_differs(HeapTuple a, HeapTuple b, TupleDesc desc, int column)
+{
+	Form_pg_attribute att = TupleDescAttr(desc, column - 1);
+	bool		anull;
+	bool		bnull;
+	Datum		avalue = heap_getattr(a, column, desc, &anull);
+	Datum		bvalue = heap_getattr(b, column, desc, &bnull);
+
+	if (anull || bnull)
+		return anull != bnull;
+	return !datum_image_eq(avalue, bvalue, att->attbyval, att->attlen);
+}
+
+static void
+check_update(TriggerData *trigger)
+{
+	Relation	rel = trigger->tg_relation;
+	TupleDesc	desc = RelationGetDescr(rel);
+
+	for (int i = 0; i < lengthof(kept_on_update); i++)
+	{
+		int			column = kept_on_update[i];
+
+		if (!bms_is_member(column - FirstLowInvalidHeapAttributeNumber, trigger->tg_updatedcols) ||
+			!column_differs(trigger->tg_trigtuple, trigger->tg_newtuple, desc, column))
+			continue;
+		refuse_forgery(rel, column);
+		if (column == JOB_JOB_TYPE)
+			check_job_type(trigger->tg_newtuple, desc);
+	}
+}
+
+/* The new row, with an updated_at that is later than the old one's. */
+static HeapTuple
+advance_updated_at(TriggerData *trigger)
+{
+	TupleDesc	desc = RelationGetDescr(trigger->tg_relation);
+	int			column = JOB_UPDATED_AT;
+	bool		isnull;
+	TimestampTz before;
+	Datum		after;
+
+	before = DatumGetTimestampTz(heap_getattr(trigger->tg_trigtuple, column, desc, &isnull));
+	after = TimestampTzGetDatum(rarr_clock_after(before));
+	return heap_modify_tuple_by_cols(trigger->tg_newtuple, desc, 1, &column, &after, &isnull);
+}
+
+PG_FUNCTION_INFO_V1(researcharr_processing_jobs_guard);
+
+/*
+ * Trigger, before each row that an INSERT, a COPY or an UPDATE writes.
+ *
+ * Errors: RA002 unknown job type; 42501 a column that is not the user's to
+ * write.  Rows of a dump are let through as they are.
+ */
+Datum
+researcharr_processing_jobs_guard(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+
+	rarr_require_trigger(fcinfo, "processing_jobs_guard");
+	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
+	{
+		check_update(trigger);
+		return PointerGetDatum(advance_updated_at(trigger));
+	}
+	if (!rarr_is_restoring(trigger->tg_relation))
+		check_insert(trigger->tg_relation, trigger->tg_trigtuple);
+	return PointerGetDatum(trigger->tg_trigtuple);
+}

@@ -1,0 +1,64 @@
+/*-------------------------------------------------------------------------
+ *
+ * job_log.c
+ *		What a function of the queue did to jobs, gathered and put on record in
+ *		one go.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "job/job_log.h"
+
+/*
+ * Note a change of the job whose version before it is in oldslot.  Where that
+ * one was running, its attempt ended.  error may be NULL; it is not copied.
+ */
+void
+rarr_job_log_add(RarrJobLog *log, TupleTableSlot *oldslot, RarrHistoryAction action,
+				 RarrJobStatus to, TimestampTz now, const char *error)
+{
+	RarrJobStatus from = rarr_job_status(oldslot);
+	RarrHistoryEntry *entry;
+
+	if (log->entries == NULL)
+	{
+		log->room = 4;
+		log->entries = palloc(log->room * sizeof(RarrHistoryEntry));
+	}
+	else if (log->n == log->room)
+	{
+		log->room *= 2;
+		log->entries = repalloc(log->entries, log->room * sizeof(RarrHistoryEntry));
+	}
+	entry = &log->entries[log->n++];
+
+	entry->job_id = *rarr_job_id(oldslot);
+	entry->media_id = *DatumGetUUIDP(rarr_job_value(oldslot, JOB_MEDIA_ID));
+	entry->action = action;
+	entry->from = rarr_job_status_name(from);
+	entry->to = rarr_job_status_name(to);
+	entry->attempt = DatumGetInt32(rarr_job_value(oldslot, JOB_ATTEMPT));
+	entry->worker = rarr_job_is_null(oldslot, JOB_WORKER) ? NULL :
+		TextDatumGetCString(rarr_job_value(oldslot, JOB_WORKER));
+	entry->claimed_at = from == JOB_RUNNING && !rarr_job_is_null(oldslot, JOB_STARTED_AT) ?
+		DatumGetTimestampTz(rarr_job_value(oldslot, JOB_STARTED_AT)) : 0;
+	entry->ended_at = now;
+	entry->error = error;
+}
+
+/*
+ * Write what was noted, and forget it.
+ */
+void
+rarr_job_log_write(RarrJobLog *log)
+{
+	if (log->n > 0)
+		rarr_history_write(log->entries, log->n);
+	log->n = 0;
+}

@@ -1,0 +1,25 @@
+/*
+ * job_log.h
+ *		What a function of the queue did to jobs, gathered and put on record in
+ *		one go.
+ */
+#ifndef RARR_JOB_LOG_H
+#define RARR_JOB_LOG_H
+
+#include "executor/tuptable.h"
+
+#include "job/history.h"
+#include "job/job_row.h"
+
+typedef struct RarrJobLog
+{
+	RarrHistoryEntry *entries;
+	int			n;
+	int			room;
+} RarrJobLog;
+
+extern void rarr_job_log_add(RarrJobLog *log, TupleTableSlot *oldslot, RarrHistoryAction action,
+							 RarrJobStatus to, TimestampTz now, const char *error);
+extern void rarr_job_log_write(RarrJobLog *log);
+
+#endif							/* RARR_JOB_LOG_H */

@@ -1,0 +1,141 @@
+/*-------------------------------------------------------------------------
+ *
+ * job_row.c
+ *		A row of processing_jobs: its columns, and the changes that the
+ *		functions of the queue make to it.
+ *
+ * A claim and a heartbeat change no column that an index or an index's
+ * predicate has, so that they are HOT.  The others change completed_at or
+ * available_at.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "executor/tuptable.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "job/job_row.h"
+
+static const char *const job_columns[] = {
+	"id", "media_id", "job_type", "status", "priority", "retry_count", "max_retries",
+	"error_message", "started_at", "completed_at", "metadata", "created_at", "updated_at",
+	"attempt", "available_at", "lease_expires_at", "worker", "result", "unique_key"
+};
+
+/* What each kind of change touches; 0 ends a list. */
+static const RarrChange job_changes[] = {
+	[JOB_CHANGE_ENQUEUE] = {CMD_INSERT, {0}, "media"},
+	[JOB_CHANGE_CLAIM] = {CMD_UPDATE, {JOB_STATUS, JOB_RETRY_COUNT, JOB_ERROR_MESSAGE, JOB_STARTED_AT,
+	JOB_UPDATED_AT, JOB_ATTEMPT, JOB_LEASE_EXPIRES_AT, JOB_WORKER}},
+	[JOB_CHANGE_HEARTBEAT] = {CMD_UPDATE, {JOB_UPDATED_AT, JOB_LEASE_EXPIRES_AT}},
+	[JOB_CHANGE_FINISH] = {CMD_UPDATE, {JOB_STATUS, JOB_ERROR_MESSAGE, JOB_COMPLETED_AT, JOB_UPDATED_AT,
+	JOB_LEASE_EXPIRES_AT, JOB_RESULT}},
+	[JOB_CHANGE_REQUEUE] = {CMD_UPDATE, {JOB_STATUS, JOB_RETRY_COUNT, JOB_ERROR_MESSAGE, JOB_COMPLETED_AT,
+	JOB_UPDATED_AT, JOB_AVAILABLE_AT, JOB_LEASE_EXPIRES_AT}},
+};
+
+const RarrTableDef rarr_job_table = {
+	.name = "processing_jobs",
+	.ncolumns = JOB_NCOLUMNS,
+	.columns = job_columns,
+	.nchanges = lengthof(job_changes),
+	.changes = job_changes,
+};
+
+static const char *const status_names[] = {
+	[JOB_QUEUED] = "queued",
+	[JOB_RUNNING] = "running",
+	[JOB_COMPLETED] = "completed",
+	[JOB_FAILED] = "failed",
+	[JOB_CANCELLED] = "cancelled",
+};
+
+const char *
+rarr_job_status_name(RarrJobStatus status)
+{
+	return status_names[status];
+}
+
+/*
+ * A column of a slot whose attributes are all deformed.
+ */
+Datum
+rarr_job_value(TupleTableSlot *slot, int column)
+{
+	return slot->tts_values[column - 1];
+}
+
+bool
+rarr_job_is_null(TupleTableSlot *slot, int column)
+{
+	return slot->tts_isnull[column - 1];
+}
+
+pg_uuid_t *
+rarr_job_id(TupleTableSlot *slot)
+{
+	return DatumGetUUIDP(rarr_job_value(slot, JOB_ID));
+}
+
+RarrJobStatus
+rarr_job_status(TupleTableSlot *slot)
+{
+	text	   *status = DatumGetTextPP(rarr_job_value(slot, JOB_STATUS));
+
+	for (int i = 0; i < lengthof(status_names); i++)
+		if (VARSIZE_ANY_EXHDR(status) == strlen(status_names[i]) &&
+			memcmp(VARDATA_ANY(status), status_names[i], VARSIZE_ANY_EXHDR(status)) == 0)
+			return i;
+	elog(ERROR, "job has an unknown status: %s", text_to_cstring(status));
+}
+
+/*
+ * Change a column of the next version of a row.
+ */
+void
+rarr_job_set(TupleTableSlot *slot, int column, Datum value)
+{
+	slot->tts_values[column - 1] = value;
+	slot->tts_isnull[column - 1] = false;
+}
+
+void
+rarr_job_set_null(TupleTableSlot *slot, int column)
+{
+	slot->tts_values[column - 1] = (Datum) 0;
+	slot->tts_isnull[column - 1] = true;
+}
+
+/*
+ * Set the status, and what goes with it: completed_at is set exactly when the
+ * job is finished, and only a running one has a lease.
+ */
+void
+rarr_job_set_status(TupleTableSlot *slot, RarrJobStatus status, TimestampTz now)
+{
+	rarr_job_set(slot, JOB_STATUS, CStringGetTextDatum(status_names[status]));
+	if (status == JOB_QUEUED || status == JOB_RUNNING)
+		rarr_job_set_null(slot, JOB_COMPLETED_AT);
+	else
+		rarr_job_set(slot, JOB_COMPLETED_AT, TimestampTzGetDatum(now));
+	if (status != JOB_RUNNING)
+		rarr_job_set_null(slot, JOB_LEASE_EXPIRES_AT);
+}
+
+/*
+ * Begin the next version of the row that is in jobs->oldslot, in
+ * jobs->newslot: the same, but for updated_at.
+ */
+void
+rarr_job_begin_change(RarrTable *jobs, TimestampTz now)
+{
+	TimestampTz before;
+
+	rarr_table_copy_row(jobs->newslot, jobs->oldslot);
+	before = DatumGetTimestampTz(rarr_job_value(jobs->oldslot, JOB_UPDATED_AT));
+	rarr_job_set(jobs->newslot, JOB_UPDATED_AT, TimestampTzGetDatum(Max(now, before + 1)));
+}

@@ -1,0 +1,73 @@
+/*
+ * job_row.h
+ *		A row of processing_jobs: its columns, and the changes that the
+ *		functions of the queue make to it.
+ */
+#ifndef RARR_JOB_ROW_H
+#define RARR_JOB_ROW_H
+
+#include "datatype/timestamp.h"
+#include "utils/uuid.h"
+
+#include "base/relation.h"
+
+enum
+{
+	JOB_ID = 1,
+	JOB_MEDIA_ID,
+	JOB_JOB_TYPE,
+	JOB_STATUS,
+	JOB_PRIORITY,
+	JOB_RETRY_COUNT,
+	JOB_MAX_RETRIES,
+	JOB_ERROR_MESSAGE,
+	JOB_STARTED_AT,
+	JOB_COMPLETED_AT,
+	JOB_METADATA,
+	JOB_CREATED_AT,
+	JOB_UPDATED_AT,
+	JOB_ATTEMPT,
+	JOB_AVAILABLE_AT,
+	JOB_LEASE_EXPIRES_AT,
+	JOB_WORKER,
+	JOB_RESULT,
+	JOB_UNIQUE_KEY,
+	JOB_NCOLUMNS = JOB_UNIQUE_KEY
+};
+
+/* the kinds of change; see job_changes in job_row.c */
+enum
+{
+	JOB_CHANGE_ENQUEUE,
+	JOB_CHANGE_CLAIM,
+	JOB_CHANGE_HEARTBEAT,
+	JOB_CHANGE_FINISH,
+	JOB_CHANGE_REQUEUE
+};
+
+typedef enum RarrJobStatus
+{
+	JOB_QUEUED,
+	JOB_RUNNING,
+	JOB_COMPLETED,
+	JOB_FAILED,
+	JOB_CANCELLED
+} RarrJobStatus;
+
+#define JOB_TAKE_INDEX		"processing_jobs_take_idx"
+#define JOB_ID_INDEX		"processing_jobs_pkey"
+#define JOB_UNIQUE_INDEX	"processing_jobs_unique_key_idx"
+
+extern const RarrTableDef rarr_job_table;
+
+extern const char *rarr_job_status_name(RarrJobStatus status);
+extern RarrJobStatus rarr_job_status(TupleTableSlot *slot);
+extern Datum rarr_job_value(TupleTableSlot *slot, int column);
+extern bool rarr_job_is_null(TupleTableSlot *slot, int column);
+extern pg_uuid_t *rarr_job_id(TupleTableSlot *slot);
+extern void rarr_job_set(TupleTableSlot *slot, int column, Datum value);
+extern void rarr_job_set_null(TupleTableSlot *slot, int column);
+extern void rarr_job_set_status(TupleTableSlot *slot, RarrJobStatus status, TimestampTz now);
+extern void rarr_job_begin_change(RarrTable *jobs, TimestampTz now);
+
+#endif							/* RARR_JOB_ROW_H */

@@ -1,0 +1,385 @@
+/*-------------------------------------------------------------------------
+ *
+ * job_type.c
+ *		Job types and their policies: what is known from the start, what users
+ *		registered, and this backend's cache of both.
+ *
+ * Jobs have no foreign key to job_types: it would write-lock one row for every
+ * enqueue.  Instead every backend keeps all policies in memory.  A change of
+ * the table sends a relcache invalidation for it at commit, which each backend
+ * takes in when it next takes a lock, and reads the table anew.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "access/tableam.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "common/pg_prng.h"
+#include "executor/executor.h"
+#include "funcapi.h"
+#include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "base/args.h"
+#include "base/compat.h"
+#include "base/duration.h"
+#include "base/errors.h"
+#include "base/relation.h"
+#include "job/job_type.h"
+
+/* Columns of job_types that this file reads by number. */
+enum
+{
+	COL_NAME = 1,
+	COL_PRIORITY,
+	COL_MAX_RETRIES,
+	COL_LEASE,
+	COL_BACKOFF,
+	COL_BACKOFF_BASE,
+	COL_BACKOFF_CAP,
+	COL_JITTER,
+	COL_WEIGHT = 12,
+	COL_PAUSED = 14
+};
+
+/* Known from the start; the same as the defaults of job_types' columns. */
+static const char *const builtin_names[] = {"search", "download", "verify"};
+
+static const RarrJobType builtin_policy = {
+	.priority = 0,
+	.max_retries = 3,
+	.lease = 5 * SECS_PER_MINUTE * USECS_PER_SEC,
+	.backoff = RARR_BACKOFF_EXPONENTIAL,
+	.backoff_base = 30 * USECS_PER_SEC,
+	.backoff_cap = USECS_PER_HOUR,
+	.jitter = 0.1,
+	.paused = false,
+};
+
+/* the columns that a built-in type has a value for; no limits elsewhere */
+static const AttrNumber builtin_columns[] = {
+	COL_NAME, COL_PRIORITY, COL_MAX_RETRIES, COL_LEASE, COL_BACKOFF, COL_BACKOFF_BASE,
+	COL_BACKOFF_CAP, COL_JITTER, COL_WEIGHT, COL_PAUSED
+};
+
+static MemoryContext cache_cxt = NULL;
+static RarrJobType *types;		/* sorted by name */
+static int	ntypes;
+static Oid	types_relid = InvalidOid;
+static bool cache_valid = false;
+
+static void
+types_changed(Datum arg, Oid relid)
+{
+	if (!OidIsValid(relid) || relid == types_relid)
+		cache_valid = false;
+}
+
+static int
+compare_types(const void *a, const void *b)
+{
+	return strcmp(((const RarrJobType *) a)->name, ((const RarrJobType *) b)->name);
+}
+
+/* A policy as the table has it; its CHECKs vouch for the ranges. */
+static void
+read_type(TupleTableSlot *slot, RarrJobType *type)
+{
+	Datum	   *values = slot->tts_values;
+	char	   *backoff;
+
+	slot_getallattrs(slot);
+	backoff = TextDatumGetCString(values[COL_BACKOFF - 1]);
+	type->name = TextDatumGetCString(values[COL_NAME - 1]);
+	type->priority = DatumGetInt32(values[COL_PRIORITY - 1]);
+	type->max_retries = DatumGetInt32(values[COL_MAX_RETRIES - 1]);
+	type->jitter = DatumGetFloat8(values[COL_JITTER - 1]);
+	type->paused = DatumGetBool(values[COL_PAUSED - 1]);
+	if (!rarr_backoff_parse(backoff, &type->backoff) ||
+		!rarr_duration_of_interval(DatumGetIntervalP(values[COL_LEASE - 1]), &type->lease) ||
+		!rarr_duration_of_interval(DatumGetIntervalP(values[COL_BACKOFF_BASE - 1]), &type->backoff_base) ||
+		!rarr_duration_of_interval(DatumGetIntervalP(values[COL_BACKOFF_CAP - 1]), &type->backoff_cap))
+		elog(ERROR, "job type \"%s\" has a policy that cannot be read", type->name);
+}
+
+/* Read all policies, in a context of their own that replaces the old one. */
+static void
+load_types(void)
+{
+	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "researcharr job types",
+											  ALLOCSET_SMALL_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(cxt);
+	int			room = 16;
+	int			n = 0;
+	RarrJobType *found = palloc(room * sizeof(RarrJobType));
+	Oid			relid = rarr_relation_oid("job_types");
+	Relation	rel = table_open(relid, AccessShareLock);
+	Snapshot	snapshot;
+	TableScanDesc scan;
+	TupleTableSlot *slot;
+	int			stored;
+
+	/* What changes while we read makes the result stale at once. */
+	types_relid = relid;
+	cache_valid = true;
+
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	slot = table_slot_create(rel, NULL);
+	scan = table_beginscan(rel, snapshot, 0, NULL);
+	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		if (n == room)
+			found = repalloc(found, (room *= 2) * sizeof(RarrJobType));
+		read_type(slot, &found[n++]);
+	}
+	table_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	UnregisterSnapshot(snapshot);
+	table_close(rel, AccessShareLock);
+
+	stored = n;
+	found = repalloc(found, (n + lengthof(builtin_names)) * sizeof(RarrJobType));
+	for (int i = 0; i < lengthof(builtin_names); i++)
+	{
+		bool		known = false;
+
+		for (int j = 0; j < stored && !known; j++)
+			known = strcmp(found[j].name, builtin_names[i]) == 0;
+		if (known)
+			continue;
+		found[n] = builtin_policy;
+		found[n++].name = pstrdup(builtin_names[i]);
+	}
+	qsort(found, n, sizeof(RarrJobType), compare_types);
+
+	MemoryContextSwitchTo(old);
+	MemoryContextSetParent(cxt, TopMemoryContext);
+	if (cache_cxt != NULL)
+		MemoryContextDelete(cache_cxt);
+	cache_cxt = cxt;
+	types = found;
+	ntypes = n;
+}
+
+/* Make sure that the cache is there, and no older than the last invalidation. */
+static void
+refresh(void)
+{
+	static bool registered = false;
+
+	if (!registered)
+	{
+		CacheRegisterRelcacheCallback(types_changed, (Datum) 0);
+		registered = true;
+	}
+	if (cache_valid)
+		return;
+	PG_TRY();
+	{
+		load_types();
+	}
+	PG_CATCH();
+	{
+		cache_valid = false;
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+}
+
+/*
+ * The policy of a type, or NULL.  It may move at the next call of a function
+ * of this file.
+ */
+const RarrJobType *
+rarr_job_type_find(const char *name, int len)
+{
+	int			low = 0;
+	int			high;
+
+	refresh();
+	high = ntypes;
+	while (low < high)
+	{
+		int			middle = (low + high) / 2;
+		int			order = strncmp(types[middle].name, name, len);
+
+		if (order == 0 && types[middle].name[len] != '\0')
+			order = 1;
+		if (order == 0)
+			return &types[middle];
+		if (order < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return NULL;
+}
+
+/*
+ * The policy of a type; RA002 where it is not known.
+ */
+const RarrJobType *
+rarr_job_type_get(const char *name, int len)
+{
+	const RarrJobType *type = rarr_job_type_find(name, len);
+	StringInfoData known;
+
+	if (type != NULL)
+		return type;
+
+	initStringInfo(&known);
+	for (int i = 0; i < ntypes && i < 20; i++)
+		appendStringInfo(&known, "%s\"%s\"", i > 0 ? ", " : "", types[i].name);
+	if (ntypes > 20)
+		appendStringInfoString(&known, ", ...");
+	ereport(ERROR,
+			(errcode(ERRCODE_RARR_UNKNOWN_JOB_TYPE),
+			 errmsg("unknown job type: \"%s\"", pnstrdup(name, pg_mbcliplen(name, len, 200))),
+			 errhint("Known job types are %s. Others are made known with researcharr.job_type_register.",
+					 known.data)));
+}
+
+/*
+ * The policy for a job of this type, whose type may have been dropped since:
+ * then the one that built-in types have.
+ */
+const RarrJobType *
+rarr_job_type_policy(const char *name, int len)
+{
+	const RarrJobType *type = rarr_job_type_find(name, len);
+
+	return type != NULL ? type : &builtin_policy;
+}
+
+static RarrJobType *
+copy_type(const RarrJobType *type)
+{
+	RarrJobType *copy = palloc(sizeof(RarrJobType));
+
+	*copy = *type;
+	copy->name = pstrdup(type->name);
+	return copy;
+}
+
+static bool
+is_among(List *list, const char *name)
+{
+	ListCell   *lc;
+
+	foreach(lc, list)
+		if (strcmp(((RarrJobType *) lfirst(lc))->name, name) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * The types that an argument job_types asks for: copies of their policies, in
+ * the current memory context, each once, without the paused ones.  NULL asks
+ * for all.  RA002 for an unknown one; 22023 for an array that is empty, has
+ * more than one dimension or holds a NULL.
+ */
+List *
+rarr_job_types_asked(ArrayType *names)
+{
+	List	   *result = NIL;
+	Datum	   *elements;
+	bool	   *nulls;
+	int			n;
+
+	refresh();
+	if (names == NULL)
+	{
+		for (int i = 0; i < ntypes; i++)
+			if (!types[i].paused)
+				result = lappend(result, copy_type(&types[i]));
+		return result;
+	}
+	if (ARR_NDIM(names) != 1 || array_contains_nulls(names))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("job_types must be a one-dimensional array of names, none of them null"),
+				 errhint("Name at least one job type, or give NULL for all.")));
+	deconstruct_array(names, TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &n);
+	for (int i = 0; i < n; i++)
+	{
+		text	   *name = DatumGetTextPP(elements[i]);
+		const RarrJobType *type = rarr_job_type_get(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
+
+		if (!type->paused && !is_among(result, type->name))
+			result = lappend(result, copy_type(type));
+	}
+	return result;
+}
+
+/*
+ * How long, in microseconds, a job of this type that has used up `retries`
+ * retries waits before its next one.
+ */
+int64
+rarr_job_type_retry_delay(const RarrJobType *type, int retries)
+{
+	return rarr_backoff_delay(type->backoff, type->backoff_base, type->backoff_cap,
+							  type->jitter, retries, pg_prng_double(&pg_global_prng_state));
+}
+
+PG_FUNCTION_INFO_V1(researcharr_job_types_changed);
+PG_FUNCTION_INFO_V1(researcharr_job_type_builtin);
+
+/*
+ * Trigger, after any statement that changes job_types: every session reads the
+ * policies anew once the change is committed, and this one at once.
+ */
+Datum
+researcharr_job_types_changed(PG_FUNCTION_ARGS)
+{
+	rarr_require_trigger(fcinfo, "job_types_changed");
+	CacheInvalidateRelcache(((TriggerData *) fcinfo->context)->tg_relation);
+	return PointerGetDatum(NULL);
+}
+
+/*
+ * job_type_builtin() -> rows of job_types: the types known from the start.
+ */
+Datum
+researcharr_job_type_builtin(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	Datum	   *values;
+	bool	   *nulls;
+	int			natts;
+
+	InitMaterializedSRF(fcinfo, 0);
+	natts = rsinfo->setDesc->natts;
+	values = palloc0(natts * sizeof(Datum));
+	nulls = palloc(natts * sizeof(bool));
+	memset(nulls, true, natts * sizeof(bool));
+	for (int i = 0; i < lengthof(builtin_columns); i++)
+		nulls[builtin_columns[i] - 1] = false;
+
+	values[COL_PRIORITY - 1] = Int32GetDatum(builtin_policy.priority);
+	values[COL_MAX_RETRIES - 1] = Int32GetDatum(builtin_policy.max_retries);
+	values[COL_LEASE - 1] = IntervalPGetDatum(rarr_interval_of_duration(builtin_policy.lease));
+	values[COL_BACKOFF - 1] = CStringGetTextDatum("exponential");
+	values[COL_BACKOFF_BASE - 1] = IntervalPGetDatum(rarr_interval_of_duration(builtin_policy.backoff_base));
+	values[COL_BACKOFF_CAP - 1] = IntervalPGetDatum(rarr_interval_of_duration(builtin_policy.backoff_cap));
+	values[COL_JITTER - 1] = Float8GetDatum(builtin_policy.jitter);
+	values[COL_WEIGHT - 1] = Int32GetDatum(1);
+	values[COL_PAUSED - 1] = BoolGetDatum(builtin_policy.paused);
+	for (int i = 0; i < lengthof(builtin_names); i++)
+	{
+		values[COL_NAME - 1] = CStringGetTextDatum(builtin_names[i]);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}

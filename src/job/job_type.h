@@ -1,0 +1,30 @@
+/*
+ * job_type.h
+ *		Job types and their policies, from this backend's cache.
+ */
+#ifndef RARR_JOB_TYPE_H
+#define RARR_JOB_TYPE_H
+
+#include "base/backoff.h"
+
+/* All times are lengths in microseconds. */
+typedef struct RarrJobType
+{
+	char	   *name;
+	int			priority;
+	int			max_retries;
+	int64		lease;
+	RarrBackoff backoff;
+	int64		backoff_base;
+	int64		backoff_cap;
+	double		jitter;
+	bool		paused;
+} RarrJobType;
+
+extern const RarrJobType *rarr_job_type_find(const char *name, int len);
+extern const RarrJobType *rarr_job_type_get(const char *name, int len);
+extern const RarrJobType *rarr_job_type_policy(const char *name, int len);
+extern List *rarr_job_types_asked(ArrayType *names);
+extern int64 rarr_job_type_retry_delay(const RarrJobType *type, int retries);
+
+#endif							/* RARR_JOB_TYPE_H */

@@ -1,0 +1,13 @@
+/*
+ * media_ref.h
+ *		The foreign key from jobs to media, checked from C.
+ */
+#ifndef RARR_MEDIA_REF_H
+#define RARR_MEDIA_REF_H
+
+#include "utils/rel.h"
+#include "utils/uuid.h"
+
+extern void rarr_media_ref_check(Relation jobs, const pg_uuid_t *ids, int n);
+
+#endif							/* RARR_MEDIA_REF_H */

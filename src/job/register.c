@@ -1,0 +1,227 @@
+/*-------------------------------------------------------------------------
+ *
+ * register.c
+ *		Making job types known, changing their policies, pausing them.
+ *
+ * These are ordinary changes of the table job_types, made with the caller's
+ * own privileges.  The table's CHECK constraints are the rules; what they
+ * refuse is reported with the argument's name, its value and what would be
+ * right.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "funcapi.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+#include "base/args.h"
+#include "base/errors.h"
+#include "base/relation.h"
+#include "job/job_type.h"
+
+/* The arguments of job_type_register, in order; $n of the statement. */
+static const struct
+{
+	const char *name;
+	Oid			type;
+}			arguments[] =
+{
+	{"name", TEXTOID},
+	{"priority", INT4OID},
+	{"max_retries", INT4OID},
+	{"lease", INTERVALOID},
+	{"backoff", TEXTOID},
+	{"backoff_base", INTERVALOID},
+	{"backoff_cap", INTERVALOID},
+	{"jitter", FLOAT8OID},
+	{"max_running", INT4OID},
+	{"rate_limit", INT4OID},
+	{"rate_interval", INTERVALOID},
+	{"weight", INT4OID},
+	{"max_runtime", INTERVALOID},
+	{"paused", BOOLOID},
+};
+
+/* What the table's constraints say, in words. */
+static const struct
+{
+	const char *constraint;
+	int			argument;
+	const char *hint;
+}			rules[] =
+{
+	{"job_types_name_check", 0, "Give a name of 1 to 100 characters without white space at its ends."},
+	{"job_types_priority_check", 1, "Give a priority from 0 to 100."},
+	{"job_types_max_retries_check", 2, "Give a number of retries from 0 to 10."},
+	{"job_types_lease_check", 3, "Give an interval above zero and up to 36500 days."},
+	{"job_types_backoff_check", 4, "Give fixed, linear or exponential."},
+	{"job_types_backoff_base_check", 5, "Give an interval from zero and up to 36500 days."},
+	{"job_types_backoff_cap_check", 6, "Give an interval from zero and up to 36500 days."},
+	{"job_types_jitter_check", 7, "Give a share from 0 to 1."},
+	{"job_types_max_running_check", 8, "Give a number of jobs from 1."},
+	{"job_types_rate_limit_check", 9, "Give a number of jobs from 1."},
+	{"job_types_rate_check", 9, "Give both rate_limit and rate_interval, or neither."},
+	{"job_types_rate_interval_check", 10, "Give an interval above zero and up to 36500 days."},
+	{"job_types_weight_check", 11, "Give a weight from 1 to 1000."},
+	{"job_types_max_runtime_check", 12, "Give an interval above zero and up to 36500 days."},
+};
+
+static const char *const register_sql =
+	"INSERT INTO researcharr.job_types AS t (name, priority, max_retries, lease, backoff, backoff_base,"
+	" backoff_cap, jitter, max_running, rate_limit, rate_interval, weight, max_runtime, paused)"
+	" VALUES ($1, COALESCE($2, 0), COALESCE($3, 3), COALESCE($4, '5 minutes'), COALESCE($5, 'exponential'),"
+	" COALESCE($6, '30 seconds'), COALESCE($7, '1 hour'), COALESCE($8, 0.1), $9, $10, $11, COALESCE($12, 1),"
+	" $13, COALESCE($14, false))"
+	" ON CONFLICT (name) DO UPDATE SET priority = COALESCE($2, t.priority),"
+	" max_retries = COALESCE($3, t.max_retries), lease = COALESCE($4, t.lease),"
+	" backoff = COALESCE($5, t.backoff), backoff_base = COALESCE($6, t.backoff_base),"
+	" backoff_cap = COALESCE($7, t.backoff_cap), jitter = COALESCE($8, t.jitter),"
+	" max_running = COALESCE($9, t.max_running), rate_limit = COALESCE($10, t.rate_limit),"
+	" rate_interval = COALESCE($11, t.rate_interval), weight = COALESCE($12, t.weight),"
+	" max_runtime = COALESCE($13, t.max_runtime), paused = COALESCE($14, t.paused)"
+	" RETURNING t.*";
+
+static const char *const pause_sql =
+	"INSERT INTO researcharr.job_types AS t (name, paused) VALUES ($1, $2)"
+	" ON CONFLICT (name) DO UPDATE SET paused = excluded.paused"
+	" WHERE t.paused OPERATOR(pg_catalog.<>) excluded.paused";
+
+static char *
+argument_text(int argument, Datum value, bool isnull)
+{
+	Oid			output;
+	bool		varlena;
+
+	if (isnull)
+		return "null";
+	getTypeOutputInfo(arguments[argument].type, &output, &varlena);
+	return OidOutputFunctionCall(output, value);
+}
+
+/* Say in RA003's words which argument a constraint refused; else let the error pass. */
+static void
+explain_violation(MemoryContext cxt, const Datum *values, const char *nulls)
+{
+	ErrorData  *error;
+
+	MemoryContextSwitchTo(cxt);
+	error = CopyErrorData();
+	if (error->sqlerrcode != ERRCODE_CHECK_VIOLATION || error->constraint_name == NULL)
+		PG_RE_THROW();
+	for (int i = 0; i < lengthof(rules); i++)
+	{
+		int			argument = rules[i].argument;
+
+		if (strcmp(error->constraint_name, rules[i].constraint) != 0)
+			continue;
+		FlushErrorState();
+		ereport(ERROR,
+				(errcode(ERRCODE_RARR_VALIDATION),
+				 errmsg("job type cannot have this %s: %s", arguments[argument].name,
+						argument_text(argument, values[argument], nulls[argument] == 'n')),
+				 errhint("%s", rules[i].hint)));
+	}
+	PG_RE_THROW();
+}
+
+PG_FUNCTION_INFO_V1(researcharr_job_type_register);
+PG_FUNCTION_INFO_V1(researcharr_job_type_pause);
+PG_FUNCTION_INFO_V1(researcharr_job_type_resume);
+
+/*
+ * job_type_register(name, priority, max_retries, lease, backoff, backoff_base,
+ *		backoff_cap, jitter, max_running, rate_limit, rate_interval, weight,
+ *		max_runtime, paused) -> row of job_types
+ *
+ * NULL keeps what a known type has, or takes the default for a new one.
+ * Errors: 22004 for a NULL name; RA003 for a value that a policy cannot have.
+ */
+Datum
+researcharr_job_type_register(PG_FUNCTION_ARGS)
+{
+	MemoryContext cxt = CurrentMemoryContext;
+	Datum		values[lengthof(arguments)];
+	char		nulls[lengthof(arguments)];
+	Oid			types[lengthof(arguments)];
+	HeapTupleHeader row;
+
+	RARR_REQUIRE_ARG(0, "name");
+	for (int i = 0; i < lengthof(arguments); i++)
+	{
+		types[i] = arguments[i].type;
+		values[i] = PG_GETARG_DATUM(i);
+		nulls[i] = PG_ARGISNULL(i) ? 'n' : ' ';
+	}
+
+	SPI_connect();
+	PG_TRY();
+	{
+		int			rc = SPI_execute_with_args(register_sql, lengthof(arguments), types,
+											   values, nulls, false, 0);
+
+		if (rc != SPI_OK_INSERT_RETURNING || SPI_processed != 1)
+			elog(ERROR, "job_types was not changed: %s", SPI_result_code_string(rc));
+	}
+	PG_CATCH();
+	{
+		explain_violation(cxt, values, nulls);
+	}
+	PG_END_TRY();
+	row = SPI_returntuple(SPI_tuptable->vals[0], SPI_tuptable->tupdesc);
+	SPI_finish();
+	PG_RETURN_HEAPTUPLEHEADER(row);
+}
+
+static bool
+set_paused(FunctionCallInfo fcinfo, bool paused)
+{
+	Oid			types[2] = {TEXTOID, BOOLOID};
+	Datum		values[2];
+	text	   *name;
+	const RarrJobType *type;
+	bool		changed;
+
+	RARR_REQUIRE_ARG(0, "name");
+	name = PG_GETARG_TEXT_PP(0);
+	type = rarr_job_type_get(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
+	if (type->paused == paused)
+		return false;
+
+	values[0] = PointerGetDatum(name);
+	values[1] = BoolGetDatum(paused);
+	SPI_connect();
+	if (SPI_execute_with_args(pause_sql, 2, types, values, NULL, false, 0) != SPI_OK_INSERT)
+		elog(ERROR, "job_types was not changed");
+	changed = SPI_processed > 0;
+	SPI_finish();
+	return changed;
+}
+
+/*
+ * job_type_pause(name) -> whether it was not paused before
+ *
+ * Errors: 22004 for NULL, RA002 for an unknown type.
+ */
+Datum
+researcharr_job_type_pause(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(set_paused(fcinfo, true));
+}
+
+/*
+ * job_type_resume(name) -> whether it was paused before
+ *
+ * Errors: 22004 for NULL, RA002 for an unknown type.
+ */
+Datum
+researcharr_job_type_resume(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(set_paused(fcinfo, false));
+}
