@@ -251,6 +251,22 @@ COMMENT ON TRIGGER researcharr_updated_at ON researcharr.configuration IS 'keeps
 COMMENT ON TRIGGER researcharr_media_delete ON researcharr.episodes IS 'an episode takes its media row along';
 COMMENT ON TRIGGER researcharr_media_truncate ON researcharr.episodes IS 'an episode takes its media row along';
 
+-- imports
+
+CREATE FUNCTION researcharr.media_import_radarr(movies jsonb, strict boolean DEFAULT false,
+	OUT created int, OUT updated int, OUT unchanged int, OUT failed int, OUT errors jsonb)
+RETURNS record LANGUAGE C
+AS 'MODULE_PATHNAME', 'researcharr_media_import_radarr';
+COMMENT ON FUNCTION researcharr.media_import_radarr(jsonb, boolean)
+IS 'imports what Radarr''s GET /api/v3/movie answers; with strict, one bad object undoes all (RA003)';
+
+CREATE FUNCTION researcharr.media_import_sonarr(series jsonb, episodes jsonb, strict boolean DEFAULT false,
+	OUT created int, OUT updated int, OUT unchanged int, OUT failed int, OUT errors jsonb)
+RETURNS record LANGUAGE C
+AS 'MODULE_PATHNAME', 'researcharr_media_import_sonarr';
+COMMENT ON FUNCTION researcharr.media_import_sonarr(jsonb, jsonb, boolean)
+IS 'imports what Sonarr''s GET /api/v3/series and /api/v3/episode answer; with strict, one bad object undoes all (RA003)';
+
 -- what pg_dump takes along
 
 SELECT pg_catalog.pg_extension_config_dump('researcharr.media', '');

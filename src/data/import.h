@@ -1,0 +1,118 @@
+/*
+ * import.h
+ *		What the parts of the import share: import.c runs it, import_read.c turns
+ *		a source's objects into items, import_write.c writes items.
+ */
+#ifndef RARR_DATA_IMPORT_H
+#define RARR_DATA_IMPORT_H
+
+#include "executor/spi.h"
+#include "utils/hsearch.h"
+#include "utils/jsonb.h"
+#include "utils/uuid.h"
+
+#include "data/validate.h"
+
+#define IMPORT_MAX_FIELDS	5
+
+/* Where a value of an item comes from and goes to. */
+typedef struct ImportField
+{
+	const char *source;			/* the object's member, or member.member */
+	const char *column;			/* its name in the statements */
+	Oid			type;			/* of the column */
+	const RarrRule *rule;
+	bool		stored;			/* is it a column of the kind's table? */
+	bool		kept;			/* does it stay in metadata? */
+	bool		zero_is_unknown;	/* 0 is read as NULL */
+} ImportField;
+
+/* A kind of object: movies, series or episodes. */
+typedef struct ImportKind
+{
+	const char *source;			/* what errors call its array */
+	const char *type;			/* media.type */
+	const char *service;		/* the key in metadata */
+	const char *table;			/* the media type's own table */
+	const ImportField *fields;	/* the first is the service's external id */
+	int			nfields;
+	const char *same;			/* SQL: whether media m with its own row s is item
+								 * i, where the external id does not tell */
+	const char *moves;			/* SQL: whether row s must leave its place for i's
+								 * values, which another may hold now; or NULL */
+	const char *park;			/* SQL: the column of s to change meanwhile */
+} ImportKind;
+
+extern const ImportKind rarr_import_movies;
+extern const ImportKind rarr_import_series;
+extern const ImportKind rarr_import_episodes;
+
+typedef enum ImportState
+{
+	IMPORT_PENDING,
+	IMPORT_CREATED,
+	IMPORT_UPDATED,
+	IMPORT_UNCHANGED,
+	IMPORT_FAILED
+} ImportState;
+
+/* One object, read. */
+typedef struct ImportItem
+{
+	int			index;			/* in its array */
+	ImportState state;
+	Datum		external_id;	/* text, or 0 for none */
+	Datum		title;			/* text */
+	Datum		extra;			/* jsonb: what else the object had */
+	Datum		values[IMPORT_MAX_FIELDS];
+	bool		nulls[IMPORT_MAX_FIELDS];
+	bool		has_source_id;
+	int64		source_id;		/* the object's own "id" */
+	pg_uuid_t	media_id;		/* once it is known */
+	bool		row_differs;	/* must the kind's table be written? */
+	bool		moves;
+} ImportItem;
+
+typedef struct ImportError
+{
+	const ImportKind *kind;
+	int			index;
+	int			sqlstate;
+	char	   *message;
+} ImportError;
+
+/* The running import. */
+typedef struct Import
+{
+	MemoryContext context;		/* lives as long as the import */
+	MemoryContext batch_context;	/* reset after each batch */
+	bool		strict;
+	int			created;
+	int			updated;
+	int			unchanged;
+	int			failed;
+	int			total;
+	List	   *errors;			/* of ImportError, the first ones */
+	HTAB	   *seen;			/* what the kind's objects stand for */
+	HTAB	   *series;			/* Sonarr's ids of series */
+} Import;
+
+/* import.c */
+extern void rarr_import_fail(Import *import, const ImportKind *kind, ImportItem *item,
+							 int sqlstate, const char *message);
+extern int	rarr_import_seen(Import *import, const char *identity, int index);
+extern void rarr_import_add_series(Import *import, int64 source_id, const pg_uuid_t *media_id);
+extern int	rarr_import_find_series(Import *import, int64 source_id, pg_uuid_t *media_id);
+
+/* import_read.c */
+extern bool rarr_import_read(Import *import, const ImportKind *kind, JsonbValue *object,
+							 ImportItem *item);
+
+/* import_write.c */
+typedef struct ImportPlans ImportPlans;
+
+extern ImportPlans *rarr_import_prepare(const ImportKind *kind);
+extern void rarr_import_write(Import *import, ImportPlans *plans, ImportItem *items, int nitems);
+extern void rarr_import_find_old_series(Import *import, Datum *source_ids, int nids);
+
+#endif							/* RARR_DATA_IMPORT_H */
