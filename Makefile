@@ -17,6 +17,9 @@
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 top := $(patsubst %/,%,$(dir $(firstword $(MAKEFILE_LIST))))
+ifeq ($(realpath $(top)),$(realpath .))
+top := .
+endif
 
 EXTENSION = researcharr
 MODULE_big = researcharr
@@ -73,8 +76,7 @@ PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare \
 EXTRA_CLEAN = build coverage results output_iso tmp_check log \
 	regression.diffs regression.out .build-flags
 ifneq ($(top),.)
-EXTRA_CLEAN += expected
-REGRESS_PREP = expected
+REGRESS_PREP = $(CURDIR)/expected
 endif
 
 ifneq ($(wildcard $(PGXS)),)
@@ -118,8 +120,8 @@ freeze: all
 # A build directory of its own (make -f ../Makefile) needs these.
 $(shell mkdir -p $(sort $(dir $(OBJS))))
 ifneq ($(top),.)
-expected:
-	ln -sfn $(top)/expected expected
+$(CURDIR)/expected:
+	@ln -sfn $(top)/expected $@
 endif
 
 deps:
