@@ -27,7 +27,7 @@ die()
 # Stop what runs in the work directory, and remove it.
 clean_up()
 {
-	trap '' HUP INT TERM
+	trap '' HUP INT TERM PIPE
 	if [ -n "${job:-}" ]; then
 		kill -TERM -- "-$job" 2>/dev/null
 		for _ in 1 2 3 4 5 6 7 8 9 10; do
@@ -55,6 +55,7 @@ make_work()
 	trap 'exit 129' HUP
 	trap 'exit 130' INT
 	trap 'exit 143' TERM
+	trap 'exit 141' PIPE
 	chmod 755 "$work"
 	# server and client programs find their files by these, were they set
 	unset PGDATA PGHOST PGPORT PGUSER PGDATABASE PGOPTIONS PGSERVICE \
