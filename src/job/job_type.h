@@ -5,6 +5,9 @@
 #ifndef RARR_JOB_TYPE_H
 #define RARR_JOB_TYPE_H
 
+#include "nodes/pg_list.h"
+#include "utils/array.h"
+
 #include "base/backoff.h"
 
 /* All times are lengths in microseconds. */
