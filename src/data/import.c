@@ -64,6 +64,14 @@ make_table(Import *import, const char *name, Size entry_size)
 	return hash_create(name, 256, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
+static SeenEntry *
+find_seen(Import *import, const char *identity, HASHACTION action, bool *found)
+{
+	uint64		hash = hash_bytes_extended((const unsigned char *) identity, strlen(identity), 0);
+
+	return hash_search(import->seen, &hash, action, found);
+}
+
 /*
  * Notes what the object at this index stands for.  Returns the index of the
  * first object of the array that stands for it: its own, if there is no other.
@@ -71,9 +79,8 @@ make_table(Import *import, const char *name, Size entry_size)
 int
 rarr_import_seen(Import *import, const char *identity, int index)
 {
-	uint64		hash = hash_bytes_extended((const unsigned char *) identity, strlen(identity), 0);
 	bool		found;
-	SeenEntry  *entry = hash_search(import->seen, &hash, HASH_ENTER, &found);
+	SeenEntry  *entry = find_seen(import, identity, HASH_ENTER, &found);
 
 	if (!found)
 	{
@@ -81,6 +88,15 @@ rarr_import_seen(Import *import, const char *identity, int index)
 		entry->index = index;
 	}
 	return strcmp(entry->identity, identity) == 0 ? entry->index : index;
+}
+
+/* The index of the first object that stands for this; -1 if none is known. */
+int
+rarr_import_first(Import *import, const char *identity)
+{
+	SeenEntry  *entry = find_seen(import, identity, HASH_FIND, NULL);
+
+	return entry != NULL && strcmp(entry->identity, identity) == 0 ? entry->index : -1;
 }
 
 /* A series has this id in Sonarr and this media row. */
@@ -137,6 +153,31 @@ flush(Import *import, ImportPlans *plans, ImportItem *items, int nitems)
 	MemoryContextReset(import->batch_context);
 }
 
+/* Which external ids the array has. */
+static void
+note_external_ids(Import *import, const ImportKind *kind, Jsonb *array)
+{
+	JsonbIterator *it = JsonbIteratorInit(&array->root);
+	JsonbIteratorToken token;
+	JsonbValue	object;
+	int			index = 0;
+
+	import->seen = make_table(import, "objects of an import", sizeof(SeenEntry));
+	while ((token = JsonbIteratorNext(&it, &object, true)) != WJB_DONE)
+	{
+		MemoryContext old;
+
+		if (token != WJB_ELEM)
+			continue;
+		CHECK_FOR_INTERRUPTS();
+		old = MemoryContextSwitchTo(import->batch_context);
+		rarr_import_note_external_id(import, kind, &object, index++);
+		MemoryContextSwitchTo(old);
+		if (index % BATCH_ITEMS == 0)
+			MemoryContextReset(import->batch_context);
+	}
+}
+
 /* Imports an array of objects of one kind.  Needs an SPI connection. */
 static void
 import_array(Import *import, const ImportKind *kind, Jsonb *array)
@@ -144,14 +185,15 @@ import_array(Import *import, const ImportKind *kind, Jsonb *array)
 	MemoryContext old = MemoryContextSwitchTo(import->context);
 	ImportPlans *plans = rarr_import_prepare(kind);
 	ImportItem *items = palloc(sizeof(ImportItem) * BATCH_ITEMS);
-	JsonbIterator *it = JsonbIteratorInit(&array->root);
+	JsonbIterator *it;
 	JsonbIteratorToken token;
 	JsonbValue	object;
 	Size		bytes = 0;
 	int			nitems = 0;
 	int			index = 0;
 
-	import->seen = make_table(import, "objects of an import", sizeof(SeenEntry));
+	note_external_ids(import, kind, array);
+	it = JsonbIteratorInit(&array->root);
 	while ((token = JsonbIteratorNext(&it, &object, true)) != WJB_DONE)
 	{
 		ImportItem *item = &items[nitems];

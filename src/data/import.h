@@ -15,6 +15,9 @@
 
 #define IMPORT_MAX_FIELDS	5
 
+/* the identity, for rarr_import_seen(), of an object by its external id */
+#define IMPORT_EXTERNAL_ID	"external %s"
+
 /* Where a value of an item comes from and goes to. */
 typedef struct ImportField
 {
@@ -101,10 +104,13 @@ typedef struct Import
 extern void rarr_import_fail(Import *import, const ImportKind *kind, ImportItem *item,
 							 int sqlstate, const char *message);
 extern int	rarr_import_seen(Import *import, const char *identity, int index);
+extern int	rarr_import_first(Import *import, const char *identity);
 extern void rarr_import_add_series(Import *import, int64 source_id, const pg_uuid_t *media_id);
 extern int	rarr_import_find_series(Import *import, int64 source_id, pg_uuid_t *media_id);
 
 /* import_read.c */
+extern void rarr_import_note_external_id(Import *import, const ImportKind *kind,
+										 JsonbValue *object, int index);
 extern bool rarr_import_read(Import *import, const ImportKind *kind, JsonbValue *object,
 							 ImportItem *item);
 

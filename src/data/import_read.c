@@ -104,10 +104,14 @@ const ImportKind rarr_import_episodes = {
 	.park = "episode_number",
 };
 
+/* Adds to the list of what is wrong with an object, once. */
 static void
 add_problem(StringInfo problems, const char *member, const char *problem)
 {
-	appendStringInfo(problems, "%s\"%s\" %s", problems->len > 0 ? "; " : "", member, problem);
+	char	   *text = psprintf("\"%s\" %s", member, problem);
+
+	if (strstr(problems->data, text) == NULL)
+		appendStringInfo(problems, "%s%s", problems->len > 0 ? "; " : "", text);
 }
 
 /*
@@ -309,7 +313,7 @@ check_identities(Import *import, const ImportKind *kind, ImportItem *item, Strin
 {
 	if (item->external_id != (Datum) 0)
 		check_identity(import, item,
-					   psprintf("external %s", TextDatumGetCString(item->external_id)),
+					   psprintf(IMPORT_EXTERNAL_ID, TextDatumGetCString(item->external_id)),
 					   kind->fields[EXTERNAL_ID].source, problems);
 	else if (kind != &rarr_import_episodes)
 		check_identity(import, item,
@@ -327,6 +331,26 @@ check_identities(Import *import, const ImportKind *kind, ImportItem *item, Strin
 	if (kind == &rarr_import_series && item->has_source_id)
 		check_identity(import, item, psprintf("source " INT64_FORMAT, item->source_id),
 					   "id", problems);
+}
+
+/*
+ * Notes the external id of the object at this index, if it has one, before any
+ * is read: an episode's place tells nothing while a later object may move there
+ * whatever holds it now.
+ */
+void
+rarr_import_note_external_id(Import *import, const ImportKind *kind, JsonbValue *object, int index)
+{
+	JsonbValue	value;
+	RarrViolation violation;
+	int64		number;
+
+	if (rarr_json_is_object(object) &&
+		rarr_json_member(object->val.binary.data, kind->fields[EXTERNAL_ID].source, &value) &&
+		rarr_json_int(&value, &number) == NULL &&
+		rarr_check_int(kind->fields[EXTERNAL_ID].rule, number, &violation))
+		rarr_import_seen(import,
+						 psprintf(IMPORT_EXTERNAL_ID, psprintf(INT64_FORMAT, number)), index);
 }
 
 /*
@@ -348,7 +372,7 @@ rarr_import_read(Import *import, const ImportKind *kind, JsonbValue *object, Imp
 		read_common(kind, members, item, &problems);
 	}
 	else
-		appendStringInfo(&problems, "must be an object, not %s", rarr_json_describe(object));
+		appendStringInfo(&problems, "the element must be an object, not %s", rarr_json_describe(object));
 
 	if (problems.len == 0 && kind == &rarr_import_episodes)
 		resolve_series(import, item, &problems);

@@ -90,18 +90,20 @@ items_relation(const ImportKind *kind)
 /*
  * For each item that is there: its media id, whether its media row differs,
  * whether its row in the kind's table is absent or differs, and whether that
- * leaves its place.  The external id counts before what else tells.
+ * leaves its place.  The external id counts before what else tells; where the
+ * latter did, "known_as" is the row's own external id.
  */
 static char *
 match_sql(const ImportKind *kind)
 {
-	return psprintf("SELECT i.n, e.id, e.media_differs, e.row_differs, e.moves FROM %s"
+	return psprintf("SELECT i.n, e.id, e.media_differs, e.row_differs, e.moves, e.known_as FROM %s"
 					" CROSS JOIN LATERAL (SELECT c.id,"
 					" pg_catalog.record_ne("
 					"ROW(c.title, c.external_id, c.metadata OPERATOR(pg_catalog.->) '%s'),"
 					" ROW(i.title, COALESCE(i.external_id, c.external_id), i.extra)) AS media_differs,"
 					" s.media_id IS NULL OR pg_catalog.record_ne(ROW(%s), ROW(%s)) AS row_differs,"
-					" s.media_id IS NOT NULL AND %s AS moves"
+					" s.media_id IS NOT NULL AND %s AS moves,"
+					" CASE WHEN c.rank OPERATOR(pg_catalog.=) 2 THEN c.external_id END AS known_as"
 					" FROM (SELECT m.id, m.title, m.external_id, m.metadata, 1 AS rank"
 					" FROM researcharr.media AS m"
 					" WHERE m.type OPERATOR(pg_catalog.=) '%s'"
@@ -264,7 +266,13 @@ take_match(Import *import, const ImportKind *kind, ImportItem **items, HeapTuple
 	int64		n = DatumGetInt64(SPI_getbinval(row, desc, 1, &isnull));
 	ImportItem *item = items[n - 1];
 	Datum		id = SPI_getbinval(row, desc, 2, &isnull);
+	char	   *known_as = SPI_getvalue(row, desc, 6);
 	int			first;
+
+	/* the row of an episode that another has taken the place of is not its */
+	if (known_as != NULL &&
+		rarr_import_first(import, psprintf(IMPORT_EXTERNAL_ID, known_as)) >= 0)
+		return;
 
 	item->media_id = *DatumGetUUIDP(id);
 	item->row_differs = DatumGetBool(SPI_getbinval(row, desc, 4, &isnull));
