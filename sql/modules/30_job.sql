@@ -178,10 +178,11 @@ RETURNS trigger LANGUAGE C
 AS 'MODULE_PATHNAME', 'researcharr_processing_jobs_guard';
 COMMENT ON FUNCTION researcharr.processing_jobs_guard()
 IS 'trigger: plain DML names known job types only, keeps updated_at, and does not forge what the functions keep';
-CREATE TRIGGER researcharr_guard BEFORE INSERT OR UPDATE ON researcharr.processing_jobs
+-- Triggers fire in the order of their names: this one sees what users' own made of the row.
+CREATE TRIGGER zz_researcharr_guard BEFORE INSERT OR UPDATE ON researcharr.processing_jobs
 	FOR EACH ROW EXECUTE FUNCTION researcharr.processing_jobs_guard();
-ALTER TABLE researcharr.processing_jobs ENABLE ALWAYS TRIGGER researcharr_guard;
-COMMENT ON TRIGGER researcharr_guard ON researcharr.processing_jobs IS 'known job types, updated_at, no forgery';
+ALTER TABLE researcharr.processing_jobs ENABLE ALWAYS TRIGGER zz_researcharr_guard;
+COMMENT ON TRIGGER zz_researcharr_guard ON researcharr.processing_jobs IS 'known job types, updated_at, no forgery';
 
 CREATE FUNCTION researcharr.job_enqueue(media_id uuid, job_type text, priority int DEFAULT NULL,
 	available_at timestamptz DEFAULT NULL, max_retries int DEFAULT NULL, metadata jsonb DEFAULT NULL,
