@@ -1,0 +1,252 @@
+-- tables: the columns of tables and views in their order, with types,
+-- nullability and defaults; keys, checks and indexes.
+BEGIN;
+SELECT plan(4);
+SET search_path = public;
+
+SELECT results_eq($actual$
+	SELECT c.relname::text COLLATE "default" || ': ' || string_agg(concat_ws(' ', a.attname, format_type(a.atttypid, a.atttypmod),
+		CASE WHEN a.attnotnull THEN 'not null' END,
+		CASE WHEN a.attgenerated = 's' THEN 'generated' WHEN d.oid IS NOT NULL THEN 'default' END,
+		pg_get_expr(d.adbin, d.adrelid)), ', ' ORDER BY a.attnum)
+	FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+		LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
+	WHERE c.relnamespace = 'researcharr'::regnamespace AND c.relkind IN ('r', 'v', 'p') AND NOT c.relispartition
+		AND a.attnum > 0 AND NOT a.attisdropped
+	GROUP BY c.relname ORDER BY c.relname COLLATE "C"
+$actual$, ARRAY[
+	'audit_log: '
+		|| 'id uuid not null, '
+		|| 'entity_type text not null, '
+		|| 'entity_id text, '
+		|| 'action text not null, '
+		|| 'user_id text, '
+		|| 'changes jsonb not null, '
+		|| 'timestamp timestamp with time zone not null, '
+		|| 'database_user text not null, '
+		|| 'transaction_id xid8 not null',
+	'cache_entries: '
+		|| 'key text not null, '
+		|| 'value bytea not null, '
+		|| 'expiry timestamp with time zone, '
+		|| 'created_at timestamp with time zone not null default clock_timestamp()',
+	'configuration: '
+		|| 'id uuid not null default researcharr.uuid_v7(), '
+		|| 'key text not null, '
+		|| 'value text not null, '
+		|| 'value_type text not null default ''string''::text, '
+		|| 'description text, '
+		|| 'secret boolean not null default false, '
+		|| 'created_at timestamp with time zone not null default clock_timestamp(), '
+		|| 'updated_at timestamp with time zone not null default clock_timestamp()',
+	'episode_rows: '
+		|| 'id uuid, '
+		|| 'title text, '
+		|| 'type text, '
+		|| 'external_id text, '
+		|| 'status text, '
+		|| 'metadata jsonb, '
+		|| 'created_at timestamp with time zone, '
+		|| 'updated_at timestamp with time zone, '
+		|| 'series_id uuid, '
+		|| 'season_number integer, '
+		|| 'episode_number integer, '
+		|| 'air_date date',
+	'episodes: '
+		|| 'media_id uuid not null, '
+		|| 'type text not null generated ''episode''::text, '
+		|| 'series_id uuid not null, '
+		|| 'season_number integer not null, '
+		|| 'episode_number integer not null, '
+		|| 'air_date date',
+	'job_type_policies: '
+		|| 'name text, '
+		|| 'priority integer, '
+		|| 'max_retries integer, '
+		|| 'lease interval, '
+		|| 'backoff text, '
+		|| 'backoff_base interval, '
+		|| 'backoff_cap interval, '
+		|| 'jitter double precision, '
+		|| 'max_running integer, '
+		|| 'rate_limit integer, '
+		|| 'rate_interval interval, '
+		|| 'weight integer, '
+		|| 'max_runtime interval, '
+		|| 'paused boolean',
+	'job_types: '
+		|| 'name text not null, '
+		|| 'priority integer not null default 0, '
+		|| 'max_retries integer not null default 3, '
+		|| 'lease interval not null default ''00:05:00''::interval, '
+		|| 'backoff text not null default ''exponential''::text, '
+		|| 'backoff_base interval not null default ''00:00:30''::interval, '
+		|| 'backoff_cap interval not null default ''01:00:00''::interval, '
+		|| 'jitter double precision not null default 0.1, '
+		|| 'max_running integer, '
+		|| 'rate_limit integer, '
+		|| 'rate_interval interval, '
+		|| 'weight integer not null default 1, '
+		|| 'max_runtime interval, '
+		|| 'paused boolean not null default false',
+	'media: '
+		|| 'id uuid not null default researcharr.uuid_v7(), '
+		|| 'title text not null, '
+		|| 'type text not null, '
+		|| 'external_id text, '
+		|| 'status text not null default ''pending''::text, '
+		|| 'metadata jsonb not null default ''{}''::jsonb, '
+		|| 'created_at timestamp with time zone not null default clock_timestamp(), '
+		|| 'updated_at timestamp with time zone not null default clock_timestamp()',
+	'movie_rows: '
+		|| 'id uuid, '
+		|| 'title text, '
+		|| 'type text, '
+		|| 'external_id text, '
+		|| 'status text, '
+		|| 'metadata jsonb, '
+		|| 'created_at timestamp with time zone, '
+		|| 'updated_at timestamp with time zone, '
+		|| 'year integer, '
+		|| 'imdb_id text, '
+		|| 'tmdb_id integer, '
+		|| 'runtime_minutes integer',
+	'movies: '
+		|| 'media_id uuid not null, '
+		|| 'type text not null generated ''movie''::text, '
+		|| 'year integer, '
+		|| 'imdb_id text, '
+		|| 'tmdb_id integer, '
+		|| 'runtime_minutes integer',
+	'processing_history: '
+		|| 'id uuid not null, '
+		|| 'job_id uuid not null, '
+		|| 'media_id uuid not null, '
+		|| 'action text not null, '
+		|| 'status text, '
+		|| 'details jsonb not null, '
+		|| 'timestamp timestamp with time zone not null',
+	'processing_jobs: '
+		|| 'id uuid not null default researcharr.uuid_v7(), '
+		|| 'media_id uuid not null, '
+		|| 'job_type text not null, '
+		|| 'status text not null default ''queued''::text, '
+		|| 'priority integer not null default 0, '
+		|| 'retry_count integer not null default 0, '
+		|| 'max_retries integer not null default 3, '
+		|| 'error_message text, '
+		|| 'started_at timestamp with time zone, '
+		|| 'completed_at timestamp with time zone, '
+		|| 'metadata jsonb not null default ''{}''::jsonb, '
+		|| 'created_at timestamp with time zone not null default clock_timestamp(), '
+		|| 'updated_at timestamp with time zone not null default clock_timestamp(), '
+		|| 'attempt integer not null default 0, '
+		|| 'available_at timestamp with time zone not null default clock_timestamp(), '
+		|| 'lease_expires_at timestamp with time zone, '
+		|| 'worker text, '
+		|| 'result jsonb, '
+		|| 'unique_key text',
+	'queue_items: '
+		|| 'id uuid not null default researcharr.uuid_v7(), '
+		|| 'media_id uuid not null, '
+		|| 'service text not null, '
+		|| 'priority integer not null default 0, '
+		|| 'added_at timestamp with time zone not null default clock_timestamp(), '
+		|| 'last_processed timestamp with time zone, '
+		|| 'retry_count integer not null default 0, '
+		|| 'next_retry_at timestamp with time zone, '
+		|| 'metadata jsonb not null default ''{}''::jsonb',
+	'series: '
+		|| 'media_id uuid not null, '
+		|| 'type text not null generated ''series''::text, '
+		|| 'tvdb_id integer, '
+		|| 'seasons integer, '
+		|| 'episodes integer',
+	'series_rows: '
+		|| 'id uuid, '
+		|| 'title text, '
+		|| 'type text, '
+		|| 'external_id text, '
+		|| 'status text, '
+		|| 'metadata jsonb, '
+		|| 'created_at timestamp with time zone, '
+		|| 'updated_at timestamp with time zone, '
+		|| 'tvdb_id integer, '
+		|| 'seasons integer, '
+		|| 'episodes integer',
+	'webui_users: '
+		|| 'id uuid not null default researcharr.uuid_v7(), '
+		|| 'username text not null, '
+		|| 'password_hash text not null, '
+		|| 'api_key_hash text, '
+		|| 'created_at timestamp with time zone not null default clock_timestamp()'
+], 'columns');
+
+SELECT results_eq($actual$
+	SELECT c.relname::text COLLATE "default" || ' ' || k.conname || ' ' || pg_get_constraintdef(k.oid)
+	FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
+	WHERE k.connamespace = 'researcharr'::regnamespace AND k.contype IN ('p', 'u', 'f')
+	ORDER BY (c.relname || ' ' || k.conname) COLLATE "C"
+$actual$, ARRAY[
+	'audit_log_default audit_log_default_pkey PRIMARY KEY (id)',
+	'cache_entries cache_entries_pkey PRIMARY KEY (key)',
+	'configuration configuration_key_key UNIQUE (key)',
+	'configuration configuration_pkey PRIMARY KEY (id)',
+	'episodes episodes_media_fkey FOREIGN KEY (media_id, type) REFERENCES researcharr.media(id, type) ON DELETE CASCADE',
+	'episodes episodes_pkey PRIMARY KEY (media_id)',
+	'episodes episodes_series_fkey FOREIGN KEY (series_id) REFERENCES researcharr.series(media_id) ON DELETE CASCADE',
+	'episodes episodes_series_id_season_number_episode_number_key UNIQUE (series_id, season_number, episode_number)',
+	'job_types job_types_pkey PRIMARY KEY (name)',
+	'media media_external_id_type_key UNIQUE (external_id, type)',
+	'media media_id_type_key UNIQUE (id, type)',
+	'media media_pkey PRIMARY KEY (id)',
+	'movies movies_media_fkey FOREIGN KEY (media_id, type) REFERENCES researcharr.media(id, type) ON DELETE CASCADE',
+	'movies movies_pkey PRIMARY KEY (media_id)',
+	'processing_history_default processing_history_default_pkey PRIMARY KEY (id)',
+	'processing_jobs processing_jobs_media_id_fkey FOREIGN KEY (media_id) REFERENCES researcharr.media(id) ON DELETE CASCADE',
+	'processing_jobs processing_jobs_pkey PRIMARY KEY (id)',
+	'queue_items queue_items_media_id_fkey FOREIGN KEY (media_id) REFERENCES researcharr.media(id) ON DELETE CASCADE',
+	'queue_items queue_items_pkey PRIMARY KEY (id)',
+	'series series_media_fkey FOREIGN KEY (media_id, type) REFERENCES researcharr.media(id, type) ON DELETE CASCADE',
+	'series series_pkey PRIMARY KEY (media_id)',
+	'webui_users webui_users_pkey PRIMARY KEY (id)',
+	'webui_users webui_users_username_key UNIQUE (username)'
+], 'primary, unique and foreign keys');
+
+SELECT results_eq($actual$
+	SELECT c.relname::text COLLATE "default" || ': ' || string_agg(replace(k.conname, c.relname || '_', ''), ', ' ORDER BY k.conname COLLATE "C")
+	FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
+	WHERE k.connamespace = 'researcharr'::regnamespace AND k.contype = 'c'
+	GROUP BY c.relname ORDER BY c.relname COLLATE "C"
+$actual$, ARRAY[
+	'cache_entries: key_check',
+	'configuration: key_check, value_check, value_type_check',
+	'episodes: air_date_check, episode_number_check, season_number_check',
+	'job_types: backoff_base_check, backoff_cap_check, backoff_check, jitter_check, lease_check, max_retries_check, max_running_check, max_runtime_check, name_check, priority_check, rate_check, rate_interval_check, rate_limit_check, weight_check',
+	'media: external_id_check, metadata_check, status_check, title_check, type_check',
+	'movies: imdb_id_check, runtime_minutes_check, tmdb_id_check, year_check',
+	'processing_jobs: attempt_check, available_at_check, completed_at_check, job_type_check, lease_expires_at_check, max_retries_check, metadata_check, priority_check, retry_count_check, status_check, unique_key_check',
+	'queue_items: metadata_check, priority_check, retry_count_check, service_check',
+	'series: episodes_check, seasons_check, tvdb_id_check',
+	'webui_users: api_key_hash_check, password_hash_check, username_check'
+], 'checks');
+
+SELECT results_eq($actual$
+	SELECT replace(pg_get_indexdef(i.indexrelid), 'researcharr.', '')
+	FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+	WHERE c.relnamespace = 'researcharr'::regnamespace
+		AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid AND k.contype IN ('p', 'u'))
+	ORDER BY c.relname COLLATE "C"
+$actual$, ARRAY[
+	'CREATE INDEX audit_log_default_entity_idx ON audit_log_default USING btree (entity_type, entity_id)',
+	'CREATE INDEX media_title_idx ON media USING btree (title, type) WHERE (external_id IS NULL)',
+	'CREATE INDEX processing_history_default_job_id_idx ON processing_history_default USING btree (job_id)',
+	'CREATE INDEX processing_jobs_media_id_idx ON processing_jobs USING btree (media_id)',
+	'CREATE INDEX processing_jobs_take_idx ON processing_jobs USING btree (job_type, priority DESC, available_at, id) WHERE (completed_at IS NULL)',
+	'CREATE UNIQUE INDEX processing_jobs_unique_key_idx ON processing_jobs USING btree (job_type, unique_key) WHERE ((completed_at IS NULL) AND (unique_key IS NOT NULL))',
+	'CREATE INDEX queue_items_media_id_idx ON queue_items USING btree (media_id)',
+	'CREATE INDEX queue_items_next_idx ON queue_items USING btree (service, priority DESC, last_processed NULLS FIRST, id)'
+], 'indexes that are no keys');
+
+SELECT * FROM finish();
+ROLLBACK;
