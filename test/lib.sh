@@ -88,6 +88,8 @@ stage()
 		cat "$work/install.log" >&2
 		die "the extension cannot be installed into $work/root"
 	}
+	# where a client's headers are: the copied pg_config cannot tell
+	export BUILD_PG_CONFIG="$(command -v "$PG_CONFIG")"
 	PATH=$work/root$bindir:$PATH
 }
 

@@ -1,0 +1,215 @@
+/*-------------------------------------------------------------------------
+ *
+ * worker.c
+ *		A worker: takes jobs from the queue, does them, says how they ended.
+ *
+ *		worker CONNECTION NAME SEED TROUBLE
+ *
+ * What a worker has to do is in main() and do_job().  What it pretends is in
+ * one place each: search(), which stands for asking an indexer, and trouble(),
+ * by which TROUBLE percent of the jobs meet what happens in real life.
+ *
+ * The rules that it keeps:
+ *
+ * - A job is taken in a transaction of its own, which is over before the work
+ *	 begins.  No transaction is open while the work goes on.
+ * - The work's effect and job_complete() are one transaction: either both are
+ *	 there or none is.
+ * - Whatever it says of a job names the attempt that job_dequeue() gave it.
+ *	 RA001 says that the job is not its own any more: it undoes its work.
+ * - It needs no way to clean up.  When it dies, the lease of its job lapses,
+ *	 and another worker gets the job.
+ *
+ * Exit status: 0 when no job is left, 1 after an error, 3 when it "died".
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <libpq-fe.h>
+
+#define LEASE_MS	1000
+
+typedef enum
+{
+	NO_TROUBLE, CLAIM_ROLLED_BACK, WORK_ROLLED_BACK, HANGS, DIES
+} Trouble;
+
+static PGconn *conn;
+static int	trouble_percent;
+
+/*
+ * Runs a statement: its result, which the caller clears, or NULL if the job
+ * was lost.  Any other error ends the worker, and leaves its job to its lease.
+ */
+static PGresult *
+query(const char *sql, int nparams, const char *const *params)
+{
+	PGresult   *res = PQexecParams(conn, sql, nparams, NULL, params, NULL, NULL, 0);
+	ExecStatusType status = PQresultStatus(res);
+	const char *sqlstate = PQresultErrorField(res, PG_DIAG_SQLSTATE);
+
+	if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK)
+		return res;
+	if (sqlstate == NULL || strcmp(sqlstate, "RA001") != 0)
+	{
+		fprintf(stderr, "worker: %s", PQerrorMessage(conn));
+		exit(1);
+	}
+	PQclear(res);
+	return NULL;
+}
+
+/* The same for a statement without a result: false if the job was lost. */
+static int
+run(const char *sql, int nparams, const char *const *params)
+{
+	PGresult   *res = query(sql, nparams, params);
+
+	PQclear(res);
+	return res != NULL;
+}
+
+static void
+sleep_ms(double ms)
+{
+	usleep((useconds_t) (ms * 1000));
+}
+
+/* What goes wrong with this job, besides the search itself? */
+static Trouble
+trouble(void)
+{
+	return drand48() * 100 < trouble_percent ? 1 + (int) (drand48() * 4) : NO_TROUBLE;
+}
+
+/*
+ * The work.  It takes some milliseconds; now and then more than a lease, which
+ * has to be renewed on the way.  The job's metadata say how many tries find
+ * nothing.  Returns an error, "" if the job was lost, or NULL for success.
+ */
+static const char *
+search(const char *const *job, int misses, int retries)
+{
+	double		ms = drand48() < 0.002 ? 1.5 * LEASE_MS : 1 + 10 * drand48();
+
+	for (; ms > LEASE_MS / 3; ms -= LEASE_MS / 3)
+	{
+		sleep_ms(LEASE_MS / 3);
+		if (!run("SELECT researcharr.job_heartbeat($1, $2)", 2, job))
+			return "";
+	}
+	sleep_ms(ms);
+	return retries < misses ? "no release found" : NULL;
+}
+
+/* Does a job: id, attempt, media id. */
+static void
+do_job(const char *const *job, int misses, int retries, Trouble trouble)
+{
+	const char *error = search(job, misses, retries);
+	int			ours;
+
+	if (error != NULL)
+	{
+		const char *params[] = {job[0], job[1], error};
+
+		/* queued again, later, or failed for good: the job type's policy says */
+		if (error[0] != '\0')
+			run("SELECT researcharr.job_fail($1, $2, $3)", 3, params);
+		return;
+	}
+	if (trouble == HANGS)
+		sleep_ms(LEASE_MS * 1.5);	/* long enough for somebody else to get it */
+	if (trouble == DIES)
+		_exit(3);
+
+	/* The effect and the job's end, all or nothing. */
+	run("BEGIN", 0, NULL);
+	run("UPDATE researcharr.media SET status = 'completed' WHERE id = $1", 1, &job[2]);
+	run("INSERT INTO demo.found (job_id, media_id) VALUES ($1, $2)", 2,
+		 (const char *const[]) {job[0], job[2]});
+	ours = run("SELECT researcharr.job_complete($1, $2, '{\"releases\": 1}')", 2, job);
+	run(ours && trouble != WORK_ROLLED_BACK ? "COMMIT" : "ROLLBACK", 0, NULL);
+}
+
+/*
+ * Takes the most urgent job that is due, for one second, and does it.  False
+ * if there was none.
+ */
+static int
+take_and_do(const char *name)
+{
+	Trouble		what = trouble();
+	PGresult   *res;
+	int			found;
+
+	if (what == CLAIM_ROLLED_BACK)
+		run("BEGIN", 0, NULL);
+	res = query("SELECT id, attempt, media_id, retry_count, metadata ->> 'misses'"
+				" FROM researcharr.job_dequeue('{search}', 1, '1 second', $1)", 1, &name);
+	found = PQntuples(res) > 0;
+	if (what == CLAIM_ROLLED_BACK)
+		run("ROLLBACK", 0, NULL);	/* as if it had never been taken */
+	else if (found)
+	{
+		const char *job[] = {PQgetvalue(res, 0, 0), PQgetvalue(res, 0, 1), PQgetvalue(res, 0, 2)};
+
+		do_job(job, atoi(PQgetvalue(res, 0, 4)), atoi(PQgetvalue(res, 0, 3)), what);
+	}
+	PQclear(res);
+	return found;
+}
+
+/*
+ * Nothing is due: sleep until something may be, half a second at most.  False
+ * if nothing is queued or running, so that nothing will ever be.
+ */
+static int
+wait_for_due(void)
+{
+	PGresult   *res = query("SELECT extract(epoch FROM due - clock_timestamp()) * 1000"
+							" FROM researcharr.job_next_due('{search}') AS due", 0, NULL);
+	int			ever = !PQgetisnull(res, 0, 0);
+	double		ms = ever ? atof(PQgetvalue(res, 0, 0)) : 0;
+
+	PQclear(res);
+	if (ever)
+		sleep_ms(ms < 1 ? 1 : ms > 500 ? 500 : ms);
+	return ever;
+}
+
+int
+main(int argc, char **argv)
+{
+	const char *name;
+
+	if (argc != 5)
+	{
+		fprintf(stderr, "usage: worker CONNECTION NAME SEED TROUBLE\n");
+		return 1;
+	}
+	name = argv[2];
+	srand48(atol(argv[3]));
+	trouble_percent = atoi(argv[4]);
+
+	conn = PQconnectdb(argv[1]);
+	if (PQstatus(conn) != CONNECTION_OK)
+	{
+		fprintf(stderr, "worker: %s", PQerrorMessage(conn));
+		return 1;
+	}
+
+	/* in whose name the audit log will have what this session changes */
+	run("SELECT pg_catalog.set_config('researcharr.user_id', $1, false)", 1, &name);
+
+	while (take_and_do(name) || wait_for_due())
+		;
+	PQfinish(conn);
+	return 0;
+}
