@@ -1,0 +1,172 @@
+# 030_dump_restore.pl: a dump brings back every row once, and adds none.
+#
+#  1. Plain and custom formats, INSERTs, section by section, into a new
+#     database: restored without an error, every table as it was, and
+#     partitions that users made are back in their places.  (Rows of several
+#     tables at a time, pg_restore -j, are out: an archive does not say that
+#     one extension table's rows must come before another's.)
+#  2. What was restored works on: jobs are handed out and finished, changes
+#     are put on record, once, in the partition of their time.
+#  3. Data alone, into a database where the extension is, by a superuser and
+#     by a role that is none but owns the tables.
+#  4. Anybody else's rows are not taken for a dump's.
+
+use strict;
+use warnings;
+use FindBin;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = PostgreSQL::Test::Cluster->new('dump');
+$node->init;
+$node->start;
+my $dir = PostgreSQL::Test::Utils::tempdir();
+my ($plain, $inserts, $custom, $data) =
+  map { "$dir/$_" } qw(plain.sql inserts.sql custom.dump data.sql);
+
+# Every table whose rows the dump has, and a digest of its rows
+sub contents
+{
+	my ($db) = @_;
+	my $queries = $node->safe_psql($db, q{
+		SELECT string_agg(format(
+			'SELECT %L, count(*), md5(string_agg(j, E''\n'' ORDER BY j COLLATE "C")) FROM %s t, CAST(to_jsonb(t) AS text) j',
+			c.oid::regclass, c.oid::regclass), ' UNION ALL ') || ' ORDER BY 1'
+		FROM pg_class c
+		WHERE c.relnamespace = 'researcharr'::regnamespace AND c.relkind = 'r' AND c.relpersistence = 'p'});
+	return $node->safe_psql($db, $queries);
+}
+
+sub new_db
+{
+	my ($db, $sql) = @_;
+
+	$node->safe_psql('postgres', "CREATE DATABASE $db");
+	$node->safe_psql($db, $sql) if $sql;
+}
+
+# Does the queue hand out a job and finish it, and is that on record?
+sub works
+{
+	my ($db, $partition) = @_;
+	my $media = '01900000-0000-7000-8000-000000000001';
+	my $result = $node->safe_psql($db, qq{
+		CREATE TEMP TABLE before AS SELECT
+			(SELECT count(*) FROM researcharr.processing_history) AS history,
+			(SELECT count(*) FROM researcharr.audit_log) AS audit;
+		UPDATE researcharr.processing_jobs SET priority = 1 WHERE job_type = 'search';
+		SELECT count(researcharr.job_enqueue('$media', 'search', 100));
+		SELECT researcharr.job_complete(id, attempt) FROM researcharr.job_dequeue(ARRAY['search']);
+		UPDATE researcharr.media SET status = 'pending' WHERE id = '$media';
+		SELECT (SELECT count(*) FROM researcharr.processing_history) - history,
+			(SELECT count(*) FROM researcharr.audit_log) - audit FROM before;
+		SELECT DISTINCT tableoid::regclass FROM researcharr.processing_history
+		WHERE action = 'completed' AND "timestamp" > now() - interval '1 hour';
+	});
+	is($result, "1\nt\n1|2\nresearcharr.$partition", "$db works on");
+}
+
+# a database with rows in all tables, and a partition of the user's own
+new_db('source', q{
+	CREATE EXTENSION researcharr CASCADE;
+	CREATE TABLE researcharr.history_now (PRIMARY KEY (id),
+		details jsonb NOT NULL, id uuid NOT NULL, job_id uuid NOT NULL, media_id uuid NOT NULL,
+		status text, action text NOT NULL, "timestamp" timestamptz NOT NULL);
+	CREATE INDEX ON researcharr.history_now (job_id);
+	ALTER TABLE researcharr.processing_history ATTACH PARTITION researcharr.history_now
+		FOR VALUES FROM ('01910000-0000-0000-0000-000000000000') TO (MAXVALUE);
+});
+$node->command_ok([ 'psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('source'),
+		'-f', "$FindBin::Bin/../data/fill.sql" ], 'the source is filled');
+$node->safe_psql('source', q{
+	SET researcharr.user_id = 'somebody';
+	UPDATE researcharr.media SET status = 'failed', metadata = jsonb_build_object('large',
+		(SELECT string_agg(md5(n::text), '') FROM generate_series(1, 1000) n)) WHERE title = '1917';
+	SELECT researcharr.job_fail(id, attempt, E'a "quoted"\nerror \\\\ ü') FROM researcharr.job_dequeue(ARRAY['search'], worker => 'w');
+	UPDATE researcharr.processing_jobs SET available_at = '2020-01-01' WHERE job_type = 'search';
+	DELETE FROM researcharr.processing_jobs WHERE job_type = 'download';
+});
+my $source = contents('source');
+like($source, qr/researcharr\.$_\|[1-9]/, "there are rows in $_")
+  foreach qw(media movies series episodes queue_items configuration webui_users job_types
+  processing_jobs processing_history_default history_now audit_log_default);
+unlike($source, qr/cache/, 'the cache is not dumped');
+
+# 1. whole databases
+my @dump = ('pg_dump', '--no-sync', '-d', $node->connstr('source'));
+$node->command_ok([ @dump, '-f', $plain ], 'a plain dump');
+$node->command_ok([ @dump, '--rows-per-insert=10', '-f', $inserts ], 'a dump of INSERTs');
+$node->command_ok([ @dump, '-Fc', '-f', $custom ], 'a custom dump');
+new_db($_) foreach qw(from_plain from_inserts from_custom from_sections);
+foreach ([ 'from_plain', $plain ], [ 'from_inserts', $inserts ])
+{
+	my ($db, $file) = @$_;
+	$node->command_ok([ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-1', '-d', $node->connstr($db), '-f', $file ],
+		"$db is restored");
+}
+$node->command_ok([ 'pg_restore', '-e', '-1', '-d', $node->connstr('from_custom'), $custom ],
+	'from_custom is restored');
+$node->command_ok([ 'pg_restore', '-e', @$_, '-d', $node->connstr('from_sections'), $custom ],
+	"from_sections: @$_")
+  foreach [ '--section=pre-data' ], [ '--section=data' ], [ '--section=post-data', '-j', '3' ];
+foreach my $db (qw(from_plain from_inserts from_custom from_sections))
+{
+	is(contents($db), $source, "$db has every row once, and no other");
+	is( $node->safe_psql($db, q{SELECT inhparent::regclass, inhrelid::regclass
+			FROM pg_inherits JOIN pg_class c ON c.oid = inhrelid AND c.relkind = 'r' ORDER BY relname}),
+		"researcharr.audit_log|researcharr.audit_log_default\n"
+		  . "researcharr.processing_history|researcharr.history_now\n"
+		  . "researcharr.processing_history|researcharr.processing_history_default",
+		"$db has the partitions");
+	# 2.
+	works($db, 'history_now');
+}
+
+# a dump of what was restored is the same dump
+new_db('again');
+$node->command_ok([ 'pg_dump', '--no-sync', '-Fc', '-d', $node->connstr('from_custom'), '-f', "$dir/again" ], 'dumped again');
+$node->command_ok([ 'pg_restore', '-e', '-d', $node->connstr('again'), "$dir/again" ], 'restored again');
+is(contents('again'), contents('from_custom'), 'the same after a second time');
+
+# 3. data alone; the user's own partition is not there, so it must be made
+$node->command_ok([ @dump, '--data-only', '-f', $data ], 'a dump of data alone');
+my $install = q{CREATE EXTENSION researcharr CASCADE;
+	CREATE TABLE researcharr.history_now (LIKE researcharr.processing_history_default INCLUDING ALL);};
+$node->safe_psql('postgres', 'CREATE ROLE app LOGIN');
+foreach my $user ('', 'app')
+{
+	my $db = 'data_by_' . ($user || 'superuser');
+	my @as = $user ? ('-U', $user) : ();
+
+	new_db($db, $install);
+	$node->safe_psql($db, q{DO $$
+		DECLARE r regclass;
+		BEGIN
+			FOR r IN SELECT oid FROM pg_class WHERE relnamespace = 'researcharr'::regnamespace AND relkind IN ('r', 'p') LOOP
+				EXECUTE format('ALTER TABLE %s OWNER TO app', r);
+			END LOOP;
+		END $$;
+		GRANT USAGE ON SCHEMA researcharr TO app;
+		GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA researcharr TO app;}) if $user;
+	$node->command_ok([ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', @as, '-d', $node->connstr($db), '-f', $data ],
+		"$db is loaded");
+	is(contents($db), $source, "$db has every row once, and no other");
+	works($db, 'processing_history_default');
+}
+like(slurp_file($node->logfile), qr/are taken for those of a dump/, 'the log says so');
+
+# 4. one who may insert, but is not the owner, with a dump's settings
+$node->safe_psql('postgres', 'CREATE ROLE guest LOGIN');
+$node->safe_psql('source', q{GRANT USAGE ON SCHEMA researcharr TO guest;
+	GRANT INSERT ON researcharr.media TO guest;
+	GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA researcharr TO guest;});
+$node->safe_psql('source', q{SET check_function_bodies = off;
+	SELECT pg_catalog.set_config('search_path', '', false);
+	INSERT INTO researcharr.media (title, type) VALUES ('A guest''s', 'movie');},
+	extra_params => [ '-U', 'guest' ]);
+is($node->safe_psql('source', q{SELECT database_user, changes#>>'{title,new}' FROM researcharr.audit_log ORDER BY id DESC LIMIT 1}),
+	"guest|A guest's", 'what a guest loads is put on record');
+
+$node->stop;
+done_testing();
