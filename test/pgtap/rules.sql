@@ -4,11 +4,14 @@ BEGIN;
 SELECT plan(14);
 SET search_path = public, pg_catalog;
 
--- what belongs to the extension, and what belongs to that
+-- what belongs to the extension; not the types that come with a table or with
+-- another type, which count as members from PostgreSQL 17 on
 CREATE TEMP VIEW members AS
-	SELECT classid, objid FROM pg_depend
+	SELECT classid, objid FROM pg_depend d
 	WHERE deptype = 'e' AND refclassid = 'pg_extension'::regclass
-	AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'researcharr');
+	AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'researcharr')
+	AND NOT EXISTS (SELECT FROM pg_type t LEFT JOIN pg_class c ON c.oid = t.typrelid
+		WHERE d.classid = 'pg_type'::regclass AND t.oid = d.objid AND (t.typelem <> 0 OR c.relkind <> 'c'));
 CREATE TEMP VIEW relations AS
 	SELECT c.* FROM pg_class c JOIN members ON classid = 'pg_class'::regclass AND objid = c.oid;
 CREATE TEMP VIEW routines AS

@@ -148,7 +148,7 @@ FROM (SELECT sign || digits || exponent
 	FROM unnest('{"",-}'::text[]) sign,
 		unnest('{0,1,10,9999,10000,0.0,0.1,0.0001,0.00001,12345.678,100000000000,00,1.,.1,0.000000}'::text[]) digits,
 		unnest('{"",e0,e131060,e131067,e131068,e131069,e131070,e131071,e131072,e131073,e131075,e131076,E+131072,
-			e-16377,e-16378,e-16379,e-16382,e-16383,e-16384,e1073741822,e1073741823,e-1073741822,e-1073741823,
+			e-16377,e-16378,e-16379,e-16382,e-16383,e-16384,e1073741822,e1073741824,e-1073741822,e-1073741824,
 			e99999999999999999999,e-99999999999999999999,e,e+,e0000000000000000000000000000000001}'::text[]) exponent) v (x);
 SELECT pg_temp.try('INSERT INTO researcharr.webui_users (username, password_hash) VALUES (''admin'', ''hash'')'),
 	pg_temp.try('INSERT INTO researcharr.webui_users (username, password_hash) VALUES (''admin'', ''hash'')'),
