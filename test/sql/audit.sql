@@ -124,6 +124,32 @@ SELECT action, count(*) FROM pg_temp.news() GROUP BY 1 ORDER BY 1;
 DELETE FROM researcharr.media;
 SELECT count(*) FROM pg_temp.news();
 
+-- One statement that makes and changes, beside a user's trigger that reads the
+-- same transition tables.
+CREATE FUNCTION pg_temp.count_rows() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	RAISE NOTICE 'the user''s trigger sees % and %',
+		(SELECT count(*) FROM old_rows), (SELECT string_agg(status, ', ') FROM new_rows);
+	RETURN NULL;
+END
+$$;
+CREATE TRIGGER a_user_s AFTER UPDATE ON researcharr.media REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+	FOR EACH STATEMENT EXECUTE FUNCTION pg_temp.count_rows();
+CREATE TRIGGER z_user_s AFTER UPDATE ON researcharr.media REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+	FOR EACH STATEMENT EXECUTE FUNCTION pg_temp.count_rows();
+INSERT INTO researcharr.media (title, type, external_id) VALUES ('Known', 'movie', 'k1');
+INSERT INTO researcharr.media (title, type, external_id) VALUES ('Known', 'movie', 'k1'), ('Unknown', 'movie', 'k2')
+ON CONFLICT (external_id, type) DO UPDATE SET status = 'failed';
+MERGE INTO researcharr.media m USING (VALUES ('k1'), ('k2'), ('k3')) v (key) ON m.external_id = v.key AND m.type = 'movie'
+WHEN MATCHED AND key = 'k1' THEN DELETE
+WHEN MATCHED THEN UPDATE SET status = 'completed'
+WHEN NOT MATCHED THEN INSERT (title, type, external_id) VALUES (key, 'movie', key);
+SELECT entity_type, action, changes FROM pg_temp.news();
+DROP TRIGGER a_user_s ON researcharr.media;
+DROP TRIGGER z_user_s ON researcharr.media;
+DELETE FROM researcharr.media;
+SELECT count(*) FROM pg_temp.news();
+
 -- Values out of line: found to be the same or not, and shown in full.
 INSERT INTO researcharr.media (id, title, type, metadata)
 SELECT '01900000-0000-7000-8000-000000000004', 'Large', 'movie',
