@@ -67,14 +67,21 @@ rarr_interval_of_duration(int64 duration)
 }
 
 /*
+ * This time, but later than `before`, where that leaves room.
+ */
+TimestampTz
+rarr_time_after(TimestampTz time, TimestampTz before)
+{
+	if (time > before || TIMESTAMP_NOT_FINITE(before) || !IS_VALID_TIMESTAMP(before + 1))
+		return time;
+	return before + 1;
+}
+
+/*
  * The clock, but later than `before`, where that leaves room.
  */
 TimestampTz
 rarr_clock_after(TimestampTz before)
 {
-	TimestampTz now = GetCurrentTimestamp();
-
-	if (now > before || TIMESTAMP_NOT_FINITE(before) || !IS_VALID_TIMESTAMP(before + 1))
-		return now;
-	return before + 1;
+	return rarr_time_after(GetCurrentTimestamp(), before);
 }

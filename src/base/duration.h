@@ -14,6 +14,7 @@ extern bool rarr_duration_of_interval(const Interval *interval, int64 *duration)
 extern int64 rarr_duration_arg(const Interval *interval, const char *name, int64 least);
 extern Interval *rarr_interval_of_duration(int64 duration);
 
+extern TimestampTz rarr_time_after(TimestampTz time, TimestampTz before);
 extern TimestampTz rarr_clock_after(TimestampTz before);
 
 #endif							/* RARR_DURATION_H */

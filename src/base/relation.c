@@ -20,10 +20,9 @@
  *	 that ends with the call, and so does a call that has to fire users' row
  *	 triggers (those leave state behind in the EState).
  *
- * Row triggers of our own are not fired: their work is done by the functions
- * that call this, once for all rows.  Nor are foreign keys' triggers where the
- * change leaves the key's columns alone.  Privileges and row security are not
- * looked at: whoever may call the function may do what it does.
+ * Row triggers of our own are not fired (row_trigger.c says which are).
+ * Privileges and row security are not looked at: whoever may call the function
+ * may do what it does.
  *
  * Copyright (c) 2026, researcharr contributors
  *
@@ -38,8 +37,6 @@
 #include "access/xact.h"
 #include "catalog/index.h"
 #include "catalog/namespace.h"
-#include "catalog/pg_constraint.h"
-#include "catalog/pg_trigger.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
 #include "executor/nodeModifyTable.h"
@@ -56,6 +53,7 @@
 
 #include "base/compat.h"
 #include "base/relation.h"
+#include "base/row_trigger.h"
 
 /* the sets that this backend keeps, one for each table */
 static RarrTable *kept_tables = NULL;
@@ -104,9 +102,12 @@ relation_changed(Datum arg, Oid relid)
 	}
 }
 
-/* A function changed: constraints' expressions may call it. */
+/*
+ * A function or a domain changed: the expressions of constraints and defaults
+ * may be made with it.
+ */
 static void
-function_changed(Datum arg, int cacheid, uint32 hashvalue)
+expressions_changed(Datum arg, int cacheid, uint32 hashvalue)
 {
 	relation_changed(arg, InvalidOid);
 }
@@ -158,7 +159,9 @@ register_callbacks(void)
 	if (callbacks_registered)
 		return;
 	CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
-	CacheRegisterSyscacheCallback(PROCOID, function_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(PROCOID, expressions_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(TYPEOID, expressions_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(CONSTROID, expressions_changed, (Datum) 0);
 	RegisterXactCallback(at_xact_end, NULL);
 	RegisterSubXactCallback(at_subxact_end, NULL);
 	callbacks_registered = true;
@@ -178,88 +181,6 @@ check_columns(const RarrTableDef *def, TupleDesc desc)
 							i + 1, RARR_SCHEMA, def->name, def->columns[i]),
 					 errhint("The extension's own columns must stay as they are; users may add columns behind them.")));
 	}
-}
-
-static bool
-changes_column(const RarrChange *change, const AttrNumber *columns, int n)
-{
-	for (int i = 0; i < n; i++)
-		for (const AttrNumber *c = change->columns; *c != 0; c++)
-			if (*c == columns[i])
-				return true;
-	return false;
-}
-
-/*
- * May this foreign key's trigger stay silent?  For an INSERT: if the caller
- * checks the key.  For an UPDATE: if no column of the key on our side changes.
- */
-static bool
-foreign_key_is_idle(Relation rel, const Trigger *trigger, const RarrChange *change)
-{
-	HeapTuple	tup;
-	Form_pg_constraint constraint;
-	AttrNumber	conkey[INDEX_MAX_KEYS];
-	AttrNumber	confkey[INDEX_MAX_KEYS];
-	int			nkeys;
-	bool		idle;
-
-	tup = SearchSysCache1(CONSTROID, ObjectIdGetDatum(trigger->tgconstraint));
-	if (!HeapTupleIsValid(tup))
-		return false;
-	constraint = (Form_pg_constraint) GETSTRUCT(tup);
-	if (change->command == CMD_INSERT)
-		idle = change->referenced != NULL &&
-			constraint->confrelid == rarr_relation_oid(change->referenced);
-	else
-	{
-		DeconstructFkConstraintRow(tup, &nkeys, conkey, confkey, NULL, NULL, NULL, NULL, NULL);
-		idle = !changes_column(change,
-							   constraint->conrelid == RelationGetRelid(rel) ? conkey : confkey,
-							   nkeys);
-	}
-	ReleaseSysCache(tup);
-	return idle;
-}
-
-/*
- * Turn off the row triggers that are not to fire, in this change's copy of the
- * relation's triggers.  True if some of the change's command are left.
- */
-static bool
-choose_triggers(Relation rel, TriggerDesc *triggers, const RarrChange *change)
-{
-	Oid			schema = get_namespace_oid(RARR_SCHEMA, false);
-	int16		event = change->command == CMD_INSERT ? TRIGGER_TYPE_INSERT : TRIGGER_TYPE_UPDATE;
-	bool		left = false;
-
-	if (triggers == NULL)
-		return false;
-	for (int i = 0; i < triggers->numtriggers; i++)
-	{
-		Trigger    *trigger = &triggers->triggers[i];
-
-		if (!TRIGGER_FOR_ROW(trigger->tgtype) || (trigger->tgtype & event) == 0)
-			continue;
-		if (get_func_namespace(trigger->tgfoid) == schema ||
-			(RI_FKey_trigger_type(trigger->tgfoid) != RI_TRIGGER_NONE &&
-			 foreign_key_is_idle(rel, trigger, change)))
-			trigger->tgenabled = TRIGGER_DISABLED;
-		else if (trigger->tgenabled != TRIGGER_DISABLED)
-			left = true;
-	}
-	return left;
-}
-
-static void
-no_triggers(TriggerDesc *triggers)
-{
-	if (triggers == NULL)
-		return;
-	triggers->trig_insert_before_row = false;
-	triggers->trig_insert_after_row = false;
-	triggers->trig_update_before_row = false;
-	triggers->trig_update_after_row = false;
 }
 
 /* One ResultRelInfo for each kind of change: indexes learn which columns change. */
@@ -288,10 +209,8 @@ make_changes(RarrTable *table)
 		table->changes[i] = rri;
 		table->estate->es_opened_result_relations =
 			lappend(table->estate->es_opened_result_relations, rri);
-		if (choose_triggers(table->rel, rri->ri_TrigDesc, &def->changes[i]))
+		if (rarr_choose_triggers(table->rel, rri->ri_TrigDesc, &def->changes[i]))
 			table->has_triggers = true;
-		else
-			no_triggers(rri->ri_TrigDesc);
 
 		rri->ri_NumIndices = table->nindexes;
 		rri->ri_IndexRelationDescs = table->indexes;
@@ -304,6 +223,23 @@ make_changes(RarrTable *table)
 				BuildSpeculativeIndexInfo(table->indexes[j], info);
 			rri->ri_IndexRelationInfo[j] = info;
 		}
+	}
+}
+
+/* What an INSERT puts into the columns that users added, and we do not name. */
+static void
+make_defaults(RarrTable *table)
+{
+	table->defaults = palloc0(table->desc->natts * sizeof(ExprState *));
+	for (int i = table->def->ncolumns; i < table->desc->natts; i++)
+	{
+		Form_pg_attribute column = TupleDescAttr(table->desc, i);
+		Node	   *expr = NULL;
+
+		if (!column->attisdropped && !column->attgenerated)
+			expr = build_column_default(table->rel, i + 1);
+		if (expr != NULL)
+			table->defaults[i] = ExecPrepareExpr((Expr *) expr, table->estate);
 	}
 }
 
@@ -349,6 +285,7 @@ make_table(const RarrTableDef *def, MemoryContext parent)
 	table->estate = CreateExecutorState();
 	MemoryContextSwitchTo(table->estate->es_query_cxt);
 	make_changes(table);
+	make_defaults(table);
 	rarr_epq_init(&table->epqstate, table->estate);
 	table->oldslot = MakeSingleTupleTableSlot(table->desc, table_slot_callbacks(table->rel));
 	table->newslot = MakeSingleTupleTableSlot(table->desc, &TTSOpsVirtual);
@@ -475,20 +412,38 @@ before_change(RarrTable *table)
 }
 
 /*
- * Insert a row.  The slot's tts_tid tells afterwards where it is.
+ * A trigger of a user's kept a row from being written, without an error.  The
+ * caller was about to say that it is there: 09000.
+ */
+void
+rarr_table_refused(const RarrTable *table)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
+			 errmsg("a trigger of table \"%s.%s\" kept a row from being written",
+					RARR_SCHEMA, table->def->name),
+			 errhint("A BEFORE ROW trigger returned NULL; let it return the row, or raise an error of its own.")));
+}
+
+/*
+ * Insert a row.  09000 if a user's trigger keeps it out.
  */
 void
 rarr_table_insert(RarrTable *table, int change, TupleTableSlot *slot)
 {
 	before_change(table);
+	ItemPointerSetInvalid(&slot->tts_tid);
 	ExecSimpleRelationInsert(table->changes[change], table->estate, slot);
 	ResetPerTupleExprContext(table->estate);
+	if (!ItemPointerIsValid(&slot->tts_tid))
+		rarr_table_refused(table);
 }
 
 /*
  * Insert a row, unless the unique index `arbiter` has an equal one: then false,
  * and where that one is.  Waits for whoever is inserting or deleting an equal
  * one.  This is what INSERT ... ON CONFLICT DO NOTHING does (nodeModifyTable.c).
+ * 09000 as above.
  */
 bool
 rarr_table_insert_unless(RarrTable *table, int change, TupleTableSlot *slot,
@@ -500,7 +455,7 @@ rarr_table_insert_unless(RarrTable *table, int change, TupleTableSlot *slot,
 
 	before_change(table);
 	if (table->has_triggers && !ExecBRInsertTriggers(table->estate, rri, slot))
-		return true;
+		rarr_table_refused(table);
 	if (table->desc->constr != NULL && table->desc->constr->has_generated_stored)
 		ExecComputeStoredGenerated(rri, table->estate, slot, CMD_INSERT);
 	ExecConstraints(rri, slot, table->estate);
@@ -534,31 +489,27 @@ void
 rarr_table_fill_defaults(RarrTable *table, TupleTableSlot *slot)
 {
 	for (int i = table->def->ncolumns; i < table->desc->natts; i++)
-	{
-		Form_pg_attribute column = TupleDescAttr(table->desc, i);
-		Node	   *expr;
-
-		if (column->attisdropped || column->attgenerated || !column->atthasdef)
-			continue;
-		expr = build_column_default(table->rel, i + 1);
-		slot->tts_values[i] = ExecEvalExpr(ExecPrepareExpr((Expr *) expr, table->estate),
-										   GetPerTupleExprContext(table->estate),
-										   &slot->tts_isnull[i]);
-	}
+		if (table->defaults[i] != NULL)
+			slot->tts_values[i] = ExecEvalExpr(table->defaults[i],
+											   GetPerTupleExprContext(table->estate),
+											   &slot->tts_isnull[i]);
 }
 
 /*
  * Change a row that the caller has locked, and whose latest version is in
- * oldslot, to what newslot holds.
+ * oldslot, to what newslot holds, or what users' triggers make of it.  False
+ * if one of them kept the row from being changed.
  */
-void
+bool
 rarr_table_update(RarrTable *table, int change,
 				  TupleTableSlot *oldslot, TupleTableSlot *newslot)
 {
 	before_change(table);
+	ItemPointerSetInvalid(&newslot->tts_tid);
 	ExecSimpleRelationUpdate(table->changes[change], table->estate, &table->epqstate,
 							 oldslot, newslot);
 	ResetPerTupleExprContext(table->estate);
+	return ItemPointerIsValid(&newslot->tts_tid);
 }
 
 /*

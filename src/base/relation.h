@@ -10,6 +10,8 @@
 #include "storage/lockdefs.h"
 #include "utils/rel.h"
 
+#include "base/compat.h"
+
 #define RARR_SCHEMA			"researcharr"
 #define RARR_MAX_CHANGES	6
 #define RARR_MAX_COLUMNS	12
@@ -18,9 +20,10 @@
 typedef struct RarrChange
 {
 	CmdType		command;
-	AttrNumber	columns[RARR_MAX_COLUMNS];	/* that an UPDATE changes; ends with 0 */
-	const char *referenced;		/* of an INSERT: the caller itself checks the
-								 * foreign key to this table of ours */
+	AttrNumber	columns[RARR_MAX_COLUMNS];	/* that an UPDATE changes, or whose foreign
+											 * key the caller of an INSERT checks
+											 * itself; ends with 0 */
+	const char *referenced;		/* the table of ours that this key refers to */
 } RarrChange;
 
 /* What the code knows of a table; a static constant of the module that owns it. */
@@ -49,6 +52,7 @@ typedef struct RarrTable
 	int			nindexes;
 	Oid		   *indexids;
 	Relation   *indexes;
+	ExprState **defaults;		/* of users' columns; NULL where there is none */
 	bool		has_triggers;	/* row triggers of users' are to be fired */
 
 	/* kept from call to call */
@@ -66,11 +70,12 @@ extern void rarr_prevent_read_only(const char *function);
 extern RarrTable *rarr_table_open(const RarrTableDef *def);
 extern void rarr_table_close(RarrTable *table);
 extern Relation rarr_table_index(RarrTable *table, const char *name);
+pg_noreturn extern void rarr_table_refused(const RarrTable *table);
 extern void rarr_table_insert(RarrTable *table, int change, TupleTableSlot *slot);
 extern bool rarr_table_insert_unless(RarrTable *table, int change, TupleTableSlot *slot,
 									 Oid arbiter, ItemPointer conflict);
 extern void rarr_table_fill_defaults(RarrTable *table, TupleTableSlot *slot);
-extern void rarr_table_update(RarrTable *table, int change,
+extern bool rarr_table_update(RarrTable *table, int change,
 							  TupleTableSlot *oldslot, TupleTableSlot *newslot);
 extern void rarr_table_copy_row(TupleTableSlot *newslot, TupleTableSlot *oldslot);
 

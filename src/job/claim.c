@@ -18,7 +18,7 @@
  * A job is locked with SKIP LOCKED's rules, looked at again in its latest
  * version, and changed in place.  Under REPEATABLE READ and SERIALIZABLE the
  * transaction's snapshot decides what there is, and a job that changed since
- * is passed over.
+ * is passed over.  So is a job that a user's BEFORE trigger keeps.
  *
  * Copyright (c) 2026, researcharr contributors
  *
@@ -64,6 +64,8 @@ typedef struct Stream
 {
 	RarrJobType *type;
 	IndexScanDesc scan;
+	Snapshot	visible;		/* if set, what the scan finds must be visible to
+								 * this snapshot, too */
 	TupleTableSlot *slot;		/* the next job, unless it is empty */
 	ScanKeyData keys[2];
 } Stream;
@@ -81,26 +83,44 @@ typedef struct Claim
 	RarrJobLog	log;
 } Claim;
 
-static bool
-is_due(TupleTableSlot *slot, RarrJobStatus status, TimestampTz now)
+/*
+ * From when on a job can be handed out.  Not before its available_at, which
+ * may have been moved while it runs; DT_NOEND for a finished job.
+ */
+static TimestampTz
+due_at(TupleTableSlot *slot)
 {
-	int			column = status == JOB_QUEUED ? JOB_AVAILABLE_AT : JOB_LEASE_EXPIRES_AT;
+	TimestampTz available = DatumGetTimestampTz(rarr_job_value(slot, JOB_AVAILABLE_AT));
 
-	return (status == JOB_QUEUED || status == JOB_RUNNING) &&
-		DatumGetTimestampTz(rarr_job_value(slot, column)) <= now;
+	switch (rarr_job_status(slot))
+	{
+		case JOB_QUEUED:
+			return available;
+		case JOB_RUNNING:
+			return Max(available, DatumGetTimestampTz(rarr_job_value(slot, JOB_LEASE_EXPIRES_AT)));
+		default:
+			return DT_NOEND;
+	}
 }
 
+/*
+ * Where the transaction's snapshot decides, the scan looks at the latest
+ * versions, and only those that the snapshot sees count.  That leaves out jobs
+ * that changed since; and since it is no read of the kind that SERIALIZABLE
+ * watches, workers that look at the same jobs are no conflict.
+ */
 static void
 open_stream(Stream *stream, Relation rel, Relation index, Snapshot snapshot, RarrJobType *type)
 {
 	stream->type = type;
+	stream->visible = IsolationUsesXactSnapshot() ? snapshot : NULL;
 	stream->slot = table_slot_create(rel, NULL);
 	ScanKeyInit(&stream->keys[0], TAKE_JOB_TYPE, BTEqualStrategyNumber, F_TEXTEQ,
 				CStringGetTextDatum(type->name));
 	stream->keys[0].sk_collation = index->rd_indcollation[TAKE_JOB_TYPE - 1];
 	ScanKeyInit(&stream->keys[1], TAKE_PRIORITY, BTLessStrategyNumber, F_INT4LT,
 				Int32GetDatum(PG_INT32_MAX));
-	stream->scan = rarr_index_beginscan(rel, index, snapshot, 2);
+	stream->scan = rarr_index_beginscan(rel, index, stream->visible != NULL ? SnapshotSelf : snapshot, 2);
 	index_rescan(stream->scan, stream->keys, 2, NULL, 0);
 }
 
@@ -119,20 +139,31 @@ next_group(Stream *stream)
 	index_rescan(stream->scan, stream->keys, 2, NULL, 0);
 }
 
+/* Move on to the next unfinished job of the stream; false at its end. */
+static bool
+next_job(Stream *stream)
+{
+	while (index_getnext_slot(stream->scan, ForwardScanDirection, stream->slot))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (stream->visible != NULL &&
+			!table_tuple_satisfies_snapshot(stream->scan->heapRelation, stream->slot, stream->visible))
+			continue;
+		slot_getallattrs(stream->slot);
+		return true;
+	}
+	return false;
+}
+
 /* Move on to the next job of the stream that can be handed out at `now`. */
 static void
 advance_stream(Stream *stream, TimestampTz now)
 {
-	while (index_getnext_slot(stream->scan, ForwardScanDirection, stream->slot))
+	while (next_job(stream))
 	{
-		RarrJobStatus status;
-
-		CHECK_FOR_INTERRUPTS();
-		slot_getallattrs(stream->slot);
-		status = rarr_job_status(stream->slot);
-		if (is_due(stream->slot, status, now))
+		if (due_at(stream->slot) <= now)
 			return;
-		if (status == JOB_QUEUED)
+		if (DatumGetTimestampTz(rarr_job_value(stream->slot, JOB_AVAILABLE_AT)) > now)
 			next_group(stream);
 	}
 	ExecClearTuple(stream->slot);
@@ -178,7 +209,7 @@ lock_job(Claim *claim, Stream *stream)
 		return true;
 
 	/* It is a later version than the stream saw. */
-	return is_due(slot, rarr_job_status(slot), claim->now) &&
+	return due_at(slot) <= claim->now &&
 		rarr_job_value(slot, JOB_PRIORITY) == rarr_job_value(stream->slot, JOB_PRIORITY) &&
 		DatumGetBool(DirectFunctionCall2Coll(texteq, DEFAULT_COLLATION_OID,
 											 rarr_job_value(slot, JOB_JOB_TYPE),
@@ -200,17 +231,20 @@ bury(Claim *claim)
 {
 	RarrTable  *jobs = claim->jobs;
 
-	rarr_job_log_add(&claim->log, jobs->oldslot, RARR_HISTORY_LAPSED, JOB_FAILED,
-					 claim->now, "lease expired");
 	rarr_job_begin_change(jobs, claim->now);
 	set_failed_attempt(jobs->newslot, false);
 	rarr_job_set_status(jobs->newslot, JOB_FAILED, claim->now);
-	rarr_table_update(jobs, JOB_CHANGE_FINISH, jobs->oldslot, jobs->newslot);
+	if (rarr_table_update(jobs, JOB_CHANGE_FINISH, jobs->oldslot, jobs->newslot))
+		rarr_job_log_add(&claim->log, jobs->oldslot, RARR_HISTORY_LAPSED, JOB_FAILED,
+						 claim->now, "lease expired");
 	claim->buried++;
 }
 
-/* Hand out the job in jobs->oldslot; its new version is then in jobs->newslot. */
-static void
+/*
+ * Hand out the job in jobs->oldslot; its new version is then in jobs->newslot.
+ * False if a user's trigger keeps it.
+ */
+static bool
 hand_out(Claim *claim, const RarrJobType *type, bool lapsed)
 {
 	RarrTable  *jobs = claim->jobs;
@@ -221,9 +255,6 @@ hand_out(Claim *claim, const RarrJobType *type, bool lapsed)
 		ereport(ERROR,
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 				 errmsg("job cannot be claimed again: attempt is out of range")));
-	if (lapsed)
-		rarr_job_log_add(&claim->log, jobs->oldslot, RARR_HISTORY_LAPSED, JOB_RUNNING,
-						 claim->now, "lease expired");
 	rarr_job_begin_change(jobs, claim->now);
 	if (lapsed)
 		set_failed_attempt(jobs->newslot, true);
@@ -235,7 +266,12 @@ hand_out(Claim *claim, const RarrJobType *type, bool lapsed)
 		rarr_job_set(jobs->newslot, JOB_WORKER, claim->worker);
 	else
 		rarr_job_set_null(jobs->newslot, JOB_WORKER);
-	rarr_table_update(jobs, JOB_CHANGE_CLAIM, jobs->oldslot, jobs->newslot);
+	if (!rarr_table_update(jobs, JOB_CHANGE_CLAIM, jobs->oldslot, jobs->newslot))
+		return false;
+	if (lapsed)
+		rarr_job_log_add(&claim->log, jobs->oldslot, RARR_HISTORY_LAPSED, JOB_RUNNING,
+						 claim->now, "lease expired");
+	return true;
 }
 
 /* Did it lapse, with no retry left? */
@@ -265,8 +301,7 @@ take(Claim *claim, Stream *stream)
 		bury(claim);
 		return false;
 	}
-	hand_out(claim, stream->type, rarr_job_status(slot) == JOB_RUNNING);
-	return true;
+	return hand_out(claim, stream->type, rarr_job_status(slot) == JOB_RUNNING);
 }
 
 /* The stream whose next job goes first; NULL when all have ended. */
@@ -370,20 +405,14 @@ stream_next_due(Stream *stream)
 {
 	TimestampTz least = DT_NOEND;
 
-	while (index_getnext_slot(stream->scan, ForwardScanDirection, stream->slot))
+	while (next_job(stream))
 	{
-		RarrJobStatus status;
-		TimestampTz at;
+		TimestampTz at = due_at(stream->slot);
 
-		CHECK_FOR_INTERRUPTS();
-		slot_getallattrs(stream->slot);
-		status = rarr_job_status(stream->slot);
-		at = DatumGetTimestampTz(rarr_job_value(stream->slot, status == JOB_QUEUED ?
-												JOB_AVAILABLE_AT : JOB_LEASE_EXPIRES_AT));
 		least = Min(least, at);
 
-		/* A lease behind it was given after this one was due, so lapses later. */
-		if (status == JOB_QUEUED)
+		/* Whatever lies behind it in its group is available later. */
+		if (DatumGetTimestampTz(rarr_job_value(stream->slot, JOB_AVAILABLE_AT)) >= least)
 			next_group(stream);
 	}
 	return least;

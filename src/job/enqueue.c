@@ -102,6 +102,27 @@ complete_new_job(RarrNewJob *job, TimestampTz now)
 		check_unique_key(job->unique_key);
 }
 
+/* Says in an error's context which job of an array it is about. */
+static void
+tell_position(void *arg)
+{
+	errcontext("job %d of the array, counted from 0", *(int *) arg);
+}
+
+/* complete_new_job() for each, with the position in errors about an array's. */
+static void
+complete_new_jobs(RarrNewJob *jobs, int n, bool is_array, TimestampTz now)
+{
+	int			position;
+	ErrorContextCallback callback = {error_context_stack, tell_position, &position};
+
+	if (is_array)
+		error_context_stack = &callback;
+	for (position = 0; position < n; position++)
+		complete_new_job(&jobs[position], now);
+	error_context_stack = callback.previous;
+}
+
 /* The row of a new job, in jobs->newslot; returns its id. */
 static pg_uuid_t *
 make_row(RarrTable *jobs, const RarrNewJob *job, Jsonb *no_metadata, TimestampTz now)
@@ -161,10 +182,11 @@ insert_unique(RarrTable *jobs, pg_uuid_t *id)
 
 /*
  * Enqueue jobs, and put their ids, in the same order, into ids.  Errors: RA002,
- * RA003 as above, 23503 for a media that does not exist.
+ * RA003 as above, 23503 for a media that does not exist.  is_array: errors
+ * about a job's values tell its position.
  */
 void
-rarr_jobs_enqueue(RarrNewJob *jobs, int n, pg_uuid_t *ids)
+rarr_jobs_enqueue(RarrNewJob *jobs, int n, bool is_array, pg_uuid_t *ids)
 {
 	Jsonb	   *no_metadata = rarr_jsonb_empty_object();
 	TimestampTz now = GetCurrentTimestamp();
@@ -174,11 +196,9 @@ rarr_jobs_enqueue(RarrNewJob *jobs, int n, pg_uuid_t *ids)
 	MemoryContext old;
 	RarrTable  *table;
 
+	complete_new_jobs(jobs, n, is_array, now);
 	for (int i = 0; i < n; i++)
-	{
-		complete_new_job(&jobs[i], now);
 		media[i] = jobs[i].media_id;
-	}
 
 	/* What this transaction's earlier commands wrote must be visible. */
 	CommandCounterIncrement();
@@ -237,6 +257,6 @@ researcharr_job_enqueue(PG_FUNCTION_ARGS)
 		job.metadata = PG_GETARG_JSONB_P(5);
 	if (!PG_ARGISNULL(6))
 		job.unique_key = PG_GETARG_TEXT_PP(6);
-	rarr_jobs_enqueue(&job, 1, id);
+	rarr_jobs_enqueue(&job, 1, false, id);
 	PG_RETURN_UUID_P(id);
 }

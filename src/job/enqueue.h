@@ -24,6 +24,6 @@ typedef struct RarrNewJob
 	text	   *unique_key;		/* NULL: none */
 } RarrNewJob;
 
-extern void rarr_jobs_enqueue(RarrNewJob *jobs, int n, pg_uuid_t *ids);
+extern void rarr_jobs_enqueue(RarrNewJob *jobs, int n, bool is_array, pg_uuid_t *ids);
 
 #endif							/* RARR_JOB_ENQUEUE_H */

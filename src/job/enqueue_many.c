@@ -228,7 +228,7 @@ researcharr_job_enqueue_many(PG_FUNCTION_ARGS)
 	jobs = read_jobs(PG_GETARG_JSONB_P(0), &n);
 	ids = palloc(n * sizeof(pg_uuid_t));
 	if (n > 0)
-		rarr_jobs_enqueue(jobs, n, ids);
+		rarr_jobs_enqueue(jobs, n, true, ids);
 	for (int i = 0; i < n; i++)
 	{
 		Datum		id = UUIDPGetDatum(&ids[i]);

@@ -6,7 +6,8 @@
  *
  * A worker's word counts while the job is running under the attempt that the
  * worker names, even past the lease's end: whoever got the job afterwards
- * raised the attempt.  Anything else is RA001, and changes nothing.
+ * raised the attempt.  Anything else is RA001, and changes nothing.  09000 where
+ * a user's trigger keeps the change from being made.
  *
  * Copyright (c) 2026, researcharr contributors
  *
@@ -150,6 +151,14 @@ lock_own_job(RarrTable *jobs, Datum id, int attempt)
 			 errhint("Give the id and the attempt of a row that job_dequeue returned.")));
 }
 
+/* Write the next version of the job, which is in jobs->newslot. */
+static void
+write_change(Work *work, int change)
+{
+	if (!rarr_table_update(work->jobs, change, work->jobs->oldslot, work->jobs->newslot))
+		rarr_table_refused(work->jobs);
+}
+
 /* The job in jobs->oldslot is over. */
 static void
 finish(Work *work, RarrHistoryAction action, RarrJobStatus status)
@@ -167,7 +176,7 @@ complete(Work *work, Datum result, bool has_result)
 		rarr_job_set(work->jobs->newslot, JOB_RESULT, result);
 	else
 		rarr_job_set_null(work->jobs->newslot, JOB_RESULT);
-	rarr_table_update(work->jobs, JOB_CHANGE_FINISH, work->jobs->oldslot, work->jobs->newslot);
+	write_change(work, JOB_CHANGE_FINISH);
 }
 
 /* The job in jobs->oldslot waits again, from `at` on; the caller may change more. */
@@ -342,8 +351,7 @@ researcharr_job_fail(PG_FUNCTION_ARGS)
 		work.log.entries[work.log.n - 1].error = error;
 	}
 	rarr_job_set(slot, JOB_ERROR_MESSAGE, PG_GETARG_DATUM(2));
-	rarr_table_update(work.jobs, retry ? JOB_CHANGE_REQUEUE : JOB_CHANGE_FINISH,
-					  work.jobs->oldslot, slot);
+	write_change(&work, retry ? JOB_CHANGE_REQUEUE : JOB_CHANGE_FINISH);
 	tuplestore_puttupleslot(rsinfo->setResult, slot);
 	end_work(&work);
 	return (Datum) 0;
@@ -375,7 +383,7 @@ researcharr_job_heartbeat(PG_FUNCTION_ARGS)
 	expires = work.now + lease;
 	rarr_job_begin_change(work.jobs, work.now);
 	rarr_job_set(work.jobs->newslot, JOB_LEASE_EXPIRES_AT, TimestampTzGetDatum(expires));
-	rarr_table_update(work.jobs, JOB_CHANGE_HEARTBEAT, work.jobs->oldslot, work.jobs->newslot);
+	write_change(&work, JOB_CHANGE_HEARTBEAT);
 	end_work(&work);
 	PG_RETURN_TIMESTAMPTZ(expires);
 }
@@ -401,7 +409,7 @@ researcharr_job_release(PG_FUNCTION_ARGS)
 	begin_work(&work, "job_release()");
 	lock_own_job(work.jobs, PG_GETARG_DATUM(0), PG_GETARG_INT32(1));
 	begin_requeue(&work, RARR_HISTORY_RELEASED, work.now + delay, NULL);
-	rarr_table_update(work.jobs, JOB_CHANGE_REQUEUE, work.jobs->oldslot, work.jobs->newslot);
+	write_change(&work, JOB_CHANGE_REQUEUE);
 	end_work(&work);
 	PG_RETURN_BOOL(true);
 }
@@ -428,7 +436,7 @@ end_unfinished(FunctionCallInfo fcinfo, const char *function, RarrHistoryAction 
 	if (changed)
 	{
 		finish(&work, action, status);
-		rarr_table_update(work.jobs, JOB_CHANGE_FINISH, work.jobs->oldslot, work.jobs->newslot);
+		write_change(&work, JOB_CHANGE_FINISH);
 	}
 	end_work(&work);
 	return changed;
@@ -483,7 +491,7 @@ researcharr_job_retry(PG_FUNCTION_ARGS)
 	{
 		begin_requeue(&work, RARR_HISTORY_REQUEUED, work.now, NULL);
 		rarr_job_set(work.jobs->newslot, JOB_RETRY_COUNT, Int32GetDatum(0));
-		rarr_table_update(work.jobs, JOB_CHANGE_REQUEUE, work.jobs->oldslot, work.jobs->newslot);
+		write_change(&work, JOB_CHANGE_REQUEUE);
 	}
 	end_work(&work);
 	PG_RETURN_BOOL(changed);

@@ -17,7 +17,7 @@
 
 /*
  * Note a change of the job whose version before it is in oldslot.  Where that
- * one was running, its attempt ended.  error may be NULL; it is not copied.
+ * one was running, its worker's attempt ended.  error may be NULL; it is not copied.
  */
 void
 rarr_job_log_add(RarrJobLog *log, TupleTableSlot *oldslot, RarrHistoryAction action,
@@ -44,8 +44,8 @@ rarr_job_log_add(RarrJobLog *log, TupleTableSlot *oldslot, RarrHistoryAction act
 	entry->from = rarr_job_status_name(from);
 	entry->to = rarr_job_status_name(to);
 	entry->attempt = DatumGetInt32(rarr_job_value(oldslot, JOB_ATTEMPT));
-	entry->worker = rarr_job_is_null(oldslot, JOB_WORKER) ? NULL :
-		TextDatumGetCString(rarr_job_value(oldslot, JOB_WORKER));
+	entry->worker = from == JOB_RUNNING && !rarr_job_is_null(oldslot, JOB_WORKER) ?
+		TextDatumGetCString(rarr_job_value(oldslot, JOB_WORKER)) : NULL;
 	entry->claimed_at = from == JOB_RUNNING && !rarr_job_is_null(oldslot, JOB_STARTED_AT) ?
 		DatumGetTimestampTz(rarr_job_value(oldslot, JOB_STARTED_AT)) : 0;
 	entry->ended_at = now;

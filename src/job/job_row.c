@@ -18,6 +18,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "base/duration.h"
 #include "job/job_row.h"
 
 static const char *const job_columns[] = {
@@ -26,9 +27,9 @@ static const char *const job_columns[] = {
 	"attempt", "available_at", "lease_expires_at", "worker", "result", "unique_key"
 };
 
-/* What each kind of change touches; 0 ends a list. */
+/* What each kind of change touches, and whose key enqueue.c checks; 0 ends a list. */
 static const RarrChange job_changes[] = {
-	[JOB_CHANGE_ENQUEUE] = {CMD_INSERT, {0}, "media"},
+	[JOB_CHANGE_ENQUEUE] = {CMD_INSERT, {JOB_MEDIA_ID}, "media"},
 	[JOB_CHANGE_CLAIM] = {CMD_UPDATE, {JOB_STATUS, JOB_RETRY_COUNT, JOB_ERROR_MESSAGE, JOB_STARTED_AT,
 	JOB_UPDATED_AT, JOB_ATTEMPT, JOB_LEASE_EXPIRES_AT, JOB_WORKER}},
 	[JOB_CHANGE_HEARTBEAT] = {CMD_UPDATE, {JOB_UPDATED_AT, JOB_LEASE_EXPIRES_AT}},
@@ -133,9 +134,8 @@ rarr_job_set_status(TupleTableSlot *slot, RarrJobStatus status, TimestampTz now)
 void
 rarr_job_begin_change(RarrTable *jobs, TimestampTz now)
 {
-	TimestampTz before;
+	TimestampTz before = DatumGetTimestampTz(rarr_job_value(jobs->oldslot, JOB_UPDATED_AT));
 
 	rarr_table_copy_row(jobs->newslot, jobs->oldslot);
-	before = DatumGetTimestampTz(rarr_job_value(jobs->oldslot, JOB_UPDATED_AT));
-	rarr_job_set(jobs->newslot, JOB_UPDATED_AT, TimestampTzGetDatum(Max(now, before + 1)));
+	rarr_job_set(jobs->newslot, JOB_UPDATED_AT, TimestampTzGetDatum(rarr_time_after(now, before)));
 }

@@ -102,7 +102,8 @@ argument_text(int argument, Datum value, bool isnull)
 	if (isnull)
 		return "null";
 	getTypeOutputInfo(arguments[argument].type, &output, &varlena);
-	return OidOutputFunctionCall(output, value);
+	return psprintf(arguments[argument].type == TEXTOID ? "\"%s\"" : "%s",
+					OidOutputFunctionCall(output, value));
 }
 
 /* Say in RA003's words which argument a constraint refused; else let the error pass. */

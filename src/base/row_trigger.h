@@ -1,0 +1,15 @@
+/*
+ * row_trigger.h
+ *		Which row triggers fire when C code changes a row of one of our tables.
+ */
+#ifndef RARR_ROW_TRIGGER_H
+#define RARR_ROW_TRIGGER_H
+
+#include "utils/rel.h"
+#include "utils/reltrigger.h"
+
+#include "base/relation.h"
+
+extern bool rarr_choose_triggers(Relation rel, TriggerDesc *triggers, const RarrChange *change);
+
+#endif							/* RARR_ROW_TRIGGER_H */

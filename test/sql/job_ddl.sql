@@ -1,0 +1,248 @@
+-- Each session keeps what it needs to change jobs from call to call.  Whatever
+-- happens to the table between two calls, in one transaction or not, the next
+-- call works with the table as it is.
+SET search_path = researcharr;
+INSERT INTO media (title, type) VALUES ('film', 'movie');
+SELECT id AS film FROM media \gset
+-- The whole life of a job, and then some; true if all went as it should.
+CREATE FUNCTION pg_temp.works() RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    film uuid := (SELECT id FROM researcharr.media);
+    job researcharr.processing_jobs;
+    added uuid;
+    ok boolean;
+BEGIN
+    added := researcharr.job_enqueue(film, 'search', 100, max_retries => 1,
+                                     unique_key => 'works', metadata => '{"a": {"b": 1}}');
+    ok := added = researcharr.job_enqueue(film, 'search', unique_key => 'works');
+    SELECT * INTO STRICT job FROM researcharr.job_dequeue(worker => 'w');
+    ok := ok AND job.id = added AND job.attempt = 1;
+    PERFORM researcharr.job_heartbeat(added, 1);
+    SELECT * INTO STRICT job FROM researcharr.job_fail(added, 1, 'once', '0');
+    ok := ok AND job.status = 'queued';
+    SELECT * INTO STRICT job FROM researcharr.job_dequeue();
+    ok := ok AND job.id = added AND job.attempt = 2 AND researcharr.job_complete(added, 2, '1');
+    RETURN ok AND (SELECT status = 'completed' AND result = '1'
+                     FROM researcharr.processing_jobs WHERE id = added);
+END $$;
+SELECT pg_temp.works();
+
+--
+-- indexes of users', of all kinds
+--
+CREATE INDEX by_worker ON processing_jobs (worker);
+SELECT pg_temp.works();
+CREATE INDEX by_words ON processing_jobs USING gin (metadata);
+SELECT pg_temp.works();
+SELECT pg_temp.works();
+CREATE INDEX by_name ON processing_jobs (lower(metadata->>'name'), (priority + 1))
+    WHERE status IN ('queued', 'running') AND attempt < 5;
+SELECT pg_temp.works();
+CREATE UNIQUE INDEX by_attempt ON processing_jobs (id, attempt) INCLUDE (status);
+CREATE INDEX by_time ON processing_jobs USING brin (created_at);
+CREATE INDEX by_type ON processing_jobs USING hash (job_type);
+SELECT pg_temp.works();
+SELECT count(*) FROM processing_jobs WHERE metadata @> '{"a": {"b": 1}}';
+REINDEX INDEX by_words;
+SELECT pg_temp.works();
+REINDEX TABLE processing_jobs;
+SELECT pg_temp.works();
+REINDEX TABLE CONCURRENTLY processing_jobs;
+SELECT pg_temp.works();
+DROP INDEX by_worker;
+SELECT pg_temp.works();
+DROP INDEX CONCURRENTLY by_name;
+SELECT pg_temp.works();
+DROP INDEX by_words, by_attempt, by_time, by_type;
+-- a deferrable key is checked at the end, an exclusion at once
+ALTER TABLE processing_jobs ADD CONSTRAINT deferred UNIQUE (id, priority) DEFERRABLE INITIALLY DEFERRED,
+    ADD CONSTRAINT one_at_a_time EXCLUDE (worker WITH =) WHERE (status = 'running');
+SELECT pg_temp.works();
+SELECT count(job_enqueue(:'film', 'search')) FROM generate_series(1, 2);
+\set VERBOSITY sqlstate
+SELECT count(*) FROM job_dequeue(NULL, 2, worker => 'w');
+\set VERBOSITY default
+SELECT count(*) FROM job_dequeue(NULL, 2);
+ALTER TABLE processing_jobs DROP CONSTRAINT deferred, DROP CONSTRAINT one_at_a_time;
+DELETE FROM processing_jobs;
+
+-- an index of ours that is gone, or unfit, is named
+BEGIN;
+DROP INDEX processing_jobs_take_idx;
+SELECT count(*) FROM job_dequeue();
+ROLLBACK;
+BEGIN;
+SAVEPOINT s;
+UPDATE pg_index SET indisvalid = false
+ WHERE indexrelid = 'processing_jobs_take_idx'::regclass;
+SELECT count(*) FROM job_dequeue();
+ROLLBACK TO s;
+SELECT pg_temp.works();
+COMMIT;
+-- the same for columns
+BEGIN;
+ALTER TABLE processing_jobs RENAME worker TO labourer;
+SELECT count(*) FROM job_dequeue();
+ROLLBACK;
+SELECT pg_temp.works();
+
+--
+-- the table rewritten, moved, altered, in one transaction with calls between
+--
+BEGIN;
+SELECT pg_temp.works();
+ALTER TABLE processing_jobs ADD extra int DEFAULT 7;
+SELECT pg_temp.works();
+ALTER TABLE processing_jobs ALTER extra TYPE text USING 'was ' || extra;
+ALTER TABLE processing_jobs ALTER extra SET DEFAULT 'text';
+SELECT pg_temp.works();
+SELECT extra, count(*) FROM processing_jobs GROUP BY 1 ORDER BY 1;
+SAVEPOINT s;
+ALTER TABLE processing_jobs DROP extra;
+CREATE INDEX by_worker ON processing_jobs (worker);
+SELECT pg_temp.works();
+ROLLBACK TO s;
+SELECT pg_temp.works();
+CLUSTER processing_jobs USING processing_jobs_pkey;
+SELECT pg_temp.works();
+TRUNCATE processing_jobs;
+SELECT pg_temp.works();
+ALTER TABLE processing_jobs SET (fillfactor = 50);
+SELECT pg_temp.works();
+ALTER TABLE processing_jobs SET UNLOGGED;
+SELECT pg_temp.works();
+ROLLBACK;
+SELECT pg_temp.works();
+VACUUM FULL processing_jobs;
+SELECT pg_temp.works();
+CLUSTER processing_jobs USING processing_jobs_media_id_idx;
+ALTER TABLE processing_jobs SET WITHOUT CLUSTER;
+SELECT pg_temp.works();
+VACUUM (ANALYZE, FREEZE) processing_jobs;
+SELECT pg_temp.works();
+
+-- in subtransactions that are rolled back
+\set VERBOSITY terse
+DO $$
+BEGIN
+    FOR i IN 1..3 LOOP
+        PERFORM researcharr.job_enqueue((SELECT id FROM researcharr.media), 'search');
+    END LOOP;
+    FOR i IN 1..2 LOOP
+        BEGIN
+            PERFORM FROM researcharr.job_dequeue();
+            EXECUTE 'ALTER TABLE researcharr.processing_jobs ADD more int';
+            PERFORM FROM researcharr.job_dequeue();
+            RAISE EXCEPTION 'enough';
+        EXCEPTION WHEN raise_exception THEN
+            NULL;
+        END;
+    END LOOP;
+END $$;
+\set VERBOSITY default
+SELECT status, count(*) FROM processing_jobs WHERE status <> 'completed' GROUP BY 1;
+DELETE FROM processing_jobs;
+
+--
+-- triggers that come and go
+--
+CREATE FUNCTION public.tell() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN RAISE NOTICE '% % %', TG_OP, NEW.status, NEW.attempt; RETURN NEW; END $$;
+CREATE TRIGGER tell AFTER UPDATE ON processing_jobs
+    FOR EACH ROW EXECUTE FUNCTION public.tell();
+SELECT pg_temp.works();
+ALTER TABLE processing_jobs DISABLE TRIGGER tell;
+SELECT pg_temp.works();
+ALTER TABLE processing_jobs ENABLE REPLICA TRIGGER tell;
+SELECT pg_temp.works();
+ALTER TABLE processing_jobs ENABLE TRIGGER tell;
+BEGIN;
+DROP TRIGGER tell ON processing_jobs;
+SELECT pg_temp.works();
+ROLLBACK;
+SELECT pg_temp.works();
+DROP FUNCTION public.tell() CASCADE;
+SELECT pg_temp.works();
+
+--
+-- publications: a table without an identity cannot be updated
+--
+SET client_min_messages = error;
+CREATE PUBLICATION jobs_pub FOR TABLE processing_jobs;
+RESET client_min_messages;
+SELECT pg_temp.works();
+ALTER TABLE processing_jobs REPLICA IDENTITY NOTHING;
+SELECT job_enqueue(:'film', 'search') IS NOT NULL AS added;
+SELECT count(*) FROM job_dequeue();
+ALTER TABLE processing_jobs REPLICA IDENTITY FULL;
+SELECT count(*) FROM job_dequeue();
+ALTER TABLE processing_jobs REPLICA IDENTITY DEFAULT;
+DROP PUBLICATION jobs_pub;
+SELECT pg_temp.works();
+DELETE FROM processing_jobs;
+
+--
+-- cursors, prepared statements, DISCARD
+--
+INSERT INTO processing_jobs (media_id, job_type, metadata)
+SELECT :'film', 'search', jsonb_build_object('n', n) FROM generate_series(1, 6) AS n;
+BEGIN;
+DECLARE c SCROLL CURSOR WITH HOLD FOR
+    SELECT metadata->'n' AS n, attempt FROM job_dequeue(NULL, 3);
+FETCH 2 FROM c;
+SELECT metadata->'n' AS n, attempt FROM job_dequeue();
+ALTER TABLE media ADD note text;
+COMMIT;
+FETCH ALL FROM c;
+CLOSE c;
+PREPARE take (int) AS SELECT metadata->'n' AS n, attempt FROM job_dequeue(NULL, $1);
+PREPARE finish AS SELECT job_complete(id, attempt) FROM processing_jobs
+    WHERE status = 'running' ORDER BY id LIMIT 1;
+EXECUTE take (1);
+EXECUTE finish;
+ALTER TABLE processing_jobs ADD more int DEFAULT 1;
+EXECUTE take (1);
+EXECUTE finish;
+ALTER TABLE processing_jobs DROP more;
+EXECUTE finish;
+EXECUTE take (1);
+ALTER TABLE media DROP note;
+DISCARD PLANS;
+EXECUTE finish;
+SELECT status, count(*) FROM processing_jobs GROUP BY 1 ORDER BY 1;
+DISCARD ALL;
+SET search_path = researcharr;
+SELECT status FROM job_dequeue();
+DELETE FROM processing_jobs;
+
+-- rows too large for a page: values stay where they are while the job moves on
+SELECT job_enqueue(:'film', 'search', metadata => jsonb_build_object('big',
+         (SELECT string_agg(md5(n::text), '') FROM generate_series(1, 28125) AS n))) AS big \gset
+SELECT length(metadata->>'big') AS size, md5(metadata->>'big') AS sum FROM job_dequeue();
+SELECT length(metadata->>'big') AS size
+  FROM job_fail(:'big', 1, repeat('long story ', 100000), '0');
+SELECT job_complete(id, attempt,
+                    jsonb_build_object('all', (SELECT string_agg(md5(n::text), '')
+                                                 FROM generate_series(1, 100000) AS n)))
+  FROM job_dequeue();
+SELECT length(metadata->>'big') AS size, md5(metadata->>'big') AS sum,
+       length(error_message) AS error, length(result->>'all') AS result
+  FROM processing_jobs;
+-- in a PL/pgSQL loop that commits, too
+CREATE PROCEDURE pg_temp.drain(INOUT total bigint) LANGUAGE plpgsql AS $$
+DECLARE
+    job record;
+BEGIN
+    FOR job IN SELECT * FROM researcharr.job_dequeue(NULL, 5) LOOP
+        total := total + length(job.metadata->>'big');
+        PERFORM researcharr.job_complete(job.id, job.attempt);
+        COMMIT;
+    END LOOP;
+END $$;
+SELECT count(job_enqueue(:'film', 'search', metadata => j.metadata))
+  FROM processing_jobs AS j, generate_series(1, 3);
+CALL pg_temp.drain(0);
+SELECT status, count(*) FROM processing_jobs GROUP BY 1;
+
+DELETE FROM media;
+TRUNCATE processing_jobs;
