@@ -1,3 +1,8 @@
+-- Names and operators of the script must mean the server's own, whatever lies
+-- in the schemas of the extensions that this one requires, often public.
+
+SET LOCAL search_path = pg_catalog, pg_temp;
+
 -- The schema may exist already (a restore makes it first), but then it must be
 -- empty and no other role's: else its owner, or what lies there, could pass
 -- for the extension's own.

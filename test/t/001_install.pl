@@ -6,6 +6,7 @@
 #  3. It refuses a schema that holds anything, or that another role owns:
 #     either could pass for the extension's own.
 #  4. It is for superusers, and for its own schema only.
+#  5. What others put into the schema of a required extension is not used.
 
 use strict;
 use warnings;
@@ -145,6 +146,23 @@ refused($name, '42501', 'permission denied to create extension',
 refused($name, '0A000',
 	'extension "researcharr" must be installed in schema "researcharr"',
 	'another schema', 'CREATE EXTENSION researcharr SCHEMA other');
+
+# 5. What lies in the schema of a required extension is not taken for the
+# server's: an operator that fits better than any of its own, here.
+$name = new_db(
+	q{CREATE FUNCTION public.trap(float8, int) RETURNS boolean LANGUAGE sql AS 'SELECT true';
+	  CREATE OPERATOR public.>= (FUNCTION = public.trap, LEFTARG = float8, RIGHTARG = int);
+	  CREATE EXTENSION researcharr});
+is( $node->safe_psql(
+		$name,
+		q{SELECT count(*) FROM pg_depend AS d
+		   WHERE d.refclassid = 'pg_operator'::regclass
+		     AND d.refobjid = 'public.>=(float8,int)'::regoperator
+		      OR d.refclassid = 'pg_proc'::regclass
+		     AND d.refobjid = 'public.trap(float8,int)'::regprocedure
+		     AND d.classid <> 'pg_operator'::regclass}),
+	'0',
+	'nothing of the extension uses an operator that lies in the way');
 
 $node->stop;
 done_testing();
