@@ -160,4 +160,13 @@ rarr_insert_index_tuples(ResultRelInfo *rri, TupleTableSlot *slot, EState *estat
 #endif
 }
 
+/* From 17 on an index may keep pins from row to row, until told that no more come. */
+static inline void
+rarr_index_insert_cleanup(Relation index, IndexInfo *info)
+{
+#if PG_VERSION_NUM >= 170000
+	index_insert_cleanup(index, info);
+#endif
+}
+
 #endif							/* RARR_BASE_COMPAT_H */

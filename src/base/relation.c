@@ -254,7 +254,11 @@ static void
 close_relations(RarrTable *table)
 {
 	for (int i = 0; i < table->nindexes; i++)
+	{
+		for (int j = 0; j < table->def->nchanges; j++)
+			rarr_index_insert_cleanup(table->indexes[i], table->changes[j]->ri_IndexRelationInfo[i]);
 		index_close(table->indexes[i], NoLock);
+	}
 	table_close(table->rel, NoLock);
 	table->rel = NULL;
 }

@@ -182,6 +182,35 @@ SELECT pg_temp.works();
 DELETE FROM processing_jobs;
 
 --
+-- memory
+--
+-- what is kept does not grow from call to call, whatever there is to compute
+ALTER TABLE processing_jobs ADD made timestamptz DEFAULT clock_timestamp(),
+    ADD number bigint GENERATED ALWAYS AS IDENTITY,
+    ADD twice int GENERATED ALWAYS AS (priority * 2) STORED,
+    ADD CONSTRAINT short CHECK (length(worker) < 10);
+CREATE INDEX by_name ON processing_jobs (lower(metadata->>'name')) WHERE priority < 200;
+CREATE INDEX by_words ON processing_jobs USING gin (metadata);
+CREATE INDEX by_time ON processing_jobs USING brin (made);
+CREATE FUNCTION pg_temp.kept() RETURNS bigint LANGUAGE sql AS $$
+    SELECT sum(used_bytes)::bigint FROM pg_backend_memory_contexts
+     WHERE name LIKE 'researcharr%' OR name = 'ExecutorState' $$;
+DO $$
+BEGIN
+    PERFORM pg_temp.works() FROM generate_series(1, 20);
+END $$;
+SELECT pg_temp.kept() AS before \gset
+DO $$
+BEGIN
+    PERFORM pg_temp.works() FROM generate_series(1, 500);
+END $$;
+SELECT pg_temp.kept() AS after \gset
+SELECT :before > 10000 AS something_is_kept, :after - :before < 1000 AS no_more_than_before;
+ALTER TABLE processing_jobs DROP made, DROP number, DROP twice, DROP CONSTRAINT short;
+DROP INDEX by_name, by_words;
+DELETE FROM processing_jobs;
+
+--
 -- cursors, prepared statements, DISCARD
 --
 INSERT INTO processing_jobs (media_id, job_type, metadata)

@@ -2,8 +2,8 @@
 #
 # Eight workers take jobs, and complete, fail or release them, roll back, add
 # new ones or just forget them.  In the midst of that a worker's backend is
-# killed (the server restarts by itself), the server stopped at once, or the
-# postmaster killed.  After each restart:
+# killed (the server restarts by itself), the server stopped at once, or
+# killed.  After each restart:
 #
 #  1. Every job is there, those whose enqueue was committed and no others, in
 #     exactly one proper state.
@@ -16,6 +16,7 @@
 use strict;
 use warnings;
 use IPC::Run qw(start finish);
+use POSIX ':sys_wait_h';
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -129,6 +130,41 @@ sub check
 	return;
 }
 
+# The server is our own child, so that it is gone once it is killed.
+my $server;
+
+sub start_server
+{
+	foreach (1 .. 100)
+	{
+		$server = fork // die "fork: $!";
+		if ($server == 0)
+		{
+			open(STDOUT, '>>', $node->logfile) or die;
+			open(STDERR, '>&', \*STDOUT) or die;
+			exec('postgres', '-D', $node->data_dir) or die;
+		}
+		# a child of the server before may still be on its way out
+		while (waitpid($server, WNOHANG) == 0)
+		{
+			return if $node->psql('postgres', 'SELECT') == 0;
+			sleep 0.05;
+		}
+	}
+	die 'the server does not start';
+}
+
+sub end_server
+{
+	my ($signal) = @_;
+
+	return unless $server;
+	kill $signal, $server;
+	waitpid $server, 0;
+	undef $server;
+	return;
+}
+
 my %crash = (
 	"a worker's backend is killed" => sub {
 		my $pid = $node->safe_psql('postgres',
@@ -139,24 +175,18 @@ my %crash = (
 		return;
 	},
 	'the server is stopped at once' => sub {
-		$node->stop('immediate');
-		$node->start;
+		end_server('QUIT');
+		start_server();
 		return;
 	},
-	'the postmaster is killed' => sub {
-		my ($pid) = split /\n/, slurp_file($node->data_dir . '/postmaster.pid');
-
-		$node->kill9;
-		# until whoever inherited it has noticed
-		for (1 .. 600)
-		{
-			last unless kill 0, $pid;
-			sleep 0.05;
-		}
-		$node->start;
+	'the server is killed' => sub {
+		end_server('KILL');
+		start_server();
 		return;
 	});
 
+$node->stop;
+start_server();
 my $before = 0;
 foreach my $what (sort(keys %crash), sort(keys %crash))
 {
@@ -192,5 +222,13 @@ foreach my $try (1 .. 20)
 }
 is($node->safe_psql('postgres', $left), '0', 'all is done');
 check('at the end');
-$node->stop;
+end_server('INT');
 done_testing();
+
+END
+{
+	my $rc = $?;
+
+	end_server('QUIT');
+	$? = $rc;
+}
