@@ -55,7 +55,7 @@ COMMIT;
 
 \echo 'The audit of that movie (the beginnings of long values):'
 SELECT to_char(min(l."timestamp"), 'HH24:MI:SS.MS') AS at, entity_type AS entity, action, user_id AS "for",
-	CASE action WHEN 'create' THEN count(*) || ' columns' ELSE string_agg(name, ', ') END AS changed,
+	CASE action WHEN 'create' THEN 'a new row' ELSE string_agg(name, ', ') END AS changed,
 	string_agg(left(value ->> 'old', 24), ', ') AS old, left(string_agg(left(value ->> 'new', 24), ', '), 40) AS new
 FROM researcharr.audit_log l, jsonb_each(changes) AS c (name, value)
 WHERE entity_type IN ('media', 'movie') AND entity_id = :'media' AND name NOT LIKE '%id'

@@ -72,7 +72,7 @@ sub table
 		'a job failed twice and succeeded');
 	like($out, qr/lapsed +\| running/, 'leases have lapsed');
 	my @audit = map { join ' ', (split / *\| */)[ 1 .. 4 ] } table($out, 'The audit of that movie');
-	is($audit[0], 'media create import 5 columns', 'audit: its import');
+	is($audit[0], 'media create import a new row', 'audit: its import');
 	like($audit[2] // '', qr/^media update worker-\d status$/, 'audit: what a worker did');
 	is($audit[-1], 'movie update anna runtime_minutes', 'audit: the last change');
 	my @rules = (table($out, 'Does the history'), table($out, 'Does what'));
