@@ -160,7 +160,20 @@ rarr_insert_index_tuples(ResultRelInfo *rri, TupleTableSlot *slot, EState *estat
 #endif
 }
 
-/* From 17 on an index may keep pins from row to row, until told that no more come. */
+/*
+ * From 17 on an index may keep pins and memory from row to row; the pins until
+ * it is told that no more rows come, the memory as long as its IndexInfo is.
+ */
+static inline bool
+rarr_index_needs_cleanup(Relation index)
+{
+#if PG_VERSION_NUM >= 170000
+	return index->rd_indam->aminsertcleanup != NULL;
+#else
+	return false;
+#endif
+}
+
 static inline void
 rarr_index_insert_cleanup(Relation index, IndexInfo *info)
 {

@@ -18,7 +18,8 @@
  *	 gone by then.
  * - Calls can nest, through triggers.  The second one gets a set of its own
  *	 that ends with the call, and so does a call that has to fire users' row
- *	 triggers (those leave state behind in the EState).
+ *	 triggers, or to put rows into an index of theirs of a kind that keeps
+ *	 something from row to row (both leave state behind in the set).
  *
  * Row triggers of our own are not fired (row_trigger.c says which are).
  * Privileges and row security are not looked at: whoever may call the function
@@ -297,6 +298,16 @@ make_table(const RarrTableDef *def, MemoryContext parent)
 	return table;
 }
 
+/* Would nothing of one call's work be left in the set after it? */
+static bool
+may_be_kept(const RarrTable *table)
+{
+	for (int i = 0; i < table->nindexes; i++)
+		if (rarr_index_needs_cleanup(table->indexes[i]))
+			return false;
+	return !table->has_triggers;
+}
+
 /* Open a kept set again; false if it turns out to be stale. */
 static bool
 reopen(RarrTable *table)
@@ -343,7 +354,7 @@ rarr_table_open(const RarrTableDef *def)
 		bool		nested = table != NULL;
 
 		table = make_table(def, CurrentMemoryContext);
-		if (!nested && !table->has_triggers)
+		if (!nested && may_be_kept(table))
 		{
 			MemoryContextSetParent(table->cxt, TopMemoryContext);
 			table->kept = true;
