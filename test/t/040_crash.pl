@@ -83,6 +83,17 @@ append_to_file($script, "\\set chance random(1, 100)\nCALL work(:chance, '50 ms'
 my $finish_script = PostgreSQL::Test::Utils::tempdir() . '/finish.sql';
 append_to_file($finish_script, "CALL work(1, '1 min')\n");
 
+# Waits for the server, which may turn psql away while it is being written to.
+sub wait_until_up
+{
+	foreach (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
+	{
+		return if (eval { $node->psql('postgres', 'SELECT true') } // 1) == 0;
+		sleep 0.1;
+	}
+	die 'no restart';
+}
+
 # Starts eight workers, which go on until the server dies.
 sub start_workers
 {
@@ -199,7 +210,7 @@ foreach my $what (sort(keys %crash), sort(keys %crash))
 	sleep rand 0.3;
 	$crash{$what}->();
 	finish($workers);
-	$node->poll_query_until('postgres', 'SELECT true') or die 'no restart';
+	wait_until_up();
 	check($what);
 	$before = $node->safe_psql('postgres', 'SELECT count(*) FROM effect');
 	note "$before effects";
