@@ -29,12 +29,12 @@ clean_up()
 {
 	trap '' HUP INT TERM PIPE
 	if [ -n "${job:-}" ]; then
-		kill -TERM -- "-$job" 2>/dev/null
+		kill -s TERM -- "-$job" 2>/dev/null
 		for _ in 1 2 3 4 5 6 7 8 9 10; do
-			kill -0 -- "-$job" 2>/dev/null || break
+			kill -s 0 -- "-$job" 2>/dev/null || break
 			sleep 0.2
 		done
-		kill -KILL -- "-$job" 2>/dev/null
+		kill -s KILL -- "-$job" 2>/dev/null
 	fi
 	find "$work" -name postmaster.pid 2>/dev/null | while read -r file; do
 		${as_user:-} "$work/root$bindir/pg_ctl" stop -s -m immediate \

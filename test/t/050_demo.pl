@@ -134,6 +134,7 @@ $node->stop;
 	$run->signal('INT');
 	eval { $run->finish };
 	is($run->full_result(0) >> 8, 130, 'interrupted: the exit status');
+	unlike($out, qr/server closed/, 'interrupted: the workers end before the server');
 	is(remains(), '', 'interrupted: nothing is left');
 }
 
