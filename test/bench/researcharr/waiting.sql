@@ -1,0 +1,1 @@
+SELECT count(*) FROM researcharr.processing_jobs WHERE status = 'queued';
