@@ -16,8 +16,11 @@
 #include "postgres.h"
 
 #include "fmgr.h"
+#include "miscadmin.h"
 
 #include "base/guc.h"
+#include "base/shmem.h"
+#include "job/job.h"
 
 PG_MODULE_MAGIC;
 
@@ -27,4 +30,9 @@ void
 _PG_init(void)
 {
 	rarr_guc_init();
+	if (process_shared_preload_libraries_in_progress)
+	{
+		rarr_agenda_init();
+		rarr_shmem_init();
+	}
 }

@@ -177,12 +177,16 @@ CREATE FUNCTION researcharr.processing_jobs_guard()
 RETURNS trigger LANGUAGE C
 AS 'MODULE_PATHNAME', 'researcharr_processing_jobs_guard';
 COMMENT ON FUNCTION researcharr.processing_jobs_guard()
-IS 'trigger: plain DML names known job types only, keeps updated_at, and does not forge what the functions keep';
+IS 'trigger: plain DML names known job types only, keeps updated_at, and does not forge what the functions keep; the agenda hears of it';
 -- Triggers fire in the order of their names: this one sees what users' own made of the row.
-CREATE TRIGGER zz_researcharr_guard BEFORE INSERT OR UPDATE ON researcharr.processing_jobs
+CREATE TRIGGER zz_researcharr_guard BEFORE INSERT OR UPDATE OR DELETE ON researcharr.processing_jobs
 	FOR EACH ROW EXECUTE FUNCTION researcharr.processing_jobs_guard();
+CREATE TRIGGER zz_researcharr_guard_truncate BEFORE TRUNCATE ON researcharr.processing_jobs
+	FOR EACH STATEMENT EXECUTE FUNCTION researcharr.processing_jobs_guard();
 ALTER TABLE researcharr.processing_jobs ENABLE ALWAYS TRIGGER zz_researcharr_guard;
-COMMENT ON TRIGGER zz_researcharr_guard ON researcharr.processing_jobs IS 'known job types, updated_at, no forgery';
+ALTER TABLE researcharr.processing_jobs ENABLE ALWAYS TRIGGER zz_researcharr_guard_truncate;
+COMMENT ON TRIGGER zz_researcharr_guard ON researcharr.processing_jobs IS 'known job types, updated_at, no forgery; the agenda''s notes';
+COMMENT ON TRIGGER zz_researcharr_guard_truncate ON researcharr.processing_jobs IS 'the agenda''s notes';
 
 CREATE FUNCTION researcharr.job_enqueue(media_id uuid, job_type text, priority int DEFAULT NULL,
 	available_at timestamptz DEFAULT NULL, max_retries int DEFAULT NULL, metadata jsonb DEFAULT NULL,
@@ -270,6 +274,14 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION researcharr.job_stats()
 IS 'jobs by type and status, and when the oldest of each was enqueued';
+
+CREATE FUNCTION researcharr.agenda_status(OUT job_type text, OUT priority int, OUT available_at timestamptz,
+	OUT id uuid, OUT due boolean, OUT next_lapse timestamptz, OUT raised bigint, OUT refused bigint,
+	OUT verified_at timestamptz, OUT found bigint)
+RETURNS SETOF record LANGUAGE C ROWS 100
+AS 'MODULE_PATHNAME', 'researcharr_agenda_status';
+COMMENT ON FUNCTION researcharr.agenda_status()
+IS 'what the agenda knows of this database''s jobs: for each type and priority, the place before which none can be handed out';
 
 -- what pg_dump takes along
 

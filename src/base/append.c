@@ -23,6 +23,7 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
@@ -39,21 +40,29 @@
 #include "base/compat.h"
 #include "base/append.h"
 #include "base/column.h"
+#include "base/relation.h"
 
 /* how many rows wait, and how many bytes of them, before they go in */
 #define APPEND_MAX_ROWS		500
 #define APPEND_MAX_BYTES	(256 * 1024)
 
-/* lives in the query context of its EState, like all that it points to */
+/* A partition: rows are inserted into it, and nothing else. */
+static const RarrChange partition_changes[] = {{CMD_INSERT, {0}, NULL}};
+static const RarrTableDef partition_def = {
+	.name = "partition of a log",
+	.nchanges = lengthof(partition_changes),
+	.changes = partition_changes,
+};
+
 struct RarrAppend
 {
+	MemoryContext cxt;			/* of all that is allocated */
 	Relation	log;			/* the partitioned table */
 	const RarrAppendColumn *columns;
 	int			ncolumns;
-	EState	   *estate;
-	ResultRelInfo *target;		/* the partition that rows go to, or NULL */
+	RarrTable  *target;			/* the partition that rows go to, or NULL */
 	AttrNumber *attnums;		/* the columns' numbers in the target */
-	TupleTableSlot *slots[APPEND_MAX_ROWS]; /* of the target's shape */
+	TupleTableSlot **slots;		/* of the target's shape; the first is its own */
 	int			nslots;			/* made so far */
 	int			nrows;			/* waiting */
 	Size		nbytes;			/* of those */
@@ -68,24 +77,14 @@ struct RarrAppend
 RarrAppend *
 rarr_append_begin(const char *table, const RarrAppendColumn *columns, int ncolumns)
 {
-	Oid			relid = get_relname_relid(table, get_namespace_oid("researcharr", false));
-	EState	   *estate;
-	RarrAppend *append;
+	RarrAppend *append = palloc0(sizeof(RarrAppend));
 
 	PreventCommandIfReadOnly("an append to a log");
-	if (!OidIsValid(relid))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("relation \"researcharr.%s\" does not exist", table),
-				 errhint("Is the extension installed in this database?")));
-
-	estate = CreateExecutorState();
-	append = MemoryContextAllocZero(estate->es_query_cxt, sizeof(RarrAppend));
-	append->estate = estate;
+	append->cxt = CurrentMemoryContext;
 	append->columns = columns;
 	append->ncolumns = ncolumns;
-	append->attnums = MemoryContextAlloc(estate->es_query_cxt, ncolumns * sizeof(AttrNumber));
-	append->log = table_open(relid, RowExclusiveLock);
+	append->attnums = palloc(ncolumns * sizeof(AttrNumber));
+	append->log = table_open(rarr_relation_oid(table), RowExclusiveLock);
 	if (append->log->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
@@ -130,8 +129,8 @@ partition_of(Relation log, Datum key)
 static void
 flush(RarrAppend *append)
 {
-	EState	   *estate = append->estate;
-	ResultRelInfo *target = append->target;
+	RarrTable  *target = append->target;
+	EState	   *estate = target->estate;
 	MemoryContext old;
 
 	if (append->nrows == 0)
@@ -140,19 +139,19 @@ flush(RarrAppend *append)
 	/* the access method leaks */
 	old = MemoryContextSwitchTo(GetPerTupleMemoryContext(estate));
 	if (append->nrows == 1)
-		table_tuple_insert(target->ri_RelationDesc, append->slots[0],
+		table_tuple_insert(target->rel, append->slots[0],
 						   GetCurrentCommandId(true), 0, NULL);
 	else
-		table_multi_insert(target->ri_RelationDesc, append->slots, append->nrows,
+		table_multi_insert(target->rel, append->slots, append->nrows,
 						   GetCurrentCommandId(true), 0, NULL);
 	MemoryContextSwitchTo(old);
 
 	for (int i = 0; i < append->nrows; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (target->ri_NumIndices > 0)
-			list_free(rarr_insert_index_tuples(target, append->slots[i], estate,
-												false, NULL, NIL));
+		if (target->nindexes > 0)
+			list_free(rarr_insert_index_tuples(target->changes[0], append->slots[i], estate,
+											   false, NULL, NIL));
 		ResetPerTupleExprContext(estate);
 		ExecClearTuple(append->slots[i]);
 	}
@@ -163,30 +162,20 @@ flush(RarrAppend *append)
 static void
 close_target(RarrAppend *append)
 {
-	Relation	partition;
-
 	if (append->target == NULL)
 		return;
 	flush(append);
-	partition = append->target->ri_RelationDesc;
-	ExecResetTupleTable(append->estate->es_tupleTable, false);
-	append->estate->es_tupleTable = NIL;
+	for (int i = 1; i < append->nslots; i++)
+		ExecDropSingleTupleTableSlot(append->slots[i]);
 	append->nslots = 0;
-	ExecCloseIndices(append->target);
+	rarr_table_close(append->target);
 	append->target = NULL;
-	table_close(partition, NoLock);
 }
 
-/*
- * Makes a partition, which is open and locked, the one that rows go to.
- *
- * InitResultRelInfo() would copy the triggers, which are passed over.
- */
+/* Makes a partition, which is open and locked, the one that rows go to. */
 static void
 open_target(RarrAppend *append, Relation partition)
 {
-	MemoryContext old = MemoryContextSwitchTo(append->estate->es_query_cxt);
-
 	if (partition->rd_rel->relkind != RELKIND_RELATION)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
@@ -197,10 +186,8 @@ open_target(RarrAppend *append, Relation partition)
 	for (int i = 0; i < append->ncolumns; i++)
 		append->attnums[i] = rarr_require_column(partition, append->columns[i].name,
 												 append->columns[i].type);
-	append->target = makeNode(ResultRelInfo);
-	append->target->ri_RelationDesc = partition;
-	ExecOpenIndices(append->target, false);
-	MemoryContextSwitchTo(old);
+	append->target = rarr_table_open_relation(&partition_def, RelationGetRelid(partition));
+	rarr_table_open_indexes(append->target);
 }
 
 /* Makes the partition of this key the one that rows go to. */
@@ -214,7 +201,7 @@ set_target(RarrAppend *append, Datum key)
 
 		CHECK_FOR_INTERRUPTS();
 		if (append->target &&
-			RelationGetRelid(append->target->ri_RelationDesc) == relid)
+			append->target->relid == relid)
 			return;
 		close_target(append);
 
@@ -225,6 +212,7 @@ set_target(RarrAppend *append, Datum key)
 		if (partition_of(append->log, key) == relid)
 		{
 			open_target(append, partition);
+			table_close(partition, NoLock);
 			return;
 		}
 		table_close(partition, RowExclusiveLock);
@@ -237,10 +225,13 @@ next_slot(RarrAppend *append)
 {
 	if (append->nrows == append->nslots)
 	{
-		MemoryContext old = MemoryContextSwitchTo(append->estate->es_query_cxt);
+		MemoryContext old = MemoryContextSwitchTo(append->cxt);
 
-		append->slots[append->nslots++] =
-			table_slot_create(append->target->ri_RelationDesc, &append->estate->es_tupleTable);
+		if (append->slots == NULL)
+			append->slots = palloc(APPEND_MAX_ROWS * sizeof(TupleTableSlot *));
+		append->slots[append->nslots] = append->nslots == 0 ? append->target->newslot :
+			MakeSingleTupleTableSlot(append->target->desc, table_slot_callbacks(append->target->rel));
+		append->nslots++;
 		MemoryContextSwitchTo(old);
 	}
 	return append->slots[append->nrows];
@@ -257,7 +248,7 @@ rarr_append_row(RarrAppend *append, const Datum *values, const bool *nulls)
 	TupleTableSlot *slot;
 
 	set_target(append, values[0]);
-	partition = append->target->ri_RelationDesc;
+	partition = append->target->rel;
 	slot = next_slot(append);
 
 	memset(slot->tts_isnull, true, slot->tts_tupleDescriptor->natts * sizeof(bool));
@@ -271,8 +262,9 @@ rarr_append_row(RarrAppend *append, const Datum *values, const bool *nulls)
 	ExecStoreVirtualTuple(slot);
 	slot->tts_tableOid = RelationGetRelid(partition);
 	if (RelationGetDescr(partition)->constr)
-		ExecConstraints(append->target, slot, append->estate);
-	append->nbytes += ExecFetchSlotHeapTuple(slot, true, NULL)->t_len;
+		ExecConstraints(append->target->changes[0], slot, append->target->estate);
+	append->nbytes += heap_compute_data_size(slot->tts_tupleDescriptor, slot->tts_values, slot->tts_isnull);
+	ExecMaterializeSlot(slot);
 	append->nrows++;
 	if (append->nrows == APPEND_MAX_ROWS || append->nbytes >= APPEND_MAX_BYTES)
 		flush(append);
@@ -284,5 +276,8 @@ rarr_append_end(RarrAppend *append)
 {
 	close_target(append);
 	table_close(append->log, NoLock);
-	FreeExecutorState(append->estate);
+	if (append->slots != NULL)
+		pfree(append->slots);
+	pfree(append->attnums);
+	pfree(append);
 }

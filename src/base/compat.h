@@ -14,6 +14,7 @@
 #define RARR_BASE_COMPAT_H
 
 #include "access/genam.h"
+#include "access/tableam.h"
 #include "catalog/pg_class.h"
 #include "common/jsonapi.h"
 #include "executor/executor.h"
@@ -119,6 +120,58 @@ rarr_init_range_table(EState *estate, Relation rel, List *updated)
 	ExecInitRangeTable(estate, entries, permissions);
 #else
 	ExecInitRangeTable(estate, entries);
+#endif
+}
+
+/* The compiled CHECK constraints have another name from 18 on; NULL is passed over. */
+static inline void
+rarr_set_constraint_exprs(ResultRelInfo *rri, ExprState **exprs)
+{
+#if PG_VERSION_NUM >= 180000
+	rri->ri_CheckConstraintExprs = exprs;
+#else
+	rri->ri_ConstraintExprs = exprs;
+#endif
+}
+
+/* CHECK constraints can be NOT ENFORCED from 18 on. */
+static inline bool
+rarr_check_is_enforced(const ConstrCheck *check)
+{
+#if PG_VERSION_NUM >= 180000
+	return check->ccenforced;
+#else
+	return true;
+#endif
+}
+
+/* The number of a relation's file got a type of its own in 16. */
+#if PG_VERSION_NUM >= 160000
+typedef RelFileNumber RarrFileNumber;
+#define rarr_file_number(rel) ((rel)->rd_locator.relNumber)
+#else
+typedef Oid RarrFileNumber;
+#define rarr_file_number(rel) ((rel)->rd_node.relNode)
+#endif
+
+/* An update says in more words which indexes need new entries from 16 on. */
+#if PG_VERSION_NUM >= 160000
+typedef TU_UpdateIndexes RarrUpdateIndexes;
+#define rarr_updates_indexes(update) ((update) != TU_None)
+#else
+typedef bool RarrUpdateIndexes;
+#define rarr_updates_indexes(update) (update)
+#endif
+
+static inline List *
+rarr_update_index_tuples(ResultRelInfo *rri, TupleTableSlot *slot, EState *estate,
+						 RarrUpdateIndexes update)
+{
+#if PG_VERSION_NUM >= 160000
+	return ExecInsertIndexTuples(rri, slot, estate, true, false, NULL, NIL,
+								 update == TU_Summarizing);
+#else
+	return ExecInsertIndexTuples(rri, slot, estate, true, false, NULL, NIL);
 #endif
 }
 

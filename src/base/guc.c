@@ -13,6 +13,7 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
 #include "utils/guc.h"
 
 #include "base/guc.h"
@@ -21,6 +22,8 @@
 
 char	   *rarr_user_id = NULL;
 bool		rarr_audit = true;
+int			rarr_agenda_types = 256;
+int			rarr_agenda_refresh = 1000;
 
 /*
  * The user's id goes into the audit log and into server logs as it is: it
@@ -81,6 +84,29 @@ rarr_guc_init(void)
 							 NULL,
 							 NULL,
 							 NULL);
+
+	DefineCustomIntVariable("researcharr.agenda_refresh",
+							"Sets the time within which the agenda of the job queue finds what it missed.",
+							"Longer only while dead entries make looking costly.",
+							&rarr_agenda_refresh,
+							1000, 10, 3600 * 1000,
+							PGC_SIGHUP,
+							GUC_UNIT_MS,
+							NULL,
+							NULL,
+							NULL);
+
+	if (process_shared_preload_libraries_in_progress)
+		DefineCustomIntVariable("researcharr.agenda_types",
+								"Sets the number of job types that the agenda of the job queue has room for.",
+								"Types of all databases count. A type without room is served as without preload.",
+								&rarr_agenda_types,
+								256, 1, 10000,
+								PGC_POSTMASTER,
+								0,
+								NULL,
+								NULL,
+								NULL);
 
 	MarkGUCPrefixReserved("researcharr");
 }

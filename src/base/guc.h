@@ -16,6 +16,12 @@ extern char *rarr_user_id;
 /* Are changes put on record by the audit triggers? */
 extern bool rarr_audit;
 
+/* Job types, of all databases, that the agenda has room for. */
+extern int	rarr_agenda_types;
+
+/* How long, in ms, what slipped past the agenda can stay unseen. */
+extern int	rarr_agenda_refresh;
+
 extern void rarr_guc_init(void);
 
 #endif							/* RARR_BASE_GUC_H */

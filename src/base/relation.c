@@ -43,6 +43,7 @@
 #include "executor/nodeModifyTable.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
+#include "optimizer/optimizer.h"
 #include "rewrite/rewriteHandler.h"
 #include "storage/lmgr.h"
 #include "tcop/utility.h"
@@ -184,6 +185,53 @@ check_columns(const RarrTableDef *def, TupleDesc desc)
 	}
 }
 
+/*
+ * Compile the CHECK constraints that a change can break: those that look at a
+ * column that it changes.  The executor passes over the others.
+ */
+static void
+choose_constraints(RarrTable *table, ResultRelInfo *rri, const RarrChange *change)
+{
+	TupleConstr *constr = RelationGetDescr(table->rel)->constr;
+	ExprState **exprs;
+
+	if (constr == NULL || constr->num_check == 0 || table->has_triggers ||
+		change->command != CMD_UPDATE)
+		return;
+	exprs = palloc0(constr->num_check * sizeof(ExprState *));
+	for (int i = 0; i < constr->num_check; i++)
+	{
+		Node	   *check = stringToNode(constr->check[i].ccbin);
+		Bitmapset  *columns = NULL;
+		bool		broken;
+
+		pull_varattnos(check, 1, &columns);
+		broken = bms_is_member(0 - FirstLowInvalidHeapAttributeNumber, columns);
+		for (const AttrNumber *c = change->columns; *c != 0; c++)
+			broken |= bms_is_member(*c - FirstLowInvalidHeapAttributeNumber, columns);
+		if (broken && rarr_check_is_enforced(&constr->check[i]))
+			exprs[i] = ExecPrepareExpr((Expr *) check, table->estate);
+	}
+	rarr_set_constraint_exprs(rri, exprs);
+}
+
+/* What the executor wants to know of the indexes; they are open now. */
+static void
+describe_indexes(RarrTable *table, ResultRelInfo *rri)
+{
+	rri->ri_NumIndices = table->nindexes;
+	rri->ri_IndexRelationDescs = table->indexes;
+	rri->ri_IndexRelationInfo = palloc(table->nindexes * sizeof(IndexInfo *));
+	for (int i = 0; i < table->nindexes; i++)
+	{
+		IndexInfo  *info = BuildIndexInfo(table->indexes[i]);
+
+		if (info->ii_Unique)
+			BuildSpeculativeIndexInfo(table->indexes[i], info);
+		rri->ri_IndexRelationInfo[i] = info;
+	}
+}
+
 /* One ResultRelInfo for each kind of change: indexes learn which columns change. */
 static void
 make_changes(RarrTable *table)
@@ -212,19 +260,10 @@ make_changes(RarrTable *table)
 			lappend(table->estate->es_opened_result_relations, rri);
 		if (rarr_choose_triggers(table->rel, rri->ri_TrigDesc, &def->changes[i]))
 			table->has_triggers = true;
-
-		rri->ri_NumIndices = table->nindexes;
-		rri->ri_IndexRelationDescs = table->indexes;
-		rri->ri_IndexRelationInfo = palloc(table->nindexes * sizeof(IndexInfo *));
-		for (int j = 0; j < table->nindexes; j++)
-		{
-			IndexInfo  *info = BuildIndexInfo(table->indexes[j]);
-
-			if (info->ii_Unique)
-				BuildSpeculativeIndexInfo(table->indexes[j], info);
-			rri->ri_IndexRelationInfo[j] = info;
-		}
+		describe_indexes(table, rri);
 	}
+	for (int i = 0; i < def->nchanges; i++)
+		choose_constraints(table, table->changes[i], &def->changes[i]);
 }
 
 /* What an INSERT puts into the columns that users added, and we do not name. */
@@ -244,11 +283,22 @@ make_defaults(RarrTable *table)
 	}
 }
 
-static void
-open_indexes(RarrTable *table)
+static Relation
+open_index(RarrTable *table, int i)
+{
+	if (table->indexes[i] == NULL)
+		table->indexes[i] = index_open(table->indexids[i], RowExclusiveLock);
+	return table->indexes[i];
+}
+
+/*
+ * Open all indexes; for whoever inserts into them.
+ */
+void
+rarr_table_open_indexes(RarrTable *table)
 {
 	for (int i = 0; i < table->nindexes; i++)
-		table->indexes[i] = index_open(table->indexids[i], RowExclusiveLock);
+		(void) open_index(table, i);
 }
 
 static void
@@ -256,9 +306,12 @@ close_relations(RarrTable *table)
 {
 	for (int i = 0; i < table->nindexes; i++)
 	{
+		if (table->indexes[i] == NULL)
+			continue;
 		for (int j = 0; j < table->def->nchanges; j++)
 			rarr_index_insert_cleanup(table->indexes[i], table->changes[j]->ri_IndexRelationInfo[i]);
 		index_close(table->indexes[i], NoLock);
+		table->indexes[i] = NULL;
 	}
 	table_close(table->rel, NoLock);
 	table->rel = NULL;
@@ -266,7 +319,7 @@ close_relations(RarrTable *table)
 
 /* Make the state for a table from nothing, in a memory context below `parent`. */
 static RarrTable *
-make_table(const RarrTableDef *def, MemoryContext parent)
+make_table(const RarrTableDef *def, Oid relid, MemoryContext parent)
 {
 	MemoryContext cxt = AllocSetContextCreate(parent, "researcharr table", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(cxt);
@@ -275,17 +328,20 @@ make_table(const RarrTableDef *def, MemoryContext parent)
 
 	table->cxt = cxt;
 	table->def = def;
-	table->relid = rarr_relation_oid(def->name);
+	table->relid = OidIsValid(relid) ? relid : rarr_relation_oid(def->name);
 	table->rel = table_open(table->relid, RowExclusiveLock);
 	check_columns(def, RelationGetDescr(table->rel));
 	table->desc = CreateTupleDescCopyConstr(RelationGetDescr(table->rel));
 
 	indexes = RelationGetIndexList(table->rel);
 	table->indexids = palloc(list_length(indexes) * sizeof(Oid));
-	table->indexes = palloc(list_length(indexes) * sizeof(Relation));
+	table->indexes = palloc0(list_length(indexes) * sizeof(Relation));
+	table->index_names = palloc(list_length(indexes) * sizeof(char *));
 	for (int i = 0; i < list_length(indexes); i++)
 		table->indexids[table->nindexes++] = list_nth_oid(indexes, i);
-	open_indexes(table);
+	rarr_table_open_indexes(table);
+	for (int i = 0; i < table->nindexes; i++)
+		table->index_names[i] = pstrdup(RelationGetRelationName(table->indexes[i]));
 
 	table->estate = CreateExecutorState();
 	MemoryContextSwitchTo(table->estate->es_query_cxt);
@@ -308,7 +364,11 @@ may_be_kept(const RarrTable *table)
 	return !table->has_triggers;
 }
 
-/* Open a kept set again; false if it turns out to be stale. */
+/*
+ * Open a kept set again; false if it turns out to be stale.  The lock on the
+ * table keeps the set of its indexes as it is, so that those can wait until
+ * one is needed: a claim, which is HOT nearly always, needs only one.
+ */
 static bool
 reopen(RarrTable *table)
 {
@@ -318,29 +378,45 @@ reopen(RarrTable *table)
 	if (!table->valid)
 		return false;
 	table->rel = table_open(table->relid, NoLock);
-	open_indexes(table);
-	if (!table->valid)
-	{
-		close_relations(table);
-		return false;
-	}
+	memset(table->indexes, 0, table->nindexes * sizeof(Relation));
 	for (int i = 0; i < table->def->nchanges; i++)
 		table->changes[i]->ri_RelationDesc = table->rel;
 	return true;
 }
 
+/* Keep a set for the calls to come. */
+static void
+keep(RarrTable *table)
+{
+	MemoryContextSetParent(table->cxt, TopMemoryContext);
+	table->kept = true;
+	table->valid = true;
+	table->next = kept_tables;
+	kept_tables = table;
+}
+
 /*
- * Open a table of ours, with its indexes, for changing rows; closed by
- * rarr_table_close, or by an abort.  Takes RowExclusiveLock on all of them and
- * keeps it to the end of the transaction.
+ * Open a table of ours for changing rows; closed by rarr_table_close, or by an
+ * abort.  Takes RowExclusiveLock on it, and on its indexes as they are needed,
+ * and keeps it to the end of the transaction.
  */
 RarrTable *
 rarr_table_open(const RarrTableDef *def)
 {
+	return rarr_table_open_relation(def, InvalidOid);
+}
+
+/*
+ * rarr_table_open of a relation that the definition does not name: a partition.
+ */
+RarrTable *
+rarr_table_open_relation(const RarrTableDef *def, Oid relid)
+{
 	RarrTable  *table = kept_tables;
 
 	register_callbacks();
-	while (table != NULL && table->def != def)
+	while (table != NULL &&
+		   (table->def != def || (OidIsValid(relid) && table->relid != relid)))
 		table = table->next;
 
 	if (table != NULL && table->used_in == InvalidSubTransactionId && !reopen(table))
@@ -353,15 +429,9 @@ rarr_table_open(const RarrTableDef *def)
 	{
 		bool		nested = table != NULL;
 
-		table = make_table(def, CurrentMemoryContext);
+		table = make_table(def, relid, CurrentMemoryContext);
 		if (!nested && may_be_kept(table))
-		{
-			MemoryContextSetParent(table->cxt, TopMemoryContext);
-			table->kept = true;
-			table->valid = true;
-			table->next = kept_tables;
-			kept_tables = table;
-		}
+			keep(table);
 	}
 	table->used_in = GetCurrentSubTransactionId();
 	table->estate->es_output_cid = GetCurrentCommandId(true);
@@ -402,10 +472,11 @@ rarr_table_index(RarrTable *table, const char *name)
 {
 	for (int i = 0; i < table->nindexes; i++)
 	{
-		Relation	index = table->indexes[i];
+		Relation	index;
 
-		if (strcmp(RelationGetRelationName(index), name) != 0)
+		if (strcmp(table->index_names[i], name) != 0)
 			continue;
+		index = open_index(table, i);
 		if (!index->rd_index->indisvalid)
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -417,128 +488,4 @@ rarr_table_index(RarrTable *table, const char *name)
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("index \"%s.%s\" does not exist", RARR_SCHEMA, name),
 			 errhint("Create it anew as the extension's install script does.")));
-}
-
-static void
-before_change(RarrTable *table)
-{
-	table->estate->es_snapshot = GetActiveSnapshot();
-	table->estate->es_output_cid = GetCurrentCommandId(true);
-}
-
-/*
- * A trigger of a user's kept a row from being written, without an error.  The
- * caller was about to say that it is there: 09000.
- */
-void
-rarr_table_refused(const RarrTable *table)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
-			 errmsg("a trigger of table \"%s.%s\" kept a row from being written",
-					RARR_SCHEMA, table->def->name),
-			 errhint("A BEFORE ROW trigger returned NULL; let it return the row, or raise an error of its own.")));
-}
-
-/*
- * Insert a row.  09000 if a user's trigger keeps it out.
- */
-void
-rarr_table_insert(RarrTable *table, int change, TupleTableSlot *slot)
-{
-	before_change(table);
-	ItemPointerSetInvalid(&slot->tts_tid);
-	ExecSimpleRelationInsert(table->changes[change], table->estate, slot);
-	ResetPerTupleExprContext(table->estate);
-	if (!ItemPointerIsValid(&slot->tts_tid))
-		rarr_table_refused(table);
-}
-
-/*
- * Insert a row, unless the unique index `arbiter` has an equal one: then false,
- * and where that one is.  Waits for whoever is inserting or deleting an equal
- * one.  This is what INSERT ... ON CONFLICT DO NOTHING does (nodeModifyTable.c).
- * 09000 as above.
- */
-bool
-rarr_table_insert_unless(RarrTable *table, int change, TupleTableSlot *slot,
-						 Oid arbiter, ItemPointer conflict)
-{
-	ResultRelInfo *rri = table->changes[change];
-	List	   *arbiters = list_make1_oid(arbiter);
-	bool		collided = true;
-
-	before_change(table);
-	if (table->has_triggers && !ExecBRInsertTriggers(table->estate, rri, slot))
-		rarr_table_refused(table);
-	if (table->desc->constr != NULL && table->desc->constr->has_generated_stored)
-		ExecComputeStoredGenerated(rri, table->estate, slot, CMD_INSERT);
-	ExecConstraints(rri, slot, table->estate);
-	while (collided)
-	{
-		uint32		token;
-		List	   *recheck;
-
-		CHECK_FOR_INTERRUPTS();
-		if (!rarr_check_index_constraints(rri, slot, table->estate, conflict, arbiters))
-			return false;
-
-		collided = false;
-		token = SpeculativeInsertionLockAcquire(GetCurrentTransactionId());
-		table_tuple_insert_speculative(table->rel, slot, table->estate->es_output_cid, 0, NULL, token);
-		recheck = rarr_insert_index_tuples(rri, slot, table->estate, true, &collided, arbiters);
-		table_tuple_complete_speculative(table->rel, slot, token, !collided);
-		SpeculativeInsertionLockRelease(GetCurrentTransactionId());
-		if (!collided)
-			ExecARInsertTriggers(table->estate, rri, slot, recheck, NULL);
-		list_free(recheck);
-	}
-	ResetPerTupleExprContext(table->estate);
-	return true;
-}
-
-/*
- * Give the columns that users added the values that an INSERT would give them.
- */
-void
-rarr_table_fill_defaults(RarrTable *table, TupleTableSlot *slot)
-{
-	for (int i = table->def->ncolumns; i < table->desc->natts; i++)
-		if (table->defaults[i] != NULL)
-			slot->tts_values[i] = ExecEvalExpr(table->defaults[i],
-											   GetPerTupleExprContext(table->estate),
-											   &slot->tts_isnull[i]);
-}
-
-/*
- * Change a row that the caller has locked, and whose latest version is in
- * oldslot, to what newslot holds, or what users' triggers make of it.  False
- * if one of them kept the row from being changed.
- */
-bool
-rarr_table_update(RarrTable *table, int change,
-				  TupleTableSlot *oldslot, TupleTableSlot *newslot)
-{
-	before_change(table);
-	ItemPointerSetInvalid(&newslot->tts_tid);
-	ExecSimpleRelationUpdate(table->changes[change], table->estate, &table->epqstate,
-							 oldslot, newslot);
-	ResetPerTupleExprContext(table->estate);
-	return ItemPointerIsValid(&newslot->tts_tid);
-}
-
-/*
- * Begin the next version of a row: the values of oldslot, which must stay as
- * it is while newslot is used.
- */
-void
-rarr_table_copy_row(TupleTableSlot *newslot, TupleTableSlot *oldslot)
-{
-	int			natts = newslot->tts_tupleDescriptor->natts;
-
-	ExecClearTuple(newslot);
-	slot_getallattrs(oldslot);
-	memcpy(newslot->tts_values, oldslot->tts_values, natts * sizeof(Datum));
-	memcpy(newslot->tts_isnull, oldslot->tts_isnull, natts * sizeof(bool));
-	ExecStoreVirtualTuple(newslot);
 }

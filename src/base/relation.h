@@ -51,7 +51,8 @@ typedef struct RarrTable
 	ResultRelInfo *changes[RARR_MAX_CHANGES];
 	int			nindexes;
 	Oid		   *indexids;
-	Relation   *indexes;
+	char	  **index_names;
+	Relation   *indexes;		/* NULL: not open */
 	ExprState **defaults;		/* of users' columns; NULL where there is none */
 	bool		has_triggers;	/* row triggers of users' are to be fired */
 
@@ -68,15 +69,9 @@ extern Oid	rarr_relation_oid(const char *name);
 extern void rarr_prevent_read_only(const char *function);
 
 extern RarrTable *rarr_table_open(const RarrTableDef *def);
+extern RarrTable *rarr_table_open_relation(const RarrTableDef *def, Oid relid);
 extern void rarr_table_close(RarrTable *table);
 extern Relation rarr_table_index(RarrTable *table, const char *name);
-pg_noreturn extern void rarr_table_refused(const RarrTable *table);
-extern void rarr_table_insert(RarrTable *table, int change, TupleTableSlot *slot);
-extern bool rarr_table_insert_unless(RarrTable *table, int change, TupleTableSlot *slot,
-									 Oid arbiter, ItemPointer conflict);
-extern void rarr_table_fill_defaults(RarrTable *table, TupleTableSlot *slot);
-extern bool rarr_table_update(RarrTable *table, int change,
-							  TupleTableSlot *oldslot, TupleTableSlot *newslot);
-extern void rarr_table_copy_row(TupleTableSlot *newslot, TupleTableSlot *oldslot);
+extern void rarr_table_open_indexes(RarrTable *table);
 
 #endif							/* RARR_RELATION_H */

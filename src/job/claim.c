@@ -3,22 +3,12 @@
  * claim.c
  *		Handing out jobs: job_dequeue, and when the next one is due.
  *
- * The index processing_jobs_take_idx holds the unfinished jobs of each type by
- * priority, then by available_at and id.  A group is the jobs of one type and
- * one priority.  For each type asked for there is a stream, which yields the
- * jobs of the type that can be handed out, in order: it walks a group up to
- * the first job that is not due yet, and then descends the index anew for the
- * next lower priority.  So jobs that lie in the future cost one descent a
- * group, and hide nothing.  The claim merges the streams: highest priority
- * first, then the oldest.
- *
- * Running jobs stay in the index, since a claim must not touch it; the walk
- * passes over them, and sees there whose lease has lapsed.
- *
- * A job is locked with SKIP LOCKED's rules, looked at again in its latest
- * version, and changed in place.  Under REPEATABLE READ and SERIALIZABLE the
- * transaction's snapshot decides what there is, and a job that changed since
- * is passed over.  So is a job that a user's BEFORE trigger keeps.
+ * A claim merges the streams of the types asked for (stream.c), locks each job
+ * by SKIP LOCKED's rules, looks at it again in its latest version, and changes
+ * it in place.  Under REPEATABLE READ and SERIALIZABLE the transaction's
+ * snapshot decides what there is, a job that changed since is passed over, and
+ * the agenda learns nothing from it.  A job that a user's BEFORE trigger keeps
+ * is passed over, too.
  *
  * Copyright (c) 2026, researcharr contributors
  *
@@ -26,6 +16,7 @@
  */
 #include "postgres.h"
 
+#include "access/relscan.h"
 #include "access/genam.h"
 #include "access/stratnum.h"
 #include "access/table.h"
@@ -46,35 +37,23 @@
 #include "base/args.h"
 #include "base/compat.h"
 #include "base/duration.h"
+#include "job/job_hint.h"
 #include "job/job_log.h"
 #include "job/job_row.h"
+#include "job/agenda_notes.h"
+#include "job/agenda_walk.h"
 #include "job/job_type.h"
-
-/* the columns of the take index, in order */
-#define TAKE_JOB_TYPE	1
-#define TAKE_PRIORITY	2
+#include "job/stream.h"
 
 #define MAX_JOBS		10000
 
 /* how many lapsed jobs without a retry left one call turns to failed */
 #define MAX_BURIED		100
 
-/* The jobs of one type that can be handed out, in order. */
-typedef struct Stream
-{
-	RarrJobType *type;
-	IndexScanDesc scan;
-	Snapshot	visible;		/* if set, what the scan finds must be visible to
-								 * this snapshot, too */
-	TupleTableSlot *slot;		/* the next job, unless it is empty */
-	ScanKeyData keys[2];
-} Stream;
-
 /* One call of job_dequeue. */
 typedef struct Claim
 {
 	RarrTable  *jobs;
-	Snapshot	snapshot;
 	TimestampTz now;
 	int64		lease;			/* 0: the type's own */
 	Datum		worker;
@@ -84,113 +63,12 @@ typedef struct Claim
 } Claim;
 
 /*
- * From when on a job can be handed out.  Not before its available_at, which
- * may have been moved while it runs; DT_NOEND for a finished job.
- */
-static TimestampTz
-due_at(TupleTableSlot *slot)
-{
-	TimestampTz available = DatumGetTimestampTz(rarr_job_value(slot, JOB_AVAILABLE_AT));
-
-	switch (rarr_job_status(slot))
-	{
-		case JOB_QUEUED:
-			return available;
-		case JOB_RUNNING:
-			return Max(available, DatumGetTimestampTz(rarr_job_value(slot, JOB_LEASE_EXPIRES_AT)));
-		default:
-			return DT_NOEND;
-	}
-}
-
-/*
- * Where the transaction's snapshot decides, the scan looks at the latest
- * versions, and only those that the snapshot sees count.  That leaves out jobs
- * that changed since; and since it is no read of the kind that SERIALIZABLE
- * watches, workers that look at the same jobs are no conflict.
- */
-static void
-open_stream(Stream *stream, Relation rel, Relation index, Snapshot snapshot, RarrJobType *type)
-{
-	stream->type = type;
-	stream->visible = IsolationUsesXactSnapshot() ? snapshot : NULL;
-	stream->slot = table_slot_create(rel, NULL);
-	ScanKeyInit(&stream->keys[0], TAKE_JOB_TYPE, BTEqualStrategyNumber, F_TEXTEQ,
-				CStringGetTextDatum(type->name));
-	stream->keys[0].sk_collation = index->rd_indcollation[TAKE_JOB_TYPE - 1];
-	ScanKeyInit(&stream->keys[1], TAKE_PRIORITY, BTLessStrategyNumber, F_INT4LT,
-				Int32GetDatum(PG_INT32_MAX));
-	stream->scan = rarr_index_beginscan(rel, index, stream->visible != NULL ? SnapshotSelf : snapshot, 2);
-	index_rescan(stream->scan, stream->keys, 2, NULL, 0);
-}
-
-static void
-close_stream(Stream *stream)
-{
-	ExecDropSingleTupleTableSlot(stream->slot);
-	index_endscan(stream->scan);
-}
-
-/* Go on with the group of the next lower priority. */
-static void
-next_group(Stream *stream)
-{
-	stream->keys[1].sk_argument = rarr_job_value(stream->slot, JOB_PRIORITY);
-	index_rescan(stream->scan, stream->keys, 2, NULL, 0);
-}
-
-/* Move on to the next unfinished job of the stream; false at its end. */
-static bool
-next_job(Stream *stream)
-{
-	while (index_getnext_slot(stream->scan, ForwardScanDirection, stream->slot))
-	{
-		CHECK_FOR_INTERRUPTS();
-		if (stream->visible != NULL &&
-			!table_tuple_satisfies_snapshot(stream->scan->heapRelation, stream->slot, stream->visible))
-			continue;
-		slot_getallattrs(stream->slot);
-		return true;
-	}
-	return false;
-}
-
-/* Move on to the next job of the stream that can be handed out at `now`. */
-static void
-advance_stream(Stream *stream, TimestampTz now)
-{
-	while (next_job(stream))
-	{
-		if (due_at(stream->slot) <= now)
-			return;
-		if (DatumGetTimestampTz(rarr_job_value(stream->slot, JOB_AVAILABLE_AT)) > now)
-			next_group(stream);
-	}
-	ExecClearTuple(stream->slot);
-}
-
-/* Does a's next job go before b's? */
-static bool
-goes_before(const Stream *a, const Stream *b)
-{
-	int			priority_a = DatumGetInt32(rarr_job_value(a->slot, JOB_PRIORITY));
-	int			priority_b = DatumGetInt32(rarr_job_value(b->slot, JOB_PRIORITY));
-	TimestampTz at_a = DatumGetTimestampTz(rarr_job_value(a->slot, JOB_AVAILABLE_AT));
-	TimestampTz at_b = DatumGetTimestampTz(rarr_job_value(b->slot, JOB_AVAILABLE_AT));
-
-	if (priority_a != priority_b)
-		return priority_a > priority_b;
-	if (at_a != at_b)
-		return at_a < at_b;
-	return memcmp(rarr_job_id(a->slot), rarr_job_id(b->slot), UUID_LEN) < 0;
-}
-
-/*
  * Lock the stream's job, and put its latest version into jobs->oldslot.  False
- * if somebody else has it, or if it changed so that it is not ours to take.
+ * if somebody else has it, or if it changed so that it is not ours to take;
+ * stuck: it may be anybody's at any time.
  */
 static bool
-lock_job(Claim *claim, Stream *stream)
+lock_job(Claim *claim, RarrStream *stream, bool *stuck)
 {
 	RarrTable  *jobs = claim->jobs;
 	TupleTableSlot *slot = jobs->oldslot;
@@ -198,10 +76,12 @@ lock_job(Claim *claim, Stream *stream)
 	TM_FailureData failure;
 	TM_Result	result;
 
-	result = table_tuple_lock(jobs->rel, &tid, claim->snapshot, slot,
+	result = table_tuple_lock(jobs->rel, &tid, stream->snapshot, slot,
 							  GetCurrentCommandId(false), LockTupleNoKeyExclusive, LockWaitSkip,
 							  IsolationUsesXactSnapshot() ? 0 : TUPLE_LOCK_FLAG_FIND_LAST_VERSION,
 							  &failure);
+	/* one who only locks it can let go without a change, so without a note */
+	*stuck = result == TM_WouldBlock && !rarr_job_is_being_changed(stream->slot);
 	if (result != TM_Ok)
 		return false;
 	slot_getallattrs(slot);
@@ -209,11 +89,11 @@ lock_job(Claim *claim, Stream *stream)
 		return true;
 
 	/* It is a later version than the stream saw. */
-	return due_at(slot) <= claim->now &&
+	return rarr_job_due_at(slot) <= claim->now &&
 		rarr_job_value(slot, JOB_PRIORITY) == rarr_job_value(stream->slot, JOB_PRIORITY) &&
 		DatumGetBool(DirectFunctionCall2Coll(texteq, DEFAULT_COLLATION_OID,
 											 rarr_job_value(slot, JOB_JOB_TYPE),
-											 stream->keys[0].sk_argument));
+											 rarr_job_value(stream->slot, JOB_JOB_TYPE)));
 }
 
 static void
@@ -225,8 +105,11 @@ set_failed_attempt(TupleTableSlot *newslot, bool retry)
 					 Int32GetDatum(DatumGetInt32(rarr_job_value(newslot, JOB_RETRY_COUNT)) + 1));
 }
 
-/* The job in jobs->oldslot lapsed, and has no retry left. */
-static void
+/*
+ * The job in jobs->oldslot lapsed, and has no retry left.  False if a user's
+ * trigger keeps it.
+ */
+static bool
 bury(Claim *claim)
 {
 	RarrTable  *jobs = claim->jobs;
@@ -234,10 +117,12 @@ bury(Claim *claim)
 	rarr_job_begin_change(jobs, claim->now);
 	set_failed_attempt(jobs->newslot, false);
 	rarr_job_set_status(jobs->newslot, JOB_FAILED, claim->now);
-	if (rarr_table_update(jobs, JOB_CHANGE_FINISH, jobs->oldslot, jobs->newslot))
-		rarr_job_log_add(&claim->log, jobs->oldslot, RARR_HISTORY_LAPSED, JOB_FAILED,
-						 claim->now, "lease expired");
 	claim->buried++;
+	if (!rarr_job_make_change(jobs, JOB_CHANGE_FINISH))
+		return false;
+	rarr_job_log_add(&claim->log, jobs->oldslot, RARR_HISTORY_LAPSED, JOB_FAILED,
+					 claim->now, "lease expired");
+	return true;
 }
 
 /*
@@ -266,11 +151,12 @@ hand_out(Claim *claim, const RarrJobType *type, bool lapsed)
 		rarr_job_set(jobs->newslot, JOB_WORKER, claim->worker);
 	else
 		rarr_job_set_null(jobs->newslot, JOB_WORKER);
-	if (!rarr_table_update(jobs, JOB_CHANGE_CLAIM, jobs->oldslot, jobs->newslot))
+	if (!rarr_job_make_change(jobs, JOB_CHANGE_CLAIM))
 		return false;
 	if (lapsed)
 		rarr_job_log_add(&claim->log, jobs->oldslot, RARR_HISTORY_LAPSED, JOB_RUNNING,
 						 claim->now, "lease expired");
+	rarr_job_hint_set(jobs);
 	return true;
 }
 
@@ -285,64 +171,123 @@ is_spent(TupleTableSlot *slot)
 
 /* Try to take the stream's job; true if it was handed out. */
 static bool
-take(Claim *claim, Stream *stream)
+take(Claim *claim, RarrStream *stream, bool *stuck)
 {
 	TupleTableSlot *slot = claim->jobs->oldslot;
 
-	if (claim->buried == MAX_BURIED && is_spent(stream->slot))
+	*stuck = claim->buried == MAX_BURIED && is_spent(stream->slot);
+	if (*stuck)
 		return false;
-	if (!lock_job(claim, stream))
+	if (!lock_job(claim, stream, stuck))
 	{
 		ExecClearTuple(slot);
 		return false;
 	}
 	if (is_spent(slot))
 	{
-		bury(claim);
+		*stuck = !bury(claim);
 		return false;
 	}
-	return hand_out(claim, stream->type, rarr_job_status(slot) == JOB_RUNNING);
+	*stuck = !hand_out(claim, stream->type, rarr_job_status(slot) == JOB_RUNNING);
+	return !*stuck;
 }
 
-/* The stream whose next job goes first; NULL when all have ended. */
-static Stream *
-first_stream(Stream *streams, int n)
-{
-	Stream	   *first = NULL;
-
-	for (int i = 0; i < n; i++)
-		if (!TTS_EMPTY(streams[i].slot) &&
-			(first == NULL || goes_before(&streams[i], first)))
-			first = &streams[i];
-	return first;
-}
-
-/* Claim up to max_jobs jobs of these types into a tuplestore. */
+/* Claim up to max_jobs jobs from these streams into a tuplestore. */
 static void
-claim_jobs(Claim *claim, List *types, int max_jobs, Tuplestorestate *result)
+claim_jobs(Claim *claim, RarrStream *streams, int n, int max_jobs, Tuplestorestate *result)
 {
-	Relation	index = rarr_table_index(claim->jobs, JOB_TAKE_INDEX);
-	int			n = list_length(types);
-	Stream	   *streams = palloc(n * sizeof(Stream));
-	Stream	   *first;
+	RarrStream *first;
 
-	for (int i = 0; i < n; i++)
+	while (max_jobs > 0 && (first = rarr_streams_first(streams, n)) != NULL)
 	{
-		open_stream(&streams[i], claim->jobs->rel, index, claim->snapshot, list_nth(types, i));
-		advance_stream(&streams[i], claim->now);
-	}
-	while (max_jobs > 0 && (first = first_stream(streams, n)) != NULL)
-	{
-		if (take(claim, first))
+		bool		stuck;
+
+		if (take(claim, first, &stuck))
 		{
 			tuplestore_puttupleslot(result, claim->jobs->newslot);
 			max_jobs--;
 		}
-		if (max_jobs > 0)
-			advance_stream(first, claim->now);
+		if (stuck)
+			rarr_stream_stuck(first);
+		else
+			rarr_stream_passed(first, max_jobs > 0);
 	}
+}
+
+/*
+ * Is there nothing to do for any of these types, as far as the agenda knows?
+ * This is all that an idle worker's call costs.
+ */
+static bool
+is_idle(List *types, TimestampTz now)
+{
+	Oid			table = rarr_relation_oid(rarr_job_table.name);
+	ListCell   *lc;
+
+	if (!rarr_agenda_is_there())
+		return types == NIL;
+	foreach(lc, types)
+	{
+		RarrJobType *type = lfirst(lc);
+		const RarrAgendaRef *ref;
+		RarrPlace	place;
+		int			priority;
+
+		if (type->agenda == NULL || type->agenda->table != table)
+			type->agenda = rarr_agenda_key(table, type->name, strlen(type->name));
+		ref = rarr_agenda_ref(type->agenda, false);
+		if (ref == NULL || rarr_agenda_next_due(ref) <= now || rarr_agenda_walk_is_due(ref, now) ||
+			rarr_agenda_own_look(type->agenda, RARR_PRIORITIES, now, &priority, &place))
+			return false;
+	}
+	return true;
+}
+
+/* Let each type's walk take a step that is due. */
+static void
+walk(List *types, RarrTable *jobs, Relation index, TimestampTz now)
+{
+	ListCell   *lc;
+
+	if (!rarr_agenda_is_there() || IsolationUsesXactSnapshot())
+		return;
+	foreach(lc, types)
+	{
+		RarrJobType *type = lfirst(lc);
+		RarrAgendaKey *key = rarr_agenda_key(RelationGetRelid(jobs->rel), type->name, strlen(type->name));
+		const RarrAgendaRef *ref = rarr_agenda_ref(key, true);
+
+		if (ref != NULL && rarr_agenda_walk_is_due(ref, now))
+			rarr_agenda_walk(key, jobs->rel, index, now);
+	}
+}
+
+/* All of a call of job_dequeue, but for its arguments. */
+static void
+dequeue(Claim *claim, List *types, int max_jobs, Tuplestorestate *result)
+{
+	RarrStream *streams = palloc(list_length(types) * sizeof(RarrStream));
+	Relation	index;
+	ListCell   *lc;
+	int			n = 0;
+
+	/* What this transaction's earlier commands wrote must be visible. */
+	CommandCounterIncrement();
+	claim->jobs = rarr_table_open(&rarr_job_table);
+	index = rarr_table_index(claim->jobs, JOB_TAKE_INDEX);
+	walk(types, claim->jobs, index, claim->now);
+	foreach(lc, types)
+		if (rarr_stream_open(&streams[n], claim->jobs->rel, index, lfirst(lc), claim->now,
+							 !IsolationUsesXactSnapshot()))
+			n++;
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	claim_jobs(claim, streams, n, max_jobs, result);
 	for (int i = 0; i < n; i++)
-		close_stream(&streams[i]);
+		rarr_stream_close(&streams[i]);
+	rarr_table_close(claim->jobs);
+	rarr_job_log_write(&claim->log);
+	PopActiveSnapshot();
 }
 
 /* The types that argument n of the running function asks for. */
@@ -383,38 +328,33 @@ researcharr_job_dequeue(PG_FUNCTION_ARGS)
 	claim.has_worker = !PG_ARGISNULL(3);
 	if (claim.has_worker)
 		claim.worker = PointerGetDatum(PG_GETARG_TEXT_PP(3));
-	InitMaterializedSRF(fcinfo, 0);
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	types = asked_types(fcinfo, 0);
 
-	/* What this transaction's earlier commands wrote must be visible. */
-	CommandCounterIncrement();
-	claim.jobs = rarr_table_open(&rarr_job_table);
-	PushActiveSnapshot(GetTransactionSnapshot());
-	claim.snapshot = GetActiveSnapshot();
 	claim.now = GetCurrentTimestamp();
-	claim_jobs(&claim, types, max_jobs, rsinfo->setResult);
-	rarr_table_close(claim.jobs);
-	rarr_job_log_write(&claim.log);
-	PopActiveSnapshot();
+	if (!is_idle(types, claim.now))
+		dequeue(&claim, types, max_jobs, rsinfo->setResult);
 	return (Datum) 0;
 }
 
-/* When a stream's next job can be handed out: the least time of any group. */
+/* When the type's next job can be handed out: the least time of any group. */
 static TimestampTz
-stream_next_due(Stream *stream)
+type_next_due(RarrTakeScan *scan, TupleTableSlot *slot, Snapshot snapshot)
 {
 	TimestampTz least = DT_NOEND;
 
-	while (next_job(stream))
+	rarr_take_scan_below(scan, snapshot, RARR_PRIORITIES);
+	while (rarr_take_scan_next_job(scan, slot))
 	{
-		TimestampTz at = due_at(stream->slot);
+		TimestampTz at = rarr_job_due_at(slot);
 
 		least = Min(least, at);
 
 		/* Whatever lies behind it in its group is available later. */
-		if (DatumGetTimestampTz(rarr_job_value(stream->slot, JOB_AVAILABLE_AT)) >= least)
-			next_group(stream);
+		if (DatumGetTimestampTz(rarr_job_value(slot, JOB_AVAILABLE_AT)) >= least)
+			rarr_take_scan_below(scan, snapshot, DatumGetInt32(rarr_job_value(slot, JOB_PRIORITY)));
 	}
+	rarr_take_scan_end(scan);
 	return least;
 }
 
@@ -433,17 +373,18 @@ researcharr_job_next_due(PG_FUNCTION_ARGS)
 	ListCell   *lc;
 	Relation	jobs = table_open(rarr_relation_oid(rarr_job_table.name), AccessShareLock);
 	Relation	index = index_open(rarr_relation_oid(JOB_TAKE_INDEX), AccessShareLock);
+	TupleTableSlot *slot = table_slot_create(jobs, NULL);
 
 	foreach(lc, types)
 	{
-		Stream		stream;
+		RarrTakeScan scan;
 		TimestampTz due;
 
-		open_stream(&stream, jobs, index, GetActiveSnapshot(), lfirst(lc));
-		due = stream_next_due(&stream);
+		rarr_take_scan_init(&scan, jobs, index, ((RarrJobType *) lfirst(lc))->name);
+		due = type_next_due(&scan, slot, GetActiveSnapshot());
 		least = Min(least, due);
-		close_stream(&stream);
 	}
+	ExecDropSingleTupleTableSlot(slot);
 	index_close(index, AccessShareLock);
 	table_close(jobs, AccessShareLock);
 	if (least == DT_NOEND)

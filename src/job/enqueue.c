@@ -28,7 +28,9 @@
 #include "base/errors.h"
 #include "base/json.h"
 #include "base/metadata.h"
+#include "base/row_change.h"
 #include "base/uuid.h"
+#include "job/agenda_notes.h"
 #include "job/enqueue.h"
 #include "job/job_row.h"
 #include "job/job_type.h"
@@ -211,6 +213,7 @@ rarr_jobs_enqueue(RarrNewJob *jobs, int n, bool is_array, pg_uuid_t *ids)
 		pg_uuid_t  *id = make_row(table, &jobs[i], no_metadata, now);
 
 		CHECK_FOR_INTERRUPTS();
+		rarr_agenda_note_job(RARR_AT_COMMIT, table->rel, table->newslot);
 		if (jobs[i].unique_key != NULL)
 			ids[i] = insert_unique(table, id);
 		else

@@ -34,6 +34,8 @@
 #include "base/compat.h"
 #include "base/duration.h"
 #include "base/errors.h"
+#include "base/row_change.h"
+#include "job/job_hint.h"
 #include "job/job_log.h"
 #include "job/job_row.h"
 #include "job/job_type.h"
@@ -69,7 +71,7 @@ end_work(Work *work)
 
 /* The row with this id, as the snapshot sees it, in jobs->oldslot. */
 static bool
-find_job(RarrTable *jobs, Datum id)
+search_job(RarrTable *jobs, Datum id)
 {
 	Relation	index = rarr_table_index(jobs, JOB_ID_INDEX);
 	IndexScanDesc scan = rarr_index_beginscan(jobs->rel, index, GetActiveSnapshot(), 1);
@@ -96,7 +98,7 @@ lock_job(RarrTable *jobs, Datum id)
 	TM_FailureData failure;
 	TM_Result	result;
 
-	if (!find_job(jobs, id))
+	if (!rarr_job_hint_fetch(jobs, DatumGetUUIDP(id)) && !search_job(jobs, id))
 		return false;
 	tid = slot->tts_tid;
 	result = table_tuple_lock(jobs->rel, &tid, GetActiveSnapshot(), slot,
@@ -155,7 +157,7 @@ lock_own_job(RarrTable *jobs, Datum id, int attempt)
 static void
 write_change(Work *work, int change)
 {
-	if (!rarr_table_update(work->jobs, change, work->jobs->oldslot, work->jobs->newslot))
+	if (!rarr_job_make_change(work->jobs, change))
 		rarr_table_refused(work->jobs);
 }
 
@@ -331,7 +333,7 @@ researcharr_job_fail(PG_FUNCTION_ARGS)
 	if (!PG_ARGISNULL(3))
 		delay = rarr_duration_arg(PG_GETARG_INTERVAL_P(3), "retry_in", 0);
 	error = text_to_cstring(PG_GETARG_TEXT_PP(2));
-	InitMaterializedSRF(fcinfo, 0);
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 
 	begin_work(&work, "job_fail()");
 	slot = work.jobs->newslot;
@@ -384,6 +386,7 @@ researcharr_job_heartbeat(PG_FUNCTION_ARGS)
 	rarr_job_begin_change(work.jobs, work.now);
 	rarr_job_set(work.jobs->newslot, JOB_LEASE_EXPIRES_AT, TimestampTzGetDatum(expires));
 	write_change(&work, JOB_CHANGE_HEARTBEAT);
+	rarr_job_hint_set(work.jobs);
 	end_work(&work);
 	PG_RETURN_TIMESTAMPTZ(expires);
 }

@@ -20,6 +20,7 @@
 #include "access/htup_details.h"
 #include "access/sysattr.h"
 #include "commands/trigger.h"
+#include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
@@ -30,6 +31,7 @@
 #include "base/compat.h"
 #include "base/duration.h"
 #include "base/restore.h"
+#include "job/agenda_notes.h"
 #include "job/job_row.h"
 #include "job/job_type.h"
 
@@ -142,10 +144,38 @@ advance_updated_at(TriggerData *trigger)
 	return heap_modify_tuple_by_cols(trigger->tg_newtuple, desc, 1, &column, &after, &isnull);
 }
 
+/* Tell the agenda what the statement makes and unmakes. */
+static void
+note_change(TriggerData *trigger)
+{
+	Relation	jobs = trigger->tg_relation;
+
+	if (!rarr_agenda_is_there())
+		return;
+	if (TRIGGER_FIRED_FOR_STATEMENT(trigger->tg_event))
+	{
+		rarr_agenda_note_everything(RARR_AT_ABORT);
+		return;
+	}
+	slot_getallattrs(trigger->tg_trigslot);
+	if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
+	{
+		rarr_agenda_note_job(RARR_AT_COMMIT, jobs, trigger->tg_trigslot);
+		return;
+	}
+	rarr_agenda_note_job(RARR_AT_ABORT, jobs, trigger->tg_trigslot);
+	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
+	{
+		slot_getallattrs(trigger->tg_newslot);
+		rarr_agenda_note_job(RARR_AT_COMMIT, jobs, trigger->tg_newslot);
+	}
+}
+
 PG_FUNCTION_INFO_V1(researcharr_processing_jobs_guard);
 
 /*
- * Trigger, before each row that an INSERT, a COPY or an UPDATE writes.
+ * Trigger, before each row that an INSERT, a COPY, an UPDATE or a DELETE
+ * touches, and before a TRUNCATE.
  *
  * Errors: RA002 unknown job type; 42501 a column that is not the user's to
  * write.  Rows of a dump are let through as they are.
@@ -157,11 +187,12 @@ researcharr_processing_jobs_guard(PG_FUNCTION_ARGS)
 
 	rarr_require_trigger(fcinfo, "processing_jobs_guard");
 	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
-	{
 		check_update(trigger);
-		return PointerGetDatum(advance_updated_at(trigger));
-	}
-	if (!rarr_is_restoring(trigger->tg_relation))
+	else if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event) &&
+			 !rarr_is_restoring(trigger->tg_relation))
 		check_insert(trigger->tg_relation, trigger->tg_trigtuple);
+	note_change(trigger);
+	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
+		return PointerGetDatum(advance_updated_at(trigger));
 	return PointerGetDatum(trigger->tg_trigtuple);
 }

@@ -19,6 +19,8 @@
 #include "utils/timestamp.h"
 
 #include "base/duration.h"
+#include "base/row_change.h"
+#include "job/agenda_notes.h"
 #include "job/job_row.h"
 
 static const char *const job_columns[] = {
@@ -82,16 +84,33 @@ rarr_job_id(TupleTableSlot *slot)
 	return DatumGetUUIDP(rarr_job_value(slot, JOB_ID));
 }
 
+/*
+ * The status of the job in the slot, unless it is none that there is.
+ */
+bool
+rarr_job_find_status(TupleTableSlot *slot, RarrJobStatus *status)
+{
+	text	   *name = DatumGetTextPP(rarr_job_value(slot, JOB_STATUS));
+
+	for (int i = 0; i < lengthof(status_names); i++)
+	{
+		*status = i;
+		if (VARSIZE_ANY_EXHDR(name) == strlen(status_names[i]) &&
+			memcmp(VARDATA_ANY(name), status_names[i], VARSIZE_ANY_EXHDR(name)) == 0)
+			return true;
+	}
+	return false;
+}
+
 RarrJobStatus
 rarr_job_status(TupleTableSlot *slot)
 {
-	text	   *status = DatumGetTextPP(rarr_job_value(slot, JOB_STATUS));
+	RarrJobStatus status;
 
-	for (int i = 0; i < lengthof(status_names); i++)
-		if (VARSIZE_ANY_EXHDR(status) == strlen(status_names[i]) &&
-			memcmp(VARDATA_ANY(status), status_names[i], VARSIZE_ANY_EXHDR(status)) == 0)
-			return i;
-	elog(ERROR, "job has an unknown status: %s", text_to_cstring(status));
+	if (!rarr_job_find_status(slot, &status))
+		elog(ERROR, "job has an unknown status: %s",
+			 TextDatumGetCString(rarr_job_value(slot, JOB_STATUS)));
+	return status;
 }
 
 /*
@@ -128,6 +147,26 @@ rarr_job_set_status(TupleTableSlot *slot, RarrJobStatus status, TimestampTz now)
 }
 
 /*
+ * From when on a job can be handed out.  Not before its available_at, which
+ * may have been moved while it runs; DT_NOEND for a finished job.
+ */
+TimestampTz
+rarr_job_due_at(TupleTableSlot *slot)
+{
+	TimestampTz available = DatumGetTimestampTz(rarr_job_value(slot, JOB_AVAILABLE_AT));
+
+	switch (rarr_job_status(slot))
+	{
+		case JOB_QUEUED:
+			return available;
+		case JOB_RUNNING:
+			return Max(available, DatumGetTimestampTz(rarr_job_value(slot, JOB_LEASE_EXPIRES_AT)));
+		default:
+			return DT_NOEND;
+	}
+}
+
+/*
  * Begin the next version of the row that is in jobs->oldslot, in
  * jobs->newslot: the same, but for updated_at.
  */
@@ -138,4 +177,17 @@ rarr_job_begin_change(RarrTable *jobs, TimestampTz now)
 
 	rarr_table_copy_row(jobs->newslot, jobs->oldslot);
 	rarr_job_set(jobs->newslot, JOB_UPDATED_AT, TimestampTzGetDatum(rarr_time_after(now, before)));
+}
+
+/*
+ * Change the row in jobs->oldslot to what is in jobs->newslot; false if a
+ * trigger of a user's keeps it.  The agenda is owed a word, however the
+ * transaction ends.
+ */
+bool
+rarr_job_make_change(RarrTable *jobs, int change)
+{
+	rarr_agenda_note_job(RARR_AT_ABORT, jobs->rel, jobs->oldslot);
+	rarr_agenda_note_job(RARR_AT_COMMIT, jobs->rel, jobs->newslot);
+	return rarr_table_update(jobs, change, jobs->oldslot, jobs->newslot);
 }

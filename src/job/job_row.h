@@ -61,6 +61,7 @@ typedef enum RarrJobStatus
 extern const RarrTableDef rarr_job_table;
 
 extern const char *rarr_job_status_name(RarrJobStatus status);
+extern bool rarr_job_find_status(TupleTableSlot *slot, RarrJobStatus *status);
 extern RarrJobStatus rarr_job_status(TupleTableSlot *slot);
 extern Datum rarr_job_value(TupleTableSlot *slot, int column);
 extern bool rarr_job_is_null(TupleTableSlot *slot, int column);
@@ -68,6 +69,8 @@ extern pg_uuid_t *rarr_job_id(TupleTableSlot *slot);
 extern void rarr_job_set(TupleTableSlot *slot, int column, Datum value);
 extern void rarr_job_set_null(TupleTableSlot *slot, int column);
 extern void rarr_job_set_status(TupleTableSlot *slot, RarrJobStatus status, TimestampTz now);
+extern TimestampTz rarr_job_due_at(TupleTableSlot *slot);
+extern bool rarr_job_make_change(RarrTable *jobs, int change);
 extern void rarr_job_begin_change(RarrTable *jobs, TimestampTz now);
 
 #endif							/* RARR_JOB_ROW_H */

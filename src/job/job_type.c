@@ -73,9 +73,11 @@ static const AttrNumber builtin_columns[] = {
 	COL_BACKOFF_CAP, COL_JITTER, COL_WEIGHT, COL_PAUSED
 };
 
-static MemoryContext cache_cxt = NULL;
-static RarrJobType *types;		/* sorted by name */
-static int	ntypes;
+/* Every type this backend ever knew: a policy never moves, and is never freed. */
+static List *all_types = NIL;
+
+static RarrJobType **types = NULL;	/* the known ones, sorted by name */
+static int	ntypes = 0;
 static Oid	types_relid = InvalidOid;
 static bool cache_valid = false;
 
@@ -89,7 +91,7 @@ types_changed(Datum arg, Oid relid)
 static int
 compare_types(const void *a, const void *b)
 {
-	return strcmp(((const RarrJobType *) a)->name, ((const RarrJobType *) b)->name);
+	return strcmp((*(RarrJobType *const *) a)->name, (*(RarrJobType *const *) b)->name);
 }
 
 /* A policy as the table has it; its CHECKs vouch for the ranges. */
@@ -113,63 +115,103 @@ read_type(TupleTableSlot *slot, RarrJobType *type)
 		elog(ERROR, "job type \"%s\" has a policy that cannot be read", type->name);
 }
 
-/* Read all policies, in a context of their own that replaces the old one. */
+/* All policies that the table holds, and the built-in ones that it does not. */
+static List *
+read_types(Relation rel)
+{
+	List	   *found = NIL;
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	TableScanDesc scan = table_beginscan(rel, snapshot, 0, NULL);
+	int			stored;
+
+	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		RarrJobType *type = palloc0(sizeof(RarrJobType));
+
+		read_type(slot, type);
+		found = lappend(found, type);
+	}
+	table_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	UnregisterSnapshot(snapshot);
+
+	stored = list_length(found);
+	for (int i = 0; i < lengthof(builtin_names); i++)
+	{
+		bool		known = false;
+		RarrJobType *type;
+
+		for (int j = 0; j < stored && !known; j++)
+			known = strcmp(((RarrJobType *) list_nth(found, j))->name, builtin_names[i]) == 0;
+		if (known)
+			continue;
+		type = palloc(sizeof(RarrJobType));
+		*type = builtin_policy;
+		type->name = pstrdup(builtin_names[i]);
+		found = lappend(found, type);
+	}
+	return found;
+}
+
+/* The backend's own entry for a type of this name; made if there is none. */
+static RarrJobType *
+intern_type(const char *name)
+{
+	MemoryContext old;
+	RarrJobType *type;
+	ListCell   *lc;
+
+	foreach(lc, all_types)
+	{
+		type = lfirst(lc);
+		if (strcmp(type->name, name) == 0)
+			return type;
+	}
+	old = MemoryContextSwitchTo(TopMemoryContext);
+	type = palloc0(sizeof(RarrJobType));
+	type->name = pstrdup(name);
+	all_types = lappend(all_types, type);
+	MemoryContextSwitchTo(old);
+	return type;
+}
+
+/* Read all policies, and put them in the place of what was known. */
 static void
 load_types(void)
 {
 	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "researcharr job types",
 											  ALLOCSET_SMALL_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(cxt);
-	int			room = 16;
-	int			n = 0;
-	RarrJobType *found = palloc(room * sizeof(RarrJobType));
 	Oid			relid = rarr_relation_oid("job_types");
 	Relation	rel = table_open(relid, AccessShareLock);
-	Snapshot	snapshot;
-	TableScanDesc scan;
-	TupleTableSlot *slot;
-	int			stored;
+	List	   *found;
+	RarrJobType **sorted;
 
 	/* What changes while we read makes the result stale at once. */
 	types_relid = relid;
 	cache_valid = true;
-
-	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	slot = table_slot_create(rel, NULL);
-	scan = table_beginscan(rel, snapshot, 0, NULL);
-	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
-	{
-		if (n == room)
-			found = repalloc(found, (room *= 2) * sizeof(RarrJobType));
-		read_type(slot, &found[n++]);
-	}
-	table_endscan(scan);
-	ExecDropSingleTupleTableSlot(slot);
-	UnregisterSnapshot(snapshot);
+	found = read_types(rel);
 	table_close(rel, AccessShareLock);
 
-	stored = n;
-	found = repalloc(found, (n + lengthof(builtin_names)) * sizeof(RarrJobType));
-	for (int i = 0; i < lengthof(builtin_names); i++)
+	sorted = MemoryContextAlloc(TopMemoryContext, list_length(found) * sizeof(RarrJobType *));
+	for (int i = 0; i < list_length(found); i++)
 	{
-		bool		known = false;
+		RarrJobType *type = list_nth(found, i);
+		char	   *name;
 
-		for (int j = 0; j < stored && !known; j++)
-			known = strcmp(found[j].name, builtin_names[i]) == 0;
-		if (known)
-			continue;
-		found[n] = builtin_policy;
-		found[n++].name = pstrdup(builtin_names[i]);
+		sorted[i] = intern_type(type->name);
+		name = sorted[i]->name;
+		*sorted[i] = *type;
+		sorted[i]->name = name;
 	}
-	qsort(found, n, sizeof(RarrJobType), compare_types);
-
+	qsort(sorted, list_length(found), sizeof(RarrJobType *), compare_types);
+	if (types != NULL)
+		pfree(types);
+	types = sorted;
+	ntypes = list_length(found);
 	MemoryContextSwitchTo(old);
-	MemoryContextSetParent(cxt, TopMemoryContext);
-	if (cache_cxt != NULL)
-		MemoryContextDelete(cache_cxt);
-	cache_cxt = cxt;
-	types = found;
-	ntypes = n;
+	MemoryContextDelete(cxt);
 }
 
 /* Make sure that the cache is there, and no older than the last invalidation. */
@@ -198,8 +240,8 @@ refresh(void)
 }
 
 /*
- * The policy of a type, or NULL.  It may move at the next call of a function
- * of this file.
+ * The policy of a type, or NULL.  The pointer stays good as long as the
+ * backend; what is there may change when a function of this file is called.
  */
 const RarrJobType *
 rarr_job_type_find(const char *name, int len)
@@ -212,12 +254,12 @@ rarr_job_type_find(const char *name, int len)
 	while (low < high)
 	{
 		int			middle = (low + high) / 2;
-		int			order = strncmp(types[middle].name, name, len);
+		int			order = strncmp(types[middle]->name, name, len);
 
-		if (order == 0 && types[middle].name[len] != '\0')
+		if (order == 0 && types[middle]->name[len] != '\0')
 			order = 1;
 		if (order == 0)
-			return &types[middle];
+			return types[middle];
 		if (order < 0)
 			low = middle + 1;
 		else
@@ -240,7 +282,7 @@ rarr_job_type_get(const char *name, int len)
 
 	initStringInfo(&known);
 	for (int i = 0; i < ntypes && i < 20; i++)
-		appendStringInfo(&known, "%s\"%s\"", i > 0 ? ", " : "", types[i].name);
+		appendStringInfo(&known, "%s\"%s\"", i > 0 ? ", " : "", types[i]->name);
 	if (ntypes > 20)
 		appendStringInfoString(&known, ", ...");
 	ereport(ERROR,
@@ -262,31 +304,9 @@ rarr_job_type_policy(const char *name, int len)
 	return type != NULL ? type : &builtin_policy;
 }
 
-static RarrJobType *
-copy_type(const RarrJobType *type)
-{
-	RarrJobType *copy = palloc(sizeof(RarrJobType));
-
-	*copy = *type;
-	copy->name = pstrdup(type->name);
-	return copy;
-}
-
-static bool
-is_among(List *list, const char *name)
-{
-	ListCell   *lc;
-
-	foreach(lc, list)
-		if (strcmp(((RarrJobType *) lfirst(lc))->name, name) == 0)
-			return true;
-	return false;
-}
-
 /*
- * The types that an argument job_types asks for: copies of their policies, in
- * the current memory context, each once, without the paused ones.  NULL asks
- * for all.  RA002 for an unknown one; 22023 for an array that is empty, has
+ * The types that an argument job_types asks for: their policies, each once,
+ * without the paused ones.  NULL asks for all.  RA002 for an unknown one; 22023 for an array that is empty, has
  * more than one dimension or holds a NULL.
  */
 List *
@@ -301,8 +321,8 @@ rarr_job_types_asked(ArrayType *names)
 	if (names == NULL)
 	{
 		for (int i = 0; i < ntypes; i++)
-			if (!types[i].paused)
-				result = lappend(result, copy_type(&types[i]));
+			if (!types[i]->paused)
+				result = lappend(result, types[i]);
 		return result;
 	}
 	if (ARR_NDIM(names) != 1 || array_contains_nulls(names))
@@ -316,8 +336,8 @@ rarr_job_types_asked(ArrayType *names)
 		text	   *name = DatumGetTextPP(elements[i]);
 		const RarrJobType *type = rarr_job_type_get(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
 
-		if (!type->paused && !is_among(result, type->name))
-			result = lappend(result, copy_type(type));
+		if (!type->paused)
+			result = list_append_unique_ptr(result, unconstify(RarrJobType *, type));
 	}
 	return result;
 }

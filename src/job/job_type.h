@@ -22,6 +22,7 @@ typedef struct RarrJobType
 	int64		backoff_cap;
 	double		jitter;
 	bool		paused;
+	struct RarrAgendaKey *agenda;	/* of the type; NULL until it is looked for */
 } RarrJobType;
 
 extern const RarrJobType *rarr_job_type_find(const char *name, int len);

@@ -3,7 +3,7 @@
 -- the library brings them
 LOAD 'researcharr';
 SELECT name, setting, vartype, context FROM pg_settings
- WHERE name LIKE 'researcharr.%' ORDER BY name COLLATE "C";
+ WHERE name LIKE 'researcharr.%' AND context <> 'postmaster' ORDER BY name COLLATE "C";
 
 -- every one is described
 SELECT name FROM pg_settings

@@ -1,0 +1,179 @@
+/*-------------------------------------------------------------------------
+ *
+ * row_change.c
+ *		Changing single rows of an open table: the executor's entry points for
+ *		one tuple, with the state that relation.c keeps for them.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "commands/trigger.h"
+#include "executor/executor.h"
+#include "executor/nodeModifyTable.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/snapmgr.h"
+
+#include "base/compat.h"
+#include "base/row_change.h"
+
+static void
+before_change(RarrTable *table)
+{
+	if (table->has_triggers)
+		rarr_table_open_indexes(table);
+	table->estate->es_snapshot = GetActiveSnapshot();
+	table->estate->es_output_cid = GetCurrentCommandId(true);
+}
+
+/*
+ * ExecSimpleRelationUpdate() without triggers: indexes are opened only where
+ * the change is not HOT.
+ */
+static void
+update_without_triggers(RarrTable *table, ResultRelInfo *rri,
+						TupleTableSlot *oldslot, TupleTableSlot *newslot)
+{
+	TupleConstr *constr = RelationGetDescr(table->rel)->constr;
+	RarrUpdateIndexes update_indexes;
+
+	CheckCmdReplicaIdentity(table->rel, CMD_UPDATE);
+	if (constr != NULL && constr->has_generated_stored)
+		ExecComputeStoredGenerated(rri, table->estate, newslot, CMD_UPDATE);
+	if (constr != NULL)
+		ExecConstraints(rri, newslot, table->estate);
+	simple_table_tuple_update(table->rel, &oldslot->tts_tid, newslot, table->estate->es_snapshot,
+							  &update_indexes);
+	if (rarr_updates_indexes(update_indexes))
+	{
+		rarr_table_open_indexes(table);
+		list_free(rarr_update_index_tuples(rri, newslot, table->estate, update_indexes));
+	}
+}
+
+/*
+ * A trigger of a user's kept a row from being written, without an error.  The
+ * caller was about to say that it is there: 09000.
+ */
+void
+rarr_table_refused(const RarrTable *table)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
+			 errmsg("a trigger of table \"%s.%s\" kept a row from being written",
+					RARR_SCHEMA, table->def->name),
+			 errhint("A BEFORE ROW trigger returned NULL; let it return the row, or raise an error of its own.")));
+}
+
+/*
+ * Insert a row.  09000 if a user's trigger keeps it out.
+ */
+void
+rarr_table_insert(RarrTable *table, int change, TupleTableSlot *slot)
+{
+	before_change(table);
+	rarr_table_open_indexes(table);
+	ItemPointerSetInvalid(&slot->tts_tid);
+	ExecSimpleRelationInsert(table->changes[change], table->estate, slot);
+	ResetPerTupleExprContext(table->estate);
+	if (!ItemPointerIsValid(&slot->tts_tid))
+		rarr_table_refused(table);
+}
+
+/*
+ * Insert a row, unless the unique index `arbiter` has an equal one: then false,
+ * and where that one is.  Waits for whoever is inserting or deleting an equal
+ * one.  This is what INSERT ... ON CONFLICT DO NOTHING does (nodeModifyTable.c).
+ * 09000 as above.
+ */
+bool
+rarr_table_insert_unless(RarrTable *table, int change, TupleTableSlot *slot,
+						 Oid arbiter, ItemPointer conflict)
+{
+	ResultRelInfo *rri = table->changes[change];
+	List	   *arbiters = list_make1_oid(arbiter);
+	bool		collided = true;
+
+	before_change(table);
+	rarr_table_open_indexes(table);
+	if (table->has_triggers && !ExecBRInsertTriggers(table->estate, rri, slot))
+		rarr_table_refused(table);
+	if (table->desc->constr != NULL && table->desc->constr->has_generated_stored)
+		ExecComputeStoredGenerated(rri, table->estate, slot, CMD_INSERT);
+	ExecConstraints(rri, slot, table->estate);
+	while (collided)
+	{
+		uint32		token;
+		List	   *recheck;
+
+		CHECK_FOR_INTERRUPTS();
+		if (!rarr_check_index_constraints(rri, slot, table->estate, conflict, arbiters))
+			return false;
+
+		collided = false;
+		token = SpeculativeInsertionLockAcquire(GetCurrentTransactionId());
+		table_tuple_insert_speculative(table->rel, slot, table->estate->es_output_cid, 0, NULL, token);
+		recheck = rarr_insert_index_tuples(rri, slot, table->estate, true, &collided, arbiters);
+		table_tuple_complete_speculative(table->rel, slot, token, !collided);
+		SpeculativeInsertionLockRelease(GetCurrentTransactionId());
+		if (!collided)
+			ExecARInsertTriggers(table->estate, rri, slot, recheck, NULL);
+		list_free(recheck);
+	}
+	ResetPerTupleExprContext(table->estate);
+	return true;
+}
+
+/*
+ * Give the columns that users added the values that an INSERT would give them.
+ */
+void
+rarr_table_fill_defaults(RarrTable *table, TupleTableSlot *slot)
+{
+	for (int i = table->def->ncolumns; i < table->desc->natts; i++)
+		if (table->defaults[i] != NULL)
+			slot->tts_values[i] = ExecEvalExpr(table->defaults[i],
+											   GetPerTupleExprContext(table->estate),
+											   &slot->tts_isnull[i]);
+}
+
+/*
+ * Change a row that the caller has locked, and whose latest version is in
+ * oldslot, to what newslot holds, or what users' triggers make of it.  False
+ * if one of them kept the row from being changed.
+ */
+bool
+rarr_table_update(RarrTable *table, int change,
+				  TupleTableSlot *oldslot, TupleTableSlot *newslot)
+{
+	before_change(table);
+	ItemPointerSetInvalid(&newslot->tts_tid);
+	if (table->has_triggers)
+		ExecSimpleRelationUpdate(table->changes[change], table->estate, &table->epqstate,
+								 oldslot, newslot);
+	else
+		update_without_triggers(table, table->changes[change], oldslot, newslot);
+	ResetPerTupleExprContext(table->estate);
+	return ItemPointerIsValid(&newslot->tts_tid);
+}
+
+/*
+ * Begin the next version of a row: the values of oldslot, which must stay as
+ * it is while newslot is used.
+ */
+void
+rarr_table_copy_row(TupleTableSlot *newslot, TupleTableSlot *oldslot)
+{
+	int			natts = newslot->tts_tupleDescriptor->natts;
+
+	ExecClearTuple(newslot);
+	slot_getallattrs(oldslot);
+	memcpy(newslot->tts_values, oldslot->tts_values, natts * sizeof(Datum));
+	memcpy(newslot->tts_isnull, oldslot->tts_isnull, natts * sizeof(bool));
+	ExecStoreVirtualTuple(newslot);
+}

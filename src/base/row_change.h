@@ -1,0 +1,19 @@
+/*
+ * row_change.h
+ *		Changing single rows of an open table.
+ */
+#ifndef RARR_ROW_CHANGE_H
+#define RARR_ROW_CHANGE_H
+
+#include "base/relation.h"
+
+pg_noreturn extern void rarr_table_refused(const RarrTable *table);
+extern void rarr_table_insert(RarrTable *table, int change, TupleTableSlot *slot);
+extern bool rarr_table_insert_unless(RarrTable *table, int change, TupleTableSlot *slot,
+									 Oid arbiter, ItemPointer conflict);
+extern void rarr_table_fill_defaults(RarrTable *table, TupleTableSlot *slot);
+extern bool rarr_table_update(RarrTable *table, int change,
+							  TupleTableSlot *oldslot, TupleTableSlot *newslot);
+extern void rarr_table_copy_row(TupleTableSlot *newslot, TupleTableSlot *oldslot);
+
+#endif							/* RARR_ROW_CHANGE_H */

@@ -1,0 +1,77 @@
+/*-------------------------------------------------------------------------
+ *
+ * shmem.c
+ *		Parts of the server's shared memory, where the library is preloaded.
+ *
+ * All that is kept there are hints and caches: losing it costs time, never a
+ * row.  Without preload there is none, and whoever has a part must work
+ * without it or say what is missing.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "storage/ipc.h"
+#include "storage/lwlock.h"
+#include "storage/shmem.h"
+
+#include "base/shmem.h"
+
+#define MAX_PARTS	8
+
+static const RarrShmemPart *parts[MAX_PARTS];
+static int	nparts = 0;
+static shmem_request_hook_type prev_request = NULL;
+static shmem_startup_hook_type prev_startup = NULL;
+
+/*
+ * Declare a part; to be called while the library is preloaded, before
+ * rarr_shmem_init().
+ */
+void
+rarr_shmem_add(const RarrShmemPart *part)
+{
+	Assert(nparts < MAX_PARTS);
+	parts[nparts++] = part;
+}
+
+static void
+request_memory(void)
+{
+	if (prev_request)
+		prev_request();
+	for (int i = 0; i < nparts; i++)
+		RequestAddinShmemSpace(parts[i]->size());
+}
+
+static void
+attach_memory(void)
+{
+	if (prev_startup)
+		prev_startup();
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	for (int i = 0; i < nparts; i++)
+	{
+		bool		found;
+		void	   *memory = ShmemInitStruct(parts[i]->name, parts[i]->size(), &found);
+
+		parts[i]->attach(memory, !found);
+	}
+	LWLockRelease(AddinShmemInitLock);
+}
+
+/*
+ * Ask for the parts' memory when the server wants to know, and attach to it
+ * once it is there.
+ */
+void
+rarr_shmem_init(void)
+{
+	prev_request = shmem_request_hook;
+	shmem_request_hook = request_memory;
+	prev_startup = shmem_startup_hook;
+	shmem_startup_hook = attach_memory;
+}

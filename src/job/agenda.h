@@ -1,0 +1,122 @@
+/*
+ * agenda.h
+ *		Where the next job of each type and priority can be, in shared memory.
+ */
+#ifndef RARR_JOB_AGENDA_H
+#define RARR_JOB_AGENDA_H
+
+#include "datatype/timestamp.h"
+#include "port/atomics.h"
+#include "storage/lwlock.h"
+#include "utils/uuid.h"
+
+#define RARR_PRIORITIES		101
+#define RARR_TYPE_NAME_MAX	(100 * 4)	/* 100 characters, in bytes */
+
+/* A place in a group of the take index: the jobs of one type and priority. */
+typedef struct RarrPlace
+{
+	TimestampTz at;				/* available_at */
+	pg_uuid_t	id;
+} RarrPlace;
+
+typedef enum RarrAgendaWalkKind
+{
+	RARR_WALK_LAPSES,			/* where jobs are running, for leases that ended */
+	RARR_WALK_EVERYTHING,		/* for what slipped past */
+	RARR_WALKS
+} RarrAgendaWalkKind;
+
+/* A walk over a type's groups, in rounds of steps: see agenda_walk.c. */
+typedef struct RarrAgendaWalk
+{
+	pg_atomic_uint64 next_step; /* no step before this */
+	bool		under_way;		/* a round has begun and is not at its end */
+	int			priority;		/* where the next step goes on */
+	RarrPlace	place;
+	TimestampTz lapse;			/* least lease that the round saw */
+	TimestampTz noted_lapse;	/* least lease noted since it began */
+	TimestampTz last_round;		/* the end of the last one */
+} RarrAgendaWalk;
+
+/*
+ * A job type of a database, in shared memory.  What is due is in arrays by
+ * priority, so that looking for the highest one reads little memory.
+ */
+typedef struct RarrAgendaType
+{
+	LWLock		lock;			/* over all that is not atomic */
+	uint64		incarnation;	/* of the slot; 0 while it is free */
+	Oid			database;
+	Oid			table;			/* processing_jobs */
+	char		name[RARR_TYPE_NAME_MAX + 1];
+
+	/* No job of a priority can be handed out before its place. */
+	TimestampTz at[RARR_PRIORITIES];
+	pg_uuid_t	id[RARR_PRIORITIES];
+	uint64		generation[RARR_PRIORITIES];	/* grows when a place is lowered */
+	pg_atomic_uint64 next_due;	/* least of at[] */
+
+	/* No job of a priority is running before this place. */
+	RarrPlace	running[RARR_PRIORITIES];
+
+	/* No running job's lease ends before this. */
+	pg_atomic_uint64 next_lapse;
+
+	int			walker;			/* pid of the backend that takes a step, or 0 */
+	RarrAgendaWalk walks[RARR_WALKS];
+
+	/* What happened, for agenda_status() */
+	uint64		raised[RARR_PRIORITIES];
+	uint64		refused[RARR_PRIORITIES];
+	uint64		found[RARR_PRIORITIES];
+} RarrAgendaType;
+
+/* A backend's handle on a slot; stale once the slot was given away. */
+typedef struct RarrAgendaRef
+{
+	RarrAgendaType *slot;
+	uint64		incarnation;
+} RarrAgendaRef;
+
+/* A type's name and table, as this backend knows them; lives as long as it. */
+typedef struct RarrAgendaKey
+{
+	struct RarrAgendaKey *next;
+	Oid			table;
+	RarrAgendaRef ref;
+	char		name[FLEXIBLE_ARRAY_MEMBER];
+} RarrAgendaKey;
+
+/* What a claim was told about a group. */
+typedef struct RarrAgendaView
+{
+	int			priority;
+	RarrPlace	place;			/* nothing can be handed out before it */
+	uint64		generation;		/* for rarr_agenda_raise */
+} RarrAgendaView;
+
+extern const RarrPlace rarr_first_place;
+extern const RarrPlace rarr_last_place;
+
+extern bool rarr_agenda_is_there(void);
+extern int	rarr_place_compare(const RarrPlace *a, const RarrPlace *b);
+extern RarrPlace rarr_place_after(const RarrPlace *place);
+
+extern RarrAgendaKey *rarr_agenda_key(Oid table, const char *name, int len);
+extern const RarrAgendaRef *rarr_agenda_ref(RarrAgendaKey *key, bool create);
+extern bool rarr_agenda_find(Oid table, const char *name, bool create, RarrAgendaRef *ref);
+extern bool rarr_agenda_lock(const RarrAgendaRef *ref, LWLockMode mode);
+extern void rarr_agenda_unlock(const RarrAgendaRef *ref);
+
+extern TimestampTz rarr_agenda_next_due(const RarrAgendaRef *ref);
+extern bool rarr_agenda_look(const RarrAgendaRef *ref, int below, TimestampTz now, RarrAgendaView *view);
+extern bool rarr_agenda_look_at(const RarrAgendaRef *ref, int priority, RarrAgendaView *view);
+extern void rarr_agenda_raise(const RarrAgendaRef *ref, const RarrAgendaView *view, const RarrPlace *place);
+extern void rarr_agenda_lower(const RarrAgendaRef *ref, int priority, const RarrPlace *place);
+extern void rarr_agenda_note_running(const RarrAgendaRef *ref, int priority, const RarrPlace *place,
+									 TimestampTz lease);
+extern void rarr_agenda_forget_all(void);
+extern bool rarr_agenda_copy(int i, RarrAgendaType *copy);
+
+#endif							/* RARR_JOB_AGENDA_H */

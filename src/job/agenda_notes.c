@@ -1,0 +1,260 @@
+/*-------------------------------------------------------------------------
+ *
+ * agenda_notes.c
+ *		What a transaction owes the agenda once it is over.
+ *
+ * A change makes a new version of a job, and unmakes an old one.  If the
+ * transaction commits, the new one is there to be handed out, or to lapse; if
+ * it aborts, the old one is there again.  Nobody else can know before it is
+ * over, so each change is noted, for both outcomes, before it is made: memory
+ * can run out while a note is made, and nothing may fail afterwards.  Notes of
+ * one group are folded into one, so that a statement of a million rows makes a
+ * hundred.
+ *
+ * A subtransaction that aborts acts on its notes at once.  PREPARE TRANSACTION
+ * hands them to agenda_prepared.c.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "job/agenda_notes.h"
+#include "job/agenda_prepared.h"
+#include "job/agenda_walk.h"
+#include "job/job_row.h"
+
+static RarrNote *notes = NULL;
+static int	nnotes = 0;
+static int	room = 0;
+
+/*
+ * Act on a note.  Cannot fail.
+ */
+void
+rarr_agenda_apply_note(const RarrNote *note)
+{
+	const RarrAgendaRef *ref;
+
+	if (note->key == NULL)
+	{
+		rarr_agenda_forget_all();
+		return;
+	}
+	ref = rarr_agenda_ref(note->key, false);
+	if (ref == NULL)
+		return;					/* nobody has asked for the type yet */
+	if (note->queued)
+		rarr_agenda_lower(ref, note->priority, &note->place);
+	if (note->running)
+		rarr_agenda_note_running(ref, note->priority, &note->running_place, note->lease);
+}
+
+static void
+apply_notes(RarrNoteTime time, int level)
+{
+	for (int i = 0; i < nnotes; i++)
+		if (notes[i].time == time && notes[i].level >= level)
+			rarr_agenda_apply_note(&notes[i]);
+}
+
+static void
+at_xact_end(XactEvent event, void *arg)
+{
+	switch (event)
+	{
+		case XACT_EVENT_COMMIT:
+			apply_notes(RARR_AT_COMMIT, 0);
+			nnotes = 0;
+			break;
+		case XACT_EVENT_ABORT:
+			rarr_agenda_walk_ended();
+			apply_notes(RARR_AT_ABORT, 0);
+			nnotes = 0;
+			break;
+		case XACT_EVENT_PREPARE:
+			rarr_agenda_prepared_keep(notes, nnotes);
+			nnotes = 0;
+			break;
+		default:
+			break;
+	}
+}
+
+/* Drop the notes of this level and deeper ones; they are the last. */
+static void
+drop_level(int level)
+{
+	while (nnotes > 0 && notes[nnotes - 1].level >= level)
+		nnotes--;
+}
+
+static void
+at_subxact_end(SubXactEvent event, SubTransactionId mine, SubTransactionId parent, void *arg)
+{
+	int			level = GetCurrentTransactionNestLevel();
+
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+	{
+		rarr_agenda_walk_ended();
+		apply_notes(RARR_AT_ABORT, level);
+		drop_level(level);
+	}
+	else if (event == SUBXACT_EVENT_COMMIT_SUB)
+	{
+		for (int i = nnotes - 1; i >= 0 && notes[i].level >= level; i--)
+			notes[i].level = level - 1;
+	}
+}
+
+static RarrNote *
+add_note(RarrNoteTime time, RarrAgendaKey *key, int priority)
+{
+	static bool registered = false;
+	RarrNote   *note;
+
+	if (!registered)
+	{
+		RegisterXactCallback(at_xact_end, NULL);
+		RegisterSubXactCallback(at_subxact_end, NULL);
+		registered = true;
+	}
+	if (nnotes == room)
+	{
+		int			more = Max(room * 2, 16);
+
+		notes = notes == NULL ?
+			MemoryContextAlloc(TopMemoryContext, more * sizeof(RarrNote)) :
+			repalloc_huge(notes, (Size) more * sizeof(RarrNote));
+		room = more;
+	}
+	note = &notes[nnotes];
+	note->time = time;
+	note->level = GetCurrentTransactionNestLevel();
+	note->key = key;
+	note->priority = priority;
+	note->queued = false;
+	note->running = false;
+	nnotes++;
+	return note;
+}
+
+/* This subtransaction's note of a group, made if there is none. */
+static RarrNote *
+get_note(RarrNoteTime time, RarrAgendaKey *key, int priority)
+{
+	int			level = GetCurrentTransactionNestLevel();
+
+	for (int i = nnotes - 1; i >= 0 && notes[i].level == level; i--)
+		if (notes[i].key == key && notes[i].priority == priority && notes[i].time == time)
+			return &notes[i];
+	return add_note(time, key, priority);
+}
+
+/* Is it a job that the table's constraints would let in? */
+static bool
+is_sane(TupleTableSlot *slot)
+{
+	static const int needed[] = {JOB_ID, JOB_JOB_TYPE, JOB_STATUS, JOB_PRIORITY, JOB_AVAILABLE_AT};
+	int			priority;
+
+	for (int i = 0; i < lengthof(needed); i++)
+		if (rarr_job_is_null(slot, needed[i]))
+			return false;
+	priority = DatumGetInt32(rarr_job_value(slot, JOB_PRIORITY));
+	return priority >= 0 && priority < RARR_PRIORITIES &&
+		VARSIZE_ANY_EXHDR(DatumGetTextPP(rarr_job_value(slot, JOB_JOB_TYPE))) <= RARR_TYPE_NAME_MAX;
+}
+
+/* Fold a job of this place into the note. */
+static void
+fold(RarrNote *note, TupleTableSlot *slot, RarrJobStatus status)
+{
+	RarrPlace	place;
+
+	place.at = DatumGetTimestampTz(rarr_job_value(slot, JOB_AVAILABLE_AT));
+	place.id = *rarr_job_id(slot);
+	if (status == JOB_QUEUED)
+	{
+		if (!note->queued || rarr_place_compare(&place, &note->place) < 0)
+			note->place = place;
+		note->queued = true;
+	}
+	else
+	{
+		TimestampTz lease = DatumGetTimestampTz(rarr_job_value(slot, JOB_LEASE_EXPIRES_AT));
+
+		if (!note->running || rarr_place_compare(&place, &note->running_place) < 0)
+			note->running_place = place;
+		note->lease = note->running ? Min(note->lease, lease) : lease;
+		note->running = true;
+	}
+}
+
+/*
+ * Note the version of a job that is in the slot, deformed: the one that comes
+ * with the commit, or back with the abort.  Call it before the change.
+ */
+void
+rarr_agenda_note_job(RarrNoteTime time, Relation jobs, TupleTableSlot *slot)
+{
+	RarrJobStatus status;
+	text	   *type;
+	RarrAgendaKey *key;
+
+	if (!rarr_agenda_is_there() || !is_sane(slot))
+		return;
+	if (!rarr_job_find_status(slot, &status) ||
+		(status != JOB_QUEUED && status != JOB_RUNNING) ||
+		(status == JOB_RUNNING && rarr_job_is_null(slot, JOB_LEASE_EXPIRES_AT)))
+		return;
+	type = DatumGetTextPP(rarr_job_value(slot, JOB_JOB_TYPE));
+	key = rarr_agenda_key(RelationGetRelid(jobs), VARDATA_ANY(type), VARSIZE_ANY_EXHDR(type));
+	fold(get_note(time, key, DatumGetInt32(rarr_job_value(slot, JOB_PRIORITY))), slot, status);
+}
+
+/*
+ * Note that every group of this database may change.
+ */
+void
+rarr_agenda_note_everything(RarrNoteTime time)
+{
+	if (rarr_agenda_is_there())
+		(void) get_note(time, NULL, 0);
+}
+
+/*
+ * The agenda knows nothing of what this transaction itself made available: the
+ * highest priority below `below` of such jobs that are due, and the first
+ * one's place.  False if there is none.
+ */
+bool
+rarr_agenda_own_look(const RarrAgendaKey *key, int below, TimestampTz now,
+					 int *priority, RarrPlace *place)
+{
+	const RarrNote *best = NULL;
+
+	for (int i = 0; i < nnotes; i++)
+	{
+		const RarrNote *note = &notes[i];
+
+		if (note->key != key || note->time != RARR_AT_COMMIT || !note->queued ||
+			note->priority >= below || note->place.at > now)
+			continue;
+		if (best == NULL || note->priority > best->priority ||
+			(note->priority == best->priority &&
+			 rarr_place_compare(&note->place, &best->place) < 0))
+			best = note;
+	}
+	if (best == NULL)
+		return false;
+	*priority = best->priority;
+	*place = best->place;
+	return true;
+}

@@ -1,0 +1,275 @@
+/*-------------------------------------------------------------------------
+ *
+ * agenda_prepared.c
+ *		What prepared transactions owe the agenda.
+ *
+ * PREPARE TRANSACTION ends a transaction for its session, but not for anybody
+ * else: its notes are due when COMMIT PREPARED or ROLLBACK PREPARED is done, by
+ * whatever session.  No callback tells of that, hence the utility hook.  Until
+ * then the notes lie in shared memory, under the transaction's identifier.  A
+ * transaction that has too many for its room, or that was prepared before the
+ * server started, makes the agenda forget this database's places: that costs a
+ * walk, and nothing else.
+ *
+ * The hook is not called where the apply worker of a subscription prepares and
+ * commits; what it enqueues is found by the walker.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/twophase.h"
+#include "access/xact.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "catalog/pg_type.h"
+#include "nodes/parsenodes.h"
+#include "postmaster/postmaster.h"
+#include "storage/shmem.h"
+#include "tcop/utility.h"
+#include "utils/builtins.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "base/compat.h"
+#include "base/shmem.h"
+#include "job/agenda_prepared.h"
+
+/* groups that a prepared transaction can have notes of */
+#define MAX_NOTES	16
+
+/* A note in shared memory: the key is another process's, so it is spelt out. */
+typedef struct KeptNote
+{
+	RarrNote	note;
+	Oid			table;
+	char		name[RARR_TYPE_NAME_MAX + 1];
+} KeptNote;
+
+typedef struct Prepared
+{
+	bool		used;
+	bool		everything;		/* too many notes */
+	Oid			database;
+	char		gid[GIDSIZE];
+	int			n;
+	KeptNote	notes[MAX_NOTES];
+} Prepared;
+
+typedef struct PreparedNotes
+{
+	LWLock		lock;
+	int			tranche;
+	bool		incomplete;		/* there was one without room for it */
+	Prepared	transactions[FLEXIBLE_ARRAY_MEMBER];
+} PreparedNotes;
+
+static PreparedNotes *prepared = NULL;
+static ProcessUtility_hook_type prev_utility = NULL;
+
+/* the identifier that the transaction is about to be prepared under */
+static char preparing[GIDSIZE];
+
+static Size
+prepared_size(void)
+{
+	return offsetof(PreparedNotes, transactions) + mul_size(max_prepared_xacts, sizeof(Prepared));
+}
+
+static void
+attach_prepared(void *memory, bool first)
+{
+	prepared = memory;
+	if (first)
+	{
+		memset(memory, 0, prepared_size());
+		prepared->tranche = LWLockNewTrancheId();
+		LWLockInitialize(&prepared->lock, prepared->tranche);
+	}
+	LWLockRegisterTranche(prepared->tranche, "researcharr_prepared");
+}
+
+static const RarrShmemPart prepared_part = {
+	"researcharr prepared transactions", prepared_size, attach_prepared
+};
+
+static Prepared *
+find_prepared(const char *gid)
+{
+	for (int i = 0; i < max_prepared_xacts; i++)
+		if (prepared->transactions[i].used && strcmp(prepared->transactions[i].gid, gid) == 0)
+			return &prepared->transactions[i];
+	return NULL;
+}
+
+static void
+keep_note(Prepared *transaction, const RarrNote *note)
+{
+	KeptNote   *kept;
+
+	if (note->key == NULL || transaction->n == MAX_NOTES)
+	{
+		transaction->everything = true;
+		return;
+	}
+	kept = &transaction->notes[transaction->n++];
+	kept->note = *note;
+	kept->table = note->key->table;
+	strlcpy(kept->name, note->key->name, sizeof(kept->name));
+}
+
+/* Under the lock: where to keep the notes of this transaction, or NULL. */
+static Prepared *
+room_for(const char *gid)
+{
+	Prepared   *same = find_prepared(gid);	/* ended without our knowledge */
+
+	if (same != NULL)
+		return same;
+	for (int i = 0; i < max_prepared_xacts; i++)
+		if (!prepared->transactions[i].used)
+			return &prepared->transactions[i];
+	return NULL;
+}
+
+/*
+ * The transaction is prepared: keep its notes.  Cannot fail.
+ */
+void
+rarr_agenda_prepared_keep(const RarrNote *notes, int n)
+{
+	Prepared   *transaction;
+
+	LWLockAcquire(&prepared->lock, LW_EXCLUSIVE);
+	transaction = preparing[0] != '\0' ? room_for(preparing) : NULL;
+	if (transaction != NULL)
+	{
+		transaction->used = true;
+		transaction->everything = false;
+		transaction->database = MyDatabaseId;
+		transaction->n = 0;
+		strlcpy(transaction->gid, preparing, GIDSIZE);
+		for (int i = 0; i < n; i++)
+			keep_note(transaction, &notes[i]);
+	}
+	else
+		prepared->incomplete = true;
+	LWLockRelease(&prepared->lock);
+	preparing[0] = '\0';
+}
+
+/* Was a transaction prepared before this server started?  Needs a transaction. */
+static bool
+is_older_than_server(const char *gid)
+{
+	Oid			types[] = {TEXTOID, TIMESTAMPTZOID};
+	Datum		values[] = {CStringGetTextDatum(gid), TimestampTzGetDatum(PgStartTime)};
+	bool		older;
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	SPI_connect();
+	SPI_execute_with_args("SELECT FROM pg_catalog.pg_prepared_xacts AS p"
+						  " WHERE p.gid OPERATOR(pg_catalog.=) $1"
+						  " AND p.prepared OPERATOR(pg_catalog.<) $2",
+						  2, types, values, NULL, true, 1);
+	older = SPI_processed > 0;
+	SPI_finish();
+	PopActiveSnapshot();
+	return older;
+}
+
+/* The transaction of this identifier is over: act on its notes.  Cannot fail. */
+static void
+act_for(const char *gid, bool unknown)
+{
+	Prepared   *transaction;
+
+	if (unknown)
+		rarr_agenda_forget_all();
+	LWLockAcquire(&prepared->lock, LW_EXCLUSIVE);
+	transaction = find_prepared(gid);
+	if (transaction != NULL)
+	{
+		transaction->used = false;
+		if (transaction->everything)
+			rarr_agenda_forget_all();
+		for (int i = 0; i < transaction->n; i++)
+		{
+			RarrAgendaRef ref;
+			const RarrNote *note = &transaction->notes[i].note;
+
+			if (!rarr_agenda_find(transaction->notes[i].table, transaction->notes[i].name, false, &ref))
+				continue;
+			if (note->queued)
+				rarr_agenda_lower(&ref, note->priority, &note->place);
+			if (note->running)
+				rarr_agenda_note_running(&ref, note->priority, &note->running_place, note->lease);
+		}
+	}
+	LWLockRelease(&prepared->lock);
+}
+
+static void
+call_next(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
+		  ProcessUtilityContext context, ParamListInfo params,
+		  QueryEnvironment *queryEnv, DestReceiver *dest, QueryCompletion *qc)
+{
+	if (prev_utility)
+		prev_utility(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
+	else
+		standard_ProcessUtility(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
+}
+
+/*
+ * COMMIT PREPARED and ROLLBACK PREPARED: act afterwards, if they did not fail.
+ * The server takes no interrupt between the transaction's end and our turn.
+ */
+static void
+end_prepared(PlannedStmt *pstmt, const char *gid, const char *queryString, bool readOnlyTree,
+			 ProcessUtilityContext context, ParamListInfo params,
+			 QueryEnvironment *queryEnv, DestReceiver *dest, QueryCompletion *qc)
+{
+	bool		known;
+	bool		incomplete;
+	bool		unknown;
+
+	LWLockAcquire(&prepared->lock, LW_SHARED);
+	known = find_prepared(gid) != NULL;
+	incomplete = prepared->incomplete;
+	LWLockRelease(&prepared->lock);
+	unknown = !known && (incomplete || is_older_than_server(gid));
+
+	call_next(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
+	act_for(gid, unknown);
+}
+
+static void
+agenda_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
+			   ProcessUtilityContext context, ParamListInfo params,
+			   QueryEnvironment *queryEnv, DestReceiver *dest, QueryCompletion *qc)
+{
+	TransactionStmt *stmt = (TransactionStmt *) pstmt->utilityStmt;
+
+	if (IsA(stmt, TransactionStmt) &&
+		(stmt->kind == TRANS_STMT_COMMIT_PREPARED || stmt->kind == TRANS_STMT_ROLLBACK_PREPARED))
+	{
+		end_prepared(pstmt, stmt->gid, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
+		return;
+	}
+	if (IsA(stmt, TransactionStmt) && stmt->kind == TRANS_STMT_PREPARE)
+		strlcpy(preparing, stmt->gid, sizeof(preparing));
+	call_next(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
+}
+
+/*
+ * Declare the shared memory and take the hook; while the library is preloaded.
+ */
+void
+rarr_agenda_prepared_init(void)
+{
+	rarr_shmem_add(&prepared_part);
+	prev_utility = ProcessUtility_hook;
+	ProcessUtility_hook = agenda_utility;
+}

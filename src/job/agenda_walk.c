@@ -1,0 +1,335 @@
+/*-------------------------------------------------------------------------
+ *
+ * agenda_walk.c
+ *		Looking for what the agenda missed, and for leases that ended.
+ *
+ * Before its place a group has jobs that are running, jobs that are finished,
+ * and whatever slipped past: a row that somebody wrote without our triggers,
+ * say.  Two walks over a type's groups look there.  One goes to where jobs can
+ * be running once the first lease may have ended; the other everywhere, once
+ * in researcharr.agenda_refresh.  Where a walk finds a job that can be handed
+ * out it lowers the group's place, and the claims do the rest; it never raises
+ * one.
+ *
+ * Dead entries make a walk long.  So it goes in steps of a bounded number of
+ * entries, which the backends that dequeue take in turn, one at a time for
+ * each type; and after a step there is a pause that depends on what it cost,
+ * 50 times that for the walk over everything.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/relscan.h"
+#include "access/tableam.h"
+#include "miscadmin.h"
+#include "portability/instr_time.h"
+#include "storage/proc.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "base/guc.h"
+#include "job/agenda_walk.h"
+#include "job/job_row.h"
+#include "job/take_scan.h"
+
+/* index entries that one step looks at */
+#define STEP_ENTRIES	500
+
+/* how many times its own cost a step is followed by a pause */
+#define LAPSES_PAUSE	1
+#define EVERYTHING_PAUSE 50
+
+/* One step of a walk. */
+typedef struct Step
+{
+	RarrAgendaRef ref;
+	RarrAgendaWalkKind kind;
+	TimestampTz now;
+	int			left;			/* entries that it may still look at */
+	int			priority;		/* where it is */
+	RarrPlace	place;
+	RarrTakeScan scan;
+	TupleTableSlot *slot;
+} Step;
+
+/* What a step saw of one group. */
+typedef struct Sight
+{
+	bool		available;		/* a job can be handed out */
+	RarrPlace	available_place;
+	bool		running;		/* a job is running, or may soon be */
+	RarrPlace	running_place;
+	TimestampTz lease;			/* the least lease that has not ended */
+} Sight;
+
+/* the slot of which this backend is taking a step */
+static RarrAgendaRef walking = {NULL, 0};
+
+/*
+ * Is a step of a walk over this type's groups due?  Without a lock.
+ */
+bool
+rarr_agenda_walk_is_due(const RarrAgendaRef *ref, TimestampTz now)
+{
+	for (int i = 0; i < RARR_WALKS; i++)
+		if ((TimestampTz) pg_atomic_read_u64(&ref->slot->walks[i].next_step) <= now &&
+			(i == RARR_WALK_EVERYTHING ||
+			 (TimestampTz) pg_atomic_read_u64(&ref->slot->next_lapse) <= now))
+			return true;
+	return false;
+}
+
+/*
+ * The step that this backend was taking is over, well or not.  Cannot fail.
+ */
+void
+rarr_agenda_walk_ended(void)
+{
+	if (walking.slot == NULL)
+		return;
+	if (rarr_agenda_lock(&walking, LW_EXCLUSIVE))
+	{
+		walking.slot->walker = 0;
+		rarr_agenda_unlock(&walking);
+	}
+	walking.slot = NULL;
+}
+
+/* Take the turn, if it is nobody's, and see where the walk was. */
+static bool
+begin_step(Step *step, RarrAgendaKey *key)
+{
+	RarrAgendaType *slot;
+	RarrAgendaWalk *walk;
+	const RarrAgendaRef *ref = rarr_agenda_ref(key, false);
+
+	if (ref == NULL || !rarr_agenda_lock(ref, LW_EXCLUSIVE))
+		return false;
+	slot = ref->slot;
+	if (slot->walker != 0)
+	{
+		rarr_agenda_unlock(ref);
+		return false;
+	}
+	step->ref = *ref;
+	step->left = STEP_ENTRIES;
+	step->kind = RARR_WALK_LAPSES;
+	if ((TimestampTz) pg_atomic_read_u64(&slot->next_lapse) > step->now ||
+		(TimestampTz) pg_atomic_read_u64(&slot->walks[RARR_WALK_LAPSES].next_step) > step->now)
+		step->kind = RARR_WALK_EVERYTHING;
+	walk = &slot->walks[step->kind];
+	if ((TimestampTz) pg_atomic_read_u64(&walk->next_step) > step->now)
+	{
+		rarr_agenda_unlock(ref);
+		return false;
+	}
+	if (!walk->under_way)
+	{
+		walk->under_way = true;
+		walk->priority = RARR_PRIORITIES - 1;
+		walk->place = rarr_first_place;
+		walk->lapse = DT_NOEND;
+		walk->noted_lapse = DT_NOEND;
+	}
+	step->priority = walk->priority;
+	step->place = walk->place;
+	slot->walker = MyProcPid;
+	walking = *ref;
+	rarr_agenda_unlock(ref);
+	return true;
+}
+
+/* Look at the row that the scan is at. */
+static void
+look_at_row(Step *step, const RarrPlace *place, Sight *sight)
+{
+	RarrJobStatus status;
+	bool		changing;
+	TimestampTz lease;
+
+	slot_getallattrs(step->slot);
+	status = rarr_job_status(step->slot);
+	changing = rarr_job_is_being_changed(step->slot);
+	if (status != JOB_QUEUED && status != JOB_RUNNING)
+		return;
+
+	/* Whoever is changing it has a note of what comes, and of what comes back. */
+	if (status == JOB_RUNNING || changing)
+	{
+		if (!sight->running)
+			sight->running_place = *place;
+		sight->running = true;
+	}
+	if (changing)
+		return;
+	if (status == JOB_RUNNING)
+	{
+		lease = DatumGetTimestampTz(rarr_job_value(step->slot, JOB_LEASE_EXPIRES_AT));
+		if (lease > step->now)
+		{
+			sight->lease = Min(sight->lease, lease);
+			return;
+		}
+	}
+	if (!sight->available)
+		sight->available_place = *place;
+	sight->available = true;
+}
+
+/*
+ * Walk the step's group from its place up to `end`; true if the group is done,
+ * false if the step is.
+ */
+static bool
+walk_group(Step *step, const RarrPlace *end, Sight *sight)
+{
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	RarrPlace	place;
+	bool		done = true;
+
+	rarr_take_scan_group(&step->scan, snapshot, step->priority, &step->place);
+	while (rarr_take_scan_next_entry(&step->scan, &place) && rarr_place_compare(&place, end) < 0)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (step->left-- == 0)
+		{
+			done = false;
+			step->place = place;
+			break;
+		}
+		if (index_fetch_heap(step->scan.scan, step->slot))
+			look_at_row(step, &place, sight);
+	}
+	ExecClearTuple(step->slot);
+	rarr_take_scan_end(&step->scan);
+	UnregisterSnapshot(snapshot);
+	return done;
+}
+
+/*
+ * Tell the agenda what the walk of a group saw.  Where jobs can be running is
+ * raised to `walked`, before which none is, if nothing became available since
+ * the view: what did could be running by now.
+ */
+static void
+report(Step *step, const RarrAgendaView *view, const RarrPlace *walked, const Sight *sight)
+{
+	RarrAgendaType *slot = step->ref.slot;
+	int			p = view->priority;
+
+	if (!rarr_agenda_lock(&step->ref, LW_EXCLUSIVE))
+		return;
+	if (step->kind == RARR_WALK_LAPSES)
+	{
+		slot->walks[step->kind].lapse = Min(slot->walks[step->kind].lapse, sight->lease);
+		if (slot->generation[p] == view->generation &&
+			rarr_place_compare(walked, &slot->running[p]) > 0)
+			slot->running[p] = *walked;
+	}
+	if (sight->available)
+		slot->found[p]++;
+	rarr_agenda_unlock(&step->ref);
+	if (sight->available)
+		rarr_agenda_lower(&step->ref, p, &sight->available_place);
+}
+
+/* Walk what the step may of the group that it is at; true if the group is done. */
+static bool
+step_through_group(Step *step)
+{
+	RarrAgendaView view;
+	RarrPlace	from;
+	RarrPlace	walked;
+	Sight		sight = {.lease = DT_NOEND};
+	bool		done;
+
+	if (!rarr_agenda_lock(&step->ref, LW_SHARED))
+		return true;
+	view.priority = step->priority;
+	view.place.at = step->ref.slot->at[step->priority];
+	view.place.id = step->ref.slot->id[step->priority];
+	view.generation = step->ref.slot->generation[step->priority];
+	from = step->ref.slot->running[step->priority];
+	rarr_agenda_unlock(&step->ref);
+
+	if (step->kind == RARR_WALK_LAPSES && rarr_place_compare(&from, &step->place) > 0)
+		step->place = from;
+	else
+		from = step->place;
+	if (rarr_place_compare(&step->place, &view.place) >= 0)
+		return true;
+	done = walk_group(step, &view.place, &sight);
+	walked = sight.running ? sight.running_place : done ? view.place : step->place;
+	report(step, &view, &walked, &sight);
+	return done;
+}
+
+/* The step is over: let the next one know where to go on, and when. */
+static void
+end_step(Step *step, bool round_done, int64 cost)
+{
+	RarrAgendaType *slot = step->ref.slot;
+	RarrAgendaWalk *walk = &slot->walks[step->kind];
+	TimestampTz next;
+
+	if (!rarr_agenda_lock(&step->ref, LW_EXCLUSIVE))
+		return;
+	walk->under_way = !round_done;
+	walk->priority = step->priority;
+	walk->place = step->place;
+	if (step->kind == RARR_WALK_LAPSES)
+	{
+		next = step->now + cost * LAPSES_PAUSE;
+		if (round_done)
+			pg_atomic_write_u64(&slot->next_lapse, (uint64) Min(walk->lapse, walk->noted_lapse));
+	}
+	else
+	{
+		next = step->now + cost * EVERYTHING_PAUSE;
+		if (round_done)
+		{
+			next = Max(next, step->now + (int64) rarr_agenda_refresh * 1000);
+			walk->last_round = step->now;
+		}
+	}
+	pg_atomic_write_u64(&walk->next_step, (uint64) next);
+	rarr_agenda_unlock(&step->ref);
+}
+
+/*
+ * Take a step of a walk over the type's groups, if one is due and nobody else
+ * is taking one.  Needs an active snapshot; not under REPEATABLE READ, where
+ * the transaction's own uncommitted changes are all that is new.
+ */
+void
+rarr_agenda_walk(RarrAgendaKey *key, Relation jobs, Relation index, TimestampTz now)
+{
+	Step		step = {.now = now};
+	instr_time	start;
+	instr_time	duration;
+	bool		done = true;
+
+	if (!begin_step(&step, key))
+		return;
+	INSTR_TIME_SET_CURRENT(start);
+	rarr_take_scan_init(&step.scan, jobs, index, key->name);
+	step.slot = MakeSingleTupleTableSlot(RelationGetDescr(jobs), table_slot_callbacks(jobs));
+	while (done && step.priority >= 0)
+	{
+		done = step_through_group(&step);
+		if (done)
+		{
+			step.priority--;
+			step.place = rarr_first_place;
+		}
+	}
+	ExecDropSingleTupleTableSlot(step.slot);
+	INSTR_TIME_SET_CURRENT(duration);
+	INSTR_TIME_SUBTRACT(duration, start);
+	end_step(&step, done, (int64) INSTR_TIME_GET_MICROSEC(duration));
+	rarr_agenda_walk_ended();
+}

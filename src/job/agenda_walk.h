@@ -1,0 +1,16 @@
+/*
+ * agenda_walk.h
+ *		Looking for what the agenda missed, and for leases that ended.
+ */
+#ifndef RARR_JOB_AGENDA_WALK_H
+#define RARR_JOB_AGENDA_WALK_H
+
+#include "utils/rel.h"
+
+#include "job/agenda.h"
+
+extern bool rarr_agenda_walk_is_due(const RarrAgendaRef *ref, TimestampTz now);
+extern void rarr_agenda_walk(RarrAgendaKey *key, Relation jobs, Relation index, TimestampTz now);
+extern void rarr_agenda_walk_ended(void);
+
+#endif							/* RARR_JOB_AGENDA_WALK_H */

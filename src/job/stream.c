@@ -1,0 +1,276 @@
+/*-------------------------------------------------------------------------
+ *
+ * stream.c
+ *		The jobs of one type that can be handed out, in order.
+ *
+ * A stream goes from group to group of its type, highest priority first.  With
+ * the agenda it knows which groups can have a job that is due, and where in
+ * the index the first one can be; without it, it walks a group up to the first
+ * job that is not due yet and then descends the index for the next lower
+ * priority, so that jobs that lie in the future cost one descent a group, and
+ * hide nothing.
+ *
+ * Running jobs stay in the index, since a claim must not touch it; a stream
+ * passes over them, and yields those whose lease has ended.
+ *
+ * What it passed over in a group it tells the agenda when it leaves the group:
+ * up to where nothing can be handed out, and which leases it saw.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/relscan.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "job/agenda_notes.h"
+#include "job/job_row.h"
+#include "job/stream.h"
+
+static RarrPlace
+place_of(TupleTableSlot *slot)
+{
+	RarrPlace	place;
+
+	place.at = DatumGetTimestampTz(rarr_job_value(slot, JOB_AVAILABLE_AT));
+	place.id = *rarr_job_id(slot);
+	return place;
+}
+
+/*
+ * Choose the next group, below the present one.  What this transaction itself
+ * made available the agenda does not know yet, so both are asked.
+ */
+static void
+choose_group(RarrStream *stream, int below)
+{
+	RarrPlace	own_place;
+	int			own;
+	bool		found;
+
+	stream->entered = false;
+	stream->stuck = false;
+	stream->running = false;
+	stream->lease = DT_NOEND;
+	stream->passed = rarr_first_place;
+	if (stream->ref == NULL)
+	{
+		stream->view.priority = below - 1;
+		stream->ended = below <= 0;
+		return;
+	}
+	found = rarr_agenda_look(stream->ref, below, stream->now, &stream->view);
+	stream->ended = !found;
+	if (!rarr_agenda_own_look(stream->key, below, stream->now, &own, &own_place) ||
+		(found && own < stream->view.priority))
+		return;
+	if (!found || own > stream->view.priority)
+		stream->ended = !rarr_agenda_look_at(stream->ref, own, &stream->view);
+	if (!stream->ended && rarr_place_compare(&own_place, &stream->view.place) < 0)
+		stream->view.place = own_place;
+}
+
+/*
+ * Open a stream of the jobs of a type that can be handed out at `now`; false
+ * if the agenda knows that there is none, and nothing is to be closed.  It
+ * enters its first group under the active snapshot, which has to be taken
+ * after this; with may_raise, it tells the agenda what it passed over.
+ */
+bool
+rarr_stream_open(RarrStream *stream, Relation jobs, Relation index,
+				 const RarrJobType *type, TimestampTz now, bool may_raise)
+{
+	memset(stream, 0, sizeof(RarrStream));
+	stream->type = type;
+	stream->key = rarr_agenda_key(RelationGetRelid(jobs), type->name, strlen(type->name));
+	stream->ref = rarr_agenda_ref(stream->key, true);
+	stream->may_raise = may_raise && stream->ref != NULL;
+	stream->now = now;
+	choose_group(stream, RARR_PRIORITIES);
+	if (stream->ended)
+		return false;
+	rarr_take_scan_init(&stream->scan, jobs, index, type->name);
+	stream->slot = table_slot_create(jobs, NULL);
+	return true;
+}
+
+static void
+end_scan(RarrStream *stream)
+{
+	rarr_take_scan_end(&stream->scan);
+	if (stream->own_snapshot)
+		UnregisterSnapshot(stream->snapshot);
+	stream->own_snapshot = false;
+}
+
+static void
+enter_group(RarrStream *stream)
+{
+	/* The agenda's view must be older than the snapshot. */
+	if (stream->snapshot == NULL || IsolationUsesXactSnapshot() || stream->ref == NULL)
+		stream->snapshot = GetActiveSnapshot();
+	else
+	{
+		stream->snapshot = RegisterSnapshot(GetLatestSnapshot());
+		stream->own_snapshot = true;
+	}
+	if (stream->ref == NULL)
+		rarr_take_scan_below(&stream->scan, stream->snapshot, stream->view.priority + 1);
+	else
+		rarr_take_scan_group(&stream->scan, stream->snapshot, stream->view.priority, &stream->view.place);
+	stream->entered = true;
+}
+
+/* Leave the group: tell the agenda that nothing before `end` can be handed out. */
+static void
+leave_group(RarrStream *stream, const RarrPlace *end)
+{
+	if (!stream->may_raise || !stream->entered)
+		return;
+	if (stream->running)
+		rarr_agenda_note_running(stream->ref, stream->view.priority, &stream->running_place, stream->lease);
+	rarr_agenda_raise(stream->ref, &stream->view, stream->stuck ? &stream->passed : end);
+}
+
+static void
+note_running(RarrStream *stream)
+{
+	if (!stream->running)
+		stream->running_place = place_of(stream->slot);
+	stream->running = true;
+	stream->lease = Min(stream->lease,
+						DatumGetTimestampTz(rarr_job_value(stream->slot, JOB_LEASE_EXPIRES_AT)));
+}
+
+/*
+ * Move on to the next job of the group; at its end, choose the next group and
+ * leave it to the caller to enter it.
+ */
+static void
+advance(RarrStream *stream)
+{
+	RarrPlace	end = rarr_last_place;
+	int			priority = stream->view.priority;
+
+	while (rarr_take_scan_next_job(&stream->scan, stream->slot))
+	{
+		if (rarr_job_due_at(stream->slot) <= stream->now)
+		{
+			stream->view.priority = DatumGetInt32(rarr_job_value(stream->slot, JOB_PRIORITY));
+			if (!stream->stuck)
+				stream->passed = place_of(stream->slot);
+			return;
+		}
+		if (rarr_job_status(stream->slot) == JOB_RUNNING)
+			note_running(stream);
+		if (DatumGetTimestampTz(rarr_job_value(stream->slot, JOB_AVAILABLE_AT)) > stream->now)
+		{
+			end = place_of(stream->slot);
+			priority = DatumGetInt32(rarr_job_value(stream->slot, JOB_PRIORITY));
+			break;
+		}
+	}
+	/* without the agenda, the end of the scan is that of the last group */
+	if (stream->ref == NULL && TTS_EMPTY(stream->slot))
+		priority = 0;
+	ExecClearTuple(stream->slot);
+	leave_group(stream, &end);
+	end_scan(stream);
+	choose_group(stream, priority);
+}
+
+/* Does a's next job go before b's? */
+static bool
+goes_before(const RarrStream *a, const RarrStream *b)
+{
+	RarrPlace	place_a;
+	RarrPlace	place_b;
+
+	if (a->view.priority != b->view.priority)
+		return a->view.priority > b->view.priority;
+	place_a = place_of(a->slot);
+	place_b = place_of(b->slot);
+	return rarr_place_compare(&place_a, &place_b) < 0;
+}
+
+/*
+ * The stream whose next job goes before those of all others: the highest
+ * priority, then the oldest.  NULL when there are no more.  Enters no group
+ * that a higher one of another stream comes before.
+ */
+RarrStream *
+rarr_streams_first(RarrStream *streams, int n)
+{
+	for (;;)
+	{
+		RarrStream *first = NULL;
+		RarrStream *to_enter = NULL;
+
+		for (int i = 0; i < n; i++)
+		{
+			RarrStream *stream = &streams[i];
+
+			if (stream->ended)
+				continue;
+			if (!stream->entered)
+			{
+				if (to_enter == NULL || stream->view.priority > to_enter->view.priority)
+					to_enter = stream;
+			}
+			else if (first == NULL || goes_before(stream, first))
+				first = stream;
+		}
+		if (to_enter == NULL ||
+			(first != NULL && first->view.priority > to_enter->view.priority))
+			return first;
+		enter_group(to_enter);
+		advance(to_enter);
+	}
+}
+
+/*
+ * The stream's job was handed out, or is none that anybody could have: go on
+ * to the next one, unless the caller has all that it wants.
+ */
+void
+rarr_stream_passed(RarrStream *stream, bool go_on)
+{
+	if (!stream->stuck)
+	{
+		RarrPlace	place = place_of(stream->slot);
+
+		stream->passed = rarr_place_after(&place);
+	}
+	if (go_on)
+		advance(stream);
+}
+
+/*
+ * The stream's job was not handed out, but may be at any time, without a word
+ * to the agenda: go on to the next one, but let the agenda stay here.
+ */
+void
+rarr_stream_stuck(RarrStream *stream)
+{
+	stream->stuck = true;
+	advance(stream);
+}
+
+/*
+ * Close a stream, wherever it is.
+ */
+void
+rarr_stream_close(RarrStream *stream)
+{
+	leave_group(stream, &stream->passed);
+	end_scan(stream);
+	ExecDropSingleTupleTableSlot(stream->slot);
+}

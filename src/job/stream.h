@@ -1,0 +1,46 @@
+/*
+ * stream.h
+ *		The jobs of one type that can be handed out, in order.
+ */
+#ifndef RARR_JOB_STREAM_H
+#define RARR_JOB_STREAM_H
+
+#include "executor/tuptable.h"
+
+#include "job/agenda.h"
+#include "job/job_type.h"
+#include "job/take_scan.h"
+
+typedef struct RarrStream
+{
+	const RarrJobType *type;
+	RarrAgendaKey *key;
+	const RarrAgendaRef *ref;	/* NULL: without the agenda */
+	bool		may_raise;		/* the agenda */
+	TimestampTz now;
+
+	/* the group that it is at, or will enter next */
+	bool		ended;
+	bool		entered;
+	RarrAgendaView view;
+	Snapshot	snapshot;		/* of the entered group */
+	bool		own_snapshot;
+	RarrTakeScan scan;
+	TupleTableSlot *slot;		/* the next job */
+
+	/* what it learns of the group for the agenda */
+	bool		stuck;			/* at a job that may be handed out any time */
+	RarrPlace	passed;			/* nothing before it can be handed out */
+	bool		running;		/* it passed running jobs: */
+	RarrPlace	running_place;	/* the first one */
+	TimestampTz lease;			/* the first end of a lease */
+} RarrStream;
+
+extern bool rarr_stream_open(RarrStream *stream, Relation jobs, Relation index,
+							 const RarrJobType *type, TimestampTz now, bool may_raise);
+extern RarrStream *rarr_streams_first(RarrStream *streams, int n);
+extern void rarr_stream_passed(RarrStream *stream, bool go_on);
+extern void rarr_stream_stuck(RarrStream *stream);
+extern void rarr_stream_close(RarrStream *stream);
+
+#endif							/* RARR_JOB_STREAM_H */
