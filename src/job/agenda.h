@@ -85,6 +85,7 @@ typedef struct RarrAgendaKey
 	struct RarrAgendaKey *next;
 	Oid			table;
 	RarrAgendaRef ref;
+	int64		window;			/* see enter_group() in stream.c */
 	char		name[FLEXIBLE_ARRAY_MEMBER];
 } RarrAgendaKey;
 

@@ -191,7 +191,7 @@ walk_group(Step *step, const RarrPlace *end, Sight *sight)
 	RarrPlace	place;
 	bool		done = true;
 
-	rarr_take_scan_group(&step->scan, snapshot, step->priority, &step->place);
+	rarr_take_scan_group(&step->scan, snapshot, step->priority, &step->place, DT_NOEND);
 	while (rarr_take_scan_next_entry(&step->scan, &place) && rarr_place_compare(&place, end) < 0)
 	{
 		CHECK_FOR_INTERRUPTS();

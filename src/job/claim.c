@@ -47,6 +47,9 @@
 
 #define MAX_JOBS		10000
 
+/* so few that a scan need not read far ahead */
+#define FEW_JOBS		4
+
 /* how many lapsed jobs without a retry left one call turns to failed */
 #define MAX_BURIED		100
 
@@ -278,7 +281,7 @@ dequeue(Claim *claim, List *types, int max_jobs, Tuplestorestate *result)
 	walk(types, claim->jobs, index, claim->now);
 	foreach(lc, types)
 		if (rarr_stream_open(&streams[n], claim->jobs->rel, index, lfirst(lc), claim->now,
-							 !IsolationUsesXactSnapshot()))
+							 !IsolationUsesXactSnapshot(), max_jobs <= FEW_JOBS))
 			n++;
 
 	PushActiveSnapshot(GetTransactionSnapshot());

@@ -35,6 +35,10 @@
 #include "job/job_row.h"
 #include "job/stream.h"
 
+/* how far ahead of a place a scan reads, in microseconds; see enter_group() */
+#define FIRST_WINDOW	1000
+#define LAST_WINDOW		USECS_PER_DAY
+
 static RarrPlace
 place_of(TupleTableSlot *slot)
 {
@@ -82,11 +86,12 @@ choose_group(RarrStream *stream, int below)
  * Open a stream of the jobs of a type that can be handed out at `now`; false
  * if the agenda knows that there is none, and nothing is to be closed.  It
  * enters its first group under the active snapshot, which has to be taken
- * after this; with may_raise, it tells the agenda what it passed over.
+ * after this; with may_raise, it tells the agenda what it passed over; few: no
+ * more than a handful of jobs will be asked for.
  */
 bool
 rarr_stream_open(RarrStream *stream, Relation jobs, Relation index,
-				 const RarrJobType *type, TimestampTz now, bool may_raise)
+				 const RarrJobType *type, TimestampTz now, bool may_raise, bool few)
 {
 	memset(stream, 0, sizeof(RarrStream));
 	stream->type = type;
@@ -94,6 +99,7 @@ rarr_stream_open(RarrStream *stream, Relation jobs, Relation index,
 	stream->ref = rarr_agenda_ref(stream->key, true);
 	stream->may_raise = may_raise && stream->ref != NULL;
 	stream->now = now;
+	stream->few = few;
 	choose_group(stream, RARR_PRIORITIES);
 	if (stream->ended)
 		return false;
@@ -111,9 +117,19 @@ end_scan(RarrStream *stream)
 	stream->own_snapshot = false;
 }
 
+/*
+ * Enter the group under a snapshot of its own, unless it is the first one.
+ *
+ * An index scan reads a leaf page to its end before it returns the first
+ * entry; comparing a hundred keys costs more than all else that a claim does.
+ * So a scan for a few jobs has an upper bound, a little ahead of the place.
+ * How far ahead adapts to how close together the jobs lie.
+ */
 static void
 enter_group(RarrStream *stream)
 {
+	const RarrPlace *place = &stream->view.place;
+
 	/* The agenda's view must be older than the snapshot. */
 	if (stream->snapshot == NULL || IsolationUsesXactSnapshot() || stream->ref == NULL)
 		stream->snapshot = GetActiveSnapshot();
@@ -122,11 +138,42 @@ enter_group(RarrStream *stream)
 		stream->snapshot = RegisterSnapshot(GetLatestSnapshot());
 		stream->own_snapshot = true;
 	}
-	if (stream->ref == NULL)
-		rarr_take_scan_below(&stream->scan, stream->snapshot, stream->view.priority + 1);
-	else
-		rarr_take_scan_group(&stream->scan, stream->snapshot, stream->view.priority, &stream->view.place);
 	stream->entered = true;
+	stream->until = DT_NOEND;
+	if (stream->ref == NULL)
+	{
+		rarr_take_scan_below(&stream->scan, stream->snapshot, stream->view.priority + 1);
+		return;
+	}
+	if (stream->key->window == 0)
+		stream->key->window = FIRST_WINDOW;
+	if (stream->few && !TIMESTAMP_NOT_FINITE(place->at) &&
+		stream->now - place->at > stream->key->window)
+		stream->until = place->at + stream->key->window;
+	rarr_take_scan_group(&stream->scan, stream->snapshot, stream->view.priority, place, stream->until);
+}
+
+/*
+ * The next job of the group, due or not; false at its end.  Widens the window
+ * where it was too narrow, and narrows it bit by bit where it was not.
+ */
+static bool
+next_job(RarrStream *stream)
+{
+	RarrPlace	behind = {stream->until + 1, {{0}}};
+
+	if (rarr_take_scan_next_job(&stream->scan, stream->slot))
+	{
+		if (stream->until != DT_NOEND)
+			stream->key->window = Max(stream->key->window - stream->key->window / 64, 64);
+		return true;
+	}
+	if (stream->until == DT_NOEND)
+		return false;
+	stream->key->window = Min(stream->key->window * 4, LAST_WINDOW);
+	stream->until = DT_NOEND;
+	rarr_take_scan_group(&stream->scan, stream->snapshot, stream->view.priority, &behind, DT_NOEND);
+	return rarr_take_scan_next_job(&stream->scan, stream->slot);
 }
 
 /* Leave the group: tell the agenda that nothing before `end` can be handed out. */
@@ -160,7 +207,7 @@ advance(RarrStream *stream)
 	RarrPlace	end = rarr_last_place;
 	int			priority = stream->view.priority;
 
-	while (rarr_take_scan_next_job(&stream->scan, stream->slot))
+	while (next_job(stream))
 	{
 		if (rarr_job_due_at(stream->slot) <= stream->now)
 		{

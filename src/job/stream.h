@@ -25,6 +25,9 @@ typedef struct RarrStream
 	RarrAgendaView view;
 	Snapshot	snapshot;		/* of the entered group */
 	bool		own_snapshot;
+	bool		few;			/* the caller wants only a few jobs */
+	TimestampTz until;			/* where the scan ends, short of the group; or
+								 * DT_NOEND */
 	RarrTakeScan scan;
 	TupleTableSlot *slot;		/* the next job */
 
@@ -37,7 +40,7 @@ typedef struct RarrStream
 } RarrStream;
 
 extern bool rarr_stream_open(RarrStream *stream, Relation jobs, Relation index,
-							 const RarrJobType *type, TimestampTz now, bool may_raise);
+							 const RarrJobType *type, TimestampTz now, bool may_raise, bool few);
 extern RarrStream *rarr_streams_first(RarrStream *streams, int n);
 extern void rarr_stream_passed(RarrStream *stream, bool go_on);
 extern void rarr_stream_stuck(RarrStream *stream);

@@ -83,30 +83,35 @@ rarr_take_scan_below(RarrTakeScan *scan, Snapshot snapshot, int below)
 }
 
 /*
- * Begin a scan of one group, from a place on: (available_at, id) >= place, a
- * row comparison, as nodeIndexscan.c builds it.
+ * Begin a scan of one group, from a place on, up to an available_at (DT_NOEND:
+ * to its end).  (available_at, id) >= place is a row comparison, as
+ * nodeIndexscan.c builds it.
  */
 void
-rarr_take_scan_group(RarrTakeScan *scan, Snapshot snapshot, int priority, const RarrPlace *place)
+rarr_take_scan_group(RarrTakeScan *scan, Snapshot snapshot, int priority,
+					 const RarrPlace *place, TimestampTz until)
 {
-	ScanKeyData *row = &scan->keys[2];
+	int			n = 2;
 
 	ScanKeyInit(&scan->keys[1], TAKE_PRIORITY, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(priority));
-	if (rarr_place_compare(place, &rarr_first_place) <= 0)
+	if (rarr_place_compare(place, &rarr_first_place) > 0)
 	{
-		begin(scan, snapshot, 2);
-		return;
+		ScanKeyData *row = &scan->keys[n++];
+
+		ScanKeyEntryInitialize(&scan->place[0], SK_ROW_MEMBER, TAKE_AVAILABLE_AT, BTGreaterEqualStrategyNumber,
+							   InvalidOid, InvalidOid, F_TIMESTAMPTZ_CMP, TimestampTzGetDatum(place->at));
+		ScanKeyEntryInitialize(&scan->place[1], SK_ROW_MEMBER | SK_ROW_END, TAKE_ID, BTGreaterEqualStrategyNumber,
+							   InvalidOid, InvalidOid, F_UUID_CMP, UUIDPGetDatum(&place->id));
+		memset(row, 0, sizeof(ScanKeyData));
+		row->sk_flags = SK_ROW_HEADER;
+		row->sk_attno = TAKE_AVAILABLE_AT;
+		row->sk_strategy = BTGreaterEqualStrategyNumber;
+		row->sk_argument = PointerGetDatum(scan->place);
 	}
-	ScanKeyEntryInitialize(&scan->place[0], SK_ROW_MEMBER, TAKE_AVAILABLE_AT, BTGreaterEqualStrategyNumber,
-						   InvalidOid, InvalidOid, F_TIMESTAMPTZ_CMP, TimestampTzGetDatum(place->at));
-	ScanKeyEntryInitialize(&scan->place[1], SK_ROW_MEMBER | SK_ROW_END, TAKE_ID, BTGreaterEqualStrategyNumber,
-						   InvalidOid, InvalidOid, F_UUID_CMP, UUIDPGetDatum(&place->id));
-	memset(row, 0, sizeof(ScanKeyData));
-	row->sk_flags = SK_ROW_HEADER;
-	row->sk_attno = TAKE_AVAILABLE_AT;
-	row->sk_strategy = BTGreaterEqualStrategyNumber;
-	row->sk_argument = PointerGetDatum(scan->place);
-	begin(scan, snapshot, 3);
+	if (until != DT_NOEND)
+		ScanKeyInit(&scan->keys[n++], TAKE_AVAILABLE_AT, BTLessEqualStrategyNumber, F_TIMESTAMPTZ_LE,
+					TimestampTzGetDatum(until));
+	begin(scan, snapshot, n);
 }
 
 /*

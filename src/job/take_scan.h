@@ -21,13 +21,14 @@ typedef struct RarrTakeScan
 	IndexScanDesc scan;			/* NULL while none is open */
 	Snapshot	visible;		/* if set, what the scan finds must be visible to
 								 * this snapshot, too */
-	ScanKeyData keys[3];
-	ScanKeyData place[2];		/* members of the row in the last key */
+	ScanKeyData keys[4];
+	ScanKeyData place[2];		/* members of the row in the third key */
 } RarrTakeScan;
 
 extern void rarr_take_scan_init(RarrTakeScan *scan, Relation jobs, Relation index, const char *type);
 extern void rarr_take_scan_below(RarrTakeScan *scan, Snapshot snapshot, int below);
-extern void rarr_take_scan_group(RarrTakeScan *scan, Snapshot snapshot, int priority, const RarrPlace *place);
+extern void rarr_take_scan_group(RarrTakeScan *scan, Snapshot snapshot, int priority,
+								 const RarrPlace *place, TimestampTz until);
 extern void rarr_take_scan_end(RarrTakeScan *scan);
 extern bool rarr_take_scan_next_job(RarrTakeScan *scan, TupleTableSlot *slot);
 extern bool rarr_take_scan_next_entry(RarrTakeScan *scan, RarrPlace *place);
