@@ -1,0 +1,311 @@
+/*-------------------------------------------------------------------------
+ *
+ * check.c
+ *		What must hold, whatever the actors do.
+ *
+ * Actors keep books, in tables of schema "stress" and in the transactions that
+ * do what they record: made (jobs enqueued), claims, done (the effect of a
+ * job's work) and gone (jobs deleted).  No index keeps anything from being
+ * entered twice.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "stress.h"
+
+/* answers that one quiet phase compares */
+#define ANSWERS		15
+
+/* how long leases and waits may last that actors leave behind */
+#define LEAVINGS_MS	15000
+
+/* The jobs that can be handed out, as a plain query knows them. */
+#define DUE \
+	"researcharr.processing_jobs j JOIN researcharr.job_type_policies t ON t.name = j.job_type" \
+	" WHERE NOT t.paused AND (j.status = 'queued' AND j.available_at <= clock_timestamp()" \
+	"  OR j.status = 'running' AND j.lease_expires_at <= clock_timestamp() AND j.retry_count < j.max_retries)"
+
+#define FIRST_DUE \
+	"SELECT j.id, j.job_type, j.priority, j.available_at FROM " DUE \
+	" ORDER BY j.priority DESC, j.available_at, j.id LIMIT 1 FOR NO KEY UPDATE OF j SKIP LOCKED"
+
+#define TAKE_ONE \
+	"WITH taken AS MATERIALIZED (SELECT * FROM researcharr.job_dequeue(worker => 'checker')), book AS (" \
+	" INSERT INTO stress.claims SELECT id, attempt, available_at > started_at FROM taken)" \
+	" SELECT id, job_type, priority, available_at, attempt FROM taken"
+
+static PGresult *
+run(PGconn *conn, const char *sql)
+{
+	PGresult   *res = PQexec(conn, sql);
+
+	if (PQresultStatus(res) != PGRES_COMMAND_OK && PQresultStatus(res) != PGRES_TUPLES_OK)
+	{
+		violation("checker: %s%s", PQerrorMessage(conn), sql);
+		exit(1);
+	}
+	return res;
+}
+
+static long
+number(PGconn *conn, const char *sql)
+{
+	PGresult   *res = run(conn, sql);
+	long		n = atol(PQgetvalue(res, 0, 0));
+
+	PQclear(res);
+	return n;
+}
+
+/*
+ * Make the extension, the books, and something to enqueue jobs for.
+ */
+void
+setup(PGconn *conn)
+{
+	PQclear(run(conn,
+				"CREATE EXTENSION researcharr CASCADE;"
+				"CREATE SCHEMA stress;"
+				"CREATE TABLE stress.made (job_id uuid);"
+				"CREATE TABLE stress.claims (job_id uuid, attempt int, early bool);"
+				"CREATE TABLE stress.done (job_id uuid, attempt int);"
+				"CREATE TABLE stress.gone (job_id uuid);"
+				"INSERT INTO researcharr.media (id, title, type)"
+				" SELECT ('01900000-0000-7000-8000-00000000000' || n)::uuid, 'M' || n, 'movie' FROM generate_series(1, 9) n;"
+				"SELECT researcharr.job_type_register(n, max_retries => 10, backoff_base => '50 ms',"
+				" backoff_cap => '1 s') FROM unnest('{search,download,verify,scan}'::text[]) n"));
+}
+
+/* Do the work of the job that row 0 of a result shows. */
+static void
+complete_taken(PGconn *conn, PGresult *taken)
+{
+	char		sql[1000];
+	const char *id = PQgetvalue(taken, 0, 0);
+	const char *attempt = PQgetvalue(taken, 0, PQfnumber(taken, "attempt"));
+
+	snprintf(sql, sizeof(sql), "INSERT INTO stress.done VALUES ('%s', %s);"
+			 "SELECT researcharr.job_complete('%s', %s)", id, attempt, id, attempt);
+	PQclear(run(conn, sql));
+}
+
+/* Is what was taken as urgent as what the query had found just before? */
+static bool
+is_right(PGresult *due, PGresult *taken)
+{
+	int			difference;
+
+	if (PQntuples(due) == 0)
+		return true;
+	if (PQntuples(taken) == 0)
+		return false;
+	difference = atoi(PQgetvalue(taken, 0, 2)) - atoi(PQgetvalue(due, 0, 2));
+	if (difference != 0)
+		return difference > 0;	/* that fell due in between */
+	if (strcmp(PQgetvalue(due, 0, 1), PQgetvalue(taken, 0, 1)) != 0)
+		return true;
+	return strcmp(PQgetvalue(taken, 0, 3), PQgetvalue(due, 0, 3)) <= 0;
+}
+
+static void
+describe(PGresult *due, PGresult *taken, int64_t late)
+{
+	bool		none = PQntuples(taken) == 0;
+
+	fprintf(stderr, "late for %ld ms: %s of %s, priority %s, at %s; handed out: %s of %s, priority %s, at %s\n",
+			(long) late,
+			PQgetvalue(due, 0, 0), PQgetvalue(due, 0, 1), PQgetvalue(due, 0, 2), PQgetvalue(due, 0, 3),
+			none ? "none" : PQgetvalue(taken, 0, 0), none ? "" : PQgetvalue(taken, 0, 1),
+			none ? "" : PQgetvalue(taken, 0, 2), none ? "" : PQgetvalue(taken, 0, 3));
+}
+
+/* Take a job; false if a more urgent one was due. */
+static bool
+take_one(PGconn *conn, int64_t late_since, bool *empty)
+{
+	PGresult   *due;
+	PGresult   *taken;
+	bool		right;
+
+	PQclear(run(conn, "BEGIN"));
+	due = run(conn, FIRST_DUE);
+	PQclear(run(conn, "COMMIT; BEGIN"));
+	taken = run(conn, TAKE_ONE);
+	right = is_right(due, taken);
+	*empty = PQntuples(due) == 0 && PQntuples(taken) == 0;
+	did(DEED_CHECKED);
+	if (PQntuples(taken) > 0)
+		complete_taken(conn, taken);
+	PQclear(run(conn, "COMMIT"));
+	if (!right)
+		describe(due, taken, late_since > 0 ? clock_ms() - late_since : 0);
+	PQclear(due);
+	PQclear(taken);
+	return right;
+}
+
+/*
+ * With no actor about, what is handed out must be the most urgent job, at once
+ * but for what the walkers have yet to find, and then within the promise.
+ */
+void
+check_quiet(PGconn *conn, int promise_ms)
+{
+	int64_t		late_since = 0;
+	int			answers = 0;
+
+	/* those that were killed may still be rolling back */
+	while (number(conn, "SELECT count(*) FROM pg_stat_activity WHERE application_name ~ '^actor'"
+				  " AND state <> 'idle'") > 0)
+		nap(10);
+	while (answers < ANSWERS)
+	{
+		bool		empty;
+
+		if (take_one(conn, late_since, &empty))
+		{
+			late_since = 0;
+			answers++;
+			if (empty)
+				break;
+			continue;
+		}
+		if (late_since == 0)
+		{
+			late_since = clock_ms();
+			did(DEED_SLIPPED);
+		}
+		if ((unsigned long) (clock_ms() - late_since) > shared->slowest_ms)
+			shared->slowest_ms = clock_ms() - late_since;
+		if (clock_ms() - late_since > promise_ms)
+		{
+			violation("not found within the promise");
+			return;
+		}
+		nap(20);
+	}
+}
+
+static void
+end_prepared(PGconn *conn)
+{
+	PGresult   *res = run(conn, "SELECT gid FROM pg_prepared_xacts");
+	char		sql[300];
+
+	for (int i = 0; i < PQntuples(res); i++)
+	{
+		snprintf(sql, sizeof(sql), "%s PREPARED '%s'", i % 2 ? "COMMIT" : "ROLLBACK", PQgetvalue(res, i, 0));
+		PQclear(run(conn, sql));
+		did(DEED_PREPARED_ENDED);
+	}
+	PQclear(res);
+}
+
+/* Take up to 100 jobs and do them; how many there were. */
+static int
+work_off(PGconn *conn)
+{
+	PGresult   *res = run(conn,
+						  "WITH taken AS MATERIALIZED (SELECT * FROM researcharr.job_dequeue(max_jobs => 100)), claims AS ("
+						  " INSERT INTO stress.claims SELECT id, attempt, available_at > started_at FROM taken), done AS ("
+						  " INSERT INTO stress.done SELECT id, attempt FROM taken),"
+						  " finished AS MATERIALIZED (SELECT f.completed FROM (SELECT array_agg(id) ids, array_agg(attempt) attempts FROM taken) t,"
+						  " researcharr.job_complete_many(coalesce(ids, '{}'), coalesce(attempts, '{}')) f)"
+						  " SELECT count(*), count(*) FILTER (WHERE NOT completed) FROM finished");
+	int			n = atoi(PQgetvalue(res, 0, 0));
+
+	if (atoi(PQgetvalue(res, 0, 1)) > 0)
+		violation("a job that was just handed out could not be completed");
+	PQclear(res);
+	return n;
+}
+
+/*
+ * With all actors gone, one worker gets every job that is left.
+ */
+void
+drain(PGconn *conn, int promise_ms)
+{
+	int64_t		give_up = clock_ms() + LEAVINGS_MS + promise_ms;
+	char		sql[1000];
+
+	end_prepared(conn);
+	PQclear(run(conn, "SELECT researcharr.job_type_resume(name) FROM researcharr.job_types"));
+	snprintf(sql, sizeof(sql), "SELECT count(*) FROM " DUE
+			 " AND greatest(j.available_at, j.lease_expires_at) < clock_timestamp() - interval '%d ms'", promise_ms);
+	for (;;)
+	{
+		long		waiting;
+
+		if (work_off(conn) > 0)
+		{
+			give_up = clock_ms() + LEAVINGS_MS + promise_ms;
+			continue;
+		}
+		waiting = number(conn, "SELECT count(*) FROM researcharr.processing_jobs WHERE completed_at IS NULL");
+		if (waiting == 0)
+			return;
+		if (clock_ms() > give_up)
+		{
+			violation("%ld jobs were never handed out, %ld of them overdue", waiting, number(conn, sql));
+			return;
+		}
+		nap(20);
+	}
+}
+
+/*
+ * The books against the queue.
+ */
+void
+check_sums(PGconn *conn)
+{
+	static const struct
+	{
+		const char *what;
+		const char *sql;
+	}			sums[] = {
+		{"jobs that are nowhere",
+			"SELECT count(*) FROM stress.made m WHERE NOT EXISTS (SELECT FROM researcharr.processing_jobs j WHERE j.id = m.job_id)"
+			" AND NOT EXISTS (SELECT FROM stress.gone g WHERE g.job_id = m.job_id)"},
+		{"jobs that nobody enqueued",
+			"SELECT count(*) FROM researcharr.processing_jobs j WHERE NOT EXISTS (SELECT FROM stress.made m WHERE m.job_id = j.id)"},
+		{"jobs both deleted and there",
+			"SELECT count(*) FROM stress.gone g JOIN researcharr.processing_jobs j ON j.id = g.job_id"},
+		{"jobs enqueued twice", "SELECT count(*) - count(DISTINCT job_id) FROM stress.made"},
+		{"jobs not finished",
+			"SELECT count(*) FROM researcharr.processing_jobs WHERE status NOT IN ('completed', 'failed')"},
+		{"jobs done twice", "SELECT count(*) - count(DISTINCT job_id) FROM stress.done"},
+		{"jobs completed and not done",
+			"SELECT count(*) FROM researcharr.processing_jobs j WHERE j.status = 'completed'"
+			" AND NOT EXISTS (SELECT FROM stress.done d WHERE d.job_id = j.id AND d.attempt = j.attempt)"},
+		{"jobs done and not completed",
+			"SELECT count(*) FROM stress.done d WHERE NOT EXISTS (SELECT FROM researcharr.processing_jobs j"
+			" WHERE j.id = d.job_id AND j.status = 'completed' AND j.attempt = d.attempt)"},
+		{"attempts handed out twice", "SELECT count(*) - count(DISTINCT (job_id, attempt)) FROM stress.claims"},
+		{"attempts done that were not handed out",
+			"SELECT count(*) FROM stress.done d WHERE NOT EXISTS (SELECT FROM stress.claims c"
+			" WHERE c.job_id = d.job_id AND c.attempt = d.attempt)"},
+		{"jobs whose attempts are not on the books",
+			"SELECT count(*) FROM researcharr.processing_jobs j WHERE j.attempt <>"
+			" (SELECT count(*) FROM stress.claims c WHERE c.job_id = j.id)"},
+		{"jobs handed out before their time", "SELECT count(*) FROM stress.claims WHERE early"},
+	};
+
+	PQclear(run(conn, "CREATE INDEX ON stress.claims (job_id); CREATE INDEX ON stress.done (job_id);"
+				"CREATE INDEX ON stress.gone (job_id); CREATE INDEX ON stress.made (job_id); ANALYZE"));
+	for (size_t i = 0; i < sizeof(sums) / sizeof(sums[0]); i++)
+	{
+		long		n = number(conn, sums[i].sql);
+
+		if (n != 0)
+			violation("%s: %ld", sums[i].what, n);
+	}
+	printf("%12ld  jobs in the queue's table in the end\n",
+		   number(conn, "SELECT count(*) FROM researcharr.processing_jobs"));
+}

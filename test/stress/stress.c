@@ -1,0 +1,213 @@
+/*-------------------------------------------------------------------------
+ *
+ * stress.c
+ *		Many clients that treat the queue badly, and whether it holds.
+ *
+ *		stress CONNECTION SECONDS SEED CONNECTIONS PROMISE
+ *
+ * Actors (actor.c), each a process with a connection of its own, do all that a
+ * client may do with a queue, at random.  From time to time they are stopped,
+ * and the checker (check.c) compares what job_dequeue() hands out with what a
+ * plain query says.  In the end it drains the queue and adds up.  PROMISE is
+ * how many milliseconds a job that is due may stay unfound by a client that
+ * keeps asking.
+ *
+ * Exit status: 0 if nothing that must hold was broken, 1 otherwise.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "stress.h"
+
+/* how long actors act between two checks */
+#define ROUND_MS	7000
+
+/* how long they may take to stop: some wait for locks */
+#define STOP_MS		120000
+
+Shared	   *shared;
+const char *conninfo;
+
+static const char *const deed_names[DEEDS] = {
+	"jobs enqueued", "jobs claimed", "completed", "failed", "released", "heartbeats",
+	"leases lost", "jobs edited", "jobs deleted", "rows held", "truncations undone", "broken statements",
+	"savepoints undone", "transactions committed", "rolled back", "hung up on", "prepared",
+	"prepared ended", "backends killed", "queries cancelled", "types paused", "was killed", "lock timeouts",
+	"deadlocks", "serialization failures", "answers checked", "late answers"
+};
+
+void
+violation(const char *format, ...)
+{
+	va_list		args;
+
+	__atomic_add_fetch(&shared->violations, 1, __ATOMIC_RELAXED);
+	va_start(args, format);
+	fprintf(stderr, "VIOLATION: ");
+	vfprintf(stderr, format, args);
+	fprintf(stderr, "\n");
+	va_end(args);
+}
+
+int64_t
+clock_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+void
+nap(int ms)
+{
+	struct timespec time = {ms / 1000, (ms % 1000) * 1000000L};
+
+	nanosleep(&time, NULL);
+}
+
+static void
+ignore_notice(void *arg, const PGresult *res)
+{
+}
+
+PGconn *
+connect_as(const char *name)
+{
+	char		info[1000];
+	PGconn	   *conn;
+
+	snprintf(info, sizeof(info), "%s application_name=%s", conninfo, name);
+	conn = PQconnectdb(info);
+	if (PQstatus(conn) != CONNECTION_OK)
+	{
+		violation("no connection: %s", PQerrorMessage(conn));
+		exit(1);
+	}
+	PQsetNoticeReceiver(conn, ignore_notice, NULL);
+	return conn;
+}
+
+static void
+start_actors(pid_t *actors, int n, uint64_t seed)
+{
+	for (int i = 0; i < n; i++)
+	{
+		actors[i] = fork();
+		if (actors[i] == 0)
+		{
+			act(i, seed * 1000003 + i);
+			_exit(0);
+		}
+		if (actors[i] < 0)
+		{
+			perror("fork");
+			exit(1);
+		}
+	}
+}
+
+static void
+wait_until_quiet(void)
+{
+	int64_t		give_up = clock_ms() + STOP_MS;
+
+	while (__atomic_load_n(&shared->busy, __ATOMIC_SEQ_CST) > 0)
+	{
+		if (clock_ms() > give_up)
+		{
+			violation("%d actors do not come to an end", shared->busy);
+			exit(1);
+		}
+		nap(10);
+	}
+}
+
+static void
+wait_for_actors(const pid_t *actors, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		int			status;
+
+		while (waitpid(actors[i], &status, 0) < 0 && errno == EINTR)
+			;
+		if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+			violation("actor %d ended with status %d", i, status);
+	}
+}
+
+static void
+summarize(uint64_t seed)
+{
+	for (int i = 0; i < DEEDS; i++)
+		printf("%12lu  %s\n", shared->deeds[i], deed_names[i]);
+	printf("%12lu  ms until the latest of them was right\n", shared->slowest_ms);
+	printf("seed %llu: %d violations\n", (unsigned long long) seed, shared->violations);
+}
+
+int
+main(int argc, char **argv)
+{
+	pid_t		actors[MAX_ACTORS];
+	uint64_t	seed;
+	int			n;
+	int			promise_ms;
+	int64_t		end;
+	PGconn	   *conn;
+
+	if (argc != 6)
+	{
+		fprintf(stderr, "usage: stress CONNECTION SECONDS SEED CONNECTIONS PROMISE\n");
+		return 2;
+	}
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	conninfo = argv[1];
+	seed = strtoull(argv[3], NULL, 10);
+	n = atoi(argv[4]) < 1 ? 1 : atoi(argv[4]) > MAX_ACTORS ? MAX_ACTORS : atoi(argv[4]);
+	promise_ms = atoi(argv[5]);
+	shared = mmap(NULL, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (shared == MAP_FAILED)
+	{
+		perror("mmap");
+		return 2;
+	}
+	printf("seed %llu, %d actors\n", (unsigned long long) seed, n);
+	shared->busy = n;
+
+	/* No connection is open across the fork. */
+	conn = connect_as("checker");
+	setup(conn);
+	PQfinish(conn);
+	end = clock_ms() + atoi(argv[2]) * 1000L;
+	start_actors(actors, n, seed);
+	conn = connect_as("checker");
+	while (clock_ms() < end)
+	{
+		int64_t		left = end - clock_ms();
+
+		nap(left < ROUND_MS ? left : ROUND_MS);
+		shared->pause = true;
+		wait_until_quiet();
+		check_quiet(conn, promise_ms);
+		shared->stop = clock_ms() >= end;
+		shared->pause = false;
+	}
+	wait_for_actors(actors, n);
+	drain(conn, promise_ms);
+	check_sums(conn);
+	PQfinish(conn);
+	summarize(seed);
+	return shared->violations > 0;
+}

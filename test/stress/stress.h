@@ -1,0 +1,57 @@
+/*
+ * stress.h
+ *		What the parts of the stress program share.
+ */
+#ifndef RARR_STRESS_H
+#define RARR_STRESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <libpq-fe.h>
+
+#define MAX_ACTORS	100
+
+/* What an actor did, for the summary; names in stress.c. */
+typedef enum Deed
+{
+	DEED_ENQUEUED, DEED_CLAIMED, DEED_COMPLETED, DEED_FAILED, DEED_RELEASED, DEED_HEARTBEAT,
+	DEED_LEASE_LOST, DEED_EDITED, DEED_DELETED, DEED_HELD, DEED_TRUNCATED, DEED_BROKEN_STATEMENT,
+	DEED_SAVEPOINT_UNDONE, DEED_COMMITTED, DEED_ROLLED_BACK, DEED_HUNG_UP, DEED_PREPARED,
+	DEED_PREPARED_ENDED, DEED_KILLED, DEED_CANCELLED, DEED_PAUSED, DEED_WAS_KILLED, DEED_LOCK_TIMEOUT,
+	DEED_DEADLOCK, DEED_SERIALIZATION, DEED_CHECKED, DEED_SLIPPED, DEEDS
+} Deed;
+
+/* In memory that all processes share. */
+typedef struct Shared
+{
+	volatile bool pause;		/* actors: end what you are at, and wait */
+	volatile bool stop;
+	volatile int busy;			/* actors that are not waiting */
+	volatile int violations;
+	volatile int backends[MAX_ACTORS];	/* process ids */
+	volatile unsigned long deeds[DEEDS];
+	volatile unsigned long slowest_ms;	/* until what slipped past was found */
+} Shared;
+
+extern Shared *shared;
+extern const char *conninfo;
+
+#define did(deed)	__atomic_add_fetch(&shared->deeds[deed], 1, __ATOMIC_RELAXED)
+
+extern void violation(const char *format, ...) __attribute__((format(printf, 1, 2)));
+extern int64_t clock_ms(void);
+extern void nap(int ms);
+extern PGconn *connect_as(const char *name);
+
+/* actor.c */
+extern void act(int number, uint64_t seed);
+
+/* check.c */
+extern void setup(PGconn *conn);
+extern void check_quiet(PGconn *conn, int promise_ms);
+extern void drain(PGconn *conn, int promise_ms);
+extern void check_sums(PGconn *conn);
+
+#endif							/* RARR_STRESS_H */
