@@ -391,10 +391,10 @@ step(void)
 	{
 		case 0:
 		case 1:
-		case 2:
-		case 3:
 			enqueue();
 			break;
+		case 2:
+		case 3:
 		case 4:
 		case 5:
 		case 6:
@@ -524,7 +524,7 @@ transaction(void)
 static void
 truncate_and_undo(void)
 {
-	if (!run("BEGIN") || !run("SET LOCAL lock_timeout = '200 ms'"))
+	if (!run("BEGIN") || !run("SET LOCAL lock_timeout = '1500 ms'"))
 		return;
 	if (chance(2))
 		run("SAVEPOINT s");
@@ -621,9 +621,9 @@ act(int number, uint64_t seed)
 			disturb_somebody();
 		else if (what < 32)
 			pause_a_type();
-		else if (what < 33)
-			truncate_and_undo();
 		else if (what < 34)
+			truncate_and_undo();
+		else if (what < 35)
 			hold_old_snapshot();
 		else
 			transaction();

@@ -150,6 +150,38 @@ take_one(PGconn *conn, int64_t late_since, bool *empty)
 }
 
 /*
+ * Count the jobs that wait before the place from which on the agenda looks for
+ * them, and are nobody's: only a walker can find them.
+ */
+static void
+check_places(PGconn *conn, int promise_ms)
+{
+	PGresult   *res;
+
+	if (number(conn, "SELECT count(*) FROM pg_settings WHERE name = 'researcharr.agenda_types'") == 0)
+		return;
+	res = run(conn, "WITH agenda AS MATERIALIZED (SELECT * FROM researcharr.agenda_status()),"
+			  " slipped AS MATERIALIZED (SELECT j.* FROM researcharr.processing_jobs j WHERE j.status = 'queued'"
+			  "  AND EXISTS (SELECT FROM agenda a WHERE a.job_type = j.job_type)"
+			  "  AND NOT EXISTS (SELECT FROM agenda a WHERE a.job_type = j.job_type AND a.priority = j.priority"
+			  "   AND (a.available_at = '-infinity' OR (a.available_at, a.id) <= (j.available_at, j.id)))"
+			  "  FOR NO KEY UPDATE OF j SKIP LOCKED)"
+			  " SELECT s.id, s.job_type, s.priority, s.available_at, a.available_at, a.id"
+			  " FROM slipped s LEFT JOIN agenda a USING (job_type, priority)");
+	for (int i = 0; i < PQntuples(res); i++)
+	{
+		did(DEED_SLIPPED);
+		fprintf(stderr, "slipped: %s of %s, priority %s, at %s; the place is %s %s\n",
+				PQgetvalue(res, i, 0), PQgetvalue(res, i, 1), PQgetvalue(res, i, 2), PQgetvalue(res, i, 3),
+				PQgetvalue(res, i, 4), PQgetvalue(res, i, 5));
+	}
+	if (PQntuples(res) > 0 &&
+		promise_ms < number(conn, "SELECT setting FROM pg_settings WHERE name = 'researcharr.agenda_refresh'"))
+		violation("jobs slipped past the agenda");
+	PQclear(res);
+}
+
+/*
  * With no actor about, what is handed out must be the most urgent job, at once
  * but for what the walkers have yet to find, and then within the promise.
  */
@@ -163,6 +195,7 @@ check_quiet(PGconn *conn, int promise_ms)
 	while (number(conn, "SELECT count(*) FROM pg_stat_activity WHERE application_name ~ '^actor'"
 				  " AND state <> 'idle'") > 0)
 		nap(10);
+	check_places(conn, promise_ms);
 	while (answers < ANSWERS)
 	{
 		bool		empty;
@@ -178,7 +211,7 @@ check_quiet(PGconn *conn, int promise_ms)
 		if (late_since == 0)
 		{
 			late_since = clock_ms();
-			did(DEED_SLIPPED);
+			did(DEED_LATE);
 		}
 		if ((unsigned long) (clock_ms() - late_since) > shared->slowest_ms)
 			shared->slowest_ms = clock_ms() - late_since;
