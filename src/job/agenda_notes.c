@@ -157,9 +157,12 @@ get_note(RarrNoteTime time, RarrAgendaKey *key, int priority)
 	return add_note(time, key, priority);
 }
 
-/* Is it a job that the table's constraints would let in? */
+/*
+ * Could the row in the slot, deformed, be in the table at all?  A BEFORE
+ * trigger sees rows that NOT NULL and CHECK constraints have yet to refuse.
+ */
 static bool
-is_sane(TupleTableSlot *slot)
+is_possible(TupleTableSlot *slot)
 {
 	static const int needed[] = {JOB_ID, JOB_JOB_TYPE, JOB_STATUS, JOB_PRIORITY, JOB_AVAILABLE_AT};
 	int			priority;
@@ -168,16 +171,31 @@ is_sane(TupleTableSlot *slot)
 		if (rarr_job_is_null(slot, needed[i]))
 			return false;
 	priority = DatumGetInt32(rarr_job_value(slot, JOB_PRIORITY));
-	return priority >= 0 && priority < RARR_PRIORITIES &&
-		VARSIZE_ANY_EXHDR(DatumGetTextPP(rarr_job_value(slot, JOB_JOB_TYPE))) <= RARR_TYPE_NAME_MAX;
+	return priority >= 0 && priority < RARR_PRIORITIES && rarr_job_has_status(slot) &&
+		(rarr_job_status(slot) != JOB_RUNNING || !rarr_job_is_null(slot, JOB_LEASE_EXPIRES_AT));
 }
 
-/* Fold a job of this place into the note. */
-static void
-fold(RarrNote *note, TupleTableSlot *slot, RarrJobStatus status)
+/*
+ * Note the version of a job that is in the slot, deformed: the one that comes
+ * with the commit, or back with the abort.  Call it before the change.
+ */
+void
+rarr_agenda_note_job(RarrNoteTime time, Relation jobs, TupleTableSlot *slot)
 {
+	RarrJobStatus status;
 	RarrPlace	place;
+	RarrNote   *note;
+	text	   *type;
 
+	if (!rarr_agenda_is_there() || !is_possible(slot))
+		return;
+	status = rarr_job_status(slot);
+	if (status != JOB_QUEUED && status != JOB_RUNNING)
+		return;
+	type = DatumGetTextPP(rarr_job_value(slot, JOB_JOB_TYPE));
+	note = get_note(time,
+					rarr_agenda_key(RelationGetRelid(jobs), VARDATA_ANY(type), VARSIZE_ANY_EXHDR(type)),
+					DatumGetInt32(rarr_job_value(slot, JOB_PRIORITY)));
 	place.at = DatumGetTimestampTz(rarr_job_value(slot, JOB_AVAILABLE_AT));
 	place.id = *rarr_job_id(slot);
 	if (status == JOB_QUEUED)
@@ -195,28 +213,6 @@ fold(RarrNote *note, TupleTableSlot *slot, RarrJobStatus status)
 		note->lease = note->running ? Min(note->lease, lease) : lease;
 		note->running = true;
 	}
-}
-
-/*
- * Note the version of a job that is in the slot, deformed: the one that comes
- * with the commit, or back with the abort.  Call it before the change.
- */
-void
-rarr_agenda_note_job(RarrNoteTime time, Relation jobs, TupleTableSlot *slot)
-{
-	RarrJobStatus status;
-	text	   *type;
-	RarrAgendaKey *key;
-
-	if (!rarr_agenda_is_there() || !is_sane(slot))
-		return;
-	if (!rarr_job_find_status(slot, &status) ||
-		(status != JOB_QUEUED && status != JOB_RUNNING) ||
-		(status == JOB_RUNNING && rarr_job_is_null(slot, JOB_LEASE_EXPIRES_AT)))
-		return;
-	type = DatumGetTextPP(rarr_job_value(slot, JOB_JOB_TYPE));
-	key = rarr_agenda_key(RelationGetRelid(jobs), VARDATA_ANY(type), VARSIZE_ANY_EXHDR(type));
-	fold(get_note(time, key, DatumGetInt32(rarr_job_value(slot, JOB_PRIORITY))), slot, status);
 }
 
 /*

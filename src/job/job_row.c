@@ -84,33 +84,37 @@ rarr_job_id(TupleTableSlot *slot)
 	return DatumGetUUIDP(rarr_job_value(slot, JOB_ID));
 }
 
-/*
- * The status of the job in the slot, unless it is none that there is.
- */
-bool
-rarr_job_find_status(TupleTableSlot *slot, RarrJobStatus *status)
+static int
+find_status(TupleTableSlot *slot)
 {
-	text	   *name = DatumGetTextPP(rarr_job_value(slot, JOB_STATUS));
+	text	   *status = DatumGetTextPP(rarr_job_value(slot, JOB_STATUS));
 
 	for (int i = 0; i < lengthof(status_names); i++)
-	{
-		*status = i;
-		if (VARSIZE_ANY_EXHDR(name) == strlen(status_names[i]) &&
-			memcmp(VARDATA_ANY(name), status_names[i], VARSIZE_ANY_EXHDR(name)) == 0)
-			return true;
-	}
-	return false;
+		if (VARSIZE_ANY_EXHDR(status) == strlen(status_names[i]) &&
+			memcmp(VARDATA_ANY(status), status_names[i], VARSIZE_ANY_EXHDR(status)) == 0)
+			return i;
+	return -1;
 }
 
 RarrJobStatus
 rarr_job_status(TupleTableSlot *slot)
 {
-	RarrJobStatus status;
+	int			status = find_status(slot);
 
-	if (!rarr_job_find_status(slot, &status))
+	if (status < 0)
 		elog(ERROR, "job has an unknown status: %s",
 			 TextDatumGetCString(rarr_job_value(slot, JOB_STATUS)));
 	return status;
+}
+
+/*
+ * Does the row have a status that a job can have?  One that is not in the
+ * table yet may have any, but for NULL.
+ */
+bool
+rarr_job_has_status(TupleTableSlot *slot)
+{
+	return find_status(slot) >= 0;
 }
 
 /*

@@ -61,8 +61,8 @@ typedef enum RarrJobStatus
 extern const RarrTableDef rarr_job_table;
 
 extern const char *rarr_job_status_name(RarrJobStatus status);
-extern bool rarr_job_find_status(TupleTableSlot *slot, RarrJobStatus *status);
 extern RarrJobStatus rarr_job_status(TupleTableSlot *slot);
+extern bool rarr_job_has_status(TupleTableSlot *slot);
 extern Datum rarr_job_value(TupleTableSlot *slot, int column);
 extern bool rarr_job_is_null(TupleTableSlot *slot, int column);
 extern pg_uuid_t *rarr_job_id(TupleTableSlot *slot);
