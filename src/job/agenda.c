@@ -104,6 +104,7 @@ void
 rarr_agenda_init(void)
 {
 	rarr_shmem_add(&agenda_part);
+	rarr_agenda_notes_init();
 	rarr_agenda_prepared_init();
 }
 

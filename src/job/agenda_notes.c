@@ -116,15 +116,8 @@ at_subxact_end(SubXactEvent event, SubTransactionId mine, SubTransactionId paren
 static RarrNote *
 add_note(RarrNoteTime time, RarrAgendaKey *key, int priority)
 {
-	static bool registered = false;
 	RarrNote   *note;
 
-	if (!registered)
-	{
-		RegisterXactCallback(at_xact_end, NULL);
-		RegisterSubXactCallback(at_subxact_end, NULL);
-		registered = true;
-	}
 	if (nnotes == room)
 	{
 		int			more = Max(room * 2, 16);
@@ -253,4 +246,14 @@ rarr_agenda_own_look(const RarrAgendaKey *key, int below, TimestampTz now,
 	*priority = best->priority;
 	*place = best->place;
 	return true;
+}
+
+/*
+ * Take the callbacks, for notes and for walks; while the library is preloaded.
+ */
+void
+rarr_agenda_notes_init(void)
+{
+	RegisterXactCallback(at_xact_end, NULL);
+	RegisterSubXactCallback(at_subxact_end, NULL);
 }

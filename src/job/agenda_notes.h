@@ -31,6 +31,7 @@ typedef struct RarrNote
 	TimestampTz lease;			/* the first end of a lease */
 } RarrNote;
 
+extern void rarr_agenda_notes_init(void);
 extern void rarr_agenda_note_job(RarrNoteTime time, Relation jobs, TupleTableSlot *slot);
 extern void rarr_agenda_note_everything(RarrNoteTime time);
 extern bool rarr_agenda_own_look(const RarrAgendaKey *key, int below, TimestampTz now,
