@@ -95,6 +95,64 @@ drop_level(int level)
 		nnotes--;
 }
 
+/* Add to a note what another one of the same group says. */
+static void
+fold_note(RarrNote *note, const RarrNote *other)
+{
+	if (other->queued)
+	{
+		if (!note->queued || rarr_place_compare(&other->place, &note->place) < 0)
+			note->place = other->place;
+		note->queued = true;
+	}
+	if (other->running)
+	{
+		if (!note->running || rarr_place_compare(&other->running_place, &note->running_place) < 0)
+			note->running_place = other->running_place;
+		note->lease = note->running ? Min(note->lease, other->lease) : other->lease;
+		note->running = true;
+	}
+}
+
+/* This level's note of a group among the first n, or NULL. */
+static RarrNote *
+find_note(int n, int level, RarrNoteTime time, const RarrAgendaKey *key, int priority)
+{
+	for (int i = n - 1; i >= 0 && notes[i].level >= level; i--)
+		if (notes[i].level == level && notes[i].key == key &&
+			notes[i].priority == priority && notes[i].time == time)
+			return &notes[i];
+	return NULL;
+}
+
+/*
+ * The notes of this level, which are the last, become its parent's: one for
+ * each group, however many subtransactions there are.
+ */
+static void
+raise_level(int level)
+{
+	int			first = nnotes;
+	int			n;
+
+	while (first > 0 && notes[first - 1].level >= level)
+		first--;
+	n = first;
+	for (int i = first; i < nnotes; i++)
+	{
+		RarrNote   *same = find_note(first, level - 1, notes[i].time, notes[i].key, notes[i].priority);
+
+		if (same != NULL)
+			fold_note(same, &notes[i]);
+		else
+		{
+			notes[n] = notes[i];
+			notes[n++].level = level - 1;
+		}
+	}
+	nnotes = n;
+}
+
 static void
 at_subxact_end(SubXactEvent event, SubTransactionId mine, SubTransactionId parent, void *arg)
 {
@@ -107,10 +165,7 @@ at_subxact_end(SubXactEvent event, SubTransactionId mine, SubTransactionId paren
 		drop_level(level);
 	}
 	else if (event == SUBXACT_EVENT_COMMIT_SUB)
-	{
-		for (int i = nnotes - 1; i >= 0 && notes[i].level >= level; i--)
-			notes[i].level = level - 1;
-	}
+		raise_level(level);
 }
 
 static RarrNote *
@@ -142,12 +197,9 @@ add_note(RarrNoteTime time, RarrAgendaKey *key, int priority)
 static RarrNote *
 get_note(RarrNoteTime time, RarrAgendaKey *key, int priority)
 {
-	int			level = GetCurrentTransactionNestLevel();
+	RarrNote   *note = find_note(nnotes, GetCurrentTransactionNestLevel(), time, key, priority);
 
-	for (int i = nnotes - 1; i >= 0 && notes[i].level == level; i--)
-		if (notes[i].key == key && notes[i].priority == priority && notes[i].time == time)
-			return &notes[i];
-	return add_note(time, key, priority);
+	return note != NULL ? note : add_note(time, key, priority);
 }
 
 /*
@@ -177,6 +229,7 @@ rarr_agenda_note_job(RarrNoteTime time, Relation jobs, TupleTableSlot *slot)
 {
 	RarrJobStatus status;
 	RarrPlace	place;
+	RarrNote	said = {0};
 	RarrNote   *note;
 	text	   *type;
 
@@ -193,19 +246,16 @@ rarr_agenda_note_job(RarrNoteTime time, Relation jobs, TupleTableSlot *slot)
 	place.id = *rarr_job_id(slot);
 	if (status == JOB_QUEUED)
 	{
-		if (!note->queued || rarr_place_compare(&place, &note->place) < 0)
-			note->place = place;
-		note->queued = true;
+		said.queued = true;
+		said.place = place;
 	}
 	else
 	{
-		TimestampTz lease = DatumGetTimestampTz(rarr_job_value(slot, JOB_LEASE_EXPIRES_AT));
-
-		if (!note->running || rarr_place_compare(&place, &note->running_place) < 0)
-			note->running_place = place;
-		note->lease = note->running ? Min(note->lease, lease) : lease;
-		note->running = true;
+		said.running = true;
+		said.running_place = place;
+		said.lease = DatumGetTimestampTz(rarr_job_value(slot, JOB_LEASE_EXPIRES_AT));
 	}
+	fold_note(note, &said);
 }
 
 /*
