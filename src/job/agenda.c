@@ -277,8 +277,8 @@ free_abandoned_slots(void)
 }
 
 /* The slot of a type, which is given one if it has none and one is free. */
-static RarrAgendaType *
-find_or_assign_slot(Oid table, const char *name)
+static bool
+find_or_assign_slot(Oid table, const char *name, RarrAgendaRef *ref)
 {
 	RarrAgendaType *slot;
 
@@ -292,8 +292,11 @@ find_or_assign_slot(Oid table, const char *name)
 			assign_slot(slot, table, name);
 		}
 	}
+	ref->slot = slot;
+	if (slot != NULL)
+		ref->incarnation = slot->incarnation;
 	LWLockRelease(&agenda->lock);
-	return slot;
+	return slot != NULL;
 }
 
 /*
@@ -313,22 +316,17 @@ rarr_agenda_find(Oid table, const char *name, bool create, RarrAgendaRef *ref)
 	if (ref->slot != NULL)
 		ref->incarnation = ref->slot->incarnation;
 	LWLockRelease(&agenda->lock);
-	if (ref->slot != NULL || !create || GetCurrentTimestamp() < full_until)
+	if (ref->slot != NULL || !create ||
+		(GetCurrentTimestamp() < full_until && full_until - GetCurrentTimestamp() <= FULL_RETRY))
 		return ref->slot != NULL;
 
-	ref->slot = find_or_assign_slot(table, name);
-	if (ref->slot == NULL)
-	{
-		free_abandoned_slots();
-		ref->slot = find_or_assign_slot(table, name);
-	}
-	if (ref->slot == NULL)
-	{
-		full_until = GetCurrentTimestamp() + FULL_RETRY;
-		return false;
-	}
-	ref->incarnation = ref->slot->incarnation;
-	return true;
+	if (find_or_assign_slot(table, name, ref))
+		return true;
+	free_abandoned_slots();
+	if (find_or_assign_slot(table, name, ref))
+		return true;
+	full_until = GetCurrentTimestamp() + FULL_RETRY;
+	return false;
 }
 
 /*

@@ -93,10 +93,17 @@ bool
 rarr_stream_open(RarrStream *stream, Relation jobs, Relation index,
 				 const RarrJobType *type, TimestampTz now, bool may_raise, bool few)
 {
+	const RarrAgendaRef *ref;
+
 	memset(stream, 0, sizeof(RarrStream));
 	stream->type = type;
 	stream->key = rarr_agenda_key(RelationGetRelid(jobs), type->name, strlen(type->name));
-	stream->ref = rarr_agenda_ref(stream->key, true);
+	ref = rarr_agenda_ref(stream->key, true);
+	if (ref != NULL)
+	{
+		stream->own_ref = *ref;
+		stream->ref = &stream->own_ref;
+	}
 	stream->may_raise = may_raise && stream->ref != NULL;
 	stream->now = now;
 	stream->few = few;

@@ -15,7 +15,8 @@ typedef struct RarrStream
 {
 	const RarrJobType *type;
 	RarrAgendaKey *key;
-	const RarrAgendaRef *ref;	/* NULL: without the agenda */
+	const RarrAgendaRef *ref;	/* &own_ref, or NULL: without the agenda */
+	RarrAgendaRef own_ref;		/* the key's may move on meanwhile */
 	bool		may_raise;		/* the agenda */
 	TimestampTz now;
 
