@@ -6,9 +6,9 @@
  * A change makes a new version of a job, and unmakes an old one.  If the
  * transaction commits, the new one is there to be handed out, or to lapse; if
  * it aborts, the old one is there again.  Nobody else can know before it is
- * over, so each change is noted, for both outcomes, before it is made: memory
- * can run out while a note is made, and nothing may fail afterwards.  Notes of
- * one group are folded into one, so that a statement of a million rows makes a
+ * over, so each change is noted, for both outcomes.  What comes back is noted
+ * before the change: memory can run out while a note is made, and the abort
+ * that this causes needs the note.  Notes of one group are folded into one, so that a statement of a million rows makes a
  * hundred.
  *
  * A subtransaction that aborts acts on its notes at once.  PREPARE TRANSACTION
@@ -222,7 +222,8 @@ is_possible(TupleTableSlot *slot)
 
 /*
  * Note the version of a job that is in the slot, deformed: the one that comes
- * with the commit, or back with the abort.  Call it before the change.
+ * with the commit, or back with the abort.  For RARR_AT_ABORT call it before
+ * the change; for RARR_AT_COMMIT, in the subtransaction that makes it.
  */
 void
 rarr_agenda_note_job(RarrNoteTime time, Relation jobs, TupleTableSlot *slot)
@@ -268,6 +269,19 @@ rarr_agenda_note_everything(RarrNoteTime time)
 		(void) get_note(time, NULL, 0);
 }
 
+/* Is a job that the note is of due, and from which place on? */
+static bool
+note_is_due(const RarrNote *note, TimestampTz now, RarrPlace *place)
+{
+	bool		queued = note->queued && note->place.at <= now;
+	bool		lapsed = note->running && note->lease <= now;
+
+	*place = queued ? note->place : note->running_place;
+	if (queued && lapsed && rarr_place_compare(&note->running_place, place) < 0)
+		*place = note->running_place;
+	return queued || lapsed;
+}
+
 /*
  * The agenda knows nothing of what this transaction itself made available: the
  * highest priority below `below` of such jobs that are due, and the first
@@ -277,25 +291,25 @@ bool
 rarr_agenda_own_look(const RarrAgendaKey *key, int below, TimestampTz now,
 					 int *priority, RarrPlace *place)
 {
-	const RarrNote *best = NULL;
+	bool		found = false;
 
 	for (int i = 0; i < nnotes; i++)
 	{
 		const RarrNote *note = &notes[i];
+		RarrPlace	first;
 
-		if (note->key != key || note->time != RARR_AT_COMMIT || !note->queued ||
-			note->priority >= below || note->place.at > now)
+		if (note->key != key || note->time != RARR_AT_COMMIT || note->priority >= below ||
+			!note_is_due(note, now, &first))
 			continue;
-		if (best == NULL || note->priority > best->priority ||
-			(note->priority == best->priority &&
-			 rarr_place_compare(&note->place, &best->place) < 0))
-			best = note;
+		if (!found || note->priority > *priority ||
+			(note->priority == *priority && rarr_place_compare(&first, place) < 0))
+		{
+			*priority = note->priority;
+			*place = first;
+		}
+		found = true;
 	}
-	if (best == NULL)
-		return false;
-	*priority = best->priority;
-	*place = best->place;
-	return true;
+	return found;
 }
 
 /*

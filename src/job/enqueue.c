@@ -213,7 +213,6 @@ rarr_jobs_enqueue(RarrNewJob *jobs, int n, bool is_array, pg_uuid_t *ids)
 		pg_uuid_t  *id = make_row(table, &jobs[i], no_metadata, now);
 
 		CHECK_FOR_INTERRUPTS();
-		rarr_agenda_note_job(RARR_AT_COMMIT, table->rel, table->newslot);
 		if (jobs[i].unique_key != NULL)
 			ids[i] = insert_unique(table, id);
 		else
@@ -221,6 +220,10 @@ rarr_jobs_enqueue(RarrNewJob *jobs, int n, bool is_array, pg_uuid_t *ids)
 			rarr_table_insert(table, JOB_CHANGE_ENQUEUE, table->newslot);
 			ids[i] = *id;
 		}
+
+		/* not before: users' triggers may have changed the row */
+		slot_getallattrs(table->newslot);
+		rarr_agenda_note_job(RARR_AT_COMMIT, table->rel, table->newslot);
 		MemoryContextReset(cxt);
 	}
 	MemoryContextSwitchTo(old);

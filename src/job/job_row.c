@@ -186,12 +186,16 @@ rarr_job_begin_change(RarrTable *jobs, TimestampTz now)
 /*
  * Change the row in jobs->oldslot to what is in jobs->newslot; false if a
  * trigger of a user's keeps it.  The agenda is owed a word, however the
- * transaction ends.
+ * transaction ends: of what comes back before the change, and of what there is
+ * to be after it, since users' triggers have their say in that.
  */
 bool
 rarr_job_make_change(RarrTable *jobs, int change)
 {
 	rarr_agenda_note_job(RARR_AT_ABORT, jobs->rel, jobs->oldslot);
+	if (!rarr_table_update(jobs, change, jobs->oldslot, jobs->newslot))
+		return false;
+	slot_getallattrs(jobs->newslot);
 	rarr_agenda_note_job(RARR_AT_COMMIT, jobs->rel, jobs->newslot);
-	return rarr_table_update(jobs, change, jobs->oldslot, jobs->newslot);
+	return true;
 }
