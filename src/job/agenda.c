@@ -56,6 +56,7 @@ typedef struct Agenda
 	LWLock		lock;			/* over which slot belongs to whom */
 	int			tranche;
 	uint64		incarnations;	/* given out so far */
+	TimestampTz since;			/* when the first one was */
 	int			nslots;
 	RarrAgendaType slots[FLEXIBLE_ARRAY_MEMBER];
 } Agenda;
@@ -89,7 +90,11 @@ attach_agenda(void *memory, bool first)
 			pg_atomic_init_u64(&slot->next_due, 0);
 			pg_atomic_init_u64(&slot->next_lapse, 0);
 			for (int j = 0; j < RARR_WALKS; j++)
-				pg_atomic_init_u64(&slot->walks[j].next_step, 0);
+			{
+				pg_atomic_init_u64(&slot->walks[j].last_step, 0);
+				pg_atomic_init_u64(&slot->walks[j].pause, 0);
+				pg_atomic_init_u64(&slot->walks[j].resting, 0);
+			}
 		}
 	}
 	LWLockRegisterTranche(agenda->tranche, "researcharr_agenda");
@@ -112,6 +117,20 @@ bool
 rarr_agenda_is_there(void)
 {
 	return agenda != NULL;
+}
+
+/*
+ * Since when the agenda has known anything; DT_NOEND if it does not yet.
+ */
+TimestampTz
+rarr_agenda_since(void)
+{
+	TimestampTz since;
+
+	LWLockAcquire(&agenda->lock, LW_SHARED);
+	since = agenda->incarnations > 0 ? agenda->since : DT_NOEND;
+	LWLockRelease(&agenda->lock);
+	return since;
 }
 
 int
@@ -194,7 +213,8 @@ reset_slot(RarrAgendaType *slot)
 	{
 		slot->walks[i].under_way = false;
 		slot->walks[i].last_round = DT_NOBEGIN;
-		pg_atomic_write_u64(&slot->walks[i].next_step, 0);
+		pg_atomic_write_u64(&slot->walks[i].pause, 0);
+		pg_atomic_write_u64(&slot->walks[i].resting, 0);
 	}
 	slot->walks[RARR_WALK_LAPSES].noted_lapse = DT_NOBEGIN;
 }
@@ -221,6 +241,8 @@ static void
 assign_slot(RarrAgendaType *slot, Oid table, const char *name)
 {
 	LWLockAcquire(&slot->lock, LW_EXCLUSIVE);
+	if (agenda->incarnations == 0)
+		agenda->since = GetCurrentTimestamp();
 	slot->incarnation = ++agenda->incarnations;
 	slot->database = MyDatabaseId;
 	slot->table = table;

@@ -30,7 +30,9 @@ typedef enum RarrAgendaWalkKind
 /* A walk over a type's groups, in rounds of steps: see agenda_walk.c. */
 typedef struct RarrAgendaWalk
 {
-	pg_atomic_uint64 next_step; /* no step before this */
+	pg_atomic_uint64 last_step; /* when the last step began */
+	pg_atomic_uint64 pause;		/* microseconds from there to the next one */
+	pg_atomic_uint64 resting;	/* 1 between two rounds, else 0 */
 	bool		under_way;		/* a round has begun and is not at its end */
 	int			priority;		/* where the next step goes on */
 	RarrPlace	place;
@@ -101,6 +103,7 @@ extern const RarrPlace rarr_first_place;
 extern const RarrPlace rarr_last_place;
 
 extern bool rarr_agenda_is_there(void);
+extern TimestampTz rarr_agenda_since(void);
 extern int	rarr_place_compare(const RarrPlace *a, const RarrPlace *b);
 extern RarrPlace rarr_place_after(const RarrPlace *place);
 

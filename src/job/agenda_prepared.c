@@ -7,8 +7,8 @@
  * else: its notes are due when COMMIT PREPARED or ROLLBACK PREPARED is done, by
  * whatever session.  No callback tells of that, hence the utility hook.  Until
  * then the notes lie in shared memory, under the transaction's identifier.  A
- * transaction that has too many for its room, or that was prepared before the
- * server started, makes the agenda forget this database's places: that costs a
+ * transaction that has too many for its room, or that was prepared before there
+ * was an agenda, makes the agenda forget this database's places: that costs a
  * walk, and nothing else.
  *
  * The hook is not called where the apply worker of a subscription prepares and
@@ -26,7 +26,6 @@
 #include "miscadmin.h"
 #include "catalog/pg_type.h"
 #include "nodes/parsenodes.h"
-#include "postmaster/postmaster.h"
 #include "storage/shmem.h"
 #include "tcop/utility.h"
 #include "utils/builtins.h"
@@ -160,12 +159,16 @@ rarr_agenda_prepared_keep(const RarrNote *notes, int n)
 	preparing[0] = '\0';
 }
 
-/* Was a transaction prepared before this server started?  Needs a transaction. */
+/*
+ * Was a transaction prepared before the agenda knew anything: on another server
+ * that this one stands in for, or before a crash?  Its notes are lost then.
+ * Needs a transaction.
+ */
 static bool
-is_older_than_server(const char *gid)
+is_older_than_agenda(const char *gid)
 {
 	Oid			types[] = {TEXTOID, TIMESTAMPTZOID};
-	Datum		values[] = {CStringGetTextDatum(gid), TimestampTzGetDatum(PgStartTime)};
+	Datum		values[] = {CStringGetTextDatum(gid), TimestampTzGetDatum(rarr_agenda_since())};
 	bool		older;
 
 	PushActiveSnapshot(GetTransactionSnapshot());
@@ -239,7 +242,7 @@ end_prepared(PlannedStmt *pstmt, const char *gid, const char *queryString, bool 
 	known = find_prepared(gid) != NULL;
 	incomplete = prepared->incomplete;
 	LWLockRelease(&prepared->lock);
-	unknown = !known && (incomplete || is_older_than_server(gid));
+	unknown = !known && (incomplete || is_older_than_agenda(gid));
 
 	call_next(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
 	act_for(gid, unknown);

@@ -70,15 +70,33 @@ typedef struct Sight
 static RarrAgendaRef walking = {NULL, 0};
 
 /*
+ * Is a step of this walk due?  Without a lock.  The setting is looked at anew
+ * each time, and a clock that was set back starts the wait anew.
+ */
+static bool
+is_due(RarrAgendaType *slot, RarrAgendaWalkKind kind, TimestampTz now)
+{
+	RarrAgendaWalk *walk = &slot->walks[kind];
+	int64		since = now - (TimestampTz) pg_atomic_read_u64(&walk->last_step);
+
+	if (kind == RARR_WALK_LAPSES && (TimestampTz) pg_atomic_read_u64(&slot->next_lapse) > now)
+		return false;
+	if (since < 0)
+		return true;
+	if (since < (int64) pg_atomic_read_u64(&walk->pause))
+		return false;
+	return kind == RARR_WALK_LAPSES || pg_atomic_read_u64(&walk->resting) == 0 ||
+		since >= (int64) rarr_agenda_refresh * 1000;
+}
+
+/*
  * Is a step of a walk over this type's groups due?  Without a lock.
  */
 bool
 rarr_agenda_walk_is_due(const RarrAgendaRef *ref, TimestampTz now)
 {
 	for (int i = 0; i < RARR_WALKS; i++)
-		if ((TimestampTz) pg_atomic_read_u64(&ref->slot->walks[i].next_step) <= now &&
-			(i == RARR_WALK_EVERYTHING ||
-			 (TimestampTz) pg_atomic_read_u64(&ref->slot->next_lapse) <= now))
+		if (is_due(ref->slot, i, now))
 			return true;
 	return false;
 }
@@ -99,7 +117,7 @@ rarr_agenda_walk_ended(void)
 	walking.slot = NULL;
 }
 
-/* Take the turn, if it is nobody's, and see where the walk was. */
+/* Take the turn, if it is nobody's and a step is due, and see where the walk was. */
 static bool
 begin_step(Step *step, RarrAgendaKey *key)
 {
@@ -107,26 +125,17 @@ begin_step(Step *step, RarrAgendaKey *key)
 	RarrAgendaWalk *walk;
 	const RarrAgendaRef *ref = rarr_agenda_ref(key, false);
 
-	if (ref == NULL || !rarr_agenda_lock(ref, LW_EXCLUSIVE))
+	if (ref == NULL || !is_due(ref->slot, step->kind, step->now) || !rarr_agenda_lock(ref, LW_EXCLUSIVE))
 		return false;
 	slot = ref->slot;
-	if (slot->walker != 0)
+	if (slot->walker != 0 || !is_due(slot, step->kind, step->now))
 	{
 		rarr_agenda_unlock(ref);
 		return false;
 	}
 	step->ref = *ref;
 	step->left = STEP_ENTRIES;
-	step->kind = RARR_WALK_LAPSES;
-	if ((TimestampTz) pg_atomic_read_u64(&slot->next_lapse) > step->now ||
-		(TimestampTz) pg_atomic_read_u64(&slot->walks[RARR_WALK_LAPSES].next_step) > step->now)
-		step->kind = RARR_WALK_EVERYTHING;
 	walk = &slot->walks[step->kind];
-	if ((TimestampTz) pg_atomic_read_u64(&walk->next_step) > step->now)
-	{
-		rarr_agenda_unlock(ref);
-		return false;
-	}
 	if (!walk->under_way)
 	{
 		walk->under_way = true;
@@ -274,41 +283,27 @@ end_step(Step *step, bool round_done, int64 cost)
 {
 	RarrAgendaType *slot = step->ref.slot;
 	RarrAgendaWalk *walk = &slot->walks[step->kind];
-	TimestampTz next;
+	bool		lapses = step->kind == RARR_WALK_LAPSES;
 
 	if (!rarr_agenda_lock(&step->ref, LW_EXCLUSIVE))
 		return;
 	walk->under_way = !round_done;
 	walk->priority = step->priority;
 	walk->place = step->place;
-	if (step->kind == RARR_WALK_LAPSES)
-	{
-		next = step->now + cost * LAPSES_PAUSE;
-		if (round_done)
-			pg_atomic_write_u64(&slot->next_lapse, (uint64) Min(walk->lapse, walk->noted_lapse));
-	}
-	else
-	{
-		next = step->now + cost * EVERYTHING_PAUSE;
-		if (round_done)
-		{
-			next = Max(next, step->now + (int64) rarr_agenda_refresh * 1000);
-			walk->last_round = step->now;
-		}
-	}
-	pg_atomic_write_u64(&walk->next_step, (uint64) next);
+	if (round_done && lapses)
+		pg_atomic_write_u64(&slot->next_lapse, (uint64) Min(walk->lapse, walk->noted_lapse));
+	if (round_done)
+		walk->last_round = step->now;
+	pg_atomic_write_u64(&walk->last_step, (uint64) step->now);
+	pg_atomic_write_u64(&walk->pause, (uint64) (cost * (lapses ? LAPSES_PAUSE : EVERYTHING_PAUSE)));
+	pg_atomic_write_u64(&walk->resting, round_done ? 1 : 0);
 	rarr_agenda_unlock(&step->ref);
 }
 
-/*
- * Take a step of a walk over the type's groups, if one is due and nobody else
- * is taking one.  Needs an active snapshot; not under REPEATABLE READ, where
- * the transaction's own uncommitted changes are all that is new.
- */
-void
-rarr_agenda_walk(RarrAgendaKey *key, Relation jobs, Relation index, TimestampTz now)
+static void
+take_step(RarrAgendaKey *key, Relation jobs, Relation index, RarrAgendaWalkKind kind, TimestampTz now)
 {
-	Step		step = {.now = now};
+	Step		step = {.kind = kind, .now = now};
 	instr_time	start;
 	instr_time	duration;
 	bool		done = true;
@@ -332,4 +327,16 @@ rarr_agenda_walk(RarrAgendaKey *key, Relation jobs, Relation index, TimestampTz 
 	INSTR_TIME_SUBTRACT(duration, start);
 	end_step(&step, done, (int64) INSTR_TIME_GET_MICROSEC(duration));
 	rarr_agenda_walk_ended();
+}
+
+/*
+ * Take a step of each walk over the type's groups, if one is due and nobody
+ * else is taking one.  Needs an active snapshot; not under REPEATABLE READ,
+ * where the transaction's own uncommitted changes are all that is new.
+ */
+void
+rarr_agenda_walk(RarrAgendaKey *key, Relation jobs, Relation index, TimestampTz now)
+{
+	for (int i = 0; i < RARR_WALKS; i++)
+		take_step(key, jobs, index, i, now);
 }
