@@ -251,6 +251,7 @@ assign_slot(RarrAgendaType *slot, Oid table, const char *name)
 	memset(slot->refused, 0, sizeof(slot->refused));
 	memset(slot->found, 0, sizeof(slot->found));
 	slot->walker = 0;
+	slot->walked = -1;
 	reset_slot(slot);
 	LWLockRelease(&slot->lock);
 }
@@ -509,6 +510,8 @@ rarr_agenda_note_running(const RarrAgendaRef *ref, int priority, const RarrPlace
 		return;
 	if (rarr_place_compare(place, &slot->running[priority]) < 0)
 		slot->running[priority] = *place;
+	if (slot->walked == priority && rarr_place_compare(place, &slot->noted_running) < 0)
+		slot->noted_running = *place;
 	walk->noted_lapse = Min(walk->noted_lapse, lease);
 	if (lease < (TimestampTz) pg_atomic_read_u64(&slot->next_lapse))
 		pg_atomic_write_u64(&slot->next_lapse, (uint64) lease);

@@ -66,6 +66,8 @@ typedef struct RarrAgendaType
 	pg_atomic_uint64 next_lapse;
 
 	int			walker;			/* pid of the backend that takes a step, or 0 */
+	int			walked;			/* priority that it is walking, else -1 */
+	RarrPlace	noted_running;	/* the first job of it noted meanwhile */
 	RarrAgendaWalk walks[RARR_WALKS];
 
 	/* What happened, for agenda_status() */

@@ -112,6 +112,7 @@ rarr_agenda_walk_ended(void)
 	if (rarr_agenda_lock(&walking, LW_EXCLUSIVE))
 	{
 		walking.slot->walker = 0;
+		walking.slot->walked = -1;
 		rarr_agenda_unlock(&walking);
 	}
 	walking.slot = NULL;
@@ -221,8 +222,9 @@ walk_group(Step *step, const RarrPlace *end, Sight *sight)
 
 /*
  * Tell the agenda what the walk of a group saw.  Where jobs can be running is
- * raised to `walked`, before which none is, if nothing became available since
- * the view: what did could be running by now.
+ * raised to `walked`, before which none is, but not past one that was noted
+ * since the view; and not if something became available since, which could be
+ * running by now.
  */
 static void
 report(Step *step, const RarrAgendaView *view, const RarrPlace *walked, const Sight *sight)
@@ -235,6 +237,8 @@ report(Step *step, const RarrAgendaView *view, const RarrPlace *walked, const Si
 	if (step->kind == RARR_WALK_LAPSES)
 	{
 		slot->walks[step->kind].lapse = Min(slot->walks[step->kind].lapse, sight->lease);
+		if (rarr_place_compare(&slot->noted_running, walked) < 0)
+			walked = &slot->noted_running;
 		if (slot->generation[p] == view->generation &&
 			rarr_place_compare(walked, &slot->running[p]) > 0)
 			slot->running[p] = *walked;
@@ -256,8 +260,10 @@ step_through_group(Step *step)
 	Sight		sight = {.lease = DT_NOEND};
 	bool		done;
 
-	if (!rarr_agenda_lock(&step->ref, LW_SHARED))
+	if (!rarr_agenda_lock(&step->ref, LW_EXCLUSIVE))
 		return true;
+	step->ref.slot->walked = step->priority;
+	step->ref.slot->noted_running = rarr_last_place;
 	view.priority = step->priority;
 	view.place.at = step->ref.slot->at[step->priority];
 	view.place.id = step->ref.slot->id[step->priority];

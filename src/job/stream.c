@@ -189,9 +189,11 @@ leave_group(RarrStream *stream, const RarrPlace *end)
 {
 	if (!stream->may_raise || !stream->entered)
 		return;
+	rarr_agenda_raise(stream->ref, &stream->view, stream->stuck ? &stream->passed : end);
+
+	/* Not before: a walk up to the old place, begun in between, would forget it. */
 	if (stream->running)
 		rarr_agenda_note_running(stream->ref, stream->view.priority, &stream->running_place, stream->lease);
-	rarr_agenda_raise(stream->ref, &stream->view, stream->stuck ? &stream->passed : end);
 }
 
 static void
