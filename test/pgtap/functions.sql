@@ -5,6 +5,8 @@ SET search_path = public;
 
 CREATE TEMP TABLE expected (signature text, result text);
 INSERT INTO expected VALUES
+	('agenda_status(OUT job_type text, OUT priority integer, OUT available_at timestamp with time zone, OUT id uuid, OUT due boolean, OUT next_lapse timestamp with time zone, OUT raised bigint, OUT refused bigint, OUT verified_at timestamp with time zone, OUT found bigint)',
+		'SETOF record'),
 	('config_value_is_valid(value text, value_type text)',
 		'boolean'),
 	('job_cancel(id uuid)',
