@@ -18,6 +18,7 @@ my $top = "$FindBin::Bin/../..";
 my @files = ("$top/README.md", sort glob "$top/docs/*.md");
 my $node = PostgreSQL::Test::Cluster->new('docs');
 $node->init;
+$node->append_conf('postgresql.conf', "shared_preload_libraries = 'researcharr'");
 $node->start;
 $node->safe_psql('postgres', 'CREATE EXTENSION researcharr CASCADE');
 
