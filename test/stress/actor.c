@@ -521,6 +521,41 @@ transaction(void)
 	end_transaction();
 }
 
+/* Many small transactions at one group, as fast as they go. */
+static void
+burst(void)
+{
+	for (int i = 0; i < 60 && !lost() && !shared->pause; i++)
+	{
+		switch (chance(4))
+		{
+			case 0:
+				PQclear(query("INSERT INTO stress.made SELECT researcharr.job_enqueue('%s', 'search', 50,"
+							  " clock_timestamp() - interval '%d ms')", media_id, chance(5000)));
+				did(DEED_ENQUEUED);
+				break;
+			case 1:
+				run("BEGIN; SELECT FROM researcharr.job_dequeue('{search}', 2); ROLLBACK");
+				did(DEED_ROLLED_BACK);
+				break;
+			case 2:
+				run("WITH taken AS MATERIALIZED (SELECT * FROM researcharr.job_dequeue('{search}', 3, '1 s')), claims AS ("
+					" INSERT INTO stress.claims SELECT id, attempt, available_at > started_at FROM taken)"
+					" SELECT researcharr.job_release(id, attempt) FROM taken");
+				did(DEED_RELEASED);
+				break;
+			default:
+				run("WITH taken AS MATERIALIZED (SELECT * FROM researcharr.job_dequeue('{search}', 1, '1 s')), claims AS ("
+					" INSERT INTO stress.claims SELECT id, attempt, available_at > started_at FROM taken), done AS ("
+					" INSERT INTO stress.done SELECT id, attempt FROM taken)"
+					" SELECT researcharr.job_complete(id, attempt) FROM taken");
+				did(DEED_COMPLETED);
+		}
+		if (!lost() && PQtransactionStatus(conn) != PQTRANS_IDLE)
+			run("ROLLBACK");
+	}
+}
+
 static void
 truncate_and_undo(void)
 {
@@ -625,6 +660,8 @@ act(int number, uint64_t seed)
 			truncate_and_undo();
 		else if (what < 35)
 			hold_old_snapshot();
+		else if (what < 75)
+			burst();
 		else
 			transaction();
 		if (lost())
