@@ -2,7 +2,7 @@
 
 -- the library brings them
 LOAD 'researcharr';
-SELECT name, setting, vartype, context FROM pg_settings
+SELECT name, boot_val, vartype, context FROM pg_settings
  WHERE name LIKE 'researcharr.%' AND context <> 'postmaster' ORDER BY name COLLATE "C";
 
 -- every one is described
