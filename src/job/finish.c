@@ -58,7 +58,6 @@ begin_work(Work *work, const char *function)
 	memset(work, 0, sizeof(Work));
 	work->jobs = rarr_table_open(&rarr_job_table);
 	PushActiveSnapshot(GetTransactionSnapshot());
-	work->now = GetCurrentTimestamp();
 }
 
 static void
@@ -91,8 +90,9 @@ search_job(RarrTable *jobs, Datum id)
  * and SERIALIZABLE a job that changed since the snapshot raises 40001.
  */
 static bool
-lock_job(RarrTable *jobs, Datum id)
+lock_job(Work *work, Datum id)
 {
+	RarrTable  *jobs = work->jobs;
 	TupleTableSlot *slot = jobs->oldslot;
 	ItemPointerData tid;
 	TM_FailureData failure;
@@ -116,6 +116,9 @@ lock_job(RarrTable *jobs, Datum id)
 	}
 	slot_getallattrs(slot);
 
+	/* what happens now comes after what the last one to have it did */
+	work->now = GetCurrentTimestamp();
+
 	/* a later version may have been given another id */
 	return memcmp(rarr_job_id(slot), DatumGetUUIDP(id), UUID_LEN) == 0;
 }
@@ -129,11 +132,12 @@ is_running_under(RarrTable *jobs, int attempt)
 
 /* Lock the job that a worker speaks of; RA001 if it is no longer the worker's. */
 static void
-lock_own_job(RarrTable *jobs, Datum id, int attempt)
+lock_own_job(Work *work, Datum id, int attempt)
 {
+	RarrTable  *jobs = work->jobs;
 	char	   *name;
 
-	if (lock_job(jobs, id))
+	if (lock_job(work, id))
 	{
 		if (is_running_under(jobs, attempt))
 			return;
@@ -222,7 +226,7 @@ researcharr_job_complete(PG_FUNCTION_ARGS)
 	RARR_REQUIRE_ARG(0, "id");
 	RARR_REQUIRE_ARG(1, "attempt");
 	begin_work(&work, "job_complete()");
-	lock_own_job(work.jobs, PG_GETARG_DATUM(0), PG_GETARG_INT32(1));
+	lock_own_job(&work, PG_GETARG_DATUM(0), PG_GETARG_INT32(1));
 	complete(&work, PG_GETARG_DATUM(2), !PG_ARGISNULL(2));
 	end_work(&work);
 	PG_RETURN_BOOL(true);
@@ -297,7 +301,7 @@ researcharr_job_complete_many(PG_FUNCTION_ARGS)
 		bool		completed;
 
 		CHECK_FOR_INTERRUPTS();
-		completed = lock_job(work.jobs, ids[i]) && is_running_under(work.jobs, DatumGetInt32(attempts[i]));
+		completed = lock_job(&work, ids[i]) && is_running_under(work.jobs, DatumGetInt32(attempts[i]));
 		if (completed)
 			complete(&work, has_results ? results[i] : (Datum) 0, has_results && !no_result[i]);
 		row[1] = BoolGetDatum(completed);
@@ -337,7 +341,7 @@ researcharr_job_fail(PG_FUNCTION_ARGS)
 
 	begin_work(&work, "job_fail()");
 	slot = work.jobs->newslot;
-	lock_own_job(work.jobs, PG_GETARG_DATUM(0), PG_GETARG_INT32(1));
+	lock_own_job(&work, PG_GETARG_DATUM(0), PG_GETARG_INT32(1));
 	retries = DatumGetInt32(rarr_job_value(work.jobs->oldslot, JOB_RETRY_COUNT));
 	retry = retry && retries < DatumGetInt32(rarr_job_value(work.jobs->oldslot, JOB_MAX_RETRIES));
 	if (retry)
@@ -379,7 +383,7 @@ researcharr_job_heartbeat(PG_FUNCTION_ARGS)
 		lease = rarr_duration_arg(PG_GETARG_INTERVAL_P(2), "lease", 1);
 
 	begin_work(&work, "job_heartbeat()");
-	lock_own_job(work.jobs, PG_GETARG_DATUM(0), PG_GETARG_INT32(1));
+	lock_own_job(&work, PG_GETARG_DATUM(0), PG_GETARG_INT32(1));
 	if (lease == 0)
 		lease = job_policy(work.jobs)->lease;
 	expires = work.now + lease;
@@ -410,7 +414,7 @@ researcharr_job_release(PG_FUNCTION_ARGS)
 		delay = rarr_duration_arg(PG_GETARG_INTERVAL_P(2), "delay", 0);
 
 	begin_work(&work, "job_release()");
-	lock_own_job(work.jobs, PG_GETARG_DATUM(0), PG_GETARG_INT32(1));
+	lock_own_job(&work, PG_GETARG_DATUM(0), PG_GETARG_INT32(1));
 	begin_requeue(&work, RARR_HISTORY_RELEASED, work.now + delay, NULL);
 	write_change(&work, JOB_CHANGE_REQUEUE);
 	end_work(&work);
@@ -435,7 +439,7 @@ end_unfinished(FunctionCallInfo fcinfo, const char *function, RarrHistoryAction 
 
 	RARR_REQUIRE_ARG(0, "id");
 	begin_work(&work, function);
-	changed = lock_job(work.jobs, PG_GETARG_DATUM(0)) && is_unfinished(work.jobs);
+	changed = lock_job(&work, PG_GETARG_DATUM(0)) && is_unfinished(work.jobs);
 	if (changed)
 	{
 		finish(&work, action, status);
@@ -484,7 +488,7 @@ researcharr_job_retry(PG_FUNCTION_ARGS)
 
 	RARR_REQUIRE_ARG(0, "id");
 	begin_work(&work, "job_retry()");
-	if (lock_job(work.jobs, PG_GETARG_DATUM(0)))
+	if (lock_job(&work, PG_GETARG_DATUM(0)))
 	{
 		RarrJobStatus status = rarr_job_status(work.jobs->oldslot);
 
