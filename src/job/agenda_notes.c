@@ -183,12 +183,11 @@ add_note(RarrNoteTime time, RarrAgendaKey *key, int priority)
 		room = more;
 	}
 	note = &notes[nnotes];
+	memset(note, 0, sizeof(RarrNote));
 	note->time = time;
 	note->level = GetCurrentTransactionNestLevel();
 	note->key = key;
 	note->priority = priority;
-	note->queued = false;
-	note->running = false;
 	nnotes++;
 	return note;
 }

@@ -258,6 +258,27 @@ work_off(PGconn *conn)
 	return n;
 }
 
+/* Show the jobs that nobody got, and what the agenda thinks of them. */
+static void
+show_forgotten(PGconn *conn)
+{
+	PGresult   *res;
+
+	if (number(conn, "SELECT count(*) FROM pg_settings WHERE name = 'researcharr.agenda_types'") == 0)
+		return;
+	res = run(conn, "SELECT j.id, j.job_type, j.priority, j.status, j.attempt, j.retry_count, j.available_at, j.lease_expires_at,"
+			  " j.updated_at, clock_timestamp() AS now, a.available_at AS place, a.id AS place_id, a.next_lapse, a.verified_at"
+			  " FROM researcharr.processing_jobs j LEFT JOIN researcharr.agenda_status() a USING (job_type, priority)"
+			  " WHERE j.completed_at IS NULL ORDER BY j.job_type, j.priority, j.available_at LIMIT 20");
+	for (int i = 0; i < PQntuples(res); i++)
+	{
+		for (int c = 0; c < PQnfields(res); c++)
+			fprintf(stderr, "%s%s=%s", c > 0 ? " " : "forgotten: ", PQfname(res, c), PQgetvalue(res, i, c));
+		fprintf(stderr, "\n");
+	}
+	PQclear(res);
+}
+
 /*
  * With all actors gone, one worker gets every job that is left.
  */
@@ -286,6 +307,7 @@ drain(PGconn *conn, int promise_ms)
 		if (clock_ms() > give_up)
 		{
 			violation("%ld jobs were never handed out, %ld of them overdue", waiting, number(conn, sql));
+			show_forgotten(conn);
 			return;
 		}
 		nap(20);
