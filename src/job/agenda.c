@@ -204,7 +204,8 @@ reset_slot(RarrAgendaType *slot)
 	{
 		slot->generation[p]++;
 		slot->at[p] = DT_NOBEGIN;
-		slot->running[p] = rarr_first_place;
+		slot->running_first[p] = rarr_last_place;
+		slot->running_last[p] = rarr_first_place;
 		memset(&slot->id[p], 0, sizeof(pg_uuid_t));
 	}
 	pg_atomic_write_u64(&slot->next_due, (uint64) DT_NOBEGIN);
@@ -212,6 +213,7 @@ reset_slot(RarrAgendaType *slot)
 	for (int i = 0; i < RARR_WALKS; i++)
 	{
 		slot->walks[i].under_way = false;
+		slot->walks[i].group = -1;
 		slot->walks[i].last_round = DT_NOBEGIN;
 		pg_atomic_write_u64(&slot->walks[i].pause, 0);
 		pg_atomic_write_u64(&slot->walks[i].resting, 0);
@@ -251,7 +253,6 @@ assign_slot(RarrAgendaType *slot, Oid table, const char *name)
 	memset(slot->refused, 0, sizeof(slot->refused));
 	memset(slot->found, 0, sizeof(slot->found));
 	slot->walker = 0;
-	slot->walked = -1;
 	reset_slot(slot);
 	LWLockRelease(&slot->lock);
 }
@@ -496,22 +497,31 @@ rarr_agenda_lower(const RarrAgendaRef *ref, int priority, const RarrPlace *place
 	LWLockRelease(&ref->slot->lock);
 }
 
+static void
+widen(RarrPlace *first, RarrPlace *last, const RarrPlace *more_first, const RarrPlace *more_last)
+{
+	if (rarr_place_compare(more_first, first) < 0)
+		*first = *more_first;
+	if (rarr_place_compare(more_last, last) > 0)
+		*last = *more_last;
+}
+
 /*
- * A job at `place` is running, under a lease that ends at `lease`.  Cannot fail.
+ * Jobs from `first` to `last` are running, under leases the first of which
+ * ends at `lease`.  Cannot fail.
  */
 void
-rarr_agenda_note_running(const RarrAgendaRef *ref, int priority, const RarrPlace *place,
-						 TimestampTz lease)
+rarr_agenda_note_running(const RarrAgendaRef *ref, int priority, const RarrPlace *first,
+						 const RarrPlace *last, TimestampTz lease)
 {
 	RarrAgendaType *slot = ref->slot;
 	RarrAgendaWalk *walk = &slot->walks[RARR_WALK_LAPSES];
 
 	if (!rarr_agenda_lock(ref, LW_EXCLUSIVE))
 		return;
-	if (rarr_place_compare(place, &slot->running[priority]) < 0)
-		slot->running[priority] = *place;
-	if (slot->walked == priority && rarr_place_compare(place, &slot->noted_running) < 0)
-		slot->noted_running = *place;
+	widen(&slot->running_first[priority], &slot->running_last[priority], first, last);
+	if (walk->group == priority)
+		widen(&walk->noted_first, &walk->noted_last, first, last);
 	walk->noted_lapse = Min(walk->noted_lapse, lease);
 	if (lease < (TimestampTz) pg_atomic_read_u64(&slot->next_lapse))
 		pg_atomic_write_u64(&slot->next_lapse, (uint64) lease);

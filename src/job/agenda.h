@@ -36,6 +36,10 @@ typedef struct RarrAgendaWalk
 	bool		under_way;		/* a round has begun and is not at its end */
 	int			priority;		/* where the next step goes on */
 	RarrPlace	place;
+	int			group;			/* priority of the group that it is in, or -1 */
+	RarrPlace	seen_last;		/* the last job that it saw running there, */
+	RarrPlace	noted_last;		/* that was noted since it entered it, */
+	RarrPlace	noted_first;	/* and the first one since its last step began */
 	TimestampTz lapse;			/* least lease that the round saw */
 	TimestampTz noted_lapse;	/* least lease noted since it began */
 	TimestampTz last_round;		/* the end of the last one */
@@ -59,15 +63,14 @@ typedef struct RarrAgendaType
 	uint64		generation[RARR_PRIORITIES];	/* grows when a place is lowered */
 	pg_atomic_uint64 next_due;	/* least of at[] */
 
-	/* No job of a priority is running before this place. */
-	RarrPlace	running[RARR_PRIORITIES];
+	/* No job that is before its group's place is running outside of these. */
+	RarrPlace	running_first[RARR_PRIORITIES];
+	RarrPlace	running_last[RARR_PRIORITIES];
 
 	/* No running job's lease ends before this. */
 	pg_atomic_uint64 next_lapse;
 
 	int			walker;			/* pid of the backend that takes a step, or 0 */
-	int			walked;			/* priority that it is walking, else -1 */
-	RarrPlace	noted_running;	/* the first job of it noted meanwhile */
 	RarrAgendaWalk walks[RARR_WALKS];
 
 	/* What happened, for agenda_status() */
@@ -120,8 +123,8 @@ extern bool rarr_agenda_look(const RarrAgendaRef *ref, int below, TimestampTz no
 extern bool rarr_agenda_look_at(const RarrAgendaRef *ref, int priority, RarrAgendaView *view);
 extern void rarr_agenda_raise(const RarrAgendaRef *ref, const RarrAgendaView *view, const RarrPlace *place);
 extern void rarr_agenda_lower(const RarrAgendaRef *ref, int priority, const RarrPlace *place);
-extern void rarr_agenda_note_running(const RarrAgendaRef *ref, int priority, const RarrPlace *place,
-									 TimestampTz lease);
+extern void rarr_agenda_note_running(const RarrAgendaRef *ref, int priority, const RarrPlace *first,
+									 const RarrPlace *last, TimestampTz lease);
 extern void rarr_agenda_forget_all(void);
 extern bool rarr_agenda_copy(int i, RarrAgendaType *copy);
 

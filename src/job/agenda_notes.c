@@ -53,7 +53,8 @@ rarr_agenda_apply_note(const RarrNote *note)
 	if (note->queued)
 		rarr_agenda_lower(ref, note->priority, &note->place);
 	if (note->running)
-		rarr_agenda_note_running(ref, note->priority, &note->running_place, note->lease);
+		rarr_agenda_note_running(ref, note->priority, &note->running_place,
+								 &note->running_last, note->lease);
 }
 
 static void
@@ -109,6 +110,8 @@ fold_note(RarrNote *note, const RarrNote *other)
 	{
 		if (!note->running || rarr_place_compare(&other->running_place, &note->running_place) < 0)
 			note->running_place = other->running_place;
+		if (!note->running || rarr_place_compare(&other->running_last, &note->running_last) > 0)
+			note->running_last = other->running_last;
 		note->lease = note->running ? Min(note->lease, other->lease) : other->lease;
 		note->running = true;
 	}
@@ -253,6 +256,7 @@ rarr_agenda_note_job(RarrNoteTime time, Relation jobs, TupleTableSlot *slot)
 	{
 		said.running = true;
 		said.running_place = place;
+		said.running_last = place;
 		said.lease = DatumGetTimestampTz(rarr_job_value(slot, JOB_LEASE_EXPIRES_AT));
 	}
 	fold_note(note, &said);

@@ -28,6 +28,7 @@ typedef struct RarrNote
 	RarrPlace	place;			/* the first queued job */
 	bool		running;
 	RarrPlace	running_place;	/* the first running job */
+	RarrPlace	running_last;	/* the last one */
 	TimestampTz lease;			/* the first end of a lease */
 } RarrNote;
 

@@ -208,7 +208,8 @@ act_for(const char *gid, bool unknown)
 			if (note->queued)
 				rarr_agenda_lower(&ref, note->priority, &note->place);
 			if (note->running)
-				rarr_agenda_note_running(&ref, note->priority, &note->running_place, note->lease);
+				rarr_agenda_note_running(&ref, note->priority, &note->running_place,
+										 &note->running_last, note->lease);
 		}
 	}
 	LWLockRelease(&prepared->lock);

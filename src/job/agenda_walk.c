@@ -62,7 +62,8 @@ typedef struct Sight
 	bool		available;		/* a job can be handed out */
 	RarrPlace	available_place;
 	bool		running;		/* a job is running, or may soon be */
-	RarrPlace	running_place;
+	RarrPlace	running_first;
+	RarrPlace	running_last;
 	TimestampTz lease;			/* the least lease that has not ended */
 } Sight;
 
@@ -112,7 +113,6 @@ rarr_agenda_walk_ended(void)
 	if (rarr_agenda_lock(&walking, LW_EXCLUSIVE))
 	{
 		walking.slot->walker = 0;
-		walking.slot->walked = -1;
 		rarr_agenda_unlock(&walking);
 	}
 	walking.slot = NULL;
@@ -153,13 +153,12 @@ begin_step(Step *step, RarrAgendaKey *key)
 	return true;
 }
 
-/* Look at the row that the scan is at. */
+/* Look at the row that the scan is at; its group's place is `known`. */
 static void
-look_at_row(Step *step, const RarrPlace *place, Sight *sight)
+look_at_row(Step *step, const RarrPlace *place, const RarrPlace *known, Sight *sight)
 {
 	RarrJobStatus status;
 	bool		changing;
-	TimestampTz lease;
 
 	slot_getallattrs(step->slot);
 	status = rarr_job_status(step->slot);
@@ -171,20 +170,24 @@ look_at_row(Step *step, const RarrPlace *place, Sight *sight)
 	if (status == JOB_RUNNING || changing)
 	{
 		if (!sight->running)
-			sight->running_place = *place;
+			sight->running_first = *place;
+		sight->running_last = *place;
 		sight->running = true;
 	}
 	if (changing)
 		return;
 	if (status == JOB_RUNNING)
 	{
-		lease = DatumGetTimestampTz(rarr_job_value(step->slot, JOB_LEASE_EXPIRES_AT));
+		TimestampTz lease = DatumGetTimestampTz(rarr_job_value(step->slot, JOB_LEASE_EXPIRES_AT));
+
 		if (lease > step->now)
 		{
 			sight->lease = Min(sight->lease, lease);
 			return;
 		}
 	}
+	else if (rarr_place_compare(place, known) >= 0)
+		return;
 	if (!sight->available)
 		sight->available_place = *place;
 	sight->available = true;
@@ -195,7 +198,7 @@ look_at_row(Step *step, const RarrPlace *place, Sight *sight)
  * false if the step is.
  */
 static bool
-walk_group(Step *step, const RarrPlace *end, Sight *sight)
+walk_group(Step *step, const RarrPlace *end, const RarrPlace *known, Sight *sight)
 {
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	RarrPlace	place;
@@ -212,8 +215,10 @@ walk_group(Step *step, const RarrPlace *end, Sight *sight)
 			break;
 		}
 		if (index_fetch_heap(step->scan.scan, step->slot))
-			look_at_row(step, &place, sight);
+			look_at_row(step, &place, known, sight);
 	}
+	if (done)
+		step->place = *end;
 	ExecClearTuple(step->slot);
 	rarr_take_scan_end(&step->scan);
 	UnregisterSnapshot(snapshot);
@@ -221,65 +226,103 @@ walk_group(Step *step, const RarrPlace *end, Sight *sight)
 }
 
 /*
- * Tell the agenda what the walk of a group saw.  Where jobs can be running is
- * raised to `walked`, before which none is, but not past one that was noted
- * since the view; and not if something became available since, which could be
- * running by now.
+ * Keep what the walk saw of the jobs that are running: from `from` to the
+ * step's place there are none but those in sight, and those that were noted
+ * meanwhile.  Those that were passed in earlier steps stay.
  */
 static void
-report(Step *step, const RarrAgendaView *view, const RarrPlace *walked, const Sight *sight)
+narrow_running(Step *step, const RarrPlace *from, bool done, const Sight *sight)
 {
 	RarrAgendaType *slot = step->ref.slot;
-	int			p = view->priority;
+	RarrAgendaWalk *walk = &slot->walks[step->kind];
+	RarrPlace	first = sight->running ? sight->running_first : step->place;
+	int			p = step->priority;
 
+	walk->lapse = Min(walk->lapse, sight->lease);
+	if (walk->group != p)
+		return;					/* the agenda forgot everything meanwhile */
+	if (rarr_place_compare(&walk->noted_first, &first) < 0)
+		first = walk->noted_first;
+	if (rarr_place_compare(&slot->running_first[p], from) >= 0 &&
+		rarr_place_compare(&slot->running_first[p], &first) < 0)
+		slot->running_first[p] = first;
+	if (sight->running)
+		walk->seen_last = sight->running_last;
+	if (!done)
+		return;
+	slot->running_last[p] = walk->seen_last;
+	if (rarr_place_compare(&walk->noted_last, &walk->seen_last) > 0)
+		slot->running_last[p] = walk->noted_last;
+	walk->group = -1;
+}
+
+/*
+ * Tell the agenda what the walk of a group saw.  A lapsed job behind the
+ * group's place is told of, too: nobody who has not seen it may raise the place
+ * past it.
+ */
+static void
+report(Step *step, const RarrPlace *from, const RarrPlace *known, bool done, const Sight *sight)
+{
 	if (!rarr_agenda_lock(&step->ref, LW_EXCLUSIVE))
 		return;
 	if (step->kind == RARR_WALK_LAPSES)
-	{
-		slot->walks[step->kind].lapse = Min(slot->walks[step->kind].lapse, sight->lease);
-		if (rarr_place_compare(&slot->noted_running, walked) < 0)
-			walked = &slot->noted_running;
-		if (slot->generation[p] == view->generation &&
-			rarr_place_compare(walked, &slot->running[p]) > 0)
-			slot->running[p] = *walked;
-	}
-	if (sight->available)
-		slot->found[p]++;
+		narrow_running(step, from, done, sight);
+	if (sight->available && rarr_place_compare(&sight->available_place, known) < 0)
+		step->ref.slot->found[step->priority]++;
 	rarr_agenda_unlock(&step->ref);
 	if (sight->available)
-		rarr_agenda_lower(&step->ref, p, &sight->available_place);
+		rarr_agenda_lower(&step->ref, step->priority, &sight->available_place);
+}
+
+/*
+ * Enter the step's group, or go on in it: from where, up to where, and what
+ * the group's place is.  False if there is nothing to walk.
+ */
+static bool
+enter_group(Step *step, RarrPlace *end, RarrPlace *known)
+{
+	RarrAgendaType *slot = step->ref.slot;
+	RarrAgendaWalk *walk = &slot->walks[step->kind];
+	int			p = step->priority;
+
+	if (!rarr_agenda_lock(&step->ref, LW_EXCLUSIVE))
+		return false;
+	known->at = slot->at[p];
+	known->id = slot->id[p];
+	*end = *known;
+	if (step->kind == RARR_WALK_LAPSES)
+	{
+		if (walk->group != p)
+		{
+			walk->group = p;
+			walk->seen_last = walk->noted_last = rarr_first_place;
+			step->place = slot->running_first[p];
+		}
+		walk->noted_first = rarr_last_place;
+		*end = rarr_place_after(&slot->running_last[p]);
+		if (rarr_place_compare(&step->place, end) >= 0)
+			walk->group = -1;
+	}
+	rarr_agenda_unlock(&step->ref);
+	return rarr_place_compare(&step->place, end) < 0;
 }
 
 /* Walk what the step may of the group that it is at; true if the group is done. */
 static bool
 step_through_group(Step *step)
 {
-	RarrAgendaView view;
-	RarrPlace	from;
-	RarrPlace	walked;
 	Sight		sight = {.lease = DT_NOEND};
+	RarrPlace	from;
+	RarrPlace	end;
+	RarrPlace	known;
 	bool		done;
 
-	if (!rarr_agenda_lock(&step->ref, LW_EXCLUSIVE))
+	if (!enter_group(step, &end, &known))
 		return true;
-	step->ref.slot->walked = step->priority;
-	step->ref.slot->noted_running = rarr_last_place;
-	view.priority = step->priority;
-	view.place.at = step->ref.slot->at[step->priority];
-	view.place.id = step->ref.slot->id[step->priority];
-	view.generation = step->ref.slot->generation[step->priority];
-	from = step->ref.slot->running[step->priority];
-	rarr_agenda_unlock(&step->ref);
-
-	if (step->kind == RARR_WALK_LAPSES && rarr_place_compare(&from, &step->place) > 0)
-		step->place = from;
-	else
-		from = step->place;
-	if (rarr_place_compare(&step->place, &view.place) >= 0)
-		return true;
-	done = walk_group(step, &view.place, &sight);
-	walked = sight.running ? sight.running_place : done ? view.place : step->place;
-	report(step, &view, &walked, &sight);
+	from = step->place;
+	done = walk_group(step, &end, &known, &sight);
+	report(step, &from, &known, done, &sight);
 	return done;
 }
 

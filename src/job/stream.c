@@ -193,7 +193,8 @@ leave_group(RarrStream *stream, const RarrPlace *end)
 
 	/* Not before: a walk up to the old place, begun in between, would forget it. */
 	if (stream->running)
-		rarr_agenda_note_running(stream->ref, stream->view.priority, &stream->running_place, stream->lease);
+		rarr_agenda_note_running(stream->ref, stream->view.priority, &stream->running_place,
+								 &stream->running_last, stream->lease);
 }
 
 static void
@@ -201,6 +202,7 @@ note_running(RarrStream *stream)
 {
 	if (!stream->running)
 		stream->running_place = place_of(stream->slot);
+	stream->running_last = place_of(stream->slot);
 	stream->running = true;
 	stream->lease = Min(stream->lease,
 						DatumGetTimestampTz(rarr_job_value(stream->slot, JOB_LEASE_EXPIRES_AT)));

@@ -37,6 +37,7 @@ typedef struct RarrStream
 	RarrPlace	passed;			/* nothing before it can be handed out */
 	bool		running;		/* it passed running jobs: */
 	RarrPlace	running_place;	/* the first one */
+	RarrPlace	running_last;
 	TimestampTz lease;			/* the first end of a lease */
 } RarrStream;
 
