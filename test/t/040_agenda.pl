@@ -6,8 +6,9 @@
 #     missed gives its turn back.
 #  3. What slips past is found within researcharr.agenda_refresh, also when that
 #     was changed a moment ago.
-#  4. More job types than it has room for; databases and types that go.
-#  5. The extension dropped and created again, under the same open session.
+#  4. A lease that ends is found though there are many finished jobs about.
+#  5. More job types than it has room for; databases and types that go.
+#  6. The extension dropped and created again, under the same open session.
 
 use strict;
 use warnings;
@@ -126,7 +127,23 @@ ok(take_within(1, 30), 'and is found once looking for it is due');
 is(sql("SELECT sum(found) > 0 FROM researcharr.agenda_status()"), 't', 'agenda_status() counts it');
 sql("ALTER TABLE researcharr.processing_jobs ENABLE ALWAYS TRIGGER zz_researcharr_guard");
 
-# 4. and 5.
+# 4.  Entries of finished jobs that an old snapshot keeps make the look for
+# leases take several steps.
+sql("ALTER SYSTEM SET researcharr.agenda_refresh = '1 h'");
+sql("SELECT pg_reload_conf()");
+sql("TRUNCATE researcharr.processing_jobs");
+my $old = $node->background_psql('postgres');
+$old->query_safe("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1");
+sql("INSERT INTO researcharr.processing_jobs (media_id, job_type, available_at)
+	SELECT $media, 'search', '2020-01-01'::timestamptz + n * interval '1 s' FROM generate_series(0, 3000) n");
+sql("SELECT id FROM researcharr.job_dequeue(lease => '3 s')");
+sql("SELECT count(researcharr.job_complete(id, attempt)) FROM researcharr.job_dequeue(max_jobs => 2999)");
+sql("SELECT id FROM researcharr.job_dequeue(lease => '1 microsecond')");
+is(take_within(2, 30), 1, 'a lapsed lease is found behind and before many finished jobs');
+$old->quit;
+sql("TRUNCATE researcharr.processing_jobs");
+
+# 5. and 6.
 $node->append_conf('postgresql.conf', 'researcharr.agenda_types = 4');
 sql("ALTER SYSTEM SET researcharr.agenda_refresh = '1 h'");
 $node->restart;
