@@ -40,22 +40,22 @@
 	" SELECT id, job_type, priority, available_at, attempt FROM taken"
 
 static PGresult *
-run(PGconn *conn, const char *sql)
+run_as(PGconn *checker, const char *sql)
 {
-	PGresult   *res = PQexec(conn, sql);
+	PGresult   *res = PQexec(checker, sql);
 
 	if (PQresultStatus(res) != PGRES_COMMAND_OK && PQresultStatus(res) != PGRES_TUPLES_OK)
 	{
-		violation("checker: %s%s", PQerrorMessage(conn), sql);
+		violation("checker: %s%s", PQerrorMessage(checker), sql);
 		exit(1);
 	}
 	return res;
 }
 
 static long
-number(PGconn *conn, const char *sql)
+number(PGconn *checker, const char *sql)
 {
-	PGresult   *res = run(conn, sql);
+	PGresult   *res = run_as(checker, sql);
 	long		n = atol(PQgetvalue(res, 0, 0));
 
 	PQclear(res);
@@ -66,9 +66,9 @@ number(PGconn *conn, const char *sql)
  * Make the extension, the books, and something to enqueue jobs for.
  */
 void
-setup(PGconn *conn)
+setup(PGconn *checker)
 {
-	PQclear(run(conn,
+	PQclear(run_as(checker,
 				"CREATE EXTENSION researcharr CASCADE;"
 				"CREATE SCHEMA stress;"
 				"CREATE TABLE stress.made (job_id uuid);"
@@ -83,7 +83,7 @@ setup(PGconn *conn)
 
 /* Do the work of the job that row 0 of a result shows. */
 static void
-complete_taken(PGconn *conn, PGresult *taken)
+complete_taken(PGconn *checker, PGresult *taken)
 {
 	char		sql[1000];
 	const char *id = PQgetvalue(taken, 0, 0);
@@ -91,7 +91,7 @@ complete_taken(PGconn *conn, PGresult *taken)
 
 	snprintf(sql, sizeof(sql), "INSERT INTO stress.done VALUES ('%s', %s);"
 			 "SELECT researcharr.job_complete('%s', %s)", id, attempt, id, attempt);
-	PQclear(run(conn, sql));
+	PQclear(run_as(checker, sql));
 }
 
 /* Is what was taken as urgent as what the query had found just before? */
@@ -126,22 +126,22 @@ describe(PGresult *due, PGresult *taken, int64_t late)
 
 /* Take a job; false if a more urgent one was due. */
 static bool
-take_one(PGconn *conn, int64_t late_since, bool *empty)
+take_one(PGconn *checker, int64_t late_since, bool *empty)
 {
 	PGresult   *due;
 	PGresult   *taken;
 	bool		right;
 
-	PQclear(run(conn, "BEGIN"));
-	due = run(conn, FIRST_DUE);
-	PQclear(run(conn, "COMMIT; BEGIN"));
-	taken = run(conn, TAKE_ONE);
+	PQclear(run_as(checker, "BEGIN"));
+	due = run_as(checker, FIRST_DUE);
+	PQclear(run_as(checker, "COMMIT; BEGIN"));
+	taken = run_as(checker, TAKE_ONE);
 	right = is_right(due, taken);
 	*empty = PQntuples(due) == 0 && PQntuples(taken) == 0;
 	did(DEED_CHECKED);
 	if (PQntuples(taken) > 0)
-		complete_taken(conn, taken);
-	PQclear(run(conn, "COMMIT"));
+		complete_taken(checker, taken);
+	PQclear(run_as(checker, "COMMIT"));
 	if (!right)
 		describe(due, taken, late_since > 0 ? clock_ms() - late_since : 0);
 	PQclear(due);
@@ -154,13 +154,13 @@ take_one(PGconn *conn, int64_t late_since, bool *empty)
  * them, and are nobody's: only a walker can find them.
  */
 static void
-check_places(PGconn *conn, int promise_ms)
+check_places(PGconn *checker, int promise_ms)
 {
 	PGresult   *res;
 
-	if (number(conn, "SELECT count(*) FROM pg_settings WHERE name = 'researcharr.agenda_types'") == 0)
+	if (number(checker, "SELECT count(*) FROM pg_settings WHERE name = 'researcharr.agenda_types'") == 0)
 		return;
-	res = run(conn, "WITH agenda AS MATERIALIZED (SELECT * FROM researcharr.agenda_status()),"
+	res = run_as(checker, "WITH agenda AS MATERIALIZED (SELECT * FROM researcharr.agenda_status()),"
 			  " slipped AS MATERIALIZED (SELECT j.* FROM researcharr.processing_jobs j WHERE j.status = 'queued'"
 			  "  AND EXISTS (SELECT FROM agenda a WHERE a.job_type = j.job_type)"
 			  "  AND NOT EXISTS (SELECT FROM agenda a WHERE a.job_type = j.job_type AND a.priority = j.priority"
@@ -176,7 +176,7 @@ check_places(PGconn *conn, int promise_ms)
 				PQgetvalue(res, i, 4), PQgetvalue(res, i, 5));
 	}
 	if (PQntuples(res) > 0 &&
-		promise_ms < number(conn, "SELECT setting FROM pg_settings WHERE name = 'researcharr.agenda_refresh'"))
+		promise_ms < number(checker, "SELECT setting FROM pg_settings WHERE name = 'researcharr.agenda_refresh'"))
 		violation("jobs slipped past the agenda");
 	PQclear(res);
 }
@@ -186,21 +186,21 @@ check_places(PGconn *conn, int promise_ms)
  * but for what the walkers have yet to find, and then within the promise.
  */
 void
-check_quiet(PGconn *conn, int promise_ms)
+check_quiet(PGconn *checker, int promise_ms)
 {
 	int64_t		late_since = 0;
 	int			answers = 0;
 
 	/* those that were killed may still be rolling back */
-	while (number(conn, "SELECT count(*) FROM pg_stat_activity WHERE application_name ~ '^actor'"
+	while (number(checker, "SELECT count(*) FROM pg_stat_activity WHERE application_name ~ '^actor'"
 				  " AND state <> 'idle'") > 0)
 		nap(10);
-	check_places(conn, promise_ms);
+	check_places(checker, promise_ms);
 	while (answers < ANSWERS)
 	{
 		bool		empty;
 
-		if (take_one(conn, late_since, &empty))
+		if (take_one(checker, late_since, &empty))
 		{
 			late_since = 0;
 			answers++;
@@ -225,15 +225,15 @@ check_quiet(PGconn *conn, int promise_ms)
 }
 
 static void
-end_prepared(PGconn *conn)
+end_prepared(PGconn *checker)
 {
-	PGresult   *res = run(conn, "SELECT gid FROM pg_prepared_xacts");
+	PGresult   *res = run_as(checker, "SELECT gid FROM pg_prepared_xacts");
 	char		sql[300];
 
 	for (int i = 0; i < PQntuples(res); i++)
 	{
 		snprintf(sql, sizeof(sql), "%s PREPARED '%s'", i % 2 ? "COMMIT" : "ROLLBACK", PQgetvalue(res, i, 0));
-		PQclear(run(conn, sql));
+		PQclear(run_as(checker, sql));
 		did(DEED_PREPARED_ENDED);
 	}
 	PQclear(res);
@@ -241,9 +241,9 @@ end_prepared(PGconn *conn)
 
 /* Take up to 100 jobs and do them; how many there were. */
 static int
-work_off(PGconn *conn)
+work_off(PGconn *checker)
 {
-	PGresult   *res = run(conn,
+	PGresult   *res = run_as(checker,
 						  "WITH taken AS MATERIALIZED (SELECT * FROM researcharr.job_dequeue(max_jobs => 100)), claims AS ("
 						  " INSERT INTO stress.claims SELECT id, attempt, available_at > started_at FROM taken), done AS ("
 						  " INSERT INTO stress.done SELECT id, attempt FROM taken),"
@@ -260,13 +260,13 @@ work_off(PGconn *conn)
 
 /* Show the jobs that nobody got, and what the agenda thinks of them. */
 static void
-show_forgotten(PGconn *conn)
+show_forgotten(PGconn *checker)
 {
 	PGresult   *res;
 
-	if (number(conn, "SELECT count(*) FROM pg_settings WHERE name = 'researcharr.agenda_types'") == 0)
+	if (number(checker, "SELECT count(*) FROM pg_settings WHERE name = 'researcharr.agenda_types'") == 0)
 		return;
-	res = run(conn, "SELECT j.id, j.job_type, j.priority, j.status, j.attempt, j.retry_count, j.available_at, j.lease_expires_at,"
+	res = run_as(checker, "SELECT j.id, j.job_type, j.priority, j.status, j.attempt, j.retry_count, j.available_at, j.lease_expires_at,"
 			  " j.updated_at, clock_timestamp() AS now, a.available_at AS place, a.id AS place_id, a.next_lapse, a.verified_at"
 			  " FROM researcharr.processing_jobs j LEFT JOIN researcharr.agenda_status() a USING (job_type, priority)"
 			  " WHERE j.completed_at IS NULL ORDER BY j.job_type, j.priority, j.available_at LIMIT 20");
@@ -283,31 +283,31 @@ show_forgotten(PGconn *conn)
  * With all actors gone, one worker gets every job that is left.
  */
 void
-drain(PGconn *conn, int promise_ms)
+drain(PGconn *checker, int promise_ms)
 {
 	int64_t		give_up = clock_ms() + LEAVINGS_MS + promise_ms;
 	char		sql[1000];
 
-	end_prepared(conn);
-	PQclear(run(conn, "SELECT researcharr.job_type_resume(name) FROM researcharr.job_types"));
+	end_prepared(checker);
+	PQclear(run_as(checker, "SELECT researcharr.job_type_resume(name) FROM researcharr.job_types"));
 	snprintf(sql, sizeof(sql), "SELECT count(*) FROM " DUE
 			 " AND greatest(j.available_at, j.lease_expires_at) < clock_timestamp() - interval '%d ms'", promise_ms);
 	for (;;)
 	{
 		long		waiting;
 
-		if (work_off(conn) > 0)
+		if (work_off(checker) > 0)
 		{
 			give_up = clock_ms() + LEAVINGS_MS + promise_ms;
 			continue;
 		}
-		waiting = number(conn, "SELECT count(*) FROM researcharr.processing_jobs WHERE completed_at IS NULL");
+		waiting = number(checker, "SELECT count(*) FROM researcharr.processing_jobs WHERE completed_at IS NULL");
 		if (waiting == 0)
 			return;
 		if (clock_ms() > give_up)
 		{
-			violation("%ld jobs were never handed out, %ld of them overdue", waiting, number(conn, sql));
-			show_forgotten(conn);
+			violation("%ld jobs were never handed out, %ld of them overdue", waiting, number(checker, sql));
+			show_forgotten(checker);
 			return;
 		}
 		nap(20);
@@ -318,7 +318,7 @@ drain(PGconn *conn, int promise_ms)
  * The books against the queue.
  */
 void
-check_sums(PGconn *conn)
+check_sums(PGconn *checker)
 {
 	static const struct
 	{
@@ -352,15 +352,15 @@ check_sums(PGconn *conn)
 		{"jobs handed out before their time", "SELECT count(*) FROM stress.claims WHERE early"},
 	};
 
-	PQclear(run(conn, "CREATE INDEX ON stress.claims (job_id); CREATE INDEX ON stress.done (job_id);"
+	PQclear(run_as(checker, "CREATE INDEX ON stress.claims (job_id); CREATE INDEX ON stress.done (job_id);"
 				"CREATE INDEX ON stress.gone (job_id); CREATE INDEX ON stress.made (job_id); ANALYZE"));
 	for (size_t i = 0; i < sizeof(sums) / sizeof(sums[0]); i++)
 	{
-		long		n = number(conn, sums[i].sql);
+		long		n = number(checker, sums[i].sql);
 
 		if (n != 0)
 			violation("%s: %ld", sums[i].what, n);
 	}
 	printf("%12ld  jobs in the queue's table in the end\n",
-		   number(conn, "SELECT count(*) FROM researcharr.processing_jobs"));
+		   number(checker, "SELECT count(*) FROM researcharr.processing_jobs"));
 }

@@ -87,17 +87,17 @@ PGconn *
 connect_as(const char *name)
 {
 	char		info[1000];
-	PGconn	   *conn;
+	PGconn	   *new;
 
 	snprintf(info, sizeof(info), "%s application_name=%s", conninfo, name);
-	conn = PQconnectdb(info);
-	if (PQstatus(conn) != CONNECTION_OK)
+	new = PQconnectdb(info);
+	if (PQstatus(new) != CONNECTION_OK)
 	{
-		violation("no connection: %s", PQerrorMessage(conn));
+		violation("no connection: %s", PQerrorMessage(new));
 		exit(1);
 	}
-	PQsetNoticeReceiver(conn, ignore_notice, NULL);
-	return conn;
+	PQsetNoticeReceiver(new, ignore_notice, NULL);
+	return new;
 }
 
 static void
@@ -166,7 +166,7 @@ main(int argc, char **argv)
 	int			n;
 	int			promise_ms;
 	int64_t		end;
-	PGconn	   *conn;
+	PGconn	   *checker;
 
 	if (argc != 6)
 	{
@@ -188,12 +188,12 @@ main(int argc, char **argv)
 	shared->busy = n;
 
 	/* No connection is open across the fork. */
-	conn = connect_as("checker");
-	setup(conn);
-	PQfinish(conn);
+	checker = connect_as("checker");
+	setup(checker);
+	PQfinish(checker);
 	end = clock_ms() + atoi(argv[2]) * 1000L;
 	start_actors(actors, n, seed);
-	conn = connect_as("checker");
+	checker = connect_as("checker");
 	while (clock_ms() < end)
 	{
 		int64_t		left = end - clock_ms();
@@ -201,14 +201,14 @@ main(int argc, char **argv)
 		nap(left < ROUND_MS ? left : ROUND_MS);
 		shared->pause = true;
 		wait_until_quiet();
-		check_quiet(conn, promise_ms);
+		check_quiet(checker, promise_ms);
 		shared->stop = clock_ms() >= end;
 		shared->pause = false;
 	}
 	wait_for_actors(actors, n);
-	drain(conn, promise_ms);
-	check_sums(conn);
-	PQfinish(conn);
+	drain(checker, promise_ms);
+	check_sums(checker);
+	PQfinish(checker);
 	summarize(seed);
 	return shared->violations > 0;
 }

@@ -45,8 +45,31 @@ extern int64_t clock_ms(void);
 extern void nap(int ms);
 extern PGconn *connect_as(const char *name);
 
+/* A job that an actor claimed and has not spoken of yet. */
+#define MAX_HELD	50
+typedef struct Held
+{
+	char		id[40];
+	int			attempt;
+} Held;
+
 /* actor.c */
+extern PGconn *conn;
+extern Held held[MAX_HELD];		/* claimed in transactions that committed */
+extern int	nheld;
+extern Held fresh[MAX_HELD];	/* claimed in this one */
+extern int	nfresh;
+
 extern void act(int number, uint64_t seed);
+extern uint32_t chance(uint32_t n);
+extern bool lost(void);
+extern PGresult *query(const char *format, ...) __attribute__((format(printf, 1, 2)));
+extern bool run(const char *sql);
+
+/* deeds.c */
+extern const char *random_type(void);
+extern void step(void);
+extern void burst(void);
 
 /* check.c */
 extern void setup(PGconn *conn);
