@@ -27,6 +27,7 @@
 #include "base/args.h"
 #include "base/compat.h"
 #include "base/json.h"
+#include "data/reference.h"
 #include "data/value.h"
 #include "data/write.h"
 
@@ -66,9 +67,11 @@ typedef struct Work
 	Jsonb	  **results;		/* of those that were run */
 	int			nresults;
 	MemoryContext cxt;			/* of the results */
+	MemoryContext scratch[2];	/* of operations, by turns */
 	RarrEntity *batch_entity;	/* of the creates that wait */
 	RarrValues	batch[MAX_BATCH];
 	int			nbatch;			/* nresults + nbatch operations were read before */
+	bool		written;		/* were any written since scratch was changed? */
 } Work;
 
 static void run_batch(Work *work);
@@ -83,103 +86,17 @@ bad_operation(const char *problem)
 			 errhint("An operation is an object with op (create, update, delete or get_by_id), entity, and id, values and expected_updated_at as the operation needs them.")));
 }
 
-/*
- * Is the string exactly "$n.field"?  Then *n and *field are set; a number too
- * large for an array is as good as any that is not there yet.
- */
-static bool
-is_reference(const char *string, int length, int *n, const char **field)
+/* The n-th result, for a string that refers to it. */
+static Jsonb *
+find_result(void *arg, int n, const char *reference, int length)
 {
-	int			i = 1;
-	int64		number = 0;
+	Work	   *work = arg;
 
-	if (length < 4 || string[0] != '$')
-		return false;
-	for (; i < length && string[i] >= '0' && string[i] <= '9'; i++)
-		number = Min(number * 10 + (string[i] - '0'), PG_INT32_MAX);
-	if (i == 1 || i + 1 >= length || string[i] != '.')
-		return false;
-	*field = string + i + 1;
-	*n = number;
-	for (i++; i < length; i++)
-	{
-		if (string[i] == '.' || string[i] == '$' || (unsigned char) string[i] <= ' ')
-			return false;
-	}
-	return true;
-}
-
-/* The value that a string stands for. */
-static void
-resolve_string(Work *work, JsonbValue *value)
-{
-	const char *string = value->val.string.val;
-	int			length = value->val.string.len;
-	const char *field;
-	int			n;
-
-	if (length >= 2 && string[0] == '$' && string[1] == '$')
-	{
-		value->val.string.val++;
-		value->val.string.len--;
-		return;
-	}
-	if (!is_reference(string, length, &n, &field))
-		return;
 	if (n >= work->current)
-		bad_operation(psprintf("%s refers to a result that is not there yet",
-							   rarr_quote_clipped(string, length)));
+		rarr_bad_reference(reference, length, "refers to a result that is not there yet");
 	if (n >= work->nresults)
 		run_batch(work);
-	if (!JB_ROOT_IS_OBJECT(work->results[n]))
-		bad_operation(psprintf("%s refers to operation %d, which returned no row",
-							   rarr_quote_clipped(string, length), n));
-	if (getKeyJsonValueFromContainer(&work->results[n]->root, field, string + length - field,
-									 value) == NULL)
-		bad_operation(psprintf("%s refers to a field that the result does not have",
-							   rarr_quote_clipped(string, length)));
-}
-
-static bool
-has_reference(JsonbContainer *container)
-{
-	JsonbIterator *it = JsonbIteratorInit(container);
-	JsonbIteratorToken token;
-	JsonbValue	value;
-
-	while ((token = JsonbIteratorNext(&it, &value, false)) != WJB_DONE)
-	{
-		if ((token == WJB_VALUE || token == WJB_ELEM) && value.type == jbvString &&
-			value.val.string.len > 1 && value.val.string.val[0] == '$')
-			return true;
-	}
-	return false;
-}
-
-/* The value with every string in it, at any depth, being what it stands for. */
-static void
-resolve(Work *work, JsonbValue *value)
-{
-	JsonbParseState *state = NULL;
-	JsonbIterator *it;
-	JsonbIteratorToken token;
-	JsonbValue	part;
-	JsonbValue *result = NULL;
-
-	if (value->type == jbvString)
-		resolve_string(work, value);
-	if (value->type != jbvBinary || !has_reference(value->val.binary.data))
-		return;
-	it = JsonbIteratorInit(value->val.binary.data);
-	while ((token = JsonbIteratorNext(&it, &part, false)) != WJB_DONE)
-	{
-		if ((token == WJB_VALUE || token == WJB_ELEM) && part.type == jbvString)
-			resolve_string(work, &part);
-		result = pushJsonbValue(&state, token,
-								token == WJB_KEY || token == WJB_VALUE || token == WJB_ELEM ?
-								&part : NULL);
-	}
-	rarr_jsonb_as_value(JsonbValueToJsonb(result), value);
+	return work->results[n];
 }
 
 /* A member of an operation that must be a string, for which one is needed. */
@@ -229,12 +146,11 @@ read_member(Work *work, Operation *operation, const char *name, const JsonbValue
 {
 	JsonbValue *copy = palloc(sizeof(JsonbValue));
 
+	if (strcmp(name, "op") == 0 || strcmp(name, "entity") == 0)
+		return;					/* were read before */
 	*copy = *value;
-	if (strcmp(name, "op") == 0)
-		read_op(work, operation, value);
-	else if (strcmp(name, "entity") == 0)
-		read_entity(work, operation, value);
-	else if (strcmp(name, "id") == 0)
+	rarr_resolve_references(copy, find_result, work);
+	if (strcmp(name, "id") == 0)
 		operation->id = copy;
 	else if (strcmp(name, "values") == 0)
 		operation->values = copy;
@@ -271,17 +187,19 @@ read_operation(Work *work, const JsonbValue *object, Operation *operation)
 
 	if (!rarr_json_is_object(object))
 		bad_operation(psprintf("the operation must be an object, not %s", rarr_json_describe(object)));
+
+	/* the words come first, so that an error in what else there is can say them */
+	if (rarr_json_member(object->val.binary.data, "op", &value))
+		read_op(work, operation, &value);
+	if (rarr_json_member(object->val.binary.data, "entity", &value))
+		read_entity(work, operation, &value);
 	it = JsonbIteratorInit(object->val.binary.data);
 	while ((token = JsonbIteratorNext(&it, &value, true)) != WJB_DONE)
 	{
 		if (token == WJB_KEY)
 			name = pnstrdup(value.val.string.val, value.val.string.len);
 		else if (token == WJB_VALUE)
-		{
-			if (strcmp(name, "op") != 0 && strcmp(name, "entity") != 0)
-				resolve(work, &value);
 			read_member(work, operation, name, &value);
-		}
 	}
 	check_operation(work, operation);
 }
@@ -409,6 +327,7 @@ run_batch(Work *work)
 		add_result(work, row_result(work->batch_entity, rows[i]));
 	}
 	work->nbatch = 0;
+	work->written = true;
 	work->current = reading;
 	work->op = op;
 	work->entity = entity;
@@ -505,18 +424,40 @@ rethrow(const Work *work, MemoryContext cxt)
 	ReThrowError(error);
 }
 
+/*
+ * Switches to memory for the next operation.  While creates wait, what was read
+ * of them must stay.  Once they are written, at most one waits, which was read
+ * last: what came before it lies in the other context, or goes at the next turn.
+ */
+static void
+begin_operation(Work *work)
+{
+	if (work->nbatch == 0 || work->written)
+	{
+		MemoryContext other = work->scratch[1];
+
+		MemoryContextReset(other);
+		work->scratch[1] = work->scratch[0];
+		work->scratch[0] = other;
+		work->written = false;
+	}
+	MemoryContextSwitchTo(work->scratch[0]);
+	work->op = work->entity = NULL;
+	work->current = work->nresults + work->nbatch;
+}
+
 /* Runs the operations in order; their results are in work->results. */
 static void
 run_operations(Work *work, Jsonb *operations)
 {
-	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "researcharr operations",
-											  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = CurrentMemoryContext;
-	JsonbIterator *it;
+	JsonbIterator *it = JsonbIteratorInit(&operations->root);
 	JsonbIteratorToken token;
 	JsonbValue	value;
 
-	it = JsonbIteratorInit(&operations->root);
+	for (int i = 0; i < lengthof(work->scratch); i++)
+		work->scratch[i] = AllocSetContextCreate(old, "researcharr operations",
+												 ALLOCSET_DEFAULT_SIZES);
 	while ((token = JsonbIteratorNext(&it, &value, true)) != WJB_DONE)
 	{
 		Operation	operation = {0};
@@ -524,19 +465,16 @@ run_operations(Work *work, Jsonb *operations)
 		if (token != WJB_ELEM)
 			continue;
 		CHECK_FOR_INTERRUPTS();
-		if (work->nbatch == 0)
-			MemoryContextReset(cxt);
-		work->op = work->entity = NULL;
-		work->current = work->nresults + work->nbatch;
-		MemoryContextSwitchTo(cxt);
+		begin_operation(work);
 		read_operation(work, &value, &operation);
 		run_operation(work, &operation);
 		MemoryContextSwitchTo(old);
 	}
-	MemoryContextSwitchTo(cxt);
+	MemoryContextSwitchTo(work->scratch[0]);
 	run_batch(work);
 	MemoryContextSwitchTo(old);
-	MemoryContextDelete(cxt);
+	for (int i = 0; i < lengthof(work->scratch); i++)
+		MemoryContextDelete(work->scratch[i]);
 }
 
 static Jsonb *

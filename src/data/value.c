@@ -35,6 +35,26 @@ complain(const RarrColumn *column, RarrViolation *violation, const char *code, c
 }
 
 static bool
+is_whole_number(const JsonbValue *value)
+{
+	return value->type == jbvNumeric &&
+		strchr(DatumGetCString(DirectFunctionCall1(numeric_out,
+												   NumericGetDatum(value->val.numeric))), '.') == NULL;
+}
+
+/* A number beyond 64 bits. */
+static bool
+out_of_range(const RarrColumn *column, int64 limit, const JsonbValue *value, RarrViolation *violation)
+{
+	bool		ruled = column->rule != NULL && column->rule->kind == RARR_RULE_INT;
+
+	return complain(column, violation, "out_of_range",
+					psprintf("must be from " INT64_FORMAT " to " INT64_FORMAT ", not %s",
+							 ruled ? column->rule->min : -limit - 1,
+							 ruled ? column->rule->max : limit, rarr_json_describe(value)));
+}
+
+static bool
 read_int(const RarrColumn *column, const JsonbValue *value, Datum *result, RarrViolation *violation)
 {
 	int64		number;
@@ -42,6 +62,8 @@ read_int(const RarrColumn *column, const JsonbValue *value, Datum *result, RarrV
 	int64		limit = column->type == INT2OID ? PG_INT16_MAX :
 		column->type == INT4OID ? PG_INT32_MAX : PG_INT64_MAX;
 
+	if (problem != NULL && is_whole_number(value))
+		return out_of_range(column, limit, value, violation);
 	if (problem != NULL)
 		return complain(column, violation, "wrong_type", problem);
 	if (number > limit || number < -limit - 1)
@@ -104,6 +126,20 @@ describe_type(const RarrColumn *column)
 	}
 }
 
+/* Does the error say that the value is none of its type's? */
+static bool
+is_about_value(const ErrorData *error)
+{
+	switch (ERRCODE_TO_CATEGORY(error->sqlerrcode))
+	{
+		case ERRCODE_DATA_EXCEPTION:
+		case ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION:	/* a domain's CHECK ... */
+		case MAKE_SQLSTATE('P', '0', '0', '0', '0'):	/* ... and a function in it */
+			return true;
+	}
+	return error->sqlerrcode == ERRCODE_SYNTAX_ERROR;	/* jsonpath, tsquery */
+}
+
 /* The string, read by the type's input function; false where that fails. */
 static bool
 call_input(const RarrColumn *column, char *string, Datum *result)
@@ -134,8 +170,7 @@ call_input(const RarrColumn *column, char *string, Datum *result)
 
 		MemoryContextSwitchTo(cxt);
 		error = CopyErrorData();
-		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_DATA_EXCEPTION &&
-			ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION)
+		if (!is_about_value(error))
 			PG_RE_THROW();
 		FlushErrorState();
 		if (subtransaction)

@@ -9,6 +9,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "funcapi.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
@@ -160,25 +161,31 @@ read_field(const RarrEntity *entity, const RarrColumn *column, const JsonbValue 
 	return violations;
 }
 
+/* The text that was given for a column; NULL where none was that could be read. */
+static text *
+given_text(const RarrEntity *entity, const RarrValues *values, const char *name)
+{
+	const RarrColumn *column = rarr_entity_column(entity, name, strlen(name));
+	int			i = column == NULL ? -1 : column - entity->columns;
+
+	if (i < 0 || column->type != TEXTOID || !values->given[i] || values->values[i] == (Datum) 0)
+		return NULL;
+	return DatumGetTextPP(values->values[i]);
+}
+
 /* A value of a setting must read as its type, as far as the object tells it. */
 static List *
-check_setting(const RarrEntity *entity, bool update, RarrValues *values, List *violations)
+check_setting(const RarrEntity *entity, const RarrValues *values, List *violations)
 {
-	const RarrColumn *value = rarr_entity_column(entity, "value", strlen("value"));
-	const RarrColumn *type = rarr_entity_column(entity, "value_type", strlen("value_type"));
-	text	   *string;
+	text	   *value = given_text(entity, values, "value");
+	text	   *type = given_text(entity, values, "value_type");
 	RarrViolation violation;
 
-	if (value == NULL || type == NULL || !values->given[value - entity->columns] ||
-		(update && !values->given[type - entity->columns]))
+	if (value == NULL || type == NULL ||
+		rarr_check_setting(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value),
+						   text_to_cstring(type), &violation))
 		return violations;
-	string = DatumGetTextPP(values->values[value - entity->columns]);
-	if (values->given[type - entity->columns] &&
-		!rarr_check_setting(VARDATA_ANY(string), VARSIZE_ANY_EXHDR(string),
-							TextDatumGetCString(values->values[type - entity->columns]),
-							&violation))
-		return add(violations, violation.field, violation.code, violation.message);
-	return violations;
+	return add(violations, violation.field, violation.code, violation.message);
 }
 
 static void
@@ -236,8 +243,8 @@ rarr_values_read(const RarrEntity *entity, const JsonbValue *object, bool update
 		if (entity->columns[i].required && !values->given[i])
 			violations = add(violations, entity->columns[i].name, "required", "is required");
 	}
-	if (entity->kind == RARR_CONFIG && violations == NIL)
-		violations = check_setting(entity, update, values, violations);
+	if (entity->kind == RARR_CONFIG)
+		violations = check_setting(entity, values, violations);
 	return violations;
 }
 
@@ -292,16 +299,11 @@ rarr_raise_violations(const RarrEntity *entity, List *violations)
 static List *
 check_job_type(const RarrEntity *entity, const RarrValues *values, List *violations)
 {
-	const RarrColumn *column = rarr_entity_column(entity, "job_type", strlen("job_type"));
-	text	   *name;
+	text	   *name = given_text(entity, values, "job_type");
 
-	if (column == NULL || !values->given[column - entity->columns] ||
-		values->values[column - entity->columns] == (Datum) 0)
+	if (name == NULL || rarr_job_type_is_known(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name)))
 		return violations;
-	name = DatumGetTextPP(values->values[column - entity->columns]);
-	if (rarr_job_type_is_known(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name)))
-		return violations;
-	return add(violations, column->name, "unknown_job_type",
+	return add(violations, "job_type", "unknown_job_type",
 			   psprintf("must be a known job type, not %s",
 						rarr_quote_clipped(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name))));
 }

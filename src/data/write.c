@@ -242,7 +242,27 @@ rarr_entity_create(RarrEntity *entity, RarrValues *values)
 	return rarr_entity_get(entity, id, 0);
 }
 
-/* 55000 for a finished job, 40001 for a row that has moved on; else nothing. */
+/* 40001 where the row's updated_at is not the expected one. */
+static void
+require_unchanged(const RarrEntity *entity, HeapTuple row, const pg_uuid_t *id,
+				  const TimestampTz *expected)
+{
+	AttrNumber	attnum = entity->columns[column_index(entity, "updated_at")].attnum;
+	bool		isnull;
+
+	if (DatumGetTimestampTz(heap_getattr(row, attnum, entity->desc, &isnull)) == *expected)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+			 errmsg("%s %s has changed since %s", entity->def->name, uuid_text(id),
+					timestamptz_to_str(*expected)),
+			 errhint("Read it anew, and decide again.")));
+}
+
+/*
+ * 55000 for a finished job, 40001 for a row that has moved on; else nothing: row
+ * security or a trigger kept the row as it is.
+ */
 static void
 explain_absence(RarrEntity *entity, const pg_uuid_t *id, const TimestampTz *expected)
 {
@@ -257,11 +277,7 @@ explain_absence(RarrEntity *entity, const pg_uuid_t *id, const TimestampTz *expe
 				 errmsg("job %s is finished", uuid_text(id)),
 				 errhint("job_retry() queues a failed or cancelled job again.")));
 	if (expected != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 errmsg("%s %s has changed since %s", entity->def->name, uuid_text(id),
-						timestamptz_to_str(*expected)),
-				 errhint("Read it anew, and decide again.")));
+		require_unchanged(entity, row, id, expected);
 }
 
 /* Adds "column = $n" for each given column of the table; returns how many. */
@@ -407,13 +423,9 @@ static HeapTuple
 update_nothing(RarrEntity *entity, const pg_uuid_t *id, const TimestampTz *expected)
 {
 	HeapTuple	row = rarr_entity_get(entity, id, 0);
-	bool		isnull;
 
-	if (row != NULL && expected != NULL &&
-		DatumGetTimestampTz(heap_getattr(row,
-										 entity->columns[column_index(entity, "updated_at")].attnum,
-										 entity->desc, &isnull)) != *expected)
-		explain_absence(entity, id, expected);
+	if (row != NULL && expected != NULL)
+		require_unchanged(entity, row, id, expected);
 	return row;
 }
 
