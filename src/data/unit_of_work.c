@@ -117,12 +117,12 @@ read_op(Work *work, Operation *operation, const JsonbValue *value)
 {
 	char	   *word = read_word(value, "op");
 
-	work->op = word;
 	for (int i = 0; i < lengthof(op_names); i++)
 	{
 		if (strcmp(op_names[i], word) == 0)
 		{
 			operation->op = i;
+			work->op = op_names[i];
 			return;
 		}
 	}
@@ -135,10 +135,10 @@ read_entity(Work *work, Operation *operation, const JsonbValue *value)
 {
 	char	   *word = read_word(value, "entity");
 
-	work->entity = word;
 	operation->entity = rarr_entity_by_name(word, strlen(word));
 	if (operation->entity == NULL)
 		bad_operation(psprintf("there is no entity %s", rarr_quote_clipped(word, strlen(word))));
+	work->entity = operation->entity->def->name;
 }
 
 static void

@@ -11,6 +11,7 @@
 
 #include "catalog/pg_type.h"
 #include "funcapi.h"
+#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
 
@@ -280,14 +281,17 @@ rarr_raise_violations(const RarrEntity *entity, List *violations)
 {
 	const RarrViolation *first;
 	int			others = list_length(violations) - 1;
+	int			shown;			/* bytes of the field: an unknown one can be of any length */
 
 	if (violations == NIL)
 		return;
 	first = linitial(violations);
+	shown = pg_mbcliplen(first->field, strlen(first->field), NAMEDATALEN);
 	ereport(ERROR,
 			(errcode(ERRCODE_RARR_VALIDATION),
-			 errmsg("%s is not valid: %s%s%s%s", entity->def->name,
-					first->field, first->field[0] != '\0' ? " " : "", first->message,
+			 errmsg("%s is not valid: %.*s%s%s%s%s", entity->def->name,
+					shown, first->field, first->field[shown] != '\0' ? "..." : "",
+					shown > 0 ? " " : "", first->message,
 					others == 0 ? "" : others == 1 ? ", and 1 more violation" :
 					psprintf(", and %d more violations", others)),
 			 errdetail_internal("%s", list_violations(violations)),
@@ -295,13 +299,19 @@ rarr_raise_violations(const RarrEntity *entity, List *violations)
 					 entity->def->name)));
 }
 
-/* What only the catalog can say about an object of valid values. */
-static List *
-check_job_type(const RarrEntity *entity, const RarrValues *values, List *violations)
+/*
+ * Adds what only the tables can say of a new row: that there is no job type of a
+ * name that is well-formed.
+ */
+List *
+rarr_check_job_type(const RarrEntity *entity, const RarrValues *values, List *violations)
 {
-	text	   *name = given_text(entity, values, "job_type");
+	text	   *name = entity->kind == RARR_JOB ? given_text(entity, values, "job_type") : NULL;
+	RarrViolation violation;
 
-	if (name == NULL || rarr_job_type_is_known(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name)))
+	if (name == NULL ||
+		!rarr_check_text(&rarr_rule_job_type, VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name), &violation) ||
+		rarr_job_type_is_known(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name)))
 		return violations;
 	return add(violations, "job_type", "unknown_job_type",
 			   psprintf("must be a known job type, not %s",
@@ -330,8 +340,7 @@ researcharr_entity_validate(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	rarr_jsonb_as_value(PG_GETARG_JSONB_P(0), &object);
 	violations = rarr_values_read(entity, &object, false, &values);
-	if (entity->kind == RARR_JOB)
-		violations = check_job_type(entity, &values, violations);
+	violations = rarr_check_job_type(entity, &values, violations);
 	foreach(cell, violations)
 	{
 		const RarrViolation *violation = lfirst(cell);

@@ -20,6 +20,8 @@ typedef struct RarrValues
 
 extern List *rarr_values_read(const RarrEntity *entity, const JsonbValue *object, bool update,
 							  RarrValues *values);
+extern List *rarr_check_job_type(const RarrEntity *entity, const RarrValues *values,
+								 List *violations);
 extern void rarr_raise_violations(const RarrEntity *entity, List *violations);
 extern void rarr_jsonb_as_value(Jsonb *jsonb, JsonbValue *value);
 extern RarrViolation *rarr_make_violation(const char *field, const char *code, char *message);

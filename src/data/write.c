@@ -212,13 +212,18 @@ require_writable(const RarrEntity *entity)
 }
 
 /*
- * Reads the values of a new row.  RA003 for an object that is not valid.
+ * Reads the values of a new row.  RA003 for an object that is not valid; where
+ * only its job type is unknown, enqueuing it says so.
  */
 void
 rarr_entity_read_new(RarrEntity *entity, const JsonbValue *object, RarrValues *values)
 {
+	List	   *violations;
+
 	require_writable(entity);
-	rarr_raise_violations(entity, rarr_values_read(entity, object, false, values));
+	violations = rarr_values_read(entity, object, false, values);
+	if (violations != NIL)
+		rarr_raise_violations(entity, rarr_check_job_type(entity, values, violations));
 }
 
 /*

@@ -21,6 +21,27 @@ SELECT f.* FROM config_validate('{"key": " k", "value": "x", "value_type": "floa
 SELECT o->>'value' AS value, f.* FROM unnest(ARRAY['{"key": "k", "value": "1e3", "value_type": "int"}', '{"key": "k", "value": "yes", "value_type": "bool"}',
     '{"key": "k", "value": "{", "value_type": "json"}', '{"key": "k", "value": "x"}']::jsonb[]) o LEFT JOIN LATERAL config_validate(o) f ON true;
 SELECT f.* FROM webui_user_validate('{"username": "", "api_key_hash": ""}') f ORDER BY field COLLATE "C";
+-- a setting's value is looked at whatever else is wrong
+SELECT f.* FROM config_validate('{"key": "", "value": "x", "value_type": "int", "colour": "red"}') f ORDER BY field COLLATE "C";
+-- numbers too large for anything are numbers; a fraction is none, nor is a string
+SELECT f.* FROM movie_validate('{"title": "x", "year": 1e400, "tmdb_id": 10000000000000000000, "runtime_minutes": 1.0, "status": 1e400, "metadata": 1e400}') f
+ ORDER BY field COLLATE "C";
+SELECT f.* FROM movie_validate('{"title": "x", "year": -1e400, "tmdb_id": "5", "runtime_minutes": [1]}') f ORDER BY field COLLATE "C";
+-- a field's name can be of any length; the message shows its beginning
+SELECT field = repeat('é', 100000) AS whole, code FROM media_validate(jsonb_build_object('title', 'x', 'type', 'movie', repeat('é', 100000), 1));
+DO $$
+DECLARE
+    more text;
+BEGIN
+    PERFORM researcharr.media_create(jsonb_build_object('title', 'x', 'type', 'movie', repeat('é', 100000), 1));
+EXCEPTION WHEN SQLSTATE 'RA003' THEN
+    GET STACKED DIAGNOSTICS more = PG_EXCEPTION_DETAIL;
+    RAISE NOTICE '% %', SQLERRM, more::jsonb->0->>'field' = repeat('é', 100000);
+END $$;
+-- deep, and many
+SELECT f.field, f.code FROM media_validate(('{"type": "movie", "title":' || repeat('[', 2000) || repeat(']', 2000) || '}')::jsonb) f;
+SELECT count(*) FROM media_validate(('{"type": "movie", "title": "x", "metadata":' || repeat('{"a":', 2000) || '1' || repeat('}', 2000) || '}')::jsonb) f;
+SELECT count(*), count(DISTINCT field) FROM media_validate((SELECT jsonb_object_agg('f' || n, n) FROM generate_series(1, 20000) n)) WHERE code = 'unknown_field';
 
 -- Validator and constraints agree: objects put together by chance, from values at
 -- and beyond the rules' edges, are valid exactly where a plain INSERT takes them.
@@ -100,25 +121,86 @@ BEGIN
     RAISE EXCEPTION USING ERRCODE = 'XY000';
 EXCEPTION
     WHEN SQLSTATE 'XY000' THEN RETURN NULL;
-    WHEN integrity_constraint_violation OR SQLSTATE 'RA002' THEN RETURN SQLERRM;
+    WHEN integrity_constraint_violation OR data_exception OR SQLSTATE 'RA002' THEN RETURN SQLERRM;
 END $$;
+-- what does the validator say, and what does E_create?
+CREATE FUNCTION pg_temp.found(entity text, object jsonb) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    found text;
+BEGIN
+    EXECUTE format('SELECT string_agg(field || '' '' || code, '', '' ORDER BY field COLLATE "C", code) FROM researcharr.%I($1)', entity || '_validate') INTO found USING object;
+    RETURN found;
+END $$;
+CREATE FUNCTION pg_temp.created(entity text, object jsonb) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    more text;
+BEGIN
+    EXECUTE format('SELECT FROM researcharr.%I($1)', entity || '_create') USING object;
+    RAISE EXCEPTION USING ERRCODE = 'XY000';
+EXCEPTION
+    WHEN SQLSTATE 'XY000' THEN RETURN NULL;
+    WHEN SQLSTATE 'RA002' THEN RETURN 'job_type unknown_job_type';
+    WHEN SQLSTATE 'RA003' THEN
+        GET STACKED DIAGNOSTICS more = PG_EXCEPTION_DETAIL;
+        RETURN (SELECT string_agg(v->>'field' || ' ' || (v->>'code'), ', ' ORDER BY v->>'field' COLLATE "C", v->>'code') FROM jsonb_array_elements(more::jsonb) v);
+END $$;
+CREATE TEMP TABLE entities (name text, tables text[], good jsonb);
+INSERT INTO entities VALUES ('media', '{media}', '{"title": "a", "type": "movie"}'), ('movie', '{media,movies}', '{"title": "a"}'), ('series', '{media,series}', '{"title": "a"}'),
+    ('episode', '{media,episodes}', '{"title": "a", "season_number": 1, "episode_number": 1, "series_id": "01900000-0000-7000-8000-000000000002"}'),
+    ('job', '{processing_jobs}', '{"job_type": "search", "media_id": "01900000-0000-7000-8000-000000000001"}'),
+    ('queue_item', '{queue_items}', '{"service": "radarr", "media_id": "01900000-0000-7000-8000-000000000001"}'),
+    ('config', '{configuration}', '{"key": "k", "value": "x"}'), ('webui_user', '{webui_users}', '{"username": "u", "password_hash": "h"}');
 CREATE TEMP TABLE verdicts AS
-SELECT e.name, object, pg_temp.taken(tables, object) AS refused, found
-  FROM (VALUES ('media', '{media}'::text[]), ('movie', '{media,movies}'), ('series', '{media,series}'), ('episode', '{media,episodes}'),
-               ('job', '{processing_jobs}'), ('queue_item', '{queue_items}'), ('config', '{configuration}'), ('webui_user', '{webui_users}')) e (name, tables),
-       generate_series(1, 800) n,
-       LATERAL (SELECT CASE WHEN n > 0 THEN pg_temp.make(tables) END AS object) o,
-       LATERAL (SELECT count(*) FILTER (WHERE f.field <> 'series_id') AS found FROM (
-            SELECT f.* FROM media_validate(object) f WHERE e.name = 'media'
-            UNION ALL SELECT f.* FROM movie_validate(object) f WHERE e.name = 'movie'
-            UNION ALL SELECT f.* FROM series_validate(object) f WHERE e.name = 'series'
-            UNION ALL SELECT f.* FROM episode_validate(object) f WHERE e.name = 'episode'
-            UNION ALL SELECT f.* FROM job_validate(object || '{"media_id": "01900000-0000-7000-8000-000000000001"}') f WHERE e.name = 'job'
-            UNION ALL SELECT f.* FROM queue_item_validate(object || '{"media_id": "01900000-0000-7000-8000-000000000001"}') f WHERE e.name = 'queue_item'
-            UNION ALL SELECT f.* FROM config_validate(object) f WHERE e.name = 'config'
-            UNION ALL SELECT f.* FROM webui_user_validate(object) f WHERE e.name = 'webui_user') f) v;
-SELECT name, count(*) AS objects, count(*) FILTER (WHERE (refused IS NULL) = (found = 0)) AS agreed,
-       count(*) FILTER (WHERE found = 0) > 5 AS some_valid, count(*) FILTER (WHERE found > 0) > 5 AS some_not
+SELECT name, object, pg_temp.taken(tables, object) AS refused, pg_temp.found(name, object) AS found, pg_temp.created(name, object) AS created
+  FROM entities, generate_series(1, 800) n,
+       LATERAL (SELECT CASE WHEN n > 0 THEN pg_temp.make(tables) END
+                       || CASE WHEN cardinality(tables) > 1 AND random() < 0.8 THEN jsonb_build_object('type', name) ELSE '{}' END
+                       || CASE WHEN good ? 'media_id' THEN jsonb_build_object('media_id', good->'media_id') ELSE '{}' END
+                       || CASE WHEN good ? 'series_id' THEN jsonb_build_object('series_id', good->'series_id') ELSE '{}' END AS object) o;
+SELECT name, count(*) AS objects, count(*) FILTER (WHERE (refused IS NULL) = (found IS NULL)) AS agreed,
+       count(*) FILTER (WHERE found IS NULL) > 50 AS some_valid, count(*) FILTER (WHERE found IS NOT NULL) > 50 AS some_not,
+       count(*) FILTER (WHERE found LIKE '%,%') > 20 AS some_doubly
   FROM verdicts GROUP BY name ORDER BY name COLLATE "C";
-SELECT name, left(object::text, 200) AS object, refused, found FROM verdicts WHERE (refused IS NULL) <> (found = 0) LIMIT 5;
+SELECT name, left(object::text, 200) AS object, refused, found FROM verdicts WHERE (refused IS NULL) <> (found IS NULL) LIMIT 5;
+-- E_create raises what E_validate finds
+SELECT name, left(object::text, 200) AS object, found, created FROM verdicts WHERE found IS DISTINCT FROM created LIMIT 5;
+
+-- Each edge alone, on an object that is good without it: what of it both take, and
+-- what both refuse, the validator because of that very field.
+INSERT INTO choices SELECT entity, field, e.value, 1000 + e.n FROM (VALUES
+    ('media', 'title', '["\t\n\r\f\u000b", "\u00a0", "a\tb"]'::jsonb || jsonb_build_array(' ' || repeat('é', 500) || E'\n', repeat('x', 501))),
+    ('media', 'metadata', jsonb_build_array(jsonb_build_object('a', repeat('x', 1048567)), jsonb_build_object('a', repeat('x', 1048568)), jsonb_build_object('a', repeat(E'\n', 524284)))),
+    ('movies', 'year', '[1.5, 2147483648, -2147483649, 9223372036854775808, "x"]'),
+    ('movies', 'imdb_id', '["tt1234567\n", "xt1234567", "tt１２３４５６７", "tt-123456"]'),
+    ('movies', 'runtime_minutes', '[2147483647, 2147483648]'), ('movies', 'tmdb_id', '[2147483648]'),
+    ('series', 'tvdb_id', '[2147483647, 2147483648, -1]'), ('series', 'seasons', '[2147483647, 2147483648]'), ('series', 'episodes', '[2147483647, 2147483648]'),
+    ('episodes', 'season_number', '[2147483647, 2147483648]'), ('episodes', 'episode_number', '[2147483647, 2147483648]'),
+    ('episodes', 'air_date', '["0001-01-01", "9999-12-31", "0000-01-01", "2020-02-30", "1900-02-29", "2000-02-29", "2020-13-01", "infinity", "soon", ""]'),
+    ('processing_jobs', 'available_at', '["soon", "", "2020-02-30"]'), ('processing_jobs', 'priority', '[2147483648]'), ('processing_jobs', 'max_retries', '[2147483648]'),
+    ('queue_items', 'last_processed', '["2020-01-01", "soon"]'), ('queue_items', 'next_retry_at', '["2020-01-01", "infinity", "2020-02-30"]'),
+    ('queue_items', 'retry_count', '[2147483647, 2147483648]'), ('queue_items', 'priority', '[1, 99]'),
+    ('configuration', 'description', '["", null]'), ('webui_users', 'username', '["\t", "a b"]')) v (entity, field, options),
+    jsonb_array_elements(options) WITH ORDINALITY AS e (value, n);
+CREATE TEMP TABLE edges AS
+SELECT e.name, c.field, c.n, c.value, pg_temp.taken(tables, object) AS refused, pg_temp.found(e.name, object) AS found, pg_temp.created(e.name, object) AS created
+  FROM entities e JOIN choices c ON c.entity = ANY (tables), LATERAL (SELECT good || jsonb_build_object(c.field, c.value) AS object) o;
+SELECT name, field, string_agg(shown, ' ' ORDER BY n) FILTER (WHERE refused IS NULL AND found IS NULL) AS both_take,
+       string_agg(shown, ' ' ORDER BY n) FILTER (WHERE refused IS NOT NULL AND found IN (field || ' required', field || ' wrong_type', field || ' wrong_form',
+           field || ' too_short', field || ' too_long', field || ' untrimmed', field || ' not_one_of', field || ' out_of_range', field || ' unknown_job_type')) AS both_refuse,
+       count(*) FILTER (WHERE (refused IS NULL) <> (found IS NULL)) AS at_odds
+  FROM edges, LATERAL (SELECT CASE WHEN length(value::text) > 40 THEN format('%s...[%s]', left(value::text, 5), length(value::text)) ELSE value::text END AS shown) s
+ GROUP BY name, field ORDER BY name COLLATE "C", field COLLATE "C";
+SELECT name, field, left(value::text, 60) AS value, left(refused, 60) AS refused, found, created FROM edges
+ WHERE ((refused IS NULL) <> (found IS NULL) OR found LIKE '%,%' OR split_part(found, ' ', 1) <> field OR found IS DISTINCT FROM created) AND field <> 'value_type';
+-- a setting's value against its type, each pair
+SELECT type.value AS value_type, string_agg(v.value::text, ' ' ORDER BY v.n) FILTER (WHERE refused IS NULL AND found IS NULL) AS both_take,
+       string_agg(v.value::text, ' ' ORDER BY v.n) FILTER (WHERE refused IS NOT NULL AND found IS NOT NULL) AS both_refuse,
+       count(*) FILTER (WHERE (refused IS NULL) <> (found IS NULL)) AS at_odds
+  FROM choices type, (SELECT value, n FROM choices WHERE field = 'value' UNION ALL SELECT * FROM (VALUES
+           ('"-1"'::jsonb, 50), ('"+1"', 51), ('" 1"', 52), ('"01"', 53), ('"0x1"', 54), ('"9223372036854775807"', 55), ('"-9223372036854775809"', 56),
+           ('"TRUE"', 57), ('"false"', 58), ('"null"', 59), ('"\"x\""', 60), ('"[1,]"', 61), ('"1e131072"', 62), ('"1e131071"', 63),
+           ('"\"\\u0000\""', 64), ('"{\"a\": 1} x"', 65)) more) v,
+       LATERAL (SELECT jsonb_build_object('key', 'k', 'value', v.value, 'value_type', type.value) AS object) o,
+       LATERAL (SELECT pg_temp.taken('{configuration}', object) AS refused, pg_temp.found('config', object) AS found) r
+ WHERE type.field = 'value_type' GROUP BY type.value, type.n ORDER BY type.n;
 DELETE FROM media;
