@@ -35,6 +35,13 @@ SELECT n - 1 AS n, jsonb_typeof(e) AS type, coalesce(e->>'title', e->>'key', e->
 SELECT title, series_id::text = r->0->>'id' AS of_it, season_number, episode_number FROM episode_get_all(), result;
 SELECT priority, media_id::text = r->1->>'id' AS of_it FROM job_get_all(), result;
 SELECT unit_of_work('[]');
+-- what only looks like a reference, and what came by one, is what it is
+SELECT e->>'title' AS title, e->'metadata' AS metadata FROM jsonb_array_elements(unit_of_work('[
+    {"op": "create", "entity": "movie", "values": {"title": "$9.99", "metadata": {"title": "$$0.title", "status": "completed", "price": "$0.50", "deep": {"a": ["$$$"]}}}},
+    {"op": "create", "entity": "media", "values": {"title": "$0.title", "type": "$0.type", "metadata": "$0.metadata"}},
+    {"op": "create", "entity": "media", "values": {"title": "t", "type": "movie", "metadata": {"title": "$$$0.title", "status": "failed"}}},
+    {"op": "update", "entity": "media", "id": "$1.id", "values": "$2.metadata"},
+    {"op": "update", "entity": "media", "id": "$0.id", "values": {"metadata": {"whole": "$3.metadata", "number": "$0.year", "id": "$$0.id"}}}]')) e;
 
 -- creates of a kind go in together; their results are in order, and none is lost
 -- where another kind, other fields or a reference comes between
@@ -84,6 +91,61 @@ SELECT o AS operations, e.* FROM unnest(ARRAY[
     '[{"op": "create", "entity": "media", "values": {"title": "t", "type": "movie"}}, {"op": "update", "entity": "media", "id": "$0.id", "values": {"title": "u"}, "expected_updated_at": "2020-01-01"}]',
     '[{"op": "create", "entity": "media", "values": {"title": "t", "type": "movie"}}, {"op": "create", "entity": "media", "values": {"title": "", "type": "movie"}}]'
 ]) WITH ORDINALITY AS u (o, n), pg_temp.error(o) e ORDER BY n;
+-- a trigger's error, after the creates were tried together, and within savepoints
+CREATE FUNCTION pg_temp.refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.title = 'bad' THEN
+        RAISE EXCEPTION 'not this one' USING ERRCODE = 'RX001', DETAIL = 'the detail', HINT = 'the hint';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER refuse BEFORE INSERT ON media FOR EACH ROW EXECUTE FUNCTION pg_temp.refuse();
+DO $$
+DECLARE
+    more text;
+    hint text;
+BEGIN
+    FOR try IN 1 .. 2 LOOP
+        BEGIN
+            PERFORM researcharr.unit_of_work((SELECT jsonb_agg(jsonb_build_object('op', 'create', 'entity', 'movie', 'values',
+                jsonb_build_object('title', CASE WHEN i = 7 THEN 'bad' ELSE 'good' END, 'year', 2000))) FROM generate_series(0, 20) i));
+        EXCEPTION WHEN SQLSTATE 'RX001' THEN
+            GET STACKED DIAGNOSTICS more = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
+            RAISE INFO '%, %, %', SQLERRM, more, hint;
+        END;
+    END LOOP;
+END $$;
+BEGIN;
+SAVEPOINT a;
+SELECT jsonb_array_length(unit_of_work('[{"op": "create", "entity": "movie", "values": {"title": "in a"}}]'));
+SAVEPOINT b;
+SELECT sqlstate FROM pg_temp.error('[{"op": "create", "entity": "movie", "values": {"title": "in b"}}, {"op": "create", "entity": "movie", "values": {"title": "bad"}}]');
+ROLLBACK TO b;
+SELECT title FROM movie_rows WHERE title LIKE 'in %';
+ROLLBACK TO a;
+SELECT title FROM movie_rows WHERE title LIKE 'in %';
+COMMIT;
+DROP TRIGGER refuse ON media;
+-- a trigger that runs a unit of work of its own
+CREATE FUNCTION pg_temp.another() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.title NOT LIKE '%+' THEN
+        PERFORM researcharr.unit_of_work(jsonb_build_array(jsonb_build_object('op', 'create', 'entity', 'media', 'values', jsonb_build_object('title', NEW.title || '+', 'type', 'movie'))));
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER another BEFORE INSERT ON media FOR EACH ROW EXECUTE FUNCTION pg_temp.another();
+BEGIN;
+SELECT jsonb_array_length(unit_of_work((SELECT jsonb_agg(jsonb_build_object('op', 'create', 'entity', 'media', 'values', jsonb_build_object('title', 'nested', 'type', 'movie'))) FROM generate_series(1, 20)))),
+       (SELECT count(*) FROM media WHERE title LIKE 'nested%') AS before;
+SELECT title, count(*) FROM media WHERE title LIKE 'nested%' GROUP BY title ORDER BY title;
+ROLLBACK;
+DROP TRIGGER another ON media;
+-- nothing may be written: reading goes on
+BEGIN READ ONLY;
+SELECT unit_of_work('[{"op": "get_by_id", "entity": "media", "id": "01900000-0000-7000-8000-000000000000"}]');
+SELECT unit_of_work('[{"op": "create", "entity": "media", "values": {"title": "t", "type": "movie"}}, {"op": "create", "entity": "media", "values": {"title": "t", "type": "movie"}}]');
+ROLLBACK;
 SELECT * FROM pg_temp.error(NULL);
 SELECT count(*) = :before AS nothing_done FROM media;
 -- the DETAIL and HINT of an operation's error stay
