@@ -26,6 +26,14 @@ SELECT * FROM pg_temp.error('SELECT media_search(repeat(''x'', 501))');
 SELECT count(*) FROM media_search(repeat('x', 500));
 SELECT count(*) FROM media_search(repeat('(', 400));
 
+-- two letters: equal ones and those that begin with them come first here, too
+INSERT INTO media (title, type) VALUES ('Up in the Air, and Other Long Stories', 'movie'), ('Go Up', 'movie'), ('UP', 'movie');
+SELECT title FROM media_search('up');
+-- what looks like a pattern, an expression or a path is none
+INSERT INTO media (title, type) VALUES ('***=star', 'movie'), ('(a|b)* [c]', 'movie'), (E'Tab\tand\nline', 'movie'), ('Привет, мир', 'movie'), ('千と千尋の神隠し', 'movie'), ('Crème Brûlée', 'movie');
+SELECT q AS query, (SELECT string_agg(title, ' | ') FROM media_search(q)) AS found
+  FROM unnest(ARRAY['***=star', '***', '(a|b)* [c]', '(a|b', '\m', '\', 'привет', 'превет', '千と千尋', '千尋', '神', 'zz', 'ax', 'CRÈME', 'creme brulee', E'and\nline', '-', '....']) WITH ORDINALITY AS u (q, n) ORDER BY n;
+
 -- the session's own thresholds neither count nor change
 SET pg_trgm.word_similarity_threshold = 1;
 SELECT title FROM media_search('incepton');
