@@ -8,7 +8,8 @@
  *		similarity.  Only where these are few, the titles that have a run of words
  *		similar to the query, which a slip of the pen leaves true; these cost some
  *		10 us each to compare.  A slip changes up to four trigrams: of a short word
- *		that leaves few, so that, where nothing is found, less is asked for.
+ *		that leaves few, so that, where nothing is found, its letters are swapped,
+ *		and then less is asked for.
  *
  *		Of one or two letters the index knows only words that begin or end with
  *		them, so that such a query goes by similarity, and all titles are read only
@@ -30,6 +31,7 @@
 #include "catalog/pg_type.h"
 #include "common/string.h"
 #include "mb/pg_wchar.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
@@ -46,7 +48,8 @@
 #define MAX_FOUND		"1000"	/* titles of each kind: the best ones */
 #define FEW				10		/* with fewer titles, similar ones are asked for */
 #define SIMILAR_ENOUGH	0.6		/* to be asked for first ... */
-#define LEAST_SIMILAR	0.34	/* ... and at last: one wrong letter of four */
+#define MAX_SWAPPED		9		/* trigrams: with more, swapped letters leave enough */
+#define LEAST_SIMILAR	0.25	/* ... and at last: one wrong letter of four */
 
 #define BEGINS_WITH_QUERY \
 	"pg_catalog.lower(pg_catalog.left(t.title, pg_catalog.char_length($1)))" \
@@ -192,6 +195,49 @@ find_similar(const Search *search, double threshold)
 	return found;
 }
 
+/* LIKE patterns for the query with each two neighbouring letters swapped, as text[]. */
+static Datum
+swapped_patterns(const char *string)
+{
+	ArrayBuildState *patterns = initArrayResult(TEXTOID, CurrentMemoryContext, false);
+
+	for (const char *first = string; *first != '\0'; first += pg_mblen(first))
+	{
+		const char *second = first + pg_mblen(first);
+		char	   *swapped;
+
+		if (*second == '\0')
+			break;
+		swapped = psprintf("%.*s%.*s%.*s%s", (int) (first - string), string,
+						   pg_mblen(second), second, pg_mblen(first), first,
+						   second + pg_mblen(second));
+		patterns = accumArrayResult(patterns,
+									CStringGetTextDatum(psprintf("%%%s%%", escape(swapped, "\\%_"))),
+									false, TEXTOID, CurrentMemoryContext);
+	}
+	return makeArrayResult(patterns, CurrentMemoryContext);
+}
+
+/*
+ * The titles that have the query in them but for two neighbouring letters, which
+ * are swapped: of a short word that leaves nothing similar.
+ */
+static List *
+find_swapped(const Search *search)
+{
+	RarrQuery	query;
+
+	rarr_query_init(&query);
+	appendStringInfo(&query.sql, "SELECT %s FROM researcharr.media AS t"
+					 " WHERE t.title OPERATOR(pg_catalog.~~*) ANY ($2)", search->entity->list);
+	rarr_query_bind(&query, TEXTOID, search->query);
+	rarr_query_bind(&query, TEXTARRAYOID, swapped_patterns(search->string));
+	add_type(&query, search);
+	appendStringInfo(&query.sql, " ORDER BY %s.similarity($1, t.title) DESC, t.title, t.id LIMIT " MAX_FOUND,
+					 search->trgm);
+	return rarr_query_list(search->entity, &query, RARR_READ | RARR_CUSTOM);
+}
+
 static pg_uuid_t *
 id_of(const Search *search, HeapTuple row)
 {
@@ -293,6 +339,8 @@ researcharr_media_search(PG_FUNCTION_ARGS)
 	{
 		similar = find_similar(&search, SIMILAR_ENOUGH);
 		threshold = Max((trigrams - 4) / (double) trigrams, LEAST_SIMILAR);
+		if (found == NIL && similar == NIL && longest >= 3 && trigrams <= MAX_SWAPPED)
+			found = find_swapped(&search);
 		if (found == NIL && similar == NIL && threshold < SIMILAR_ENOUGH)
 			similar = find_similar(&search, threshold);
 	}

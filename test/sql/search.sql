@@ -15,7 +15,7 @@ INSERT INTO media (title, type) SELECT t, 'movie' FROM unnest(ARRAY['The Matrix 
     'Kit', '???', 'a_b', 'axb', 'C:\ Drive', 'Interstellar', 'Interstella 5555', 'Amélie', 'Se7en']) t;
 INSERT INTO media (title, type) VALUES ('Star Trek', 'series'), ('Dune', 'series');
 SELECT q AS query, string_agg(title, ' | ' ORDER BY s.n) AS found FROM unnest(ARRAY['matrix', 'MATRIX', '  matrix ', 'the matrix', 'dune', 'dune part', 'star', 'star trek',
-    'matrx', 'matrux', 'matirx', 'dnue', 'incepton', 'interstelar', 'star wrs', 'wars star', '100%', '%', '_', 'a_b', 'it', '???', 'C:\', 'amélie', 'Amelie', '''; DROP TABLE media; --', '', ' ', 'no such title at all'])
+    'matrx', 'matrux', 'matirx', 'dnue', 'udne', 'fllows', 'kti', 'dun_', 'incepton', 'interstelar', 'star wrs', 'wars star', '100%', '%', '_', 'a_b', 'it', '???', 'C:\', 'amélie', 'Amelie', '''; DROP TABLE media; --', '', ' ', 'no such title at all'])
     WITH ORDINALITY AS u (q, n) LEFT JOIN LATERAL media_search(q) WITH ORDINALITY AS s (id, title, type, external_id, status, metadata, created_at, updated_at, n) ON true
  GROUP BY u.n, q ORDER BY u.n;
 SELECT title, type FROM media_search('star trek', 'series');
