@@ -12,6 +12,7 @@
 #include "access/stratnum.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
+#include "miscadmin.h"
 #include "parser/scansup.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -194,6 +195,7 @@ write_in(const Condition *condition)
 	it = JsonbIteratorInit(condition->value->val.binary.data);
 	while ((token = JsonbIteratorNext(&it, &element, true)) != WJB_DONE)
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (token == WJB_ELEM)
 			array = accumArrayResult(array, read_value(condition, &element), false,
 									 condition->column->type, CurrentMemoryContext);
