@@ -51,6 +51,7 @@
 #define MAX_SWAPPED		9		/* trigrams: with more, swapped letters leave enough */
 #define LEAST_SIMILAR	0.25	/* ... and at last: one wrong letter of four */
 
+#define RANK			"\"rank of media_search\""	/* no column of a user's has that name */
 #define BEGINS_WITH_QUERY \
 	"pg_catalog.lower(pg_catalog.left(t.title, pg_catalog.char_length($1)))" \
 	RARR_EQ "pg_catalog.lower($1)"
@@ -154,7 +155,7 @@ find_containing(const Search *search)
 					 " CASE WHEN " BEGINS_WITH_QUERY
 					 " THEN CASE WHEN pg_catalog.char_length(t.title)" RARR_EQ "pg_catalog.char_length($1)"
 					 " THEN 0 ELSE 1 END"
-					 " WHEN t.title OPERATOR(pg_catalog.~*) $3 THEN 2 ELSE 3 END AS rank"
+					 " WHEN t.title OPERATOR(pg_catalog.~*) $3 THEN 2 ELSE 3 END AS " RANK
 					 " FROM researcharr.media AS t WHERE t.title OPERATOR(pg_catalog.~~*) $2",
 					 search->entity->list);
 	rarr_query_bind(&query, TEXTOID, search->query);
@@ -163,8 +164,8 @@ find_containing(const Search *search)
 	rarr_query_bind(&query, TEXTOID,
 					CStringGetTextDatum(psprintf("\\m%s\\M", escape(search->string, "\\^$.|?*+()[]{}"))));
 	add_type(&query, search);
-	appendStringInfo(&query.sql, " ORDER BY rank, pg_catalog.char_length(t.title), t.id LIMIT " MAX_FOUND ") AS t"
-					 " ORDER BY t.rank, %s.similarity($1, t.title) DESC, t.title, t.id",
+	appendStringInfo(&query.sql, " ORDER BY " RANK ", pg_catalog.char_length(t.title), t.id LIMIT " MAX_FOUND ") AS t"
+					 " ORDER BY t." RANK ", %s.similarity($1, t.title) DESC, t.title, t.id",
 					 search->trgm);
 	return rarr_query_list(search->entity, &query, RARR_READ | RARR_CUSTOM);
 }
@@ -228,13 +229,13 @@ find_swapped(const Search *search)
 	RarrQuery	query;
 
 	rarr_query_init(&query);
-	appendStringInfo(&query.sql, "SELECT %s FROM researcharr.media AS t"
+	appendStringInfo(&query.sql, "SELECT %s FROM (SELECT t.* FROM researcharr.media AS t"
 					 " WHERE t.title OPERATOR(pg_catalog.~~*) ANY ($2)", search->entity->list);
 	rarr_query_bind(&query, TEXTOID, search->query);
 	rarr_query_bind(&query, TEXTARRAYOID, swapped_patterns(search->string));
 	add_type(&query, search);
-	appendStringInfo(&query.sql, " ORDER BY %s.similarity($1, t.title) DESC, t.title, t.id LIMIT " MAX_FOUND,
-					 search->trgm);
+	appendStringInfo(&query.sql, " ORDER BY pg_catalog.char_length(t.title), t.id LIMIT " MAX_FOUND ") AS t"
+					 " ORDER BY %s.similarity($1, t.title) DESC, t.title, t.id", search->trgm);
 	return rarr_query_list(search->entity, &query, RARR_READ | RARR_CUSTOM);
 }
 

@@ -40,6 +40,16 @@ SELECT title FROM media_search('incepton');
 SHOW pg_trgm.word_similarity_threshold;
 RESET pg_trgm.word_similarity_threshold;
 
+-- a user's column may have any name
+ALTER TABLE media ADD COLUMN rank int, ADD COLUMN "limit" int, ADD COLUMN t int, ADD COLUMN job_type int;
+SELECT title FROM media_search('star trek', 'series');
+SELECT title FROM media_search('satr', 'series');
+SELECT count(*) FROM media_get_all('{"limit": null, "t": null}', 5, order_by => 'limit desc, t, rank');
+ALTER TABLE media DROP COLUMN rank, DROP COLUMN "limit", DROP COLUMN t, DROP COLUMN job_type;
+ALTER TABLE processing_jobs ADD COLUMN types int, ADD COLUMN p int, ADD COLUMN j int;
+SELECT count(*) FROM job_get_pending(1);
+ALTER TABLE processing_jobs DROP COLUMN types, DROP COLUMN p, DROP COLUMN j;
+
 -- pg_trgm may live in any schema, and move
 CREATE SCHEMA "Odd schema";
 ALTER EXTENSION pg_trgm SET SCHEMA "Odd schema";
