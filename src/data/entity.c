@@ -108,19 +108,21 @@ static RarrEntity *entities[RARR_NENTITIES];
 static RarrEntity *outdated = NULL;
 static uint64 epoch = 0;			/* transactions that this session has ended */
 static uint64 outdated_in = 0;		/* the epoch of the latest in "outdated" */
+static uint64 news = 0;				/* relation changes that this session heard of */
 static HTAB *functions = NULL;
 static bool functions_valid = false;
 
 static void
 relation_changed(Datum arg, Oid relid)
 {
+	news++;
 	for (int i = 0; i < RARR_NENTITIES; i++)
 	{
 		RarrEntity *entity = entities[i];
 
 		if (entity != NULL &&
 			(!OidIsValid(relid) || relid == entity->relid || relid == entity->tableid ||
-			 relid == entity->subtableid))
+			 relid == entity->subtableid || relid == entity->maskedid))
 			entity->valid = false;
 	}
 }
@@ -216,18 +218,35 @@ fill_column(RarrColumn *column, const RarrEntityDef *def, Form_pg_attribute att,
 		!(def->type != NULL && strcmp(column->name, "type") == 0);
 }
 
+/*
+ * What others than admins read for a column: that of the view, or NULL where
+ * the view does not have it, being older than the column.
+ */
+static char *
+masked_expression(const RarrColumn *column, Relation masked)
+{
+	if (masked == NULL || rarr_find_column(RelationGetDescr(masked), column->name) != 0)
+		return psprintf("t.%s", column->quoted);
+	return psprintf("NULL::%s", format_type_extended(column->type, column->typmod,
+													 FORMAT_TYPE_TYPEMOD_GIVEN |
+													 FORMAT_TYPE_FORCE_QUALIFY));
+}
+
 /* Fills in what the catalog says of the entity's relations, which are open. */
 static void
-fill_entity(RarrEntity *entity, Relation rel, Relation table, Relation subtable)
+fill_entity(RarrEntity *entity, Relation rel, Relation table, Relation subtable, Relation masked)
 {
 	StringInfoData list;
+	StringInfoData masked_list;
 
 	entity->relid = RelationGetRelid(rel);
 	entity->tableid = RelationGetRelid(table);
 	entity->subtableid = subtable ? RelationGetRelid(subtable) : InvalidOid;
+	entity->maskedid = masked ? RelationGetRelid(masked) : InvalidOid;
 	entity->desc = CreateTupleDescCopy(RelationGetDescr(rel));
 	entity->columns = palloc0(entity->desc->natts * sizeof(RarrColumn));
 	initStringInfo(&list);
+	initStringInfo(&masked_list);
 	for (int i = 0; i < entity->desc->natts; i++)
 	{
 		Form_pg_attribute att = TupleDescAttr(entity->desc, i);
@@ -251,12 +270,15 @@ fill_entity(RarrEntity *entity, Relation rel, Relation table, Relation subtable)
 					 errhint("The extension's views must keep their columns.")));
 		fill_column(column, entity->def, att, TupleDescAttr(RelationGetDescr(home), attnum - 1));
 		column->in_subtable = home == subtable;
+		column->masked = masked_expression(column, masked);
 		appendStringInfo(&list, "%st.%s", list.len > 0 ? ", " : "", column->quoted);
+		appendStringInfo(&masked_list, "%s%s", masked_list.len > 0 ? ", " : "", column->masked);
 		if (strcmp(column->name, "updated_at") == 0)
 			entity->versioned = true;
 		entity->ncolumns++;
 	}
 	entity->list = list.data;
+	entity->masked_list = masked_list.data;
 }
 
 /* Does the index hold all rows, by this column alone, compared as UUIDs? */
@@ -293,34 +315,52 @@ find_index(Relation rel, const char *name)
 	return result;
 }
 
+static Relation
+open_relation(const char *name)
+{
+	return name == NULL ? NULL : relation_open(rarr_relation_oid(name), AccessShareLock);
+}
+
+static void
+close_relation(Relation rel)
+{
+	if (rel != NULL)
+		relation_close(rel, AccessShareLock);
+}
+
+/*
+ * Reads the catalog.  Opening one relation can bring news of another that was
+ * read before: what is read then serves this call alone.
+ */
 static RarrEntity *
 read_entity(RarrEntityKind kind)
 {
 	const RarrEntityDef *def = &defs[kind];
+	uint64		known = news;
 	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "researcharr entity",
 											  ALLOCSET_SMALL_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(cxt);
 	RarrEntity *entity = palloc0(sizeof(RarrEntity));
-	Relation	rel = relation_open(rarr_relation_oid(def->relation), AccessShareLock);
-	Relation	table = relation_open(rarr_relation_oid(def->table), AccessShareLock);
-	Relation	subtable = def->subtable == NULL ? NULL :
-		relation_open(rarr_relation_oid(def->subtable), AccessShareLock);
+	Relation	rel = open_relation(def->relation);
+	Relation	table = open_relation(def->table);
+	Relation	subtable = open_relation(def->subtable);
+	Relation	masked = open_relation(def->masked);
 
 	entity->def = def;
 	entity->kind = kind;
 	entity->cxt = cxt;
-	fill_entity(entity, rel, table, subtable);
+	fill_entity(entity, rel, table, subtable, masked);
 	if (rel->rd_rel->relkind == RELKIND_RELATION && def->masked == NULL)
 	{
 		entity->id_index = find_index(rel, "id");
 		entity->media_id_index = find_index(rel, "media_id");
 	}
-	if (subtable != NULL)
-		relation_close(subtable, AccessShareLock);
-	relation_close(table, AccessShareLock);
-	relation_close(rel, AccessShareLock);
+	close_relation(masked);
+	close_relation(subtable);
+	close_relation(table);
+	close_relation(rel);
 
-	entity->valid = true;
+	entity->valid = news == known;
 	MemoryContextSwitchTo(old);
 	MemoryContextSetParent(cxt, CacheMemoryContext);
 	return entity;
@@ -464,4 +504,19 @@ rarr_entity_source(const RarrEntity *entity)
 {
 	return entity->def->masked == NULL || rarr_is_admin(entity) ?
 		entity->def->relation : entity->def->masked;
+}
+
+/* The columns that the user reads from there, in the row type's order. */
+const char *
+rarr_entity_list(const RarrEntity *entity)
+{
+	return rarr_entity_source(entity) == entity->def->relation ? entity->list : entity->masked_list;
+}
+
+/* What stands for the column where the user reads the entity's rows from there. */
+const char *
+rarr_entity_expression(const RarrEntity *entity, const RarrColumn *column)
+{
+	return entity->def->masked == NULL || rarr_is_admin(entity) ?
+		psprintf("t.%s", column->quoted) : column->masked;
 }

@@ -49,6 +49,7 @@ typedef struct RarrColumn
 {
 	char	   *name;
 	char	   *quoted;
+	char	   *masked;		/* what others than admins read instead */
 	Oid			type;
 	int32		typmod;
 	AttrNumber	attnum;			/* in the row type */
@@ -70,10 +71,12 @@ typedef struct RarrEntity
 	Oid			relid;			/* of def->relation */
 	Oid			tableid;		/* of def->table */
 	Oid			subtableid;		/* of def->subtable, or 0 */
+	Oid			maskedid;		/* of def->masked, or 0 */
 	TupleDesc	desc;			/* the row type */
 	int			ncolumns;		/* without dropped ones */
 	RarrColumn *columns;
 	char	   *list;			/* of the columns, behind t., in the row type's order */
+	char	   *masked_list;	/* of what others than admins read instead */
 	bool		versioned;		/* is there an updated_at? */
 	Oid			id_index;		/* btree indexes on one column of a table whose rows */
 	Oid			media_id_index; /* everybody may see as they are; or 0 */
@@ -94,6 +97,8 @@ extern RarrEntity *rarr_entity_of_function(FunctionCallInfo fcinfo, const char *
 extern const RarrColumn *rarr_entity_column(const RarrEntity *entity, const char *name, int length);
 extern char *rarr_entity_column_names(const RarrEntity *entity);
 extern const char *rarr_entity_source(const RarrEntity *entity);
+extern const char *rarr_entity_list(const RarrEntity *entity);
+extern const char *rarr_entity_expression(const RarrEntity *entity, const RarrColumn *column);
 extern bool rarr_is_admin(const RarrEntity *entity);
 
 #endif							/* RARR_DATA_ENTITY_H */

@@ -12,6 +12,7 @@
 #include "access/stratnum.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
+#include "miscadmin.h"
 #include "parser/scansup.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -75,7 +76,7 @@ unknown_column(const RarrEntity *entity, const char *what, const char *name, int
 			 errmsg("%s names an unknown column of %s: %s", what, entity->def->name,
 					rarr_quote_clipped(name, length)),
 			 errdetail("The columns are %s.", rarr_entity_column_names(entity)),
-			 errhint("Columns are written in lower case, without quotes.")));
+			 errhint("Write columns as they are listed, without quotes.")));
 }
 
 /* RA004: the column's type has no such operator. */
@@ -105,12 +106,14 @@ bad_value(const Condition *condition, const char *problem)
 static Datum
 read_value(const Condition *condition, const JsonbValue *value)
 {
+	RarrColumn	column = *condition->column;
 	RarrViolation violation;
 	Datum		result = (Datum) 0;
 
 	if (value->type == jbvNull)
 		bad_value(condition, "must not be null");
-	if (!rarr_value_read(condition->column, value, &result, &violation))
+	column.typmod = -1;			/* to be compared as it is: not rounded, not cut */
+	if (!rarr_value_read(&column, value, &result, &violation))
 		bad_value(condition, violation.message);
 	return result;
 }
@@ -145,8 +148,7 @@ comparison(const Condition *condition)
 static void
 write_column(const Condition *condition)
 {
-	rarr_query_add(condition->query, "t.");
-	rarr_query_add(condition->query, condition->column->quoted);
+	rarr_query_add(condition->query, rarr_entity_expression(condition->entity, condition->column));
 }
 
 static void
@@ -193,6 +195,7 @@ write_in(const Condition *condition)
 	it = JsonbIteratorInit(condition->value->val.binary.data);
 	while ((token = JsonbIteratorNext(&it, &element, true)) != WJB_DONE)
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (token == WJB_ELEM)
 			array = accumArrayResult(array, read_value(condition, &element), false,
 									 condition->column->type, CurrentMemoryContext);
@@ -223,14 +226,32 @@ read_text(const Condition *condition)
 	return PointerGetDatum(cstring_to_text_with_len(text, length));
 }
 
+/* A pattern's last backslash must have a character behind it. */
+static bool
+ends_in_escape(const text *pattern)
+{
+	const char *string = VARDATA_ANY(pattern);
+	int			length = VARSIZE_ANY_EXHDR(pattern);
+	int			backslashes = 0;
+
+	while (backslashes < length && string[length - 1 - backslashes] == '\\')
+		backslashes++;
+	return backslashes % 2 != 0;
+}
+
 static void
 write_like(const Condition *condition)
 {
+	Datum		pattern;
+
 	if (!is_text(condition))
 		unknown_operator(condition);
+	pattern = read_text(condition);
+	if (ends_in_escape(DatumGetTextPP(pattern)))
+		bad_value(condition, "must not end with a single backslash, which escapes what is behind it");
 	write_column(condition);
 	appendStringInfo(&condition->query->sql, " OPERATOR(pg_catalog.%s) ", condition->filter->operator);
-	rarr_query_param(condition->query, TEXTOID, read_text(condition), false);
+	rarr_query_param(condition->query, TEXTOID, pattern, false);
 }
 
 static void
@@ -394,8 +415,13 @@ write_order(RarrQuery *query, const RarrEntity *entity, const char *part, int le
 	column = rarr_entity_column(entity, part, position - part);
 	if (column == NULL)
 		unknown_column(entity, "order_by", part, position - part);
-	rarr_query_add(query, "t.");
-	rarr_query_add(query, column->quoted);
+	if (!OidIsValid(lookup_type_cache(column->type, TYPECACHE_LT_OPR)->lt_opr))
+		ereport(ERROR,
+				(errcode(ERRCODE_RARR_UNKNOWN_FILTER),
+				 errmsg("order_by names column \"%s\", which is of type %s and has no order",
+						column->name, format_type_be(column->type)),
+				 errhint("Give columns of types that can be compared.")));
+	rarr_query_add(query, rarr_entity_expression(entity, column));
 
 	word = next_word(&position, end);
 	if (word != NULL && (strcmp(word, "asc") == 0 || strcmp(word, "desc") == 0))

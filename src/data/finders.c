@@ -7,7 +7,6 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "funcapi.h"
 #include "utils/builtins.h"
 
 #include "base/args.h"
@@ -92,12 +91,12 @@ PG_FUNCTION_INFO_V1(researcharr_job_get_by_media);
 Datum
 researcharr_job_get_by_media(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	ReturnSetInfo *rsinfo;
 	RarrEntity *entity = rarr_entity(RARR_JOB);
 	RarrQuery	query;
 
 	RARR_REQUIRE_ARG(0, "media_id");
-	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	rsinfo = rarr_begin_rows(fcinfo, entity);
 	if (rarr_direct_rows(entity, entity->media_id_index, PG_GETARG_UUID_P(0), rsinfo->setResult))
 		return (Datum) 0;
 	begin_select(&query, entity);

@@ -240,9 +240,34 @@ rarr_query_run(RarrEntity *entity, RarrQuery *query, int flags)
 	return changed;
 }
 
+/*
+ * 55006: a column's type changed after the entity was read, by a transaction
+ * that the statement waited for, or after the calling statement began.
+ */
+static void
+raise_changed(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_IN_USE),
+			 errmsg("a column's type was changed at the same time"),
+			 errhint("Run the statement again.")));
+}
+
+/* A row's columns must have the types that rows of the entity are made of. */
 static void
 receiver_startup(DestReceiver *self, int operation, TupleDesc desc)
 {
+	TupleDesc	wanted = ((RowReceiver *) self)->desc;
+	int			next = 0;
+
+	for (int i = 0; i < wanted->natts; i++)
+	{
+		if (TupleDescAttr(wanted, i)->attisdropped)
+			continue;
+		if (next >= desc->natts ||
+			TupleDescAttr(desc, next++)->atttypid != TupleDescAttr(wanted, i)->atttypid)
+			raise_changed();
+	}
 }
 
 static void
@@ -339,6 +364,27 @@ rarr_query_list(RarrEntity *entity, RarrQuery *query, int flags)
 }
 
 /*
+ * Begins a function's result, a set of the entity's rows, as a tuplestore.  It
+ * will be read with the row type that the calling statement knows.
+ */
+ReturnSetInfo *
+rarr_begin_rows(FunctionCallInfo fcinfo, const RarrEntity *entity)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	for (int i = 0; i < Min(entity->desc->natts, rsinfo->setDesc->natts); i++)
+	{
+		Form_pg_attribute ours = TupleDescAttr(entity->desc, i);
+		Form_pg_attribute expected = TupleDescAttr(rsinfo->setDesc, i);
+
+		if (!ours->attisdropped && !expected->attisdropped && ours->atttypid != expected->atttypid)
+			raise_changed();
+	}
+	return rsinfo;
+}
+
+/*
  * Runs a statement whose rows have the entity's columns, and makes them the
  * running function's result.
  */
@@ -349,7 +395,7 @@ rarr_query_rows(RarrEntity *entity, RarrQuery *query, int flags, FunctionCallInf
 	RowReceiver receiver;
 
 	if (rsinfo == NULL || rsinfo->returnMode != SFRM_Materialize)
-		InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+		rsinfo = rarr_begin_rows(fcinfo, entity);
 	init_receiver(&receiver, entity, rsinfo->setResult, 0);
 	connect_spi();
 	execute(entity, query, flags, &receiver.pub);

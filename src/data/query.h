@@ -9,6 +9,7 @@
 #include "access/htup.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
+#include "nodes/execnodes.h"
 #include "nodes/pg_list.h"
 #include "utils/jsonb.h"
 
@@ -45,6 +46,7 @@ extern bool rarr_query_value(RarrEntity *entity, RarrQuery *query, int flags,
 							 Datum *value, bool *isnull);
 extern void rarr_query_forget_plans(RarrEntity *entity);
 
+extern ReturnSetInfo *rarr_begin_rows(FunctionCallInfo fcinfo, const RarrEntity *entity);
 extern Datum rarr_return_row(FunctionCallInfo fcinfo, HeapTuple row);
 extern Jsonb *rarr_row_to_jsonb(RarrEntity *entity, HeapTuple row);
 

@@ -69,7 +69,7 @@ researcharr_entity_get_all(PG_FUNCTION_ARGS)
 	RarrQuery	query;
 
 	rarr_query_init(&query);
-	appendStringInfo(&query.sql, "SELECT %s FROM researcharr.%s AS t", entity->list,
+	appendStringInfo(&query.sql, "SELECT %s FROM researcharr.%s AS t", rarr_entity_list(entity),
 					 rarr_entity_source(entity));
 	rarr_filter_add(&query, entity, PG_ARGISNULL(0) ? NULL : PG_GETARG_JSONB_P(0));
 	rarr_order_add(&query, entity,

@@ -8,7 +8,13 @@
  *		similarity.  Only where these are few, the titles that have a run of words
  *		similar to the query, which a slip of the pen leaves true; these cost some
  *		10 us each to compare.  A slip changes up to four trigrams: of a short word
- *		that leaves few, so that, where nothing is found, less is asked for.
+ *		that leaves few, so that, where nothing is found, its letters are swapped,
+ *		and then less is asked for.
+ *
+ *		Of one or two letters the index knows only words that begin or end with
+ *		them, so that such a query goes by similarity, and all titles are read only
+ *		where that finds nothing; or at once where the letters are not ASCII, since
+ *		many scripts write two of them for a word, and none between words.
  *
  *		The extension pg_trgm may live in any schema, so its operators are named
  *		with it; and its threshold is a setting of the session's, so it is set for
@@ -23,8 +29,9 @@
 #include "access/table.h"
 #include "catalog/pg_extension.h"
 #include "catalog/pg_type.h"
-#include "funcapi.h"
+#include "common/string.h"
 #include "mb/pg_wchar.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
@@ -41,7 +48,13 @@
 #define MAX_FOUND		"1000"	/* titles of each kind: the best ones */
 #define FEW				10		/* with fewer titles, similar ones are asked for */
 #define SIMILAR_ENOUGH	0.6		/* to be asked for first ... */
-#define LEAST_SIMILAR	0.34	/* ... and at last: one wrong letter of four */
+#define MAX_SWAPPED		9		/* trigrams: with more, swapped letters leave enough */
+#define LEAST_SIMILAR	0.25	/* ... and at last: one wrong letter of four */
+
+#define RANK			"\"rank of media_search\""	/* no column of a user's has that name */
+#define BEGINS_WITH_QUERY \
+	"pg_catalog.lower(pg_catalog.left(t.title, pg_catalog.char_length($1)))" \
+	RARR_EQ "pg_catalog.lower($1)"
 
 /* What is searched for. */
 typedef struct Search
@@ -139,11 +152,10 @@ find_containing(const Search *search)
 
 	rarr_query_init(&query);
 	appendStringInfo(&query.sql, "SELECT %s FROM (SELECT t.*,"
-					 " CASE WHEN pg_catalog.lower(pg_catalog.left(t.title, pg_catalog.char_length($1)))"
-					 RARR_EQ "pg_catalog.lower($1)"
+					 " CASE WHEN " BEGINS_WITH_QUERY
 					 " THEN CASE WHEN pg_catalog.char_length(t.title)" RARR_EQ "pg_catalog.char_length($1)"
 					 " THEN 0 ELSE 1 END"
-					 " WHEN t.title OPERATOR(pg_catalog.~*) $3 THEN 2 ELSE 3 END AS rank"
+					 " WHEN t.title OPERATOR(pg_catalog.~*) $3 THEN 2 ELSE 3 END AS " RANK
 					 " FROM researcharr.media AS t WHERE t.title OPERATOR(pg_catalog.~~*) $2",
 					 search->entity->list);
 	rarr_query_bind(&query, TEXTOID, search->query);
@@ -152,8 +164,8 @@ find_containing(const Search *search)
 	rarr_query_bind(&query, TEXTOID,
 					CStringGetTextDatum(psprintf("\\m%s\\M", escape(search->string, "\\^$.|?*+()[]{}"))));
 	add_type(&query, search);
-	appendStringInfo(&query.sql, " ORDER BY rank, pg_catalog.char_length(t.title), t.id LIMIT " MAX_FOUND ") AS t"
-					 " ORDER BY t.rank, %s.similarity($1, t.title) DESC, t.title, t.id",
+	appendStringInfo(&query.sql, " ORDER BY " RANK ", pg_catalog.char_length(t.title), t.id LIMIT " MAX_FOUND ") AS t"
+					 " ORDER BY t." RANK ", %s.similarity($1, t.title) DESC, t.title, t.id",
 					 search->trgm);
 	return rarr_query_list(search->entity, &query, RARR_READ | RARR_CUSTOM);
 }
@@ -175,12 +187,56 @@ find_similar(const Search *search, double threshold)
 					 " WHERE $1 OPERATOR(%s.<%%) t.title", search->entity->list, search->trgm);
 	rarr_query_bind(&query, TEXTOID, search->query);
 	add_type(&query, search);
-	appendStringInfo(&query.sql, " ORDER BY %s.strict_word_similarity($1, t.title) DESC,"
+	appendStringInfo(&query.sql, " ORDER BY CASE WHEN " BEGINS_WITH_QUERY " THEN 0 ELSE 1 END,"
+					 " %s.strict_word_similarity($1, t.title) DESC,"
 					 " %s.similarity($1, t.title) DESC, t.title, t.id LIMIT " MAX_FOUND,
 					 search->trgm, search->trgm);
 	found = rarr_query_list(search->entity, &query, RARR_READ | RARR_CUSTOM);
 	AtEOXact_GUC(true, nest_level);
 	return found;
+}
+
+/* LIKE patterns for the query with each two neighbouring letters swapped, as text[]. */
+static Datum
+swapped_patterns(const char *string)
+{
+	ArrayBuildState *patterns = initArrayResult(TEXTOID, CurrentMemoryContext, false);
+
+	for (const char *first = string; *first != '\0'; first += pg_mblen(first))
+	{
+		const char *second = first + pg_mblen(first);
+		char	   *swapped;
+
+		if (*second == '\0')
+			break;
+		swapped = psprintf("%.*s%.*s%.*s%s", (int) (first - string), string,
+						   pg_mblen(second), second, pg_mblen(first), first,
+						   second + pg_mblen(second));
+		patterns = accumArrayResult(patterns,
+									CStringGetTextDatum(psprintf("%%%s%%", escape(swapped, "\\%_"))),
+									false, TEXTOID, CurrentMemoryContext);
+	}
+	return makeArrayResult(patterns, CurrentMemoryContext);
+}
+
+/*
+ * The titles that have the query in them but for two neighbouring letters, which
+ * are swapped: of a short word that leaves nothing similar.
+ */
+static List *
+find_swapped(const Search *search)
+{
+	RarrQuery	query;
+
+	rarr_query_init(&query);
+	appendStringInfo(&query.sql, "SELECT %s FROM (SELECT t.* FROM researcharr.media AS t"
+					 " WHERE t.title OPERATOR(pg_catalog.~~*) ANY ($2)", search->entity->list);
+	rarr_query_bind(&query, TEXTOID, search->query);
+	rarr_query_bind(&query, TEXTARRAYOID, swapped_patterns(search->string));
+	add_type(&query, search);
+	appendStringInfo(&query.sql, " ORDER BY pg_catalog.char_length(t.title), t.id LIMIT " MAX_FOUND ") AS t"
+					 " ORDER BY %s.similarity($1, t.title) DESC, t.title, t.id", search->trgm);
+	return rarr_query_list(search->entity, &query, RARR_READ | RARR_CUSTOM);
 }
 
 static pg_uuid_t *
@@ -243,7 +299,6 @@ read_arguments(FunctionCallInfo fcinfo, Search *search)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("query has more than %d characters", MAX_QUERY),
 				 errhint("No title is longer than that.")));
-	search->entity = rarr_entity(RARR_MEDIA);
 	search->string = pnstrdup(start, length);
 	search->query = CStringGetTextDatum(search->string);
 	search->type = PG_ARGISNULL(1) ? (Datum) 0 : PG_GETARG_DATUM(1);
@@ -263,28 +318,35 @@ PG_FUNCTION_INFO_V1(researcharr_media_search);
 Datum
 researcharr_media_search(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	ReturnSetInfo *rsinfo;
 	Search		search;
 	List	   *found = NIL;
 	List	   *similar = NIL;
 	int			longest;
 	int			trigrams;
 	double		threshold;
+	bool		short_of_index;
 
 	RARR_REQUIRE_ARG(0, "query");
-	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	search.entity = rarr_entity(RARR_MEDIA);
+	rsinfo = rarr_begin_rows(fcinfo, search.entity);
 	if (!read_arguments(fcinfo, &search))
 		return (Datum) 0;
 	count_letters(search.string, &longest, &trigrams);
-	if (longest >= 3 || longest == 0)
+	short_of_index = longest < 3 && longest > 0 && pg_is_ascii(search.string);
+	if (!short_of_index)
 		found = find_containing(&search);
 	if (list_length(found) < FEW && longest > 0)
 	{
 		similar = find_similar(&search, SIMILAR_ENOUGH);
 		threshold = Max((trigrams - 4) / (double) trigrams, LEAST_SIMILAR);
+		if (found == NIL && similar == NIL && longest >= 3 && trigrams <= MAX_SWAPPED)
+			found = find_swapped(&search);
 		if (found == NIL && similar == NIL && threshold < SIMILAR_ENOUGH)
 			similar = find_similar(&search, threshold);
 	}
+	if (short_of_index && similar == NIL)
+		found = find_containing(&search);
 	put_rows(rsinfo, &search, found, NIL);
 	put_rows(rsinfo, &search, similar, found);
 	return (Datum) 0;

@@ -70,7 +70,7 @@ write_setting(RarrEntity *entity, FunctionCallInfo fcinfo, text *type)
 
 	rarr_query_init(&query);
 	appendStringInfo(&query.sql, "SELECT %s FROM researcharr.%s AS t WHERE t.key" RARR_EQ,
-					 entity->list, rarr_entity_source(entity));
+					 rarr_entity_list(entity), rarr_entity_source(entity));
 	rarr_query_param(&query, TEXTOID, PG_GETARG_DATUM(0), false);
 	return rarr_query_row(entity, &query, RARR_GENERIC);
 }
@@ -220,7 +220,7 @@ researcharr_config_list(PG_FUNCTION_ARGS)
 
 	rarr_query_init(&query);
 	appendStringInfo(&query.sql, "SELECT %s FROM researcharr.%s AS t"
-					 " WHERE pg_catalog.starts_with(t.key, ", entity->list, rarr_entity_source(entity));
+					 " WHERE pg_catalog.starts_with(t.key, ", rarr_entity_list(entity), rarr_entity_source(entity));
 	rarr_query_param(&query, TEXTOID,
 					 PG_ARGISNULL(0) ? CStringGetTextDatum("") : PG_GETARG_DATUM(0), false);
 	rarr_query_add(&query, ") ORDER BY t.key");

@@ -68,8 +68,8 @@ read_int(const RarrColumn *column, const JsonbValue *value, Datum *result, RarrV
 		return complain(column, violation, "wrong_type", problem);
 	if (number > limit || number < -limit - 1)
 	{
-		if (column->rule != NULL)
-			return rarr_check_int(column->rule, number, violation);
+		if (column->rule != NULL && !rarr_check_int(column->rule, number, violation))
+			return false;
 		return complain(column, violation, "out_of_range",
 						psprintf("must be from " INT64_FORMAT " to " INT64_FORMAT ", not " INT64_FORMAT,
 								 -limit - 1, limit, number));

@@ -44,7 +44,7 @@ rarr_entity_get(RarrEntity *entity, const pg_uuid_t *id, int flags)
 
 	rarr_query_init(&query);
 	appendStringInfo(&query.sql, "SELECT %s FROM researcharr.%s AS t WHERE t.id" RARR_EQ,
-					 entity->list, rarr_entity_source(entity));
+					 rarr_entity_list(entity), rarr_entity_source(entity));
 	add_id_param(&query, id);
 	return rarr_query_row(entity, &query, flags | RARR_GENERIC);
 }

@@ -69,10 +69,11 @@ WITH RECURSIVE pages AS (
         2, order_by => 'id') p) FROM pages WHERE ids IS NOT NULL)
 SELECT page, cardinality(ids) FROM pages ORDER BY page;
 
--- Plans: an index serves a filter on its column, and the parameters have the
+-- Plans: an index serves a filter on its column; the parameters have the
 INSERT INTO media (title, type, external_id, status)
 SELECT 'Filler ' || n, 'movie', 'f' || n, 'pending' FROM generate_series(1, 20000) n;
 VACUUM ANALYZE media;
+-- column's own type, so also after calls enough for a generic plan
 CREATE FUNCTION pg_temp.scans(query text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     before bigint[];
@@ -93,4 +94,54 @@ SELECT pg_temp.scans($$SELECT researcharr.media_get_by_external_id('f77', 'movie
 SELECT pg_temp.scans($$SELECT researcharr.media_exists('01900000-0000-7000-8000-000000000000')$$);
 SELECT pg_temp.scans($$SELECT researcharr.media_get_by_id('01900000-0000-7000-8000-000000000000')$$);
 SELECT pg_temp.scans($$SELECT researcharr.media_get_all('{"status": "completed"}')$$) AS not_indexed;
+SELECT pg_temp.scans(format('SELECT researcharr.media_get_all(%L, 10)', f)) AS scans, count(*)
+  FROM unnest(ARRAY['{"external_id": "f77"}', '{"title": "Filler 9"}', '{"title": {"like": "%ller 1234%"}}']::jsonb[]) f, generate_series(1, 12) GROUP BY scans, f ORDER BY f;
+-- not a plan for most rows where few are asked for, nor the other way round
+SELECT DISTINCT pg_temp.scans($$SELECT researcharr.media_get_all('{"status": "pending"}', 5, order_by => 'id')$$) FROM generate_series(1, 12);
+DELETE FROM media;
+
+-- Columns of users, whatever their types
+CREATE TYPE pg_temp.mood AS ENUM ('sad', 'ok', 'happy');
+CREATE DOMAIN pg_temp.percent AS int CHECK (VALUE BETWEEN 0 AND 100);
+ALTER TABLE media ADD COLUMN score numeric(3, 1), ADD COLUMN mood pg_temp.mood, ADD COLUMN part pg_temp.percent,
+    ADD COLUMN tags text[], ADD COLUMN raw json, ADD COLUMN code char(3), ADD COLUMN seen boolean, ADD COLUMN at timestamptz(0), ADD COLUMN "Odd name" int;
+INSERT INTO media (title, type, score, mood, part, tags, raw, code, seen, at, "Odd name") VALUES
+    ('One', 'movie', 1.9, 'sad', 10, '{a,b}', '{}', 'x', true, '2026-01-01', 1), ('Two', 'movie', 2.0, 'happy', 90, '{b}', '{}', 'xyz', false, '2026-01-02', 2);
+SELECT f AS filters, (SELECT string_agg(title, ', ' ORDER BY title) FROM media_get_all(f)) AS found FROM unnest(ARRAY[
+    '{"score": {"gte": 1.96}}', '{"score": 1.9}', '{"score": "1.9"}', '{"score": {"in": [1.9, 2]}}', '{"mood": {"gt": "sad"}}', '{"mood": {"in": ["sad", "ok"]}}',
+    '{"part": {"lt": 50}}', '{"part": {"in": [90]}}', '{"tags": {"contains": "{a}"}}', '{"tags": "{b}"}', '{"code": "x"}', '{"code": {"gt": "xylophone"}}', '{"seen": true}',
+    '{"at": {"gt": "2026-01-01 23:59:59.6"}}', '{"at": {"lt": "infinity"}}', '{"Odd name": 2}', '{"score": {}}', '{"title": {"like": "T\\\\wo"}}'
+]::jsonb[]) WITH ORDINALITY AS u (f, n) ORDER BY n;
+SELECT f AS filters, e.sqlstate, e.message FROM unnest(ARRAY[
+    '{"score": "much"}', '{"score": true}', '{"mood": "angry"}', '{"part": 101}', '{"tags": ["a"]}', '{"tags": {"in": ["{a}"]}}', '{"raw": "{}"}', '{"raw": {"contains": {}}}', '{"seen": "yes"}',
+    '{"seen": {"gt": null}}', '{"odd name": 2}', '{"": 1}', '{"tit": 1}', '{"titles": 1}', '{"title": {"like": "a\\\\"}}', '{"title": {"ilike": "\\\\\\"}}', '{"title": {"eq": {"a": 1}}}',
+    '{"id": {"in": ["01900000-0000-7000-8000-000000000000", "x"]}}', '{"title": {"EQ": "x"}}', '{"title": {"": "x"}}', '{"metadata": {"in": {}}}'
+]::jsonb[]) WITH ORDINALITY AS u (f, n), pg_temp.error(format('SELECT researcharr.media_get_all(%L)', f)) e ORDER BY n;
+SELECT string_agg(title, ', ') FROM media_get_all(order_by => 'mood desc');
+SELECT sqlstate, message FROM pg_temp.error('SELECT media_get_all(order_by => ''raw'')');
+SELECT sqlstate, message FROM pg_temp.error('SELECT media_get_all(order_by => ''tags, part desc nulls last'')');
+DELETE FROM media;
+ALTER TABLE media DROP COLUMN score, DROP COLUMN mood, DROP COLUMN part, DROP COLUMN tags, DROP COLUMN raw, DROP COLUMN code, DROP COLUMN seen, DROP COLUMN at, DROP COLUMN "Odd name";
+
+-- Nothing hangs on the search_path: not even an operator that stands before pg_catalog's
+CREATE SCHEMA evil;
+CREATE FUNCTION evil.yes(text, text) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''evil was called''; END';
+CREATE OPERATOR evil.= (LEFTARG = text, RIGHTARG = text, FUNCTION = evil.yes);
+CREATE OPERATOR evil.~~* (LEFTARG = text, RIGHTARG = text, FUNCTION = evil.yes);
+CREATE OPERATOR evil.~* (LEFTARG = text, RIGHTARG = text, FUNCTION = evil.yes);
+CREATE OPERATOR evil.> (LEFTARG = text, RIGHTARG = text, FUNCTION = evil.yes);
+CREATE FUNCTION evil.lower(text) RETURNS text LANGUAGE sql AS 'SELECT ''evil''';
+SET search_path = evil, pg_catalog;
+SELECT (researcharr.media_create('{"title": "Good", "type": "movie"}')).title;
+SELECT title FROM researcharr.media_get_all('{"title": {"eq": "Good", "ilike": "g%", "in": ["Good"], "gt": "A", "contains": "oo"}, "type": "movie"}', 1, 0, 'title desc');
+SELECT title FROM researcharr.media_search('good');
+SELECT title FROM researcharr.media_search('go');
+SELECT title FROM researcharr.media_search('gud');
+SELECT count(*) FROM researcharr.media_get_by_status('pending');
+SELECT count(*) FROM researcharr.media_get_by_external_id('1', 'movie');
+SELECT count(*) FROM researcharr.job_get_pending(3);
+SELECT count(*) FROM researcharr.job_get_failed();
+SELECT count(*) FROM researcharr.config_list('a');
+SET search_path = researcharr;
+DROP SCHEMA evil CASCADE;
 DELETE FROM media;

@@ -207,6 +207,27 @@ SET ROLE regress_reader;
 SELECT title FROM media_get_by_id(:'media');
 RESET ROLE;
 
+-- Others than admins read settings and users by the masked views, which do not have
+-- a user's columns: those are NULL there
+ALTER TABLE configuration ADD COLUMN note text;
+ALTER TABLE webui_users ADD COLUMN note varchar(10);
+SELECT note FROM config_create('{"key": "a.key", "value": "v", "note": "for admins", "secret": true}');
+SELECT note FROM webui_user_create('{"username": "someone", "password_hash": "$2b$10$abcdefghijklmnopqrstuvwxyz0123456789", "note": "hm"}');
+GRANT SELECT ON configuration_masked, webui_users_masked TO regress_reader;
+SET ROLE regress_reader;
+SELECT key, value, note FROM config_get_all('{"note": {"is_null": true}, "value": "***"}', order_by => 'note desc, key');
+SELECT count(*) FROM config_get_all('{"note": "for admins"}');
+SELECT config_count('{"value": "v"}'), config_count('{"value": {"like": "*%"}}');
+SELECT c.key, c.value, c.note FROM config_list() l, config_get_by_id(l.id) c;
+SELECT username, password_hash, note FROM webui_user_get_all('{"password_hash": null}');
+SELECT sqlstate, message FROM pg_temp.error('SELECT * FROM configuration');
+RESET ROLE;
+SELECT key, value, note FROM config_get_all('{"note": "for admins"}');
+REVOKE SELECT ON configuration_masked, webui_users_masked FROM regress_reader;
+ALTER TABLE configuration DROP COLUMN note;
+ALTER TABLE webui_users DROP COLUMN note;
+DELETE FROM configuration;
+
 -- Triggers of users take part; one that keeps a row out leaves nothing
 CREATE FUNCTION pg_temp.refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
 CREATE TRIGGER refuse BEFORE INSERT OR UPDATE OR DELETE ON media FOR EACH ROW EXECUTE FUNCTION pg_temp.refuse();

@@ -15,7 +15,7 @@ INSERT INTO media (title, type) SELECT t, 'movie' FROM unnest(ARRAY['The Matrix 
     'Kit', '???', 'a_b', 'axb', 'C:\ Drive', 'Interstellar', 'Interstella 5555', 'Amélie', 'Se7en']) t;
 INSERT INTO media (title, type) VALUES ('Star Trek', 'series'), ('Dune', 'series');
 SELECT q AS query, string_agg(title, ' | ' ORDER BY s.n) AS found FROM unnest(ARRAY['matrix', 'MATRIX', '  matrix ', 'the matrix', 'dune', 'dune part', 'star', 'star trek',
-    'matrx', 'matrux', 'matirx', 'dnue', 'incepton', 'interstelar', 'star wrs', 'wars star', '100%', '%', '_', 'a_b', 'it', '???', 'C:\', 'amélie', 'Amelie', '''; DROP TABLE media; --', '', ' ', 'no such title at all'])
+    'matrx', 'matrux', 'matirx', 'dnue', 'udne', 'fllows', 'kti', 'dun_', 'incepton', 'interstelar', 'star wrs', 'wars star', '100%', '%', '_', 'a_b', 'it', '???', 'C:\', 'amélie', 'Amelie', '''; DROP TABLE media; --', '', ' ', 'no such title at all'])
     WITH ORDINALITY AS u (q, n) LEFT JOIN LATERAL media_search(q) WITH ORDINALITY AS s (id, title, type, external_id, status, metadata, created_at, updated_at, n) ON true
  GROUP BY u.n, q ORDER BY u.n;
 SELECT title, type FROM media_search('star trek', 'series');
@@ -26,11 +26,29 @@ SELECT * FROM pg_temp.error('SELECT media_search(repeat(''x'', 501))');
 SELECT count(*) FROM media_search(repeat('x', 500));
 SELECT count(*) FROM media_search(repeat('(', 400));
 
+-- two letters: equal ones and those that begin with them come first here, too
+INSERT INTO media (title, type) VALUES ('Up in the Air, and Other Long Stories', 'movie'), ('Go Up', 'movie'), ('UP', 'movie');
+SELECT title FROM media_search('up');
+-- what looks like a pattern, an expression or a path is none
+INSERT INTO media (title, type) VALUES ('***=star', 'movie'), ('(a|b)* [c]', 'movie'), (E'Tab\tand\nline', 'movie'), ('Привет, мир', 'movie'), ('千と千尋の神隠し', 'movie'), ('Crème Brûlée', 'movie');
+SELECT q AS query, (SELECT string_agg(title, ' | ') FROM media_search(q)) AS found
+  FROM unnest(ARRAY['***=star', '***', '(a|b)* [c]', '(a|b', '\m', '\', 'привет', 'превет', '千と千尋', '千尋', '神', 'zz', 'ax', 'CRÈME', 'creme brulee', E'and\nline', '-', '....']) WITH ORDINALITY AS u (q, n) ORDER BY n;
+
 -- the session's own thresholds neither count nor change
 SET pg_trgm.word_similarity_threshold = 1;
 SELECT title FROM media_search('incepton');
 SHOW pg_trgm.word_similarity_threshold;
 RESET pg_trgm.word_similarity_threshold;
+
+-- a user's column may have any name
+ALTER TABLE media ADD COLUMN rank int, ADD COLUMN "limit" int, ADD COLUMN t int, ADD COLUMN job_type int;
+SELECT title FROM media_search('star trek', 'series');
+SELECT title FROM media_search('satr', 'series');
+SELECT count(*) FROM media_get_all('{"limit": null, "t": null}', 5, order_by => 'limit desc, t, rank');
+ALTER TABLE media DROP COLUMN rank, DROP COLUMN "limit", DROP COLUMN t, DROP COLUMN job_type;
+ALTER TABLE processing_jobs ADD COLUMN types int, ADD COLUMN p int, ADD COLUMN j int;
+SELECT count(*) FROM job_get_pending(1);
+ALTER TABLE processing_jobs DROP COLUMN types, DROP COLUMN p, DROP COLUMN j;
 
 -- pg_trgm may live in any schema, and move
 CREATE SCHEMA "Odd schema";
