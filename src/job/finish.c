@@ -72,7 +72,7 @@ end_work(Work *work)
 static bool
 search_job(RarrTable *jobs, Datum id)
 {
-	Relation	index = rarr_table_index(jobs, JOB_ID_INDEX);
+	Relation	index = rarr_table_index(jobs, &rarr_job_id_index);
 	IndexScanDesc scan = rarr_index_beginscan(jobs->rel, index, GetActiveSnapshot(), 1);
 	ScanKeyData key;
 	bool		found;

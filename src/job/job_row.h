@@ -54,10 +54,9 @@ typedef enum RarrJobStatus
 	JOB_CANCELLED
 } RarrJobStatus;
 
-#define JOB_TAKE_INDEX		"processing_jobs_take_idx"
-#define JOB_ID_INDEX		"processing_jobs_pkey"
-#define JOB_UNIQUE_INDEX	"processing_jobs_unique_key_idx"
-
+extern const RarrIndexDef rarr_job_take_index;
+extern const RarrIndexDef rarr_job_id_index;
+extern const RarrIndexDef rarr_job_unique_index;
 extern const RarrTableDef rarr_job_table;
 
 extern const char *rarr_job_status_name(RarrJobStatus status);
