@@ -244,7 +244,8 @@ make_changes(RarrTable *table)
 		table->changes[i] = rri;
 		table->estate->es_opened_result_relations =
 			lappend(table->estate->es_opened_result_relations, rri);
-		if (rarr_choose_triggers(table->rel, rri->ri_TrigDesc, &def->changes[i]))
+		if (!def->below_triggers &&
+			rarr_choose_triggers(table->rel, rri->ri_TrigDesc, &def->changes[i]))
 			table->has_triggers = true;
 		describe_indexes(table, rri);
 	}

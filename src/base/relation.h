@@ -34,6 +34,7 @@ typedef struct RarrTableDef
 	const char *name;			/* in our schema */
 	int			ncolumns;		/* the code knows columns 1..ncolumns by number */
 	const RarrColumn *columns;
+	bool		below_triggers; /* users' do not fire either */
 	int			nchanges;
 	const RarrChange *changes;
 } RarrTableDef;
