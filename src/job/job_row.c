@@ -225,3 +225,17 @@ rarr_job_make_change(RarrTable *jobs, int change)
 	rarr_agenda_note_job(RARR_AT_COMMIT, jobs->rel, jobs->newslot);
 	return true;
 }
+
+/*
+ * rarr_job_make_change of a row that was seen but not locked; false, with
+ * nothing changed, if it has changed since.  Not where has_triggers.
+ */
+bool
+rarr_job_make_change_unlocked(RarrTable *jobs, int change)
+{
+	rarr_agenda_note_job(RARR_AT_ABORT, jobs->rel, jobs->oldslot);
+	if (!rarr_table_update_unlocked(jobs, change, jobs->oldslot, jobs->newslot))
+		return false;
+	rarr_agenda_note_job(RARR_AT_COMMIT, jobs->rel, jobs->newslot);
+	return true;
+}
