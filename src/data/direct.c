@@ -134,7 +134,7 @@ compare_rows(const void *a, const void *b)
 bool
 rarr_direct_rows(RarrEntity *entity, Oid index, const pg_uuid_t *key, Tuplestorestate *store)
 {
-	const RarrColumn *id = rarr_entity_column(entity, "id", strlen("id"));
+	const RarrEntityColumn *id = rarr_entity_column(entity, "id", strlen("id"));
 	FoundRow	rows[MAX_ROWS];
 	DirectScan	scan;
 	int			n = 0;

@@ -190,7 +190,7 @@ find_rule(const RarrEntityDef *def, const char *name)
 
 /* Fills in a column of the row type; stored is the table's own column of it. */
 static void
-fill_column(RarrColumn *column, const RarrEntityDef *def, Form_pg_attribute att,
+fill_column(RarrEntityColumn *column, const RarrEntityDef *def, Form_pg_attribute att,
 			Form_pg_attribute stored)
 {
 	bool		generated = stored->attgenerated != '\0' ||
@@ -223,7 +223,7 @@ fill_column(RarrColumn *column, const RarrEntityDef *def, Form_pg_attribute att,
  * the view does not have it, being older than the column.
  */
 static char *
-masked_expression(const RarrColumn *column, Relation masked)
+masked_expression(const RarrEntityColumn *column, Relation masked)
 {
 	if (masked == NULL || rarr_find_column(RelationGetDescr(masked), column->name) != 0)
 		return psprintf("t.%s", column->quoted);
@@ -244,13 +244,13 @@ fill_entity(RarrEntity *entity, Relation rel, Relation table, Relation subtable,
 	entity->subtableid = subtable ? RelationGetRelid(subtable) : InvalidOid;
 	entity->maskedid = masked ? RelationGetRelid(masked) : InvalidOid;
 	entity->desc = CreateTupleDescCopy(RelationGetDescr(rel));
-	entity->columns = palloc0(entity->desc->natts * sizeof(RarrColumn));
+	entity->columns = palloc0(entity->desc->natts * sizeof(RarrEntityColumn));
 	initStringInfo(&list);
 	initStringInfo(&masked_list);
 	for (int i = 0; i < entity->desc->natts; i++)
 	{
 		Form_pg_attribute att = TupleDescAttr(entity->desc, i);
-		RarrColumn *column = &entity->columns[entity->ncolumns];
+		RarrEntityColumn *column = &entity->columns[entity->ncolumns];
 		Relation	home = table;
 		AttrNumber	attnum;
 
@@ -464,12 +464,12 @@ rarr_entity_of_function(FunctionCallInfo fcinfo, const char *suffix)
 }
 
 /* The column of this name, or NULL. */
-const RarrColumn *
+const RarrEntityColumn *
 rarr_entity_column(const RarrEntity *entity, const char *name, int length)
 {
 	for (int i = 0; i < entity->ncolumns; i++)
 	{
-		const RarrColumn *column = &entity->columns[i];
+		const RarrEntityColumn *column = &entity->columns[i];
 
 		if (strncmp(column->name, name, length) == 0 && column->name[length] == '\0')
 			return column;
@@ -515,7 +515,7 @@ rarr_entity_list(const RarrEntity *entity)
 
 /* What stands for the column where the user reads the entity's rows from there. */
 const char *
-rarr_entity_expression(const RarrEntity *entity, const RarrColumn *column)
+rarr_entity_expression(const RarrEntity *entity, const RarrEntityColumn *column)
 {
 	return entity->def->masked == NULL || rarr_is_admin(entity) ?
 		psprintf("t.%s", column->quoted) : column->masked;

@@ -45,7 +45,7 @@ typedef struct RarrEntityDef
 } RarrEntityDef;
 
 /* A column of the row type. */
-typedef struct RarrColumn
+typedef struct RarrEntityColumn
 {
 	char	   *name;
 	char	   *quoted;
@@ -59,7 +59,7 @@ typedef struct RarrColumn
 	bool		required;		/* must a new row be given it? */
 	bool		not_null;
 	const RarrRule *rule;		/* or NULL */
-} RarrColumn;
+} RarrEntityColumn;
 
 typedef struct RarrPlan RarrPlan;
 
@@ -74,7 +74,7 @@ typedef struct RarrEntity
 	Oid			maskedid;		/* of def->masked, or 0 */
 	TupleDesc	desc;			/* the row type */
 	int			ncolumns;		/* without dropped ones */
-	RarrColumn *columns;
+	RarrEntityColumn *columns;
 	char	   *list;			/* of the columns, behind t., in the row type's order */
 	char	   *masked_list;	/* of what others than admins read instead */
 	bool		versioned;		/* is there an updated_at? */
@@ -94,11 +94,11 @@ extern RarrEntity *rarr_entity(RarrEntityKind kind);
 extern uint64 rarr_entity_epoch(void);
 extern RarrEntity *rarr_entity_by_name(const char *name, int length);
 extern RarrEntity *rarr_entity_of_function(FunctionCallInfo fcinfo, const char *suffix);
-extern const RarrColumn *rarr_entity_column(const RarrEntity *entity, const char *name, int length);
+extern const RarrEntityColumn *rarr_entity_column(const RarrEntity *entity, const char *name, int length);
 extern char *rarr_entity_column_names(const RarrEntity *entity);
 extern const char *rarr_entity_source(const RarrEntity *entity);
 extern const char *rarr_entity_list(const RarrEntity *entity);
-extern const char *rarr_entity_expression(const RarrEntity *entity, const RarrColumn *column);
+extern const char *rarr_entity_expression(const RarrEntity *entity, const RarrEntityColumn *column);
 extern bool rarr_is_admin(const RarrEntity *entity);
 
 #endif							/* RARR_DATA_ENTITY_H */

@@ -34,7 +34,7 @@ typedef struct Condition
 {
 	RarrQuery  *query;
 	const RarrEntity *entity;
-	const RarrColumn *column;
+	const RarrEntityColumn *column;
 	const Filter *filter;
 	const JsonbValue *value;
 } Condition;
@@ -106,7 +106,7 @@ bad_value(const Condition *condition, const char *problem)
 static Datum
 read_value(const Condition *condition, const JsonbValue *value)
 {
-	RarrColumn	column = *condition->column;
+	RarrEntityColumn	column = *condition->column;
 	RarrViolation violation;
 	Datum		result = (Datum) 0;
 
@@ -286,7 +286,7 @@ write_contains(const Condition *condition)
 }
 
 static const Filter *
-find_operator(const RarrColumn *column, const char *name, int length)
+find_operator(const RarrEntityColumn *column, const char *name, int length)
 {
 	StringInfoData known;
 
@@ -398,13 +398,13 @@ next_word(const char **position, const char *end)
 }
 
 /* Writes one part of an order; returns its column. */
-static const RarrColumn *
+static const RarrEntityColumn *
 write_order(RarrQuery *query, const RarrEntity *entity, const char *part, int length)
 {
 	const char *position = part;
 	const char *end = part + length;
 	char	   *word;
-	const RarrColumn *column;
+	const RarrEntityColumn *column;
 
 	while (position < end && scanner_isspace(*position))
 		position++;

@@ -208,7 +208,7 @@ read_operation(Work *work, const JsonbValue *object, Operation *operation)
 static Datum
 read_typed(const char *name, Oid type, const JsonbValue *value)
 {
-	RarrColumn	column = {.name = unconstify(char *, name),.type = type,.typmod = -1};
+	RarrEntityColumn	column = {.name = unconstify(char *, name),.type = type,.typmod = -1};
 	RarrViolation violation;
 	Datum		result = (Datum) 0;
 

@@ -26,7 +26,7 @@
 #include "data/value.h"
 
 static bool
-complain(const RarrColumn *column, RarrViolation *violation, const char *code, char *message)
+complain(const RarrEntityColumn *column, RarrViolation *violation, const char *code, char *message)
 {
 	violation->field = column->name;
 	violation->code = code;
@@ -44,7 +44,7 @@ is_whole_number(const JsonbValue *value)
 
 /* A number beyond 64 bits. */
 static bool
-out_of_range(const RarrColumn *column, int64 limit, const JsonbValue *value, RarrViolation *violation)
+out_of_range(const RarrEntityColumn *column, int64 limit, const JsonbValue *value, RarrViolation *violation)
 {
 	bool		ruled = column->rule != NULL && column->rule->kind == RARR_RULE_INT;
 
@@ -55,7 +55,7 @@ out_of_range(const RarrColumn *column, int64 limit, const JsonbValue *value, Rar
 }
 
 static bool
-read_int(const RarrColumn *column, const JsonbValue *value, Datum *result, RarrViolation *violation)
+read_int(const RarrEntityColumn *column, const JsonbValue *value, Datum *result, RarrViolation *violation)
 {
 	int64		number;
 	char	   *problem = rarr_json_int(value, &number);
@@ -80,7 +80,7 @@ read_int(const RarrColumn *column, const JsonbValue *value, Datum *result, RarrV
 }
 
 static bool
-read_text(const RarrColumn *column, const JsonbValue *value, Datum *result, RarrViolation *violation)
+read_text(const RarrEntityColumn *column, const JsonbValue *value, Datum *result, RarrViolation *violation)
 {
 	const char *text;
 	int			length;
@@ -110,7 +110,7 @@ has_plain_input(Oid type)
 
 /* What the type is called in a message. */
 static const char *
-describe_type(const RarrColumn *column)
+describe_type(const RarrEntityColumn *column)
 {
 	switch (column->type)
 	{
@@ -142,7 +142,7 @@ is_about_value(const ErrorData *error)
 
 /* The string, read by the type's input function; false where that fails. */
 static bool
-call_input(const RarrColumn *column, char *string, Datum *result)
+call_input(const RarrEntityColumn *column, char *string, Datum *result)
 {
 	MemoryContext cxt = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -183,7 +183,7 @@ call_input(const RarrColumn *column, char *string, Datum *result)
 }
 
 static bool
-read_string(const RarrColumn *column, const JsonbValue *value, Datum *result,
+read_string(const RarrEntityColumn *column, const JsonbValue *value, Datum *result,
 			RarrViolation *violation)
 {
 	char	   *string;
@@ -209,7 +209,7 @@ read_string(const RarrColumn *column, const JsonbValue *value, Datum *result,
  * type has no such value: then the violation says how.  Rules are not looked at.
  */
 bool
-rarr_value_read(const RarrColumn *column, const JsonbValue *value, Datum *result,
+rarr_value_read(const RarrEntityColumn *column, const JsonbValue *value, Datum *result,
 				RarrViolation *violation)
 {
 	switch (column->type)

@@ -9,7 +9,7 @@
 
 #include "data/entity.h"
 
-extern bool rarr_value_read(const RarrColumn *column, const JsonbValue *value, Datum *result,
+extern bool rarr_value_read(const RarrEntityColumn *column, const JsonbValue *value, Datum *result,
 							RarrViolation *violation);
 
 #endif							/* RARR_DATA_VALUE_H */

@@ -70,7 +70,7 @@ trim(const RarrRule *rule, Datum value)
 
 /* Does the column's value obey its rule? */
 static bool
-check_rule(const RarrColumn *column, Datum *value, RarrViolation *violation)
+check_rule(const RarrEntityColumn *column, Datum *value, RarrViolation *violation)
 {
 	const RarrRule *rule = column->rule;
 	text	   *string;
@@ -95,7 +95,7 @@ check_rule(const RarrColumn *column, Datum *value, RarrViolation *violation)
 
 /* Can a rule of this kind speak about the column?  DDL could have changed its type. */
 static bool
-rule_fits(const RarrColumn *column)
+rule_fits(const RarrEntityColumn *column)
 {
 	static const Oid types[] = {
 		[RARR_RULE_TEXT] = TEXTOID,
@@ -110,7 +110,7 @@ rule_fits(const RarrColumn *column)
 
 /* Reads a value other than null; false where something is wrong with it. */
 static bool
-read_value(const RarrColumn *column, const JsonbValue *value, Datum *result, RarrViolation *violation)
+read_value(const RarrEntityColumn *column, const JsonbValue *value, Datum *result, RarrViolation *violation)
 {
 	if (rule_fits(column) && column->rule->kind == RARR_RULE_DATE && value->type == jbvString)
 	{
@@ -127,14 +127,14 @@ read_value(const RarrColumn *column, const JsonbValue *value, Datum *result, Rar
 }
 
 static bool
-is_type_of_flat_row(const RarrEntity *entity, const RarrColumn *column)
+is_type_of_flat_row(const RarrEntity *entity, const RarrEntityColumn *column)
 {
 	return entity->def->type != NULL && strcmp(column->name, "type") == 0;
 }
 
 /* Reads a field that the entity has. */
 static List *
-read_field(const RarrEntity *entity, const RarrColumn *column, const JsonbValue *value, bool update,
+read_field(const RarrEntity *entity, const RarrEntityColumn *column, const JsonbValue *value, bool update,
 		   RarrValues *values, List *violations)
 {
 	int			i = column - entity->columns;
@@ -166,7 +166,7 @@ read_field(const RarrEntity *entity, const RarrColumn *column, const JsonbValue 
 static text *
 given_text(const RarrEntity *entity, const RarrValues *values, const char *name)
 {
-	const RarrColumn *column = rarr_entity_column(entity, name, strlen(name));
+	const RarrEntityColumn *column = rarr_entity_column(entity, name, strlen(name));
 	int			i = column == NULL ? -1 : column - entity->columns;
 
 	if (i < 0 || column->type != TEXTOID || !values->given[i] || values->values[i] == (Datum) 0)
@@ -208,7 +208,7 @@ read_members(const RarrEntity *entity, JsonbContainer *object, bool update, Rarr
 
 	while ((token = JsonbIteratorNext(&it, &value, true)) != WJB_DONE)
 	{
-		const RarrColumn *column;
+		const RarrEntityColumn *column;
 
 		if (token == WJB_KEY)
 			key = value;

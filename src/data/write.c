@@ -89,7 +89,7 @@ add_values(RarrQuery *query, const RarrEntity *entity, bool subtable, const char
 static int
 column_index(const RarrEntity *entity, const char *name)
 {
-	const RarrColumn *column = rarr_entity_column(entity, name, strlen(name));
+	const RarrEntityColumn *column = rarr_entity_column(entity, name, strlen(name));
 
 	return column == NULL ? -1 : column - entity->columns;
 }
@@ -293,7 +293,7 @@ add_assignments(RarrQuery *query, const RarrEntity *entity, bool subtable, const
 
 	for (int i = 0; i < entity->ncolumns; i++)
 	{
-		const RarrColumn *column = &entity->columns[i];
+		const RarrEntityColumn *column = &entity->columns[i];
 
 		if (!values->given[i] || column->in_subtable != subtable)
 			continue;
