@@ -267,7 +267,8 @@ COMMIT;
 SELECT job_enqueue(:'film', 'search', metadata => to_jsonb(repeat('ü', 60)));
 -- an attempt that cannot be raised any more
 DELETE FROM processing_jobs;
-INSERT INTO processing_jobs (media_id, job_type, attempt) VALUES (:'film', 'search', 2147483647);
+INSERT INTO processing_jobs (id, media_id, job_type, attempt)
+VALUES ('01900000-0000-7000-8000-000000000001', :'film', 'search', 2147483647);
 SELECT count(*) FROM job_dequeue();
 SELECT status, attempt FROM processing_jobs;
 
