@@ -342,7 +342,7 @@ researcharr_media_search(PG_FUNCTION_ARGS)
 		threshold = Max((trigrams - 4) / (double) trigrams, LEAST_SIMILAR);
 		if (found == NIL && similar == NIL && longest >= 3 && trigrams <= MAX_SWAPPED)
 			found = find_swapped(&search);
-		if (found == NIL && similar == NIL && threshold < SIMILAR_ENOUGH)
+		if (found == NIL && similar == NIL && threshold < SIMILAR_ENOUGH && !short_of_index)
 			similar = find_similar(&search, threshold);
 	}
 	if (short_of_index && similar == NIL)
