@@ -83,12 +83,17 @@ append_to_file($script, "\\set chance random(1, 100)\nCALL work(:chance, '50 ms'
 my $finish_script = PostgreSQL::Test::Utils::tempdir() . '/finish.sql';
 append_to_file($finish_script, "CALL work(1, '1 min')\n");
 
-# Waits for the server, which may turn psql away while it is being written to.
+# Does the server answer?  It may turn psql away while that is being written to.
+sub is_up
+{
+	return (eval { $node->psql('postgres', 'SELECT true') } // 1) == 0;
+}
+
 sub wait_until_up
 {
 	foreach (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
 	{
-		return if (eval { $node->psql('postgres', 'SELECT true') } // 1) == 0;
+		return if is_up();
 		sleep 0.1;
 	}
 	die 'no restart';
@@ -158,7 +163,7 @@ sub start_server
 		# a child of the server before may still be on its way out
 		while (waitpid($server, WNOHANG) == 0)
 		{
-			return if $node->psql('postgres', 'SELECT') == 0;
+			return if is_up();
 			sleep 0.05;
 		}
 	}
