@@ -24,6 +24,7 @@
 #include "utils/acl.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
+#include "utils/wait_event.h"
 
 #if PG_VERSION_NUM < 150000
 #error "researcharr needs PostgreSQL 15 or later"
@@ -232,6 +233,17 @@ rarr_index_insert_cleanup(Relation index, IndexInfo *info)
 {
 #if PG_VERSION_NUM >= 170000
 	index_insert_cleanup(index, info);
+#endif
+}
+
+/* Waits of extensions have names from 17 on. */
+static inline uint32
+rarr_wait_event(const char *name)
+{
+#if PG_VERSION_NUM >= 170000
+	return WaitEventExtensionNew(name);
+#else
+	return PG_WAIT_EXTENSION;
 #endif
 }
 

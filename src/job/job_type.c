@@ -36,6 +36,7 @@
 #include "base/duration.h"
 #include "base/errors.h"
 #include "base/relation.h"
+#include "job/agenda_notes.h"
 #include "job/job.h"
 #include "job/job_type.h"
 
@@ -366,6 +367,7 @@ researcharr_job_types_changed(PG_FUNCTION_ARGS)
 {
 	rarr_require_trigger(fcinfo, "job_types_changed");
 	CacheInvalidateRelcache(((TriggerData *) fcinfo->context)->tg_relation);
+	rarr_agenda_note_policies();
 	return PointerGetDatum(NULL);
 }
 
