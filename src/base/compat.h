@@ -21,6 +21,7 @@
 #include "fmgr.h"
 #include "nodes/makefuncs.h"
 #include "parser/parse_relation.h"
+#include "storage/latch.h"
 #include "utils/acl.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
@@ -235,6 +236,17 @@ rarr_index_insert_cleanup(Relation index, IndexInfo *info)
 	index_insert_cleanup(index, info);
 #endif
 }
+
+/*
+ * What is used of libpq/libpq.h, the same in all versions.  That header needs
+ * those of GSSAPI wherever the server has it, and building an extension should
+ * not.
+ */
+extern PGDLLIMPORT WaitEventSet *FeBeWaitSet;
+extern bool pq_check_connection(void);
+
+#define FeBeWaitSetSocketPos	0
+#define FeBeWaitSetNEvents		3
 
 /* Waits of extensions have names from 17 on. */
 static inline uint32
