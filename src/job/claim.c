@@ -38,6 +38,8 @@
 #include "base/args.h"
 #include "base/compat.h"
 #include "base/duration.h"
+#include "base/guc.h"
+#include "job/bound.h"
 #include "job/claim.h"
 #include "job/job_hint.h"
 #include "job/job_log.h"
@@ -129,6 +131,7 @@ hand_out(Claim *claim, const RarrJobType *type, bool lapsed)
 {
 	RarrTable  *jobs = claim->jobs;
 	int64		lease = claim->lease > 0 ? claim->lease : type->lease;
+	TimestampTz expires = claim->now + (type->max_runtime > 0 ? Min(lease, type->max_runtime) : lease);
 	int32		attempt = DatumGetInt32(rarr_job_value(jobs->oldslot, JOB_ATTEMPT));
 
 	if (pg_add_s32_overflow(attempt, 1, &attempt))
@@ -141,7 +144,7 @@ hand_out(Claim *claim, const RarrJobType *type, bool lapsed)
 	rarr_job_set_status(jobs->newslot, JOB_RUNNING, claim->now);
 	rarr_job_set(jobs->newslot, JOB_ATTEMPT, Int32GetDatum(attempt));
 	rarr_job_set(jobs->newslot, JOB_STARTED_AT, TimestampTzGetDatum(claim->now));
-	rarr_job_set(jobs->newslot, JOB_LEASE_EXPIRES_AT, TimestampTzGetDatum(claim->now + lease));
+	rarr_job_set(jobs->newslot, JOB_LEASE_EXPIRES_AT, TimestampTzGetDatum(expires));
 	if (claim->has_worker)
 		rarr_job_set(jobs->newslot, JOB_WORKER, claim->worker);
 	else
@@ -152,6 +155,8 @@ hand_out(Claim *claim, const RarrJobType *type, bool lapsed)
 		rarr_job_log_add(&claim->log, jobs->oldslot, RARR_HISTORY_LAPSED, JOB_RUNNING,
 						 claim->now, "lease expired");
 	rarr_job_hint_set(jobs);
+	if (rarr_bind_leases)
+		rarr_bound_add(rarr_job_id(jobs->newslot), attempt);
 	return true;
 }
 

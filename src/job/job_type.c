@@ -52,7 +52,8 @@ enum
 	COL_BACKOFF_CAP,
 	COL_JITTER,
 	COL_WEIGHT = 12,
-	COL_PAUSED = 14
+	COL_MAX_RUNTIME,
+	COL_PAUSED
 };
 
 /* Known from the start; the same as the defaults of job_types' columns. */
@@ -110,10 +111,13 @@ read_type(TupleTableSlot *slot, RarrJobType *type)
 	type->max_retries = DatumGetInt32(values[COL_MAX_RETRIES - 1]);
 	type->jitter = DatumGetFloat8(values[COL_JITTER - 1]);
 	type->paused = DatumGetBool(values[COL_PAUSED - 1]);
+	type->max_runtime = 0;
 	if (!rarr_backoff_parse(backoff, &type->backoff) ||
 		!rarr_duration_of_interval(DatumGetIntervalP(values[COL_LEASE - 1]), &type->lease) ||
 		!rarr_duration_of_interval(DatumGetIntervalP(values[COL_BACKOFF_BASE - 1]), &type->backoff_base) ||
-		!rarr_duration_of_interval(DatumGetIntervalP(values[COL_BACKOFF_CAP - 1]), &type->backoff_cap))
+		!rarr_duration_of_interval(DatumGetIntervalP(values[COL_BACKOFF_CAP - 1]), &type->backoff_cap) ||
+		(!slot->tts_isnull[COL_MAX_RUNTIME - 1] &&
+		 !rarr_duration_of_interval(DatumGetIntervalP(values[COL_MAX_RUNTIME - 1]), &type->max_runtime)))
 		elog(ERROR, "job type \"%s\" has a policy that cannot be read", type->name);
 }
 
