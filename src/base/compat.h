@@ -21,9 +21,11 @@
 #include "fmgr.h"
 #include "nodes/makefuncs.h"
 #include "parser/parse_relation.h"
+#include "storage/latch.h"
 #include "utils/acl.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
+#include "utils/wait_event.h"
 
 #if PG_VERSION_NUM < 150000
 #error "researcharr needs PostgreSQL 15 or later"
@@ -243,6 +245,28 @@ rarr_index_insert_cleanup(Relation index, IndexInfo *info)
 {
 #if PG_VERSION_NUM >= 170000
 	index_insert_cleanup(index, info);
+#endif
+}
+
+/*
+ * What is used of libpq/libpq.h, the same in all versions.  That header needs
+ * those of GSSAPI wherever the server has it, and building an extension should
+ * not.
+ */
+extern PGDLLIMPORT WaitEventSet *FeBeWaitSet;
+extern bool pq_check_connection(void);
+
+#define FeBeWaitSetSocketPos	0
+#define FeBeWaitSetNEvents		3
+
+/* Waits of extensions have names from 17 on. */
+static inline uint32
+rarr_wait_event(const char *name)
+{
+#if PG_VERSION_NUM >= 170000
+	return WaitEventExtensionNew(name);
+#else
+	return PG_WAIT_EXTENSION;
 #endif
 }
 

@@ -25,6 +25,9 @@ bool		rarr_audit = true;
 int			rarr_agenda_types = 256;
 int			rarr_agenda_refresh = 1000;
 int			rarr_queue_item_lease = 300;
+int			rarr_max_waiters = -1;
+int			rarr_poll_interval = 1000;
+bool		rarr_bind_leases = false;
 
 /*
  * The user's id goes into the audit log and into server logs as it is: it
@@ -110,7 +113,40 @@ rarr_guc_init(void)
 							NULL,
 							NULL);
 
+	DefineCustomIntVariable("researcharr.poll_interval",
+							"Sets the time between two looks of job_dequeue_wait where nothing can wake it.",
+							"That is without preload, for job types that the agenda has no room for, and for more waiters than researcharr.max_waiters.",
+							&rarr_poll_interval,
+							1000, 10, 3600 * 1000,
+							PGC_USERSET,
+							GUC_UNIT_MS,
+							NULL,
+							NULL,
+							NULL);
+
+	DefineCustomBoolVariable("researcharr.bind_leases",
+							 "Hands a session's jobs on as soon as the session ends.",
+							 "Turned off, they are handed on when their leases end. Counts for what is claimed while it is on.",
+							 &rarr_bind_leases,
+							 false,
+							 PGC_USERSET,
+							 0,
+							 NULL,
+							 NULL,
+							 NULL);
+
 	if (process_shared_preload_libraries_in_progress)
+	{
+		DefineCustomIntVariable("researcharr.max_waiters",
+								"Sets how many sessions can sleep in job_dequeue_wait at a time.",
+								"Those of all databases count. One more polls. -1 means as many as there can be sessions.",
+								&rarr_max_waiters,
+								-1, -1, 262143,
+								PGC_POSTMASTER,
+								0,
+								NULL,
+								NULL,
+								NULL);
 		DefineCustomIntVariable("researcharr.agenda_types",
 								"Sets the number of job types that the agenda of the job queue has room for.",
 								"Types of all databases count. A type without room is served as without preload.",
@@ -121,6 +157,7 @@ rarr_guc_init(void)
 								NULL,
 								NULL,
 								NULL);
+	}
 
 	MarkGUCPrefixReserved("researcharr");
 }

@@ -25,6 +25,15 @@ extern int	rarr_agenda_refresh;
 /* For how long an item that was handed out is not due again, in seconds. */
 extern int	rarr_queue_item_lease;
 
+/* Sessions that can sleep until there is a job; -1: as many as there can be. */
+extern int	rarr_max_waiters;
+
+/* How long, in ms, a waiter that nobody can wake sleeps between two looks. */
+extern int	rarr_poll_interval;
+
+/* Do leases of jobs that are claimed now end with the session? */
+extern bool rarr_bind_leases;
+
 extern void rarr_guc_init(void);
 
 #endif							/* RARR_BASE_GUC_H */

@@ -47,6 +47,7 @@
 #include "job/job.h"
 #include "job/job_row.h"
 #include "job/job_type.h"
+#include "job/wait_list.h"
 
 /* how long a backend that found no free slot does without looking again */
 #define FULL_RETRY		(10 * USECS_PER_SEC)
@@ -111,6 +112,7 @@ rarr_agenda_init(void)
 	rarr_shmem_add(&agenda_part);
 	rarr_agenda_notes_init();
 	rarr_agenda_prepared_init();
+	rarr_wait_list_init();
 }
 
 bool
@@ -305,6 +307,7 @@ static bool
 find_or_assign_slot(Oid table, const char *name, RarrAgendaRef *ref)
 {
 	RarrAgendaType *slot;
+	bool		assigned = false;
 
 	LWLockAcquire(&agenda->lock, LW_EXCLUSIVE);
 	slot = find_slot(table, name);
@@ -314,12 +317,15 @@ find_or_assign_slot(Oid table, const char *name, RarrAgendaRef *ref)
 		{
 			slot = &agenda->slots[i];
 			assign_slot(slot, table, name);
+			assigned = true;
 		}
 	}
 	ref->slot = slot;
 	if (slot != NULL)
 		ref->incarnation = slot->incarnation;
 	LWLockRelease(&agenda->lock);
+	if (assigned)
+		rarr_wait_wake_type(ref);	/* those who wait for the slot's last owner */
 	return slot != NULL;
 }
 
@@ -418,6 +424,21 @@ rarr_agenda_next_due(const RarrAgendaRef *ref)
 	return Min(due, lapse);
 }
 
+/*
+ * A slot's number, and the slot of a number.
+ */
+int
+rarr_agenda_index(const RarrAgendaRef *ref)
+{
+	return ref->slot - agenda->slots;
+}
+
+RarrAgendaType *
+rarr_agenda_slot(int index)
+{
+	return &agenda->slots[index];
+}
+
 static void
 fill_view(const RarrAgendaType *slot, int priority, RarrAgendaView *view)
 {
@@ -485,16 +506,17 @@ rarr_agenda_raise(const RarrAgendaRef *ref, const RarrAgendaView *view, const Ra
 }
 
 /*
- * A job became available, or may have: it can be handed out at `place`.
- * Cannot fail.
+ * So many jobs became available, or may have: the first one can be handed out
+ * at `place`.  Wakes whoever sleeps until then.  Cannot fail.
  */
 void
-rarr_agenda_lower(const RarrAgendaRef *ref, int priority, const RarrPlace *place)
+rarr_agenda_lower(const RarrAgendaRef *ref, int priority, const RarrPlace *place, int64 jobs)
 {
 	if (!rarr_agenda_lock(ref, LW_EXCLUSIVE))
 		return;
 	lower_place(ref->slot, priority, place);
 	LWLockRelease(&ref->slot->lock);
+	rarr_wait_tell(ref, place->at, jobs);
 }
 
 static void
@@ -526,6 +548,7 @@ rarr_agenda_note_running(const RarrAgendaRef *ref, int priority, const RarrPlace
 	if (lease < (TimestampTz) pg_atomic_read_u64(&slot->next_lapse))
 		pg_atomic_write_u64(&slot->next_lapse, (uint64) lease);
 	LWLockRelease(&slot->lock);
+	rarr_wait_tell(ref, lease, 1);
 }
 
 /*
@@ -548,6 +571,7 @@ rarr_agenda_forget_all(void)
 		LWLockRelease(&slot->lock);
 	}
 	LWLockRelease(&agenda->lock);
+	rarr_wait_wake_database();
 }
 
 /*

@@ -129,10 +129,12 @@ extern bool rarr_agenda_lock(const RarrAgendaRef *ref, LWLockMode mode);
 extern void rarr_agenda_unlock(const RarrAgendaRef *ref);
 
 extern TimestampTz rarr_agenda_next_due(const RarrAgendaRef *ref);
+extern int	rarr_agenda_index(const RarrAgendaRef *ref);
+extern RarrAgendaType *rarr_agenda_slot(int index);
 extern bool rarr_agenda_look(const RarrAgendaRef *ref, int below, TimestampTz now, RarrAgendaView *view);
 extern bool rarr_agenda_look_at(const RarrAgendaRef *ref, int priority, RarrAgendaView *view);
 extern void rarr_agenda_raise(const RarrAgendaRef *ref, const RarrAgendaView *view, const RarrPlace *place);
-extern void rarr_agenda_lower(const RarrAgendaRef *ref, int priority, const RarrPlace *place);
+extern void rarr_agenda_lower(const RarrAgendaRef *ref, int priority, const RarrPlace *place, int64 jobs);
 extern void rarr_agenda_note_running(const RarrAgendaRef *ref, int priority, const RarrPlace *first,
 									 const RarrPlace *last, TimestampTz lease);
 extern void rarr_agenda_forget_all(void);

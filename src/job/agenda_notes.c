@@ -29,6 +29,7 @@
 #include "job/agenda_prepared.h"
 #include "job/agenda_walk.h"
 #include "job/job_row.h"
+#include "job/wait_list.h"
 
 static RarrNote *notes = NULL;
 static int	nnotes = 0;
@@ -44,14 +45,17 @@ rarr_agenda_apply_note(const RarrNote *note)
 
 	if (note->key == NULL)
 	{
-		rarr_agenda_forget_all();
+		if (note->priority == RARR_NOTE_POLICIES)
+			rarr_wait_wake_database();
+		else
+			rarr_agenda_forget_all();
 		return;
 	}
 	ref = rarr_agenda_ref(note->key, false);
 	if (ref == NULL)
 		return;					/* nobody has asked for the type yet */
 	if (note->queued)
-		rarr_agenda_lower(ref, note->priority, &note->place);
+		rarr_agenda_lower(ref, note->priority, &note->place, note->jobs);
 	if (note->running)
 		rarr_agenda_note_running(ref, note->priority, &note->running_place,
 								 &note->running_last, note->lease);
@@ -76,6 +80,7 @@ at_xact_end(XactEvent event, void *arg)
 			break;
 		case XACT_EVENT_ABORT:
 			rarr_agenda_walk_ended();
+			rarr_wait_leave(DT_NOBEGIN);
 			apply_notes(RARR_AT_ABORT, 0);
 			nnotes = 0;
 			break;
@@ -105,6 +110,7 @@ fold_note(RarrNote *note, const RarrNote *other)
 		if (!note->queued || rarr_place_compare(&other->place, &note->place) < 0)
 			note->place = other->place;
 		note->queued = true;
+		note->jobs += other->jobs;
 	}
 	if (other->running)
 	{
@@ -273,6 +279,7 @@ rarr_agenda_note_job(RarrNoteTime time, Relation jobs, TupleTableSlot *slot)
 	{
 		said.queued = true;
 		said.place = place;
+		said.jobs = 1;
 	}
 	else
 	{
@@ -292,6 +299,17 @@ rarr_agenda_note_everything(RarrNoteTime time)
 {
 	if (rarr_agenda_is_there())
 		(void) get_note(time, NULL, 0);
+}
+
+/*
+ * Note that the policies of job types will have changed: whoever sleeps until
+ * there is a job has to look at them.
+ */
+void
+rarr_agenda_note_policies(void)
+{
+	if (rarr_agenda_is_there())
+		(void) get_note(RARR_AT_COMMIT, NULL, RARR_NOTE_POLICIES);
 }
 
 /* Is a job that the note is of due, and from which place on? */

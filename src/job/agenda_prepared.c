@@ -206,7 +206,7 @@ act_for(const char *gid, bool unknown)
 			if (!rarr_agenda_find(transaction->notes[i].table, transaction->notes[i].name, false, &ref))
 				continue;
 			if (note->queued)
-				rarr_agenda_lower(&ref, note->priority, &note->place);
+				rarr_agenda_lower(&ref, note->priority, &note->place, note->jobs);
 			if (note->running)
 				rarr_agenda_note_running(&ref, note->priority, &note->running_place,
 										 &note->running_last, note->lease);

@@ -102,6 +102,45 @@ rarr_agenda_walk_is_due(const RarrAgendaRef *ref, TimestampTz now)
 	return false;
 }
 
+/* When the next step of this walk is due, as is_due() has it. */
+static TimestampTz
+next_step(RarrAgendaType *slot, RarrAgendaWalkKind kind, TimestampTz now)
+{
+	RarrAgendaWalk *walk = &slot->walks[kind];
+	TimestampTz last = (TimestampTz) pg_atomic_read_u64(&walk->last_step);
+	TimestampTz next = last + (int64) pg_atomic_read_u64(&walk->pause);
+
+	if (last > now)
+		return now;
+	if (kind == RARR_WALK_LAPSES)
+		return Max(next, (TimestampTz) pg_atomic_read_u64(&slot->next_lapse));
+	if (pg_atomic_read_u64(&walk->resting) != 0)
+		next = Max(next, last + (int64) rarr_agenda_refresh * 1000);
+	return next;
+}
+
+/*
+ * When the agenda has something to look at next, for a slot's type: a job that
+ * falls due, or a step of a walk.  What was due at `looked`, when somebody had
+ * a look, was not to be had then: it is put off until `retry`.  Without a lock.
+ */
+TimestampTz
+rarr_agenda_next_look(int index, TimestampTz looked, TimestampTz retry)
+{
+	RarrAgendaType *slot = rarr_agenda_slot(index);
+	TimestampTz next = (TimestampTz) pg_atomic_read_u64(&slot->next_due);
+
+	if (next <= looked)
+		next = retry;
+	for (int i = 0; i < RARR_WALKS; i++)
+	{
+		TimestampTz step = next_step(slot, i, GetCurrentTimestamp());
+
+		next = Min(next, step > looked ? step : retry);
+	}
+	return next;
+}
+
 /*
  * The step that this backend was taking is over, well or not.  Cannot fail.
  */
@@ -272,7 +311,7 @@ report(Step *step, const RarrPlace *from, const RarrPlace *known, bool done, con
 		step->ref.slot->found[step->priority]++;
 	rarr_agenda_unlock(&step->ref);
 	if (sight->available)
-		rarr_agenda_lower(&step->ref, step->priority, &sight->available_place);
+		rarr_agenda_lower(&step->ref, step->priority, &sight->available_place, 1);
 }
 
 /*

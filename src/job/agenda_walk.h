@@ -9,6 +9,7 @@
 
 #include "job/agenda.h"
 
+extern TimestampTz rarr_agenda_next_look(int index, TimestampTz looked, TimestampTz retry);
 extern bool rarr_agenda_walk_is_due(const RarrAgendaRef *ref, TimestampTz now);
 extern void rarr_agenda_walk(RarrAgendaKey *key, Relation jobs, Relation index, TimestampTz now);
 extern void rarr_agenda_walk_ended(void);

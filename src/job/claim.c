@@ -16,6 +16,7 @@
  */
 #include "postgres.h"
 
+#include "access/detoast.h"
 #include "access/relscan.h"
 #include "access/genam.h"
 #include "access/stratnum.h"
@@ -37,6 +38,9 @@
 #include "base/args.h"
 #include "base/compat.h"
 #include "base/duration.h"
+#include "base/guc.h"
+#include "job/bound.h"
+#include "job/claim.h"
 #include "job/job_hint.h"
 #include "job/job_log.h"
 #include "job/job_row.h"
@@ -53,17 +57,7 @@
 /* how many lapsed jobs without a retry left one call turns to failed */
 #define MAX_BURIED		100
 
-/* One call of job_dequeue. */
-typedef struct Claim
-{
-	RarrTable  *jobs;
-	TimestampTz now;
-	int64		lease;			/* 0: the type's own */
-	Datum		worker;
-	bool		has_worker;
-	int			buried;
-	RarrJobLog	log;
-} Claim;
+typedef RarrClaim Claim;
 
 /*
  * Lock the stream's job, and put its latest version into jobs->oldslot.  False
@@ -137,6 +131,7 @@ hand_out(Claim *claim, const RarrJobType *type, bool lapsed)
 {
 	RarrTable  *jobs = claim->jobs;
 	int64		lease = claim->lease > 0 ? claim->lease : type->lease;
+	TimestampTz expires = claim->now + (type->max_runtime > 0 ? Min(lease, type->max_runtime) : lease);
 	int32		attempt = DatumGetInt32(rarr_job_value(jobs->oldslot, JOB_ATTEMPT));
 
 	if (pg_add_s32_overflow(attempt, 1, &attempt))
@@ -151,7 +146,7 @@ hand_out(Claim *claim, const RarrJobType *type, bool lapsed)
 	rarr_job_set_status(jobs->newslot, JOB_RUNNING, claim->now);
 	rarr_job_set(jobs->newslot, JOB_ATTEMPT, Int32GetDatum(attempt));
 	rarr_job_set(jobs->newslot, JOB_STARTED_AT, TimestampTzGetDatum(claim->now));
-	rarr_job_set(jobs->newslot, JOB_LEASE_EXPIRES_AT, TimestampTzGetDatum(claim->now + lease));
+	rarr_job_set(jobs->newslot, JOB_LEASE_EXPIRES_AT, TimestampTzGetDatum(expires));
 	if (claim->has_worker)
 		rarr_job_set(jobs->newslot, JOB_WORKER, claim->worker);
 	else
@@ -162,6 +157,8 @@ hand_out(Claim *claim, const RarrJobType *type, bool lapsed)
 		rarr_job_log_add(&claim->log, jobs->oldslot, RARR_HISTORY_LAPSED, JOB_RUNNING,
 						 claim->now, "lease expired");
 	rarr_job_hint_set(jobs);
+	if (rarr_bind_leases)
+		rarr_bound_add(rarr_job_id(jobs->newslot), attempt);
 	return true;
 }
 
@@ -197,6 +194,19 @@ take(Claim *claim, RarrStream *stream, bool *stuck)
 	return !*stuck;
 }
 
+/* Is there room for more, after the job in jobs->newslot? */
+static bool
+fits(Claim *claim)
+{
+	static const int long_ones[] = {JOB_METADATA, JOB_ERROR_MESSAGE, JOB_RESULT, JOB_WORKER};
+
+	for (int i = 0; i < lengthof(long_ones); i++)
+		if (!rarr_job_is_null(claim->jobs->newslot, long_ones[i]))
+			claim->room -= toast_raw_datum_size(rarr_job_value(claim->jobs->newslot, long_ones[i]));
+	claim->full = claim->room <= 0;
+	return !claim->full;
+}
+
 /* Claim up to max_jobs jobs from these streams into a tuplestore. */
 static void
 claim_jobs(Claim *claim, RarrStream *streams, int n, int max_jobs, Tuplestorestate *result)
@@ -211,20 +221,24 @@ claim_jobs(Claim *claim, RarrStream *streams, int n, int max_jobs, Tuplestoresta
 		{
 			tuplestore_puttupleslot(result, claim->jobs->newslot);
 			max_jobs--;
+			if (claim->room > 0 && !fits(claim))
+				max_jobs = 0;
 		}
 		if (stuck)
 			rarr_stream_stuck(first);
 		else
-			rarr_stream_passed(first, max_jobs > 0);
+			rarr_stream_passed(first, max_jobs > 0 || claim->peek);
 	}
+	if (claim->peek && max_jobs == 0)
+		(void) rarr_streams_first(streams, n);
 }
 
 /*
  * Is there nothing to do for any of these types, as far as the agenda knows?
  * This is all that an idle worker's call costs.
  */
-static bool
-is_idle(List *types, TimestampTz now)
+bool
+rarr_claim_is_idle(List *types, TimestampTz now)
 {
 	Oid			table = rarr_relation_oid(rarr_job_table.name);
 	ListCell   *lc;
@@ -267,9 +281,12 @@ walk(List *types, RarrTable *jobs, Relation index, TimestampTz now)
 	}
 }
 
-/* All of a call of job_dequeue, but for its arguments. */
-static void
-dequeue(Claim *claim, List *types, int max_jobs, Tuplestorestate *result)
+/*
+ * Claim up to max_jobs due jobs of these types, as rows of processing_jobs, in
+ * the order of the claim.  claim: zeroed, but for what is wanted and `now`.
+ */
+void
+rarr_claim_jobs(Claim *claim, List *types, int max_jobs, Tuplestorestate *result)
 {
 	RarrStream *streams = palloc(list_length(types) * sizeof(RarrStream));
 	Relation	index;
@@ -302,6 +319,36 @@ asked_types(FunctionCallInfo fcinfo, int n)
 	return rarr_job_types_asked(PG_ARGISNULL(n) ? NULL : PG_GETARG_ARRAYTYPE_P(n));
 }
 
+/*
+ * The arguments max_jobs, lease and worker of the running function, from the
+ * first of them on.  22023 where one is out of range.
+ */
+void
+rarr_claim_args(Claim *claim, FunctionCallInfo fcinfo, int first, int *max_jobs)
+{
+	*max_jobs = PG_ARGISNULL(first) ? 1 : PG_GETARG_INT32(first);
+	if (*max_jobs < 1 || *max_jobs > MAX_JOBS)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("max_jobs is out of range: %d", *max_jobs),
+				 errhint("Give a number from 1 to %d.", MAX_JOBS)));
+	if (!PG_ARGISNULL(first + 1))
+		claim->lease = rarr_duration_arg(PG_GETARG_INTERVAL_P(first + 1), "lease", 1);
+	claim->has_worker = !PG_ARGISNULL(first + 2);
+	if (claim->has_worker)
+		claim->worker = PointerGetDatum(PG_GETARG_TEXT_PP(first + 2));
+}
+
+/*
+ * Did the claim turn as many lapsed jobs to failed as one call may?  There may
+ * be more behind them.
+ */
+bool
+rarr_claim_buried_all_it_may(const Claim *claim)
+{
+	return claim->buried == MAX_BURIED;
+}
+
 PG_FUNCTION_INFO_V1(researcharr_job_dequeue);
 PG_FUNCTION_INFO_V1(researcharr_job_next_due);
 
@@ -318,27 +365,18 @@ Datum
 researcharr_job_dequeue(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	int			max_jobs = PG_ARGISNULL(1) ? 1 : PG_GETARG_INT32(1);
 	Claim		claim = {0};
+	int			max_jobs;
 	List	   *types;
 
 	rarr_prevent_read_only("job_dequeue()");
-	if (max_jobs < 1 || max_jobs > MAX_JOBS)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("max_jobs is out of range: %d", max_jobs),
-				 errhint("Give a number from 1 to %d.", MAX_JOBS)));
-	if (!PG_ARGISNULL(2))
-		claim.lease = rarr_duration_arg(PG_GETARG_INTERVAL_P(2), "lease", 1);
-	claim.has_worker = !PG_ARGISNULL(3);
-	if (claim.has_worker)
-		claim.worker = PointerGetDatum(PG_GETARG_TEXT_PP(3));
+	rarr_claim_args(&claim, fcinfo, 1, &max_jobs);
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	types = asked_types(fcinfo, 0);
 
 	claim.now = GetCurrentTimestamp();
-	if (!is_idle(types, claim.now))
-		dequeue(&claim, types, max_jobs, rsinfo->setResult);
+	if (!rarr_claim_is_idle(types, claim.now))
+		rarr_claim_jobs(&claim, types, max_jobs, rsinfo->setResult);
 	return (Datum) 0;
 }
 

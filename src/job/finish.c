@@ -35,6 +35,8 @@
 #include "base/duration.h"
 #include "base/errors.h"
 #include "base/row_change.h"
+#include "job/bound.h"
+#include "job/finish.h"
 #include "job/job_hint.h"
 #include "job/job_log.h"
 #include "job/job_row.h"
@@ -46,6 +48,7 @@ typedef struct Work
 	RarrTable  *jobs;
 	TimestampTz now;
 	RarrJobLog	log;
+	LockWaitPolicy wait;		/* for jobs that others have */
 } Work;
 
 static void
@@ -56,6 +59,7 @@ begin_work(Work *work, const char *function)
 	/* What this transaction's earlier commands wrote must be visible. */
 	CommandCounterIncrement();
 	memset(work, 0, sizeof(Work));
+	work->wait = LockWaitBlock;
 	work->jobs = rarr_table_open(&rarr_job_table);
 	PushActiveSnapshot(GetTransactionSnapshot());
 }
@@ -86,7 +90,8 @@ search_job(RarrTable *jobs, Datum id)
 
 /*
  * Lock the job with this id, waiting for whoever has it, and put its latest
- * version into jobs->oldslot; false if there is none.  Under REPEATABLE READ
+ * version into jobs->oldslot; false if there is none (or, where the work waits
+ * for nobody, somebody has it).  Under REPEATABLE READ
  * and SERIALIZABLE a job that changed since the snapshot raises 40001.
  */
 static bool
@@ -102,7 +107,7 @@ lock_job(Work *work, Datum id)
 		return false;
 	tid = slot->tts_tid;
 	result = table_tuple_lock(jobs->rel, &tid, GetActiveSnapshot(), slot,
-							  GetCurrentCommandId(false), LockTupleNoKeyExclusive, LockWaitBlock,
+							  GetCurrentCommandId(false), LockTupleNoKeyExclusive, work->wait,
 							  IsolationUsesXactSnapshot() ? 0 : TUPLE_LOCK_FLAG_FIND_LAST_VERSION,
 							  &failure);
 	if (IsolationUsesXactSnapshot() && (result == TM_Updated || result == TM_Deleted))
@@ -168,6 +173,8 @@ write_change(Work *work, int change)
 {
 	if (!rarr_job_make_change(work->jobs, change))
 		rarr_table_refused(work->jobs);
+	if (change != JOB_CHANGE_HEARTBEAT)
+		rarr_bound_done(rarr_job_id(work->jobs->oldslot));
 }
 
 /* The job in jobs->oldslot is over. */
@@ -406,7 +413,8 @@ researcharr_job_fail(PG_FUNCTION_ARGS)
 /*
  * job_heartbeat(id uuid, attempt int, lease interval) -> the lease's new end
  *
- * lease: from now; above zero; NULL for the type's own.
+ * lease: from now; above zero; NULL for the type's own.  It ends no later than
+ * the type's max_runtime after the claim, which may be over.
  * Errors: 22004 NULL for id or attempt; 22023 a lease of zero or less; RA001
  * not running under this attempt.
  */
@@ -415,6 +423,7 @@ researcharr_job_heartbeat(PG_FUNCTION_ARGS)
 {
 	int64		lease = 0;
 	TimestampTz expires;
+	const RarrJobType *policy;
 	Work		work;
 
 	RARR_REQUIRE_ARG(0, "id");
@@ -424,9 +433,11 @@ researcharr_job_heartbeat(PG_FUNCTION_ARGS)
 
 	begin_work(&work, "job_heartbeat()");
 	lock_own_job(&work, PG_GETARG_DATUM(0), PG_GETARG_INT32(1));
-	if (lease == 0)
-		lease = job_policy(work.jobs)->lease;
-	expires = work.now + lease;
+	policy = job_policy(work.jobs);
+	expires = work.now + (lease > 0 ? lease : policy->lease);
+	if (policy->max_runtime > 0 && !rarr_job_is_null(work.jobs->oldslot, JOB_STARTED_AT))
+		expires = Min(expires, policy->max_runtime +
+					  DatumGetTimestampTz(rarr_job_value(work.jobs->oldslot, JOB_STARTED_AT)));
 	rarr_job_begin_change(work.jobs, work.now);
 	rarr_job_set(work.jobs->newslot, JOB_LEASE_EXPIRES_AT, TimestampTzGetDatum(expires));
 	write_change(&work, JOB_CHANGE_HEARTBEAT);
@@ -542,4 +553,44 @@ researcharr_job_retry(PG_FUNCTION_ARGS)
 	}
 	end_work(&work);
 	PG_RETURN_BOOL(changed);
+}
+
+/*
+ * The session that claimed these jobs ends: those that are still running under
+ * their attempt wait again, after a failed try, or have failed.  Waits for
+ * nobody, and runs no trigger of users': does nothing where there is one.
+ */
+void
+rarr_jobs_hand_back(const RarrBoundJob *bound, int n)
+{
+	static const char *const error = "the worker's session ended";
+	Work		work;
+
+	begin_work(&work, "bind_leases");
+	work.wait = LockWaitSkip;
+	for (int i = 0; i < n && !work.jobs->has_triggers; i++)
+	{
+		TupleTableSlot *slot = work.jobs->oldslot;
+		int			retries;
+		bool		retry;
+
+		if (!lock_job(&work, UUIDPGetDatum(&bound[i].id)) || !is_running_under(work.jobs, bound[i].attempt))
+			continue;
+		retries = DatumGetInt32(rarr_job_value(slot, JOB_RETRY_COUNT));
+		retry = retries < DatumGetInt32(rarr_job_value(slot, JOB_MAX_RETRIES));
+		if (retry)
+		{
+			begin_requeue(&work, RARR_HISTORY_LAPSED,
+						  DatumGetTimestampTz(rarr_job_value(slot, JOB_AVAILABLE_AT)), error);
+			rarr_job_set(work.jobs->newslot, JOB_RETRY_COUNT, Int32GetDatum(retries + 1));
+		}
+		else
+		{
+			finish(&work, RARR_HISTORY_LAPSED, JOB_FAILED);
+			work.log.entries[work.log.n - 1].error = error;
+		}
+		rarr_job_set(work.jobs->newslot, JOB_ERROR_MESSAGE, CStringGetTextDatum(error));
+		write_change(&work, retry ? JOB_CHANGE_REQUEUE : JOB_CHANGE_FINISH);
+	}
+	end_work(&work);
 }

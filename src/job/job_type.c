@@ -36,6 +36,7 @@
 #include "base/duration.h"
 #include "base/errors.h"
 #include "base/relation.h"
+#include "job/agenda_notes.h"
 #include "job/job.h"
 #include "job/job_type.h"
 
@@ -51,7 +52,8 @@ enum
 	COL_BACKOFF_CAP,
 	COL_JITTER,
 	COL_WEIGHT = 12,
-	COL_PAUSED = 14
+	COL_MAX_RUNTIME,
+	COL_PAUSED
 };
 
 static const RarrColumn type_columns[] = {
@@ -126,10 +128,13 @@ read_type(TupleTableSlot *slot, RarrJobType *type)
 	type->max_retries = DatumGetInt32(values[COL_MAX_RETRIES - 1]);
 	type->jitter = DatumGetFloat8(values[COL_JITTER - 1]);
 	type->paused = DatumGetBool(values[COL_PAUSED - 1]);
+	type->max_runtime = 0;
 	if (!rarr_backoff_parse(backoff, &type->backoff) ||
 		!rarr_duration_of_interval(DatumGetIntervalP(values[COL_LEASE - 1]), &type->lease) ||
 		!rarr_duration_of_interval(DatumGetIntervalP(values[COL_BACKOFF_BASE - 1]), &type->backoff_base) ||
-		!rarr_duration_of_interval(DatumGetIntervalP(values[COL_BACKOFF_CAP - 1]), &type->backoff_cap))
+		!rarr_duration_of_interval(DatumGetIntervalP(values[COL_BACKOFF_CAP - 1]), &type->backoff_cap) ||
+		(!slot->tts_isnull[COL_MAX_RUNTIME - 1] &&
+		 !rarr_duration_of_interval(DatumGetIntervalP(values[COL_MAX_RUNTIME - 1]), &type->max_runtime)))
 		elog(ERROR, "job type \"%s\" has a policy that cannot be read", type->name);
 }
 
@@ -384,6 +389,7 @@ researcharr_job_types_changed(PG_FUNCTION_ARGS)
 {
 	rarr_require_trigger(fcinfo, "job_types_changed");
 	CacheInvalidateRelcache(((TriggerData *) fcinfo->context)->tg_relation);
+	rarr_agenda_note_policies();
 	return PointerGetDatum(NULL);
 }
 

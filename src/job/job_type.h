@@ -21,6 +21,7 @@ typedef struct RarrJobType
 	int64		backoff_base;
 	int64		backoff_cap;
 	double		jitter;
+	int64		max_runtime;	/* 0: no limit */
 	bool		paused;
 	struct RarrAgendaKey *agenda;	/* of the type; NULL until it is looked for */
 } RarrJobType;

@@ -38,17 +38,18 @@ my %known;
 my @functions = lines(q{
 	WITH args AS (
 		SELECT p.oid, n, coalesce(mode, 'i') AS mode,
-			name || ' ' || format_type(type, NULL) || coalesce(' = '
+			CASE mode WHEN 'b' THEN 'INOUT ' ELSE '' END
+				|| name || ' ' || format_type(type, NULL) || coalesce(' = '
 				|| regexp_replace(pg_get_function_arg_default(p.oid, n::int), '::.*', ''), '') AS text
 		FROM pg_proc p, unnest(coalesce(proallargtypes, proargtypes::oid[]), proargmodes, proargnames)
 			WITH ORDINALITY AS a (type, mode, name, n)
 		WHERE pronamespace = 'researcharr'::regnamespace
 	)
-	SELECT p.proname, p.proname
-		|| '(' || coalesce(string_agg(text, ', ' ORDER BY n) FILTER (WHERE mode = 'i'), '') || ') → '
-		|| coalesce(CASE WHEN p.proretset THEN 'SETOF ' ELSE '' END
+	SELECT p.proname, CASE p.prokind WHEN 'p' THEN 'CALL ' ELSE '' END || p.proname
+		|| '(' || coalesce(string_agg(text, ', ' ORDER BY n) FILTER (WHERE mode IN ('i', 'b')), '') || ')'
+		|| coalesce(' → ' || CASE WHEN p.proretset THEN 'SETOF ' ELSE '' END
 			|| '(' || string_agg(text, ', ' ORDER BY n) FILTER (WHERE mode = 'o') || ')',
-			pg_get_function_result(p.oid))
+			' → ' || pg_get_function_result(p.oid), '')
 	FROM pg_proc p LEFT JOIN args a ON a.oid = p.oid
 	WHERE pronamespace = 'researcharr'::regnamespace
 	GROUP BY p.oid, p.proname, p.proretset ORDER BY 1});

@@ -1,0 +1,8 @@
+-- wait: job_dequeue_wait. A procedure that commits: no SET clause, not SECURITY DEFINER.
+
+CREATE PROCEDURE researcharr.job_dequeue_wait(INOUT jobs jsonb, job_types text[] DEFAULT NULL, max_jobs int DEFAULT 1,
+	lease interval DEFAULT NULL, worker text DEFAULT NULL, timeout interval DEFAULT NULL)
+LANGUAGE C
+AS 'MODULE_PATHNAME', 'researcharr_job_dequeue_wait';
+COMMENT ON PROCEDURE researcharr.job_dequeue_wait(jsonb, text[], int, interval, text, interval)
+IS 'sleeps until there are due jobs of the given types, and claims up to max_jobs of them: an array of job objects, committed; [] when the timeout (NULL: none) is over';

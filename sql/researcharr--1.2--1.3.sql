@@ -1,0 +1,13 @@
+\echo Use "ALTER EXTENSION researcharr UPDATE TO '1.3'" to load this file. \quit
+
+-- 1.3: waits, leases that end with their worker, limits.
+
+SET LOCAL search_path = pg_catalog, pg_temp;
+
+CREATE PROCEDURE researcharr.job_dequeue_wait(INOUT jobs jsonb, job_types text[] DEFAULT NULL, max_jobs int DEFAULT 1,
+	lease interval DEFAULT NULL, worker text DEFAULT NULL, timeout interval DEFAULT NULL)
+LANGUAGE C
+AS 'MODULE_PATHNAME', 'researcharr_job_dequeue_wait';
+COMMENT ON PROCEDURE researcharr.job_dequeue_wait(jsonb, text[], int, interval, text, interval)
+IS 'sleeps until there are due jobs of the given types, and claims up to max_jobs of them: an array of job objects, committed; [] when the timeout (NULL: none) is over';
+REVOKE ALL ON PROCEDURE researcharr.job_dequeue_wait(jsonb, text[], int, interval, text, interval) FROM PUBLIC;

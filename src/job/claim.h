@@ -1,0 +1,36 @@
+/*
+ * claim.h
+ *		Handing out jobs.
+ */
+#ifndef RARR_JOB_CLAIM_H
+#define RARR_JOB_CLAIM_H
+
+#include "executor/tuptable.h"
+#include "nodes/pg_list.h"
+#include "utils/tuplestore.h"
+
+#include "base/relation.h"
+#include "job/job_log.h"
+
+/* A claim: what is wanted, and what came of it. */
+typedef struct RarrClaim
+{
+	RarrTable  *jobs;
+	TimestampTz now;
+	int64		lease;			/* 0: the type's own */
+	Datum		worker;
+	bool		has_worker;
+	int			buried;
+	RarrJobLog	log;
+
+	bool		peek;			/* find out what is due behind the last job */
+	int64		room;			/* bytes that more jobs may have; 0: any number */
+	bool		full;			/* there was no more room */
+} RarrClaim;
+
+extern void rarr_claim_args(RarrClaim *claim, FunctionCallInfo fcinfo, int first, int *max_jobs);
+extern bool rarr_claim_is_idle(List *types, TimestampTz now);
+extern void rarr_claim_jobs(RarrClaim *claim, List *types, int max_jobs, Tuplestorestate *result);
+extern bool rarr_claim_buried_all_it_may(const RarrClaim *claim);
+
+#endif							/* RARR_JOB_CLAIM_H */

@@ -1,0 +1,397 @@
+/*-------------------------------------------------------------------------
+ *
+ * wait.c
+ *		job_dequeue_wait(): sleep until there is a job, and claim it.
+ *
+ * A procedure, since it has to end the caller's transaction: to sleep in it
+ * would hold its snapshot and its locks for as long.  It looks in transactions
+ * of its own, and sleeps in one that has done nothing yet: all that one holds
+ * is its virtual id.  It looks under READ COMMITTED whatever the session's
+ * default is, since only then the agenda learns what a look saw.
+ *
+ *		look; if there is nothing:
+ *		enter the list of sleepers, and look once more
+ *		sleep; look; go back to the list, and look once more ...
+ *
+ * The list (wait_list.c) wakes it, or the end of its own time.  Without the
+ * agenda, or without room in the list, it sleeps for researcharr.poll_interval.
+ * A transaction that fails takes it off the list (agenda_notes.c), so that an
+ * error or the backend's end anywhere in here wakes somebody else, if need be.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "funcapi.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "nodes/parsenodes.h"
+#include "storage/latch.h"
+#include "storage/proc.h"
+#include "storage/sinval.h"
+#include "tcop/tcopprot.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+#include "utils/typcache.h"
+
+#include "base/args.h"
+#include "base/compat.h"
+#include "base/duration.h"
+#include "base/guc.h"
+#include "job/claim.h"
+#include "job/job_row.h"
+#include "job/job_type.h"
+#include "job/wait_list.h"
+
+/* the columns' bytes after which no more jobs are added to a result: jsonb has a limit */
+#define RESULT_BYTES	(24 * 1024 * 1024)
+
+/*
+ * Sleepers are woken by a change of policies a moment before it can reach them:
+ * they look once more after so many microseconds.
+ */
+#define POLICIES_DELAY	(100 * 1000)
+
+/* One call of job_dequeue_wait. */
+typedef struct Wait
+{
+	ArrayType  *names;			/* of job types; NULL for all */
+	RarrClaim	claim;			/* what is wanted */
+	int			max_jobs;
+	TimestampTz end;			/* of the wait; DT_NOEND for none */
+
+	MemoryContext caller;		/* outlives transactions */
+	MemoryContext cxt;			/* of one look */
+	TimestampTz looked;			/* when the last one was */
+	int			nrefs;			/* the types' slots in the agenda */
+	RarrAgendaRef *refs;
+	bool		complete;		/* all types have one */
+	bool		registered;		/* in the list */
+	Datum		result;			/* jsonb */
+} Wait;
+
+/* An error if the call may not end the caller's transaction. */
+static void
+check_context(FunctionCallInfo fcinfo)
+{
+	CallContext *context = (CallContext *) fcinfo->context;
+
+	if (context == NULL || !IsA(context, CallContext) || context->atomic || IsSubTransaction())
+		ereport(ERROR,
+				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+				 errmsg("job_dequeue_wait cannot run inside a transaction block or a function"),
+				 errdetail("While it sleeps it would hold the transaction's snapshot and locks."),
+				 errhint("Turn autocommit on and CALL it by itself; inside a transaction use job_dequeue.")));
+}
+
+/* Commit, and begin a transaction whose isolation is ours to choose. */
+static void
+next_transaction(void)
+{
+	SPI_commit();
+	XactIsoLevel = XACT_READ_COMMITTED;
+}
+
+/* Is there a client, whose end can be noticed? */
+static bool
+has_client(void)
+{
+	return MyProcPort != NULL && whereToSendOutput == DestRemote && WaitEventSetCanReportClosed();
+}
+
+/* The client is gone: end the session, as the server itself does. */
+static void
+end_session(void)
+{
+	ClientConnectionLost = true;
+	InterruptPending = true;
+	CHECK_FOR_INTERRUPTS();
+}
+
+/* Nothing is handed to a client that is gone. */
+static void
+check_client(void)
+{
+	if (has_client() && !pq_check_connection())
+		end_session();
+}
+
+/* Which of the types have a slot in the agenda. */
+static void
+find_slots(Wait *wait, List *types)
+{
+	Oid			table = rarr_relation_oid(rarr_job_table.name);
+	ListCell   *lc;
+
+	wait->refs = palloc((list_length(types) + 1) * sizeof(RarrAgendaRef));
+	wait->nrefs = 0;
+	wait->complete = rarr_agenda_is_there();
+	foreach(lc, types)
+	{
+		RarrJobType *type = lfirst(lc);
+		const RarrAgendaRef *ref = !wait->complete ? NULL :
+			rarr_agenda_ref(rarr_agenda_key(table, type->name, strlen(type->name)), true);
+
+		if (ref != NULL)
+			wait->refs[wait->nrefs++] = *ref;
+		else
+			wait->complete = false;
+	}
+}
+
+/* The claimed jobs as a jsonb array, in `cxt`. */
+static Datum
+jobs_as_jsonb(Tuplestorestate *jobs, MemoryContext cxt)
+{
+	Oid			type = get_rel_type_id(rarr_relation_oid(rarr_job_table.name));
+	TupleDesc	desc = lookup_rowtype_tupdesc_copy(type, -1);
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple);
+	StringInfoData json;
+	MemoryContext old;
+	Datum		result;
+
+	initStringInfo(&json);
+	while (tuplestore_gettupleslot(jobs, true, false, slot))
+	{
+		Datum		row = ExecFetchSlotHeapTupleDatum(slot);
+		text	   *object = DatumGetTextPP(DirectFunctionCall1(row_to_json, row));
+
+		CHECK_FOR_INTERRUPTS();
+		appendStringInfoChar(&json, json.len == 0 ? '[' : ',');
+		appendBinaryStringInfo(&json, VARDATA_ANY(object), VARSIZE_ANY_EXHDR(object));
+		pfree(object);
+		pfree(DatumGetPointer(row));
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	if (json.len == 0)
+		appendStringInfoChar(&json, '[');
+	appendStringInfoChar(&json, ']');
+	old = MemoryContextSwitchTo(cxt);
+	result = DirectFunctionCall1(jsonb_in, CStringGetDatum(json.data));
+	MemoryContextSwitchTo(old);
+	pfree(json.data);
+	return result;
+}
+
+/* Claim what there is; how many jobs that were.  again: one more look is due. */
+static int64
+claim_jobs(Wait *wait, List *types, bool *again)
+{
+	RarrClaim	claim = wait->claim;
+	Tuplestorestate *jobs = tuplestore_begin_heap(false, false, work_mem);
+	int64		n;
+
+	claim.now = wait->looked;
+	claim.room = RESULT_BYTES;
+	claim.peek = wait->registered && rarr_wait_should_peek(wait->refs, wait->nrefs);
+	PushActiveSnapshot(GetTransactionSnapshot());
+	rarr_claim_jobs(&claim, types, wait->max_jobs, jobs);
+	n = tuplestore_tuple_count(jobs);
+	if (n > 0)
+		wait->result = jobs_as_jsonb(jobs, wait->caller);
+	PopActiveSnapshot();
+	tuplestore_end(jobs);
+	*again = n == 0 && rarr_claim_buried_all_it_may(&claim);
+	return n;
+}
+
+/*
+ * Look for jobs, in the present transaction; true if there are any, and the
+ * result holds them, committed.  Leaves a transaction that may have done
+ * something.
+ */
+static bool
+look(Wait *wait)
+{
+	MemoryContext old;
+	List	   *types;
+	int64		n = 0;
+	bool		again = true;
+
+	while (n == 0 && again)
+	{
+		MemoryContextReset(wait->cxt);
+		old = MemoryContextSwitchTo(wait->cxt);
+		types = rarr_job_types_asked(wait->names);
+		find_slots(wait, types);
+		wait->looked = GetCurrentTimestamp();
+		again = false;
+		if (!rarr_claim_is_idle(types, wait->looked))
+		{
+			check_client();
+			n = claim_jobs(wait, types, &again);
+		}
+		MemoryContextSwitchTo(old);
+		if (again)
+			next_transaction();
+	}
+	if (n == 0)
+		return false;
+	check_client();
+	rarr_wait_leave(wait->looked);
+	SPI_commit();
+	return true;
+}
+
+/* Sleep, for so many milliseconds (-1: without an end), until something happens. */
+static void
+wait_for_event(long timeout)
+{
+	static uint32 wait_event = 0;
+	WaitEvent	events[FeBeWaitSetNEvents];
+	int			n;
+
+	if (wait_event == 0)
+		wait_event = rarr_wait_event("ResearcharrJobWait");
+	if (!has_client())
+	{
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (timeout >= 0 ? WL_TIMEOUT : 0),
+						 timeout, wait_event);
+		ResetLatch(MyLatch);
+		return;
+	}
+
+	/* as pq_check_connection() does; whoever uses the set says what for */
+	ModifyWaitEvent(FeBeWaitSet, FeBeWaitSetSocketPos, WL_SOCKET_CLOSED, NULL);
+	n = WaitEventSetWait(FeBeWaitSet, timeout, events, lengthof(events), wait_event);
+	for (int i = 0; i < n; i++)
+	{
+		if (events[i].events & WL_POSTMASTER_DEATH)
+			ereport(FATAL,
+					(errcode(ERRCODE_ADMIN_SHUTDOWN),
+					 errmsg("terminating connection due to unexpected postmaster exit")));
+		if (events[i].events & WL_LATCH_SET)
+			ResetLatch(MyLatch);
+		if (events[i].events & WL_SOCKET_CLOSED)
+			end_session();
+	}
+}
+
+/* How long to sleep if nothing happens, in milliseconds; -1 without an end. */
+static long
+time_to_sleep(Wait *wait, TimestampTz until)
+{
+	if (wait->registered)
+		until = Min(until, rarr_wait_deadline(wait->looked));
+	if (until == DT_NOEND)
+		return -1;
+	return Min(TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until), INT_MAX);
+}
+
+/*
+ * Sleep until there is reason to look, or the wait's time is over.  The
+ * transaction has to be one that has done nothing.
+ */
+static void
+sleep_until_woken(Wait *wait)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz until = wait->end;
+	long		timeout;
+
+	if (!wait->registered || !wait->complete)
+		until = Min(until, now + (TimestampTz) rarr_poll_interval * 1000);
+	if (wait->registered && Abs(now - rarr_wait_all_woken_at()) < POLICIES_DELAY)
+		until = Min(until, now + POLICIES_DELAY);
+	for (;;)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (catchupInterruptPending)
+			ProcessCatchupInterrupt();
+		if (wait->registered && rarr_wait_is_awake())
+			return;
+		timeout = time_to_sleep(wait, until);
+		if (timeout == 0)
+			break;
+		InvalidateCatalogSnapshot();
+		Assert(!TransactionIdIsValid(MyProc->xmin));
+		wait_for_event(timeout);
+	}
+	if (wait->registered)
+		rarr_wait_wake_self();
+}
+
+/* Look and sleep, until there are jobs, or the time is over. */
+static void
+wait_for_jobs(Wait *wait)
+{
+	for (;;)
+	{
+		if (look(wait))
+			return;
+		if (GetCurrentTimestamp() >= wait->end)
+			break;
+		wait->registered = rarr_wait_enter(wait->refs, wait->nrefs, wait->looked);
+		next_transaction();
+		if (wait->registered)
+		{
+			if (look(wait))
+				return;
+			next_transaction();
+		}
+		sleep_until_woken(wait);
+	}
+	rarr_wait_leave(wait->looked);
+	SPI_commit();
+}
+
+/* The value of the procedure: a row of its one INOUT argument. */
+static Datum
+result_row(FunctionCallInfo fcinfo, Datum jobs)
+{
+	bool		isnull = false;
+	TupleDesc	desc;
+
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "job_dequeue_wait must return a row");
+	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), &jobs, &isnull));
+}
+
+PG_FUNCTION_INFO_V1(researcharr_job_dequeue_wait);
+
+/*
+ * job_dequeue_wait(INOUT jobs jsonb, job_types text[], max_jobs int,
+ *		lease interval, worker text, timeout interval)
+ *
+ * jobs: what it is given does not matter; the claimed jobs, committed, in the
+ * order of the claim, or [] when the time is over.  timeout: from zero, which
+ * is one look; NULL for no limit.  The others are job_dequeue's.
+ * Errors: 25001 inside a transaction block or a function; RA002 unknown type,
+ * also one that is dropped meanwhile; 22023 an argument out of range; 25006
+ * where nothing may be written.
+ */
+Datum
+researcharr_job_dequeue_wait(PG_FUNCTION_ARGS)
+{
+	Wait		wait = {.end = DT_NOEND, .looked = DT_NOBEGIN};
+
+	rarr_prevent_read_only("job_dequeue_wait()");
+	check_context(fcinfo);
+	rarr_claim_args(&wait.claim, fcinfo, 2, &wait.max_jobs);
+	if (!PG_ARGISNULL(1))
+		wait.names = PG_GETARG_ARRAYTYPE_P(1);
+	if (!PG_ARGISNULL(5))
+		wait.end = GetCurrentTimestamp() + rarr_duration_arg(PG_GETARG_INTERVAL_P(5), "timeout", 0);
+
+	/* In a context that outlives transactions, as that of the result does. */
+	wait.caller = CurrentMemoryContext;
+	wait.cxt = AllocSetContextCreate(wait.caller, "researcharr wait", ALLOCSET_DEFAULT_SIZES);
+	wait.result = DirectFunctionCall1(jsonb_in, CStringGetDatum("[]"));
+	SPI_connect_ext(SPI_OPT_NONATOMIC);
+	next_transaction();
+	wait_for_jobs(&wait);
+	SPI_finish();
+	MemoryContextDelete(wait.cxt);
+	return result_row(fcinfo, wait.result);
+}

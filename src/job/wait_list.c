@@ -1,0 +1,593 @@
+/*-------------------------------------------------------------------------
+ *
+ * wait_list.c
+ *		Who sleeps until there is a job, in shared memory.
+ *
+ * A sleeper enters the list with the set of agenda slots, one for each job
+ * type, whose jobs it would take; only then it has its last look at the
+ * agenda.  Whoever lowers a place of the agenda does so first, and then looks
+ * whether anybody sleeps.  So at least one of the two sees the other.
+ *
+ * What holds, for each type for which anybody sleeps: if a job of it is due
+ * and can be had, then somebody is on the way to it.
+ *
+ * - A commit that makes n jobs available wakes n sleepers, or as many as there
+ *	 are.  Each is on its way, "woken" for that type, until it has looked.
+ * - When it has taken all that it may, and more is due for it, and nobody else
+ *	 is on the way, it wakes the next.  When it got less than it asked for,
+ *	 nothing was left.  When it dies before it has looked, it wakes the next.
+ * - What falls due by itself is one sleeper's to see to, the type's timer: it
+ *	 sleeps no longer than until the agenda has something to look at.  It is the
+ *	 one that has slept longest, and is woken last.  If something becomes due
+ *	 earlier than it would wake, it is told; when it leaves, it names another.
+ *
+ * With nobody asleep for a type all this costs whoever makes a job of it
+ * available the reading of one counter.
+ *
+ * Lock: list->lock, over everything that is not atomic.  Taken in transactions'
+ * callbacks, so that nothing under it can fail; no other lock is taken under
+ * it, and it is taken under none of the agenda's.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "port/pg_bitutils.h"
+#include "storage/latch.h"
+#include "storage/proc.h"
+#include "storage/shmem.h"
+#include "utils/timestamp.h"
+
+#include "base/guc.h"
+#include "base/shmem.h"
+#include "job/agenda_walk.h"
+#include "job/wait_list.h"
+
+#define NONE		(-1)
+
+/* how many latches wait to be set until the lock is released */
+#define BATCH		32
+
+typedef enum WaiterState
+{
+	WAITER_ASLEEP,				/* in the list */
+	WAITER_AWAKE				/* on its way to look */
+} WaiterState;
+
+typedef struct Waiter
+{
+	pg_atomic_uint32 state;
+	PGPROC	   *proc;
+	Oid			database;
+	int			token;			/* the type that it was woken for, or NONE */
+	int			previous;		/* in the list */
+	int			next;			/* there, or in that of free ones */
+	uint64		types[FLEXIBLE_ARRAY_MEMBER];	/* a bit for each agenda slot */
+} Waiter;
+
+typedef struct WaitType
+{
+	pg_atomic_uint32 asleep;	/* sleepers that may have its jobs */
+	pg_atomic_uint32 woken;		/* those on the way to them */
+	int			timer;			/* a waiter, or NONE */
+	pg_atomic_uint64 until;		/* when that one will wake, DT_NOEND while it
+								 * has yet to find out */
+	TimestampTz looked;			/* what was due until then was seen to */
+} WaitType;
+
+typedef struct WaitList
+{
+	LWLock		lock;
+	int			tranche;
+	int			nwords;			/* of a set of types */
+	int			first;			/* of the sleepers: the last to enter */
+	int			last;
+	int			free;
+	pg_atomic_uint64 all_woken_at;	/* the last time, of any database */
+	WaitType	types[FLEXIBLE_ARRAY_MEMBER];	/* then the waiters */
+} WaitList;
+
+/* Backends to wake, once the lock is released. */
+typedef struct Wakeups
+{
+	int			n;
+	PGPROC	   *procs[BATCH];
+} Wakeups;
+
+static WaitList *list = NULL;
+static char *waiters = NULL;
+static int	mine = NONE;		/* this backend's waiter */
+
+static int
+max_waiters(void)
+{
+	return rarr_max_waiters < 0 ? MaxBackends : rarr_max_waiters;
+}
+
+static int
+set_words(void)
+{
+	return (rarr_agenda_types + 63) / 64;
+}
+
+static Size
+waiter_size(void)
+{
+	return MAXALIGN(offsetof(Waiter, types) + set_words() * sizeof(uint64));
+}
+
+static Size
+list_size(void)
+{
+	return MAXALIGN(add_size(offsetof(WaitList, types), mul_size(rarr_agenda_types, sizeof(WaitType))));
+}
+
+static Size
+whole_size(void)
+{
+	return add_size(list_size(), mul_size(max_waiters(), waiter_size()));
+}
+
+static Waiter *
+get_waiter(int i)
+{
+	return (Waiter *) (waiters + i * waiter_size());
+}
+
+static void
+attach_list(void *memory, bool first)
+{
+	list = memory;
+	waiters = (char *) memory + list_size();
+	if (first)
+	{
+		memset(memory, 0, whole_size());
+		list->tranche = LWLockNewTrancheId();
+		LWLockInitialize(&list->lock, list->tranche);
+		list->nwords = set_words();
+		pg_atomic_init_u64(&list->all_woken_at, 0);
+		list->first = list->last = NONE;
+		list->free = max_waiters() > 0 ? 0 : NONE;
+		for (int i = 0; i < max_waiters(); i++)
+		{
+			pg_atomic_init_u32(&get_waiter(i)->state, WAITER_AWAKE);
+			get_waiter(i)->next = i + 1 < max_waiters() ? i + 1 : NONE;
+		}
+		for (int i = 0; i < rarr_agenda_types; i++)
+		{
+			pg_atomic_init_u32(&list->types[i].asleep, 0);
+			pg_atomic_init_u32(&list->types[i].woken, 0);
+			pg_atomic_init_u64(&list->types[i].until, (uint64) DT_NOEND);
+			list->types[i].timer = NONE;
+			list->types[i].looked = DT_NOBEGIN;
+		}
+	}
+	LWLockRegisterTranche(list->tranche, "researcharr_waiters");
+}
+
+static const RarrShmemPart list_part = {"researcharr waiters", whole_size, attach_list};
+
+/*
+ * Declare the list's shared memory; while the library is preloaded.
+ */
+void
+rarr_wait_list_init(void)
+{
+	rarr_shmem_add(&list_part);
+}
+
+/* The rest down to the next headline needs the lock. */
+
+static bool
+wants(const Waiter *waiter, int type)
+{
+	return (waiter->types[type / 64] & (UINT64CONST(1) << (type % 64))) != 0;
+}
+
+/* The waiter's next type from `type` on, or NONE: for loops over its types. */
+static int
+next_type(const Waiter *waiter, int type)
+{
+	while (type < list->nwords * 64)
+	{
+		uint64		rest = waiter->types[type / 64] >> (type % 64);
+
+		if (rest != 0)
+			return type + pg_rightmost_one_pos64(rest);
+		type = (type / 64 + 1) * 64;
+	}
+	return NONE;
+}
+
+#define for_each_type(type, waiter) \
+	for (int type = next_type(waiter, 0); type != NONE; type = next_type(waiter, type + 1))
+
+static void
+send_wakeups(Wakeups *wakeups)
+{
+	for (int i = 0; i < wakeups->n; i++)
+		SetLatch(&wakeups->procs[i]->procLatch);
+	wakeups->n = 0;
+}
+
+static void
+note_wakeup(Wakeups *wakeups, const Waiter *waiter)
+{
+	if (wakeups->n == BATCH)
+		send_wakeups(wakeups);	/* rare enough to do it under the lock */
+	wakeups->procs[wakeups->n++] = waiter->proc;
+}
+
+/* Take a sleeper out of the list. */
+static void
+unlink_sleeper(int i)
+{
+	Waiter	   *waiter = get_waiter(i);
+
+	if (waiter->previous == NONE)
+		list->first = waiter->next;
+	else
+		get_waiter(waiter->previous)->next = waiter->next;
+	if (waiter->next == NONE)
+		list->last = waiter->previous;
+	else
+		get_waiter(waiter->next)->previous = waiter->previous;
+	for_each_type(type, waiter)
+		pg_atomic_fetch_sub_u32(&list->types[type].asleep, 1);
+	pg_atomic_write_u32(&waiter->state, WAITER_AWAKE);
+}
+
+/* Wake a sleeper for a type, or NONE. */
+static void
+wake(int i, int type, Wakeups *wakeups)
+{
+	Waiter	   *waiter = get_waiter(i);
+
+	waiter->token = type;
+	if (type != NONE)
+		pg_atomic_fetch_add_u32(&list->types[type].woken, 1);
+	note_wakeup(wakeups, waiter);
+	unlink_sleeper(i);
+}
+
+/* Wake up to n of the sleepers that may have a type's jobs. */
+static void
+wake_for_type(int type, int64 n, Wakeups *wakeups)
+{
+	int			next;
+
+	for (int i = list->first; i != NONE && n > 0 &&
+		 pg_atomic_read_u32(&list->types[type].asleep) > 0; i = next)
+	{
+		next = get_waiter(i)->next;
+		if (wants(get_waiter(i), type))
+		{
+			wake(i, type, wakeups);
+			n--;
+		}
+	}
+}
+
+/* The waiter has looked, or never will: it is no longer on the way. */
+static void
+release_token(Waiter *waiter)
+{
+	if (waiter->token != NONE)
+		pg_atomic_fetch_sub_u32(&list->types[waiter->token].woken, 1);
+	waiter->token = NONE;
+}
+
+/* Make the one that sleeps longest the timer of a type, or nobody. */
+static void
+pass_timer_on(int type, Wakeups *wakeups)
+{
+	int			i = list->last;
+
+	while (i != NONE && !wants(get_waiter(i), type))
+		i = get_waiter(i)->previous;
+	list->types[type].timer = i;
+	pg_atomic_write_u64(&list->types[type].until, (uint64) DT_NOEND);
+	if (i != NONE)
+		note_wakeup(wakeups, get_waiter(i));
+}
+
+/*
+ * This backend takes no part any more: its timers go to others, and if
+ * something is due that it may have left, and nobody is on the way to it,
+ * somebody is woken.
+ */
+static void
+leave(TimestampTz now, TimestampTz looked, Wakeups *wakeups)
+{
+	Waiter	   *waiter = get_waiter(mine);
+
+	if (pg_atomic_read_u32(&waiter->state) == WAITER_ASLEEP)
+		unlink_sleeper(mine);
+	release_token(waiter);
+	for_each_type(type, waiter)
+	{
+		WaitType   *what = &list->types[type];
+
+		what->looked = Max(what->looked, looked);
+		if (what->timer == mine)
+			pass_timer_on(type, wakeups);
+		if (pg_atomic_read_u32(&what->asleep) > 0 && pg_atomic_read_u32(&what->woken) == 0 &&
+			(TimestampTz) pg_atomic_read_u64(&rarr_agenda_slot(type)->next_due) <= now)
+			wake_for_type(type, 1, wakeups);
+	}
+	waiter->next = list->free;
+	list->free = mine;
+	mine = NONE;
+}
+
+/* For whoever makes jobs available.  Its lowering comes first, then the look. */
+
+static bool
+is_anybody_asleep(int type)
+{
+	pg_memory_barrier();
+	return pg_atomic_read_u32(&list->types[type].asleep) > 0;
+}
+
+/*
+ * So many jobs of a type can be handed out from this time on, as the agenda
+ * knows by now: wake as many sleepers, or let the type's timer know.
+ */
+void
+rarr_wait_tell(const RarrAgendaRef *ref, TimestampTz at, int64 jobs)
+{
+	int			type = rarr_agenda_index(ref);
+	WaitType   *what = &list->types[type];
+	Wakeups		wakeups = {0};
+	bool		due;
+
+	if (!is_anybody_asleep(type))
+		return;
+	due = at <= GetCurrentTimestamp();
+	if (!due && at >= (TimestampTz) pg_atomic_read_u64(&what->until))
+		return;
+	LWLockAcquire(&list->lock, LW_EXCLUSIVE);
+	if (due)
+		wake_for_type(type, jobs, &wakeups);
+	else if (what->timer != NONE)
+		note_wakeup(&wakeups, get_waiter(what->timer));
+	LWLockRelease(&list->lock);
+	send_wakeups(&wakeups);
+}
+
+/*
+ * Wake all who may have a type's jobs: it was given another slot.
+ */
+void
+rarr_wait_wake_type(const RarrAgendaRef *ref)
+{
+	int			type = rarr_agenda_index(ref);
+	Wakeups		wakeups = {0};
+
+	if (!is_anybody_asleep(type))
+		return;
+	LWLockAcquire(&list->lock, LW_EXCLUSIVE);
+	wake_for_type(type, PG_INT64_MAX, &wakeups);
+	LWLockRelease(&list->lock);
+	send_wakeups(&wakeups);
+}
+
+/*
+ * Wake all sleepers of this database: the agenda was forgotten, or the policies
+ * of job types changed.
+ */
+void
+rarr_wait_wake_database(void)
+{
+	Wakeups		wakeups = {0};
+	int			next;
+
+	if (list == NULL)
+		return;
+	pg_atomic_write_u64(&list->all_woken_at, (uint64) GetCurrentTimestamp());
+	LWLockAcquire(&list->lock, LW_EXCLUSIVE);
+	for (int i = list->first; i != NONE; i = next)
+	{
+		next = get_waiter(i)->next;
+		if (get_waiter(i)->database == MyDatabaseId)
+			wake(i, NONE, &wakeups);
+	}
+	LWLockRelease(&list->lock);
+	send_wakeups(&wakeups);
+}
+
+/* For the sleeper itself. */
+
+/* Take a free waiter, if there is one. */
+static void
+take_waiter(void)
+{
+	mine = list->free;
+	if (mine == NONE)
+		return;
+	list->free = get_waiter(mine)->next;
+	get_waiter(mine)->proc = MyProc;
+	get_waiter(mine)->database = MyDatabaseId;
+	get_waiter(mine)->token = NONE;
+	memset(get_waiter(mine)->types, 0, list->nwords * sizeof(uint64));
+}
+
+/* Be a sleeper for these slots' types, and no others. */
+static void
+set_types(const RarrAgendaRef *refs, int n, Wakeups *wakeups)
+{
+	Waiter	   *waiter = get_waiter(mine);
+
+	for_each_type(type, waiter)
+	{
+		bool		kept = false;
+
+		for (int i = 0; i < n && !kept; i++)
+			kept = rarr_agenda_index(&refs[i]) == type;
+		if (kept)
+			continue;
+		waiter->types[type / 64] &= ~(UINT64CONST(1) << (type % 64));
+		if (list->types[type].timer == mine)
+			pass_timer_on(type, wakeups);
+	}
+	for (int i = 0; i < n; i++)
+	{
+		int			type = rarr_agenda_index(&refs[i]);
+
+		waiter->types[type / 64] |= UINT64CONST(1) << (type % 64);
+	}
+}
+
+/*
+ * Enter the list, or go back to it after having looked in vain, at `looked`:
+ * from now on this backend is woken.  False if there is no room.  The caller
+ * then looks at the agenda once more before it sleeps.
+ */
+bool
+rarr_wait_enter(const RarrAgendaRef *refs, int n, TimestampTz looked)
+{
+	Wakeups		wakeups = {0};
+	Waiter	   *waiter;
+
+	if (list == NULL)
+		return false;
+	LWLockAcquire(&list->lock, LW_EXCLUSIVE);
+	if (mine == NONE)
+		take_waiter();
+	if (mine == NONE)
+	{
+		LWLockRelease(&list->lock);
+		return false;
+	}
+	waiter = get_waiter(mine);
+	if (pg_atomic_read_u32(&waiter->state) == WAITER_ASLEEP)
+		unlink_sleeper(mine);
+	release_token(waiter);
+	set_types(refs, n, &wakeups);
+
+	waiter->previous = NONE;
+	waiter->next = list->first;
+	if (list->first == NONE)
+		list->last = mine;
+	else
+		get_waiter(list->first)->previous = mine;
+	list->first = mine;
+	pg_atomic_write_u32(&waiter->state, WAITER_ASLEEP);
+	for_each_type(type, waiter)
+	{
+		WaitType   *what = &list->types[type];
+
+		pg_atomic_fetch_add_u32(&what->asleep, 1);
+		what->looked = Max(what->looked, looked);
+		if (what->timer == NONE)
+		{
+			what->timer = mine;
+			pg_atomic_write_u64(&what->until, (uint64) DT_NOEND);
+		}
+	}
+	LWLockRelease(&list->lock);
+	send_wakeups(&wakeups);
+	pg_memory_barrier();
+	return true;
+}
+
+/*
+ * When this backend has to look at the agenda, for the types whose timer it
+ * is; DT_NOEND if it is nobody's.  What was due at the last look, and was not
+ * to be had then, is looked at again after researcharr.poll_interval.
+ */
+TimestampTz
+rarr_wait_deadline(TimestampTz looked)
+{
+	TimestampTz retry = GetCurrentTimestamp() + (TimestampTz) rarr_poll_interval * 1000;
+	TimestampTz deadline = DT_NOEND;
+	Waiter	   *waiter = get_waiter(mine);
+
+	LWLockAcquire(&list->lock, LW_EXCLUSIVE);
+	for_each_type(type, waiter)
+	{
+		WaitType   *what = &list->types[type];
+		TimestampTz until;
+
+		what->looked = Max(what->looked, looked);
+		if (what->timer != mine)
+			continue;
+		pg_atomic_write_u64(&what->until, (uint64) DT_NOEND);
+		pg_memory_barrier();	/* whoever lowers a place from here on sees it */
+		until = rarr_agenda_next_look(type, what->looked, retry);
+		pg_atomic_write_u64(&what->until, (uint64) until);
+		deadline = Min(deadline, until);
+	}
+	LWLockRelease(&list->lock);
+	return deadline;
+}
+
+/*
+ * Has somebody woken this backend?
+ */
+bool
+rarr_wait_is_awake(void)
+{
+	return pg_atomic_read_u32(&get_waiter(mine)->state) == WAITER_AWAKE;
+}
+
+/*
+ * When everybody was woken for the last time.
+ */
+TimestampTz
+rarr_wait_all_woken_at(void)
+{
+	return (TimestampTz) pg_atomic_read_u64(&list->all_woken_at);
+}
+
+/*
+ * This backend wakes by itself, to look at the agenda.
+ */
+void
+rarr_wait_wake_self(void)
+{
+	LWLockAcquire(&list->lock, LW_EXCLUSIVE);
+	if (!rarr_wait_is_awake())
+		unlink_sleeper(mine);
+	LWLockRelease(&list->lock);
+}
+
+/*
+ * Does anybody sleep whom this backend alone could wake, if there is more due
+ * than it takes?
+ */
+bool
+rarr_wait_should_peek(const RarrAgendaRef *refs, int n)
+{
+	int			token = mine != NONE ? get_waiter(mine)->token : NONE;
+
+	for (int i = 0; i < n; i++)
+	{
+		int			type = rarr_agenda_index(&refs[i]);
+
+		if (pg_atomic_read_u32(&list->types[type].asleep) > 0 &&
+			pg_atomic_read_u32(&list->types[type].woken) <= (type == token ? 1 : 0))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * This backend has what it wanted, or wants nothing any more.  It looked at
+ * `looked`, DT_NOBEGIN if it did not get to that.  Cannot fail.
+ */
+void
+rarr_wait_leave(TimestampTz looked)
+{
+	Wakeups		wakeups = {0};
+
+	if (mine == NONE)
+		return;
+	LWLockAcquire(&list->lock, LW_EXCLUSIVE);
+	leave(GetCurrentTimestamp(), looked, &wakeups);
+	LWLockRelease(&list->lock);
+	send_wakeups(&wakeups);
+}

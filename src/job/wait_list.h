@@ -1,0 +1,28 @@
+/*
+ * wait_list.h
+ *		Who sleeps until there is a job, in shared memory.
+ */
+#ifndef RARR_JOB_WAIT_LIST_H
+#define RARR_JOB_WAIT_LIST_H
+
+#include "datatype/timestamp.h"
+
+#include "job/agenda.h"
+
+extern void rarr_wait_list_init(void);
+
+/* for whoever makes jobs available; none of these can fail */
+extern void rarr_wait_tell(const RarrAgendaRef *ref, TimestampTz at, int64 jobs);
+extern void rarr_wait_wake_type(const RarrAgendaRef *ref);
+extern void rarr_wait_wake_database(void);
+
+/* for a sleeper: see the head of wait_list.c */
+extern bool rarr_wait_enter(const RarrAgendaRef *refs, int n, TimestampTz looked);
+extern TimestampTz rarr_wait_deadline(TimestampTz looked);
+extern bool rarr_wait_is_awake(void);
+extern TimestampTz rarr_wait_all_woken_at(void);
+extern void rarr_wait_wake_self(void);
+extern bool rarr_wait_should_peek(const RarrAgendaRef *refs, int n);
+extern void rarr_wait_leave(TimestampTz looked);
+
+#endif							/* RARR_JOB_WAIT_LIST_H */

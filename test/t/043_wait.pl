@@ -1,0 +1,355 @@
+# 043_wait.pl: job_dequeue_wait with several sleepers, and what can befall them.
+#
+#  1. Asleep, a session holds nothing: VACUUM, ALTER TABLE and CREATE INDEX
+#     CONCURRENTLY pass.
+#  2. A commit of n jobs wakes n sleepers and leaves the others alone; a job that
+#     falls due is one sleeper's; leases that end are noticed.
+#  3. A sleeper that is stopped between wake-up and hand-over, in whatever way,
+#     passes its wake-up on.
+#  4. Nothing is handed to a client that is gone.
+#  5. What no wake-up tells of is found: rows that somebody had locked, and what
+#     slipped past the agenda.
+#  6. More waiters than there is room for, and types that the agenda has no room
+#     for, poll.
+#  7. DROP DATABASE ... (FORCE), a restart with a hundred waiters, a standby's
+#     promotion with waiters that reconnect.
+
+use strict;
+use warnings;
+use IPC::Run qw(start);
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(time usleep);
+
+my $node = PostgreSQL::Test::Cluster->new('wait');
+$node->init(allows_streaming => 1);
+$node->append_conf('postgresql.conf', q{
+shared_preload_libraries = 'researcharr'
+researcharr.agenda_refresh = 1h
+researcharr.poll_interval = 1h
+max_connections = 150
+autovacuum = off
+});
+$node->start;
+
+my $media = "'01900000-0000-7000-8000-000000000001'";
+
+sub sql { return $node->safe_psql($_[1] // 'postgres', $_[0]) }
+
+sub create
+{
+	my ($db) = @_;
+
+	sql("CREATE EXTENSION researcharr CASCADE;
+		INSERT INTO researcharr.media (id, title, type) VALUES ($media, 'Watched', 'movie')", $db);
+	return;
+}
+
+sub enqueue
+{
+	my ($n, %more) = @_;
+
+	return sql("SELECT count(*) FROM researcharr.job_enqueue_many((SELECT jsonb_agg(jsonb_build_object(
+		'media_id', $media, 'job_type', '" . ($more{type} // 'search') . "', 'available_at',
+		clock_timestamp() + '" . ($more{in} // 0) . " s')) FROM generate_series(1, $n)))", $more{db});
+}
+
+# A client in the background.  What it prints is in ->{out}.
+my $clients = 0;
+
+sub client
+{
+	my ($sql, $db) = @_;
+	my %client = (name => 'client ' . ++$clients, out => '', err => '');
+	local $ENV{PGAPPNAME} = $client{name};
+
+	$client{run} = start(
+		[ 'psql', '-XAtq', '-d', $node->connstr($db // 'postgres'), '-c', $sql ],
+		'<', \undef, '>', \$client{out}, '2>', \$client{err});
+	return \%client;
+}
+
+sub backend
+{
+	my ($client) = @_;
+
+	return sql("SELECT pid FROM pg_stat_activity WHERE application_name = '$client->{name}'");
+}
+
+# Until the query answers t, or for that many seconds
+sub within
+{
+	my ($seconds, $query) = @_;
+	my $end = time + $seconds;
+
+	while (1)
+	{
+		return 1 if sql($query) eq 't';
+		return 0 if time > $end;
+		usleep(10_000);
+	}
+}
+
+sub asleep
+{
+	my ($n) = @_;
+
+	return within(60, "SELECT count(*) = $n FROM pg_stat_activity WHERE wait_event_type = 'Extension'
+		AND query ~ '^(CALL|DO)'")
+	  || diag sql("SELECT application_name, state, wait_event_type, wait_event, query FROM pg_stat_activity");
+}
+
+sub sleeper
+{
+	my ($args, $db) = @_;
+	my $client = client('CALL researcharr.job_dequeue_wait(NULL' . ($args ? ", $args" : '') . ')', $db);
+
+	within(60, "SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event_type = 'Extension'
+		AND application_name = '$client->{name}'") or die "$client->{name} does not sleep: $client->{err}";
+	return $client;
+}
+
+# How many jobs a sleeper that is done got
+sub got
+{
+	my ($client) = @_;
+
+	$client->{run}->finish;
+	my $n = () = $client->{out} =~ /"status": "running"/g;
+	return $n;
+}
+
+sub cancel_all
+{
+	my (@clients) = @_;
+
+	sql("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Extension'");
+	$_->{run}->finish foreach @clients;
+	return;
+}
+
+my $waiting = "SELECT count(*) FROM researcharr.processing_jobs WHERE status = 'queued'";
+my $none_waits = "SELECT count(*) = 0 FROM researcharr.processing_jobs WHERE status = 'queued'";
+
+create('postgres');
+
+# 1.
+my @three = map { sleeper() } 1 .. 3;
+is(sql("SELECT count(*), count(backend_xmin), count(backend_xid), min(state) FROM pg_stat_activity
+	WHERE application_name ~ '^client'"), '3|0|0|active', 'no snapshot and no transaction id');
+is(sql("SELECT count(*), min(locktype), max(locktype), min(l.mode) FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+	WHERE application_name ~ '^client'"), '3|virtualxid|virtualxid|ExclusiveLock', 'no lock but on the own virtual id');
+my $event = sql("SELECT DISTINCT wait_event FROM pg_stat_activity WHERE application_name ~ '^client'");
+is($event, sql("SELECT current_setting('server_version_num')::int >= 170000") eq 't' ? 'ResearcharrJobWait' : 'Extension',
+	'the wait event');
+my $quick = "SET statement_timeout = '60 s'; SET lock_timeout = '20 s'; ";
+sql("CREATE TABLE t AS SELECT generate_series(1, 1000) n; DELETE FROM t");
+my (undef, undef, $verbose) = $node->psql('postgres', "VACUUM (VERBOSE) t");
+like($verbose, qr/1000 removed, 0 remain, 0 are dead/, 'VACUUM removes what was deleted meanwhile');
+is($node->psql('postgres', "$quick ALTER TABLE researcharr.processing_jobs ADD COLUMN mine int DEFAULT random()"), 0, 'ALTER TABLE');
+is($node->psql('postgres', "CREATE INDEX CONCURRENTLY mine ON researcharr.processing_jobs (mine)"), 0, 'CREATE INDEX CONCURRENTLY');
+sql("ALTER TABLE researcharr.processing_jobs DROP COLUMN mine");
+
+# 2.
+my $started = "SELECT string_agg(pid || ' ' || xact_start, ', ' ORDER BY pid) FROM pg_stat_activity WHERE wait_event_type = 'Extension'";
+push @three, map { sleeper() } 1 .. 2;
+my $before = sql($started);
+enqueue(3);
+ok(asleep(2), 'three jobs wake three of five sleepers');
+my $after = sql($started);
+is(() = $before =~ /\Q$_\E/g, 1, 'the other has slept on') foreach split /, /, $after;
+is(sql($waiting), 0, 'all jobs were taken');
+enqueue(1, in => 0.5);
+enqueue(1, in => 0.5);
+ok(within(20, $none_waits), 'what falls due is taken');
+ok(asleep(0), 'by both');
+is(eval join('+', map { scalar got($_) } @three), 5, 'five jobs handed out in all');
+is(sql("SELECT count(*) FROM researcharr.processing_jobs WHERE started_at - available_at > '5 s'"), 0, 'without delay');
+
+@three = map { sleeper() } 1 .. 3;
+$before = sql($started);
+enqueue(1, in => 0.5);
+ok(asleep(2), 'one job that falls due is one sleeper\'s');
+$after = sql($started);
+is(() = $before =~ /\Q$_\E/g, 1, 'the other has slept on') foreach split /, /, $after;
+sql("UPDATE researcharr.processing_jobs SET lease_expires_at = clock_timestamp() + '0.5 s' WHERE id IN
+	(SELECT id FROM researcharr.processing_jobs LIMIT 2)");
+ok(asleep(0), 'two leases that end');
+is(eval join('+', map { scalar got($_) } @three), 3, 'three jobs handed out');
+sql("TRUNCATE researcharr.processing_jobs");
+
+# different types; one sleeper that takes what it is not woken for
+my $both = sleeper("'{search,verify}'");
+my $search = sleeper("'{search}'");
+my $verify = sleeper("'{verify}'");
+sql("SELECT researcharr.job_enqueue($media, 'search'), researcharr.job_enqueue($media, 'verify'), researcharr.job_enqueue($media, 'verify')");
+is(join(' ', map { got($_) } $both, $search, $verify), '1 1 1', 'each gets one of its types');
+sql("TRUNCATE researcharr.processing_jobs");
+
+# 3.  An old sleeper takes what the others leave.  The last to come is woken
+# first: it is stopped, woken, and ended before it can look.
+my $worker = client(q{DO $$ DECLARE j jsonb; BEGIN LOOP
+	CALL researcharr.job_dequeue_wait(j, max_jobs => 100);
+	PERFORM researcharr.job_complete((e->>'id')::uuid, (e->>'attempt')::int) FROM jsonb_array_elements(j) e;
+	COMMIT; END LOOP; END $$});
+ok(asleep(1), 'a worker sleeps');
+my $left = 0;
+foreach my $n (1 .. 100)
+{
+	my $victim = sleeper();
+	my $pid = backend($victim);
+	my $how = (qw(TERM INT client)) [ $n % 3 ];
+	my $stop = $n % 4 != 0;
+
+	kill 'STOP', $pid if $stop;
+	enqueue(1);
+	if ($how eq 'client')
+	{
+		$victim->{run}->signal('KILL');
+		$victim->{run}->finish;
+	}
+	kill $how, $pid if $how ne 'client';
+	kill 'CONT', $pid if $stop;
+	$victim->{run}->finish if $how ne 'client';
+
+	# Where it was not stopped it may have won.
+	$left += within(20, "SELECT count(*) = 0 FROM researcharr.processing_jobs WHERE status = 'queued'"
+		. ($stop ? " OR status = 'running'" : '')) ? 0 : 1;
+	sql("TRUNCATE researcharr.processing_jobs") if !$stop;
+	within(20, "SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = $pid") or die 'it does not end';
+}
+is($left, 0, 'a hundred wake-ups of sleepers that were ended came to somebody else');
+ok(asleep(1), 'who sleeps again');
+
+# 4.
+cancel_all($worker);
+sql("TRUNCATE researcharr.processing_jobs");
+my $gone = sleeper();
+my $pid = backend($gone);
+$gone->{run}->signal('KILL');
+$gone->{run}->finish;
+ok(within(20, "SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = $pid"), 'the end of a client is noticed');
+$gone = sleeper();
+$pid = backend($gone);
+kill 'STOP', $pid;
+enqueue(1);
+$gone->{run}->signal('KILL');
+$gone->{run}->finish;
+kill 'CONT', $pid;
+ok(within(20, "SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = $pid"), 'also by one that was woken');
+is(sql("SELECT status, attempt FROM researcharr.processing_jobs"), 'queued|0', 'which took nothing');
+
+# 5.
+sql("ALTER SYSTEM SET researcharr.poll_interval = '200 ms'");
+sql("SELECT pg_reload_conf()");
+my $locker = $node->background_psql('postgres');
+$locker->query_safe("BEGIN; SELECT FROM researcharr.processing_jobs FOR UPDATE");
+@three = map { sleeper() } 1 .. 3;
+is(sql($waiting), 1, 'a locked job waits');
+$locker->query_safe("COMMIT");
+ok(within(20, $none_waits), 'and is taken when it is let go of, though that tells nobody');
+ok(asleep(2), 'by one');
+sql("ALTER SYSTEM SET researcharr.agenda_refresh = '200 ms'");
+sql("SELECT pg_reload_conf()");
+sql("ALTER TABLE researcharr.processing_jobs DISABLE TRIGGER zz_researcharr_guard");
+cancel_all(@three);
+@three = map { sleeper() } 1 .. 3;
+sql("INSERT INTO researcharr.processing_jobs (media_id, job_type) SELECT $media, 'search' FROM generate_series(1, 3)");
+ok(within(20, $none_waits), 'what slipped past the agenda is found while all sleep');
+is(eval join('+', map { scalar got($_) } @three), 3, 'one each');
+sql("ALTER TABLE researcharr.processing_jobs ENABLE ALWAYS TRIGGER zz_researcharr_guard");
+sql("TRUNCATE researcharr.processing_jobs");
+
+# a type that goes while somebody waits for it
+sql("SELECT researcharr.job_type_register('mine')");
+my $mine = sleeper("'{mine}'");
+my $all = sleeper();
+sql("DELETE FROM researcharr.job_types");
+$mine->{run}->finish;
+like($mine->{err}, qr/unknown job type: "mine"/, 'a dropped type is not waited for');
+ok(asleep(1), 'all types are');
+enqueue(1);
+is(got($all), 1, 'and come');
+
+# 6.
+$node->append_conf('postgresql.conf', "researcharr.max_waiters = 2\nresearcharr.agenda_types = 2");
+$node->restart;
+sql("TRUNCATE researcharr.processing_jobs");
+my @many = map { sleeper("'{search}'") } 1 .. 4;
+enqueue(4);
+is(join(' ', map { got($_) } @many), '1 1 1 1', 'more sleepers than there is room for');
+@many = map { sleeper("'{$_}'") } qw(search download verify);
+enqueue(1, type => $_) foreach qw(search download verify);
+is(join(' ', map { got($_) } @many), '1 1 1', 'more types than there is room for');
+$node->append_conf('postgresql.conf', "researcharr.max_waiters = 0");
+$node->restart;
+@many = map { sleeper("'{search}'") } 1 .. 2;
+enqueue(2);
+is(join(' ', map { got($_) } @many), '1 1', 'no room at all');
+$node->append_conf('postgresql.conf', "researcharr.max_waiters = -1\nresearcharr.agenda_types = 256");
+$node->restart;
+
+# 7.
+sql("CREATE DATABASE other");
+create('other');
+my @other = map { sleeper(undef, 'other') } 1 .. 3;
+my $here = sleeper();
+is($node->psql('postgres', 'DROP DATABASE other WITH (FORCE)'), 0, 'DROP DATABASE (FORCE)');
+foreach (@other)
+{
+	$_->{run}->finish;
+	like($_->{err}, qr/terminating connection/, 'whoever slept there is gone');
+}
+enqueue(1);
+is(got($here), 1, 'whoever sleeps elsewhere is not');
+
+sub workers
+{
+	my ($seconds) = @_;
+
+	append_to_file($node->basedir . '/work.sql', q{
+CALL researcharr.job_dequeue_wait(NULL, timeout => '5 s') \gset
+SELECT count(researcharr.job_complete((j->>'id')::uuid, (j->>'attempt')::int)) FROM jsonb_array_elements(:jobs::jsonb) j;
+}) if !-e $node->basedir . '/work.sql';
+	return start([ 'pgbench', '-n', '-M', 'extended', '-c', 100, '-j', 2, '-T', $seconds, '-f', $node->basedir . '/work.sql',
+		$node->connstr('postgres') ], '>', \my $out, '2>', \my $err);
+}
+my $workers = workers(60);
+ok(asleep(100), 'a hundred sleepers');
+my $start = time;
+$node->restart;
+cmp_ok(time - $start, '<', 20, 'a restart does not wait for them');
+$workers->finish;
+enqueue(50);
+$workers = workers(5);
+ok(within(30, "SELECT count(*) = 0 FROM researcharr.processing_jobs WHERE status <> 'completed' AND status <> 'running'"), 'a hundred new ones work');
+$workers->finish;
+
+sql("TRUNCATE researcharr.processing_jobs");
+$node->backup('base');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($node, 'base', has_streaming => 1);
+$standby->start;
+$node->wait_for_catchup($standby);
+my ($rc, $out, $err) = $standby->psql('postgres', 'CALL researcharr.job_dequeue_wait(NULL)',
+	extra_params => [ '-v', 'VERBOSITY=sqlstate' ]);
+is($err, 'psql:<stdin>:1: ERROR:  25006', 'a standby hands out nothing');
+my $last = sleeper();
+enqueue(1);
+is(got($last), 1, 'the primary does');
+$last = sleeper();
+$node->wait_for_catchup($standby);
+$node->stop('fast');
+$last->{run}->finish;
+$standby->promote;
+$node = $standby;
+$last = sleeper();
+enqueue(1);
+is(got($last), 1, 'and the standby, once it is promoted');
+$last = sleeper(q{timeout => '100 s'});
+sql("UPDATE researcharr.processing_jobs SET lease_expires_at = clock_timestamp() + '0.3 s'
+	WHERE ctid = (SELECT min(ctid) FROM researcharr.processing_jobs)");
+is(got($last), 1, 'also what the primary had handed out');
+$node->stop;
+done_testing();
