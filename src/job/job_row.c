@@ -22,6 +22,7 @@
 #include "base/row_change.h"
 #include "job/agenda_notes.h"
 #include "job/job_row.h"
+#include "job/limits.h"
 
 static const char *const job_columns[] = {
 	"id", "media_id", "job_type", "status", "priority", "retry_count", "max_retries",
@@ -197,5 +198,6 @@ rarr_job_make_change(RarrTable *jobs, int change)
 		return false;
 	slot_getallattrs(jobs->newslot);
 	rarr_agenda_note_job(RARR_AT_COMMIT, jobs->rel, jobs->newslot);
+	rarr_limits_note_change(jobs->rel, jobs->oldslot, jobs->newslot);
 	return true;
 }
