@@ -3,3 +3,17 @@
 -- 1.3: waits, leases that end with their worker, limits.
 
 SET LOCAL search_path = pg_catalog, pg_temp;
+
+-- limits
+
+CREATE TABLE researcharr.job_type_rates (
+	job_type    text NOT NULL,
+	tokens      double precision NOT NULL,
+	refilled_at timestamptz NOT NULL,
+	CONSTRAINT job_type_rates_pkey PRIMARY KEY (job_type)
+) WITH (fillfactor = 20);
+COMMENT ON TABLE researcharr.job_type_rates IS 'how far the rates of job types are used up, where the library is not preloaded; written by job_dequeue';
+COMMENT ON COLUMN researcharr.job_type_rates.job_type IS 'a type with a rate_limit';
+COMMENT ON COLUMN researcharr.job_type_rates.tokens IS 'how many of its jobs could start at refilled_at';
+COMMENT ON COLUMN researcharr.job_type_rates.refilled_at IS 'since then, rate_limit more for each rate_interval, up to rate_limit in all';
+REVOKE ALL ON TABLE researcharr.job_type_rates FROM PUBLIC;

@@ -39,7 +39,6 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "base/errors.h"
 #include "job/job.h"
 #include "job/job_row.h"
 #include "job/limits.h"
@@ -276,21 +275,25 @@ read_running(RarrLimitUse *use, RarrTable *jobs, TimestampTz now)
 		return;
 	}
 	has_slot = rarr_held_state(&use->ref, use->type, now, &state);
-	if (!has_slot || !state.counted)
+	use->by_lock = !has_slot;
+	use->left = INT_MAX;
+	if (use->type->max_running > 0 && (!has_slot || !state.counted))
 	{
 		TimestampTz settle_at = state.settling ? DT_NOEND : now + SETTLE_TIME;
 
 		rarr_running_read(jobs->rel, rarr_table_index(jobs, JOB_TAKE_INDEX), use->type->name,
 						  now, &running);
-		use->by_lock = !has_slot ||
-			!rarr_held_adopt(&use->ref, use->type->version, running.jobs, running.n, settle_at);
+		if (has_slot)
+			use->by_lock = !rarr_held_adopt(&use->ref, use->type->version, running.jobs, running.n,
+											settle_at);
+		if (use->by_lock)
+			use->left = use->type->max_running - running.n - state.pending;
 	}
 	if (!use->by_lock)
 	{
 		LockRelease(&tag, ExclusiveLock, false);
 		return;
 	}
-	use->left = use->type->max_running - running.n - state.pending;
 	if (use->left <= 0)
 		keep_to_lapsed(use, &running);
 }
@@ -336,20 +339,15 @@ rarr_limits_open(RarrTable *jobs, const RarrJobType *type, TimestampTz now)
 	use->note = -1;
 	use->ref = rarr_held_find(RelationGetRelid(jobs->rel), type, true);
 	has_slot = rarr_held_state(&use->ref, type, now, &state);
-	if (type->rate_limit > 0 && !has_slot)
-		ereport(ERROR,
-				(errcode(ERRCODE_RARR_NEEDS_PRELOAD),
-				 errmsg("job type \"%s\" has a rate, which needs shared memory", type->name),
-				 errhint("Add researcharr to shared_preload_libraries and restart the server.")));
 	use->shut = has_slot && state.token_at > now;
-	if (use->shut || type->max_running == 0)
+	if (use->shut || (has_slot && type->max_running == 0))
 		return use;
 	if (!has_slot || !state.counted)
 	{
 		read_running(use, jobs, now);
 		has_slot = rarr_held_state(&use->ref, type, now, &state);
 	}
-	if (!use->by_lock && !use->shut && has_slot && state.held >= type->max_running)
+	if (!use->by_lock && !use->shut && state.held >= type->max_running)
 	{
 		if (state.sweep_at <= now)
 			sweep(use, jobs, &state, now);
@@ -369,6 +367,7 @@ rarr_limits_close(RarrTable *jobs, RarrLimitUse *use)
 
 	if (use == NULL || !use->by_lock)
 		return;
+	rarr_rate_close(&use->rate);
 	tag = type_lock(jobs->rel, use->type);
 	LockRelease(&tag, ExclusiveLock, false);
 }
@@ -389,7 +388,10 @@ rarr_limits_reserve(RarrLimitUse *use, TupleTableSlot *job, TimestampTz now)
 	if (use->by_lock && !use->running && use->left <= 0)
 		return false;
 	if (use->ref.slot < 0)
-		return true;
+	{
+		use->token = use->type->rate_limit > 0;
+		return !use->token || rarr_rate_take(&use->rate, use->type, now);
+	}
 
 	/* memory before the reservation: nothing may fail between it and its note */
 	note = add_note(NOTE_NONE, &use->ref);
@@ -444,6 +446,8 @@ rarr_limits_took(RarrLimitUse *use)
 void
 rarr_limits_give_back(RarrLimitUse *use)
 {
+	if (use->ref.slot < 0 && use->token)
+		rarr_rate_return(&use->rate);
 	if (use->note < 0)
 		return;
 	rarr_held_return(&use->ref, &use->job, use->token);

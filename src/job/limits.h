@@ -8,6 +8,7 @@
 #include "base/relation.h"
 #include "job/job_type.h"
 #include "job/limits_held.h"
+#include "job/limits_rate.h"
 #include "job/stream.h"
 
 /* What one call of a dequeue knows of a type with limits. */
@@ -23,6 +24,8 @@ typedef struct RarrLimitUse
 	/* where shared memory does not have all that are running */
 	bool		by_lock;		/* the type's lock is held, */
 	int			left;			/* and so many more may start */
+
+	RarrRate	rate;			/* where shared memory has no bucket */
 
 	/* the job that is about to be claimed */
 	bool		running;		/* it is running already */

@@ -4,7 +4,8 @@
  *		Which of several types has its turn, by weight.
  *
  * Types that a claim asks for at once, and that all have a job of the highest
- * priority that is due, take turns by weight: stride scheduling.  Each type has
+ * priority that is due, take turns by weight, unless their weights are equal:
+ * then the oldest job is next.  The turns are those of stride scheduling.  Each type has
  * a pass, which a job that is taken moves on by a stride, the larger the
  * smaller the weight; the type with the least pass is next, and of equal ones
  * the type with the oldest job.
@@ -91,12 +92,18 @@ rarr_share_choose(RarrStream *streams, int n, RarrStream *first)
 	uint64		stride;
 	uint64		least;
 	int			competitors = 0;
+	bool		equal = true;
 	RarrStream *chosen = first;
 
 	first->contended = false;
 	for (int i = 0; i < n; i++)
-		competitors += competes(&streams[i], first);
-	if (competitors < 2)
+	{
+		if (!competes(&streams[i], first))
+			continue;
+		competitors++;
+		equal &= streams[i].type->weight == first->type->weight;
+	}
+	if (competitors < 2 || equal)
 		return first;
 
 	least = foremost_pass(streams, n, first, &stride) - MOST_BEHIND * stride;
