@@ -17,3 +17,4 @@ COMMENT ON COLUMN researcharr.job_type_rates.job_type IS 'a type with a rate_lim
 COMMENT ON COLUMN researcharr.job_type_rates.tokens IS 'how many of its jobs could start at refilled_at';
 COMMENT ON COLUMN researcharr.job_type_rates.refilled_at IS 'since then, rate_limit more for each rate_interval, up to rate_limit in all';
 REVOKE ALL ON TABLE researcharr.job_type_rates FROM PUBLIC;
+SELECT pg_catalog.pg_extension_config_dump('researcharr.job_type_rates', '');

@@ -297,4 +297,5 @@ IS 'what the agenda knows of this database''s jobs: for each type and priority, 
 -- what pg_dump takes along
 
 SELECT pg_catalog.pg_extension_config_dump('researcharr.job_types', '');
+SELECT pg_catalog.pg_extension_config_dump('researcharr.job_type_rates', '');
 SELECT pg_catalog.pg_extension_config_dump('researcharr.processing_jobs', '');
