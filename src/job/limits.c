@@ -48,7 +48,7 @@
 #define SETTLE_TIME		USECS_PER_SEC
 
 /* how many times its own cost a sweep is followed by a pause */
-#define SWEEP_PAUSE		10
+#define SWEEP_PAUSE		1
 
 /* from so many on, attempts that a transaction ended are no longer noted singly */
 #define MANY_NOTES		10000
@@ -298,7 +298,7 @@ read_running(RarrLimitUse *use, RarrTable *jobs, TimestampTz now)
 		keep_to_lapsed(use, &running);
 }
 
-/* The type is at its limit: look whether it still is, and what has lapsed. */
+/* The type may be at its limit: look whether it is, and what has lapsed. */
 static void
 sweep(RarrLimitUse *use, RarrTable *jobs, const RarrLimitState *state, TimestampTz now)
 {
@@ -308,16 +308,16 @@ sweep(RarrLimitUse *use, RarrTable *jobs, const RarrLimitState *state, Timestamp
 	RarrRunning running;
 	int			gone;
 
-	use->shut = true;
+	use->shut = state->held >= use->type->max_running;
 	if (!rarr_held_begin_sweep(&use->ref, now, held, &n))
 		return;
 	gone = rarr_running_look(jobs->rel, rarr_table_index(jobs, JOB_ID_INDEX), held, n, now, &running);
 	rarr_held_end_sweep(&use->ref, held, gone, running.lapse, start,
 						start + Max(GetCurrentTimestamp() - start, 0) * SWEEP_PAUSE);
-	if (gone > 0)
-		use->shut = false;
-	else
+	if (state->held - gone >= use->type->max_running)
 		keep_to_lapsed(use, &running);
+	else
+		use->shut = false;
 }
 
 /*
@@ -347,13 +347,12 @@ rarr_limits_open(RarrTable *jobs, const RarrJobType *type, TimestampTz now)
 		read_running(use, jobs, now);
 		has_slot = rarr_held_state(&use->ref, type, now, &state);
 	}
-	if (!use->by_lock && !use->shut && state.held >= type->max_running)
-	{
-		if (state.sweep_at <= now)
-			sweep(use, jobs, &state, now);
-		else
-			use->shut = true;
-	}
+	if (use->by_lock || use->shut)
+		return use;
+	if ((state.held >= type->max_running || state.doubtful) && state.sweep_at <= now)
+		sweep(use, jobs, &state, now);
+	else
+		use->shut = state.held >= type->max_running;
 	return use;
 }
 

@@ -36,7 +36,8 @@ typedef struct RarrLimitState
 	bool		settling;		/* they are to be read once more */
 	int			held;			/* how many, with those about to be */
 	int			pending;		/* of claims that have not ended */
-	TimestampTz sweep_at;		/* when to look after them, at the limit */
+	bool		doubtful;		/* some of them may have left */
+	TimestampTz sweep_at;		/* when to look after them, at the limit or in doubt */
 	TimestampTz lapse;			/* no lease of theirs ends before */
 	TimestampTz token_at;		/* when a job may start by the rate */
 } RarrLimitState;

@@ -271,6 +271,7 @@ rarr_held_state(const RarrLimitRef *ref, const RarrJobType *type, TimestampTz no
 		state->counted = is_counted(limit, type, now);
 		state->settling = limit->counted_for == type->version && limit->settle_at <= now;
 		state->held = limit->held;
+		state->doubtful = limit->doubtful;
 		state->pending = limit->pending;
 		state->lapse = limit->lapse;
 		state->token_at = token_at(limit, type, now);
