@@ -33,6 +33,7 @@ _PG_init(void)
 	if (process_shared_preload_libraries_in_progress)
 	{
 		rarr_agenda_init();
+		rarr_limits_init();
 		rarr_shmem_init();
 	}
 }

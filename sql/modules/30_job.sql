@@ -56,6 +56,17 @@ COMMENT ON COLUMN researcharr.job_types.weight IS 'share of the type among types
 COMMENT ON COLUMN researcharr.job_types.max_runtime IS 'how long an attempt may run, however often its lease is renewed; NULL for no limit';
 COMMENT ON COLUMN researcharr.job_types.paused IS 'while true, no job of the type is handed out';
 
+CREATE TABLE researcharr.job_type_rates (
+	job_type    text NOT NULL,
+	tokens      double precision NOT NULL,
+	refilled_at timestamptz NOT NULL,
+	CONSTRAINT job_type_rates_pkey PRIMARY KEY (job_type)
+) WITH (fillfactor = 20);
+COMMENT ON TABLE researcharr.job_type_rates IS 'how far the rates of job types are used up, where the library is not preloaded; written by job_dequeue';
+COMMENT ON COLUMN researcharr.job_type_rates.job_type IS 'a type with a rate_limit';
+COMMENT ON COLUMN researcharr.job_type_rates.tokens IS 'how many of its jobs could start at refilled_at';
+COMMENT ON COLUMN researcharr.job_type_rates.refilled_at IS 'since then, rate_limit more for each rate_interval, up to rate_limit in all';
+
 CREATE FUNCTION researcharr.job_types_changed()
 RETURNS trigger LANGUAGE C
 AS 'MODULE_PATHNAME', 'researcharr_job_types_changed';
@@ -286,4 +297,5 @@ IS 'what the agenda knows of this database''s jobs: for each type and priority, 
 -- what pg_dump takes along
 
 SELECT pg_catalog.pg_extension_config_dump('researcharr.job_types', '');
+SELECT pg_catalog.pg_extension_config_dump('researcharr.job_type_rates', '');
 SELECT pg_catalog.pg_extension_config_dump('researcharr.processing_jobs', '');

@@ -23,6 +23,7 @@
 char	   *rarr_user_id = NULL;
 bool		rarr_audit = true;
 int			rarr_agenda_types = 256;
+int			rarr_limited_jobs = 10000;
 int			rarr_agenda_refresh = 1000;
 int			rarr_queue_item_lease = 300;
 int			rarr_max_waiters = -1;
@@ -147,11 +148,23 @@ rarr_guc_init(void)
 								NULL,
 								NULL,
 								NULL);
+
 		DefineCustomIntVariable("researcharr.agenda_types",
 								"Sets the number of job types that the agenda of the job queue has room for.",
 								"Types of all databases count. A type without room is served as without preload.",
 								&rarr_agenda_types,
 								256, 1, 10000,
+								PGC_POSTMASTER,
+								0,
+								NULL,
+								NULL,
+								NULL);
+
+		DefineCustomIntVariable("researcharr.limited_jobs",
+								"Sets the number of running jobs of types with max_running that shared memory has room for.",
+								"Of all databases. Where there are more, dequeues of their types take turns and read the table.",
+								&rarr_limited_jobs,
+								10000, 0, 10000000,
 								PGC_POSTMASTER,
 								0,
 								NULL,

@@ -19,6 +19,9 @@ extern bool rarr_audit;
 /* Job types, of all databases, that the agenda has room for. */
 extern int	rarr_agenda_types;
 
+/* Running jobs of types with max_running that shared memory has room for. */
+extern int	rarr_limited_jobs;
+
 /* How long, in ms, what slipped past the agenda can stay unseen. */
 extern int	rarr_agenda_refresh;
 

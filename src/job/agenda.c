@@ -90,6 +90,7 @@ attach_agenda(void *memory, bool first)
 			LWLockInitialize(&slot->lock, agenda->tranche);
 			pg_atomic_init_u64(&slot->next_due, 0);
 			pg_atomic_init_u64(&slot->next_lapse, 0);
+			pg_atomic_init_u64(&slot->pass, 0);
 			for (int j = 0; j < RARR_WALKS; j++)
 			{
 				pg_atomic_init_u64(&slot->walks[j].last_step, 0);
@@ -255,6 +256,7 @@ assign_slot(RarrAgendaType *slot, Oid table, const char *name)
 	memset(slot->refused, 0, sizeof(slot->refused));
 	memset(slot->found, 0, sizeof(slot->found));
 	slot->walker = 0;
+	pg_atomic_write_u64(&slot->pass, 0);
 	reset_slot(slot);
 	LWLockRelease(&slot->lock);
 }
@@ -517,6 +519,19 @@ rarr_agenda_lower(const RarrAgendaRef *ref, int priority, const RarrPlace *place
 	lower_place(ref->slot, priority, place);
 	LWLockRelease(&ref->slot->lock);
 	rarr_wait_tell(ref, place->at, jobs);
+}
+
+/*
+ * The limits of a type let go of a place: jobs that are due may be handed out,
+ * though none became available.  Cannot fail.
+ */
+void
+rarr_agenda_poke(RarrAgendaKey *key)
+{
+	const RarrAgendaRef *ref = rarr_agenda_ref(key, false);
+
+	if (ref != NULL)
+		rarr_wait_tell(ref, DT_NOBEGIN, 1);
 }
 
 static void

@@ -75,6 +75,8 @@ typedef struct RarrAgendaType
 	RarrPlace	running_first[RARR_PRIORITIES];
 	RarrPlace	running_last[RARR_PRIORITIES];
 
+	pg_atomic_uint64 pass;		/* whose turn it is, by weight; see share.c */
+
 	/* No running job's lease ends before this. */
 	pg_atomic_uint64 next_lapse;
 
@@ -135,6 +137,7 @@ extern bool rarr_agenda_look(const RarrAgendaRef *ref, int below, TimestampTz no
 extern bool rarr_agenda_look_at(const RarrAgendaRef *ref, int priority, RarrAgendaView *view);
 extern void rarr_agenda_raise(const RarrAgendaRef *ref, const RarrAgendaView *view, const RarrPlace *place);
 extern void rarr_agenda_lower(const RarrAgendaRef *ref, int priority, const RarrPlace *place, int64 jobs);
+extern void rarr_agenda_poke(RarrAgendaKey *key);
 extern void rarr_agenda_note_running(const RarrAgendaRef *ref, int priority, const RarrPlace *first,
 									 const RarrPlace *last, TimestampTz lease);
 extern void rarr_agenda_forget_all(void);

@@ -47,6 +47,8 @@
 #include "job/agenda_notes.h"
 #include "job/agenda_walk.h"
 #include "job/job_type.h"
+#include "job/limits.h"
+#include "job/share.h"
 #include "job/stream.h"
 
 #define MAX_JOBS		10000
@@ -56,6 +58,15 @@
 
 /* how many lapsed jobs without a retry left one call turns to failed */
 #define MAX_BURIED		100
+
+/* What became of a job that a claim came to. */
+typedef enum Taken
+{
+	TAKEN,						/* handed out */
+	PASSED,						/* not ours, and nobody's for now */
+	STUCK,						/* it may be anybody's at any time */
+	LIMIT						/* its type may yield no more */
+} Taken;
 
 typedef RarrClaim Claim;
 
@@ -122,6 +133,15 @@ bury(Claim *claim)
 	return true;
 }
 
+/* For how long a job of the type is handed out. */
+static int64
+lease_of(const Claim *claim, const RarrJobType *type)
+{
+	int64		lease = claim->lease > 0 ? claim->lease : type->lease;
+
+	return type->max_runtime > 0 ? Min(lease, type->max_runtime) : lease;
+}
+
 /*
  * Hand out the job in jobs->oldslot; its new version is then in jobs->newslot.
  * False if a user's trigger keeps it.
@@ -130,8 +150,6 @@ static bool
 hand_out(Claim *claim, const RarrJobType *type, bool lapsed)
 {
 	RarrTable  *jobs = claim->jobs;
-	int64		lease = claim->lease > 0 ? claim->lease : type->lease;
-	TimestampTz expires = claim->now + (type->max_runtime > 0 ? Min(lease, type->max_runtime) : lease);
 	int32		attempt = DatumGetInt32(rarr_job_value(jobs->oldslot, JOB_ATTEMPT));
 
 	if (pg_add_s32_overflow(attempt, 1, &attempt))
@@ -146,7 +164,7 @@ hand_out(Claim *claim, const RarrJobType *type, bool lapsed)
 	rarr_job_set_status(jobs->newslot, JOB_RUNNING, claim->now);
 	rarr_job_set(jobs->newslot, JOB_ATTEMPT, Int32GetDatum(attempt));
 	rarr_job_set(jobs->newslot, JOB_STARTED_AT, TimestampTzGetDatum(claim->now));
-	rarr_job_set(jobs->newslot, JOB_LEASE_EXPIRES_AT, TimestampTzGetDatum(expires));
+	rarr_job_set(jobs->newslot, JOB_LEASE_EXPIRES_AT, TimestampTzGetDatum(claim->now + lease_of(claim, type)));
 	if (claim->has_worker)
 		rarr_job_set(jobs->newslot, JOB_WORKER, claim->worker);
 	else
@@ -171,27 +189,42 @@ is_spent(TupleTableSlot *slot)
 		DatumGetInt32(rarr_job_value(slot, JOB_MAX_RETRIES));
 }
 
-/* Try to take the stream's job; true if it was handed out. */
-static bool
-take(Claim *claim, RarrStream *stream, bool *stuck)
+/* Try to take the stream's job. */
+static Taken
+take(Claim *claim, RarrStream *stream)
 {
 	TupleTableSlot *slot = claim->jobs->oldslot;
+	bool		stuck;
 
-	*stuck = claim->buried == MAX_BURIED && is_spent(stream->slot);
-	if (*stuck)
-		return false;
-	if (!lock_job(claim, stream, stuck))
+	if (claim->buried == MAX_BURIED && is_spent(stream->slot))
+		return STUCK;
+	if (!lock_job(claim, stream, &stuck))
 	{
 		ExecClearTuple(slot);
-		return false;
+		return stuck ? STUCK : PASSED;
 	}
 	if (is_spent(slot))
-	{
-		*stuck = !bury(claim);
-		return false;
-	}
-	*stuck = !hand_out(claim, stream->type, rarr_job_status(slot) == JOB_RUNNING);
-	return !*stuck;
+		return bury(claim) ? PASSED : STUCK;
+	if (stream->limit != NULL &&
+		!rarr_limits_bind(stream->limit, slot, claim->now + lease_of(claim, stream->type)))
+		return STUCK;
+	return hand_out(claim, stream->type, rarr_job_status(slot) == JOB_RUNNING) ? TAKEN : STUCK;
+}
+
+/* The same of a job whose type has limits. */
+static Taken
+take_limited(Claim *claim, RarrStream *stream)
+{
+	Taken		taken;
+
+	if (!rarr_limits_reserve(stream->limit, stream->slot, claim->now))
+		return LIMIT;
+	taken = take(claim, stream);
+	if (taken == TAKEN)
+		rarr_limits_took(stream->limit);
+	else
+		rarr_limits_give_back(stream->limit);
+	return taken;
 }
 
 /* Is there room for more, after the job in jobs->newslot? */
@@ -215,19 +248,25 @@ claim_jobs(Claim *claim, RarrStream *streams, int n, int max_jobs, Tuplestoresta
 
 	while (max_jobs > 0 && (first = rarr_streams_first(streams, n)) != NULL)
 	{
-		bool		stuck;
-
-		if (take(claim, first, &stuck))
+		switch (first->limit != NULL ? take_limited(claim, first) : take(claim, first))
 		{
-			tuplestore_puttupleslot(result, claim->jobs->newslot);
-			max_jobs--;
-			if (claim->room > 0 && !fits(claim))
-				max_jobs = 0;
+			case TAKEN:
+				tuplestore_puttupleslot(result, claim->jobs->newslot);
+				rarr_share_took(first);
+				max_jobs--;
+				if (claim->room > 0 && !fits(claim))
+					max_jobs = 0;
+				/* FALLTHROUGH */
+			case PASSED:
+				rarr_stream_passed(first, max_jobs > 0 || claim->peek);
+				break;
+			case STUCK:
+				rarr_stream_stuck(first);
+				break;
+			case LIMIT:
+				rarr_stream_stop(first);
+				break;
 		}
-		if (stuck)
-			rarr_stream_stuck(first);
-		else
-			rarr_stream_passed(first, max_jobs > 0 || claim->peek);
 	}
 	if (claim->peek && max_jobs == 0)
 		(void) rarr_streams_first(streams, n);
@@ -252,6 +291,8 @@ rarr_claim_is_idle(List *types, TimestampTz now)
 		RarrPlace	place;
 		int			priority;
 
+		if (rarr_limits_yield_at(table, type, now) > now)
+			continue;
 		if (type->agenda == NULL || type->agenda->table != table)
 			type->agenda = rarr_agenda_key(table, type->name, strlen(type->name));
 		ref = rarr_agenda_ref(type->agenda, false);
@@ -281,6 +322,26 @@ walk(List *types, RarrTable *jobs, Relation index, TimestampTz now)
 	}
 }
 
+/* Open the stream of a type, as far as its limits let it yield anything. */
+static bool
+open_stream(Claim *claim, RarrStream *stream, const RarrJobType *type, Relation index,
+			RarrLimitUse *limit, int max_jobs)
+{
+	bool		opened;
+
+	if (limit != NULL && limit->shut)
+		return false;
+	if (limit != NULL && limit->only_lapsed)
+		opened = rarr_stream_open_lapsed(stream, claim->jobs->rel, index, type, claim->now,
+										 limit->lapsed, limit->nlapsed);
+	else
+		opened = rarr_stream_open(stream, claim->jobs->rel, index, type, claim->now,
+								  !IsolationUsesXactSnapshot(), max_jobs <= FEW_JOBS);
+	if (opened)
+		stream->limit = limit;
+	return opened;
+}
+
 /*
  * Claim up to max_jobs due jobs of these types, as rows of processing_jobs, in
  * the order of the claim.  claim: zeroed, but for what is wanted and `now`.
@@ -289,6 +350,7 @@ void
 rarr_claim_jobs(Claim *claim, List *types, int max_jobs, Tuplestorestate *result)
 {
 	RarrStream *streams = palloc(list_length(types) * sizeof(RarrStream));
+	List	   *limits = NIL;
 	Relation	index;
 	ListCell   *lc;
 	int			n = 0;
@@ -299,14 +361,21 @@ rarr_claim_jobs(Claim *claim, List *types, int max_jobs, Tuplestorestate *result
 	index = rarr_table_index(claim->jobs, &rarr_job_take_index);
 	walk(types, claim->jobs, index, claim->now);
 	foreach(lc, types)
-		if (rarr_stream_open(&streams[n], claim->jobs->rel, index, lfirst(lc), claim->now,
-							 !IsolationUsesXactSnapshot(), max_jobs <= FEW_JOBS))
+	{
+		RarrLimitUse *limit = rarr_limits_open(claim->jobs, lfirst(lc), claim->now);
+
+		if (limit != NULL)
+			limits = lappend(limits, limit);
+		if (open_stream(claim, &streams[n], lfirst(lc), index, limit, max_jobs))
 			n++;
+	}
 
 	PushActiveSnapshot(GetTransactionSnapshot());
 	claim_jobs(claim, streams, n, max_jobs, result);
 	for (int i = 0; i < n; i++)
 		rarr_stream_close(&streams[i]);
+	foreach(lc, limits)
+		rarr_limits_close(claim->jobs, lfirst(lc));
 	rarr_table_close(claim->jobs);
 	rarr_job_log_write(&claim->log);
 	PopActiveSnapshot();

@@ -214,7 +214,10 @@ complete_unlocked(Work *work, Datum id, int attempt, Datum result, bool has_resu
 		return false;
 	work->now = GetCurrentTimestamp();
 	set_completed(work, result, has_result);
-	return rarr_job_make_change_unlocked(jobs, JOB_CHANGE_FINISH);
+	if (!rarr_job_make_change_unlocked(jobs, JOB_CHANGE_FINISH))
+		return false;
+	rarr_bound_done(rarr_job_id(jobs->oldslot));
+	return true;
 }
 
 /* Is the job running under the attempt?  Then complete it. */

@@ -34,6 +34,7 @@
 #include "job/agenda_notes.h"
 #include "job/job_row.h"
 #include "job/job_type.h"
+#include "job/limits.h"
 
 /* Kept by the functions: an UPDATE may not change them ... */
 static const int kept_on_update[] = {
@@ -155,12 +156,14 @@ note_change(TriggerData *trigger)
 	if (TRIGGER_FIRED_FOR_STATEMENT(trigger->tg_event))
 	{
 		rarr_agenda_note_everything(RARR_AT_ABORT);
+		rarr_limits_note_truncate();
 		return;
 	}
 	slot_getallattrs(trigger->tg_trigslot);
 	if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
 	{
 		rarr_agenda_note_job(RARR_AT_COMMIT, jobs, trigger->tg_trigslot);
+		rarr_limits_note_dml(jobs, NULL, trigger->tg_trigslot);
 		return;
 	}
 	rarr_agenda_note_job(RARR_AT_ABORT, jobs, trigger->tg_trigslot);
@@ -168,7 +171,10 @@ note_change(TriggerData *trigger)
 	{
 		slot_getallattrs(trigger->tg_newslot);
 		rarr_agenda_note_job(RARR_AT_COMMIT, jobs, trigger->tg_newslot);
+		rarr_limits_note_dml(jobs, trigger->tg_trigslot, trigger->tg_newslot);
 	}
+	else
+		rarr_limits_note_dml(jobs, trigger->tg_trigslot, NULL);
 }
 
 PG_FUNCTION_INFO_V1(researcharr_processing_jobs_guard);

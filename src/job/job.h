@@ -8,6 +8,7 @@
 #include "job/enqueue.h"
 
 extern void rarr_agenda_init(void);
+extern void rarr_limits_init(void);
 
 /* Is there a job type of this name? */
 extern bool rarr_job_type_is_known(const char *name, int len);

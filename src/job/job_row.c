@@ -23,6 +23,7 @@
 #include "base/row_change.h"
 #include "job/agenda_notes.h"
 #include "job/job_row.h"
+#include "job/limits.h"
 
 static const RarrColumn job_columns[] = {
 	{"id", UUIDOID, true},
@@ -223,6 +224,7 @@ rarr_job_make_change(RarrTable *jobs, int change)
 		return false;
 	slot_getallattrs(jobs->newslot);
 	rarr_agenda_note_job(RARR_AT_COMMIT, jobs->rel, jobs->newslot);
+	rarr_limits_note_change(jobs->rel, jobs->oldslot, jobs->newslot);
 	return true;
 }
 
@@ -237,5 +239,6 @@ rarr_job_make_change_unlocked(RarrTable *jobs, int change)
 	if (!rarr_table_update_unlocked(jobs, change, jobs->oldslot, jobs->newslot))
 		return false;
 	rarr_agenda_note_job(RARR_AT_COMMIT, jobs->rel, jobs->newslot);
+	rarr_limits_note_change(jobs->rel, jobs->oldslot, jobs->newslot);
 	return true;
 }

@@ -15,8 +15,10 @@
  */
 #include "postgres.h"
 
+#include "access/sysattr.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "common/pg_prng.h"
@@ -39,6 +41,7 @@
 #include "job/agenda_notes.h"
 #include "job/job.h"
 #include "job/job_type.h"
+#include "job/limits_held.h"
 
 /* Columns of job_types that this file reads by number. */
 enum
@@ -51,7 +54,10 @@ enum
 	COL_BACKOFF_BASE,
 	COL_BACKOFF_CAP,
 	COL_JITTER,
-	COL_WEIGHT = 12,
+	COL_MAX_RUNNING,
+	COL_RATE_LIMIT,
+	COL_RATE_INTERVAL,
+	COL_WEIGHT,
 	COL_MAX_RUNTIME,
 	COL_PAUSED
 };
@@ -84,6 +90,7 @@ static const RarrJobType builtin_policy = {
 	.backoff_base = 30 * USECS_PER_SEC,
 	.backoff_cap = USECS_PER_HOUR,
 	.jitter = 0.1,
+	.weight = 1,
 	.paused = false,
 };
 
@@ -114,6 +121,25 @@ compare_types(const void *a, const void *b)
 	return strcmp((*(RarrJobType *const *) a)->name, (*(RarrJobType *const *) b)->name);
 }
 
+/* Which version of a row this is; no other one of any policy has the same. */
+static uint64
+row_version(TupleTableSlot *slot)
+{
+	bool		isnull;
+	Datum		xmin = slot_getsysattr(slot, MinTransactionIdAttributeNumber, &isnull);
+	ItemPointer tid = &slot->tts_tid;
+
+	return (uint64) DatumGetTransactionId(xmin) << 32 |
+		(uint32) (ItemPointerGetBlockNumber(tid) << 16 ^ ItemPointerGetOffsetNumber(tid));
+}
+
+/* A limit that may be NULL, for none. */
+static int
+read_limit(TupleTableSlot *slot, int column)
+{
+	return slot->tts_isnull[column - 1] ? 0 : DatumGetInt32(slot->tts_values[column - 1]);
+}
+
 /* A policy as the table has it; its CHECKs vouch for the ranges. */
 static void
 read_type(TupleTableSlot *slot, RarrJobType *type)
@@ -127,14 +153,20 @@ read_type(TupleTableSlot *slot, RarrJobType *type)
 	type->priority = DatumGetInt32(values[COL_PRIORITY - 1]);
 	type->max_retries = DatumGetInt32(values[COL_MAX_RETRIES - 1]);
 	type->jitter = DatumGetFloat8(values[COL_JITTER - 1]);
+	type->max_running = read_limit(slot, COL_MAX_RUNNING);
+	type->rate_limit = read_limit(slot, COL_RATE_LIMIT);
+	type->weight = DatumGetInt32(values[COL_WEIGHT - 1]);
 	type->paused = DatumGetBool(values[COL_PAUSED - 1]);
 	type->max_runtime = 0;
+	type->version = row_version(slot);
 	if (!rarr_backoff_parse(backoff, &type->backoff) ||
 		!rarr_duration_of_interval(DatumGetIntervalP(values[COL_LEASE - 1]), &type->lease) ||
 		!rarr_duration_of_interval(DatumGetIntervalP(values[COL_BACKOFF_BASE - 1]), &type->backoff_base) ||
 		!rarr_duration_of_interval(DatumGetIntervalP(values[COL_BACKOFF_CAP - 1]), &type->backoff_cap) ||
 		(!slot->tts_isnull[COL_MAX_RUNTIME - 1] &&
-		 !rarr_duration_of_interval(DatumGetIntervalP(values[COL_MAX_RUNTIME - 1]), &type->max_runtime)))
+		 !rarr_duration_of_interval(DatumGetIntervalP(values[COL_MAX_RUNTIME - 1]), &type->max_runtime)) ||
+		(type->rate_limit > 0 &&
+		 !rarr_duration_of_interval(DatumGetIntervalP(values[COL_RATE_INTERVAL - 1]), &type->rate_interval)))
 		elog(ERROR, "job type \"%s\" has a policy that cannot be read", type->name);
 }
 
@@ -222,12 +254,11 @@ load_types(void)
 	for (int i = 0; i < list_length(found); i++)
 	{
 		RarrJobType *type = list_nth(found, i);
-		char	   *name;
 
 		sorted[i] = intern_type(type->name);
-		name = sorted[i]->name;
+		type->name = sorted[i]->name;
+		type->pass = sorted[i]->pass;
 		*sorted[i] = *type;
-		sorted[i]->name = name;
 	}
 	qsort(sorted, list_length(found), sizeof(RarrJobType *), compare_types);
 	if (types != NULL)
@@ -328,9 +359,15 @@ rarr_job_type_policy(const char *name, int len)
 	return type != NULL ? type : &builtin_policy;
 }
 
+static int
+compare_listed(const ListCell *a, const ListCell *b)
+{
+	return strcmp(((RarrJobType *) lfirst(a))->name, ((RarrJobType *) lfirst(b))->name);
+}
+
 /*
  * The types that an argument job_types asks for: their policies, each once,
- * without the paused ones.  NULL asks for all.  RA002 for an unknown one; 22023 for an array that is empty, has
+ * without the paused ones, in the order of their names.  NULL asks for all.  RA002 for an unknown one; 22023 for an array that is empty, has
  * more than one dimension or holds a NULL.
  */
 List *
@@ -341,6 +378,8 @@ rarr_job_types_asked(ArrayType *names)
 	bool	   *nulls;
 	int			n;
 
+	/* a pause or a limit that is committed binds whoever asks from now on */
+	AcceptInvalidationMessages();
 	refresh();
 	if (names == NULL)
 	{
@@ -363,6 +402,8 @@ rarr_job_types_asked(ArrayType *names)
 		if (!type->paused)
 			result = list_append_unique_ptr(result, unconstify(RarrJobType *, type));
 	}
+	if (list_length(result) > 1)
+		list_sort(result, compare_listed);
 	return result;
 }
 
@@ -388,6 +429,7 @@ Datum
 researcharr_job_types_changed(PG_FUNCTION_ARGS)
 {
 	rarr_require_trigger(fcinfo, "job_types_changed");
+	rarr_held_policy_changed(GetTopTransactionId());
 	CacheInvalidateRelcache(((TriggerData *) fcinfo->context)->tg_relation);
 	rarr_agenda_note_policies();
 	return PointerGetDatum(NULL);
@@ -419,7 +461,7 @@ researcharr_job_type_builtin(PG_FUNCTION_ARGS)
 	values[COL_BACKOFF_BASE - 1] = IntervalPGetDatum(rarr_interval_of_duration(builtin_policy.backoff_base));
 	values[COL_BACKOFF_CAP - 1] = IntervalPGetDatum(rarr_interval_of_duration(builtin_policy.backoff_cap));
 	values[COL_JITTER - 1] = Float8GetDatum(builtin_policy.jitter);
-	values[COL_WEIGHT - 1] = Int32GetDatum(1);
+	values[COL_WEIGHT - 1] = Int32GetDatum(builtin_policy.weight);
 	values[COL_PAUSED - 1] = BoolGetDatum(builtin_policy.paused);
 	for (int i = 0; i < lengthof(builtin_names); i++)
 	{

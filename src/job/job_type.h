@@ -22,8 +22,14 @@ typedef struct RarrJobType
 	int64		backoff_cap;
 	double		jitter;
 	int64		max_runtime;	/* 0: no limit */
+	int			max_running;	/* 0: no limit */
+	int			rate_limit;		/* 0: no limit */
+	int64		rate_interval;
+	int			weight;
 	bool		paused;
+	uint64		version;		/* of the policy's row; 0 for a built-in policy */
 	struct RarrAgendaKey *agenda;	/* of the type; NULL until it is looked for */
+	uint64		pass;			/* see share.c; kept when the policy changes */
 } RarrJobType;
 
 extern const RarrJobType *rarr_job_type_find(const char *name, int len);

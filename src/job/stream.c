@@ -13,6 +13,9 @@
  * Running jobs stay in the index, since a claim must not touch it; a stream
  * passes over them, and yields those whose lease has ended.
  *
+ * A type that has reached its limit has only lapsed jobs to hand on; a stream of
+ * those goes straight to where limits.c found them.
+ *
  * What it passed over in a group it tells the agenda when it leaves the group:
  * up to where nothing can be handed out, and which leases it saw.
  *
@@ -33,6 +36,7 @@
 
 #include "job/agenda_notes.h"
 #include "job/job_row.h"
+#include "job/share.h"
 #include "job/stream.h"
 
 /* how far ahead of a place a scan reads, in microseconds; see enter_group() */
@@ -65,6 +69,18 @@ choose_group(RarrStream *stream, int below)
 	stream->running = false;
 	stream->lease = DT_NOEND;
 	stream->passed = rarr_first_place;
+	if (stream->only != NULL)
+	{
+		stream->ended = stream->nonly == 0;
+		if (!stream->ended)
+		{
+			stream->view.priority = stream->only->priority;
+			stream->view.place = stream->only->place;
+			stream->only++;
+			stream->nonly--;
+		}
+		return;
+	}
 	if (stream->ref == NULL)
 	{
 		stream->view.priority = below - 1;
@@ -82,16 +98,9 @@ choose_group(RarrStream *stream, int below)
 		stream->view.place = own_place;
 }
 
-/*
- * Open a stream of the jobs of a type that can be handed out at `now`; false
- * if the agenda knows that there is none, and nothing is to be closed.  It
- * enters its first group under the active snapshot, which has to be taken
- * after this; with may_raise, it tells the agenda what it passed over; few: no
- * more than a handful of jobs will be asked for.
- */
-bool
-rarr_stream_open(RarrStream *stream, Relation jobs, Relation index,
-				 const RarrJobType *type, TimestampTz now, bool may_raise, bool few)
+/* What all kinds of streams begin with. */
+static void
+init_stream(RarrStream *stream, Relation jobs, const RarrJobType *type, TimestampTz now)
 {
 	const RarrAgendaRef *ref;
 
@@ -104,12 +113,46 @@ rarr_stream_open(RarrStream *stream, Relation jobs, Relation index,
 		stream->own_ref = *ref;
 		stream->ref = &stream->own_ref;
 	}
-	stream->may_raise = may_raise && stream->ref != NULL;
 	stream->now = now;
+}
+
+/*
+ * Open a stream of the jobs of a type that can be handed out at `now`; false
+ * if the agenda knows that there is none, and nothing is to be closed.  It
+ * enters its first group under the active snapshot, which has to be taken
+ * after this; with may_raise, it tells the agenda what it passed over; few: no
+ * more than a handful of jobs will be asked for.
+ */
+bool
+rarr_stream_open(RarrStream *stream, Relation jobs, Relation index,
+				 const RarrJobType *type, TimestampTz now, bool may_raise, bool few)
+{
+	init_stream(stream, jobs, type, now);
+	stream->may_raise = may_raise && stream->ref != NULL;
 	stream->few = few;
 	choose_group(stream, RARR_PRIORITIES);
 	if (stream->ended)
 		return false;
+	rarr_take_scan_init(&stream->scan, jobs, index, type->name);
+	stream->slot = table_slot_create(jobs, NULL);
+	return true;
+}
+
+/*
+ * The same of lapsed jobs that are known by their places alone, which are in
+ * the order of the claim and stay while the stream is used: their type has as
+ * many jobs running as it may, and these are of that number.
+ */
+bool
+rarr_stream_open_lapsed(RarrStream *stream, Relation jobs, Relation index, const RarrJobType *type,
+						TimestampTz now, const RarrJobPlace *lapsed, int n)
+{
+	if (n == 0)
+		return false;
+	init_stream(stream, jobs, type, now);
+	stream->only = lapsed;
+	stream->nonly = n;
+	choose_group(stream, RARR_PRIORITIES);
 	rarr_take_scan_init(&stream->scan, jobs, index, type->name);
 	stream->slot = table_slot_create(jobs, NULL);
 	return true;
@@ -147,6 +190,12 @@ enter_group(RarrStream *stream)
 	}
 	stream->entered = true;
 	stream->until = DT_NOEND;
+	if (stream->only != NULL)
+	{
+		stream->until = place->at;
+		rarr_take_scan_group(&stream->scan, stream->snapshot, stream->view.priority, place, place->at);
+		return;
+	}
 	if (stream->ref == NULL)
 	{
 		rarr_take_scan_below(&stream->scan, stream->snapshot, stream->view.priority + 1);
@@ -169,6 +218,10 @@ next_job(RarrStream *stream)
 {
 	RarrPlace	behind = {stream->until + 1, {{0}}};
 
+	if (stream->only != NULL)
+		return rarr_take_scan_next_job(&stream->scan, stream->slot) &&
+			rarr_job_status(stream->slot) == JOB_RUNNING &&
+			memcmp(rarr_job_id(stream->slot), &stream->view.place.id, UUID_LEN) == 0;
 	if (rarr_take_scan_next_job(&stream->scan, stream->slot))
 	{
 		if (stream->until != DT_NOEND)
@@ -245,7 +298,7 @@ advance(RarrStream *stream)
 	choose_group(stream, priority);
 }
 
-/* Does a's next job go before b's? */
+/* Does a's next job go before b's, by priority and age? */
 static bool
 goes_before(const RarrStream *a, const RarrStream *b)
 {
@@ -261,7 +314,7 @@ goes_before(const RarrStream *a, const RarrStream *b)
 
 /*
  * The stream whose next job goes before those of all others: the highest
- * priority, then the oldest.  NULL when there are no more.  Enters no group
+ * priority, then by weight.  NULL when there are no more.  Enters no group
  * that a higher one of another stream comes before.
  */
 RarrStream *
@@ -288,7 +341,7 @@ rarr_streams_first(RarrStream *streams, int n)
 		}
 		if (to_enter == NULL ||
 			(first != NULL && first->view.priority > to_enter->view.priority))
-			return first;
+			return first == NULL || n == 1 ? first : rarr_share_choose(streams, n, first);
 		enter_group(to_enter);
 		advance(to_enter);
 	}
@@ -320,6 +373,17 @@ rarr_stream_stuck(RarrStream *stream)
 {
 	stream->stuck = true;
 	advance(stream);
+}
+
+/*
+ * No more jobs of the stream's type can be handed out, though they are due:
+ * its limit is reached.  Let the agenda stay here.
+ */
+void
+rarr_stream_stop(RarrStream *stream)
+{
+	stream->stuck = true;
+	stream->ended = true;
 }
 
 /*

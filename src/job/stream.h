@@ -11,9 +11,19 @@
 #include "job/job_type.h"
 #include "job/take_scan.h"
 
+struct RarrLimitUse;
+
+/* Where a job is, in the order in which jobs are handed out. */
+typedef struct RarrJobPlace
+{
+	int			priority;
+	RarrPlace	place;
+} RarrJobPlace;
+
 typedef struct RarrStream
 {
 	const RarrJobType *type;
+	struct RarrLimitUse *limit; /* NULL: the type has no limits */
 	RarrAgendaKey *key;
 	const RarrAgendaRef *ref;	/* &own_ref, or NULL: without the agenda */
 	RarrAgendaRef own_ref;		/* the key's may move on meanwhile */
@@ -29,6 +39,8 @@ typedef struct RarrStream
 	bool		few;			/* the caller wants only a few jobs */
 	TimestampTz until;			/* where the scan ends, short of the group; or
 								 * DT_NOEND */
+	const RarrJobPlace *only;	/* if set, it yields these lapsed jobs alone */
+	int			nonly;
 	RarrTakeScan scan;
 	TupleTableSlot *slot;		/* the next job */
 
@@ -39,13 +51,22 @@ typedef struct RarrStream
 	RarrPlace	running_place;	/* the first one */
 	RarrPlace	running_last;
 	TimestampTz lease;			/* the first end of a lease */
+
+	/* whose turn it is; see share.c */
+	bool		contended;		/* others have a job of the same priority */
+	uint64		pass_read;
+	uint64		pass;			/* what it counts for */
 } RarrStream;
 
 extern bool rarr_stream_open(RarrStream *stream, Relation jobs, Relation index,
 							 const RarrJobType *type, TimestampTz now, bool may_raise, bool few);
+extern bool rarr_stream_open_lapsed(RarrStream *stream, Relation jobs, Relation index,
+									const RarrJobType *type, TimestampTz now,
+									const RarrJobPlace *lapsed, int n);
 extern RarrStream *rarr_streams_first(RarrStream *streams, int n);
 extern void rarr_stream_passed(RarrStream *stream, bool go_on);
 extern void rarr_stream_stuck(RarrStream *stream);
+extern void rarr_stream_stop(RarrStream *stream);
 extern void rarr_stream_close(RarrStream *stream);
 
 #endif							/* RARR_JOB_STREAM_H */

@@ -52,6 +52,7 @@
 #include "job/claim.h"
 #include "job/job_row.h"
 #include "job/job_type.h"
+#include "job/limits.h"
 #include "job/wait_list.h"
 
 /* the columns' bytes after which no more jobs are added to a result: jsonb has a limit */
@@ -74,6 +75,8 @@ typedef struct Wait
 	MemoryContext caller;		/* outlives transactions */
 	MemoryContext cxt;			/* of one look */
 	TimestampTz looked;			/* when the last one was */
+	TimestampTz yield_at;		/* when limits let through what it left, if it
+								 * left any for them */
 	int			nrefs;			/* the types' slots in the agenda */
 	RarrAgendaRef *refs;
 	bool		complete;		/* all types have one */
@@ -206,6 +209,23 @@ claim_jobs(Wait *wait, List *types, bool *again)
 	return n;
 }
 
+/* The look was in vain: note when the limits of the types let it be otherwise. */
+static void
+note_limits(Wait *wait, List *types)
+{
+	Oid			table = rarr_relation_oid(rarr_job_table.name);
+	ListCell   *lc;
+
+	wait->yield_at = DT_NOEND;
+	foreach(lc, types)
+	{
+		TimestampTz at = rarr_limits_yield_at(table, lfirst(lc), wait->looked);
+
+		if (at > wait->looked)
+			wait->yield_at = Min(wait->yield_at, at);
+	}
+}
+
 /*
  * Look for jobs, in the present transaction; true if there are any, and the
  * result holds them, committed.  Leaves a transaction that may have done
@@ -232,6 +252,8 @@ look(Wait *wait)
 			check_client();
 			n = claim_jobs(wait, types, &again);
 		}
+		if (n == 0)
+			note_limits(wait, types);
 		MemoryContextSwitchTo(old);
 		if (again)
 			next_transaction();
@@ -282,8 +304,10 @@ wait_for_event(long timeout)
 static long
 time_to_sleep(Wait *wait, TimestampTz until)
 {
+	TimestampTz retry = GetCurrentTimestamp() + (TimestampTz) rarr_poll_interval * 1000;
+
 	if (wait->registered)
-		until = Min(until, rarr_wait_deadline(wait->looked));
+		until = Min(until, rarr_wait_deadline(wait->looked, Min(retry, wait->yield_at)));
 	if (until == DT_NOEND)
 		return -1;
 	return Min(TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until), INT_MAX);

@@ -497,12 +497,11 @@ rarr_wait_enter(const RarrAgendaRef *refs, int n, TimestampTz looked)
 /*
  * When this backend has to look at the agenda, for the types whose timer it
  * is; DT_NOEND if it is nobody's.  What was due at the last look, and was not
- * to be had then, is looked at again after researcharr.poll_interval.
+ * to be had then, is looked at again at `retry`.
  */
 TimestampTz
-rarr_wait_deadline(TimestampTz looked)
+rarr_wait_deadline(TimestampTz looked, TimestampTz retry)
 {
-	TimestampTz retry = GetCurrentTimestamp() + (TimestampTz) rarr_poll_interval * 1000;
 	TimestampTz deadline = DT_NOEND;
 	Waiter	   *waiter = get_waiter(mine);
 

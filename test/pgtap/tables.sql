@@ -83,6 +83,10 @@ $actual$, ARRAY[
 		|| 'weight integer, '
 		|| 'max_runtime interval, '
 		|| 'paused boolean',
+	'job_type_rates: '
+		|| 'job_type text not null, '
+		|| 'tokens double precision not null, '
+		|| 'refilled_at timestamp with time zone not null',
 	'job_types: '
 		|| 'name text not null, '
 		|| 'priority integer not null default 0, '
@@ -211,6 +215,7 @@ $actual$, ARRAY[
 	'episodes episodes_pkey PRIMARY KEY (media_id)',
 	'episodes episodes_series_fkey FOREIGN KEY (series_id) REFERENCES researcharr.series(media_id) ON DELETE CASCADE',
 	'episodes episodes_series_id_season_number_episode_number_key UNIQUE (series_id, season_number, episode_number)',
+	'job_type_rates job_type_rates_pkey PRIMARY KEY (job_type)',
 	'job_types job_types_pkey PRIMARY KEY (name)',
 	'media media_external_id_type_key UNIQUE (external_id, type)',
 	'media media_id_type_key UNIQUE (id, type)',

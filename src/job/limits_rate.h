@@ -1,0 +1,26 @@
+/*
+ * limits_rate.h
+ *		How often a job of a type may start, kept in a table.
+ */
+#ifndef RARR_JOB_LIMITS_RATE_H
+#define RARR_JOB_LIMITS_RATE_H
+
+#include "base/relation.h"
+#include "job/job_type.h"
+
+/* A type's bucket, for one call of a dequeue. */
+typedef struct RarrRate
+{
+	RarrTable  *table;			/* NULL until a token is asked for, or there is none */
+	bool		asked;
+	double		tokens;
+	TimestampTz now;
+	bool		taken;
+} RarrRate;
+
+extern double rarr_rate_refill(const RarrJobType *type, double tokens, TimestampTz since, TimestampTz now);
+extern bool rarr_rate_take(RarrRate *rate, const RarrJobType *type, TimestampTz now);
+extern void rarr_rate_return(RarrRate *rate);
+extern void rarr_rate_close(RarrRate *rate);
+
+#endif							/* RARR_JOB_LIMITS_RATE_H */

@@ -1,0 +1,73 @@
+/*
+ * limits_shmem.h
+ *		What is in shared memory of types with limits; for limits_slot.c and
+ *		limits_held.c alone.
+ */
+#ifndef RARR_JOB_LIMITS_SHMEM_H
+#define RARR_JOB_LIMITS_SHMEM_H
+
+#include "storage/lwlock.h"
+
+#include "job/limits_held.h"
+
+#define RARR_NO_ENTRY		(-1)
+#define RARR_LIMIT_BUCKETS	4096	/* a power of two */
+
+/* A job that counts as running. */
+typedef struct RarrLimitEntry
+{
+	int			next;			/* in its bucket, or in the free list */
+	int			limit;			/* slot of its type; -1 while it is free */
+	uint64		serial;			/* of the reservation */
+	bool		pending;		/* its claim has not ended */
+	bool		bound;			/* it names a job, and is in a bucket */
+	int32		attempt;
+	pg_uuid_t	id;
+} RarrLimitEntry;
+
+/* A type with limits. */
+typedef struct RarrLimit
+{
+	uint64		incarnation;	/* 0: free */
+	Oid			database;
+	Oid			table;
+	uint64		counted_for;	/* version of the policy, 0: none */
+	int			held;
+	int			pending;
+	TimestampTz settle_at;
+	TimestampTz used_at;
+	TimestampTz lapse;			/* no lease in the set ends before */
+	TimestampTz next_sweep;		/* not before */
+	TimestampTz last_sweep;
+	bool		doubtful;		/* a job may have left that is still held */
+	bool		filled;			/* the bucket was ever looked at */
+	double		tokens;
+	double		capacity;		/* of the bucket */
+	TimestampTz refilled_at;
+	TimestampTz full_at;		/* the bucket is full again by then */
+	char		name[RARR_TYPE_NAME_MAX + 1];
+} RarrLimit;
+
+typedef struct RarrLimits
+{
+	LWLock		lock;
+	int			tranche;
+	int			nlimits;		/* slots that were ever used */
+	int			max_limits;
+	int			max_entries;
+	int			free;			/* first free entry */
+	uint64		incarnations;
+	uint64		serials;
+	TransactionId first_xid;	/* policies made since the server's start have one from it on */
+	TimestampTz since;			/* when that was noted */
+	int			buckets[RARR_LIMIT_BUCKETS];
+	RarrLimit		limits[FLEXIBLE_ARRAY_MEMBER];
+} RarrLimits;
+
+extern RarrLimits *rarr_limits;	/* NULL: the library is not preloaded */
+extern RarrLimitEntry *rarr_limit_entries;
+
+extern RarrLimit *rarr_limit_of(const RarrLimitRef *ref);
+extern bool rarr_limit_take_token(RarrLimit *limit, const RarrJobType *type, TimestampTz now);
+
+#endif							/* RARR_JOB_LIMITS_SHMEM_H */

@@ -1,0 +1,333 @@
+/*-------------------------------------------------------------------------
+ *
+ * limits_slot.c
+ *		The types with limits, in shared memory: which slot is whose, what is
+ *		known of it, and the buckets of rates.
+ *
+ * A bucket holds up to rate_limit tokens and gets so many in each
+ * rate_interval; a job that starts takes one.
+ *
+ * One lock guards all that limits keep in shared memory; it is held for a few
+ * instructions, but for sweeps, which read the pool.  Nothing under it
+ * allocates memory or fails.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "access/transam.h"
+#include "miscadmin.h"
+#include "storage/shmem.h"
+#include "utils/timestamp.h"
+
+#include "base/guc.h"
+#include "base/shmem.h"
+#include "job/limits_rate.h"
+#include "job/limits_shmem.h"
+
+/* how often a set at its limit is swept without a reason */
+#define SWEEP_INTERVAL	(10 * USECS_PER_SEC)
+
+/* after how long without use a type's slot can be given to another one */
+#define IDLE_TIME		(60 * USECS_PER_SEC)
+
+RarrLimits *rarr_limits = NULL;
+RarrLimitEntry *rarr_limit_entries = NULL;
+
+static Size
+limits_size(void)
+{
+	return MAXALIGN(offsetof(RarrLimits, limits) + mul_size(rarr_agenda_types, sizeof(RarrLimit)));
+}
+
+static Size
+held_size(void)
+{
+	return add_size(limits_size(), mul_size(rarr_limited_jobs, sizeof(RarrLimitEntry)));
+}
+
+static void
+attach_held(void *memory, bool first)
+{
+	rarr_limits = memory;
+	rarr_limit_entries = (RarrLimitEntry *) ((char *) memory + limits_size());
+	if (first)
+	{
+		memset(memory, 0, held_size());
+		rarr_limits->max_limits = rarr_agenda_types;
+		rarr_limits->max_entries = rarr_limited_jobs;
+		rarr_limits->tranche = LWLockNewTrancheId();
+		LWLockInitialize(&rarr_limits->lock, rarr_limits->tranche);
+		for (int i = 0; i < RARR_LIMIT_BUCKETS; i++)
+			rarr_limits->buckets[i] = RARR_NO_ENTRY;
+		for (int i = 0; i < rarr_limits->max_entries; i++)
+		{
+			rarr_limit_entries[i].limit = -1;
+			rarr_limit_entries[i].next = i + 1 < rarr_limits->max_entries ? i + 1 : RARR_NO_ENTRY;
+		}
+		rarr_limits->free = rarr_limits->max_entries > 0 ? 0 : RARR_NO_ENTRY;
+	}
+	LWLockRegisterTranche(rarr_limits->tranche, "researcharr_limits");
+}
+
+static const RarrShmemPart held_part = {"researcharr limits", held_size, attach_held};
+
+/*
+ * Declare the shared memory; while the library is preloaded.
+ */
+void
+rarr_held_init(void)
+{
+	rarr_shmem_add(&held_part);
+}
+
+/*
+ * Has any type a limit, as far as is known?  Without a lock, for those that
+ * have nothing to do with limits.
+ */
+bool
+rarr_held_any(void)
+{
+	return rarr_limits != NULL && rarr_limits->nlimits > 0;
+}
+
+/* The rest needs the lock, unless it takes it. */
+
+RarrLimit *
+rarr_limit_of(const RarrLimitRef *ref)
+{
+	if (ref->slot < 0 || rarr_limits->limits[ref->slot].incarnation != ref->incarnation)
+		return NULL;
+	return &rarr_limits->limits[ref->slot];
+}
+
+/*
+ * How many tokens the type's bucket holds.  One that is new is full if its
+ * policy was made since the server's start; else any number of jobs may have
+ * started just before, and it was empty when limits were first looked at.
+ */
+static double
+refill(RarrLimit *limit, const RarrJobType *type, TimestampTz now)
+{
+	TransactionId xid = (TransactionId) (type->version >> 32);
+
+	if (!limit->filled)
+	{
+		bool		old = !TransactionIdIsNormal(xid) || !TransactionIdIsNormal(rarr_limits->first_xid) ||
+			TransactionIdPrecedes(xid, rarr_limits->first_xid);
+
+		limit->filled = true;
+		limit->tokens = old ? 0 : type->rate_limit;
+		limit->refilled_at = old ? rarr_limits->since : now;
+	}
+	limit->tokens = rarr_rate_refill(type, limit->tokens, limit->refilled_at, now);
+	limit->refilled_at = now;
+	limit->capacity = type->rate_limit;
+	return limit->tokens;
+}
+
+/* When there is a token; DT_NOBEGIN if there is one now. */
+static TimestampTz
+token_at(RarrLimit *limit, const RarrJobType *type, TimestampTz now)
+{
+	double		missing;
+
+	if (type->rate_limit == 0)
+		return DT_NOBEGIN;
+	missing = 1.0 - refill(limit, type, now);
+	if (missing <= 0)
+		return DT_NOBEGIN;
+	return now + 1 + (int64) ceil(missing * type->rate_interval / type->rate_limit);
+}
+
+/* Under the lock: does the bucket let a job start? */
+bool
+rarr_limit_take_token(RarrLimit *limit, const RarrJobType *type, TimestampTz now)
+{
+	if (type->rate_limit == 0)
+		return true;
+	if (refill(limit, type, now) < 1)
+		return false;
+	limit->tokens -= 1;
+	limit->full_at = now + type->rate_interval;
+	return true;
+}
+
+static bool
+is_counted(const RarrLimit *limit, const RarrJobType *type, TimestampTz now)
+{
+	return limit->counted_for != 0 && limit->counted_for == type->version && limit->settle_at > now;
+}
+
+static bool
+is_for(const RarrLimit *limit, Oid table, const char *name)
+{
+	return limit->incarnation != 0 && limit->database == MyDatabaseId &&
+		limit->table == table && strcmp(limit->name, name) == 0;
+}
+
+static int
+find_limit(Oid table, const char *name)
+{
+	for (int i = 0; i < rarr_limits->nlimits; i++)
+		if (is_for(&rarr_limits->limits[i], table, name))
+			return i;
+	return -1;
+}
+
+/* A slot that is free, or that nobody used of late, for a type; or -1. */
+static int
+assign_limit(Oid table, const char *name, TimestampTz now)
+{
+	int			slot = -1;
+	RarrLimit	   *limit;
+
+	for (int i = 0; i < rarr_limits->nlimits && slot < 0; i++)
+		if (rarr_limits->limits[i].held == 0 && now - rarr_limits->limits[i].used_at > IDLE_TIME &&
+			now > rarr_limits->limits[i].full_at)
+			slot = i;
+	if (rarr_limits->nlimits < rarr_limits->max_limits)
+		slot = rarr_limits->nlimits++;
+	if (slot < 0)
+		return -1;
+	limit = &rarr_limits->limits[slot];
+	memset(limit, 0, sizeof(RarrLimit));
+	limit->incarnation = ++rarr_limits->incarnations;
+	limit->database = MyDatabaseId;
+	limit->table = table;
+	limit->lapse = DT_NOEND;
+	limit->settle_at = DT_NOEND;
+	strlcpy(limit->name, name, sizeof(limit->name));
+	return slot;
+}
+
+/*
+ * A policy is being changed, by a transaction of this xid: later ones are not
+ * older than the server's start.
+ */
+void
+rarr_held_policy_changed(TransactionId xid)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (rarr_limits == NULL)
+		return;
+	LWLockAcquire(&rarr_limits->lock, LW_EXCLUSIVE);
+	if (!TransactionIdIsNormal(rarr_limits->first_xid))
+	{
+		rarr_limits->first_xid = xid;
+		rarr_limits->since = now;
+	}
+	LWLockRelease(&rarr_limits->lock);
+}
+
+/*
+ * The slot of a type; with `create`, made if there is room.
+ */
+RarrLimitRef
+rarr_held_find(Oid table, const RarrJobType *type, bool create)
+{
+	RarrLimitRef ref = {-1, 0, NULL};
+	TimestampTz now = create ? GetCurrentTimestamp() : 0;
+
+	if (rarr_limits == NULL)
+		return ref;
+	if (create && !TransactionIdIsNormal(rarr_limits->first_xid))
+		rarr_held_policy_changed(ReadNextTransactionId());
+	ref.key = rarr_agenda_key(table, type->name, strlen(type->name));
+	LWLockAcquire(&rarr_limits->lock, create ? LW_EXCLUSIVE : LW_SHARED);
+	ref.slot = find_limit(table, type->name);
+	if (ref.slot < 0 && create)
+		ref.slot = assign_limit(table, type->name, now);
+	if (ref.slot >= 0)
+		ref.incarnation = rarr_limits->limits[ref.slot].incarnation;
+	if (ref.slot >= 0 && create)
+		rarr_limits->limits[ref.slot].used_at = now;
+	LWLockRelease(&rarr_limits->lock);
+	return ref;
+}
+
+/*
+ * What the type's limits say; false if it has no slot.
+ */
+bool
+rarr_held_state(const RarrLimitRef *ref, const RarrJobType *type, TimestampTz now,
+				RarrLimitState *state)
+{
+	RarrLimit	   *limit;
+	bool		found;
+
+	if (ref->slot < 0)
+		return false;
+	LWLockAcquire(&rarr_limits->lock, LW_EXCLUSIVE);
+	limit = rarr_limit_of(ref);
+	found = limit != NULL;
+	if (found)
+	{
+		state->counted = is_counted(limit, type, now);
+		state->settling = limit->counted_for == type->version && limit->settle_at <= now;
+		state->held = limit->held;
+		state->doubtful = limit->doubtful;
+		state->pending = limit->pending;
+		state->lapse = limit->lapse;
+		state->token_at = token_at(limit, type, now);
+		state->sweep_at = limit->doubtful ? DT_NOBEGIN :
+			Min(limit->lapse, limit->last_sweep + SWEEP_INTERVAL);
+		state->sweep_at = Max(state->sweep_at, limit->next_sweep);
+	}
+	LWLockRelease(&rarr_limits->lock);
+	return found;
+}
+
+/*
+ * A running job's lease may end at this time.
+ */
+void
+rarr_held_note_lease(const RarrLimitRef *ref, TimestampTz lease)
+{
+	LWLockAcquire(&rarr_limits->lock, LW_EXCLUSIVE);
+	if (rarr_limit_of(ref) != NULL)
+		rarr_limit_of(ref)->lapse = Min(rarr_limit_of(ref)->lapse, lease);
+	LWLockRelease(&rarr_limits->lock);
+}
+
+/*
+ * Jobs of the type may have left without a word: look after them.
+ */
+void
+rarr_held_doubt(const RarrLimitRef *ref)
+{
+	LWLockAcquire(&rarr_limits->lock, LW_EXCLUSIVE);
+	if (rarr_limit_of(ref) != NULL)
+		rarr_limit_of(ref)->doubtful = true;
+	LWLockRelease(&rarr_limits->lock);
+}
+
+/*
+ * The same of all types of this database.
+ */
+void
+rarr_held_doubt_all(void)
+{
+	LWLockAcquire(&rarr_limits->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < rarr_limits->nlimits; i++)
+		if (rarr_limits->limits[i].database == MyDatabaseId)
+			rarr_limits->limits[i].doubtful = true;
+	LWLockRelease(&rarr_limits->lock);
+}
+
+/*
+ * Jobs of the type may be running that the set does not have.
+ */
+void
+rarr_held_forget(const RarrLimitRef *ref)
+{
+	LWLockAcquire(&rarr_limits->lock, LW_EXCLUSIVE);
+	if (rarr_limit_of(ref) != NULL)
+		rarr_limit_of(ref)->counted_for = 0;
+	LWLockRelease(&rarr_limits->lock);
+}
