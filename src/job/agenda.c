@@ -62,9 +62,6 @@ typedef struct Agenda
 	RarrAgendaType slots[FLEXIBLE_ARRAY_MEMBER];
 } Agenda;
 
-const RarrPlace rarr_first_place = {DT_NOBEGIN, {{0}}};
-const RarrPlace rarr_last_place = {DT_NOEND, {{0}}};
-
 static Agenda *agenda = NULL;
 
 static Size
@@ -134,29 +131,6 @@ rarr_agenda_since(void)
 	since = agenda->incarnations > 0 ? agenda->since : DT_NOEND;
 	LWLockRelease(&agenda->lock);
 	return since;
-}
-
-int
-rarr_place_compare(const RarrPlace *a, const RarrPlace *b)
-{
-	if (a->at != b->at)
-		return a->at < b->at ? -1 : 1;
-	return memcmp(&a->id, &b->id, UUID_LEN);
-}
-
-/*
- * The least place behind this one.
- */
-RarrPlace
-rarr_place_after(const RarrPlace *place)
-{
-	RarrPlace	after = *place;
-
-	for (int i = UUID_LEN - 1; i >= 0; i--)
-		if (++after.id.data[i] != 0)
-			return after;
-	after.at++;					/* the id was the last that there is */
-	return after;
 }
 
 /* The rest needs the slot's lock, unless it says otherwise. */

@@ -10,15 +10,10 @@
 #include "storage/lwlock.h"
 #include "utils/uuid.h"
 
+#include "job/place.h"
+
 #define RARR_PRIORITIES		101
 #define RARR_TYPE_NAME_MAX	(100 * 4)	/* 100 characters, in bytes */
-
-/* A place in a group of the take index: the jobs of one type and priority. */
-typedef struct RarrPlace
-{
-	TimestampTz at;				/* available_at */
-	pg_uuid_t	id;
-} RarrPlace;
 
 /* When a note is to be acted upon; see agenda_notes.c. */
 typedef enum RarrNoteTime
@@ -116,13 +111,8 @@ typedef struct RarrAgendaView
 	uint64		generation;		/* for rarr_agenda_raise */
 } RarrAgendaView;
 
-extern const RarrPlace rarr_first_place;
-extern const RarrPlace rarr_last_place;
-
 extern bool rarr_agenda_is_there(void);
 extern TimestampTz rarr_agenda_since(void);
-extern int	rarr_place_compare(const RarrPlace *a, const RarrPlace *b);
-extern RarrPlace rarr_place_after(const RarrPlace *place);
 
 extern RarrAgendaKey *rarr_agenda_key(Oid table, const char *name, int len);
 extern const RarrAgendaRef *rarr_agenda_ref(RarrAgendaKey *key, bool create);
