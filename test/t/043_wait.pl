@@ -243,6 +243,7 @@ is(sql("SELECT status, attempt FROM researcharr.processing_jobs"), 'queued|0', '
 # 5.
 sql("ALTER SYSTEM SET researcharr.poll_interval = '200 ms'");
 sql("SELECT pg_reload_conf()");
+within(20, "SELECT current_setting('researcharr.poll_interval') = '200ms'");
 my $locker = $node->background_psql('postgres');
 $locker->query_safe("BEGIN; SELECT FROM researcharr.processing_jobs FOR UPDATE");
 @three = map { sleeper() } 1 .. 3;
@@ -254,6 +255,7 @@ sql("ALTER SYSTEM SET researcharr.agenda_refresh = '200 ms'");
 sql("SELECT pg_reload_conf()");
 sql("ALTER TABLE researcharr.processing_jobs DISABLE TRIGGER zz_researcharr_guard");
 cancel_all(@three);
+within(20, "SELECT current_setting('researcharr.agenda_refresh') = '200ms'");
 @three = map { sleeper() } 1 .. 3;
 sql("INSERT INTO researcharr.processing_jobs (media_id, job_type) SELECT $media, 'search' FROM generate_series(1, 3)");
 ok(within(20, $none_waits), 'what slipped past the agenda is found while all sleep');
