@@ -304,10 +304,8 @@ wait_for_event(long timeout)
 static long
 time_to_sleep(Wait *wait, TimestampTz until)
 {
-	TimestampTz retry = GetCurrentTimestamp() + (TimestampTz) rarr_poll_interval * 1000;
-
 	if (wait->registered)
-		until = Min(until, rarr_wait_deadline(wait->looked, Min(retry, wait->yield_at)));
+		until = Min(until, rarr_wait_deadline(wait->looked, wait->yield_at));
 	if (until == DT_NOEND)
 		return -1;
 	return Min(TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until), INT_MAX);

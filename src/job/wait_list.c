@@ -497,11 +497,13 @@ rarr_wait_enter(const RarrAgendaRef *refs, int n, TimestampTz looked)
 /*
  * When this backend has to look at the agenda, for the types whose timer it
  * is; DT_NOEND if it is nobody's.  What was due at the last look, and was not
- * to be had then, is looked at again at `retry`.
+ * to be had then, is looked at again researcharr.poll_interval after it, or at
+ * yield_at, when limits may let it through.
  */
 TimestampTz
-rarr_wait_deadline(TimestampTz looked, TimestampTz retry)
+rarr_wait_deadline(TimestampTz looked, TimestampTz yield_at)
 {
+	int64		retry_after = (int64) rarr_poll_interval * 1000;
 	TimestampTz deadline = DT_NOEND;
 	Waiter	   *waiter = get_waiter(mine);
 
@@ -516,7 +518,7 @@ rarr_wait_deadline(TimestampTz looked, TimestampTz retry)
 			continue;
 		pg_atomic_write_u64(&what->until, (uint64) DT_NOEND);
 		pg_memory_barrier();	/* whoever lowers a place from here on sees it */
-		until = rarr_agenda_next_look(type, what->looked, retry);
+		until = rarr_agenda_next_look(type, what->looked, Min(what->looked + retry_after, yield_at));
 		pg_atomic_write_u64(&what->until, (uint64) until);
 		deadline = Min(deadline, until);
 	}

@@ -18,7 +18,7 @@ extern void rarr_wait_wake_database(void);
 
 /* for a sleeper: see the head of wait_list.c */
 extern bool rarr_wait_enter(const RarrAgendaRef *refs, int n, TimestampTz looked);
-extern TimestampTz rarr_wait_deadline(TimestampTz looked, TimestampTz retry);
+extern TimestampTz rarr_wait_deadline(TimestampTz looked, TimestampTz yield_at);
 extern bool rarr_wait_is_awake(void);
 extern TimestampTz rarr_wait_all_woken_at(void);
 extern void rarr_wait_wake_self(void);

@@ -138,50 +138,57 @@ do_job(const char *const *job, int misses, int retries, Trouble trouble)
 	run(ours && trouble != WORK_ROLLED_BACK ? "COMMIT" : "ROLLBACK", 0, NULL);
 }
 
+/* Takes a job, and changes its mind, as if it had never been taken. */
+static void
+take_and_roll_back(const char *name)
+{
+	run("BEGIN", 0, NULL);
+	run("SELECT id FROM researcharr.job_dequeue('{search}', 1, '1 second', $1)", 1, &name);
+	run("ROLLBACK", 0, NULL);
+}
+
 /*
- * Takes the most urgent job that is due, for one second, and does it.  False
- * if there was none.
+ * Sleeps until a job is due, half a second at most, takes the most urgent one,
+ * for one second, and does it.  False if there was none.
  */
 static int
-take_and_do(const char *name)
+wait_and_do(const char *name)
 {
 	Trouble		what = trouble();
+	PGresult   *waited;
 	PGresult   *res;
+	const char *jobs;
 	int			found;
 
 	if (what == CLAIM_ROLLED_BACK)
-		run("BEGIN", 0, NULL);
+		take_and_roll_back(name);
+	waited = query("CALL researcharr.job_dequeue_wait(NULL, '{search}', 1, '1 second', $1, '500 ms')", 1, &name);
+	jobs = PQgetvalue(waited, 0, 0);
+
+	/* A client with a JSON parser needs no statement for this. */
 	res = query("SELECT id, attempt, media_id, retry_count, metadata ->> 'misses'"
-				" FROM researcharr.job_dequeue('{search}', 1, '1 second', $1)", 1, &name);
+				" FROM jsonb_populate_recordset(NULL::researcharr.processing_jobs, $1)", 1, &jobs);
 	found = PQntuples(res) > 0;
-	if (what == CLAIM_ROLLED_BACK)
-		run("ROLLBACK", 0, NULL);	/* as if it had never been taken */
-	else if (found)
+	if (found)
 	{
 		const char *job[] = {PQgetvalue(res, 0, 0), PQgetvalue(res, 0, 1), PQgetvalue(res, 0, 2)};
 
 		do_job(job, atoi(PQgetvalue(res, 0, 4)), atoi(PQgetvalue(res, 0, 3)), what);
 	}
 	PQclear(res);
+	PQclear(waited);
 	return found;
 }
 
-/*
- * Nothing is due: sleep until something may be, half a second at most.  False
- * if nothing is queued or running, so that nothing will ever be.
- */
+/* Is anything queued or running, so that there may be more to do? */
 static int
-wait_for_due(void)
+is_more_to_come(void)
 {
-	PGresult   *res = query("SELECT extract(epoch FROM due - clock_timestamp()) * 1000"
-							" FROM researcharr.job_next_due('{search}') AS due", 0, NULL);
-	int			ever = !PQgetisnull(res, 0, 0);
-	double		ms = ever ? atof(PQgetvalue(res, 0, 0)) : 0;
+	PGresult   *res = query("SELECT researcharr.job_next_due('{search}')", 0, NULL);
+	int			more = !PQgetisnull(res, 0, 0);
 
 	PQclear(res);
-	if (ever)
-		sleep_ms(ms < 1 ? 1 : ms > 500 ? 500 : ms);
-	return ever;
+	return more;
 }
 
 int
@@ -208,7 +215,7 @@ main(int argc, char **argv)
 	/* in whose name the audit log will have what this session changes */
 	run("SELECT pg_catalog.set_config('researcharr.user_id', $1, false)", 1, &name);
 
-	while (take_and_do(name) || wait_for_due())
+	while (wait_and_do(name) || is_more_to_come())
 		;
 	PQfinish(conn);
 	return 0;

@@ -95,7 +95,7 @@ lost(void)
 PGresult *
 query(const char *format,...)
 {
-	char		sql[4000];
+	char		sql[8000];
 	va_list		args;
 	PGresult   *res;
 	const char *sqlstate;
@@ -302,6 +302,36 @@ pause_a_type(void)
 	did(DEED_PAUSED);
 }
 
+/* Sleep until there are jobs; at times their leases end with the session. */
+static void
+wait_for_jobs(void)
+{
+	PGresult   *res;
+	PGresult   *jobs;
+	char	   *json;
+
+	run(chance(2) ? "SET researcharr.bind_leases = on" : "SET researcharr.bind_leases = off");
+	if (lost())
+		return;
+	did(DEED_WAITED);
+	res = query("CALL researcharr.job_dequeue_wait(NULL, %s, %d, '%d ms', 'waiter', '%d ms')",
+				random_types(), 1 + chance(3), 1 + chance(3000), chance(1500));
+	if (res == NULL)
+		return;
+	json = PQescapeLiteral(conn, PQgetvalue(res, 0, 0), PQgetlength(res, 0, 0));
+	jobs = query("INSERT INTO stress.claims SELECT id, attempt, available_at > started_at"
+				 " FROM jsonb_populate_recordset(NULL::researcharr.processing_jobs, %s) RETURNING job_id, attempt", json);
+	for (int i = 0; jobs != NULL && i < PQntuples(jobs) && nheld < MAX_HELD; i++)
+	{
+		snprintf(held[nheld].id, sizeof(held[0].id), "%s", PQgetvalue(jobs, i, 0));
+		held[nheld++].attempt = atoi(PQgetvalue(jobs, i, 1));
+		did(DEED_WOKEN);
+	}
+	PQfreemem(json);
+	PQclear(jobs);
+	PQclear(res);
+}
+
 static void
 wait_while_paused(void)
 {
@@ -340,6 +370,8 @@ act(int number, uint64_t seed)
 			hold_old_snapshot();
 		else if (what < 75)
 			burst();
+		else if (what < 105)
+			wait_for_jobs();
 		else
 			transaction();
 		if (lost())

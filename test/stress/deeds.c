@@ -123,7 +123,7 @@ enqueue(void)
 	PQclear(res);
 }
 
-static const char *
+const char *
 random_types(void)
 {
 	static char sql[200];

@@ -45,7 +45,7 @@ static const char *const deed_names[DEEDS] = {
 	"leases lost", "jobs edited", "jobs deleted", "rows held", "truncations undone", "broken statements",
 	"savepoints undone", "transactions committed", "rolled back", "hung up on", "prepared",
 	"prepared ended", "backends killed", "queries cancelled", "types paused", "was killed", "lock timeouts",
-	"deadlocks", "serialization failures", "answers checked", "late answers", "jobs before their group's place"
+	"waits", "jobs waited for", "deadlocks", "serialization failures", "answers checked", "late answers", "jobs before their group's place"
 };
 
 void

@@ -20,7 +20,7 @@ typedef enum Deed
 	DEED_LEASE_LOST, DEED_EDITED, DEED_DELETED, DEED_HELD, DEED_TRUNCATED, DEED_BROKEN_STATEMENT,
 	DEED_SAVEPOINT_UNDONE, DEED_COMMITTED, DEED_ROLLED_BACK, DEED_HUNG_UP, DEED_PREPARED,
 	DEED_PREPARED_ENDED, DEED_KILLED, DEED_CANCELLED, DEED_PAUSED, DEED_WAS_KILLED, DEED_LOCK_TIMEOUT,
-	DEED_DEADLOCK, DEED_SERIALIZATION, DEED_CHECKED, DEED_LATE, DEED_SLIPPED, DEEDS
+	DEED_WAITED, DEED_WOKEN, DEED_DEADLOCK, DEED_SERIALIZATION, DEED_CHECKED, DEED_LATE, DEED_SLIPPED, DEEDS
 } Deed;
 
 /* In memory that all processes share. */
@@ -68,6 +68,7 @@ extern bool run(const char *sql);
 
 /* deeds.c */
 extern const char *random_type(void);
+extern const char *random_types(void);
 extern void step(void);
 extern void burst(void);
 

@@ -11,7 +11,8 @@
 #     slipped past the agenda.
 #  6. More waiters than there is room for, and types that the agenda has no room
 #     for, poll.
-#  7. DROP DATABASE ... (FORCE), a restart with a hundred waiters, a standby's
+#  7. Leases that are bound to a session end with it.
+#  8. DROP DATABASE ... (FORCE), a restart with a hundred waiters, a standby's
 #     promotion with waiters that reconnect.
 
 use strict;
@@ -30,6 +31,7 @@ researcharr.agenda_refresh = 1h
 researcharr.poll_interval = 1h
 max_connections = 150
 autovacuum = off
+restart_after_crash = on
 });
 $node->start;
 
@@ -243,6 +245,7 @@ is(sql("SELECT status, attempt FROM researcharr.processing_jobs"), 'queued|0', '
 # 5.
 sql("ALTER SYSTEM SET researcharr.poll_interval = '200 ms'");
 sql("SELECT pg_reload_conf()");
+within(20, "SELECT current_setting('researcharr.poll_interval') = '200ms'");
 my $locker = $node->background_psql('postgres');
 $locker->query_safe("BEGIN; SELECT FROM researcharr.processing_jobs FOR UPDATE");
 @three = map { sleeper() } 1 .. 3;
@@ -254,6 +257,7 @@ sql("ALTER SYSTEM SET researcharr.agenda_refresh = '200 ms'");
 sql("SELECT pg_reload_conf()");
 sql("ALTER TABLE researcharr.processing_jobs DISABLE TRIGGER zz_researcharr_guard");
 cancel_all(@three);
+within(20, "SELECT current_setting('researcharr.agenda_refresh') = '200ms'");
 @three = map { sleeper() } 1 .. 3;
 sql("INSERT INTO researcharr.processing_jobs (media_id, job_type) SELECT $media, 'search' FROM generate_series(1, 3)");
 ok(within(20, $none_waits), 'what slipped past the agenda is found while all sleep');
@@ -291,6 +295,95 @@ $node->append_conf('postgresql.conf', "researcharr.max_waiters = -1\nresearcharr
 $node->restart;
 
 # 7.
+# A session claims two jobs, with its lease bound, and does something more.
+sub bound
+{
+	my (@more) = @_;
+	my %client = (name => 'client ' . ++$clients, out => '', err => '');
+	local $ENV{PGAPPNAME} = $client{name};
+
+	sql("TRUNCATE researcharr.processing_jobs");
+	enqueue(2);
+	$client{run} = start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'),
+		map { ('-c', $_) } 'SET researcharr.bind_leases = on',
+		'SELECT id FROM researcharr.job_dequeue(max_jobs => 2)', @more ],
+		'<', \undef, '>', \$client{out}, '2>', \$client{err});
+	within(60, "SELECT count(*) = 2 FROM researcharr.processing_jobs WHERE status <> 'queued'") or diag 'no claim';
+	return \%client;
+}
+
+# How many of the two are queued again after a failed try, and on record as such
+sub handed_back
+{
+	my ($n, $name) = @_;
+	my $error = "'the worker''s session ended'";
+
+	ok(within(20, "SELECT count(*) = $n FROM researcharr.processing_jobs WHERE status = 'queued' AND retry_count = 1
+		AND error_message = $error"), $name)
+	  or diag sql("SELECT status, retry_count, error_message FROM researcharr.processing_jobs");
+	is(sql("SELECT count(*) FROM researcharr.processing_history h JOIN researcharr.processing_jobs j ON j.id = h.job_id
+		WHERE action = 'lapsed' AND h.status = 'queued' AND h.details->>'error' = $error"), $n, '... on record');
+	return;
+}
+my $complete = 'SELECT researcharr.job_complete(id, attempt) FROM (SELECT * FROM researcharr.processing_jobs LIMIT 1) j';
+my $sleep = 'SELECT pg_sleep(1000)';
+
+my $bound = bound($sleep);
+sql('SELECT pg_terminate_backend(' . backend($bound) . ')');
+handed_back(2, 'terminated');
+$bound->{run}->finish;
+$bound = bound('SELECT 1');
+$bound->{run}->finish;
+handed_back(2, 'the client left');
+$bound = bound($complete);
+$bound->{run}->finish;
+handed_back(1, 'one job was completed before');
+$bound = bound('BEGIN', $complete, $sleep);
+within(20, "SELECT count(*) = 1 FROM pg_stat_activity WHERE query ~ 'pg_sleep' AND application_name = '$bound->{name}'");
+sql('SELECT pg_terminate_backend(' . backend($bound) . ')');
+handed_back(2, 'terminated in the transaction that completes');
+$bound->{run}->finish;
+$bound = bound('BEGIN', 'SAVEPOINT s', $complete, 'ROLLBACK TO s', 'COMMIT');
+$bound->{run}->finish;
+handed_back(2, 'completed in a savepoint that was rolled back');
+$bound = bound($sleep);
+my $waiter = sleeper();
+sql('SELECT pg_terminate_backend(' . backend($bound) . ')');
+is(got($waiter), 1, 'a sleeper gets what is handed back');
+$bound->{run}->finish;
+
+$bound = bound($sleep);
+my $pid_of_bound = backend($bound);
+$locker->query_safe("BEGIN; SELECT FROM researcharr.processing_jobs LIMIT 1 FOR UPDATE");
+sql("SELECT pg_terminate_backend($pid_of_bound)");
+ok(within(20, "SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = $pid_of_bound"), 'the end waits for nobody');
+handed_back(1, 'a job that somebody has locked keeps its lease');
+$locker->query_safe("COMMIT");
+$bound = bound($sleep);
+$pid_of_bound = backend($bound);
+$locker->query_safe("BEGIN; LOCK TABLE researcharr.processing_jobs");
+sql("SELECT pg_terminate_backend($pid_of_bound)");
+ok(within(20, "SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = $pid_of_bound"), 'not for a table either');
+$locker->query_safe("COMMIT");
+handed_back(0, 'all keep their leases then');
+sql("CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END';
+	CREATE TRIGGER mine BEFORE UPDATE ON researcharr.processing_jobs FOR EACH ROW EXECUTE FUNCTION nothing()");
+$bound = bound('SELECT 1');
+$bound->{run}->finish;
+handed_back(0, 'no code of users runs when a session ends');
+sql("DROP TRIGGER mine ON researcharr.processing_jobs");
+$bound = bound($sleep);
+$node->restart;
+handed_back(2, 'the server was restarted');
+$bound->{run}->finish;
+$bound = bound($sleep);
+kill 'KILL', backend($bound);
+$bound->{run}->finish;
+$node->poll_query_until('postgres', 'SELECT true') or die 'the server does not come back';
+handed_back(0, 'after a crash the lease counts');
+$locker = $node->background_psql('postgres');
+
+# 8.
 sql("CREATE DATABASE other");
 create('other');
 my @other = map { sleeper(undef, 'other') } 1 .. 3;
