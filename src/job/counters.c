@@ -397,6 +397,17 @@ is_fresh(const CountedTable *counted, TimestampTz now)
 	return counted->counted && !counted->incomplete && age >= 0 && age < counted->cost * COUNT_SHARE;
 }
 
+/* When the oldest job of a type was enqueued, of those that the last count saw. */
+static TimestampTz
+oldest_of(const CountedType *type, TimestampTz counted_at)
+{
+	TimestampTz oldest = counted_at;
+
+	for (int i = 0; i < RARR_STATUSES; i++)
+		oldest = Min(oldest, type->oldest[i]);
+	return oldest;
+}
+
 /*
  * What the counters say of a table's types; NULL where they are to be set
  * anew, or are not there.
@@ -426,7 +437,8 @@ rarr_counters_read(Oid table, TimestampTz now, int *n)
 		for (int j = 0; j < RARR_STATUSES; j++)
 		{
 			result[*n].jobs[j] = type->base[j] + sum(type, j, true);
-			result[*n].oldest[j] = type->oldest[j] == DT_NOEND ? counted->counted_at : type->oldest[j];
+			result[*n].oldest[j] = type->oldest[j] == DT_NOEND ?
+				oldest_of(type, counted->counted_at) : type->oldest[j];
 		}
 		(*n)++;
 	}
