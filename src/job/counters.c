@@ -51,6 +51,8 @@ typedef struct CountedType
 	Oid			database;
 	int64		base[RARR_STATUSES];
 	TimestampTz oldest[RARR_STATUSES];
+	RarrCounts	found;			/* by the count that is under way, */
+	int64		start[RARR_STATUSES];	/* and what the counters had when it began */
 	Stripe		stripes[NSTRIPES];
 	char		name[RARR_TYPE_NAME_MAX + 1];
 } CountedType;
@@ -168,7 +170,7 @@ find_type(Oid table, const char *name)
 	type->table = table;
 	type->database = MyDatabaseId;
 	for (int i = 0; i < RARR_STATUSES; i++)
-		type->oldest[i] = DT_NOEND;
+		type->oldest[i] = type->found.oldest[i] = DT_NOEND;
 	strlcpy(type->name, name, sizeof(type->name));
 	return type;
 }
@@ -473,8 +475,9 @@ rarr_counters_begin_recount(Oid table)
 
 		for (int j = 0; j < RARR_STATUSES && type->table == table && type->database == MyDatabaseId; j++)
 		{
-			type->base[j] = -sum(type, j, true);
-			type->oldest[j] = DT_NOEND;
+			type->start[j] = sum(type, j, true);
+			type->found.jobs[j] = 0;
+			type->found.oldest[j] = DT_NOEND;
 		}
 	}
 	LWLockRelease(&counters->lock);
@@ -491,12 +494,27 @@ rarr_counters_set(Oid table, const char *name, const RarrCounts *counts)
 
 	LWLockAcquire(&counters->lock, LW_EXCLUSIVE);
 	type = find_type(table, name);
-	for (int j = 0; j < RARR_STATUSES && type != NULL; j++)
-	{
-		type->base[j] += counts->jobs[j];
-		type->oldest[j] = counts->oldest[j];
-	}
+	if (type != NULL)
+		type->found = *counts;
 	LWLockRelease(&counters->lock);
+}
+
+/* Under the lock: what the count found is what the counters stand for. */
+static void
+take_over(Oid table)
+{
+	for (int i = 0; i < counters->ntypes; i++)
+	{
+		CountedType *type = &counters->types[i];
+
+		if (type->table != table || type->database != MyDatabaseId)
+			continue;
+		for (int j = 0; j < RARR_STATUSES; j++)
+		{
+			type->base[j] = type->found.jobs[j] - type->start[j];
+			type->oldest[j] = type->found.oldest[j];
+		}
+	}
 }
 
 /*
@@ -511,6 +529,7 @@ rarr_counters_end_recount(Oid table, TimestampTz began, int64 cost)
 	counted = find_table(table);
 	if (counted != NULL && counted->counting == MyProcPid)
 	{
+		take_over(table);
 		counted->counting = 0;
 		counted->counted = true;
 		counted->counted_at = began;
