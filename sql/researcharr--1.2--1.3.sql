@@ -26,3 +26,12 @@ COMMENT ON COLUMN researcharr.job_type_rates.tokens IS 'how many of its jobs cou
 COMMENT ON COLUMN researcharr.job_type_rates.refilled_at IS 'since then, rate_limit more for each rate_interval, up to rate_limit in all';
 REVOKE ALL ON TABLE researcharr.job_type_rates FROM PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('researcharr.job_type_rates', '');
+
+-- live numbers
+
+CREATE OR REPLACE FUNCTION researcharr.job_stats(OUT job_type text, OUT status text, OUT jobs bigint, OUT oldest timestamptz,
+	OUT estimated boolean)
+RETURNS SETOF record LANGUAGE C STABLE ROWS 20
+AS 'MODULE_PATHNAME', 'researcharr_job_stats';
+COMMENT ON FUNCTION researcharr.job_stats()
+IS 'jobs by type and status, and when the oldest of each was enqueued; estimated where the figures come from counters, not from a count';

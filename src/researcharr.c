@@ -34,6 +34,7 @@ _PG_init(void)
 	{
 		rarr_agenda_init();
 		rarr_limits_init();
+		rarr_counters_init();
 		rarr_shmem_init();
 	}
 }

@@ -278,13 +278,10 @@ IS 'when the next job of these types (NULL: all) may be handed out: in the past 
 
 CREATE FUNCTION researcharr.job_stats(OUT job_type text, OUT status text, OUT jobs bigint, OUT oldest timestamptz,
 	OUT estimated boolean)
-RETURNS SETOF record LANGUAGE SQL STABLE ROWS 20
-BEGIN ATOMIC
-	SELECT j.job_type, j.status, pg_catalog.count(*), pg_catalog.min(j.created_at), false
-	FROM researcharr.processing_jobs j GROUP BY j.job_type, j.status ORDER BY j.job_type, j.status;
-END;
+RETURNS SETOF record LANGUAGE C STABLE ROWS 20
+AS 'MODULE_PATHNAME', 'researcharr_job_stats';
 COMMENT ON FUNCTION researcharr.job_stats()
-IS 'jobs by type and status, and when the oldest of each was enqueued';
+IS 'jobs by type and status, and when the oldest of each was enqueued; estimated where the figures come from counters, not from a count';
 
 CREATE FUNCTION researcharr.agenda_status(OUT job_type text, OUT priority int, OUT available_at timestamptz,
 	OUT id uuid, OUT due boolean, OUT next_lapse timestamptz, OUT raised bigint, OUT refused bigint,

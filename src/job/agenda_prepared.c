@@ -35,6 +35,7 @@
 #include "base/compat.h"
 #include "base/shmem.h"
 #include "job/agenda_prepared.h"
+#include "job/counters.h"
 #include "job/limits.h"
 
 /* groups that a prepared transaction can have notes of */
@@ -191,6 +192,7 @@ act_for(const char *gid, bool unknown)
 	Prepared   *transaction;
 
 	rarr_limits_prepared_ended();
+	rarr_counters_distrust();
 	if (unknown)
 		rarr_agenda_forget_all();
 	LWLockAcquire(&prepared->lock, LW_EXCLUSIVE);

@@ -496,6 +496,8 @@ researcharr_job_next_due(PG_FUNCTION_ARGS)
 
 		rarr_take_scan_init(&scan, jobs, index, ((RarrJobType *) lfirst(lc))->name);
 		due = type_next_due(&scan, slot, GetActiveSnapshot());
+		if (due != DT_NOEND)
+			due = Max(due, rarr_limits_yield_at(RelationGetRelid(jobs), lfirst(lc), GetCurrentTimestamp()));
 		least = Min(least, due);
 	}
 	ExecDropSingleTupleTableSlot(slot);

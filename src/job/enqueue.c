@@ -31,6 +31,7 @@
 #include "base/row_change.h"
 #include "base/uuid.h"
 #include "job/agenda_notes.h"
+#include "job/counters.h"
 #include "job/enqueue.h"
 #include "job/job_row.h"
 #include "job/job_type.h"
@@ -224,6 +225,8 @@ rarr_jobs_enqueue(RarrNewJob *jobs, int n, bool is_array, pg_uuid_t *ids)
 		/* not before: users' triggers may have changed the row */
 		slot_getallattrs(table->newslot);
 		rarr_agenda_note_job(RARR_AT_COMMIT, table->rel, table->newslot);
+		if (memcmp(&ids[i], id, UUID_LEN) == 0)
+			rarr_counters_note(table->rel, NULL, table->newslot);
 		MemoryContextReset(cxt);
 	}
 	MemoryContextSwitchTo(old);

@@ -32,6 +32,7 @@
 #include "base/duration.h"
 #include "base/restore.h"
 #include "job/agenda_notes.h"
+#include "job/counters.h"
 #include "job/job_row.h"
 #include "job/job_type.h"
 #include "job/limits.h"
@@ -157,6 +158,7 @@ note_change(TriggerData *trigger)
 	{
 		rarr_agenda_note_everything(RARR_AT_ABORT);
 		rarr_limits_note_truncate();
+		rarr_counters_note_truncate();
 		return;
 	}
 	slot_getallattrs(trigger->tg_trigslot);
@@ -164,6 +166,7 @@ note_change(TriggerData *trigger)
 	{
 		rarr_agenda_note_job(RARR_AT_COMMIT, jobs, trigger->tg_trigslot);
 		rarr_limits_note_dml(jobs, NULL, trigger->tg_trigslot);
+		rarr_counters_note(jobs, NULL, trigger->tg_trigslot);
 		return;
 	}
 	rarr_agenda_note_job(RARR_AT_ABORT, jobs, trigger->tg_trigslot);
@@ -172,9 +175,13 @@ note_change(TriggerData *trigger)
 		slot_getallattrs(trigger->tg_newslot);
 		rarr_agenda_note_job(RARR_AT_COMMIT, jobs, trigger->tg_newslot);
 		rarr_limits_note_dml(jobs, trigger->tg_trigslot, trigger->tg_newslot);
+		rarr_counters_note(jobs, trigger->tg_trigslot, trigger->tg_newslot);
 	}
 	else
+	{
 		rarr_limits_note_dml(jobs, trigger->tg_trigslot, NULL);
+		rarr_counters_note(jobs, trigger->tg_trigslot, NULL);
+	}
 }
 
 PG_FUNCTION_INFO_V1(researcharr_processing_jobs_guard);

@@ -9,6 +9,7 @@
 
 extern void rarr_agenda_init(void);
 extern void rarr_limits_init(void);
+extern void rarr_counters_init(void);
 
 /* Is there a job type of this name? */
 extern bool rarr_job_type_is_known(const char *name, int len);

@@ -22,6 +22,7 @@
 #include "base/duration.h"
 #include "base/row_change.h"
 #include "job/agenda_notes.h"
+#include "job/counters.h"
 #include "job/job_row.h"
 #include "job/limits.h"
 
@@ -225,6 +226,7 @@ rarr_job_make_change(RarrTable *jobs, int change)
 	slot_getallattrs(jobs->newslot);
 	rarr_agenda_note_job(RARR_AT_COMMIT, jobs->rel, jobs->newslot);
 	rarr_limits_note_change(jobs->rel, jobs->oldslot, jobs->newslot);
+	rarr_counters_note(jobs->rel, jobs->oldslot, jobs->newslot);
 	return true;
 }
 

@@ -287,6 +287,8 @@ read_running(RarrLimitUse *use, RarrTable *jobs, TimestampTz now)
 			use->by_lock = !rarr_held_adopt(&use->ref, use->type->version, running.jobs, running.n,
 											settle_at);
 		if (use->by_lock)
+			rarr_held_reclaim(now);
+		if (use->by_lock)
 			use->left = use->type->max_running - running.n - state.pending;
 	}
 	if (!use->by_lock)

@@ -390,3 +390,16 @@ rarr_held_end_sweep(const RarrLimitRef *ref, const RarrHeldJob *gone, int n,
 	}
 	LWLockRelease(&rarr_limits->lock);
 }
+
+/*
+ * Under the lock: take all out of a set, but for the entries of open claims;
+ * from now on it has not all that are running.
+ */
+void
+rarr_limit_clear(int slot)
+{
+	rarr_limits->limits[slot].counted_for = 0;
+	for (int i = 0; i < rarr_limits->max_entries; i++)
+		if (rarr_limit_entries[i].limit == slot && !rarr_limit_entries[i].pending)
+			free_entry(&rarr_limit_entries[i]);
+}

@@ -73,5 +73,6 @@ extern void rarr_held_end_sweep(const RarrLimitRef *ref, const RarrHeldJob *gone
 extern void rarr_held_doubt(const RarrLimitRef *ref);
 extern void rarr_held_doubt_all(void);
 extern void rarr_held_forget(const RarrLimitRef *ref);
+extern void rarr_held_reclaim(TimestampTz now);
 
 #endif							/* RARR_JOB_LIMITS_HELD_H */

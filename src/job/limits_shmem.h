@@ -68,6 +68,7 @@ extern RarrLimits *rarr_limits;	/* NULL: the library is not preloaded */
 extern RarrLimitEntry *rarr_limit_entries;
 
 extern RarrLimit *rarr_limit_of(const RarrLimitRef *ref);
+extern void rarr_limit_clear(int slot);
 extern bool rarr_limit_take_token(RarrLimit *limit, const RarrJobType *type, TimestampTz now);
 
 #endif							/* RARR_JOB_LIMITS_SHMEM_H */

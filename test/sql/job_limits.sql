@@ -2,8 +2,8 @@
 
 SET search_path = researcharr;
 INSERT INTO media (title, type) VALUES ('film', 'movie') RETURNING id AS film \gset
-CREATE FUNCTION pg_temp.add(type text, n int, prio int = 0) RETURNS bigint LANGUAGE sql AS
-$$ SELECT count(researcharr.job_enqueue(id, type, prio)) FROM researcharr.media, generate_series(1, n) $$;
+CREATE FUNCTION pg_temp.add(name text, n int, prio int = 0) RETURNS bigint LANGUAGE sql AS
+$$ SELECT count(researcharr.job_enqueue(id, $1, $3)) FROM researcharr.media, generate_series(1, $2) $$;
 CREATE FUNCTION pg_temp.take(types text[], n int) RETURNS TABLE (job_type text, jobs bigint) LANGUAGE sql AS
 $$ SELECT d.job_type, count(*) FROM researcharr.job_dequeue(types, n) AS d GROUP BY 1 ORDER BY 1 $$;
 
@@ -150,7 +150,7 @@ SELECT job_type_register('bad', rate_limit => 5, rate_interval => '0');
 SELECT job_type_register('bad', rate_limit => 5, rate_interval => '-1 s');
 SELECT job_type_register('bad', rate_limit => 5, rate_interval => '36501 days');
 SELECT job_type_register('bad', rate_limit => 5, rate_interval => '178000000 years');
-SELECT job_type_register('bad', rate_limit => 3000000000, rate_interval => '1 s');
+SELECT job_type_register('bad', rate_limit => 2147483648, rate_interval => '1 s');
 SELECT job_type_register('bad', weight => 0);
 SELECT job_type_register('bad', weight => 1001);
 SELECT count(*) FROM job_types WHERE name = 'bad';

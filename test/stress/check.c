@@ -32,7 +32,7 @@
 
 #define FIRST_DUE \
 	"SELECT j.id, j.job_type, j.priority, j.available_at FROM " DUE \
-	" ORDER BY j.priority DESC, j.available_at, j.id LIMIT 1 FOR NO KEY UPDATE OF j SKIP LOCKED"
+	" AND t.max_running IS NULL ORDER BY j.priority DESC, j.available_at, j.id LIMIT 1 FOR NO KEY UPDATE OF j SKIP LOCKED"
 
 #define TAKE_ONE \
 	"WITH taken AS MATERIALIZED (SELECT * FROM researcharr.job_dequeue(worker => 'checker')), book AS (" \
@@ -78,7 +78,9 @@ setup(PGconn *checker)
 				"INSERT INTO researcharr.media (id, title, type)"
 				" SELECT ('01900000-0000-7000-8000-00000000000' || n)::uuid, 'M' || n, 'movie' FROM generate_series(1, 9) n;"
 				"SELECT researcharr.job_type_register(n, max_retries => 10, backoff_base => '50 ms',"
-				" backoff_cap => '1 s') FROM unnest('{search,download,verify,scan}'::text[]) n"));
+				" backoff_cap => '1 s') FROM unnest('{search,download,verify,scan}'::text[]) n;"
+				"SELECT researcharr.job_type_register('narrow', max_retries => 10, backoff_base => '50 ms',"
+				" backoff_cap => '1 s', max_running => 5)"));
 }
 
 /* Do the work of the job that row 0 of a result shows. */
@@ -124,6 +126,17 @@ describe(PGresult *due, PGresult *taken, int64_t late)
 			none ? "" : PQgetvalue(taken, 0, 2), none ? "" : PQgetvalue(taken, 0, 3));
 }
 
+/* At no instant may more jobs of a type be running than its limit allows. */
+static void
+check_limit(PGconn *checker)
+{
+	long		running = number(checker, "SELECT count(*) FROM researcharr.processing_jobs"
+								 " WHERE job_type = 'narrow' AND completed_at IS NULL AND status = 'running'");
+
+	if (running > 5)
+		violation("%ld jobs of a type are running that may have 5", running);
+}
+
 /* Take a job; false if a more urgent one was due. */
 static bool
 take_one(PGconn *checker, int64_t late_since, bool *empty)
@@ -132,6 +145,7 @@ take_one(PGconn *checker, int64_t late_since, bool *empty)
 	PGresult   *taken;
 	bool		right;
 
+	check_limit(checker);
 	PQclear(run_as(checker, "BEGIN"));
 	due = run_as(checker, FIRST_DUE);
 	PQclear(run_as(checker, "COMMIT; BEGIN"));

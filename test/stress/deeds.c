@@ -22,9 +22,9 @@ static const char media_id[] = "01900000-0000-7000-8000-000000000001";
 const char *
 random_type(void)
 {
-	static const char *const types[] = {"search", "download", "verify", "scan"};
+	static const char *const types[] = {"search", "download", "verify", "scan", "narrow"};
 
-	return types[chance(4)];
+	return types[chance(5)];
 }
 
 static int

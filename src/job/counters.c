@@ -1,0 +1,540 @@
+/*-------------------------------------------------------------------------
+ *
+ * counters.c
+ *		How many jobs there are of each type and status, in shared memory.
+ *
+ * Whatever changes a job notes what that adds and takes away, and the
+ * transaction's end adds the sums to counters.  Each type has several sets of
+ * them, and a backend keeps to one, so that they do not get in each other's way.
+ * A count of the table (job_stats.c) says what the counters stand for: what it
+ * found, less what they had when its snapshot was taken.
+ *
+ * They are hints.  A BEFORE trigger notes a row that is not written in the end,
+ * a transaction may end between a snapshot and the look at the counters, and
+ * what is prepared is not followed.  The next count puts that right.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "storage/lwlock.h"
+#include "storage/shmem.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "base/guc.h"
+#include "base/shmem.h"
+#include "job/agenda.h"
+#include "job/counters.h"
+#include "job/job.h"
+
+#define NSTRIPES		16
+#define MAX_DATABASES	64
+
+/* the share of time that counting may take is one in so many */
+#define COUNT_SHARE		100
+
+/* a cache line of a type's counters */
+typedef struct Stripe
+{
+	pg_atomic_uint64 jobs[8];
+} Stripe;
+
+typedef struct CountedType
+{
+	Oid			table;			/* processing_jobs; InvalidOid: free */
+	Oid			database;
+	int64		base[RARR_STATUSES];
+	TimestampTz oldest[RARR_STATUSES];
+	RarrCounts	found;			/* by the count that is under way, */
+	int64		start[RARR_STATUSES];	/* and what the counters had when it began */
+	Stripe		stripes[NSTRIPES];
+	char		name[RARR_TYPE_NAME_MAX + 1];
+} CountedType;
+
+typedef struct CountedTable
+{
+	Oid			table;
+	Oid			database;
+	bool		incomplete;		/* a type of it has no room */
+	bool		counted;
+	int			counting;		/* pid of the backend that counts, or 0 */
+	TimestampTz counted_at;
+	int64		cost;			/* of the last count, in microseconds */
+} CountedTable;
+
+typedef struct Counters
+{
+	LWLock		lock;			/* over all but the stripes */
+	int			tranche;
+	int			ntables;
+	CountedTable tables[MAX_DATABASES];
+	int			max_types;
+	int			ntypes;
+	CountedType types[FLEXIBLE_ARRAY_MEMBER];
+} Counters;
+
+/* A type, as this backend knows it. */
+typedef struct LocalType
+{
+	struct LocalType *next;
+	Oid			table;
+	CountedType *counters;		/* NULL: there is no room */
+	char		name[FLEXIBLE_ARRAY_MEMBER];
+} LocalType;
+
+/* What a subtransaction adds. */
+typedef struct Delta
+{
+	LocalType  *type;			/* NULL: everything goes */
+	int			level;
+	int64		jobs[RARR_STATUSES];
+} Delta;
+
+static Counters *counters = NULL;
+static LocalType *local_types = NULL;
+static Delta *deltas = NULL;
+static int	ndeltas = 0;
+static int	room = 0;
+
+static Size
+counters_size(void)
+{
+	return offsetof(Counters, types) + mul_size(rarr_agenda_types, sizeof(CountedType));
+}
+
+static void
+attach_counters(void *memory, bool first)
+{
+	counters = memory;
+	if (first)
+	{
+		memset(memory, 0, counters_size());
+		counters->max_types = rarr_agenda_types;
+		counters->tranche = LWLockNewTrancheId();
+		LWLockInitialize(&counters->lock, counters->tranche);
+		for (int i = 0; i < counters->max_types; i++)
+			for (int j = 0; j < NSTRIPES; j++)
+				for (int k = 0; k < lengthof(counters->types[i].stripes[j].jobs); k++)
+					pg_atomic_init_u64(&counters->types[i].stripes[j].jobs[k], 0);
+	}
+	LWLockRegisterTranche(counters->tranche, "researcharr_counters");
+}
+
+static const RarrShmemPart counters_part = {"researcharr counters", counters_size, attach_counters};
+
+/* Under the lock: what is known of this database's table; NULL if there is no room. */
+static CountedTable *
+find_table(Oid table)
+{
+	CountedTable *found;
+
+	for (int i = 0; i < counters->ntables; i++)
+		if (counters->tables[i].table == table && counters->tables[i].database == MyDatabaseId)
+			return &counters->tables[i];
+	if (counters->ntables == MAX_DATABASES)
+		return NULL;
+	found = &counters->tables[counters->ntables++];
+	memset(found, 0, sizeof(CountedTable));
+	found->table = table;
+	found->database = MyDatabaseId;
+	return found;
+}
+
+/* Under the lock: the counters of a type, made if there is room. */
+static CountedType *
+find_type(Oid table, const char *name)
+{
+	CountedTable *counted;
+	CountedType *type;
+
+	for (int i = 0; i < counters->ntypes; i++)
+	{
+		type = &counters->types[i];
+		if (type->table == table && type->database == MyDatabaseId && strcmp(type->name, name) == 0)
+			return type;
+	}
+	if (counters->ntypes == counters->max_types)
+	{
+		counted = find_table(table);
+		if (counted != NULL)
+			counted->incomplete = true;
+		return NULL;
+	}
+	type = &counters->types[counters->ntypes++];
+	type->table = table;
+	type->database = MyDatabaseId;
+	for (int i = 0; i < RARR_STATUSES; i++)
+		type->oldest[i] = type->found.oldest[i] = DT_NOEND;
+	strlcpy(type->name, name, sizeof(type->name));
+	return type;
+}
+
+/* This backend's entry of a type. */
+static LocalType *
+local_type(Oid table, const char *name, int len)
+{
+	LocalType  *type;
+
+	for (type = local_types; type != NULL; type = type->next)
+		if (type->table == table && strncmp(type->name, name, len) == 0 && type->name[len] == '\0')
+			return type;
+	type = MemoryContextAllocZero(TopMemoryContext, offsetof(LocalType, name) + len + 1);
+	type->table = table;
+	memcpy(type->name, name, len);
+	LWLockAcquire(&counters->lock, LW_EXCLUSIVE);
+	type->counters = len <= RARR_TYPE_NAME_MAX ? find_type(table, type->name) : NULL;
+	LWLockRelease(&counters->lock);
+	type->next = local_types;
+	local_types = type;
+	return type;
+}
+
+static Stripe *
+own_stripe(CountedType *type)
+{
+	return &type->stripes[MyProcPid % NSTRIPES];
+}
+
+static void
+forget_table(Oid table)
+{
+	LWLockAcquire(&counters->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < counters->ntables; i++)
+		if (counters->tables[i].database == MyDatabaseId &&
+			(!OidIsValid(table) || counters->tables[i].table == table))
+			counters->tables[i].counted = false;
+	LWLockRelease(&counters->lock);
+}
+
+static void
+add_deltas(void)
+{
+	for (int i = 0; i < ndeltas; i++)
+	{
+		const Delta *delta = &deltas[i];
+
+		if (delta->type == NULL)
+			forget_table(InvalidOid);
+		else if (delta->type->counters != NULL)
+			for (int j = 0; j < RARR_STATUSES; j++)
+				if (delta->jobs[j] != 0)
+					pg_atomic_fetch_add_u64(&own_stripe(delta->type->counters)->jobs[j], delta->jobs[j]);
+	}
+}
+
+/* A count that this backend had begun is over. */
+static void
+stop_counting(void)
+{
+	LWLockAcquire(&counters->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < counters->ntables; i++)
+		if (counters->tables[i].counting == MyProcPid)
+			counters->tables[i].counting = 0;
+	LWLockRelease(&counters->lock);
+}
+
+static bool counting = false;
+
+static void
+at_xact_end(XactEvent event, void *arg)
+{
+	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
+		return;
+	if (event == XACT_EVENT_COMMIT)
+		add_deltas();
+	ndeltas = 0;
+	if (counting)
+		stop_counting();
+	counting = false;
+}
+
+/* A subtransaction's deltas become its parent's: one for each type. */
+static void
+raise_level(int level)
+{
+	int			first = ndeltas;
+	int			n;
+
+	while (first > 0 && deltas[first - 1].level >= level)
+		first--;
+	n = first;
+	for (int i = first; i < ndeltas; i++)
+	{
+		Delta	   *same = NULL;
+
+		for (int j = first - 1; j >= 0 && deltas[j].level >= level - 1; j--)
+			if (deltas[j].type == deltas[i].type)
+				same = &deltas[j];
+		for (int j = 0; same != NULL && j < RARR_STATUSES; j++)
+			same->jobs[j] += deltas[i].jobs[j];
+		if (same == NULL)
+		{
+			deltas[n] = deltas[i];
+			deltas[n++].level = level - 1;
+		}
+	}
+	ndeltas = n;
+}
+
+static void
+at_subxact_end(SubXactEvent event, SubTransactionId mine, SubTransactionId parent, void *arg)
+{
+	int			level = GetCurrentTransactionNestLevel();
+
+	if (event == SUBXACT_EVENT_COMMIT_SUB)
+		raise_level(level);
+	else if (event == SUBXACT_EVENT_ABORT_SUB)
+		while (ndeltas > 0 && deltas[ndeltas - 1].level >= level)
+			ndeltas--;
+}
+
+/*
+ * Declare the shared memory and take the callbacks; while the library is
+ * preloaded.
+ */
+void
+rarr_counters_init(void)
+{
+	rarr_shmem_add(&counters_part);
+	RegisterXactCallback(at_xact_end, NULL);
+	RegisterSubXactCallback(at_subxact_end, NULL);
+}
+
+static Delta *
+get_delta(LocalType *type)
+{
+	int			level = GetCurrentTransactionNestLevel();
+	Delta	   *delta;
+
+	for (int i = ndeltas - 1; i >= 0 && deltas[i].level >= level; i--)
+		if (deltas[i].type == type)
+			return &deltas[i];
+	if (ndeltas == room)
+	{
+		int			more = Max(room * 2, 16);
+
+		deltas = deltas == NULL ? MemoryContextAlloc(TopMemoryContext, more * sizeof(Delta)) :
+			repalloc_huge(deltas, (Size) more * sizeof(Delta));
+		room = more;
+	}
+	delta = &deltas[ndeltas];
+	memset(delta, 0, sizeof(Delta));
+	delta->type = type;
+	delta->level = level;
+	ndeltas++;
+	return delta;
+}
+
+static void
+count(Relation jobs, TupleTableSlot *job, int n)
+{
+	text	   *type;
+
+	if (job == NULL || rarr_job_is_null(job, JOB_JOB_TYPE) || rarr_job_is_null(job, JOB_STATUS) ||
+		!rarr_job_has_status(job))
+		return;					/* a row that cannot be, before it is refused */
+	type = DatumGetTextPP(rarr_job_value(job, JOB_JOB_TYPE));
+	get_delta(local_type(RelationGetRelid(jobs), VARDATA_ANY(type), VARSIZE_ANY_EXHDR(type)))
+		->jobs[rarr_job_status(job)] += n;
+}
+
+/*
+ * A job is added, changed or deleted; NULL for a version that there is not.
+ * Both are deformed.
+ */
+void
+rarr_counters_note(Relation jobs, TupleTableSlot *old, TupleTableSlot *new)
+{
+	if (counters == NULL)
+		return;
+	count(jobs, old, -1);
+	count(jobs, new, 1);
+}
+
+/*
+ * All jobs are deleted.
+ */
+void
+rarr_counters_note_truncate(void)
+{
+	if (counters != NULL)
+		(void) get_delta(NULL);
+}
+
+/*
+ * The counters of this database may be wrong.  Cannot fail.
+ */
+void
+rarr_counters_distrust(void)
+{
+	if (counters != NULL)
+		forget_table(InvalidOid);
+}
+
+/* What this transaction has changed of a type, and what the counters have. */
+static int64
+sum(const CountedType *type, int status, bool with_own)
+{
+	int64		n = 0;
+
+	for (int i = 0; i < NSTRIPES; i++)
+		n += (int64) pg_atomic_read_u64(unconstify(pg_atomic_uint64 *, &type->stripes[i].jobs[status]));
+	for (int i = 0; i < ndeltas && with_own; i++)
+		if (deltas[i].type != NULL && deltas[i].type->counters == type)
+			n += deltas[i].jobs[status];
+	return n;
+}
+
+static bool
+is_fresh(const CountedTable *counted, TimestampTz now)
+{
+	int64		age = now - counted->counted_at;
+
+	return counted->counted && !counted->incomplete && age >= 0 && age < counted->cost * COUNT_SHARE;
+}
+
+/* When the oldest job of a type was enqueued, of those that the last count saw. */
+static TimestampTz
+oldest_of(const CountedType *type, TimestampTz counted_at)
+{
+	TimestampTz oldest = counted_at;
+
+	for (int i = 0; i < RARR_STATUSES; i++)
+		oldest = Min(oldest, type->oldest[i]);
+	return oldest;
+}
+
+/*
+ * What the counters say of a table's types; NULL where they are to be set
+ * anew, or are not there.
+ */
+RarrCounts *
+rarr_counters_read(Oid table, TimestampTz now, int *n)
+{
+	CountedTable *counted;
+	RarrCounts *result;
+	bool		usable;
+
+	*n = 0;
+	if (counters == NULL)
+		return NULL;
+	result = palloc_extended(counters->max_types * sizeof(RarrCounts), MCXT_ALLOC_HUGE);
+	LWLockAcquire(&counters->lock, LW_EXCLUSIVE);
+	counted = find_table(table);
+	usable = counted != NULL && counted->counted && !counted->incomplete &&
+		(is_fresh(counted, now) || counted->counting != 0);
+	for (int i = 0; i < counters->ntypes && usable; i++)
+	{
+		CountedType *type = &counters->types[i];
+
+		if (type->table != table || type->database != MyDatabaseId)
+			continue;
+		result[*n].type = type->name;
+		for (int j = 0; j < RARR_STATUSES; j++)
+		{
+			result[*n].jobs[j] = type->base[j] + sum(type, j, true);
+			result[*n].oldest[j] = type->oldest[j] == DT_NOEND ?
+				oldest_of(type, counted->counted_at) : type->oldest[j];
+		}
+		(*n)++;
+	}
+	LWLockRelease(&counters->lock);
+	return usable ? result : NULL;
+}
+
+/*
+ * The caller has taken a snapshot and is about to count the table: what the
+ * counters have now is taken off what it will find.  False where the counters
+ * are not there, or somebody else counts.
+ */
+bool
+rarr_counters_begin_recount(Oid table)
+{
+	CountedTable *counted;
+	bool		begun;
+
+	if (counters == NULL)
+		return false;
+	LWLockAcquire(&counters->lock, LW_EXCLUSIVE);
+	counted = find_table(table);
+	begun = counted != NULL && counted->counting == 0;
+	if (begun)
+	{
+		counted->counting = MyProcPid;
+		counting = true;
+	}
+	for (int i = 0; i < counters->ntypes && begun; i++)
+	{
+		CountedType *type = &counters->types[i];
+
+		for (int j = 0; j < RARR_STATUSES && type->table == table && type->database == MyDatabaseId; j++)
+		{
+			type->start[j] = sum(type, j, true);
+			type->found.jobs[j] = 0;
+			type->found.oldest[j] = DT_NOEND;
+		}
+	}
+	LWLockRelease(&counters->lock);
+	return begun;
+}
+
+/*
+ * The count found so many jobs of a type; of each type once.
+ */
+void
+rarr_counters_set(Oid table, const char *name, const RarrCounts *counts)
+{
+	CountedType *type;
+
+	LWLockAcquire(&counters->lock, LW_EXCLUSIVE);
+	type = find_type(table, name);
+	if (type != NULL)
+		type->found = *counts;
+	LWLockRelease(&counters->lock);
+}
+
+/* Under the lock: what the count found is what the counters stand for. */
+static void
+take_over(Oid table)
+{
+	for (int i = 0; i < counters->ntypes; i++)
+	{
+		CountedType *type = &counters->types[i];
+
+		if (type->table != table || type->database != MyDatabaseId)
+			continue;
+		for (int j = 0; j < RARR_STATUSES; j++)
+		{
+			type->base[j] = type->found.jobs[j] - type->start[j];
+			type->oldest[j] = type->found.oldest[j];
+		}
+	}
+}
+
+/*
+ * The count is over; it began then, and took so many microseconds.
+ */
+void
+rarr_counters_end_recount(Oid table, TimestampTz began, int64 cost)
+{
+	CountedTable *counted;
+
+	LWLockAcquire(&counters->lock, LW_EXCLUSIVE);
+	counted = find_table(table);
+	if (counted != NULL && counted->counting == MyProcPid)
+	{
+		take_over(table);
+		counted->counting = 0;
+		counted->counted = true;
+		counted->counted_at = began;
+		counted->cost = Max(cost, 1);
+	}
+	counting = false;
+	LWLockRelease(&counters->lock);
+}
