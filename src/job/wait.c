@@ -143,9 +143,13 @@ find_slots(Wait *wait, List *types)
 	foreach(lc, types)
 	{
 		RarrJobType *type = lfirst(lc);
-		const RarrAgendaRef *ref = !wait->complete ? NULL :
-			rarr_agenda_ref(rarr_agenda_key(table, type->name, strlen(type->name)), true);
+		const RarrAgendaRef *ref;
 
+		if (!rarr_agenda_is_there())
+			break;
+		if (type->agenda == NULL || type->agenda->table != table)
+			type->agenda = rarr_agenda_key(table, type->name, strlen(type->name));
+		ref = rarr_agenda_ref(type->agenda, true);
 		if (ref != NULL)
 			wait->refs[wait->nrefs++] = *ref;
 		else

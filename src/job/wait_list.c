@@ -39,6 +39,7 @@
 #include "storage/latch.h"
 #include "storage/proc.h"
 #include "storage/shmem.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #include "base/guc.h"
@@ -214,6 +215,13 @@ send_wakeups(Wakeups *wakeups)
 }
 
 static void
+unlock(Wakeups *wakeups)
+{
+	LWLockRelease(&list->lock);
+	send_wakeups(wakeups);
+}
+
+static void
 note_wakeup(Wakeups *wakeups, const Waiter *waiter)
 {
 	if (wakeups->n == BATCH)
@@ -354,8 +362,7 @@ rarr_wait_tell(const RarrAgendaRef *ref, TimestampTz at, int64 jobs)
 		wake_for_type(type, jobs, &wakeups);
 	else if (what->timer != NONE)
 		note_wakeup(&wakeups, get_waiter(what->timer));
-	LWLockRelease(&list->lock);
-	send_wakeups(&wakeups);
+	unlock(&wakeups);
 }
 
 /*
@@ -371,8 +378,7 @@ rarr_wait_wake_type(const RarrAgendaRef *ref)
 		return;
 	LWLockAcquire(&list->lock, LW_EXCLUSIVE);
 	wake_for_type(type, PG_INT64_MAX, &wakeups);
-	LWLockRelease(&list->lock);
-	send_wakeups(&wakeups);
+	unlock(&wakeups);
 }
 
 /*
@@ -395,50 +401,57 @@ rarr_wait_wake_database(void)
 		if (get_waiter(i)->database == MyDatabaseId)
 			wake(i, NONE, &wakeups);
 	}
-	LWLockRelease(&list->lock);
-	send_wakeups(&wakeups);
+	unlock(&wakeups);
 }
 
 /* For the sleeper itself. */
 
-/* Take a free waiter, if there is one. */
-static void
+/* Have a waiter; false if none is free. */
+static bool
 take_waiter(void)
 {
+	Waiter	   *waiter;
+
+	if (mine != NONE || list->free == NONE)
+		return mine != NONE;
 	mine = list->free;
-	if (mine == NONE)
-		return;
-	list->free = get_waiter(mine)->next;
-	get_waiter(mine)->proc = MyProc;
-	get_waiter(mine)->database = MyDatabaseId;
-	get_waiter(mine)->token = NONE;
-	memset(get_waiter(mine)->types, 0, list->nwords * sizeof(uint64));
+	waiter = get_waiter(mine);
+	list->free = waiter->next;
+	waiter->proc = MyProc;
+	waiter->database = MyDatabaseId;
+	waiter->token = NONE;
+	memset(waiter->types, 0, list->nwords * sizeof(uint64));
+	return true;
 }
 
-/* Be a sleeper for these slots' types, and no others. */
-static void
-set_types(const RarrAgendaRef *refs, int n, Wakeups *wakeups)
+/* The slots as a set of types, in memory of this backend's own. */
+static const uint64 *
+make_set(const RarrAgendaRef *refs, int n)
 {
-	Waiter	   *waiter = get_waiter(mine);
+	static uint64 *set = NULL;
 
-	for_each_type(type, waiter)
-	{
-		bool		kept = false;
-
-		for (int i = 0; i < n && !kept; i++)
-			kept = rarr_agenda_index(&refs[i]) == type;
-		if (kept)
-			continue;
-		waiter->types[type / 64] &= ~(UINT64CONST(1) << (type % 64));
-		if (list->types[type].timer == mine)
-			pass_timer_on(type, wakeups);
-	}
+	if (set == NULL)
+		set = MemoryContextAlloc(TopMemoryContext, list->nwords * sizeof(uint64));
+	memset(set, 0, list->nwords * sizeof(uint64));
 	for (int i = 0; i < n; i++)
 	{
 		int			type = rarr_agenda_index(&refs[i]);
 
-		waiter->types[type / 64] |= UINT64CONST(1) << (type % 64);
+		set[type / 64] |= UINT64CONST(1) << (type % 64);
 	}
+	return set;
+}
+
+/* Be a sleeper for these types, and no others. */
+static void
+set_types(const uint64 *set, Wakeups *wakeups)
+{
+	Waiter	   *waiter = get_waiter(mine);
+
+	for_each_type(type, waiter)
+		if ((set[type / 64] & (UINT64CONST(1) << (type % 64))) == 0 && list->types[type].timer == mine)
+			pass_timer_on(type, wakeups);
+	memcpy(waiter->types, set, list->nwords * sizeof(uint64));
 }
 
 /*
@@ -450,23 +463,23 @@ bool
 rarr_wait_enter(const RarrAgendaRef *refs, int n, TimestampTz looked)
 {
 	Wakeups		wakeups = {0};
+	const uint64 *set;
 	Waiter	   *waiter;
 
 	if (list == NULL)
 		return false;
+	set = make_set(refs, n);
 	LWLockAcquire(&list->lock, LW_EXCLUSIVE);
-	if (mine == NONE)
-		take_waiter();
-	if (mine == NONE)
+	if (!take_waiter())
 	{
-		LWLockRelease(&list->lock);
+		unlock(&wakeups);
 		return false;
 	}
 	waiter = get_waiter(mine);
 	if (pg_atomic_read_u32(&waiter->state) == WAITER_ASLEEP)
 		unlink_sleeper(mine);
 	release_token(waiter);
-	set_types(refs, n, &wakeups);
+	set_types(set, &wakeups);
 
 	waiter->previous = NONE;
 	waiter->next = list->first;
@@ -488,8 +501,7 @@ rarr_wait_enter(const RarrAgendaRef *refs, int n, TimestampTz looked)
 			pg_atomic_write_u64(&what->until, (uint64) DT_NOEND);
 		}
 	}
-	LWLockRelease(&list->lock);
-	send_wakeups(&wakeups);
+	unlock(&wakeups);
 	pg_memory_barrier();
 	return true;
 }
@@ -526,27 +538,21 @@ rarr_wait_deadline(TimestampTz looked, TimestampTz yield_at)
 	return deadline;
 }
 
-/*
- * Has somebody woken this backend?
- */
+/* Has somebody woken this backend? */
 bool
 rarr_wait_is_awake(void)
 {
 	return pg_atomic_read_u32(&get_waiter(mine)->state) == WAITER_AWAKE;
 }
 
-/*
- * When everybody was woken for the last time.
- */
+/* When everybody was woken for the last time. */
 TimestampTz
 rarr_wait_all_woken_at(void)
 {
 	return (TimestampTz) pg_atomic_read_u64(&list->all_woken_at);
 }
 
-/*
- * This backend wakes by itself, to look at the agenda.
- */
+/* This backend wakes by itself, to look at the agenda. */
 void
 rarr_wait_wake_self(void)
 {
@@ -589,6 +595,5 @@ rarr_wait_leave(TimestampTz looked)
 		return;
 	LWLockAcquire(&list->lock, LW_EXCLUSIVE);
 	leave(GetCurrentTimestamp(), looked, &wakeups);
-	LWLockRelease(&list->lock);
-	send_wakeups(&wakeups);
+	unlock(&wakeups);
 }
