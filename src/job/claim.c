@@ -55,7 +55,7 @@
 /* how many lapsed jobs without a retry left one call turns to failed */
 #define MAX_BURIED		100
 
-/* One call of job_dequeue. */
+/* What came of a try to take a job. */
 typedef enum Taken
 {
 	TAKEN,						/* handed out */
@@ -64,6 +64,7 @@ typedef enum Taken
 	LIMIT						/* its type may yield no more */
 } Taken;
 
+/* One call of job_dequeue. */
 typedef struct Claim
 {
 	RarrTable  *jobs;
