@@ -14,7 +14,8 @@
  * the snapshot shows it.  If not, its claim was open all the while that the
  * first look took, and the version that it wrote was there to be found.  A
  * dirty look alone could miss a committed one that moves in the index while it
- * goes on.
+ * goes on.  What this transaction itself claimed counts, and what it ended does
+ * so, too: it may abort.
  *
  * Copyright (c) 2026, researcharr contributors
  *
@@ -93,6 +94,20 @@ note_found(HTAB *found, TupleTableSlot *slot)
 }
 
 /*
+ * The latest snapshot, without what this transaction itself did: a job that it
+ * ended runs on if it aborts.
+ */
+static Snapshot
+register_snapshot(void)
+{
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+
+	Assert(snapshot->copied);
+	snapshot->curcid = FirstCommandId;
+	return snapshot;
+}
+
+/*
  * Under SERIALIZABLE a look by a snapshot would count as a read that other
  * transactions' claims conflict with.  So it goes over all versions there, and
  * asks for each one whether the snapshot shows it.
@@ -164,7 +179,7 @@ rarr_running_read(Relation jobs, Relation take_index, const char *type, Timestam
 	init_running(running, 16);
 	InitDirtySnapshot(dirty);
 	scan_type(jobs, take_index, name, &dirty, found, NULL, now);
-	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	snapshot = register_snapshot();
 	scan_type(jobs, take_index, name, snapshot, found, running, now);
 	UnregisterSnapshot(snapshot);
 
@@ -207,7 +222,7 @@ is_gone(Relation jobs, Relation index, const pg_uuid_t *id, TupleTableSlot *slot
 	InitDirtySnapshot(dirty);
 	if (is_running(jobs, index, id, &dirty, slot))
 		return false;
-	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	snapshot = register_snapshot();
 	gone = !is_running(jobs, index, id, snapshot, slot);
 	UnregisterSnapshot(snapshot);
 	return gone;
@@ -223,7 +238,7 @@ rarr_running_look(Relation jobs, Relation id_index, RarrHeldJob *held, int n,
 				  TimestampTz now, RarrRunning *running)
 {
 	TupleTableSlot *slot = table_slot_create(jobs, NULL);
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	Snapshot	snapshot = register_snapshot();
 	int			room = Max(n, 1);
 	int			gone = 0;
 
