@@ -14,7 +14,8 @@
  * the snapshot shows it.  If not, its claim was open all the while that the
  * first look took, and the version that it wrote was there to be found.  A
  * dirty look alone could miss a committed one that moves in the index while it
- * goes on.
+ * goes on.  What this transaction itself claimed counts, and what it ended does
+ * so, too: it may abort.
  *
  * Copyright (c) 2026, researcharr contributors
  *
@@ -25,6 +26,7 @@
 #include "access/relscan.h"
 #include "access/stratnum.h"
 #include "access/tableam.h"
+#include "access/xact.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -91,23 +93,60 @@ note_found(HTAB *found, TupleTableSlot *slot)
 	job->attempt = known ? Max(job->attempt, attempt) : attempt;
 }
 
+/*
+ * The latest snapshot, without what this transaction itself did: a job that it
+ * ended runs on if it aborts.
+ */
+static Snapshot
+register_snapshot(void)
+{
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+
+	Assert(snapshot->copied);
+	snapshot->curcid = FirstCommandId;
+	return snapshot;
+}
+
+/*
+ * Under SERIALIZABLE a look by a snapshot would count as a read that other
+ * transactions' claims conflict with.  So it goes over all versions there, and
+ * asks for each one whether the snapshot shows it.
+ */
+static Snapshot
+unwatched(Snapshot snapshot)
+{
+	return IsMVCCSnapshot(snapshot) && IsolationIsSerializable() ? SnapshotAny : snapshot;
+}
+
+static bool
+next_version(IndexScanDesc scan, Relation jobs, Snapshot snapshot, TupleTableSlot *slot)
+{
+	while (index_getnext_slot(scan, ForwardScanDirection, slot))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (scan->xs_snapshot == SnapshotAny && !table_tuple_satisfies_snapshot(jobs, slot, snapshot))
+			continue;
+		slot_getallattrs(slot);
+		return true;
+	}
+	return false;
+}
+
 /* Find the type's jobs that the snapshot shows running, or shows to be about to. */
 static void
 scan_type(Relation jobs, Relation index, Datum type, Snapshot snapshot, HTAB *found,
 		  RarrRunning *running, TimestampTz now)
 {
 	TupleTableSlot *slot = table_slot_create(jobs, NULL);
-	IndexScanDesc scan = rarr_index_beginscan(jobs, index, snapshot, 1);
+	IndexScanDesc scan = rarr_index_beginscan(jobs, index, unwatched(snapshot), 1);
 	int			room = 16;
 	ScanKeyData key;
 
 	ScanKeyEntryInitialize(&key, 0, 1, BTEqualStrategyNumber, InvalidOid,
 						   index->rd_indcollation[0], F_TEXTEQ, type);
 	index_rescan(scan, &key, 1, NULL, 0);
-	while (index_getnext_slot(scan, ForwardScanDirection, slot))
+	while (next_version(scan, jobs, snapshot, slot))
 	{
-		CHECK_FOR_INTERRUPTS();
-		slot_getallattrs(slot);
 		if (rarr_job_status(slot) != JOB_RUNNING)
 			continue;
 		note_found(found, slot);
@@ -140,7 +179,7 @@ rarr_running_read(Relation jobs, Relation take_index, const char *type, Timestam
 	init_running(running, 16);
 	InitDirtySnapshot(dirty);
 	scan_type(jobs, take_index, name, &dirty, found, NULL, now);
-	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	snapshot = register_snapshot();
 	scan_type(jobs, take_index, name, snapshot, found, running, now);
 	UnregisterSnapshot(snapshot);
 
@@ -160,17 +199,14 @@ rarr_running_read(Relation jobs, Relation take_index, const char *type, Timestam
 static bool
 is_running(Relation jobs, Relation index, const pg_uuid_t *id, Snapshot snapshot, TupleTableSlot *slot)
 {
-	IndexScanDesc scan = rarr_index_beginscan(jobs, index, snapshot, 1);
+	IndexScanDesc scan = rarr_index_beginscan(jobs, index, unwatched(snapshot), 1);
 	bool		running = false;
 	ScanKeyData key;
 
 	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_UUID_EQ, UUIDPGetDatum(id));
 	index_rescan(scan, &key, 1, NULL, 0);
-	while (!running && index_getnext_slot(scan, ForwardScanDirection, slot))
-	{
-		slot_getallattrs(slot);
+	while (!running && next_version(scan, jobs, snapshot, slot))
 		running = rarr_job_status(slot) == JOB_RUNNING;
-	}
 	index_endscan(scan);
 	return running;
 }
@@ -186,7 +222,7 @@ is_gone(Relation jobs, Relation index, const pg_uuid_t *id, TupleTableSlot *slot
 	InitDirtySnapshot(dirty);
 	if (is_running(jobs, index, id, &dirty, slot))
 		return false;
-	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	snapshot = register_snapshot();
 	gone = !is_running(jobs, index, id, snapshot, slot);
 	UnregisterSnapshot(snapshot);
 	return gone;
@@ -202,7 +238,7 @@ rarr_running_look(Relation jobs, Relation id_index, RarrHeldJob *held, int n,
 				  TimestampTz now, RarrRunning *running)
 {
 	TupleTableSlot *slot = table_slot_create(jobs, NULL);
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	Snapshot	snapshot = register_snapshot();
 	int			room = Max(n, 1);
 	int			gone = 0;
 
