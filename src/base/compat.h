@@ -167,6 +167,17 @@ typedef Oid RarrFileNumber;
 #define rarr_file_number(rel) ((rel)->rd_node.relNode)
 #endif
 
+/* Did this transaction give the relation a new file: by TRUNCATE, or a rewrite? */
+static inline bool
+rarr_has_new_file(Relation rel)
+{
+#if PG_VERSION_NUM >= 160000
+	return rel->rd_firstRelfilelocatorSubid != InvalidSubTransactionId;
+#else
+	return rel->rd_firstRelfilenodeSubid != InvalidSubTransactionId;
+#endif
+}
+
 /* An update says in more words which indexes need new entries from 16 on. */
 #if PG_VERSION_NUM >= 160000
 typedef TU_UpdateIndexes RarrUpdateIndexes;

@@ -39,6 +39,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "base/compat.h"
 #include "job/job.h"
 #include "job/job_row.h"
 #include "job/limits.h"
@@ -339,6 +340,11 @@ rarr_limits_open(RarrTable *jobs, const RarrJobType *type, TimestampTz now)
 	use = palloc0(sizeof(RarrLimitUse));
 	use->type = type;
 	use->note = -1;
+
+	/* what would be read there is not what there is if this transaction aborts */
+	use->shut = type->max_running > 0 && rarr_has_new_file(jobs->rel);
+	if (use->shut)
+		return use;
 	use->ref = rarr_held_find(RelationGetRelid(jobs->rel), type, true);
 	has_slot = rarr_held_state(&use->ref, type, now, &state);
 	use->shut = has_slot && state.token_at > now;

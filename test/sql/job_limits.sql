@@ -65,6 +65,13 @@ DELETE FROM media;
 INSERT INTO media (title, type) VALUES ('film', 'movie') RETURNING id AS film \gset
 SELECT pg_temp.add('few', 9);
 SELECT * FROM pg_temp.take('{few}', 9);
+-- ... which yields nothing before it is committed, and nothing where it is not
+BEGIN;
+TRUNCATE processing_jobs;
+SELECT pg_temp.add('few', 9);
+SELECT * FROM pg_temp.take('{few}', 9);
+ROLLBACK;
+SELECT * FROM pg_temp.take('{few}', 9);
 TRUNCATE processing_jobs;
 SELECT pg_temp.add('few', 9);
 SELECT * FROM pg_temp.take('{few}', 9);
