@@ -211,6 +211,15 @@ rarr_job_begin_change(RarrTable *jobs, TimestampTz now)
 	rarr_job_set(jobs->newslot, JOB_UPDATED_AT, TimestampTzGetDatum(rarr_time_after(now, before)));
 }
 
+/* A job was changed: who keeps account of jobs hears of it. */
+static void
+note_change(RarrTable *jobs)
+{
+	rarr_agenda_note_job(RARR_AT_COMMIT, jobs->rel, jobs->newslot);
+	rarr_limits_note_change(jobs->rel, jobs->oldslot, jobs->newslot);
+	rarr_counters_note(jobs->rel, jobs->oldslot, jobs->newslot);
+}
+
 /*
  * Change the row in jobs->oldslot to what is in jobs->newslot; false if a
  * trigger of a user's keeps it.  The agenda is owed a word, however the
@@ -224,9 +233,7 @@ rarr_job_make_change(RarrTable *jobs, int change)
 	if (!rarr_table_update(jobs, change, jobs->oldslot, jobs->newslot))
 		return false;
 	slot_getallattrs(jobs->newslot);
-	rarr_agenda_note_job(RARR_AT_COMMIT, jobs->rel, jobs->newslot);
-	rarr_limits_note_change(jobs->rel, jobs->oldslot, jobs->newslot);
-	rarr_counters_note(jobs->rel, jobs->oldslot, jobs->newslot);
+	note_change(jobs);
 	return true;
 }
 
@@ -240,7 +247,6 @@ rarr_job_make_change_unlocked(RarrTable *jobs, int change)
 	rarr_agenda_note_job(RARR_AT_ABORT, jobs->rel, jobs->oldslot);
 	if (!rarr_table_update_unlocked(jobs, change, jobs->oldslot, jobs->newslot))
 		return false;
-	rarr_agenda_note_job(RARR_AT_COMMIT, jobs->rel, jobs->newslot);
-	rarr_limits_note_change(jobs->rel, jobs->oldslot, jobs->newslot);
+	note_change(jobs);
 	return true;
 }
