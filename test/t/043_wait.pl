@@ -308,7 +308,7 @@ sub bound
 		map { ('-c', $_) } 'SET researcharr.bind_leases = on',
 		'SELECT id FROM researcharr.job_dequeue(max_jobs => 2)', @more ],
 		'<', \undef, '>', \$client{out}, '2>', \$client{err});
-	within(60, "SELECT count(*) = 2 FROM researcharr.processing_jobs WHERE status <> 'queued'") or diag 'no claim';
+	within(60, "SELECT count(*) = 2 FROM researcharr.processing_jobs WHERE attempt = 1") or diag 'no claim';
 	return \%client;
 }
 
@@ -352,6 +352,7 @@ sql('SELECT pg_terminate_backend(' . backend($bound) . ')');
 is(got($waiter), 1, 'a sleeper gets what is handed back');
 $bound->{run}->finish;
 
+$locker = $node->background_psql('postgres');
 $bound = bound($sleep);
 my $pid_of_bound = backend($bound);
 $locker->query_safe("BEGIN; SELECT FROM researcharr.processing_jobs LIMIT 1 FOR UPDATE");
@@ -381,7 +382,6 @@ kill 'KILL', backend($bound);
 $bound->{run}->finish;
 $node->poll_query_until('postgres', 'SELECT true') or die 'the server does not come back';
 handed_back(0, 'after a crash the lease counts');
-$locker = $node->background_psql('postgres');
 
 # 8.
 sql("CREATE DATABASE other");
