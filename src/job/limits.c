@@ -285,8 +285,7 @@ read_running(RarrLimitUse *use, RarrTable *jobs, TimestampTz now)
 		rarr_running_read(jobs->rel, rarr_table_index(jobs, &rarr_job_take_index), use->type->name,
 						  now, &running);
 		if (has_slot)
-			use->by_lock = !rarr_held_adopt(&use->ref, use->type->version, running.jobs, running.n,
-											settle_at);
+			use->by_lock = !rarr_held_adopt(&use->ref, use->type, running.jobs, running.n, settle_at);
 		if (use->by_lock)
 			rarr_held_reclaim(now);
 		if (use->by_lock)

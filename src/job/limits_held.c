@@ -117,14 +117,15 @@ free_entry(RarrLimitEntry *entry)
 
 /*
  * The type's running jobs, of this version of its policy, were read from the
- * table: see to it that the set has them all.  False if there is no room.
+ * table: see to it that the set has them all.  False if there is no room, or
+ * none for one more that may start.
  *
  * A claim that began before the type had a limit, and that had not written yet
  * when the table was read, is missing: at settle_at the table is to be read
  * once more.
  */
 bool
-rarr_held_adopt(const RarrLimitRef *ref, uint64 version, const RarrHeldJob *jobs, int n,
+rarr_held_adopt(const RarrLimitRef *ref, const RarrJobType *type, const RarrHeldJob *jobs, int n,
 				TimestampTz settle_at)
 {
 	RarrLimit	   *limit;
@@ -143,10 +144,11 @@ rarr_held_adopt(const RarrLimitRef *ref, uint64 version, const RarrHeldJob *jobs
 		if (fits)
 			bind_entry(entry, &jobs[i].id, jobs[i].attempt);
 	}
-	fits = fits && limit != NULL;
+	fits = fits && limit != NULL &&
+		(rarr_limits->free != RARR_NO_ENTRY || limit->held >= type->max_running);
 	if (fits)
 	{
-		limit->counted_for = version;
+		limit->counted_for = type->version;
 		limit->settle_at = settle_at;
 		limit->lapse = DT_NOBEGIN;
 		limit->next_sweep = DT_NOBEGIN;

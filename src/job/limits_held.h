@@ -55,8 +55,8 @@ extern void rarr_held_policy_changed(TransactionId xid);
 extern RarrLimitRef rarr_held_find(Oid table, const RarrJobType *type, bool create);
 extern bool rarr_held_state(const RarrLimitRef *ref, const RarrJobType *type, TimestampTz now,
 							RarrLimitState *state);
-extern bool rarr_held_adopt(const RarrLimitRef *ref, uint64 version, const RarrHeldJob *jobs, int n,
-							TimestampTz settle_at);
+extern bool rarr_held_adopt(const RarrLimitRef *ref, const RarrJobType *type, const RarrHeldJob *jobs,
+							int n, TimestampTz settle_at);
 
 extern RarrReservation rarr_held_reserve(const RarrLimitRef *ref, const RarrJobType *type, bool running,
 										 TimestampTz now, RarrHeldJob *job, bool *token);
