@@ -247,10 +247,12 @@ prepare_urgent()
 		'SELECT count(*) FROM researcharr.processing_jobs'
 	sed 's/-- jobs: 100//; s/, 100)/, 1000)/' "$adapter/take_done_batch.sql" \
 		>"$work/take_1000.pgbench"
-	clients urgent "$work/take_1000.pgbench" -t $((DEAD / 1000 / CLIENTS))
+	[ "$DEAD" -lt $((CLIENTS * 1000)) ] || clients urgent \
+		"$work/take_1000.pgbench" -t $((DEAD / 1000 / CLIENTS))
 	rest=$(run_sql urgent -c "SELECT count(*) FROM researcharr.processing_jobs
 		WHERE priority = 100 AND status = 'queued'")
-	clients urgent "$work/take_1000.pgbench" -t $(((rest + 999) / 1000)) -c 1 -j 1
+	[ "$rest" = 0 ] || clients urgent "$work/take_1000.pgbench" \
+		-t $(((rest + 999) / 1000)) -c 1 -j 1
 }
 
 # Microseconds of a take, seen from within the server.  100 ordinary ones, then

@@ -18,7 +18,7 @@
 # of disk in TMPDIR.  Nothing else should run.
 #
 # Environment (see also test/lib.sh):
-#   CASES="snapshot claims" CLIENTS=8 WAITING=3200000 WARM_UP=20 HOLD=120
+#   CASES="snapshot claims" CLIENTS=8 WAITING=3000000 WARM_UP=20 HOLD=120
 #   DURABLE=1          each commit is flushed; otherwise synchronous_commit = off
 #   SHARED_BUFFERS=2GB
 
@@ -26,7 +26,7 @@ srcdir=$(cd "$(dirname "$0")/../.." && pwd -P) || exit 1
 . "$srcdir/test/bench/lib.sh"
 CASES=${CASES:-snapshot claims}
 CLIENTS=${CLIENTS:-8}
-WAITING=${WAITING:-3200000}
+WAITING=${WAITING:-3000000}
 WARM_UP=${WARM_UP:-20}
 HOLD=${HOLD:-120}
 numbers CLIENTS WAITING WARM_UP HOLD
@@ -108,7 +108,8 @@ echo "PostgreSQL $(run_sql postgres -c 'SHOW server_version'), $(nproc) cores," 
 	"$([ -n "$DURABLE" ] && echo 'each commit flushed' || echo 'asynchronous commit')"
 for case in $CASES; do
 	prepare
-	clients_begin run "$adapter/take_done_one.sql" -T $((WARM_UP + HOLD)) -P 5
+	# pgbench reports no progress at its very end
+	clients_begin run "$adapter/take_done_one.sql" -T $((WARM_UP + HOLD + 2)) -P 5
 	sleep "$WARM_UP"
 	stand_by "$case"
 	clients_end
