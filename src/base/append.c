@@ -50,6 +50,7 @@
 static const RarrChange partition_changes[] = {{CMD_INSERT, {0}, NULL}};
 static const RarrTableDef partition_def = {
 	.name = "partition of a log",
+	.below_triggers = true,
 	.nchanges = lengthof(partition_changes),
 	.changes = partition_changes,
 };
@@ -172,10 +173,15 @@ close_target(RarrAppend *append)
 	append->target = NULL;
 }
 
-/* Makes a partition, which is open and locked, the one that rows go to. */
+/*
+ * Makes a partition, which is open and locked, the one that rows go to.  The
+ * caller's memory context may be one that is reset after each row.
+ */
 static void
 open_target(RarrAppend *append, Relation partition)
 {
+	MemoryContext old;
+
 	if (partition->rd_rel->relkind != RELKIND_RELATION)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
@@ -186,8 +192,10 @@ open_target(RarrAppend *append, Relation partition)
 	for (int i = 0; i < append->ncolumns; i++)
 		append->attnums[i] = rarr_require_column(partition, append->columns[i].name,
 												 append->columns[i].type);
+	old = MemoryContextSwitchTo(append->cxt);
 	append->target = rarr_table_open_relation(&partition_def, RelationGetRelid(partition));
 	rarr_table_open_indexes(append->target);
+	MemoryContextSwitchTo(old);
 }
 
 /* Makes the partition of this key the one that rows go to. */

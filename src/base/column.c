@@ -15,6 +15,7 @@
 
 #include "utils/builtins.h"
 
+#include "base/compat.h"
 #include "base/column.h"
 
 /*
@@ -49,4 +50,33 @@ rarr_require_column(Relation rel, const char *name, Oid type)
 						RelationGetRelationName(rel), name, format_type_be(type)),
 				 errhint("The extension's tables must keep their columns.")));
 	return attnum;
+}
+
+/*
+ * The first columns of a relation must be these, for code that knows them by
+ * number: another type, or a NULL, would be taken for an address.  55000 for
+ * the first one that is not as it was made.  nulls: the caller looks at each
+ * value itself whether it is NULL.
+ */
+void
+rarr_check_columns(Relation rel, const RarrColumn *columns, int ncolumns, bool nulls)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+
+	for (int i = 0; i < ncolumns; i++)
+	{
+		const RarrColumn *column = &columns[i];
+		Form_pg_attribute att = i < desc->natts ? TupleDescAttr(desc, i) : NULL;
+
+		if (att != NULL && !att->attisdropped && att->atttypid == column->type &&
+			strcmp(NameStr(att->attname), column->name) == 0 &&
+			(nulls || !column->not_null || rarr_is_not_null(desc, i)))
+			continue;
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("column %d of table \"%s\" is not \"%s %s%s\"", i + 1,
+						RelationGetRelationName(rel), column->name, format_type_be(column->type),
+						column->not_null ? " NOT NULL" : ""),
+				 errhint("The extension's own columns must stay as they are; users may add columns behind them.")));
+	}
 }

@@ -12,7 +12,16 @@
 
 #include "utils/rel.h"
 
+/* a column that code knows by number */
+typedef struct RarrColumn
+{
+	const char *name;
+	Oid			type;
+	bool		not_null;		/* read without a look whether it is NULL */
+} RarrColumn;
+
 extern AttrNumber rarr_find_column(TupleDesc desc, const char *name);
 extern AttrNumber rarr_require_column(Relation rel, const char *name, Oid type);
+extern void rarr_check_columns(Relation rel, const RarrColumn *columns, int ncolumns, bool nulls);
 
 #endif							/* RARR_BASE_COLUMN_H */

@@ -134,6 +134,17 @@ rarr_set_constraint_exprs(ResultRelInfo *rri, ExprState **exprs)
 #endif
 }
 
+/* Is a column free of NULLs?  From 18 on, NOT NULL can be NOT VALID. */
+static inline bool
+rarr_is_not_null(TupleDesc desc, int i)
+{
+#if PG_VERSION_NUM >= 180000
+	return TupleDescCompactAttr(desc, i)->attnullability == ATTNULLABLE_VALID;
+#else
+	return TupleDescAttr(desc, i)->attnotnull;
+#endif
+}
+
 /* CHECK constraints can be NOT ENFORCED from 18 on. */
 static inline bool
 rarr_check_is_enforced(const ConstrCheck *check)

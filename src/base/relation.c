@@ -38,6 +38,8 @@
 #include "access/xact.h"
 #include "catalog/index.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_index.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
 #include "executor/nodeModifyTable.h"
@@ -169,22 +171,6 @@ register_callbacks(void)
 	callbacks_registered = true;
 }
 
-/* Does the table still have the columns that the code knows by number? */
-static void
-check_columns(const RarrTableDef *def, TupleDesc desc)
-{
-	for (int i = 0; i < def->ncolumns; i++)
-	{
-		if (i >= desc->natts || TupleDescAttr(desc, i)->attisdropped ||
-			strcmp(NameStr(TupleDescAttr(desc, i)->attname), def->columns[i]) != 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("column %d of table \"%s.%s\" is not \"%s\"",
-							i + 1, RARR_SCHEMA, def->name, def->columns[i]),
-					 errhint("The extension's own columns must stay as they are; users may add columns behind them.")));
-	}
-}
-
 /*
  * Compile the CHECK constraints that a change can break: those that look at a
  * column that it changes.  The executor passes over the others.
@@ -258,7 +244,8 @@ make_changes(RarrTable *table)
 		table->changes[i] = rri;
 		table->estate->es_opened_result_relations =
 			lappend(table->estate->es_opened_result_relations, rri);
-		if (rarr_choose_triggers(table->rel, rri->ri_TrigDesc, &def->changes[i]))
+		if (!def->below_triggers &&
+			rarr_choose_triggers(table->rel, rri->ri_TrigDesc, &def->changes[i]))
 			table->has_triggers = true;
 		describe_indexes(table, rri);
 	}
@@ -330,7 +317,7 @@ make_table(const RarrTableDef *def, Oid relid, MemoryContext parent)
 	table->def = def;
 	table->relid = OidIsValid(relid) ? relid : rarr_relation_oid(def->name);
 	table->rel = table_open(table->relid, RowExclusiveLock);
-	check_columns(def, RelationGetDescr(table->rel));
+	rarr_check_columns(table->rel, def->columns, def->ncolumns, false);
 	table->desc = CreateTupleDescCopyConstr(RelationGetDescr(table->rel));
 
 	indexes = RelationGetIndexList(table->rel);
@@ -465,27 +452,45 @@ rarr_table_close(RarrTable *table)
 }
 
 /*
- * An index of an open table, by name.  55000 if it is not fit for use.
+ * Whoever scans an index gives keys of its columns' types, and trusts in its
+ * order.  55000 if it is not what it was made as, or not fit for use.
+ */
+void
+rarr_check_index(Relation index, const RarrIndexDef *def)
+{
+	Form_pg_index form = index->rd_index;
+	int			i = 0;
+
+	if (!form->indisvalid)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("index \"%s.%s\" is not valid", RARR_SCHEMA, def->name),
+				 errhint("Rebuild it: REINDEX INDEX %s.%s.", RARR_SCHEMA, def->name)));
+	while (i < form->indnkeyatts && def->keys[i] != 0 &&
+		   form->indkey.values[i] == abs(def->keys[i]) &&
+		   ((index->rd_indoption[i] & INDOPTION_DESC) != 0) == (def->keys[i] < 0))
+		i++;
+	if (index->rd_rel->relam != BTREE_AM_OID || i < form->indnkeyatts || def->keys[i] != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("index \"%s.%s\" is not the one that the extension made", RARR_SCHEMA, def->name),
+				 errhint("Create it anew as the extension's install script does.")));
+}
+
+/*
+ * An index of an open table.  55000 if it is not there, or not as it should be.
  */
 Relation
-rarr_table_index(RarrTable *table, const char *name)
+rarr_table_index(RarrTable *table, const RarrIndexDef *def)
 {
 	for (int i = 0; i < table->nindexes; i++)
-	{
-		Relation	index;
-
-		if (strcmp(table->index_names[i], name) != 0)
-			continue;
-		index = open_index(table, i);
-		if (!index->rd_index->indisvalid)
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("index \"%s.%s\" is not valid", RARR_SCHEMA, name),
-					 errhint("Rebuild it: REINDEX INDEX %s.%s.", RARR_SCHEMA, name)));
-		return index;
-	}
+		if (strcmp(table->index_names[i], def->name) == 0)
+		{
+			rarr_check_index(open_index(table, i), def);
+			return table->indexes[i];
+		}
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("index \"%s.%s\" does not exist", RARR_SCHEMA, name),
+			 errmsg("index \"%s.%s\" does not exist", RARR_SCHEMA, def->name),
 			 errhint("Create it anew as the extension's install script does.")));
 }

@@ -11,10 +11,12 @@
 #include "utils/rel.h"
 
 #include "base/compat.h"
+#include "base/column.h"
 
 #define RARR_SCHEMA			"researcharr"
 #define RARR_MAX_CHANGES	6
 #define RARR_MAX_COLUMNS	12
+#define RARR_MAX_KEYS		4
 
 /* A kind of change: an INSERT, or an UPDATE of certain columns. */
 typedef struct RarrChange
@@ -31,10 +33,18 @@ typedef struct RarrTableDef
 {
 	const char *name;			/* in our schema */
 	int			ncolumns;		/* the code knows columns 1..ncolumns by number */
-	const char *const *columns; /* their names */
+	const RarrColumn *columns;
+	bool		below_triggers; /* users' do not fire either */
 	int			nchanges;
 	const RarrChange *changes;
 } RarrTableDef;
+
+/* An index of ours that code scans: its columns in order, negative for DESC; 0 ends them. */
+typedef struct RarrIndexDef
+{
+	const char *name;
+	AttrNumber	keys[RARR_MAX_KEYS + 1];
+} RarrIndexDef;
 
 typedef struct RarrTable
 {
@@ -71,7 +81,8 @@ extern void rarr_prevent_read_only(const char *function);
 extern RarrTable *rarr_table_open(const RarrTableDef *def);
 extern RarrTable *rarr_table_open_relation(const RarrTableDef *def, Oid relid);
 extern void rarr_table_close(RarrTable *table);
-extern Relation rarr_table_index(RarrTable *table, const char *name);
+extern Relation rarr_table_index(RarrTable *table, const RarrIndexDef *def);
+extern void rarr_check_index(Relation index, const RarrIndexDef *def);
 extern void rarr_table_open_indexes(RarrTable *table);
 
 #endif							/* RARR_RELATION_H */

@@ -33,27 +33,33 @@ before_change(RarrTable *table)
 
 /*
  * ExecSimpleRelationUpdate() without triggers: indexes are opened only where
- * the change is not HOT.
+ * the change is not HOT.  False, with nothing changed, if the version in
+ * oldslot is not the latest one any more.
  */
-static void
+static bool
 update_without_triggers(RarrTable *table, ResultRelInfo *rri,
 						TupleTableSlot *oldslot, TupleTableSlot *newslot)
 {
 	TupleConstr *constr = RelationGetDescr(table->rel)->constr;
 	RarrUpdateIndexes update_indexes;
+	TM_FailureData failure;
+	LockTupleMode lockmode;
 
 	CheckCmdReplicaIdentity(table->rel, CMD_UPDATE);
 	if (constr != NULL && constr->has_generated_stored)
 		ExecComputeStoredGenerated(rri, table->estate, newslot, CMD_UPDATE);
 	if (constr != NULL)
 		ExecConstraints(rri, newslot, table->estate);
-	simple_table_tuple_update(table->rel, &oldslot->tts_tid, newslot, table->estate->es_snapshot,
-							  &update_indexes);
+	if (table_tuple_update(table->rel, &oldslot->tts_tid, newslot, table->estate->es_output_cid,
+						   table->estate->es_snapshot, InvalidSnapshot, true,
+						   &failure, &lockmode, &update_indexes) != TM_Ok)
+		return false;
 	if (rarr_updates_indexes(update_indexes))
 	{
 		rarr_table_open_indexes(table);
 		list_free(rarr_update_index_tuples(rri, newslot, table->estate, update_indexes));
 	}
+	return true;
 }
 
 /*
@@ -156,10 +162,28 @@ rarr_table_update(RarrTable *table, int change,
 	if (table->has_triggers)
 		ExecSimpleRelationUpdate(table->changes[change], table->estate, &table->epqstate,
 								 oldslot, newslot);
-	else
-		update_without_triggers(table, table->changes[change], oldslot, newslot);
+	else if (!update_without_triggers(table, table->changes[change], oldslot, newslot))
+		elog(ERROR, "a locked row was changed by somebody else");
 	ResetPerTupleExprContext(table->estate);
 	return ItemPointerIsValid(&newslot->tts_tid);
+}
+
+/*
+ * Change a row that the caller has seen, in oldslot, but not locked, and that
+ * no trigger of a user's waits for.  Waits for whoever has it.  False, with
+ * nothing changed, if the version in oldslot is not the latest one any more.
+ */
+bool
+rarr_table_update_unlocked(RarrTable *table, int change,
+						   TupleTableSlot *oldslot, TupleTableSlot *newslot)
+{
+	bool		updated;
+
+	Assert(!table->has_triggers);
+	before_change(table);
+	updated = update_without_triggers(table, table->changes[change], oldslot, newslot);
+	ResetPerTupleExprContext(table->estate);
+	return updated;
 }
 
 /*

@@ -14,6 +14,8 @@ extern bool rarr_table_insert_unless(RarrTable *table, int change, TupleTableSlo
 extern void rarr_table_fill_defaults(RarrTable *table, TupleTableSlot *slot);
 extern bool rarr_table_update(RarrTable *table, int change,
 							  TupleTableSlot *oldslot, TupleTableSlot *newslot);
+extern bool rarr_table_update_unlocked(RarrTable *table, int change,
+									   TupleTableSlot *oldslot, TupleTableSlot *newslot);
 extern void rarr_table_copy_row(TupleTableSlot *newslot, TupleTableSlot *oldslot);
 
 #endif							/* RARR_ROW_CHANGE_H */

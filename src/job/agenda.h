@@ -20,6 +20,14 @@ typedef struct RarrPlace
 	pg_uuid_t	id;
 } RarrPlace;
 
+/* When a note is to be acted upon; see agenda_notes.c. */
+typedef enum RarrNoteTime
+{
+	RARR_AT_COMMIT,				/* the version that a change makes */
+	RARR_AT_ABORT,				/* the version that comes back */
+	RARR_NOTE_TIMES
+} RarrNoteTime;
+
 typedef enum RarrAgendaWalkKind
 {
 	RARR_WALK_LAPSES,			/* where jobs are running, for leases that ended */
@@ -93,6 +101,8 @@ typedef struct RarrAgendaKey
 	Oid			table;
 	RarrAgendaRef ref;
 	int64		window;			/* see enter_group() in stream.c */
+	int			notes[RARR_NOTE_TIMES][RARR_PRIORITIES];	/* where agenda_notes.c made
+															 * the latest one */
 	char		name[FLEXIBLE_ARRAY_MEMBER];
 } RarrAgendaKey;
 

@@ -117,13 +117,34 @@ fold_note(RarrNote *note, const RarrNote *other)
 	}
 }
 
-/* This level's note of a group among the first n, or NULL. */
+/* Where find_note() is to look first. */
+static void
+remember_note(int i)
+{
+	if (notes[i].key != NULL)
+		notes[i].key->notes[notes[i].time][notes[i].priority] = i;
+}
+
+static bool
+note_is_of(const RarrNote *note, int level, RarrNoteTime time, const RarrAgendaKey *key, int priority)
+{
+	return note->level == level && note->key == key && note->priority == priority &&
+		note->time == time;
+}
+
+/*
+ * This level's note of a group among the first n, or NULL.  Of a statement
+ * that changes many groups only the first row of each has to search.
+ */
 static RarrNote *
 find_note(int n, int level, RarrNoteTime time, const RarrAgendaKey *key, int priority)
 {
+	int			guess = key != NULL ? key->notes[time][priority] : n;
+
+	if (guess < n && note_is_of(&notes[guess], level, time, key, priority))
+		return &notes[guess];
 	for (int i = n - 1; i >= 0 && notes[i].level >= level; i--)
-		if (notes[i].level == level && notes[i].key == key &&
-			notes[i].priority == priority && notes[i].time == time)
+		if (note_is_of(&notes[i], level, time, key, priority))
 			return &notes[i];
 	return NULL;
 }
@@ -150,7 +171,8 @@ raise_level(int level)
 		else
 		{
 			notes[n] = notes[i];
-			notes[n++].level = level - 1;
+			notes[n].level = level - 1;
+			remember_note(n++);
 		}
 	}
 	nnotes = n;
@@ -191,7 +213,7 @@ add_note(RarrNoteTime time, RarrAgendaKey *key, int priority)
 	note->level = GetCurrentTransactionNestLevel();
 	note->key = key;
 	note->priority = priority;
-	nnotes++;
+	remember_note(nnotes++);
 	return note;
 }
 

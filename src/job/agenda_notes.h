@@ -10,13 +10,6 @@
 
 #include "job/agenda.h"
 
-/* When a note is to be acted upon. */
-typedef enum RarrNoteTime
-{
-	RARR_AT_COMMIT,				/* the version that a change makes */
-	RARR_AT_ABORT				/* the version that comes back */
-} RarrNoteTime;
-
 /* One group that a transaction has to say something about. */
 typedef struct RarrNote
 {

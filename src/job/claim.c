@@ -277,7 +277,7 @@ dequeue(Claim *claim, List *types, int max_jobs, Tuplestorestate *result)
 	/* What this transaction's earlier commands wrote must be visible. */
 	CommandCounterIncrement();
 	claim->jobs = rarr_table_open(&rarr_job_table);
-	index = rarr_table_index(claim->jobs, JOB_TAKE_INDEX);
+	index = rarr_table_index(claim->jobs, &rarr_job_take_index);
 	walk(types, claim->jobs, index, claim->now);
 	foreach(lc, types)
 		if (rarr_stream_open(&streams[n], claim->jobs->rel, index, lfirst(lc), claim->now,
@@ -375,9 +375,11 @@ researcharr_job_next_due(PG_FUNCTION_ARGS)
 	List	   *types = asked_types(fcinfo, 0);
 	ListCell   *lc;
 	Relation	jobs = table_open(rarr_relation_oid(rarr_job_table.name), AccessShareLock);
-	Relation	index = index_open(rarr_relation_oid(JOB_TAKE_INDEX), AccessShareLock);
+	Relation	index = index_open(rarr_relation_oid(rarr_job_take_index.name), AccessShareLock);
 	TupleTableSlot *slot = table_slot_create(jobs, NULL);
 
+	rarr_check_columns(jobs, rarr_job_table.columns, rarr_job_table.ncolumns, false);
+	rarr_check_index(index, &rarr_job_take_index);
 	foreach(lc, types)
 	{
 		RarrTakeScan scan;

@@ -159,7 +159,7 @@ make_row(RarrTable *jobs, const RarrNewJob *job, Jsonb *no_metadata, TimestampTz
 static pg_uuid_t
 insert_unique(RarrTable *jobs, pg_uuid_t *id)
 {
-	Relation	index = rarr_table_index(jobs, JOB_UNIQUE_INDEX);
+	Relation	index = rarr_table_index(jobs, &rarr_job_unique_index);
 	ItemPointerData conflict;
 
 	while (!rarr_table_insert_unless(jobs, JOB_CHANGE_ENQUEUE, jobs->newslot,

@@ -72,7 +72,7 @@ end_work(Work *work)
 static bool
 search_job(RarrTable *jobs, Datum id)
 {
-	Relation	index = rarr_table_index(jobs, JOB_ID_INDEX);
+	Relation	index = rarr_table_index(jobs, &rarr_job_id_index);
 	IndexScanDesc scan = rarr_index_beginscan(jobs->rel, index, GetActiveSnapshot(), 1);
 	ScanKeyData key;
 	bool		found;
@@ -130,18 +130,17 @@ is_running_under(RarrTable *jobs, int attempt)
 		DatumGetInt32(rarr_job_value(jobs->oldslot, JOB_ATTEMPT)) == attempt;
 }
 
-/* Lock the job that a worker speaks of; RA001 if it is no longer the worker's. */
+/*
+ * RA001: the job, locked in jobs->oldslot if that is not empty, is not running
+ * under the attempt.
+ */
 static void
-lock_own_job(Work *work, Datum id, int attempt)
+lease_lost(Work *work, Datum id, int attempt)
 {
 	RarrTable  *jobs = work->jobs;
-	char	   *name;
+	char	   *name = DatumGetCString(DirectFunctionCall1(uuid_out, id));
 
-	if (lock_job(work, id))
-	{
-		if (is_running_under(jobs, attempt))
-			return;
-		name = DatumGetCString(DirectFunctionCall1(uuid_out, id));
+	if (!TTS_EMPTY(jobs->oldslot) && memcmp(rarr_job_id(jobs->oldslot), DatumGetUUIDP(id), UUID_LEN) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_RARR_LEASE_LOST),
 				 errmsg("job %s is not running under attempt %d", name, attempt),
@@ -149,12 +148,18 @@ lock_own_job(Work *work, Datum id, int attempt)
 						   rarr_job_status_name(rarr_job_status(jobs->oldslot)),
 						   DatumGetInt32(rarr_job_value(jobs->oldslot, JOB_ATTEMPT))),
 				 errhint("The lease was lost: drop the work, nothing was changed.")));
-	}
-	name = DatumGetCString(DirectFunctionCall1(uuid_out, id));
 	ereport(ERROR,
 			(errcode(ERRCODE_RARR_LEASE_LOST),
 			 errmsg("job %s does not exist", name),
 			 errhint("Give the id and the attempt of a row that job_dequeue returned.")));
+}
+
+/* Lock the job that a worker speaks of; RA001 if it is no longer the worker's. */
+static void
+lock_own_job(Work *work, Datum id, int attempt)
+{
+	if (!lock_job(work, id) || !is_running_under(work->jobs, attempt))
+		lease_lost(work, id, attempt);
 }
 
 /* Write the next version of the job, which is in jobs->newslot. */
@@ -174,15 +179,51 @@ finish(Work *work, RarrHistoryAction action, RarrJobStatus status)
 	rarr_job_set_status(work->jobs->newslot, status, work->now);
 }
 
+/* The job in jobs->oldslot is done: its next version. */
 static void
-complete(Work *work, Datum result, bool has_result)
+set_completed(Work *work, Datum result, bool has_result)
 {
-	finish(work, RARR_HISTORY_COMPLETED, JOB_COMPLETED);
+	rarr_job_begin_change(work->jobs, work->now);
+	rarr_job_set_status(work->jobs->newslot, JOB_COMPLETED, work->now);
 	if (has_result)
 		rarr_job_set(work->jobs->newslot, JOB_RESULT, result);
 	else
 		rarr_job_set_null(work->jobs->newslot, JOB_RESULT);
-	write_change(work, JOB_CHANGE_FINISH);
+}
+
+/*
+ * Complete a job without locking it first, where this backend remembers it: a
+ * worker's own job is in nobody else's hands, nearly always, and an update of
+ * a row that is not locked is as good, if the row turns out not to have
+ * changed.  False, with nothing changed, if it has, or is not the worker's.
+ */
+static bool
+complete_unlocked(Work *work, Datum id, int attempt, Datum result, bool has_result)
+{
+	RarrTable  *jobs = work->jobs;
+
+	if (jobs->has_triggers || !rarr_job_hint_fetch(jobs, DatumGetUUIDP(id)) ||
+		!is_running_under(jobs, attempt))
+		return false;
+	work->now = GetCurrentTimestamp();
+	set_completed(work, result, has_result);
+	return rarr_job_make_change_unlocked(jobs, JOB_CHANGE_FINISH);
+}
+
+/* Is the job running under the attempt?  Then complete it. */
+static bool
+complete(Work *work, Datum id, int attempt, Datum result, bool has_result)
+{
+	if (!complete_unlocked(work, id, attempt, result, has_result))
+	{
+		if (!lock_job(work, id) || !is_running_under(work->jobs, attempt))
+			return false;
+		set_completed(work, result, has_result);
+		write_change(work, JOB_CHANGE_FINISH);
+	}
+	rarr_job_log_add(&work->log, work->jobs->oldslot, RARR_HISTORY_COMPLETED, JOB_COMPLETED,
+					 work->now, NULL);
+	return true;
 }
 
 /* The job in jobs->oldslot waits again, from `at` on; the caller may change more. */
@@ -226,8 +267,8 @@ researcharr_job_complete(PG_FUNCTION_ARGS)
 	RARR_REQUIRE_ARG(0, "id");
 	RARR_REQUIRE_ARG(1, "attempt");
 	begin_work(&work, "job_complete()");
-	lock_own_job(&work, PG_GETARG_DATUM(0), PG_GETARG_INT32(1));
-	complete(&work, PG_GETARG_DATUM(2), !PG_ARGISNULL(2));
+	if (!complete(&work, PG_GETARG_DATUM(0), PG_GETARG_INT32(1), PG_GETARG_DATUM(2), !PG_ARGISNULL(2)))
+		lease_lost(&work, PG_GETARG_DATUM(0), PG_GETARG_INT32(1));
 	end_work(&work);
 	PG_RETURN_BOOL(true);
 }
@@ -301,9 +342,8 @@ researcharr_job_complete_many(PG_FUNCTION_ARGS)
 		bool		completed;
 
 		CHECK_FOR_INTERRUPTS();
-		completed = lock_job(&work, ids[i]) && is_running_under(work.jobs, DatumGetInt32(attempts[i]));
-		if (completed)
-			complete(&work, has_results ? results[i] : (Datum) 0, has_results && !no_result[i]);
+		completed = complete(&work, ids[i], DatumGetInt32(attempts[i]),
+							 has_results ? results[i] : (Datum) 0, has_results && !no_result[i]);
 		row[1] = BoolGetDatum(completed);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, row, isnull);
 	}

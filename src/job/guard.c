@@ -178,7 +178,7 @@ PG_FUNCTION_INFO_V1(researcharr_processing_jobs_guard);
  * touches, and before a TRUNCATE.
  *
  * Errors: RA002 unknown job type; 42501 a column that is not the user's to
- * write.  Rows of a dump are let through as they are.
+ * write; 55000 columns of ours that were altered.  Rows of a dump are let through as they are.
  */
 Datum
 researcharr_processing_jobs_guard(PG_FUNCTION_ARGS)
@@ -186,6 +186,12 @@ researcharr_processing_jobs_guard(PG_FUNCTION_ARGS)
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
 
 	rarr_require_trigger(fcinfo, "processing_jobs_guard");
+	if (fcinfo->flinfo->fn_extra == NULL)
+	{
+		/* once a statement: the table cannot be altered while one runs */
+		rarr_check_columns(trigger->tg_relation, rarr_job_table.columns, rarr_job_table.ncolumns, true);
+		fcinfo->flinfo->fn_extra = unconstify(RarrTableDef *, &rarr_job_table);
+	}
 	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
 		check_update(trigger);
 	else if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event) &&

@@ -129,13 +129,18 @@ is_queued(const char *status)
 
 /*
  * What the job was: the entry's part that the old row tells.  The worker is
- * the one whose attempt this ends, if it ends one.
+ * the one whose attempt this ends, if it ends one.  False for a row that is no
+ * job: NULLs can only be there once an owner lets them in, and whatever he does
+ * to be rid of them must not fail here.
  */
-static void
+static bool
 describe_old(const JobColumns *columns, TupleTableSlot *job, RarrHistoryEntry *entry)
 {
 	bool		isnull;
 
+	if (slot_attisnull(job, columns->id) || slot_attisnull(job, columns->media_id) ||
+		slot_attisnull(job, columns->status))
+		return false;
 	entry->job_id = *DatumGetUUIDP(slot_getattr(job, columns->id, &isnull));
 	entry->media_id = *DatumGetUUIDP(slot_getattr(job, columns->media_id, &isnull));
 	entry->from = get_text(job, columns->status);
@@ -147,6 +152,7 @@ describe_old(const JobColumns *columns, TupleTableSlot *job, RarrHistoryEntry *e
 		entry->claimed_at = isnull ? 0 : DatumGetTimestampTz(started_at);
 		entry->worker = get_text(job, columns->worker);
 	}
+	return true;
 }
 
 /*
@@ -185,10 +191,10 @@ record_update(Recorder *recorder, TupleTableSlot *old_job, TupleTableSlot *new_j
 	MemoryContext old = MemoryContextSwitchTo(recorder->row_context);
 	RarrHistoryEntry entry = {0};
 
-	describe_old(columns, old_job, &entry);
 	entry.to = get_text(new_job, columns->status);
 	entry.ended_at = recorder->now;
-	if (find_action(&entry, get_int(new_job, columns->attempt),
+	if (describe_old(columns, old_job, &entry) && entry.to != NULL &&
+		find_action(&entry, get_int(new_job, columns->attempt),
 					get_int(new_job, columns->retry_count) > get_int(old_job, columns->retry_count),
 					&entry.action))
 	{
@@ -207,10 +213,10 @@ record_delete(Recorder *recorder, TupleTableSlot *job)
 	MemoryContext old = MemoryContextSwitchTo(recorder->row_context);
 	RarrHistoryEntry entry = {0};
 
-	describe_old(&recorder->columns, job, &entry);
 	entry.action = RARR_HISTORY_DELETED;
 	entry.ended_at = recorder->now;
-	add(recorder, &entry);
+	if (describe_old(&recorder->columns, job, &entry))
+		add(recorder, &entry);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(recorder->row_context);
 }

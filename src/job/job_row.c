@@ -14,6 +14,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "executor/tuptable.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
@@ -23,10 +24,35 @@
 #include "job/agenda_notes.h"
 #include "job/job_row.h"
 
-static const char *const job_columns[] = {
-	"id", "media_id", "job_type", "status", "priority", "retry_count", "max_retries",
-	"error_message", "started_at", "completed_at", "metadata", "created_at", "updated_at",
-	"attempt", "available_at", "lease_expires_at", "worker", "result", "unique_key"
+static const RarrColumn job_columns[] = {
+	{"id", UUIDOID, true},
+	{"media_id", UUIDOID, true},
+	{"job_type", TEXTOID, true},
+	{"status", TEXTOID, true},
+	{"priority", INT4OID, true},
+	{"retry_count", INT4OID, true},
+	{"max_retries", INT4OID, true},
+	{"error_message", TEXTOID},
+	{"started_at", TIMESTAMPTZOID},
+	{"completed_at", TIMESTAMPTZOID},
+	{"metadata", JSONBOID},
+	{"created_at", TIMESTAMPTZOID},
+	{"updated_at", TIMESTAMPTZOID, true},
+	{"attempt", INT4OID, true},
+	{"available_at", TIMESTAMPTZOID, true},
+	{"lease_expires_at", TIMESTAMPTZOID},
+	{"worker", TEXTOID},
+	{"result", JSONBOID},
+	{"unique_key", TEXTOID},
+};
+
+/* the indexes that are scanned, and the one that decides on unique keys */
+const RarrIndexDef rarr_job_take_index = {
+	"processing_jobs_take_idx", {JOB_JOB_TYPE, -JOB_PRIORITY, JOB_AVAILABLE_AT, JOB_ID}
+};
+const RarrIndexDef rarr_job_id_index = {"processing_jobs_pkey", {JOB_ID}};
+const RarrIndexDef rarr_job_unique_index = {
+	"processing_jobs_unique_key_idx", {JOB_JOB_TYPE, JOB_UNIQUE_KEY}
 };
 
 /* What each kind of change touches, and whose key enqueue.c checks; 0 ends a list. */
@@ -196,6 +222,20 @@ rarr_job_make_change(RarrTable *jobs, int change)
 	if (!rarr_table_update(jobs, change, jobs->oldslot, jobs->newslot))
 		return false;
 	slot_getallattrs(jobs->newslot);
+	rarr_agenda_note_job(RARR_AT_COMMIT, jobs->rel, jobs->newslot);
+	return true;
+}
+
+/*
+ * rarr_job_make_change of a row that was seen but not locked; false, with
+ * nothing changed, if it has changed since.  Not where has_triggers.
+ */
+bool
+rarr_job_make_change_unlocked(RarrTable *jobs, int change)
+{
+	rarr_agenda_note_job(RARR_AT_ABORT, jobs->rel, jobs->oldslot);
+	if (!rarr_table_update_unlocked(jobs, change, jobs->oldslot, jobs->newslot))
+		return false;
 	rarr_agenda_note_job(RARR_AT_COMMIT, jobs->rel, jobs->newslot);
 	return true;
 }

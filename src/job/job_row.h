@@ -54,10 +54,9 @@ typedef enum RarrJobStatus
 	JOB_CANCELLED
 } RarrJobStatus;
 
-#define JOB_TAKE_INDEX		"processing_jobs_take_idx"
-#define JOB_ID_INDEX		"processing_jobs_pkey"
-#define JOB_UNIQUE_INDEX	"processing_jobs_unique_key_idx"
-
+extern const RarrIndexDef rarr_job_take_index;
+extern const RarrIndexDef rarr_job_id_index;
+extern const RarrIndexDef rarr_job_unique_index;
 extern const RarrTableDef rarr_job_table;
 
 extern const char *rarr_job_status_name(RarrJobStatus status);
@@ -71,6 +70,7 @@ extern void rarr_job_set_null(TupleTableSlot *slot, int column);
 extern void rarr_job_set_status(TupleTableSlot *slot, RarrJobStatus status, TimestampTz now);
 extern TimestampTz rarr_job_due_at(TupleTableSlot *slot);
 extern bool rarr_job_make_change(RarrTable *jobs, int change);
+extern bool rarr_job_make_change_unlocked(RarrTable *jobs, int change);
 extern void rarr_job_begin_change(RarrTable *jobs, TimestampTz now);
 
 #endif							/* RARR_JOB_ROW_H */

@@ -53,6 +53,23 @@ enum
 	COL_PAUSED = 14
 };
 
+static const RarrColumn type_columns[] = {
+	{"name", TEXTOID, true},
+	{"priority", INT4OID, true},
+	{"max_retries", INT4OID, true},
+	{"lease", INTERVALOID, true},
+	{"backoff", TEXTOID, true},
+	{"backoff_base", INTERVALOID, true},
+	{"backoff_cap", INTERVALOID, true},
+	{"jitter", FLOAT8OID, true},
+	{"max_running", INT4OID},
+	{"rate_limit", INT4OID},
+	{"rate_interval", INTERVALOID},
+	{"weight", INT4OID, true},
+	{"max_runtime", INTERVALOID},
+	{"paused", BOOLOID, true},
+};
+
 /* Known from the start; the same as the defaults of job_types' columns. */
 static const char *const builtin_names[] = {"search", "download", "verify"};
 
@@ -191,6 +208,7 @@ load_types(void)
 	/* What changes while we read makes the result stale at once. */
 	types_relid = relid;
 	cache_valid = true;
+	rarr_check_columns(rel, type_columns, lengthof(type_columns), false);
 	found = read_types(rel);
 	table_close(rel, AccessShareLock);
 

@@ -19,6 +19,7 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -28,6 +29,8 @@
 #include "base/compat.h"
 #include "base/relation.h"
 #include "job/media_ref.h"
+
+static const RarrIndexDef media_index = {"media_pkey", {1}};
 
 static int
 compare_ids(const void *a, const void *b)
@@ -86,11 +89,13 @@ void
 rarr_media_ref_check(Relation jobs, const pg_uuid_t *ids, int n)
 {
 	Relation	media = table_open(rarr_relation_oid("media"), RowShareLock);
-	Relation	index = index_open(rarr_relation_oid("media_pkey"), AccessShareLock);
+	Relation	index = index_open(rarr_relation_oid(media_index.name), AccessShareLock);
 	IndexScanDesc scan = rarr_index_beginscan(media, index, GetActiveSnapshot(), 1);
 	TupleTableSlot *slot = table_slot_create(media, NULL);
 	pg_uuid_t  *sorted = palloc(n * sizeof(pg_uuid_t));
 
+	(void) rarr_require_column(media, "id", UUIDOID);
+	rarr_check_index(index, &media_index);
 	memcpy(sorted, ids, n * sizeof(pg_uuid_t));
 	qsort(sorted, n, sizeof(pg_uuid_t), compare_ids);
 	for (int i = 0; i < n; i++)

@@ -157,6 +157,34 @@ $$;
 SELECT count(*), count(DISTINCT id), bool_and(tableoid <> 'researcharr.processing_history_default'::regclass) AS routed
 FROM researcharr.processing_history;
 ROLLBACK;
+-- users' triggers on a log do not fire, and their indexes, of whatever kind, have its rows
+BEGIN;
+CREATE FUNCTION pg_temp.tell() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	RAISE 'fired by %', TG_OP;
+END
+$$;
+CREATE TRIGGER tell AFTER INSERT ON researcharr.processing_history FOR EACH ROW EXECUTE FUNCTION pg_temp.tell();
+CREATE TRIGGER tell BEFORE INSERT ON researcharr.audit_log FOR EACH ROW EXECUTE FUNCTION pg_temp.tell();
+CREATE INDEX history_time ON researcharr.processing_history USING brin ("timestamp");
+CREATE INDEX history_words ON researcharr.processing_history USING gin (details);
+CREATE INDEX history_upper ON researcharr.processing_history (upper(action)) WHERE status IS NOT NULL;
+INSERT INTO researcharr.processing_jobs (media_id, job_type)
+SELECT '01900000-0000-7000-8000-000000000106', 'verify' FROM generate_series(1, 1200);
+UPDATE researcharr.processing_jobs SET status = 'cancelled', completed_at = now() WHERE job_type = 'verify';
+SELECT count(researcharr.job_retry(id)) FROM (SELECT id FROM researcharr.processing_jobs WHERE job_type = 'verify' LIMIT 3) x;
+SELECT count(*) FROM researcharr.job_dequeue(ARRAY['verify'], 3, '1 us', 'slow');
+SELECT pg_sleep(0.001);
+SELECT count(*) FROM researcharr.job_dequeue(ARRAY['verify'], 3);
+UPDATE researcharr.media SET status = 'failed';
+SET LOCAL enable_seqscan = off;
+SELECT count(*) FROM researcharr.processing_history WHERE upper(action) = 'CANCELLED' AND status IS NOT NULL
+	AND media_id = '01900000-0000-7000-8000-000000000106';
+SELECT count(*) FROM researcharr.processing_history WHERE details @> '{"worker": "slow"}'
+	AND media_id = '01900000-0000-7000-8000-000000000106';
+SELECT count(*) FROM researcharr.processing_history WHERE "timestamp" > '2020-01-01'
+	AND media_id = '01900000-0000-7000-8000-000000000106';
+ROLLBACK;
 -- a log that lost its columns, its partitions, or itself
 BEGIN;
 ALTER TABLE researcharr.processing_history ALTER COLUMN details TYPE text USING details::text;

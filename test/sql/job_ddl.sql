@@ -85,6 +85,67 @@ ALTER TABLE processing_jobs RENAME worker TO labourer;
 SELECT count(*) FROM job_dequeue();
 ROLLBACK;
 SELECT pg_temp.works();
+-- ... columns of another type, which nobody may take for what they were
+INSERT INTO processing_jobs (media_id, job_type) VALUES (:'film', 'search');
+SET client_min_messages = warning;
+BEGIN;
+SAVEPOINT s;
+ALTER TABLE processing_jobs ALTER started_at TYPE text;
+SELECT count(*) FROM job_dequeue();
+ROLLBACK TO s;
+ALTER TABLE processing_jobs DROP CONSTRAINT processing_jobs_pkey, ALTER id DROP DEFAULT, ALTER id TYPE text;
+SELECT job_enqueue(:'film', 'search');
+ROLLBACK TO s;
+ALTER TABLE processing_jobs ALTER updated_at DROP DEFAULT, ALTER updated_at TYPE text;
+UPDATE processing_jobs SET priority = 1;
+ROLLBACK TO s;
+ALTER TABLE processing_jobs ALTER lease_expires_at TYPE text;
+SELECT job_next_due();
+ROLLBACK TO s;
+ALTER TABLE processing_jobs ALTER worker TYPE int USING 0;
+DELETE FROM processing_jobs;
+ROLLBACK TO s;
+-- NULLs where there can be none: the queue stands still until they are gone
+ALTER TABLE processing_jobs ALTER media_id DROP NOT NULL, ALTER status DROP NOT NULL;
+INSERT INTO processing_jobs (media_id, job_type, status) VALUES (NULL, 'search', 'queued'), (:'film', 'search', NULL);
+SAVEPOINT t;
+SELECT count(*) FROM job_dequeue();
+ROLLBACK TO t;
+SELECT job_next_due();
+ROLLBACK TO t;
+SELECT count(*) AS history FROM processing_history \gset
+UPDATE processing_jobs SET status = 'failed', completed_at = now() WHERE media_id IS NULL OR status IS NULL;
+UPDATE processing_jobs SET status = NULL WHERE media_id IS NULL;
+DELETE FROM processing_jobs WHERE media_id IS NULL OR status IS NULL;
+SELECT count(*) - :history AS added, count(*) FILTER (WHERE details->>'from' IS NULL) AS odd FROM processing_history;
+ALTER TABLE processing_jobs ALTER media_id SET NOT NULL, ALTER status SET NOT NULL;
+SELECT pg_temp.works();
+ROLLBACK TO s;
+-- indexes of ours with other columns, another order, or of another kind
+DROP INDEX processing_jobs_take_idx;
+CREATE INDEX processing_jobs_take_idx ON processing_jobs (priority, job_type, available_at, id);
+SELECT count(*) FROM job_dequeue();
+ROLLBACK TO s;
+DROP INDEX processing_jobs_take_idx;
+CREATE INDEX processing_jobs_take_idx ON processing_jobs (job_type, priority, available_at, id);
+SELECT job_next_due();
+ROLLBACK TO s;
+ALTER TABLE processing_jobs DROP CONSTRAINT processing_jobs_pkey;
+CREATE INDEX processing_jobs_pkey ON processing_jobs USING hash (id);
+SELECT job_cancel(id) FROM processing_jobs;
+ROLLBACK TO s;
+ALTER TABLE media DROP CONSTRAINT media_pkey CASCADE;
+CREATE UNIQUE INDEX media_pkey ON media (title, id);
+SELECT job_enqueue(:'film', 'search');
+ROLLBACK TO s;
+-- a policy without a lease
+ALTER TABLE job_types ALTER lease DROP NOT NULL;
+INSERT INTO job_types (name, lease) VALUES ('timeless', NULL);
+SELECT count(*) FROM job_dequeue();
+ROLLBACK;
+RESET client_min_messages;
+DELETE FROM processing_jobs WHERE status = 'queued';
+SELECT pg_temp.works();
 
 --
 -- the table rewritten, moved, altered, in one transaction with calls between
