@@ -104,6 +104,31 @@ argument_has(const Trigger *trigger, const char *word, const char *column)
 	return false;
 }
 
+/*
+ * The arguments are the entity type and pairs, and name a key.  22023 where
+ * they are not: a misspelt word must not leave a secret in clear.
+ */
+static void
+check_arguments(const TriggerData *trigdata)
+{
+	static const char *const words[] = {"key", "ignore", "mask", "if", "only"};
+	const Trigger *trigger = trigdata->tg_trigger;
+	bool		valid = trigger->tgnargs % 2 == 1 && argument_has(trigger, "key", NULL);
+
+	for (int i = 1; i < trigger->tgnargs && valid; i += 2)
+	{
+		valid = false;
+		for (int j = 0; j < lengthof(words); j++)
+			valid |= strcmp(trigger->tgargs[i], words[j]) == 0;
+	}
+	if (!valid)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("audit trigger \"%s\" on \"%s\" has wrong arguments, or names no key",
+						trigger->tgname, RelationGetRelationName(trigdata->tg_relation)),
+				 errhint("Its arguments are the entity type, then pairs: key, ignore, mask, if or only, and a column.")));
+}
+
 /* Lists the columns that are compared: all but those that the arguments except. */
 static void
 list_columns(Audit *audit)
@@ -150,6 +175,7 @@ read_arguments(Audit *audit)
 	TupleDesc	desc = RelationGetDescr(trigdata->tg_relation);
 	AttrNumber	masked = 0;
 
+	check_arguments(trigdata);
 	list_columns(audit);
 	audit->keys = palloc(trigger->tgnargs * sizeof(RarrDiffColumn));
 	for (int i = 1; i + 1 < trigger->tgnargs; i += 2)
@@ -173,12 +199,6 @@ read_arguments(Audit *audit)
 			mask_column(audit, masked,
 						rarr_require_column(trigdata->tg_relation, name, BOOLOID));
 	}
-	if (audit->nkeys == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("audit trigger \"%s\" on \"%s\" names no key",
-						trigger->tgname, RelationGetRelationName(trigdata->tg_relation)),
-				 errhint("Its arguments are the entity type, then pairs: key, ignore, mask, if or only, and a column.")));
 }
 
 /*
@@ -236,11 +256,15 @@ text_of_json(JsonbValue *value)
 	}
 }
 
-/* The key of a row as text; a key of several columns as a JSON array. */
-static Datum
-key_of_row(const Audit *audit, TupleTableSlot *row)
+/*
+ * Sets the row's key, as text: a key of several columns as a JSON array, NULL
+ * where a key's only column is.
+ */
+static void
+set_key(Audit *audit, TupleTableSlot *row)
 {
 	JsonbParseState *state = NULL;
+	JsonbValue *result = NULL;
 	JsonbValue	value;
 
 	if (audit->nkeys > 1)
@@ -256,10 +280,14 @@ key_of_row(const Audit *audit, TupleTableSlot *row)
 			rarr_diff_value(&audit->keys[i], datum, &value);
 		if (audit->nkeys > 1)
 			pushJsonbValue(&state, WJB_ELEM, &value);
+		else if (!isnull)
+			result = &value;
 	}
 	if (audit->nkeys > 1)
-		return PointerGetDatum(text_of_json(pushJsonbValue(&state, WJB_END_ARRAY, NULL)));
-	return PointerGetDatum(text_of_json(&value));
+		result = pushJsonbValue(&state, WJB_END_ARRAY, NULL);
+	audit->nulls[COL_ENTITY_ID] = result == NULL;
+	if (result != NULL)
+		audit->values[COL_ENTITY_ID] = PointerGetDatum(text_of_json(result));
 }
 
 /*
@@ -281,7 +309,7 @@ record_row(Audit *audit, TupleTableSlot *old_row, TupleTableSlot *new_row)
 			begin_rows(audit);
 		rarr_uuid_v7(&id);
 		audit->values[COL_ID] = UUIDPGetDatum(&id);
-		audit->values[COL_ENTITY_ID] = key_of_row(audit, old_row ? old_row : new_row);
+		set_key(audit, old_row ? old_row : new_row);
 		audit->values[COL_CHANGES] = changes;
 		rarr_append_row(audit->append, audit->values, audit->nulls);
 	}
@@ -345,6 +373,20 @@ record_truncate(Audit *audit)
 	rarr_append_row(audit->append, audit->values, audit->nulls);
 }
 
+/* Raises 39P01: it would be called for each row, or with no rows to look at. */
+static void
+wrong_trigger(const Audit *audit)
+{
+	const TriggerData *trigdata = audit->trigdata;
+
+	ereport(ERROR,
+			(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+			 errmsg("audit trigger \"%s\" on \"%s\" is not one for statements, with transition tables",
+					trigdata->tg_trigger->tgname,
+					RelationGetRelationName(trigdata->tg_relation)),
+			 errhint("Make it AFTER, FOR EACH STATEMENT, with REFERENCING.")));
+}
+
 /* Puts what the statement did on record. */
 static void
 record(Audit *audit)
@@ -352,7 +394,9 @@ record(Audit *audit)
 	const TriggerData *trigdata = audit->trigdata;
 	TriggerEvent event = trigdata->tg_event;
 
-	if (TRIGGER_FIRED_BY_TRUNCATE(event))
+	if (TRIGGER_FIRED_FOR_ROW(event))
+		wrong_trigger(audit);
+	else if (TRIGGER_FIRED_BY_TRUNCATE(event))
 	{
 		audit->action = "truncate";
 		record_truncate(audit);
@@ -373,12 +417,7 @@ record(Audit *audit)
 		record_rows(audit, trigdata->tg_oldtable, false);
 	}
 	else
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("audit trigger \"%s\" on \"%s\" lacks its transition tables",
-						trigdata->tg_trigger->tgname,
-						RelationGetRelationName(trigdata->tg_relation)),
-				 errhint("Make it AFTER, FOR EACH STATEMENT, with REFERENCING.")));
+		wrong_trigger(audit);
 }
 
 /* Whether changes go unrecorded now; the log of the server has it once. */

@@ -24,6 +24,7 @@ char	   *rarr_user_id = NULL;
 bool		rarr_audit = true;
 int			rarr_agenda_types = 256;
 int			rarr_agenda_refresh = 1000;
+int			rarr_queue_item_lease = 300;
 
 /*
  * The user's id goes into the audit log and into server logs as it is: it
@@ -92,6 +93,19 @@ rarr_guc_init(void)
 							1000, 10, 3600 * 1000,
 							PGC_SIGHUP,
 							GUC_UNIT_MS,
+							NULL,
+							NULL,
+							NULL);
+
+	DefineCustomIntVariable("researcharr.queue_item_lease",
+							"Sets how long an item that queue_item_get_next handed out is not due again.",
+							NULL,
+							&rarr_queue_item_lease,
+							300,
+							1,
+							365 * 24 * 60 * 60,
+							PGC_USERSET,
+							GUC_UNIT_S,
 							NULL,
 							NULL,
 							NULL);

@@ -22,6 +22,9 @@ extern int	rarr_agenda_types;
 /* How long, in ms, what slipped past the agenda can stay unseen. */
 extern int	rarr_agenda_refresh;
 
+/* For how long an item that was handed out is not due again, in seconds. */
+extern int	rarr_queue_item_lease;
+
 extern void rarr_guc_init(void);
 
 #endif							/* RARR_BASE_GUC_H */

@@ -15,6 +15,7 @@
 #include "utils/builtins.h"
 
 #include "base/compat.h"
+#include "data/config.h"
 
 /* So that jsonb, at most four times as long, holds any: its limit is 256 MB. */
 #define JSON_MAX_BYTES	(16 * 1024 * 1024)
@@ -121,10 +122,22 @@ is_json(char *text, int length)
 }
 
 static bool
-text_equals(const text *value, const char *string)
+equals(const char *value, int length, const char *string)
 {
-	return VARSIZE_ANY_EXHDR(value) == strlen(string) &&
-		memcmp(VARDATA_ANY(value), string, strlen(string)) == 0;
+	return length == strlen(string) && memcmp(value, string, length) == 0;
+}
+
+/* Does a value read as its type?  True for a type that is unknown. */
+bool
+rarr_setting_is_valid(const char *value, int length, const char *type)
+{
+	if (strcmp(type, "int") == 0)
+		return is_int64(value, length);
+	if (strcmp(type, "bool") == 0)
+		return equals(value, length, "true") || equals(value, length, "false");
+	if (strcmp(type, "json") == 0)
+		return is_json(unconstify(char *, value), length);
+	return true;
 }
 
 /*
@@ -137,18 +150,11 @@ Datum
 researcharr_config_value_is_valid(PG_FUNCTION_ARGS)
 {
 	text	   *value;
-	text	   *type;
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		PG_RETURN_BOOL(true);
 
 	value = PG_GETARG_TEXT_PP(0);
-	type = PG_GETARG_TEXT_PP(1);
-	if (text_equals(type, "int"))
-		PG_RETURN_BOOL(is_int64(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value)));
-	if (text_equals(type, "bool"))
-		PG_RETURN_BOOL(text_equals(value, "true") || text_equals(value, "false"));
-	if (text_equals(type, "json"))
-		PG_RETURN_BOOL(is_json(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value)));
-	PG_RETURN_BOOL(true);
+	PG_RETURN_BOOL(rarr_setting_is_valid(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value),
+										 text_to_cstring(PG_GETARG_TEXT_PP(1))));
 }

@@ -15,6 +15,8 @@
 
 #include "base/compat.h"
 #include "base/json.h"
+#include "base/metadata.h"
+#include "data/config.h"
 #include "data/validate.h"
 
 static bool is_imdb_id(const char *text, int length);
@@ -22,6 +24,8 @@ static bool is_imdb_id(const char *text, int length);
 static const char *const media_types[] = {"movie", "series", "episode", NULL};
 static const char *const media_statuses[] =
 {"pending", "processing", "completed", "failed", NULL};
+static const char *const services[] = {"radarr", "sonarr", NULL};
+static const char *const setting_types[] = {"string", "int", "bool", "json", NULL};
 
 #define TEXT_RULE(column, ...) \
 	const RarrRule rarr_rule_##column = \
@@ -30,7 +34,7 @@ static const char *const media_statuses[] =
 	const RarrRule rarr_rule_##column = \
 	{.field = #column, .kind = RARR_RULE_INT, __VA_ARGS__}
 
-TEXT_RULE(title, .required = true, .min = 1, .max = 500, .trimmed = true);
+TEXT_RULE(title, .required = true, .min = 1, .max = 500, .trimmed = true, .trims = true);
 TEXT_RULE(type, .required = true, .words = media_types);
 TEXT_RULE(external_id, .min = 1, .max = 100);
 TEXT_RULE(status, .required = true, .words = media_statuses);
@@ -47,6 +51,24 @@ INT_RULE(episodes, .min = 0, .max = PG_INT32_MAX);
 INT_RULE(season_number, .required = true, .min = 0, .max = PG_INT32_MAX);
 INT_RULE(episode_number, .required = true, .min = 0, .max = PG_INT32_MAX);
 const RarrRule rarr_rule_air_date = {.field = "air_date", .kind = RARR_RULE_DATE};
+
+TEXT_RULE(job_type, .required = true, .min = 1, .max = 100);
+INT_RULE(max_retries, .min = 0, .max = 10);
+const RarrRule rarr_rule_available_at = {.field = "available_at", .kind = RARR_RULE_TIME};
+TEXT_RULE(unique_key, .min = 1, .max = 255);
+
+TEXT_RULE(service, .required = true, .words = services);
+INT_RULE(retry_count, .min = 0, .max = PG_INT32_MAX);
+
+TEXT_RULE(key, .required = true, .min = 1, .max = 255, .trimmed = true);
+TEXT_RULE(value_type, .words = setting_types);
+
+TEXT_RULE(username, .required = true, .min = 1, .max = 100, .trimmed = true);
+TEXT_RULE(password_hash, .required = true, .min = 1, .max = PG_INT32_MAX);
+TEXT_RULE(api_key_hash, .min = 1, .max = PG_INT32_MAX);
+
+const RarrRule rarr_rule_metadata = {.field = "metadata", .kind = RARR_RULE_METADATA};
+INT_RULE(priority, .min = 0, .max = 100);
 
 static bool
 is_imdb_id(const char *text, int length)
@@ -144,6 +166,8 @@ rarr_check_text(const RarrRule *rule, const char *text, int length, RarrViolatio
 	{
 		int			characters = pg_mbstrlen_with_len(text, length);
 
+		if (characters < rule->min && rule->max == PG_INT32_MAX)
+			return violates(rule, violation, "too_short", "must not be empty");
 		if (characters < rule->min || characters > rule->max)
 			return violates(rule, violation,
 							characters < rule->min ? "too_short" : "too_long",
@@ -199,4 +223,44 @@ rarr_check_date(const RarrRule *rule, const char *text, int length,
 	return violates(rule, violation, "wrong_form",
 					psprintf("must be a date as YYYY-MM-DD, not %s",
 							 rarr_quote_clipped(text, length)));
+}
+
+/* Is the time finite?  Where not, the violation says so. */
+bool
+rarr_check_time(const RarrRule *rule, TimestampTz time, RarrViolation *violation)
+{
+	if (!TIMESTAMP_NOT_FINITE(time))
+		return true;
+	return violates(rule, violation, "out_of_range", "must be finite");
+}
+
+/* Is this an object that is not too large?  Where not, the violation says so. */
+bool
+rarr_check_metadata(const RarrRule *rule, Jsonb *metadata, RarrViolation *violation)
+{
+	if (!JB_ROOT_IS_OBJECT(metadata))
+		return violates(rule, violation, "wrong_type",
+						psprintf("must be an object, not %s", rarr_jsonb_excerpt(metadata)));
+	if (!rarr_metadata_is_valid(JsonbPGetDatum(metadata)))
+		return violates(rule, violation, "too_long",
+						psprintf("must have at most %d bytes as text", RARR_METADATA_MAX_BYTES));
+	return true;
+}
+
+/*
+ * Does a setting's value read as its type?  An unknown type is another rule's
+ * affair.  Where not, the violation says so.
+ */
+bool
+rarr_check_setting(const char *value, int length, const char *type, RarrViolation *violation)
+{
+	static const RarrRule rule = {.field = "value", .kind = RARR_RULE_TEXT};
+
+	if (rarr_setting_is_valid(value, length, type))
+		return true;
+	return violates(&rule, violation, "wrong_form",
+					psprintf("must be %s, not %s",
+							 strcmp(type, "int") == 0 ? "a whole number of 64 bits" :
+							 strcmp(type, "bool") == 0 ? "true or false" : "valid JSON",
+							 rarr_quote_clipped(value, length)));
 }

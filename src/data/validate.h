@@ -6,12 +6,15 @@
 #define RARR_DATA_VALIDATE_H
 
 #include "utils/date.h"
+#include "utils/jsonb.h"
 
 typedef enum RarrRuleKind
 {
 	RARR_RULE_TEXT,
 	RARR_RULE_INT,
-	RARR_RULE_DATE
+	RARR_RULE_DATE,
+	RARR_RULE_TIME,				/* finite */
+	RARR_RULE_METADATA			/* an object of limited size */
 } RarrRuleKind;
 
 typedef struct RarrRule
@@ -22,6 +25,7 @@ typedef struct RarrRule
 	int64		min;			/* text: characters; int: value */
 	int64		max;
 	bool		trimmed;		/* text: no white space at its ends */
+	bool		trims;			/* text: functions take it off */
 	const char *const *words;	/* text: the only ones allowed, up to a NULL */
 	bool		(*has_form) (const char *text, int length);
 	const char *form;			/* what has_form looks for, in words */
@@ -31,7 +35,9 @@ typedef struct RarrViolation
 {
 	const char *field;
 	const char *code;			/* required, too_short, too_long, untrimmed,
-								 * not_one_of, wrong_form or out_of_range */
+								 * not_one_of, wrong_form, out_of_range; in
+								 * violations.c also wrong_type, unknown_field,
+								 * read_only and unknown_job_type */
 	char	   *message;		/* to be read after the field's name */
 } RarrViolation;
 
@@ -57,6 +63,29 @@ extern const RarrRule rarr_rule_season_number;
 extern const RarrRule rarr_rule_episode_number;
 extern const RarrRule rarr_rule_air_date;
 
+/* processing_jobs */
+extern const RarrRule rarr_rule_job_type;
+extern const RarrRule rarr_rule_max_retries;
+extern const RarrRule rarr_rule_available_at;
+extern const RarrRule rarr_rule_unique_key;
+
+/* queue_items */
+extern const RarrRule rarr_rule_service;
+extern const RarrRule rarr_rule_retry_count;
+
+/* configuration */
+extern const RarrRule rarr_rule_key;
+extern const RarrRule rarr_rule_value_type;
+
+/* webui_users */
+extern const RarrRule rarr_rule_username;
+extern const RarrRule rarr_rule_password_hash;
+extern const RarrRule rarr_rule_api_key_hash;
+
+/* of several tables */
+extern const RarrRule rarr_rule_metadata;
+extern const RarrRule rarr_rule_priority;
+
 extern void rarr_trim(const char **text, int *length);
 extern bool rarr_check_absent(const RarrRule *rule, RarrViolation *violation);
 extern bool rarr_check_text(const RarrRule *rule, const char *text, int length,
@@ -64,5 +93,9 @@ extern bool rarr_check_text(const RarrRule *rule, const char *text, int length,
 extern bool rarr_check_int(const RarrRule *rule, int64 number, RarrViolation *violation);
 extern bool rarr_check_date(const RarrRule *rule, const char *text, int length,
 							DateADT *date, RarrViolation *violation);
+extern bool rarr_check_time(const RarrRule *rule, TimestampTz time, RarrViolation *violation);
+extern bool rarr_check_metadata(const RarrRule *rule, Jsonb *metadata, RarrViolation *violation);
+extern bool rarr_check_setting(const char *value, int length, const char *type,
+							   RarrViolation *violation);
 
 #endif							/* RARR_DATA_VALIDATE_H */

@@ -142,7 +142,9 @@ hand_out(Claim *claim, const RarrJobType *type, bool lapsed)
 	if (pg_add_s32_overflow(attempt, 1, &attempt))
 		ereport(ERROR,
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-				 errmsg("job cannot be claimed again: attempt is out of range")));
+				 errmsg("job %s cannot be claimed again: attempt is out of range",
+						DatumGetCString(DirectFunctionCall1(uuid_out, rarr_job_value(jobs->oldslot, JOB_ID)))),
+				 errhint("Cancel the job, and enqueue it anew.")));
 	rarr_job_begin_change(jobs, claim->now);
 	if (lapsed)
 		set_failed_attempt(jobs->newslot, true);

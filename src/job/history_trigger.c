@@ -278,6 +278,17 @@ record_truncate(Recorder *recorder, Relation rel)
 	UnregisterSnapshot(snapshot);
 }
 
+/* Raises 39P01: it would be called for each row, or with no rows to look at. */
+static void
+wrong_trigger(const TriggerData *trigdata)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+			 errmsg("trigger \"%s\" is not one for statements, with transition tables",
+					trigdata->tg_trigger->tgname),
+			 errhint("Only triggers that the extension made call this function.")));
+}
+
 /*
  * researcharr.processing_jobs_history(): the trigger function.
  */
@@ -290,7 +301,9 @@ researcharr_processing_jobs_history(PG_FUNCTION_ARGS)
 
 	rarr_require_trigger(fcinfo, "processing_jobs_history");
 	begin(&recorder, trigdata->tg_relation);
-	if (TRIGGER_FIRED_BY_TRUNCATE(trigdata->tg_event))
+	if (TRIGGER_FIRED_FOR_ROW(trigdata->tg_event))
+		wrong_trigger(trigdata);
+	else if (TRIGGER_FIRED_BY_TRUNCATE(trigdata->tg_event))
 		record_truncate(&recorder, trigdata->tg_relation);
 	else if (TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event) &&
 			 trigdata->tg_oldtable && trigdata->tg_newtable)
@@ -298,11 +311,7 @@ researcharr_processing_jobs_history(PG_FUNCTION_ARGS)
 	else if (TRIGGER_FIRED_BY_DELETE(trigdata->tg_event) && trigdata->tg_oldtable)
 		record_deletes(&recorder, trigdata);
 	else
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("trigger \"%s\" lacks its transition tables",
-						trigdata->tg_trigger->tgname),
-				 errhint("Only triggers that the extension made call this function.")));
+		wrong_trigger(trigdata);
 	end(&recorder);
 	PG_RETURN_POINTER(NULL);
 }

@@ -36,6 +36,7 @@
 #include "base/duration.h"
 #include "base/errors.h"
 #include "base/relation.h"
+#include "job/job.h"
 #include "job/job_type.h"
 
 /* Columns of job_types that this file reads by number. */
@@ -420,4 +421,10 @@ researcharr_job_type_builtin(PG_FUNCTION_ARGS)
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
 	return (Datum) 0;
+}
+
+bool
+rarr_job_type_is_known(const char *name, int len)
+{
+	return rarr_job_type_find(name, len) != NULL;
 }

@@ -39,6 +39,15 @@ $actual$, ARRAY[
 		|| 'secret boolean not null default false, '
 		|| 'created_at timestamp with time zone not null default clock_timestamp(), '
 		|| 'updated_at timestamp with time zone not null default clock_timestamp()',
+	'configuration_masked: '
+		|| 'id uuid, '
+		|| 'key text, '
+		|| 'value text, '
+		|| 'value_type text, '
+		|| 'description text, '
+		|| 'secret boolean, '
+		|| 'created_at timestamp with time zone, '
+		|| 'updated_at timestamp with time zone',
 	'episode_rows: '
 		|| 'id uuid, '
 		|| 'title text, '
@@ -179,7 +188,13 @@ $actual$, ARRAY[
 		|| 'username text not null, '
 		|| 'password_hash text not null, '
 		|| 'api_key_hash text, '
-		|| 'created_at timestamp with time zone not null default clock_timestamp()'
+		|| 'created_at timestamp with time zone not null default clock_timestamp()',
+	'webui_users_masked: '
+		|| 'id uuid, '
+		|| 'username text, '
+		|| 'password_hash text, '
+		|| 'api_key_hash text, '
+		|| 'created_at timestamp with time zone'
 ], 'columns');
 
 SELECT results_eq($actual$
@@ -240,6 +255,7 @@ SELECT results_eq($actual$
 $actual$, ARRAY[
 	'CREATE INDEX audit_log_default_entity_idx ON audit_log_default USING btree (entity_type, entity_id)',
 	'CREATE INDEX media_title_idx ON media USING btree (title, type) WHERE (external_id IS NULL)',
+	'CREATE INDEX media_title_trgm_idx ON media USING gin (title gin_trgm_ops)',
 	'CREATE INDEX processing_history_default_job_id_idx ON processing_history_default USING btree (job_id)',
 	'CREATE INDEX processing_jobs_media_id_idx ON processing_jobs USING btree (media_id)',
 	'CREATE INDEX processing_jobs_take_idx ON processing_jobs USING btree (job_type, priority DESC, available_at, id) WHERE (completed_at IS NULL)',

@@ -124,6 +124,32 @@ SELECT action, count(*) FROM pg_temp.news() GROUP BY 1 ORDER BY 1;
 DELETE FROM researcharr.media;
 SELECT count(*) FROM pg_temp.news();
 
+-- A thousand open savepoints, the later half of them rolled back; a deferred
+-- constraint that fails at commit.
+INSERT INTO researcharr.media (id, title, type) VALUES ('01900000-0000-7000-8000-000000000009', 'Saved', 'movie');
+SELECT count(*) FROM pg_temp.news();
+BEGIN;
+\o /dev/null
+\set ECHO none
+SELECT format('SAVEPOINT s%s', n), format('UPDATE researcharr.media SET external_id = %L', n) FROM generate_series(1, 1000) n \gexec
+\set ECHO all
+\o
+ROLLBACK TO s501;
+SELECT count(*), count(DISTINCT transaction_id) AS transactions, min((changes#>>'{external_id,new}')::int), max((changes#>>'{external_id,new}')::int)
+FROM researcharr.audit_log WHERE entity_id = '01900000-0000-7000-8000-000000000009' AND action = 'update';
+COMMIT;
+SELECT count(*) FROM pg_temp.news();
+CREATE TEMP TABLE deferred (id int PRIMARY KEY DEFERRABLE INITIALLY DEFERRED);
+BEGIN;
+INSERT INTO deferred VALUES (1), (1);
+UPDATE researcharr.media SET status = 'failed';
+SELECT count(*) FROM pg_temp.news();
+COMMIT;
+SELECT status FROM researcharr.media;
+SELECT count(*) FROM pg_temp.news();
+DELETE FROM researcharr.media;
+SELECT count(*) FROM pg_temp.news();
+
 -- One statement that makes and changes, beside a user's trigger that reads the
 -- same transition tables.
 CREATE FUNCTION pg_temp.count_rows() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -195,6 +221,8 @@ INSERT INTO pg_temp.kinds VALUES (1, 'x"y', 2, 3, 4.50, 0.1, '2026-01-02 03:04:0
 UPDATE pg_temp.kinds SET n = 4.5, f = 'NaN', t = 'infinity', r = '{}', o = false, j = '"scalar"', secret = 'still hidden';
 UPDATE pg_temp.kinds SET n = 'NaN', s = NULL, secret = 'shown';
 UPDATE pg_temp.kinds SET n = NULL, j = 'true';
+-- a row that has no key
+UPDATE pg_temp.kinds SET l = 4;
 DELETE FROM pg_temp.kinds;
 SELECT entity_id, action, changes FROM pg_temp.news();
 
@@ -211,6 +239,18 @@ DROP TRIGGER wrong ON pg_temp.wrong;
 CREATE TRIGGER wrong AFTER INSERT ON pg_temp.wrong FOR EACH STATEMENT
 	EXECUTE FUNCTION researcharr.audit_record('wrong', 'key', 'id');
 INSERT INTO pg_temp.wrong VALUES (1);
+DROP TRIGGER wrong ON pg_temp.wrong;
+CREATE TRIGGER wrong AFTER INSERT ON pg_temp.wrong REFERENCING NEW TABLE AS new_rows FOR EACH ROW
+	EXECUTE FUNCTION researcharr.audit_record('wrong', 'key', 'id');
+INSERT INTO pg_temp.wrong VALUES (1);
+DROP TRIGGER wrong ON pg_temp.wrong;
+CREATE TRIGGER wrong AFTER INSERT ON pg_temp.wrong REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT
+	EXECUTE FUNCTION researcharr.audit_record('wrong', 'key', 'id', 'masc', 'name');
+INSERT INTO pg_temp.wrong VALUES (1, 'secret');
+DROP TRIGGER wrong ON pg_temp.wrong;
+CREATE TRIGGER wrong AFTER INSERT ON pg_temp.wrong REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT
+	EXECUTE FUNCTION researcharr.audit_record('wrong', 'key', 'id', 'mask');
+INSERT INTO pg_temp.wrong VALUES (1, 'secret');
 DROP TRIGGER wrong ON pg_temp.wrong;
 CREATE TRIGGER wrong AFTER INSERT ON pg_temp.wrong REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT
 	EXECUTE FUNCTION researcharr.audit_record('wrong', 'key', 'id');

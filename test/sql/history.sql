@@ -115,6 +115,18 @@ $$;
 SELECT j.attempt, count(*), count(DISTINCT h.details->'attempt') FROM researcharr.processing_history h
 JOIN researcharr.processing_jobs j ON j.id = h.job_id WHERE j.unique_key = 'saved' GROUP BY 1;
 SELECT count(*) FROM pg_temp.news();
+-- a thousand savepoints that are all open at a time
+BEGIN;
+\o /dev/null
+\set ECHO none
+SELECT format('SAVEPOINT s%s', n), format('UPDATE researcharr.processing_jobs SET %s WHERE unique_key = %L',
+	CASE n % 2 WHEN 1 THEN $$status = 'cancelled', completed_at = now()$$ ELSE $$status = 'queued', completed_at = NULL$$ END, 'saved')
+FROM generate_series(1, 1000) n \gexec
+\set ECHO all
+\o
+ROLLBACK TO s501;
+COMMIT;
+SELECT action, status, count(*) FROM pg_temp.news() GROUP BY 1, 2 ORDER BY 1;
 CREATE TEMP TABLE deferred (id int PRIMARY KEY DEFERRABLE INITIALLY DEFERRED);
 BEGIN;
 INSERT INTO deferred VALUES (1), (1);
@@ -246,6 +258,12 @@ CREATE TRIGGER wrong AFTER INSERT ON researcharr.processing_jobs
 	FOR EACH STATEMENT EXECUTE FUNCTION researcharr.processing_jobs_history();
 SELECT researcharr.job_enqueue('01900000-0000-7000-8000-000000000107', 'search') IS NOT NULL;
 INSERT INTO researcharr.processing_jobs (media_id, job_type) VALUES ('01900000-0000-7000-8000-000000000107', 'search');
+ROLLBACK;
+BEGIN;
+INSERT INTO researcharr.processing_jobs (media_id, job_type) VALUES ('01900000-0000-7000-8000-000000000107', 'search');
+CREATE TRIGGER wrong AFTER DELETE ON researcharr.processing_jobs REFERENCING OLD TABLE AS old_jobs
+	FOR EACH ROW EXECUTE FUNCTION researcharr.processing_jobs_history();
+DELETE FROM researcharr.processing_jobs;
 ROLLBACK;
 
 DELETE FROM researcharr.media;

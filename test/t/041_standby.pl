@@ -46,6 +46,13 @@ foreach my $call (
 	"job_retry($id)",
 	"job_mark_as_completed($id)",
 	"job_type_register('new')",
+	"media_create('{\"title\": \"x\", \"type\": \"movie\"}')",
+	"media_update($id, '{\"title\": \"x\"}')",
+	"movie_delete($id)",
+	"job_create(jsonb_build_object('media_id', $id, 'job_type', 'search'))",
+	"config_set('a.key', 'x')",
+	"queue_item_get_next('radarr')",
+	"unit_of_work('[{\"op\": \"delete\", \"entity\": \"media\", \"id\": \"00000000-0000-7000-8000-000000000000\"}]')",
 	"job_type_pause('search')")
 {
 	my ($rc, $out, $err) = $standby->psql(
@@ -58,9 +65,17 @@ my $looking = q{
 	SELECT job_type, status, jobs FROM researcharr.job_stats();
 	SELECT name, priority FROM researcharr.job_type_policies WHERE name = 'mine';
 	SELECT researcharr.job_next_due('{search}') = '2100-01-01 00:00+00';
-	SELECT researcharr.job_next_due() < clock_timestamp();};
+	SELECT researcharr.job_next_due() < clock_timestamp();
+	SELECT m.title, j.job_type, g.title, researcharr.media_exists(m.id), researcharr.movie_count()
+	  FROM researcharr.media_get_all('{"title": {"like": "fi%"}}', 1, order_by => 'id') m,
+		researcharr.job_get_by_media(m.id) j, researcharr.media_get_by_id(m.id) g WHERE j.status = 'running';
+	SELECT title FROM researcharr.media_search('fulm');
+	SELECT job_type FROM researcharr.job_get_pending(1);
+	SELECT code FROM researcharr.movie_validate('{"title": ""}');
+	SELECT researcharr.config_get('none') IS NULL, researcharr.audit_count('{"entity_type": "media"}');};
 is( $standby->safe_psql('postgres', $looking),
-	"mine|running|1\nsearch|queued|1\nmine|5\nt\nt",
+	"mine|running|1\nsearch|queued|1\nmine|5\nt\nt\n"
+	  . "film|mine|film|t|0\nfilm\nsearch\ntoo_short\nt|1",
 	'looking works on a standby');
 
 # 2.

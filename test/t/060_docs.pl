@@ -1,7 +1,7 @@
 # 060_docs.pl: the documentation says what is, and its examples work.
 #
-#  1. docs/sql-reference.md has a section for each function, with its very
-#     signature, each trigger function, each table and view, with each column,
+#  1. docs/sql-reference.md has a section, or a row of a table, for each
+#     function, with its very signature, each trigger function, each table and view, with each column,
 #     each setting and each SQLSTATE of our own; and no section for what is not.
 #  2. Every block of SQL of README.md and docs/*.md runs, file by file, in a
 #     new database each.
@@ -65,6 +65,11 @@ foreach (@functions)
 	$signature =~ s/\binteger\b/int/g;
 	$signature =~ s/researcharr\.//g;
 	$known{$name} = 1;
+	if ($reference =~ /^\| `\Q$signature\E` \| \w/m)
+	{
+		ok(!exists $section{$name}, "function $name");
+		next;
+	}
 	my ($written) = ($section{$name} // '') =~ /^```\n(.*?)\n```/ms;
 	is(($written // 'no section') =~ s/\s+/ /gr, $signature, "function $name");
 }

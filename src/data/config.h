@@ -1,0 +1,10 @@
+/*
+ * config.h
+ *		The application's settings: whether a value reads as its type.
+ */
+#ifndef RARR_DATA_CONFIG_H
+#define RARR_DATA_CONFIG_H
+
+extern bool rarr_setting_is_valid(const char *value, int length, const char *type);
+
+#endif							/* RARR_DATA_CONFIG_H */

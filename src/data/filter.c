@@ -1,0 +1,475 @@
+/*
+ * filter.c
+ *		Filters and orders from a caller, as SQL.
+ *
+ *		Nothing that a caller wrote becomes part of a statement's text: names are
+ *		looked up among the entity's columns and written as the catalog has them,
+ *		operators are those of the column's type, values are parameters.  The
+ *		parameters have the column's own type, so that an index on it serves.
+ */
+#include "postgres.h"
+
+#include "access/stratnum.h"
+#include "catalog/pg_operator.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "parser/scansup.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/formatting.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+#include "utils/typcache.h"
+
+#include "base/compat.h"
+#include "base/errors.h"
+#include "base/json.h"
+#include "data/filter.h"
+#include "data/value.h"
+
+typedef struct Filter Filter;
+
+/* One condition, while it is written. */
+typedef struct Condition
+{
+	RarrQuery  *query;
+	const RarrEntity *entity;
+	const RarrEntityColumn *column;
+	const Filter *filter;
+	const JsonbValue *value;
+} Condition;
+
+/* An operator of filters. */
+struct Filter
+{
+	const char *name;
+	void		(*write) (const Condition *condition);
+	int			strategy;		/* of a comparison: the btree's; 0 for <> */
+	const char *operator;		/* of another: its name in pg_catalog */
+};
+
+static void write_comparison(const Condition *condition);
+static void write_in(const Condition *condition);
+static void write_like(const Condition *condition);
+static void write_is_null(const Condition *condition);
+static void write_contains(const Condition *condition);
+
+static const Filter operators[] = {
+	{"eq", write_comparison, BTEqualStrategyNumber},
+	{"ne", write_comparison, 0},
+	{"gt", write_comparison, BTGreaterStrategyNumber},
+	{"gte", write_comparison, BTGreaterEqualStrategyNumber},
+	{"lt", write_comparison, BTLessStrategyNumber},
+	{"lte", write_comparison, BTLessEqualStrategyNumber},
+	{"in", write_in, BTEqualStrategyNumber},
+	{"like", write_like, .operator = "~~"},
+	{"ilike", write_like, .operator = "~~*"},
+	{"is_null", write_is_null},
+	{"contains", write_contains}
+};
+
+static void
+unknown_column(const RarrEntity *entity, const char *what, const char *name, int length)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_RARR_UNKNOWN_FILTER),
+			 errmsg("%s names an unknown column of %s: %s", what, entity->def->name,
+					rarr_quote_clipped(name, length)),
+			 errdetail("The columns are %s.", rarr_entity_column_names(entity)),
+			 errhint("Write columns as they are listed, without quotes.")));
+}
+
+/* RA004: the column's type has no such operator. */
+static void
+unknown_operator(const Condition *condition)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_RARR_UNKNOWN_FILTER),
+			 errmsg("operator \"%s\" is not for column \"%s\", which is of type %s",
+					condition->filter->name, condition->column->name,
+					format_type_be(condition->column->type)),
+			 errhint("Comparisons are for types with an order, like and ilike for text, contains for text, jsonb and arrays.")));
+}
+
+/* 22023: the value is not one that the column or the operator takes. */
+static void
+bad_value(const Condition *condition, const char *problem)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("value of \"%s\" for column \"%s\" %s", condition->filter->name,
+					condition->column->name, problem),
+			 errhint("Give a value of type %s%s.", format_type_be(condition->column->type),
+					 condition->filter->write == write_in ? ", in an array" : "")));
+}
+
+static Datum
+read_value(const Condition *condition, const JsonbValue *value)
+{
+	RarrEntityColumn	column = *condition->column;
+	RarrViolation violation;
+	Datum		result = (Datum) 0;
+
+	if (value->type == jbvNull)
+		bad_value(condition, "must not be null");
+	column.typmod = -1;			/* to be compared as it is: not rounded, not cut */
+	if (!rarr_value_read(&column, value, &result, &violation))
+		bad_value(condition, violation.message);
+	return result;
+}
+
+/* "OPERATOR(schema.name)" of the operator that the type compares by. */
+static const char *
+comparison(const Condition *condition)
+{
+	TypeCacheEntry *type = lookup_type_cache(condition->column->type,
+											 TYPECACHE_BTREE_OPFAMILY | TYPECACHE_EQ_OPR);
+	Oid			operator = InvalidOid;
+	HeapTuple	tuple;
+	Form_pg_operator form;
+	const char *result;
+
+	if (OidIsValid(type->btree_opf))
+		operator = condition->filter->strategy == 0 ? get_negator(type->eq_opr) :
+			get_opfamily_member(type->btree_opf, type->btree_opintype, type->btree_opintype,
+								condition->filter->strategy);
+	if (!OidIsValid(operator))
+		unknown_operator(condition);
+	tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(operator));
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for operator %u", operator);
+	form = (Form_pg_operator) GETSTRUCT(tuple);
+	result = psprintf("OPERATOR(%s.%s)", quote_identifier(get_namespace_name(form->oprnamespace)),
+					  NameStr(form->oprname));
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+static void
+write_column(const Condition *condition)
+{
+	rarr_query_add(condition->query, rarr_entity_expression(condition->entity, condition->column));
+}
+
+static void
+write_null_test(const Condition *condition, bool isnull)
+{
+	write_column(condition);
+	rarr_query_add(condition->query, isnull ? " IS NULL" : " IS NOT NULL");
+}
+
+/* eq and ne of null ask whether there is a value. */
+static void
+write_comparison(const Condition *condition)
+{
+	const char *operator = comparison(condition);
+	int			strategy = condition->filter->strategy;
+
+	if (condition->value->type == jbvNull && (strategy == BTEqualStrategyNumber || strategy == 0))
+	{
+		write_null_test(condition, strategy != 0);
+		return;
+	}
+	write_column(condition);
+	appendStringInfo(&condition->query->sql, " %s ", operator);
+	rarr_query_param(condition->query, condition->column->type,
+					 read_value(condition, condition->value), false);
+}
+
+static void
+write_in(const Condition *condition)
+{
+	const char *operator = comparison(condition);
+	Oid			array_type = get_array_type(condition->column->type);
+	ArrayBuildState *array;
+	JsonbIterator *it;
+	JsonbIteratorToken token;
+	JsonbValue	element;
+
+	if (!OidIsValid(array_type))
+		unknown_operator(condition);
+	if (condition->value->type != jbvBinary || !JsonContainerIsArray(condition->value->val.binary.data))
+		bad_value(condition, psprintf("must be an array, not %s", rarr_json_describe(condition->value)));
+
+	array = initArrayResult(condition->column->type, CurrentMemoryContext, false);
+	it = JsonbIteratorInit(condition->value->val.binary.data);
+	while ((token = JsonbIteratorNext(&it, &element, true)) != WJB_DONE)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (token == WJB_ELEM)
+			array = accumArrayResult(array, read_value(condition, &element), false,
+									 condition->column->type, CurrentMemoryContext);
+	}
+	write_column(condition);
+	appendStringInfo(&condition->query->sql, " %s ANY (", operator);
+	rarr_query_param(condition->query, array_type, makeArrayResult(array, CurrentMemoryContext), false);
+	rarr_query_add(condition->query, ")");
+}
+
+static bool
+is_text(const Condition *condition)
+{
+	Oid			type = getBaseType(condition->column->type);
+
+	return type == TEXTOID || type == VARCHAROID || type == BPCHAROID;
+}
+
+static Datum
+read_text(const Condition *condition)
+{
+	const char *text;
+	int			length;
+	char	   *problem = rarr_json_text(condition->value, &text, &length);
+
+	if (problem != NULL)
+		bad_value(condition, problem);
+	return PointerGetDatum(cstring_to_text_with_len(text, length));
+}
+
+/* A pattern's last backslash must have a character behind it. */
+static bool
+ends_in_escape(const text *pattern)
+{
+	const char *string = VARDATA_ANY(pattern);
+	int			length = VARSIZE_ANY_EXHDR(pattern);
+	int			backslashes = 0;
+
+	while (backslashes < length && string[length - 1 - backslashes] == '\\')
+		backslashes++;
+	return backslashes % 2 != 0;
+}
+
+static void
+write_like(const Condition *condition)
+{
+	Datum		pattern;
+
+	if (!is_text(condition))
+		unknown_operator(condition);
+	pattern = read_text(condition);
+	if (ends_in_escape(DatumGetTextPP(pattern)))
+		bad_value(condition, "must not end with a single backslash, which escapes what is behind it");
+	write_column(condition);
+	appendStringInfo(&condition->query->sql, " OPERATOR(pg_catalog.%s) ", condition->filter->operator);
+	rarr_query_param(condition->query, TEXTOID, pattern, false);
+}
+
+static void
+write_is_null(const Condition *condition)
+{
+	if (condition->value->type != jbvBool)
+		bad_value(condition, psprintf("must be true or false, not %s",
+									  rarr_json_describe(condition->value)));
+	write_null_test(condition, condition->value->val.boolean);
+}
+
+/* Of text, another text; of jsonb and arrays, what @> means. */
+static void
+write_contains(const Condition *condition)
+{
+	Oid			type = condition->column->type;
+
+	if (is_text(condition))
+	{
+		rarr_query_add(condition->query, "pg_catalog.strpos(");
+		write_column(condition);
+		rarr_query_add(condition->query, ", ");
+		rarr_query_param(condition->query, TEXTOID, read_text(condition), false);
+		rarr_query_add(condition->query, ") OPERATOR(pg_catalog.>) 0");
+		return;
+	}
+	if (type != JSONBOID && !type_is_array(type))
+		unknown_operator(condition);
+	write_column(condition);
+	rarr_query_add(condition->query, " OPERATOR(pg_catalog.@>) ");
+	rarr_query_param(condition->query, type, read_value(condition, condition->value), false);
+}
+
+static const Filter *
+find_operator(const RarrEntityColumn *column, const char *name, int length)
+{
+	StringInfoData known;
+
+	for (int i = 0; i < lengthof(operators); i++)
+	{
+		if (strlen(operators[i].name) == length && memcmp(operators[i].name, name, length) == 0)
+			return &operators[i];
+	}
+	initStringInfo(&known);
+	for (int i = 0; i < lengthof(operators); i++)
+		appendStringInfo(&known, "%s%s", i == 0 ? "" : i == lengthof(operators) - 1 ? " and " : ", ",
+						 operators[i].name);
+	ereport(ERROR,
+			(errcode(ERRCODE_RARR_UNKNOWN_FILTER),
+			 errmsg("filter of column \"%s\" has an unknown operator: %s", column->name,
+					rarr_quote_clipped(name, length)),
+			 errdetail("The operators are %s.", known.data),
+			 errhint("Write a JSON object as a value with its operator: {\"%s\": {\"eq\": {...}}}.",
+					 column->name)));
+}
+
+/* Writes all conditions of a column. */
+static void
+write_conditions(Condition *condition, const JsonbValue *value)
+{
+	JsonbIterator *it;
+	JsonbIteratorToken token;
+	JsonbValue	member;
+
+	if (!rarr_json_is_object(value))
+	{
+		condition->filter = &operators[0];
+		condition->value = value;
+		rarr_query_add(condition->query, " AND ");
+		condition->filter->write(condition);
+		return;
+	}
+	it = JsonbIteratorInit(value->val.binary.data);
+	while ((token = JsonbIteratorNext(&it, &member, true)) != WJB_DONE)
+	{
+		if (token == WJB_KEY)
+			condition->filter = find_operator(condition->column, member.val.string.val,
+											  member.val.string.len);
+		if (token != WJB_VALUE)
+			continue;
+		condition->value = &member;
+		rarr_query_add(condition->query, " AND ");
+		condition->filter->write(condition);
+	}
+}
+
+/*
+ * Adds a WHERE clause: " WHERE true AND ..." on the columns of t.  Errors: RA004
+ * for a column that the entity, or an operator that the column does not have;
+ * 22023 for filters that are no object, or a value that does not fit.
+ */
+void
+rarr_filter_add(RarrQuery *query, const RarrEntity *entity, Jsonb *filters)
+{
+	JsonbIterator *it;
+	JsonbIteratorToken token;
+	JsonbValue	member;
+	Condition	condition = {.query = query,.entity = entity};
+
+	rarr_query_add(query, " WHERE true");
+	if (filters == NULL)
+		return;
+	if (!JB_ROOT_IS_OBJECT(filters))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("filters is not a JSON object: %s", rarr_jsonb_excerpt(filters)),
+				 errhint("Give an object, such as {\"status\": \"pending\", \"year\": {\"gte\": 2000}}.")));
+	it = JsonbIteratorInit(&filters->root);
+	while ((token = JsonbIteratorNext(&it, &member, true)) != WJB_DONE)
+	{
+		if (token == WJB_KEY)
+		{
+			condition.column = rarr_entity_column(entity, member.val.string.val, member.val.string.len);
+			if (condition.column == NULL)
+				unknown_column(entity, "filter", member.val.string.val, member.val.string.len);
+		}
+		else if (token == WJB_VALUE)
+			write_conditions(&condition, &member);
+	}
+}
+
+/* 22023: one part of an order is not "column [asc|desc] [nulls first|last]". */
+static void
+bad_order(const char *part, int length)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("order_by has a part that cannot be read: %s", rarr_quote_clipped(part, length)),
+			 errhint("Write column names, each with \"asc\" or \"desc\" and \"nulls first\" or \"nulls last\" behind it if wanted, and commas between them: \"priority desc, created_at\".")));
+}
+
+/* The next word of a part, in lower case; NULL at its end. */
+static char *
+next_word(const char **position, const char *end)
+{
+	const char *start;
+
+	while (*position < end && scanner_isspace(**position))
+		(*position)++;
+	start = *position;
+	while (*position < end && !scanner_isspace(**position))
+		(*position)++;
+	return *position == start ? NULL : asc_tolower(start, *position - start);
+}
+
+/* Writes one part of an order; returns its column. */
+static const RarrEntityColumn *
+write_order(RarrQuery *query, const RarrEntity *entity, const char *part, int length)
+{
+	const char *position = part;
+	const char *end = part + length;
+	char	   *word;
+	const RarrEntityColumn *column;
+
+	while (position < end && scanner_isspace(*position))
+		position++;
+	part = position;
+	word = next_word(&position, end);
+	if (word == NULL)
+		bad_order(part, length);
+	column = rarr_entity_column(entity, part, position - part);
+	if (column == NULL)
+		unknown_column(entity, "order_by", part, position - part);
+	if (!OidIsValid(lookup_type_cache(column->type, TYPECACHE_LT_OPR)->lt_opr))
+		ereport(ERROR,
+				(errcode(ERRCODE_RARR_UNKNOWN_FILTER),
+				 errmsg("order_by names column \"%s\", which is of type %s and has no order",
+						column->name, format_type_be(column->type)),
+				 errhint("Give columns of types that can be compared.")));
+	rarr_query_add(query, rarr_entity_expression(entity, column));
+
+	word = next_word(&position, end);
+	if (word != NULL && (strcmp(word, "asc") == 0 || strcmp(word, "desc") == 0))
+	{
+		rarr_query_add(query, word[0] == 'd' ? " DESC" : " ASC");
+		word = next_word(&position, end);
+	}
+	if (word != NULL && strcmp(word, "nulls") == 0)
+	{
+		word = next_word(&position, end);
+		if (word == NULL || (strcmp(word, "first") != 0 && strcmp(word, "last") != 0))
+			bad_order(part, end - part);
+		rarr_query_add(query, word[0] == 'f' ? " NULLS FIRST" : " NULLS LAST");
+		word = next_word(&position, end);
+	}
+	if (word != NULL)
+		bad_order(part, end - part);
+	return column;
+}
+
+/*
+ * Adds an ORDER BY clause.  A total order, which pages need, ends with the id.
+ * Errors: RA004 for a column that the entity does not have; 22023 for anything
+ * else that is not an order.
+ */
+void
+rarr_order_add(RarrQuery *query, const RarrEntity *entity, const char *order, bool total)
+{
+	const char *part = order;
+	bool		by_id = false;
+
+	if (order == NULL)
+	{
+		rarr_query_add(query, total ? " ORDER BY t.id" : "");
+		return;
+	}
+	rarr_query_add(query, " ORDER BY ");
+	for (;;)
+	{
+		int			length = strcspn(part, ",");
+
+		if (strcmp(write_order(query, entity, part, length)->name, "id") == 0)
+			by_id = true;
+		if (part[length] == '\0')
+			break;
+		rarr_query_add(query, ", ");
+		part += length + 1;
+	}
+	if (total && !by_id)
+		rarr_query_add(query, ", t.id");
+}

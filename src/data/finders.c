@@ -1,0 +1,177 @@
+/*
+ * finders.c
+ *		The questions that applications ask most, each in its own function:
+ *		media by external id and by status, jobs that wait, have failed, or are a
+ *		media's.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
+
+#include "base/args.h"
+#include "base/compat.h"
+#include "base/errors.h"
+#include "data/direct.h"
+#include "data/query.h"
+
+/* Begins "SELECT columns FROM the entity's rows AS t". */
+static void
+begin_select(RarrQuery *query, const RarrEntity *entity)
+{
+	rarr_query_init(query);
+	appendStringInfo(&query->sql, "SELECT %s FROM researcharr.%s AS t", entity->list,
+					 entity->def->relation);
+}
+
+/* RA003 where the rule says that there is no such value. */
+static void
+check_argument(const RarrRule *rule, text *value)
+{
+	RarrViolation violation;
+
+	if (!rarr_check_text(rule, VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value), &violation))
+		ereport(ERROR,
+				(errcode(ERRCODE_RARR_VALIDATION),
+				 errmsg("%s %s", rule->field, violation.message),
+				 errhint("Give a value that the column can have.")));
+}
+
+PG_FUNCTION_INFO_V1(researcharr_media_get_by_external_id);
+
+/*
+ * media_get_by_external_id(external_id text, type text) -> the media, or none
+ * Errors: 22004 for NULL; RA003 for a type that media cannot have.
+ */
+Datum
+researcharr_media_get_by_external_id(PG_FUNCTION_ARGS)
+{
+	RarrEntity *entity = rarr_entity(RARR_MEDIA);
+	RarrQuery	query;
+
+	RARR_REQUIRE_ARG(0, "external_id");
+	RARR_REQUIRE_ARG(1, "type");
+	check_argument(&rarr_rule_type, PG_GETARG_TEXT_PP(1));
+	begin_select(&query, entity);
+	rarr_query_add(&query, " WHERE t.external_id" RARR_EQ);
+	rarr_query_param(&query, TEXTOID, PG_GETARG_DATUM(0), false);
+	rarr_query_add(&query, " AND t.type" RARR_EQ);
+	rarr_query_param(&query, TEXTOID, PG_GETARG_DATUM(1), false);
+	return rarr_return_row(fcinfo, rarr_query_row(entity, &query, RARR_READ | RARR_GENERIC));
+}
+
+PG_FUNCTION_INFO_V1(researcharr_media_get_by_status);
+
+/*
+ * media_get_by_status(status text) -> the media that have it, oldest first
+ * Errors: 22004 for NULL; RA003 for a status that media cannot have.
+ */
+Datum
+researcharr_media_get_by_status(PG_FUNCTION_ARGS)
+{
+	RarrEntity *entity = rarr_entity(RARR_MEDIA);
+	RarrQuery	query;
+
+	RARR_REQUIRE_ARG(0, "status");
+	check_argument(&rarr_rule_status, PG_GETARG_TEXT_PP(0));
+	begin_select(&query, entity);
+	rarr_query_add(&query, " WHERE t.status" RARR_EQ);
+	rarr_query_param(&query, TEXTOID, PG_GETARG_DATUM(0), false);
+	rarr_query_add(&query, " ORDER BY t.id");
+	rarr_query_rows(entity, &query, RARR_READ, fcinfo);
+	return (Datum) 0;
+}
+
+PG_FUNCTION_INFO_V1(researcharr_job_get_by_media);
+
+/*
+ * job_get_by_media(media_id uuid) -> its jobs, oldest first
+ * Errors: 22004 for NULL.
+ */
+Datum
+researcharr_job_get_by_media(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo;
+	RarrEntity *entity = rarr_entity(RARR_JOB);
+	RarrQuery	query;
+
+	RARR_REQUIRE_ARG(0, "media_id");
+	rsinfo = rarr_begin_rows(fcinfo, entity);
+	if (rarr_direct_rows(entity, entity->media_id_index, PG_GETARG_UUID_P(0), rsinfo->setResult))
+		return (Datum) 0;
+	begin_select(&query, entity);
+	rarr_query_add(&query, " WHERE t.media_id" RARR_EQ);
+	rarr_query_param(&query, UUIDOID, PG_GETARG_DATUM(0), false);
+	rarr_query_add(&query, " ORDER BY t.id");
+	rarr_query_rows(entity, &query, RARR_READ | RARR_GENERIC, fcinfo);
+	return (Datum) 0;
+}
+
+PG_FUNCTION_INFO_V1(researcharr_job_get_failed);
+
+/*
+ * job_get_failed() -> the failed jobs, the last to fail first
+ */
+Datum
+researcharr_job_get_failed(PG_FUNCTION_ARGS)
+{
+	RarrEntity *entity = rarr_entity(RARR_JOB);
+	RarrQuery	query;
+
+	begin_select(&query, entity);
+	rarr_query_add(&query, " WHERE t.status" RARR_EQ "'failed' ORDER BY t.completed_at DESC, t.id DESC");
+	rarr_query_rows(entity, &query, RARR_READ | RARR_GENERIC, fcinfo);
+	return (Datum) 0;
+}
+
+/*
+ * The index that jobs are taken by begins with their type.  So the types of
+ * unfinished jobs are looked up one after the other, and each one's first jobs
+ * from there: a short list costs no walk over a long queue.
+ */
+#define JOB_TYPES_OF_UNFINISHED \
+	"WITH RECURSIVE types AS (" \
+	"(SELECT j.job_type FROM researcharr.processing_jobs AS j WHERE j.completed_at IS NULL" \
+	" ORDER BY j.job_type LIMIT 1)" \
+	" UNION ALL SELECT (SELECT j.job_type FROM researcharr.processing_jobs AS j" \
+	" WHERE j.completed_at IS NULL AND j.job_type OPERATOR(pg_catalog.>) p.job_type" \
+	" ORDER BY j.job_type LIMIT 1) FROM types AS p WHERE p.job_type IS NOT NULL)"
+
+PG_FUNCTION_INFO_V1(researcharr_job_get_pending);
+
+/*
+ * job_get_pending("limit" bigint) -> the queued jobs, by priority, then by the
+ * time from which they may be handed out, whether that has come or not
+ * Errors: 22023 for a negative limit.
+ */
+Datum
+researcharr_job_get_pending(PG_FUNCTION_ARGS)
+{
+	RarrEntity *entity = rarr_entity(RARR_JOB);
+	RarrQuery	query;
+
+	if (PG_ARGISNULL(0))
+	{
+		begin_select(&query, entity);
+		rarr_query_add(&query, " WHERE t.completed_at IS NULL AND t.status" RARR_EQ "'queued'"
+					   " ORDER BY t.priority DESC, t.available_at, t.id");
+		rarr_query_rows(entity, &query, RARR_READ | RARR_GENERIC, fcinfo);
+		return (Datum) 0;
+	}
+	if (PG_GETARG_INT64(0) < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("limit must not be negative: " INT64_FORMAT, PG_GETARG_INT64(0)),
+				 errhint("Give a number from 0, or null for none.")));
+	rarr_query_init(&query);
+	appendStringInfo(&query.sql, JOB_TYPES_OF_UNFINISHED
+					 " SELECT %s FROM types AS p CROSS JOIN LATERAL"
+					 " (SELECT j.* FROM researcharr.processing_jobs AS j"
+					 " WHERE j.completed_at IS NULL AND j.job_type" RARR_EQ "p.job_type"
+					 " AND j.status" RARR_EQ "'queued'"
+					 " ORDER BY j.priority DESC, j.available_at, j.id LIMIT ", entity->list);
+	rarr_query_param(&query, INT8OID, PG_GETARG_DATUM(0), false);
+	rarr_query_add(&query, ") AS t ORDER BY t.priority DESC, t.available_at, t.id LIMIT $1");
+	rarr_query_rows(entity, &query, RARR_READ | RARR_CUSTOM, fcinfo);
+	return (Datum) 0;
+}

@@ -1,0 +1,53 @@
+/*
+ * query.h
+ *		Statements that are put together from names and parameters, and where
+ *		their rows go.
+ */
+#ifndef RARR_DATA_QUERY_H
+#define RARR_DATA_QUERY_H
+
+#include "access/htup.h"
+#include "fmgr.h"
+#include "lib/stringinfo.h"
+#include "nodes/execnodes.h"
+#include "nodes/pg_list.h"
+#include "utils/jsonb.h"
+
+#include "data/entity.h"
+
+/* the operators that statements are written with: nothing hangs on a search_path */
+#define RARR_EQ		" OPERATOR(pg_catalog.=) "
+
+/* how a statement is run */
+#define RARR_READ		0x01	/* by the caller's snapshot; else by a new one */
+#define RARR_GENERIC	0x02	/* one plan serves all values */
+#define RARR_CUSTOM		0x04	/* each values have a plan of their own */
+
+typedef struct RarrQuery
+{
+	StringInfoData sql;
+	int			nparams;
+	int			room;
+	Oid		   *types;
+	Datum	   *values;
+	bool	   *nulls;
+} RarrQuery;
+
+extern void rarr_query_init(RarrQuery *query);
+extern void rarr_query_add(RarrQuery *query, const char *text);
+extern void rarr_query_param(RarrQuery *query, Oid type, Datum value, bool isnull);
+extern void rarr_query_bind(RarrQuery *query, Oid type, Datum value);
+
+extern uint64 rarr_query_run(RarrEntity *entity, RarrQuery *query, int flags);
+extern HeapTuple rarr_query_row(RarrEntity *entity, RarrQuery *query, int flags);
+extern List *rarr_query_list(RarrEntity *entity, RarrQuery *query, int flags);
+extern void rarr_query_rows(RarrEntity *entity, RarrQuery *query, int flags, FunctionCallInfo fcinfo);
+extern bool rarr_query_value(RarrEntity *entity, RarrQuery *query, int flags,
+							 Datum *value, bool *isnull);
+extern void rarr_query_forget_plans(RarrEntity *entity);
+
+extern ReturnSetInfo *rarr_begin_rows(FunctionCallInfo fcinfo, const RarrEntity *entity);
+extern Datum rarr_return_row(FunctionCallInfo fcinfo, HeapTuple row);
+extern Jsonb *rarr_row_to_jsonb(RarrEntity *entity, HeapTuple row);
+
+#endif							/* RARR_DATA_QUERY_H */

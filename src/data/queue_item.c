@@ -1,0 +1,142 @@
+/*
+ * queue_item.c
+ *		Handing out what waits for Radarr and Sonarr, and what became of it.
+ *
+ *		An item that is handed out is not due again before its next_retry_at,
+ *		which is set to the end of a lease: so no second caller gets it meanwhile,
+ *		and one whose caller never comes back is handed out again.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "common/pg_prng.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "base/args.h"
+#include "base/backoff.h"
+#include "base/compat.h"
+#include "base/errors.h"
+#include "base/guc.h"
+#include "data/query.h"
+
+#define MAX_ITEMS		10000	/* that a call may ask for */
+
+/* the wait before the next try, as the built-in job types have it */
+#define RETRY_BASE		(30 * USECS_PER_SEC)
+#define RETRY_CAP		(USECS_PER_HOUR)
+#define RETRY_JITTER	0.1
+
+PG_FUNCTION_INFO_V1(researcharr_queue_item_get_next);
+
+/*
+ * queue_item_get_next(service text, "limit" int) -> items that are due, by
+ * priority, then the one processed longest ago (never counts as longest)
+ *
+ * They are not due again for researcharr.queue_item_lease.
+ * Errors: 22004 for NULL as service; RA003 for an unknown one; 22023 for a limit
+ * that is not 1 to 10000.
+ */
+Datum
+researcharr_queue_item_get_next(PG_FUNCTION_ARGS)
+{
+	RarrEntity *entity = rarr_entity(RARR_QUEUE_ITEM);
+	int32		limit = PG_ARGISNULL(1) ? 10 : PG_GETARG_INT32(1);
+	TimestampTz now = GetCurrentTimestamp();
+	RarrViolation violation;
+	RarrQuery	query;
+	text	   *service;
+
+	RARR_REQUIRE_ARG(0, "service");
+	service = PG_GETARG_TEXT_PP(0);
+	if (!rarr_check_text(&rarr_rule_service, VARDATA_ANY(service), VARSIZE_ANY_EXHDR(service), &violation))
+		ereport(ERROR,
+				(errcode(ERRCODE_RARR_VALIDATION),
+				 errmsg("service %s", violation.message),
+				 errhint("Give a service that the extension knows.")));
+	if (limit < 1 || limit > MAX_ITEMS)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("limit is out of range: %d", limit),
+				 errhint("Give a number from 1 to %d.", MAX_ITEMS)));
+
+	rarr_query_init(&query);
+	rarr_query_add(&query, "WITH due AS MATERIALIZED (SELECT q.id FROM researcharr.queue_items AS q"
+				   " WHERE q.service" RARR_EQ);
+	rarr_query_param(&query, TEXTOID, PointerGetDatum(service), false);
+	rarr_query_add(&query, " AND (q.next_retry_at IS NULL OR q.next_retry_at OPERATOR(pg_catalog.<=) ");
+	rarr_query_param(&query, TIMESTAMPTZOID, TimestampTzGetDatum(now), false);
+	rarr_query_add(&query, ") ORDER BY q.priority DESC, q.last_processed NULLS FIRST, q.id LIMIT ");
+	rarr_query_param(&query, INT8OID, Int64GetDatum(limit), false);
+	rarr_query_add(&query, " FOR NO KEY UPDATE SKIP LOCKED),"
+				   " taken AS (UPDATE researcharr.queue_items AS t SET next_retry_at = ");
+	rarr_query_param(&query, TIMESTAMPTZOID,
+					 TimestampTzGetDatum(now + rarr_queue_item_lease * USECS_PER_SEC), false);
+	appendStringInfo(&query.sql, " FROM due WHERE t.id" RARR_EQ "due.id RETURNING %s)"
+					 " SELECT %s FROM taken AS t"
+					 " ORDER BY t.priority DESC, t.last_processed NULLS FIRST, t.id",
+					 entity->list, entity->list);
+	rarr_query_rows(entity, &query, RARR_CUSTOM, fcinfo);
+	return (Datum) 0;
+}
+
+PG_FUNCTION_INFO_V1(researcharr_queue_item_update_last_processed);
+
+/*
+ * queue_item_update_last_processed(id uuid) -> is there such an item?  It was
+ * processed just now: next_retry_at and the retry count are cleared.
+ * Errors: 22004 for NULL.
+ */
+Datum
+researcharr_queue_item_update_last_processed(PG_FUNCTION_ARGS)
+{
+	RarrEntity *entity = rarr_entity(RARR_QUEUE_ITEM);
+	RarrQuery	query;
+
+	RARR_REQUIRE_ARG(0, "id");
+	rarr_query_init(&query);
+	rarr_query_add(&query, "UPDATE researcharr.queue_items AS t SET last_processed = ");
+	rarr_query_param(&query, TIMESTAMPTZOID, TimestampTzGetDatum(GetCurrentTimestamp()), false);
+	rarr_query_add(&query, ", next_retry_at = NULL, retry_count = 0 WHERE t.id" RARR_EQ);
+	rarr_query_param(&query, UUIDOID, PG_GETARG_DATUM(0), false);
+	PG_RETURN_BOOL(rarr_query_run(entity, &query, RARR_GENERIC) > 0);
+}
+
+PG_FUNCTION_INFO_V1(researcharr_queue_item_increment_retry_count);
+
+/*
+ * queue_item_increment_retry_count(id uuid) -> is there such an item?  It
+ * failed: its next try is after 30 s, doubled with each retry up to an hour,
+ * less up to a tenth by chance.
+ * Errors: 22004 for NULL.
+ */
+Datum
+researcharr_queue_item_increment_retry_count(PG_FUNCTION_ARGS)
+{
+	RarrEntity *entity = rarr_entity(RARR_QUEUE_ITEM);
+	RarrQuery	query;
+	Datum		value;
+	bool		isnull;
+	int32		retries;
+	int64		delay;
+
+	RARR_REQUIRE_ARG(0, "id");
+	rarr_query_init(&query);
+	rarr_query_add(&query, "SELECT t.retry_count FROM researcharr.queue_items AS t WHERE t.id" RARR_EQ);
+	rarr_query_param(&query, UUIDOID, PG_GETARG_DATUM(0), false);
+	rarr_query_add(&query, " FOR NO KEY UPDATE");
+	if (!rarr_query_value(entity, &query, RARR_GENERIC, &value, &isnull))
+		PG_RETURN_BOOL(false);
+	retries = DatumGetInt32(value);
+	delay = rarr_backoff_delay(RARR_BACKOFF_EXPONENTIAL, RETRY_BASE, RETRY_CAP, RETRY_JITTER,
+							   retries, pg_prng_double(&pg_global_prng_state));
+
+	rarr_query_init(&query);
+	rarr_query_add(&query, "UPDATE researcharr.queue_items AS t SET retry_count = ");
+	rarr_query_param(&query, INT4OID, Int32GetDatum(retries < PG_INT32_MAX ? retries + 1 : retries), false);
+	rarr_query_add(&query, ", next_retry_at = ");
+	rarr_query_param(&query, TIMESTAMPTZOID, TimestampTzGetDatum(GetCurrentTimestamp() + delay), false);
+	rarr_query_add(&query, " WHERE t.id" RARR_EQ);
+	rarr_query_param(&query, UUIDOID, PG_GETARG_DATUM(0), false);
+	PG_RETURN_BOOL(rarr_query_run(entity, &query, RARR_GENERIC) > 0);
+}

@@ -1,0 +1,193 @@
+/*
+ * repository.c
+ *		The repositories: E_get_by_id, E_get_all, E_create, E_update, E_delete,
+ *		E_exists and E_count, once for all entities (E_validate: violations.c).
+ *
+ *		Each is one C function behind as many SQL functions as there are entities;
+ *		which one was called tells the entity.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
+
+#include "base/args.h"
+#include "base/compat.h"
+#include "data/direct.h"
+#include "data/filter.h"
+#include "data/violations.h"
+#include "data/write.h"
+
+PG_FUNCTION_INFO_V1(researcharr_entity_get_by_id);
+
+/*
+ * E_get_by_id(id uuid) -> the row, or none
+ * Errors: 22004 for NULL.
+ */
+Datum
+researcharr_entity_get_by_id(PG_FUNCTION_ARGS)
+{
+	RarrEntity *entity = rarr_entity_of_function(fcinfo, "_get_by_id");
+	HeapTuple	row;
+
+	RARR_REQUIRE_ARG(0, "id");
+	if (!rarr_direct_row(entity, PG_GETARG_UUID_P(0), &row))
+		row = rarr_entity_get(entity, PG_GETARG_UUID_P(0), RARR_READ);
+	return rarr_return_row(fcinfo, row);
+}
+
+/* Adds LIMIT or OFFSET; 22023 for a negative number. */
+static void
+add_bound(RarrQuery *query, const char *keyword, const char *name, int64 number)
+{
+	if (number < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must not be negative: " INT64_FORMAT, name, number),
+				 errhint("Give a number from 0, or null for none.")));
+	rarr_query_add(query, keyword);
+	rarr_query_param(query, INT8OID, Int64GetDatum(number), false);
+}
+
+PG_FUNCTION_INFO_V1(researcharr_entity_get_all);
+
+/*
+ * E_get_all(filters jsonb, "limit" bigint, "offset" bigint, order_by text) ->
+ * the rows that pass the filters.  With a limit or an offset, rows that are
+ * equal by order_by are in the order of their ids.
+ *
+ * Errors: RA004 for an unknown column or operator; 22023 for filters that are
+ * no object, a value that does not fit its column, a negative limit or offset,
+ * and an order_by that cannot be read.
+ */
+Datum
+researcharr_entity_get_all(PG_FUNCTION_ARGS)
+{
+	RarrEntity *entity = rarr_entity_of_function(fcinfo, "_get_all");
+	RarrQuery	query;
+
+	rarr_query_init(&query);
+	appendStringInfo(&query.sql, "SELECT %s FROM researcharr.%s AS t", rarr_entity_list(entity),
+					 rarr_entity_source(entity));
+	rarr_filter_add(&query, entity, PG_ARGISNULL(0) ? NULL : PG_GETARG_JSONB_P(0));
+	rarr_order_add(&query, entity,
+				   PG_ARGISNULL(3) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(3)),
+				   !PG_ARGISNULL(1) || !PG_ARGISNULL(2));
+	if (!PG_ARGISNULL(1))
+		add_bound(&query, " LIMIT ", "limit", PG_GETARG_INT64(1));
+	if (!PG_ARGISNULL(2))
+		add_bound(&query, " OFFSET ", "offset", PG_GETARG_INT64(2));
+	rarr_query_rows(entity, &query, RARR_READ, fcinfo);
+	return (Datum) 0;
+}
+
+PG_FUNCTION_INFO_V1(researcharr_entity_count);
+
+/*
+ * E_count(filters jsonb) -> how many rows pass the filters
+ * Errors: those of filters, as above.
+ */
+Datum
+researcharr_entity_count(PG_FUNCTION_ARGS)
+{
+	RarrEntity *entity = rarr_entity_of_function(fcinfo, "_count");
+	RarrQuery	query;
+	Datum		count;
+	bool		isnull;
+
+	rarr_query_init(&query);
+	appendStringInfo(&query.sql, "SELECT pg_catalog.count(*) FROM researcharr.%s AS t",
+					 rarr_entity_source(entity));
+	rarr_filter_add(&query, entity, PG_ARGISNULL(0) ? NULL : PG_GETARG_JSONB_P(0));
+	(void) rarr_query_value(entity, &query, RARR_READ, &count, &isnull);
+	PG_RETURN_DATUM(count);
+}
+
+PG_FUNCTION_INFO_V1(researcharr_entity_exists);
+
+/*
+ * E_exists(id uuid) -> is there a row of this id?
+ * Errors: 22004 for NULL.
+ */
+Datum
+researcharr_entity_exists(PG_FUNCTION_ARGS)
+{
+	RarrEntity *entity = rarr_entity_of_function(fcinfo, "_exists");
+	RarrQuery	query;
+	Datum		value;
+	bool		isnull;
+
+	RARR_REQUIRE_ARG(0, "id");
+	rarr_query_init(&query);
+	appendStringInfo(&query.sql, "SELECT true FROM researcharr.%s AS t WHERE t.id" RARR_EQ,
+					 rarr_entity_source(entity));
+	rarr_query_param(&query, UUIDOID, PG_GETARG_DATUM(0), false);
+	PG_RETURN_BOOL(rarr_query_value(entity, &query, RARR_READ | RARR_GENERIC, &value, &isnull));
+}
+
+PG_FUNCTION_INFO_V1(researcharr_entity_create);
+
+/*
+ * E_create(entity jsonb) -> the new row
+ *
+ * A flat row becomes its two tables' rows, a job is enqueued.  null is as good
+ * as leaving a field out.
+ * Errors: 22004 for NULL; RA003 with all violations in the DETAIL; 23505 for a
+ * duplicate; 23503 for a reference to nothing; RA002 for a job of unknown type.
+ */
+Datum
+researcharr_entity_create(PG_FUNCTION_ARGS)
+{
+	RarrEntity *entity = rarr_entity_of_function(fcinfo, "_create");
+	JsonbValue	object;
+	RarrValues	values;
+
+	RARR_REQUIRE_ARG(0, "entity");
+	rarr_jsonb_as_value(PG_GETARG_JSONB_P(0), &object);
+	rarr_entity_read_new(entity, &object, &values);
+	return rarr_return_row(fcinfo, rarr_entity_create(entity, &values));
+}
+
+PG_FUNCTION_INFO_V1(researcharr_entity_update);
+
+/*
+ * E_update(id uuid, changes jsonb, expected_updated_at timestamptz) -> the
+ * changed row, or none where there is none of this id
+ *
+ * Errors: 22004 for NULL; RA003 with all violations in the DETAIL; 40001 where
+ * the row has changed since expected_updated_at; 22023 where the entity has no
+ * such column; 55000 for a finished job; 23505 and 23503 as above.
+ */
+Datum
+researcharr_entity_update(PG_FUNCTION_ARGS)
+{
+	RarrEntity *entity = rarr_entity_of_function(fcinfo, "_update");
+	TimestampTz expected = 0;
+	JsonbValue	changes;
+
+	RARR_REQUIRE_ARG(0, "id");
+	RARR_REQUIRE_ARG(1, "changes");
+	if (!PG_ARGISNULL(2))
+		expected = PG_GETARG_TIMESTAMPTZ(2);
+	rarr_jsonb_as_value(PG_GETARG_JSONB_P(1), &changes);
+	return rarr_return_row(fcinfo, rarr_entity_update(entity, PG_GETARG_UUID_P(0), &changes,
+													  PG_ARGISNULL(2) ? NULL : &expected));
+}
+
+PG_FUNCTION_INFO_V1(researcharr_entity_delete);
+
+/*
+ * E_delete(id uuid) -> was there a row, which is gone now, with all that
+ * belongs to it?
+ * Errors: 22004 for NULL.
+ */
+Datum
+researcharr_entity_delete(PG_FUNCTION_ARGS)
+{
+	RarrEntity *entity = rarr_entity_of_function(fcinfo, "_delete");
+
+	RARR_REQUIRE_ARG(0, "id");
+	PG_RETURN_BOOL(rarr_entity_delete(entity, PG_GETARG_UUID_P(0)));
+}

@@ -1,0 +1,229 @@
+/*
+ * settings.c
+ *		The application's settings: config_set, config_get and its typed kin,
+ *		config_list.
+ *
+ *		Writing checks a value against its type, so that reading never has to.
+ *		Secrets are for admins: others read through a view that masks them, and
+ *		need no more than that view's privileges.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/jsonb.h"
+
+#include "base/args.h"
+#include "base/compat.h"
+#include "base/json.h"
+#include "data/query.h"
+#include "data/violations.h"
+
+static List *
+check_text(const RarrRule *rule, text *value, List *violations)
+{
+	RarrViolation violation;
+
+	if (rarr_check_text(rule, VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value), &violation))
+		return violations;
+	return lappend(violations, rarr_make_violation(violation.field, violation.code, violation.message));
+}
+
+/* RA003 where a setting cannot have this key, value and type. */
+static void
+check_setting(RarrEntity *entity, text *key, text *value, text *type)
+{
+	List	   *violations = check_text(&rarr_rule_key, key, NIL);
+	RarrViolation violation;
+
+	violations = check_text(&rarr_rule_value_type, type, violations);
+	if (!rarr_check_setting(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value), text_to_cstring(type),
+							&violation))
+		violations = lappend(violations, rarr_make_violation(violation.field, violation.code,
+															 violation.message));
+	rarr_raise_violations(entity, violations);
+}
+
+/* Writes a setting, and makes its row, as the user may see it, the result. */
+static HeapTuple
+write_setting(RarrEntity *entity, FunctionCallInfo fcinfo, text *type)
+{
+	RarrQuery	query;
+
+	rarr_query_init(&query);
+	rarr_query_add(&query, "INSERT INTO researcharr.configuration AS t"
+				   " (key, value, value_type, description, secret) VALUES (");
+	rarr_query_param(&query, TEXTOID, PG_GETARG_DATUM(0), false);
+	rarr_query_add(&query, ", ");
+	rarr_query_param(&query, TEXTOID, PG_GETARG_DATUM(1), false);
+	rarr_query_add(&query, ", ");
+	rarr_query_param(&query, TEXTOID, PointerGetDatum(type), false);
+	rarr_query_add(&query, ", ");
+	rarr_query_param(&query, TEXTOID, PG_GETARG_DATUM(3), PG_ARGISNULL(3));
+	rarr_query_add(&query, ", COALESCE(");
+	rarr_query_param(&query, BOOLOID, PG_GETARG_DATUM(4), PG_ARGISNULL(4));
+	rarr_query_add(&query, ", false)) ON CONFLICT (key) DO UPDATE SET value = $2, value_type = $3,"
+				   " description = COALESCE($4, t.description), secret = COALESCE($5, t.secret)");
+	(void) rarr_query_run(entity, &query, RARR_GENERIC);
+
+	rarr_query_init(&query);
+	appendStringInfo(&query.sql, "SELECT %s FROM researcharr.%s AS t WHERE t.key" RARR_EQ,
+					 rarr_entity_list(entity), rarr_entity_source(entity));
+	rarr_query_param(&query, TEXTOID, PG_GETARG_DATUM(0), false);
+	return rarr_query_row(entity, &query, RARR_GENERIC);
+}
+
+PG_FUNCTION_INFO_V1(researcharr_config_set);
+
+/*
+ * config_set(key, value text, value_type text, description text, secret
+ *		boolean) -> the setting's row
+ *
+ * NULL as description or secret keeps what is; a new setting is no secret.
+ * Errors: 22004 for NULL as key or value; RA003 for a value that does not read
+ * as its type, and a key or type that there cannot be.
+ */
+Datum
+researcharr_config_set(PG_FUNCTION_ARGS)
+{
+	RarrEntity *entity = rarr_entity(RARR_CONFIG);
+	text	   *type;
+
+	RARR_REQUIRE_ARG(0, "key");
+	RARR_REQUIRE_ARG(1, "value");
+	type = PG_ARGISNULL(2) ? cstring_to_text("string") : PG_GETARG_TEXT_PP(2);
+	check_setting(entity, PG_GETARG_TEXT_PP(0), PG_GETARG_TEXT_PP(1), type);
+	return rarr_return_row(fcinfo, write_setting(entity, fcinfo, type));
+}
+
+/* Reads one column of a setting; false where there is no such setting. */
+static bool
+read_setting(RarrEntity *entity, Datum key, const char *column, Datum *value)
+{
+	RarrQuery	query;
+	bool		isnull;
+
+	rarr_query_init(&query);
+	appendStringInfo(&query.sql, "SELECT t.%s FROM researcharr.%s AS t WHERE t.key" RARR_EQ,
+					 column, rarr_entity_source(entity));
+	rarr_query_param(&query, TEXTOID, key, false);
+	return rarr_query_value(entity, &query, RARR_READ | RARR_GENERIC, value, &isnull) && !isnull;
+}
+
+/*
+ * The text of a setting of this type; NULL where there is none.  42804 where it
+ * is of another type, 42501 where it is a secret and the user no admin.
+ */
+static text *
+typed_setting(FunctionCallInfo fcinfo, const char *type)
+{
+	RarrEntity *entity = rarr_entity(RARR_CONFIG);
+	Datum		value;
+	char	   *key;
+
+	RARR_REQUIRE_ARG(0, "key");
+	if (!read_setting(entity, PG_GETARG_DATUM(0), "value_type", &value))
+		return NULL;
+	key = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	if (strcmp(TextDatumGetCString(value), type) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("setting \"%s\" is of type %s, not %s", key, TextDatumGetCString(value), type),
+				 errhint("config_get() reads a setting of any type as text.")));
+	if (!rarr_is_admin(entity) && read_setting(entity, PG_GETARG_DATUM(0), "secret", &value) &&
+		DatumGetBool(value))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("setting \"%s\" is a secret", key),
+				 errhint("Only the extension's owner and superusers may read it.")));
+	return read_setting(entity, PG_GETARG_DATUM(0), "value", &value) ? DatumGetTextPP(value) : NULL;
+}
+
+PG_FUNCTION_INFO_V1(researcharr_config_get);
+
+/*
+ * config_get(key text) -> the value as text, *** for a secret and no admin;
+ * NULL for a key that there is not
+ * Errors: 22004 for NULL.
+ */
+Datum
+researcharr_config_get(PG_FUNCTION_ARGS)
+{
+	Datum		value;
+
+	RARR_REQUIRE_ARG(0, "key");
+	if (!read_setting(rarr_entity(RARR_CONFIG), PG_GETARG_DATUM(0), "value", &value))
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(value);
+}
+
+PG_FUNCTION_INFO_V1(researcharr_config_get_int);
+
+/*
+ * config_get_int(key text) -> bigint; NULL for a key that there is not
+ * Errors: 22004 for NULL; 42804 for another type; 42501 for a secret.
+ */
+Datum
+researcharr_config_get_int(PG_FUNCTION_ARGS)
+{
+	text	   *value = typed_setting(fcinfo, "int");
+
+	if (value == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(DirectFunctionCall1(int8in, CStringGetDatum(text_to_cstring(value))));
+}
+
+PG_FUNCTION_INFO_V1(researcharr_config_get_bool);
+
+/*
+ * config_get_bool(key text) -> boolean; NULL for a key that there is not
+ * Errors: as config_get_int.
+ */
+Datum
+researcharr_config_get_bool(PG_FUNCTION_ARGS)
+{
+	text	   *value = typed_setting(fcinfo, "bool");
+
+	if (value == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_BOOL(strcmp(text_to_cstring(value), "true") == 0);
+}
+
+PG_FUNCTION_INFO_V1(researcharr_config_get_json);
+
+/*
+ * config_get_json(key text) -> jsonb; NULL for a key that there is not
+ * Errors: as config_get_int.
+ */
+Datum
+researcharr_config_get_json(PG_FUNCTION_ARGS)
+{
+	text	   *value = typed_setting(fcinfo, "json");
+
+	if (value == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(DirectFunctionCall1(jsonb_in, CStringGetDatum(text_to_cstring(value))));
+}
+
+PG_FUNCTION_INFO_V1(researcharr_config_list);
+
+/*
+ * config_list(prefix text) -> the settings whose keys begin with it, by key
+ */
+Datum
+researcharr_config_list(PG_FUNCTION_ARGS)
+{
+	RarrEntity *entity = rarr_entity(RARR_CONFIG);
+	RarrQuery	query;
+
+	rarr_query_init(&query);
+	appendStringInfo(&query.sql, "SELECT %s FROM researcharr.%s AS t"
+					 " WHERE pg_catalog.starts_with(t.key, ", rarr_entity_list(entity), rarr_entity_source(entity));
+	rarr_query_param(&query, TEXTOID,
+					 PG_ARGISNULL(0) ? CStringGetTextDatum("") : PG_GETARG_DATUM(0), false);
+	rarr_query_add(&query, ") ORDER BY t.key");
+	rarr_query_rows(entity, &query, RARR_READ | RARR_GENERIC, fcinfo);
+	return (Datum) 0;
+}

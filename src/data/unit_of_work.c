@@ -1,0 +1,533 @@
+/*
+ * unit_of_work.c
+ *		unit_of_work: an array of operations on entities, in one call, all or
+ *		nothing.
+ *
+ *		What a client does in a transaction, for one that has none: behind a
+ *		statement pooler or an HTTP gateway.  Operations run in order, each sees
+ *		what those before did, and can use what they returned: a string that is
+ *		exactly "$n.field" stands for a field of the n-th result, from 0.  A string
+ *		that begins with "$$" stands for itself with one "$" less.
+ *
+ *		Creates of the same entity with the same fields, one after the other, wait
+ *		until something else comes or their result is asked for, and are written
+ *		together, in a subtransaction.  Where that fails they are written one by
+ *		one, to learn which of them it was.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+
+#include "base/args.h"
+#include "base/compat.h"
+#include "base/json.h"
+#include "data/reference.h"
+#include "data/value.h"
+#include "data/write.h"
+
+#define MAX_BATCH	500			/* creates that wait */
+
+typedef enum Op
+{
+	OP_CREATE,
+	OP_UPDATE,
+	OP_DELETE,
+	OP_GET
+} Op;
+
+static const char *const op_names[] = {
+	[OP_CREATE] = "create",
+	[OP_UPDATE] = "update",
+	[OP_DELETE] = "delete",
+	[OP_GET] = "get_by_id"
+};
+
+/* One operation, read. */
+typedef struct Operation
+{
+	Op			op;
+	RarrEntity *entity;
+	const JsonbValue *id;		/* these may be NULL */
+	const JsonbValue *values;
+	const JsonbValue *expected;
+} Operation;
+
+/* The running unit of work. */
+typedef struct Work
+{
+	int			current;		/* the operation's index */
+	const char *op;				/* its words, as far as they are known */
+	const char *entity;
+	Jsonb	  **results;		/* of those that were run */
+	int			nresults;
+	MemoryContext cxt;			/* of the results */
+	MemoryContext scratch[2];	/* of operations, by turns */
+	RarrEntity *batch_entity;	/* of the creates that wait */
+	RarrValues	batch[MAX_BATCH];
+	int			nbatch;			/* nresults + nbatch operations were read before */
+	bool		written;		/* were any written since scratch was changed? */
+} Work;
+
+static void run_batch(Work *work);
+
+/* 22023: an operation is not as it has to be. */
+static void
+bad_operation(const char *problem)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg_internal("%s", problem),
+			 errhint("An operation is an object with op (create, update, delete or get_by_id), entity, and id, values and expected_updated_at as the operation needs them.")));
+}
+
+/* The n-th result, for a string that refers to it. */
+static Jsonb *
+find_result(void *arg, int n, const char *reference, int length)
+{
+	Work	   *work = arg;
+
+	if (n >= work->current)
+		rarr_bad_reference(reference, length, "refers to a result that is not there yet");
+	if (n >= work->nresults)
+		run_batch(work);
+	return work->results[n];
+}
+
+/* A member of an operation that must be a string, for which one is needed. */
+static char *
+read_word(const JsonbValue *value, const char *name)
+{
+	const char *string;
+	int			length;
+	char	   *problem = rarr_json_text(value, &string, &length);
+
+	if (problem != NULL)
+		bad_operation(psprintf("%s %s", name, problem));
+	return pnstrdup(string, length);
+}
+
+static void
+read_op(Work *work, Operation *operation, const JsonbValue *value)
+{
+	char	   *word = read_word(value, "op");
+
+	for (int i = 0; i < lengthof(op_names); i++)
+	{
+		if (strcmp(op_names[i], word) == 0)
+		{
+			operation->op = i;
+			work->op = op_names[i];
+			return;
+		}
+	}
+	bad_operation(psprintf("op must be create, update, delete or get_by_id, not %s",
+						   rarr_quote_clipped(word, strlen(word))));
+}
+
+static void
+read_entity(Work *work, Operation *operation, const JsonbValue *value)
+{
+	char	   *word = read_word(value, "entity");
+
+	operation->entity = rarr_entity_by_name(word, strlen(word));
+	if (operation->entity == NULL)
+		bad_operation(psprintf("there is no entity %s", rarr_quote_clipped(word, strlen(word))));
+	work->entity = operation->entity->def->name;
+}
+
+static void
+read_member(Work *work, Operation *operation, const char *name, const JsonbValue *value)
+{
+	JsonbValue *copy = palloc(sizeof(JsonbValue));
+
+	if (strcmp(name, "op") == 0 || strcmp(name, "entity") == 0)
+		return;					/* were read before */
+	*copy = *value;
+	rarr_resolve_references(copy, find_result, work);
+	if (strcmp(name, "id") == 0)
+		operation->id = copy;
+	else if (strcmp(name, "values") == 0)
+		operation->values = copy;
+	else if (strcmp(name, "expected_updated_at") == 0)
+		operation->expected = value->type == jbvNull ? NULL : copy;
+	else
+		bad_operation(psprintf("the operation has an unknown member %s",
+							   rarr_quote_clipped(name, strlen(name))));
+}
+
+/* What each operation must and may have. */
+static void
+check_operation(const Work *work, const Operation *operation)
+{
+	if (work->op == NULL || work->entity == NULL)
+		bad_operation(psprintf("the operation has no %s", work->op == NULL ? "op" : "entity"));
+	if ((operation->id != NULL) != (operation->op != OP_CREATE))
+		bad_operation(operation->id != NULL ? "create takes no id beside its values" :
+					  psprintf("%s needs an id", work->op));
+	if ((operation->values != NULL) != (operation->op == OP_CREATE || operation->op == OP_UPDATE))
+		bad_operation(psprintf(operation->values != NULL ? "%s takes no values" : "%s needs values",
+							   work->op));
+	if (operation->expected != NULL && operation->op != OP_UPDATE)
+		bad_operation(psprintf("%s takes no expected_updated_at", work->op));
+}
+
+static void
+read_operation(Work *work, const JsonbValue *object, Operation *operation)
+{
+	JsonbIterator *it;
+	JsonbIteratorToken token;
+	JsonbValue	value;
+	char	   *name = NULL;
+
+	if (!rarr_json_is_object(object))
+		bad_operation(psprintf("the operation must be an object, not %s", rarr_json_describe(object)));
+
+	/* the words come first, so that an error in what else there is can say them */
+	if (rarr_json_member(object->val.binary.data, "op", &value))
+		read_op(work, operation, &value);
+	if (rarr_json_member(object->val.binary.data, "entity", &value))
+		read_entity(work, operation, &value);
+	it = JsonbIteratorInit(object->val.binary.data);
+	while ((token = JsonbIteratorNext(&it, &value, true)) != WJB_DONE)
+	{
+		if (token == WJB_KEY)
+			name = pnstrdup(value.val.string.val, value.val.string.len);
+		else if (token == WJB_VALUE)
+			read_member(work, operation, name, &value);
+	}
+	check_operation(work, operation);
+}
+
+/* A member that is a value of this type. */
+static Datum
+read_typed(const char *name, Oid type, const JsonbValue *value)
+{
+	RarrEntityColumn	column = {.name = unconstify(char *, name),.type = type,.typmod = -1};
+	RarrViolation violation;
+	Datum		result = (Datum) 0;
+
+	if (!rarr_value_read(&column, value, &result, &violation))
+		bad_operation(psprintf("%s %s", name, violation.message));
+	return result;
+}
+
+static Jsonb *
+row_result(RarrEntity *entity, HeapTuple row)
+{
+	JsonbValue	none = {.type = jbvNull};
+
+	return row == NULL ? JsonbValueToJsonb(&none) : rarr_row_to_jsonb(entity, row);
+}
+
+/* Keeps an operation's result. */
+static void
+add_result(Work *work, Jsonb *result)
+{
+	Jsonb	   *copy = MemoryContextAlloc(work->cxt, VARSIZE(result));
+
+	memcpy(copy, result, VARSIZE(result));
+	work->results[work->nresults++] = copy;
+}
+
+/* Is the error about the rows, so that one of them alone may show it again? */
+static bool
+is_about_rows(const ErrorData *error)
+{
+	switch (ERRCODE_TO_CATEGORY(error->sqlerrcode))
+	{
+		case ERRCODE_TRANSACTION_ROLLBACK:
+		case ERRCODE_INSUFFICIENT_RESOURCES:
+		case ERRCODE_OPERATOR_INTERVENTION:
+		case ERRCODE_SYSTEM_ERROR:
+		case ERRCODE_INTERNAL_ERROR:
+			return false;
+	}
+	return true;
+}
+
+/* The waiting creates' values, of which those who write them take some. */
+static RarrValues *
+copy_batch(const Work *work)
+{
+	RarrValues *copy = palloc(work->nbatch * sizeof(RarrValues));
+
+	for (int i = 0; i < work->nbatch; i++)
+	{
+		copy[i] = work->batch[i];
+		copy[i].given = palloc(work->batch_entity->ncolumns * sizeof(bool));
+		memcpy(copy[i].given, work->batch[i].given, work->batch_entity->ncolumns * sizeof(bool));
+	}
+	return copy;
+}
+
+/*
+ * Writes the waiting creates together.  False where that fails for a reason that
+ * lies in a row: then nothing of them is written.
+ */
+static bool
+try_batch(Work *work, HeapTuple *rows)
+{
+	MemoryContext cxt = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	volatile bool done = false;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(cxt);
+	PG_TRY();
+	{
+		rarr_entity_create_many(work->batch_entity, copy_batch(work), work->nbatch, rows);
+		ReleaseCurrentSubTransaction();
+		done = true;
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(cxt);
+		error = CopyErrorData();
+		if (!is_about_rows(error))
+			PG_RE_THROW();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(cxt);
+	CurrentResourceOwner = owner;
+	return done;
+}
+
+/* Writes the creates that wait, and keeps their results. */
+static void
+run_batch(Work *work)
+{
+	HeapTuple	rows[MAX_BATCH];
+	int			reading = work->current;
+	const char *op = work->op;
+	const char *entity = work->entity;
+	int			n = work->nbatch;
+	bool		together;
+
+	if (n == 0)
+		return;
+	work->current = work->nresults;
+	work->op = op_names[OP_CREATE];
+	work->entity = work->batch_entity->def->name;
+	together = n > 1 && try_batch(work, rows);
+	for (int i = 0; i < n; i++)
+	{
+		work->current = work->nresults;
+		if (!together)
+			rows[i] = rarr_entity_create(work->batch_entity, &work->batch[i]);
+		add_result(work, row_result(work->batch_entity, rows[i]));
+	}
+	work->nbatch = 0;
+	work->written = true;
+	work->current = reading;
+	work->op = op;
+	work->entity = entity;
+}
+
+/* Can the rows be given by arrays?  Arrays of arrays there are none. */
+static bool
+fits_batch(const RarrEntity *entity, const RarrValues *values)
+{
+	for (int i = 0; i < entity->ncolumns; i++)
+	{
+		if (values->given[i] && !OidIsValid(get_array_type(entity->columns[i].type)))
+			return false;
+	}
+	return true;
+}
+
+/* Lets a create wait for others like it. */
+static void
+add_create(Work *work, RarrEntity *entity, const JsonbValue *object)
+{
+	RarrValues	values;
+
+	rarr_entity_read_new(entity, object, &values);
+	if (work->nbatch == MAX_BATCH ||
+		(work->nbatch > 0 &&
+		 (work->batch_entity != entity ||
+		  memcmp(work->batch[0].given, values.given, entity->ncolumns * sizeof(bool)) != 0)))
+		run_batch(work);
+	work->batch_entity = entity;
+	work->batch[work->nbatch++] = values;
+	if (!fits_batch(entity, &values))
+		run_batch(work);
+}
+
+/*
+ * Runs an operation; its result is a row as an object, null, or a boolean, and
+ * comes later where it is a create.
+ */
+static void
+run_operation(Work *work, const Operation *operation)
+{
+	pg_uuid_t  *id = operation->id == NULL ? NULL :
+		DatumGetUUIDP(read_typed("id", UUIDOID, operation->id));
+	JsonbValue	deleted = {.type = jbvBool};
+	TimestampTz expected = 0;
+
+	if (operation->op == OP_CREATE)
+	{
+		add_create(work, operation->entity, operation->values);
+		return;
+	}
+	run_batch(work);
+	switch (operation->op)
+	{
+		case OP_UPDATE:
+			if (operation->expected != NULL)
+				expected = DatumGetTimestampTz(read_typed("expected_updated_at", TIMESTAMPTZOID,
+														  operation->expected));
+			add_result(work, row_result(operation->entity,
+										rarr_entity_update(operation->entity, id, operation->values,
+														   operation->expected ? &expected : NULL)));
+			break;
+		case OP_DELETE:
+			deleted.val.boolean = rarr_entity_delete(operation->entity, id);
+			add_result(work, JsonbValueToJsonb(&deleted));
+			break;
+		default:
+			add_result(work, row_result(operation->entity,
+										rarr_entity_get(operation->entity, id, 0)));
+	}
+}
+
+/*
+ * Adds to an error, before it goes on, which operation it is of.  What the
+ * operator or the server wants stays as it is.
+ */
+static void
+rethrow(const Work *work, MemoryContext cxt)
+{
+	ErrorData  *error;
+
+	MemoryContextSwitchTo(cxt);
+	error = CopyErrorData();
+	if (error->elevel > ERROR || ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION)
+		PG_RE_THROW();
+	FlushErrorState();
+	error->message = psprintf("operation %d%s%s%s%s%s: %s", work->current,
+							  work->op || work->entity ? " (" : "",
+							  work->op ? work->op : "",
+							  work->op && work->entity ? " " : "",
+							  work->entity ? work->entity : "",
+							  work->op || work->entity ? ")" : "", error->message);
+	ReThrowError(error);
+}
+
+/*
+ * Switches to memory for the next operation.  While creates wait, what was read
+ * of them must stay.  Once they are written, at most one waits, which was read
+ * last: what came before it lies in the other context, or goes at the next turn.
+ */
+static void
+begin_operation(Work *work)
+{
+	if (work->nbatch == 0 || work->written)
+	{
+		MemoryContext other = work->scratch[1];
+
+		MemoryContextReset(other);
+		work->scratch[1] = work->scratch[0];
+		work->scratch[0] = other;
+		work->written = false;
+	}
+	MemoryContextSwitchTo(work->scratch[0]);
+	work->op = work->entity = NULL;
+	work->current = work->nresults + work->nbatch;
+}
+
+/* Runs the operations in order; their results are in work->results. */
+static void
+run_operations(Work *work, Jsonb *operations)
+{
+	MemoryContext old = CurrentMemoryContext;
+	JsonbIterator *it = JsonbIteratorInit(&operations->root);
+	JsonbIteratorToken token;
+	JsonbValue	value;
+
+	for (int i = 0; i < lengthof(work->scratch); i++)
+		work->scratch[i] = AllocSetContextCreate(old, "researcharr operations",
+												 ALLOCSET_DEFAULT_SIZES);
+	while ((token = JsonbIteratorNext(&it, &value, true)) != WJB_DONE)
+	{
+		Operation	operation = {0};
+
+		if (token != WJB_ELEM)
+			continue;
+		CHECK_FOR_INTERRUPTS();
+		begin_operation(work);
+		read_operation(work, &value, &operation);
+		run_operation(work, &operation);
+		MemoryContextSwitchTo(old);
+	}
+	MemoryContextSwitchTo(work->scratch[0]);
+	run_batch(work);
+	MemoryContextSwitchTo(old);
+	for (int i = 0; i < lengthof(work->scratch); i++)
+		MemoryContextDelete(work->scratch[i]);
+}
+
+static Jsonb *
+list_results(const Work *work)
+{
+	JsonbParseState *state = NULL;
+
+	pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
+	for (int i = 0; i < work->nresults; i++)
+	{
+		JsonbValue	value;
+
+		rarr_jsonb_as_value(work->results[i], &value);
+		pushJsonbValue(&state, WJB_ELEM, &value);
+	}
+	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_ARRAY, NULL));
+}
+
+PG_FUNCTION_INFO_V1(researcharr_unit_of_work);
+
+/*
+ * unit_of_work(operations jsonb) -> the operations' results, an array: for
+ * create, update and get_by_id the row as an object, or null where there is
+ * none; for delete whether there was a row
+ *
+ * Errors: 22004 for NULL; 22023 for what is no array of operations, and for a
+ * reference to nothing; else those of the operations.  The message of an error
+ * begins with the operation's index, from 0.
+ */
+Datum
+researcharr_unit_of_work(PG_FUNCTION_ARGS)
+{
+	MemoryContext cxt = CurrentMemoryContext;
+	Work	   *work = palloc0(sizeof(Work));
+	Jsonb	   *operations;
+
+	RARR_REQUIRE_ARG(0, "operations");
+	operations = PG_GETARG_JSONB_P(0);
+	if (!JB_ROOT_IS_ARRAY(operations) || JB_ROOT_IS_SCALAR(operations))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("operations is not an array: %s", rarr_jsonb_excerpt(operations)),
+				 errhint("Give an array of operations, such as [{\"op\": \"create\", \"entity\": \"movie\", \"values\": {\"title\": \"Dune\"}}].")));
+	work->cxt = cxt;
+	work->results = palloc((JB_ROOT_COUNT(operations) + 1) * sizeof(Jsonb *));
+	PG_TRY();
+	{
+		run_operations(work, operations);
+	}
+	PG_CATCH();
+	{
+		rethrow(work, cxt);
+	}
+	PG_END_TRY();
+	PG_RETURN_JSONB_P(list_results(work));
+}

@@ -1,0 +1,356 @@
+/*
+ * violations.c
+ *		Objects as values of an entity's columns, and all that is wrong with them.
+ *
+ *		An object is read once, for E_validate, E_create and E_update alike: which
+ *		of its fields the entity has and a caller may write, whether each value has
+ *		the column's type, and whether it obeys the column's rule.  Everything that
+ *		is wrong is told at once.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "funcapi.h"
+#include "mb/pg_wchar.h"
+#include "utils/builtins.h"
+#include "utils/date.h"
+
+#include "base/args.h"
+#include "base/compat.h"
+#include "base/errors.h"
+#include "base/json.h"
+#include "data/value.h"
+#include "data/violations.h"
+#include "job/job.h"
+
+/* The value of a whole jsonb, as an iterator would give it. */
+void
+rarr_jsonb_as_value(Jsonb *jsonb, JsonbValue *value)
+{
+	if (JB_ROOT_IS_SCALAR(jsonb))
+	{
+		*value = *getIthJsonbValueFromContainer(&jsonb->root, 0);
+		return;
+	}
+	value->type = jbvBinary;
+	value->val.binary.data = &jsonb->root;
+	value->val.binary.len = VARSIZE(jsonb) - VARHDRSZ;
+}
+
+RarrViolation *
+rarr_make_violation(const char *field, const char *code, char *message)
+{
+	RarrViolation *violation = palloc(sizeof(RarrViolation));
+
+	violation->field = field;
+	violation->code = code;
+	violation->message = message;
+	return violation;
+}
+
+static List *
+add(List *violations, const char *field, const char *code, char *message)
+{
+	return lappend(violations, rarr_make_violation(field, code, message));
+}
+
+/* The text, without the white space at its ends where the rule says so. */
+static Datum
+trim(const RarrRule *rule, Datum value)
+{
+	text	   *original = DatumGetTextPP(value);
+	const char *trimmed = VARDATA_ANY(original);
+	int			length = VARSIZE_ANY_EXHDR(original);
+
+	if (!rule->trims)
+		return value;
+	rarr_trim(&trimmed, &length);
+	return PointerGetDatum(cstring_to_text_with_len(trimmed, length));
+}
+
+/* Does the column's value obey its rule? */
+static bool
+check_rule(const RarrEntityColumn *column, Datum *value, RarrViolation *violation)
+{
+	const RarrRule *rule = column->rule;
+	text	   *string;
+
+	switch (rule->kind)
+	{
+		case RARR_RULE_TEXT:
+			*value = trim(rule, *value);
+			string = DatumGetTextPP(*value);
+			return rarr_check_text(rule, VARDATA_ANY(string), VARSIZE_ANY_EXHDR(string), violation);
+		case RARR_RULE_INT:
+			return rarr_check_int(rule, DatumGetInt32(*value), violation);
+		case RARR_RULE_TIME:
+			return rarr_check_time(rule, DatumGetTimestampTz(*value), violation);
+		case RARR_RULE_METADATA:
+			return rarr_check_metadata(rule, DatumGetJsonbP(*value), violation);
+		case RARR_RULE_DATE:
+			return true;		/* by its text */
+	}
+	return true;
+}
+
+/* Can a rule of this kind speak about the column?  DDL could have changed its type. */
+static bool
+rule_fits(const RarrEntityColumn *column)
+{
+	static const Oid types[] = {
+		[RARR_RULE_TEXT] = TEXTOID,
+		[RARR_RULE_INT] = INT4OID,
+		[RARR_RULE_DATE] = DATEOID,
+		[RARR_RULE_TIME] = TIMESTAMPTZOID,
+		[RARR_RULE_METADATA] = JSONBOID
+	};
+
+	return column->rule != NULL && types[column->rule->kind] == column->type;
+}
+
+/* Reads a value other than null; false where something is wrong with it. */
+static bool
+read_value(const RarrEntityColumn *column, const JsonbValue *value, Datum *result, RarrViolation *violation)
+{
+	if (rule_fits(column) && column->rule->kind == RARR_RULE_DATE && value->type == jbvString)
+	{
+		DateADT		date;
+
+		if (!rarr_check_date(column->rule, value->val.string.val, value->val.string.len,
+							 &date, violation))
+			return false;
+		*result = DateADTGetDatum(date);
+		return true;
+	}
+	return rarr_value_read(column, value, result, violation) &&
+		(!rule_fits(column) || check_rule(column, result, violation));
+}
+
+static bool
+is_type_of_flat_row(const RarrEntity *entity, const RarrEntityColumn *column)
+{
+	return entity->def->type != NULL && strcmp(column->name, "type") == 0;
+}
+
+/* Reads a field that the entity has. */
+static List *
+read_field(const RarrEntity *entity, const RarrEntityColumn *column, const JsonbValue *value, bool update,
+		   RarrValues *values, List *violations)
+{
+	int			i = column - entity->columns;
+	RarrViolation violation;
+
+	if (update ? !column->updatable : !column->creatable)
+		return add(violations, column->name, "read_only",
+				   update ? "cannot be changed" : "cannot be given");
+	if (value->type == jbvNull)
+	{
+		if (!update)
+			return violations;	/* as good as absent */
+		if (column->not_null)
+			return add(violations, column->name, "required", "is required");
+		values->given[i] = values->nulls[i] = true;
+		return violations;
+	}
+	values->given[i] = true;
+	if (!read_value(column, value, &values->values[i], &violation))
+		return add(violations, column->name, violation.code, violation.message);
+	if (is_type_of_flat_row(entity, column) &&
+		strcmp(TextDatumGetCString(values->values[i]), entity->def->type) != 0)
+		return add(violations, column->name, "not_one_of",
+				   psprintf("must be %s", entity->def->type));
+	return violations;
+}
+
+/* The text that was given for a column; NULL where none was that could be read. */
+static text *
+given_text(const RarrEntity *entity, const RarrValues *values, const char *name)
+{
+	const RarrEntityColumn *column = rarr_entity_column(entity, name, strlen(name));
+	int			i = column == NULL ? -1 : column - entity->columns;
+
+	if (i < 0 || column->type != TEXTOID || !values->given[i] || values->values[i] == (Datum) 0)
+		return NULL;
+	return DatumGetTextPP(values->values[i]);
+}
+
+/* A value of a setting must read as its type, as far as the object tells it. */
+static List *
+check_setting(const RarrEntity *entity, const RarrValues *values, List *violations)
+{
+	text	   *value = given_text(entity, values, "value");
+	text	   *type = given_text(entity, values, "value_type");
+	RarrViolation violation;
+
+	if (value == NULL || type == NULL ||
+		rarr_check_setting(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value),
+						   text_to_cstring(type), &violation))
+		return violations;
+	return add(violations, violation.field, violation.code, violation.message);
+}
+
+static void
+init_values(const RarrEntity *entity, RarrValues *values)
+{
+	values->given = palloc0(entity->ncolumns * sizeof(bool));
+	values->nulls = palloc0(entity->ncolumns * sizeof(bool));
+	values->values = palloc0(entity->ncolumns * sizeof(Datum));
+}
+
+static List *
+read_members(const RarrEntity *entity, JsonbContainer *object, bool update, RarrValues *values)
+{
+	JsonbIterator *it = JsonbIteratorInit(object);
+	JsonbIteratorToken token;
+	JsonbValue	key = {0};
+	JsonbValue	value;
+	List	   *violations = NIL;
+
+	while ((token = JsonbIteratorNext(&it, &value, true)) != WJB_DONE)
+	{
+		const RarrEntityColumn *column;
+
+		if (token == WJB_KEY)
+			key = value;
+		if (token != WJB_VALUE)
+			continue;
+		column = rarr_entity_column(entity, key.val.string.val, key.val.string.len);
+		if (column == NULL)
+			violations = add(violations, pnstrdup(key.val.string.val, key.val.string.len),
+							 "unknown_field",
+							 psprintf("is not a field of %s", entity->def->name));
+		else
+			violations = read_field(entity, column, &value, update, values, violations);
+	}
+	return violations;
+}
+
+/*
+ * Reads an object into values.  Returns a list of RarrViolation, empty where it
+ * could be a new row of the entity, or, for an update, changes of one.
+ */
+List *
+rarr_values_read(const RarrEntity *entity, const JsonbValue *object, bool update, RarrValues *values)
+{
+	List	   *violations;
+
+	init_values(entity, values);
+	if (!rarr_json_is_object(object))
+		return add(NIL, "", "wrong_type",
+				   psprintf("must be an object, not %s", rarr_json_describe(object)));
+	violations = read_members(entity, object->val.binary.data, update, values);
+	for (int i = 0; i < entity->ncolumns && !update; i++)
+	{
+		if (entity->columns[i].required && !values->given[i])
+			violations = add(violations, entity->columns[i].name, "required", "is required");
+	}
+	if (entity->kind == RARR_CONFIG)
+		violations = check_setting(entity, values, violations);
+	return violations;
+}
+
+/* The violations as a JSON array. */
+static char *
+list_violations(List *violations)
+{
+	JsonbParseState *state = NULL;
+	ListCell   *cell;
+	Jsonb	   *list;
+
+	pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
+	foreach(cell, violations)
+	{
+		const RarrViolation *violation = lfirst(cell);
+
+		pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+		rarr_json_put_text(&state, "field", violation->field);
+		rarr_json_put_text(&state, "code", violation->code);
+		rarr_json_put_text(&state, "message", violation->message);
+		pushJsonbValue(&state, WJB_END_OBJECT, NULL);
+	}
+	list = JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_ARRAY, NULL));
+	return JsonbToCString(NULL, &list->root, VARSIZE(list));
+}
+
+/*
+ * Raises RA003 if there is a violation: the message tells the first, the DETAIL
+ * all of them, as a JSON array of objects with field, code and message.
+ */
+void
+rarr_raise_violations(const RarrEntity *entity, List *violations)
+{
+	const RarrViolation *first;
+	int			others = list_length(violations) - 1;
+	int			shown;			/* bytes of the field: an unknown one can be of any length */
+
+	if (violations == NIL)
+		return;
+	first = linitial(violations);
+	shown = pg_mbcliplen(first->field, strlen(first->field), NAMEDATALEN);
+	ereport(ERROR,
+			(errcode(ERRCODE_RARR_VALIDATION),
+			 errmsg("%s is not valid: %.*s%s%s%s%s", entity->def->name,
+					shown, first->field, first->field[shown] != '\0' ? "..." : "",
+					shown > 0 ? " " : "", first->message,
+					others == 0 ? "" : others == 1 ? ", and 1 more violation" :
+					psprintf(", and %d more violations", others)),
+			 errdetail_internal("%s", list_violations(violations)),
+			 errhint("The detail lists every violation; %s_validate() finds those of a new object.",
+					 entity->def->name)));
+}
+
+/*
+ * Adds what only the tables can say of a new row: that there is no job type of a
+ * name that is well-formed.
+ */
+List *
+rarr_check_job_type(const RarrEntity *entity, const RarrValues *values, List *violations)
+{
+	text	   *name = entity->kind == RARR_JOB ? given_text(entity, values, "job_type") : NULL;
+	RarrViolation violation;
+
+	if (name == NULL ||
+		!rarr_check_text(&rarr_rule_job_type, VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name), &violation) ||
+		rarr_job_type_is_known(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name)))
+		return violations;
+	return add(violations, "job_type", "unknown_job_type",
+			   psprintf("must be a known job type, not %s",
+						rarr_quote_clipped(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name))));
+}
+
+PG_FUNCTION_INFO_V1(researcharr_entity_validate);
+
+/*
+ * E_validate(entity jsonb) -> (field, code, message text), a row for each
+ * violation that E_create would raise; none for an object that is valid.
+ *
+ * Errors: 22004 for NULL.
+ */
+Datum
+researcharr_entity_validate(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	RarrEntity *entity = rarr_entity_of_function(fcinfo, "_validate");
+	JsonbValue	object;
+	RarrValues	values;
+	List	   *violations;
+	ListCell   *cell;
+
+	RARR_REQUIRE_ARG(0, "entity");
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	rarr_jsonb_as_value(PG_GETARG_JSONB_P(0), &object);
+	violations = rarr_values_read(entity, &object, false, &values);
+	violations = rarr_check_job_type(entity, &values, violations);
+	foreach(cell, violations)
+	{
+		const RarrViolation *violation = lfirst(cell);
+		bool		nulls[3] = {violation->field[0] == '\0', false, false};
+		Datum		row[3];
+
+		row[0] = CStringGetTextDatum(violation->field);
+		row[1] = CStringGetTextDatum(violation->code);
+		row[2] = CStringGetTextDatum(violation->message);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, row, nulls);
+	}
+	return (Datum) 0;
+}

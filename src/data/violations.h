@@ -1,0 +1,29 @@
+/*
+ * violations.h
+ *		Objects as values of an entity's columns, and all that is wrong with them.
+ */
+#ifndef RARR_DATA_VIOLATIONS_H
+#define RARR_DATA_VIOLATIONS_H
+
+#include "nodes/pg_list.h"
+#include "utils/jsonb.h"
+
+#include "data/entity.h"
+
+/* The values that an object gives an entity's columns, in their order. */
+typedef struct RarrValues
+{
+	bool	   *given;
+	bool	   *nulls;
+	Datum	   *values;
+} RarrValues;
+
+extern List *rarr_values_read(const RarrEntity *entity, const JsonbValue *object, bool update,
+							  RarrValues *values);
+extern List *rarr_check_job_type(const RarrEntity *entity, const RarrValues *values,
+								 List *violations);
+extern void rarr_raise_violations(const RarrEntity *entity, List *violations);
+extern void rarr_jsonb_as_value(Jsonb *jsonb, JsonbValue *value);
+extern RarrViolation *rarr_make_violation(const char *field, const char *code, char *message);
+
+#endif							/* RARR_DATA_VIOLATIONS_H */

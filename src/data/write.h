@@ -1,0 +1,29 @@
+/*
+ * write.h
+ *		Reading and writing one row of an entity.
+ */
+#ifndef RARR_DATA_WRITE_H
+#define RARR_DATA_WRITE_H
+
+#include "utils/jsonb.h"
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
+
+#include "data/query.h"
+#include "data/violations.h"
+#include "job/job.h"
+
+extern HeapTuple rarr_entity_get(RarrEntity *entity, const pg_uuid_t *id, int flags);
+extern void rarr_entity_read_new(RarrEntity *entity, const JsonbValue *object, RarrValues *values);
+extern HeapTuple rarr_entity_create(RarrEntity *entity, RarrValues *values);
+extern void rarr_entity_create_many(RarrEntity *entity, RarrValues *values, int n, HeapTuple *rows);
+extern HeapTuple rarr_entity_update(RarrEntity *entity, const pg_uuid_t *id,
+									const JsonbValue *changes, const TimestampTz *expected);
+extern bool rarr_entity_delete(RarrEntity *entity, const pg_uuid_t *id);
+
+/* for create_many.c */
+extern bool rarr_take_value(const RarrEntity *entity, RarrValues *values, const char *name,
+							Datum *value);
+extern void rarr_read_job(const RarrEntity *entity, RarrValues *values, RarrNewJob *job);
+
+#endif							/* RARR_DATA_WRITE_H */
