@@ -23,7 +23,8 @@
 # with WAITING jobs, or none.  A take that finds nothing counts in "empty"
 # alone: elsewhere the jobs that are finished are counted, and have to be as
 # many as were asked for.  Prints medians, and the median, least and greatest of
-# the ratios within one turn.  The exit status says whether all of it ran.
+# the ratios within one turn, and which share of the machine others used during
+# a step.  The exit status says whether all of it ran.
 #
 # Takes 5 to 6 minutes on 2 cores, 8 GB of memory or more, and 10 GB of disk in
 # TMPDIR.  Nothing else should run.
@@ -329,10 +330,11 @@ report()
 	[ -s "$work/$1.ours" ] || return 0
 	paste "$work/$1.ours" "$work/$1.floor" | awk '{ print $1 / $2 }' |
 		sort -n >"$work/ratios"
-	printf '%-34s %10.0f %10.0f %-5s %-15s %5.2f  %s\n' "$2" "$(median "$work/$1.ours")" \
-		"$(median "$work/$1.floor")" "$4" "$3" "$(median "$work/ratios")" \
-		"$(printf '%.2f-%.2f' "$(head -n 1 "$work/ratios")" \
-			"$(tail -n 1 "$work/ratios")")${5:+  $5}"
+	printf '%-34s %9.0f %9.0f %-5s %-10s %5.2f  %-9s %6s  %s\n' "$2" \
+		"$(median "$work/$1.ours")" "$(median "$work/$1.floor")" "$4" "$3" \
+		"$(median "$work/ratios")" "$(printf '%.2f-%.2f' \
+			"$(head -n 1 "$work/ratios")" "$(tail -n 1 "$work/ratios")")" \
+		"$(cat "$work/$1.others")" "$5"
 }
 
 start_server "shared_preload_libraries = 'researcharr'" \
@@ -347,10 +349,13 @@ for step in $STEPS; do
 	enqueue | one | batch | bulk | wal) ;;
 	*) die "$step: no such step" ;;
 	esac
+	others
 	i=0
 	while [ $((i += 1)) -le "$REPEAT" ]; do
 		turn_$step
 	done
+	others
+	echo "$others%" >"$work/$step.others"
 	case $step in
 	deep | urgent) after_$step ;;
 	esac
@@ -360,17 +365,19 @@ cat <<END
 PostgreSQL $(run_sql postgres -c 'SHOW server_version'), $(nproc) cores, $CLIENTS clients, \
 $([ -n "$DURABLE" ] && echo 'each commit flushed' || echo 'asynchronous commit'); \
 medians of $REPEAT turns
-of $RUN_SECONDS s, and of the ratios within a turn.  Bars are for the ratio.
+of $RUN_SECONDS s, and of the ratios within a turn.  Bars are for the ratio; "others" is the share of the
+machine that other processes used, or the hypervisor.
 
-step                                     jobs    against                        ratio  lowest-highest
+$(printf '%-34s %9s %9s %-5s %-10s %5s  %-9s %6s  %s' step jobs floor '' 'which is' \
+	ratio of-to others bar)
 END
 report enqueue 'enqueue one' 'INSERT' /s
 report one 'take and complete one' '2 UPDATEs' /s
 report batch 'take and complete 100 at a time' '2 UPDATEs' /s
 report bulk 'enqueue 1,000 at a time' 'INSERT' /s
-report empty 'take nothing, of 50 types' 'SELECT 1' /s 'bar: 0.8'
-report deep "take and complete, $DEEP wait" "$SHALLOW wait" /s 'bar: 0.95'
-report urgent 'take the urgent one' 'any other' us 'bar: at most 2'
+report empty 'take nothing, of 50 types' 'SELECT 1' /s 0.8
+report deep "take and complete, $DEEP wait" "$SHALLOW wait" /s 0.95
+report urgent 'take the urgent one' 'any other' us 'at most 2'
 report wal 'WAL, enqueue to done' 'the like' bytes
 [ ! -s "$work/urgent.slowest" ] || echo "
 The slowest of $((REPEAT * 10)) urgent ones: $(sort -n "$work/urgent.slowest" |

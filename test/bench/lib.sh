@@ -44,6 +44,7 @@ start_server()
 		cat "$work/server.log" >&2
 		die "the server does not start"
 	}
+	others
 }
 
 # clients DATABASE FILE [OPTION...]: CLIENTS clients run this script of
@@ -103,6 +104,26 @@ let_go()
 		die "the session that should stand by is gone"
 	exec 9>&-
 	rm "$work/holder"
+}
+
+# Sets $others to the share of the machine, in per cent, that processes other
+# than the server and our clients used since the last call, or the hypervisor
+# took; to "?" where the system does not tell.
+others()
+{
+	others='?'
+	[ -r /proc/stat ] || return 0
+	server=$(head -n 1 "$work/pg/postmaster.pid")
+	# in ticks: of all, of them busy, of them ours
+	now=$(for pid in $(cat "/proc/$server/task/$server/children"); do
+		cat "/proc/$pid/stat"
+	done 2>/dev/null | cat /proc/stat "/proc/$server/stat" "/proc/$$/stat" - | awk '
+		/^cpu / { all = $2 + $3 + $4 + $5 + $6 + $7 + $8 + $9; idle = $5 + $6 }
+		/^[0-9]/ { ours += $14 + $15 + (n++ < 2 ? $16 + $17 : 0) }
+		END { printf "%d %d %d", all, all - idle, ours }')
+	others=$(echo "$now ${others_before:-0 0 0}" | awk '{ all = $1 - $4
+		printf "%.0f", all ? 100 * ($2 - $5 - ($3 - $6)) / all : 0 }')
+	others_before=$now
 }
 
 # The median of a file of numbers

@@ -91,6 +91,7 @@ report()
 				first, last, last / first
 		}' "$work/pgbench.log"
 	echo "  $2 jobs still wait$([ "$2" -ge 1000000 ] || echo ': that is less than a million')"
+	echo "  others used $others % of the machine"
 }
 
 for case in $CASES; do
@@ -112,7 +113,9 @@ for case in $CASES; do
 	clients_begin run "$adapter/take_done_one.sql" -T $((WARM_UP + HOLD + 2)) -P 5
 	sleep "$WARM_UP"
 	stand_by "$case"
+	others
 	clients_end
+	others
 	[ "$case" = nothing ] || let_go
 	report "$case" "$(waiting)"
 done
