@@ -4,6 +4,8 @@
 #   make deps                 install what building and testing need (Debian)
 #   make test                 every test suite, on throw-away clusters
 #   make demo                 see it work, on a throw-away cluster
+#   make bench                the job queue against the machine's floor, on a
+#                             throw-away cluster
 #   make installcheck         the suites against an installed extension
 #   make coverage             line coverage of the C code by the suites
 #   make test-ubsan           the suites on a build that traps undefined
@@ -11,8 +13,8 @@
 #   make freeze               keep the current version's script from now on
 #   make dist                 a release archive of HEAD
 #
-# PG_CONFIG names the installation to build for.  deps, test and demo work
-# where there is none yet.
+# PG_CONFIG names the installation to build for.  deps, test, demo and bench
+# work where there is none yet.
 
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
@@ -133,6 +135,9 @@ test: deps
 demo: deps
 	@exec env PG_CONFIG='$(PG_CONFIG)' BUILDDIR='$(CURDIR)' $(top)/test/demo/run
 
+bench: deps
+	@exec env PG_CONFIG='$(PG_CONFIG)' BUILDDIR='$(CURDIR)' $(top)/test/bench/jobs.sh
+
 coverage: deps
 	@exec env PG_CONFIG='$(PG_CONFIG)' $(top)/test/coverage
 
@@ -155,4 +160,4 @@ dist:
 			-o '$(CURDIR)/$(EXTENSION)-$(EXTVERSION).0.zip' $$tree && \
 		echo '$(EXTENSION)-$(EXTVERSION).0.zip'
 
-.PHONY: freeze deps test demo coverage test-ubsan dist FORCE
+.PHONY: freeze deps test demo bench coverage test-ubsan dist FORCE

@@ -14,33 +14,14 @@
 # Environment (see also test/lib.sh): ROWS=200000 REPEAT=5 CLIENTS=8 RUN_SECONDS=8
 
 srcdir=$(cd "$(dirname "$0")/../.." && pwd -P) || exit 1
-. "$srcdir/test/lib.sh"
+. "$srcdir/test/bench/lib.sh"
 ROWS=${ROWS:-200000}
 REPEAT=${REPEAT:-5}
 CLIENTS=${CLIENTS:-8}
 RUN_SECONDS=${RUN_SECONDS:-8}
+numbers ROWS REPEAT CLIENTS RUN_SECONDS
 
-run_sql()
-{
-	$as_user psql -XqAt -v ON_ERROR_STOP=1 -d "$@" || die "psql failed"
-}
-
-make_work
-stage
-hand_over
-export PGHOST="$work" PGPORT=65432 PGUSER=bench
-$as_user initdb -D "$work/pg" -U bench --no-locale -E UTF8 -A trust >/dev/null ||
-	die "initdb failed"
-cat >>"$work/pg/postgresql.conf" <<EOF
-listen_addresses = ''
-unix_socket_directories = '$work'
-port = $PGPORT
-shared_buffers = 512MB
-max_wal_size = 8GB
-checkpoint_timeout = 1h
-autovacuum = off
-EOF
-$as_user pg_ctl -s -w -D "$work/pg" -l "$work/server.log" start || die "no server"
+start_server 'shared_buffers = 512MB' 'max_wal_size = 8GB' 'autovacuum = off'
 
 id="('01900000-0000-7000-8000-' || lpad(to_hex(%s), 12, '0'))::uuid"
 for db in audited bare; do
@@ -67,28 +48,24 @@ statement()
 		awk -v rows="$ROWS" '/^Time:/ { printf "%.0f\n", rows / $2 * 1000 }'
 }
 
-# Transactions per second of clients; $2 is synchronous_commit.
-clients()
+# updates DATABASE SYNCHRONOUS_COMMIT FILE: note how many single rows a second
+updates()
 {
 	run_sql "$1" -c "VACUUM researcharr.media"
-	PGOPTIONS="-c synchronous_commit=$2" $as_user pgbench -n -M prepared \
-		-c "$CLIENTS" -j 2 -T "$RUN_SECONDS" -f "$work/update.pgbench" "$1" 2>&1 |
-		awk '/^tps =/ { printf "%.0f\n", $3 }'
+	export PGOPTIONS="-c synchronous_commit=$2"
+	clients "$1" "$work/update.pgbench" -T "$RUN_SECONDS"
+	unset PGOPTIONS
+	echo "$tps" >>"$3"
 }
 
 i=0
 while [ $((i += 1)) -le "$REPEAT" ]; do
 	for db in audited bare; do
 		statement $db >>"$work/statement.$db"
-		clients $db on >>"$work/clients.$db"
-		clients $db off >>"$work/clients_async.$db"
+		updates $db on "$work/clients.$db"
+		updates $db off "$work/clients_async.$db"
 	done
 done
-
-median()
-{
-	sort -n "$1" | awk '{ value[NR] = $1 } END { print value[int((NR + 1) / 2)] }'
-}
 
 for what in statement clients clients_async; do
 	echo "$what $(median "$work/$what.audited") $(median "$work/$what.bare")"

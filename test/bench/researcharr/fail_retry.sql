@@ -1,3 +1,3 @@
-SELECT id, attempt, media_id, metadata FROM researcharr.job_dequeue(ARRAY['search']) \aset
+SELECT * FROM researcharr.job_dequeue(ARRAY['search']) \aset
 -- done
 SELECT * FROM researcharr.job_fail(:id::uuid, :attempt::int, 'boom', '60 s');

@@ -1,3 +1,3 @@
-SELECT id, attempt, media_id, metadata FROM researcharr.job_dequeue(ARRAY['search']) \aset
+SELECT * FROM researcharr.job_dequeue(ARRAY['search']) \aset
 -- done
 SELECT researcharr.job_complete(:id::uuid, :attempt::int);
