@@ -315,6 +315,15 @@ time_to_sleep(Wait *wait, TimestampTz until)
 	return Min(TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until), INT_MAX);
 }
 
+/* Was everybody woken just now, before a change of policies can reach this session? */
+static bool
+policies_may_be_new(TimestampTz now)
+{
+	TimestampTz woken_at = rarr_wait_all_woken_at();
+
+	return now < woken_at + POLICIES_DELAY && now > woken_at - POLICIES_DELAY;
+}
+
 /*
  * Sleep until there is reason to look, or the wait's time is over.  The
  * transaction has to be one that has done nothing.
@@ -328,7 +337,7 @@ sleep_until_woken(Wait *wait)
 
 	if (!wait->registered || !wait->complete)
 		until = Min(until, now + (TimestampTz) rarr_poll_interval * 1000);
-	if (wait->registered && Abs(now - rarr_wait_all_woken_at()) < POLICIES_DELAY)
+	if (wait->registered && policies_may_be_new(now))
 		until = Min(until, now + POLICIES_DELAY);
 	for (;;)
 	{
