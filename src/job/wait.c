@@ -306,8 +306,14 @@ sleep_until_woken(Wait *wait)
 
 	if (!wait->registered || !wait->complete)
 		until = Min(until, now + (TimestampTz) rarr_poll_interval * 1000);
-	if (wait->registered && Abs(now - rarr_wait_all_woken_at()) < POLICIES_DELAY)
-		until = Min(until, now + POLICIES_DELAY);
+	if (wait->registered)
+	{
+		TimestampTz all_woken = rarr_wait_all_woken_at();
+
+		/* the clock may have been set back since */
+		if (now < all_woken + POLICIES_DELAY && now > all_woken - POLICIES_DELAY)
+			until = Min(until, now + POLICIES_DELAY);
+	}
 	for (;;)
 	{
 		CHECK_FOR_INTERRUPTS();
