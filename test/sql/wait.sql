@@ -158,7 +158,9 @@ CALL researcharr.job_dequeue_wait(NULL) \gset
 SELECT pg_temp.ids(:'jobs');
 
 SHOW researcharr.poll_interval;
+\set VERBOSITY sqlstate
 SET researcharr.poll_interval = '9 ms';
 SET researcharr.poll_interval = '2 h';
+\set VERBOSITY default
 RESET researcharr.poll_interval;
 TRUNCATE researcharr.media CASCADE;
