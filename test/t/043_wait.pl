@@ -185,7 +185,8 @@ sql("TRUNCATE researcharr.processing_jobs");
 my $both = sleeper("'{search,verify}'");
 my $search = sleeper("'{search}'");
 my $verify = sleeper("'{verify}'");
-sql("SELECT researcharr.job_enqueue($media, 'search'), researcharr.job_enqueue($media, 'verify'), researcharr.job_enqueue($media, 'verify')");
+# whichever it takes, there is one left for each of the others
+sql("SELECT count(researcharr.job_enqueue($media, t)) FROM unnest('{search,search,verify,verify}'::text[]) AS t");
 is(join(' ', map { got($_) } $both, $search, $verify), '1 1 1', 'each gets one of its types');
 sql("TRUNCATE researcharr.processing_jobs");
 
