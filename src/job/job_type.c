@@ -134,11 +134,17 @@ row_version(TupleTableSlot *slot)
 		(uint32) (ItemPointerGetBlockNumber(tid) << 16 ^ ItemPointerGetOffsetNumber(tid));
 }
 
-/* Who made this version of a row; FrozenTransactionId where the number has another meaning by now. */
+/*
+ * By which transaction the row was inserted; no normal number where it was
+ * updated since, or where that was so long ago that its number may have come
+ * round.
+ */
 static TransactionId
-row_maker(TupleTableSlot *slot)
+row_inserter(TupleTableSlot *slot)
 {
-	return HeapTupleHeaderGetXmin(ExecFetchSlotHeapTuple(slot, false, NULL)->t_data);
+	HeapTupleHeader header = ExecFetchSlotHeapTuple(slot, false, NULL)->t_data;
+
+	return header->t_infomask & HEAP_UPDATED ? InvalidTransactionId : HeapTupleHeaderGetXmin(header);
 }
 
 /* A limit that may be NULL, for none. */
@@ -167,7 +173,7 @@ read_type(TupleTableSlot *slot, RarrJobType *type)
 	type->paused = DatumGetBool(values[COL_PAUSED - 1]);
 	type->max_runtime = 0;
 	type->version = row_version(slot);
-	type->made_by = row_maker(slot);
+	type->made_by = row_inserter(slot);
 	if (!rarr_backoff_parse(backoff, &type->backoff) ||
 		!rarr_duration_of_interval(DatumGetIntervalP(values[COL_LEASE - 1]), &type->lease) ||
 		!rarr_duration_of_interval(DatumGetIntervalP(values[COL_BACKOFF_BASE - 1]), &type->backoff_base) ||
@@ -430,18 +436,6 @@ rarr_job_type_retry_delay(const RarrJobType *type, int retries)
 PG_FUNCTION_INFO_V1(researcharr_job_types_changed);
 PG_FUNCTION_INFO_V1(researcharr_job_type_builtin);
 
-/* Tell the limits of rates that are about to change; what this transaction made is new. */
-static void
-note_rates(void)
-{
-	Oid			jobs = rarr_relation_oid("processing_jobs");
-
-	refresh();
-	for (int i = 0; i < ntypes; i++)
-		if (types[i]->rate_limit > 0 && !TransactionIdIsCurrentTransactionId(types[i]->made_by))
-			rarr_held_note_rate(jobs, types[i]);
-}
-
 /*
  * Trigger, after any statement that changes job_types: every session reads the
  * policies anew once the change is committed, and this one at once.
@@ -451,7 +445,6 @@ researcharr_job_types_changed(PG_FUNCTION_ARGS)
 {
 	rarr_require_trigger(fcinfo, "job_types_changed");
 	rarr_held_policy_changed(GetTopTransactionId());
-	note_rates();
 	CacheInvalidateRelcache(((TriggerData *) fcinfo->context)->tg_relation);
 	rarr_agenda_note_policies();
 	return PointerGetDatum(NULL);

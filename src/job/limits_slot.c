@@ -113,11 +113,11 @@ rarr_limit_of(const RarrLimitRef *ref)
 }
 
 /*
- * Fill a bucket that is new.  It is full if its policy was made since the
- * server's start; else any number of jobs may have started just before, and it
- * was empty when limits were first looked at.  A type may have had no slot
- * before, and used its row of job_type_rates: then it was empty when that
- * happened to any type for the last time.
+ * Fill a bucket that is new.  It is full if the type was made known since the
+ * server's start, and not changed since; else any number of jobs may have
+ * started just before, and it was empty when limits were first looked at.  A
+ * type may have had no slot before, and used its row of job_type_rates: then it
+ * was empty when that happened to any type for the last time.
  */
 static void
 fill(RarrLimit *limit, const RarrJobType *type, TimestampTz now)
@@ -278,22 +278,6 @@ rarr_held_find(Oid table, const RarrJobType *type, bool create)
 		rarr_limits->limits[ref.slot].used_at = now;
 	LWLockRelease(&rarr_limits->lock);
 	return ref;
-}
-
-/*
- * The policy of a type with a rate is about to be another one: fill its bucket,
- * if it is new, by the one that is.
- */
-void
-rarr_held_note_rate(Oid table, const RarrJobType *type)
-{
-	RarrLimitRef ref;
-	RarrLimitState state;
-
-	if (rarr_limits == NULL)
-		return;
-	ref = rarr_held_find(table, type, true);
-	(void) rarr_held_state(&ref, type, GetCurrentTimestamp(), &state);
 }
 
 /*
