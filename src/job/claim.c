@@ -217,7 +217,7 @@ take_limited(Claim *claim, RarrStream *stream)
 {
 	Taken		taken;
 
-	if (!rarr_limits_reserve(stream->limit, stream->slot, claim->now))
+	if (!rarr_limits_reserve(stream->limit, stream->slot))
 		return LIMIT;
 	taken = take(claim, stream);
 	if (taken == TAKEN)
@@ -374,6 +374,8 @@ rarr_claim_jobs(Claim *claim, List *types, int max_jobs, Tuplestorestate *result
 	claim_jobs(claim, streams, n, max_jobs, result);
 	for (int i = 0; i < n; i++)
 		rarr_stream_close(&streams[i]);
+	for (int i = 0; i < n; i++)
+		rarr_limits_check_late(RelationGetRelid(claim->jobs->rel), streams[i].type, streams[i].limit);
 	foreach(lc, limits)
 		rarr_limits_close(claim->jobs, lfirst(lc));
 	rarr_table_close(claim->jobs);
