@@ -170,6 +170,18 @@ sql("DROP DATABASE other");
 is(take(), 0, 'its slots are free again');
 is(sql("SELECT count(DISTINCT job_type) FROM researcharr.agenda_status()"), 3, 'agenda_status(): all types here');
 
+# another database with the OIDs of one that is gone
+sql("CREATE DATABASE template");
+create('template');
+sql("INSERT INTO researcharr.processing_jobs (media_id, job_type) VALUES ($media, 'search')", 'template');
+sql("CREATE DATABASE other OID 100000 TEMPLATE template");
+is(take('other'), 1, 'a copy of a database');
+is(take('other'), 0, 'whose jobs are out');
+sql("DROP DATABASE other");
+sql("CREATE DATABASE other OID 100000 TEMPLATE template");
+is(take('other'), 1, 'another copy, under the same OID');
+sql("DROP DATABASE other");
+
 my $session = $node->background_psql('postgres');
 $session->query_safe("SELECT count(*) FROM researcharr.job_dequeue()");
 sql("DROP EXTENSION researcharr; DROP SCHEMA IF EXISTS researcharr");
