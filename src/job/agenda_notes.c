@@ -151,7 +151,10 @@ find_note(int n, int level, RarrNoteTime time, const RarrAgendaKey *key, int pri
 		return &notes[guess];
 	for (int i = n - 1; i >= 0 && notes[i].level >= level; i--)
 		if (note_is_of(&notes[i], level, time, key, priority))
+		{
+			remember_note(i);
 			return &notes[i];
+		}
 	return NULL;
 }
 

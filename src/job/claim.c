@@ -309,7 +309,7 @@ walk(List *types, RarrTable *jobs, Relation index, TimestampTz now)
 {
 	ListCell   *lc;
 
-	if (!rarr_agenda_is_there() || IsolationUsesXactSnapshot())
+	if (!rarr_agenda_is_there())
 		return;
 	foreach(lc, types)
 	{
