@@ -281,6 +281,7 @@ rarr_rows_add(RarrRows *rows)
 		ExecComputeStoredGenerated(rows->rri, table->estate, slot, CMD_INSERT);
 	if (constr != NULL)
 		ExecConstraints(rows->rri, slot, table->estate);
+	slot_getallattrs(slot);
 	rows->nbytes += heap_compute_data_size(slot->tts_tupleDescriptor, slot->tts_values, slot->tts_isnull);
 	ExecMaterializeSlot(slot);
 	ResetPerTupleExprContext(table->estate);
