@@ -57,7 +57,6 @@ typedef struct Agenda
 	LWLock		lock;			/* over which slot belongs to whom */
 	int			tranche;
 	uint64		incarnations;	/* given out so far */
-	TimestampTz since;			/* when the first one was */
 	int			nslots;
 	RarrAgendaType slots[FLEXIBLE_ARRAY_MEMBER];
 } Agenda;
@@ -117,20 +116,6 @@ bool
 rarr_agenda_is_there(void)
 {
 	return agenda != NULL;
-}
-
-/*
- * Since when the agenda has known anything; DT_NOEND if it does not yet.
- */
-TimestampTz
-rarr_agenda_since(void)
-{
-	TimestampTz since;
-
-	LWLockAcquire(&agenda->lock, LW_SHARED);
-	since = agenda->incarnations > 0 ? agenda->since : DT_NOEND;
-	LWLockRelease(&agenda->lock);
-	return since;
 }
 
 /* The rest needs the slot's lock, unless it says otherwise. */
@@ -220,8 +205,6 @@ static void
 assign_slot(RarrAgendaType *slot, Oid table, const char *name)
 {
 	LWLockAcquire(&slot->lock, LW_EXCLUSIVE);
-	if (agenda->incarnations == 0)
-		agenda->since = GetCurrentTimestamp();
 	slot->incarnation = ++agenda->incarnations;
 	slot->database = MyDatabaseId;
 	slot->table = table;
@@ -561,6 +544,25 @@ rarr_agenda_forget_all(void)
 	}
 	LWLockRelease(&agenda->lock);
 	rarr_wait_wake_database();
+}
+
+/*
+ * Free the slots of a database that is gone; nobody is connected to it.
+ */
+void
+rarr_agenda_forget_database(Oid database)
+{
+	LWLockAcquire(&agenda->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < agenda->nslots; i++)
+	{
+		RarrAgendaType *slot = &agenda->slots[i];
+
+		LWLockAcquire(&slot->lock, LW_EXCLUSIVE);
+		if (slot->database == database)
+			slot->incarnation = 0;
+		LWLockRelease(&slot->lock);
+	}
+	LWLockRelease(&agenda->lock);
 }
 
 /*

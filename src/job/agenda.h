@@ -112,7 +112,6 @@ typedef struct RarrAgendaView
 } RarrAgendaView;
 
 extern bool rarr_agenda_is_there(void);
-extern TimestampTz rarr_agenda_since(void);
 
 extern RarrAgendaKey *rarr_agenda_key(Oid table, const char *name, int len);
 extern const RarrAgendaRef *rarr_agenda_ref(RarrAgendaKey *key, bool create);
@@ -131,6 +130,7 @@ extern void rarr_agenda_poke(RarrAgendaKey *key);
 extern void rarr_agenda_note_running(const RarrAgendaRef *ref, int priority, const RarrPlace *first,
 									 const RarrPlace *last, TimestampTz lease);
 extern void rarr_agenda_forget_all(void);
+extern void rarr_agenda_forget_database(Oid database);
 extern bool rarr_agenda_copy(int i, RarrAgendaType *copy);
 
 #endif							/* RARR_JOB_AGENDA_H */

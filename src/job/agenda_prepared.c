@@ -6,13 +6,15 @@
  * PREPARE TRANSACTION ends a transaction for its session, but not for anybody
  * else: its notes are due when COMMIT PREPARED or ROLLBACK PREPARED is done, by
  * whatever session.  No callback tells of that, hence the utility hook.  Until
- * then the notes lie in shared memory, under the transaction's identifier.  A
- * transaction that has too many for its room, or that was prepared before there
- * was an agenda, makes the agenda forget this database's places: that costs a
- * walk, and nothing else.
+ * then the notes lie in shared memory, under the transaction's identifier.  One
+ * whose notes nobody kept makes the agenda forget this database's places, when
+ * it ends: one that has too many for its room, or was prepared on another
+ * server, before a crash, or by the apply worker of a subscription.  That costs
+ * a walk, and nothing else.  Transactions without notes are kept as well, so
+ * that those of other applications make nobody forget anything.
  *
- * The hook is not called where the apply worker of a subscription prepares and
- * commits; what it enqueues is found by the walker.
+ * The hook is not called where an apply worker prepares and commits; what it
+ * enqueues is found by the walker.
  *
  * Copyright (c) 2026, researcharr contributors
  *
@@ -22,15 +24,11 @@
 
 #include "access/twophase.h"
 #include "access/xact.h"
-#include "executor/spi.h"
+#include "commands/dbcommands.h"
 #include "miscadmin.h"
-#include "catalog/pg_type.h"
 #include "nodes/parsenodes.h"
 #include "storage/shmem.h"
 #include "tcop/utility.h"
-#include "utils/builtins.h"
-#include "utils/snapmgr.h"
-#include "utils/timestamp.h"
 
 #include "base/compat.h"
 #include "base/shmem.h"
@@ -51,9 +49,8 @@ typedef struct KeptNote
 
 typedef struct Prepared
 {
-	bool		used;
+	uint64		serial;			/* differs from all others'; 0: unused */
 	bool		everything;		/* too many notes */
-	Oid			database;
 	char		gid[GIDSIZE];
 	int			n;
 	KeptNote	notes[MAX_NOTES];
@@ -63,7 +60,7 @@ typedef struct PreparedNotes
 {
 	LWLock		lock;
 	int			tranche;
-	bool		incomplete;		/* there was one without room for it */
+	uint64		serials;		/* given out so far */
 	Prepared	transactions[FLEXIBLE_ARRAY_MEMBER];
 } PreparedNotes;
 
@@ -100,7 +97,7 @@ static Prepared *
 find_prepared(const char *gid)
 {
 	for (int i = 0; i < max_prepared_xacts; i++)
-		if (prepared->transactions[i].used && strcmp(prepared->transactions[i].gid, gid) == 0)
+		if (prepared->transactions[i].serial != 0 && strcmp(prepared->transactions[i].gid, gid) == 0)
 			return &prepared->transactions[i];
 	return NULL;
 }
@@ -130,7 +127,7 @@ room_for(const char *gid)
 	if (same != NULL)
 		return same;
 	for (int i = 0; i < max_prepared_xacts; i++)
-		if (!prepared->transactions[i].used)
+		if (prepared->transactions[i].serial == 0)
 			return &prepared->transactions[i];
 	return NULL;
 }
@@ -147,75 +144,57 @@ rarr_agenda_prepared_keep(const RarrNote *notes, int n)
 	transaction = preparing[0] != '\0' ? room_for(preparing) : NULL;
 	if (transaction != NULL)
 	{
-		transaction->used = true;
+		transaction->serial = ++prepared->serials;
 		transaction->everything = false;
-		transaction->database = MyDatabaseId;
 		transaction->n = 0;
 		strlcpy(transaction->gid, preparing, GIDSIZE);
 		for (int i = 0; i < n; i++)
 			keep_note(transaction, &notes[i]);
 	}
-	else
-		prepared->incomplete = true;
 	LWLockRelease(&prepared->lock);
 	preparing[0] = '\0';
 }
 
-/*
- * Was a transaction prepared before the agenda knew anything: on another server
- * that this one stands in for, or before a crash?  Its notes are lost then.
- * Needs a transaction.
- */
-static bool
-is_older_than_agenda(const char *gid)
+/* Under the lock: act on the notes of a transaction that is over. */
+static void
+act_on(Prepared *transaction)
 {
-	Oid			types[] = {TEXTOID, TIMESTAMPTZOID};
-	Datum		values[] = {CStringGetTextDatum(gid), TimestampTzGetDatum(rarr_agenda_since())};
-	bool		older;
+	transaction->serial = 0;
+	if (transaction->everything)
+		rarr_agenda_forget_all();
+	for (int i = 0; i < transaction->n; i++)
+	{
+		RarrAgendaRef ref;
+		const RarrNote *note = &transaction->notes[i].note;
 
-	PushActiveSnapshot(GetTransactionSnapshot());
-	SPI_connect();
-	SPI_execute_with_args("SELECT FROM pg_catalog.pg_prepared_xacts AS p"
-						  " WHERE p.gid OPERATOR(pg_catalog.=) $1"
-						  " AND p.prepared OPERATOR(pg_catalog.<) $2",
-						  2, types, values, NULL, true, 1);
-	older = SPI_processed > 0;
-	SPI_finish();
-	PopActiveSnapshot();
-	return older;
+		if (!rarr_agenda_find(transaction->notes[i].table, transaction->notes[i].name, false, &ref))
+			continue;
+		if (note->queued)
+			rarr_agenda_lower(&ref, note->priority, &note->place, note->jobs);
+		if (note->running)
+			rarr_agenda_note_running(&ref, note->priority, &note->running_place,
+									 &note->running_last, note->lease);
+	}
 }
 
-/* The transaction of this identifier is over: act on its notes.  Cannot fail. */
+/*
+ * The transaction of this identifier is over, whose notes had this serial
+ * number before, 0 if there were none.  Meanwhile somebody else may have given
+ * the identifier to another one.  Cannot fail.
+ */
 static void
-act_for(const char *gid, bool unknown)
+act_for(const char *gid, uint64 serial)
 {
 	Prepared   *transaction;
 
 	rarr_limits_prepared_ended();
 	rarr_counters_distrust();
-	if (unknown)
-		rarr_agenda_forget_all();
 	LWLockAcquire(&prepared->lock, LW_EXCLUSIVE);
 	transaction = find_prepared(gid);
-	if (transaction != NULL)
-	{
-		transaction->used = false;
-		if (transaction->everything)
-			rarr_agenda_forget_all();
-		for (int i = 0; i < transaction->n; i++)
-		{
-			RarrAgendaRef ref;
-			const RarrNote *note = &transaction->notes[i].note;
-
-			if (!rarr_agenda_find(transaction->notes[i].table, transaction->notes[i].name, false, &ref))
-				continue;
-			if (note->queued)
-				rarr_agenda_lower(&ref, note->priority, &note->place, note->jobs);
-			if (note->running)
-				rarr_agenda_note_running(&ref, note->priority, &note->running_place,
-										 &note->running_last, note->lease);
-		}
-	}
+	if (transaction != NULL && transaction->serial == serial)
+		act_on(transaction);
+	else
+		rarr_agenda_forget_all();
 	LWLockRelease(&prepared->lock);
 }
 
@@ -239,18 +218,33 @@ end_prepared(PlannedStmt *pstmt, const char *gid, const char *queryString, bool 
 			 ProcessUtilityContext context, ParamListInfo params,
 			 QueryEnvironment *queryEnv, DestReceiver *dest, QueryCompletion *qc)
 {
-	bool		known;
-	bool		incomplete;
-	bool		unknown;
+	Prepared   *transaction;
+	uint64		serial;
 
 	LWLockAcquire(&prepared->lock, LW_SHARED);
-	known = find_prepared(gid) != NULL;
-	incomplete = prepared->incomplete;
+	transaction = find_prepared(gid);
+	serial = transaction != NULL ? transaction->serial : 0;
 	LWLockRelease(&prepared->lock);
-	unknown = !known && (incomplete || is_older_than_agenda(gid));
 
 	call_next(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
-	act_for(gid, unknown);
+	act_for(gid, serial);
+}
+
+/*
+ * DROP DATABASE: what is known of it goes at once, since another one may be
+ * created with its OID, from the same template, so that the tables' are the
+ * same as well.
+ */
+static void
+drop_database(PlannedStmt *pstmt, const char *name, const char *queryString, bool readOnlyTree,
+			  ProcessUtilityContext context, ParamListInfo params,
+			  QueryEnvironment *queryEnv, DestReceiver *dest, QueryCompletion *qc)
+{
+	Oid			database = get_database_oid(name, true);
+
+	call_next(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
+	if (OidIsValid(database))
+		rarr_agenda_forget_database(database);
 }
 
 static void
@@ -258,15 +252,22 @@ agenda_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 			   ProcessUtilityContext context, ParamListInfo params,
 			   QueryEnvironment *queryEnv, DestReceiver *dest, QueryCompletion *qc)
 {
-	TransactionStmt *stmt = (TransactionStmt *) pstmt->utilityStmt;
+	Node	   *statement = pstmt->utilityStmt;
+	TransactionStmt *stmt = (TransactionStmt *) statement;
 
-	if (IsA(stmt, TransactionStmt) &&
+	if (IsA(statement, TransactionStmt) &&
 		(stmt->kind == TRANS_STMT_COMMIT_PREPARED || stmt->kind == TRANS_STMT_ROLLBACK_PREPARED))
 	{
 		end_prepared(pstmt, stmt->gid, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
 		return;
 	}
-	if (IsA(stmt, TransactionStmt) && stmt->kind == TRANS_STMT_PREPARE)
+	if (IsA(statement, DropdbStmt))
+	{
+		drop_database(pstmt, ((DropdbStmt *) statement)->dbname, queryString, readOnlyTree,
+					  context, params, queryEnv, dest, qc);
+		return;
+	}
+	if (IsA(statement, TransactionStmt) && stmt->kind == TRANS_STMT_PREPARE)
 		strlcpy(preparing, stmt->gid, sizeof(preparing));
 	call_next(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
 }

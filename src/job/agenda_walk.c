@@ -419,8 +419,9 @@ take_step(RarrAgendaKey *key, Relation jobs, Relation index, RarrAgendaWalkKind 
 
 /*
  * Take a step of each walk over the type's groups, if one is due and nobody
- * else is taking one.  Needs an active snapshot; not under REPEATABLE READ,
- * where the transaction's own uncommitted changes are all that is new.
+ * else is taking one.  Needs an active snapshot.  Whatever the isolation level,
+ * it looks at what is there now: a fleet of workers under REPEATABLE READ has
+ * nobody else to notice that a lease ended.
  */
 void
 rarr_agenda_walk(RarrAgendaKey *key, Relation jobs, Relation index, TimestampTz now)

@@ -309,7 +309,7 @@ walk(List *types, RarrTable *jobs, Relation index, TimestampTz now)
 {
 	ListCell   *lc;
 
-	if (!rarr_agenda_is_there() || IsolationUsesXactSnapshot())
+	if (!rarr_agenda_is_there())
 		return;
 	foreach(lc, types)
 	{
@@ -442,12 +442,16 @@ researcharr_job_dequeue(PG_FUNCTION_ARGS)
 
 	rarr_prevent_read_only("job_dequeue()");
 	rarr_claim_args(&claim, fcinfo, 1, &max_jobs);
-	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	types = asked_types(fcinfo, 0);
-
 	claim.now = GetCurrentTimestamp();
-	if (!rarr_claim_is_idle(types, claim.now))
-		rarr_claim_jobs(&claim, types, max_jobs, rsinfo->setResult);
+	if (rsinfo != NULL && rarr_claim_is_idle(types, claim.now))
+	{
+		/* an empty set, without a place to put rows into */
+		rsinfo->isDone = ExprEndResult;
+		PG_RETURN_NULL();
+	}
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	rarr_claim_jobs(&claim, types, max_jobs, rsinfo->setResult);
 	return (Datum) 0;
 }
 

@@ -55,9 +55,10 @@ rarr_take_scan_init(RarrTakeScan *scan, Relation jobs, Relation index, const cha
  * Begin a scan with the first n keys; the key of the type is made here.
  *
  * Where the transaction's snapshot decides, the scan looks at the latest
- * versions, and only those that the snapshot sees count.  That leaves out jobs
- * that changed since; and since it is no read of the kind that SERIALIZABLE
- * watches, workers that look at the same jobs are no conflict.
+ * versions, and for rarr_take_scan_next_job() only those that the snapshot sees
+ * count.  That leaves out jobs that changed since; and since it is no read of
+ * the kind that SERIALIZABLE watches, workers that look at the same jobs are no
+ * conflict.
  */
 static void
 begin(RarrTakeScan *scan, Snapshot snapshot, int n)

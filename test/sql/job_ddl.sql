@@ -121,6 +121,14 @@ SELECT count(*) - :history AS added, count(*) FILTER (WHERE details->>'from' IS 
 ALTER TABLE processing_jobs ALTER media_id SET NOT NULL, ALTER status SET NOT NULL;
 SELECT pg_temp.works();
 ROLLBACK TO s;
+-- without the others it works, more slowly, but for unique keys
+DROP INDEX processing_jobs_media_id_idx;
+SELECT pg_temp.works();
+DROP INDEX processing_jobs_unique_key_idx;
+SELECT job_enqueue(:'film', 'search') IS NOT NULL AS added;
+SELECT count(*) FROM job_dequeue();
+SELECT job_enqueue(:'film', 'search', unique_key => 'k');
+ROLLBACK TO s;
 -- indexes of ours with other columns, another order, or of another kind
 DROP INDEX processing_jobs_take_idx;
 CREATE INDEX processing_jobs_take_idx ON processing_jobs (priority, job_type, available_at, id);
@@ -137,6 +145,16 @@ ROLLBACK TO s;
 ALTER TABLE media DROP CONSTRAINT media_pkey CASCADE;
 CREATE UNIQUE INDEX media_pkey ON media (title, id);
 SELECT job_enqueue(:'film', 'search');
+ROLLBACK TO s;
+-- something else in the table's place
+ALTER TABLE processing_jobs RENAME TO jobs_of_old;
+CREATE TABLE processing_jobs (LIKE jobs_of_old INCLUDING DEFAULTS) PARTITION BY LIST (status);
+CREATE TABLE jobs_queued PARTITION OF processing_jobs FOR VALUES IN ('queued');
+SELECT job_enqueue(:'film', 'search');
+ROLLBACK TO s;
+ALTER TABLE processing_jobs RENAME TO jobs_of_old;
+CREATE VIEW processing_jobs AS TABLE jobs_of_old;
+SELECT count(*) FROM job_dequeue();
 ROLLBACK TO s;
 -- a policy without a lease
 ALTER TABLE job_types ALTER lease DROP NOT NULL;
@@ -172,6 +190,10 @@ ALTER TABLE processing_jobs SET (fillfactor = 50);
 SELECT pg_temp.works();
 ALTER TABLE processing_jobs SET UNLOGGED;
 SELECT pg_temp.works();
+REINDEX INDEX processing_jobs_take_idx;
+SELECT pg_temp.works();
+REINDEX TABLE processing_jobs;
+SELECT pg_temp.works();
 ROLLBACK;
 SELECT pg_temp.works();
 VACUUM FULL processing_jobs;
@@ -181,6 +203,54 @@ ALTER TABLE processing_jobs SET WITHOUT CLUSTER;
 SELECT pg_temp.works();
 VACUUM (ANALYZE, FREEZE) processing_jobs;
 SELECT pg_temp.works();
+
+-- ... between a claim and what its worker says of the job, whose place in the
+-- table the session remembers
+DELETE FROM processing_jobs;
+SELECT count(job_enqueue(:'film', 'search', metadata => jsonb_build_object('n', n))) FROM generate_series(1, 9) AS n;
+CREATE FUNCTION pg_temp.take() RETURNS text LANGUAGE sql AS
+$$ SELECT metadata->>'n' FROM researcharr.job_dequeue() $$;
+CREATE FUNCTION pg_temp.done(name text) RETURNS boolean LANGUAGE sql AS
+$$ SELECT researcharr.job_complete(id, attempt) FROM researcharr.processing_jobs WHERE metadata->>'n' = name $$;
+SELECT pg_temp.take();
+VACUUM FULL processing_jobs;
+SELECT pg_temp.done('1');
+SELECT pg_temp.take();
+CLUSTER processing_jobs USING processing_jobs_media_id_idx;
+SELECT pg_temp.done('2');
+SELECT pg_temp.take();
+REINDEX TABLE processing_jobs;
+SELECT pg_temp.done('3');
+BEGIN;
+SELECT pg_temp.take();
+CLUSTER processing_jobs;
+SELECT pg_temp.take(), pg_temp.done('4');
+REINDEX INDEX processing_jobs_pkey;
+SELECT pg_temp.done('5');
+SELECT pg_temp.take();
+SAVEPOINT s;
+ALTER TABLE processing_jobs ADD extra int DEFAULT random();
+SELECT pg_temp.take(), pg_temp.done('6');
+ROLLBACK TO s;
+SELECT pg_temp.take(), pg_temp.done('6');
+COMMIT;
+ALTER TABLE processing_jobs SET WITHOUT CLUSTER;
+SELECT metadata->>'n' AS n, status, attempt FROM processing_jobs ORDER BY 1;
+-- where another job is by now
+SELECT pg_temp.take() AS n, id FROM processing_jobs WHERE metadata->>'n' = '8' \gset
+DELETE FROM processing_jobs;
+VACUUM processing_jobs;
+SELECT count(job_enqueue(:'film', 'search', metadata => jsonb_build_object('n', n))) FROM generate_series(10, 40) AS n;
+SELECT count(*) FROM job_dequeue(NULL, 31);
+\set VERBOSITY sqlstate
+SELECT job_complete(:'id', 1);
+SELECT job_heartbeat(:'id', 1);
+\set VERBOSITY default
+SELECT status, attempt, count(*) FROM processing_jobs GROUP BY 1, 2;
+TRUNCATE processing_jobs;
+\set VERBOSITY sqlstate
+SELECT job_complete(:'id', 1);
+\set VERBOSITY default
 
 -- in subtransactions that are rolled back
 \set VERBOSITY terse

@@ -156,6 +156,75 @@ CREATE TRIGGER steal BEFORE UPDATE ON processing_jobs
 SELECT pg_temp.enqueue('1', '2', '3', '4', '5');
 SELECT metadata->>'name' AS name, attempt FROM job_dequeue(NULL, 5);
 SELECT metadata->>'name' AS name, status, attempt FROM processing_jobs ORDER BY 1;
+-- one that dequeues while it is asked for one: before the claim, jobs of others
+-- types
+DELETE FROM processing_jobs;
+CREATE TABLE public.nested (n serial, depth int, name text, taken text[]);
+CREATE FUNCTION public.take_more() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF OLD.status = 'queued' AND NEW.status = 'running' AND pg_trigger_depth() < 4 THEN
+        INSERT INTO public.nested (depth, name, taken)
+        SELECT pg_trigger_depth(), NEW.metadata->>'name', array_agg(metadata->>'name')
+          FROM researcharr.job_dequeue(TG_ARGV[pg_trigger_depth() - 1]::text[]);
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE FUNCTION pg_temp.refill() RETURNS bigint LANGUAGE sql AS $$
+    DELETE FROM researcharr.processing_jobs;
+    TRUNCATE public.nested;
+    SELECT count(researcharr.job_enqueue((SELECT id FROM researcharr.media WHERE title = 'film 1'), t,
+                                         metadata => jsonb_build_object('name', t || n)))
+      FROM generate_series(1, 4) AS n, unnest('{search,verify,download}'::text[]) AS t $$;
+SELECT pg_temp.refill();
+DROP TRIGGER steal ON processing_jobs;
+SELECT (job_type_register('scan')).name;
+CREATE TRIGGER take_more BEFORE UPDATE ON processing_jobs
+    FOR EACH ROW EXECUTE FUNCTION public.take_more('{verify}', '{download}', '{scan}');
+SELECT metadata->>'name' AS name, attempt FROM job_dequeue('{search}', 3);
+SELECT depth, name, taken FROM public.nested ORDER BY n;
+SELECT job_type, status, attempt, count(*) FROM processing_jobs GROUP BY 1, 2, 3 ORDER BY 1, 2;
+-- but not the very job that is being claimed: refused, nothing changed
+SELECT pg_temp.refill();
+DROP TRIGGER take_more ON processing_jobs;
+CREATE TRIGGER take_more BEFORE UPDATE ON processing_jobs
+    FOR EACH ROW EXECUTE FUNCTION public.take_more('{search}');
+\set VERBOSITY sqlstate
+SELECT count(*) FROM job_dequeue('{search}');
+\set VERBOSITY default
+SELECT DISTINCT status, attempt FROM processing_jobs;
+DELETE FROM job_types WHERE name = 'scan';
+-- after the claim it takes whatever is next
+SELECT pg_temp.refill();
+DROP TRIGGER take_more ON processing_jobs;
+CREATE TRIGGER take_more AFTER UPDATE ON processing_jobs
+    FOR EACH ROW EXECUTE FUNCTION public.take_more('{search,verify,download}', '{search,verify,download}', '{search,verify,download}');
+SELECT metadata->>'name' AS name, attempt FROM job_dequeue(NULL, 2);
+SELECT depth, name, taken FROM public.nested ORDER BY n;
+SELECT status, attempt, count(*) FROM processing_jobs GROUP BY 1, 2 ORDER BY 1;
+-- and where it fails and goes on, the outer call does too
+CREATE OR REPLACE FUNCTION public.take_more() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.status = 'running' AND pg_trigger_depth() < 3 THEN
+        PERFORM FROM researcharr.job_dequeue('{verify}');
+        BEGIN
+            PERFORM FROM researcharr.job_dequeue('{verify,download}');
+            RAISE EXCEPTION 'no';
+        EXCEPTION WHEN raise_exception THEN
+            NULL;
+        END;
+    END IF;
+    RETURN NEW;
+END $$;
+SELECT pg_temp.refill();
+SELECT job_type, attempt FROM job_dequeue('{search}', 3);
+SELECT job_type, status, attempt, count(*) FROM processing_jobs GROUP BY 1, 2, 3 ORDER BY 1, 2;
+DROP FUNCTION public.take_more() CASCADE;
+DROP TABLE public.nested;
+SELECT count(*) FROM job_dequeue(NULL, 20);
+SELECT count(*) FROM processing_jobs WHERE status <> 'running' OR attempt <> 1;
+DELETE FROM processing_jobs;
+CREATE TRIGGER steal BEFORE UPDATE ON processing_jobs
+    FOR EACH ROW EXECUTE FUNCTION public.steal();
 -- one that changes the very job that is being claimed: refused, nothing changed
 CREATE OR REPLACE FUNCTION public.steal() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

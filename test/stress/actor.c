@@ -54,7 +54,7 @@ is_expected(const char *sqlstate)
 		{"22012", DEED_BROKEN_STATEMENT}, {"23514", DEED_BROKEN_STATEMENT}, {"P0001", DEED_BROKEN_STATEMENT},
 		{"RA001", DEED_LEASE_LOST}, {"55P03", DEED_LOCK_TIMEOUT}, {"40P01", DEED_DEADLOCK},
 		{"40001", DEED_SERIALIZATION}, {"57P01", DEED_WAS_KILLED}, {"57014", DEED_BROKEN_STATEMENT},
-		{"55000", DEEDS}, {"42704", DEEDS}, {"53400", DEEDS}	/* prepared: busy, ended, too many */
+		{"42704", DEEDS}, {"53400", DEEDS}	/* prepared: ended, too many */
 	};
 
 	for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++)
@@ -67,7 +67,10 @@ is_expected(const char *sqlstate)
 	return false;
 }
 
-static void
+/*
+ * Connect, for the first time or anew.
+ */
+void
 come_back(void)
 {
 	char		name[30];
@@ -115,6 +118,8 @@ query(const char *format,...)
 			violation("no answer: %s%s", PQerrorMessage(conn), sql);
 		did(DEED_WAS_KILLED);
 	}
+	else if (strcmp(sqlstate, "55000") == 0 && strstr(PQresultErrorMessage(res), "is busy") != NULL)
+		;						/* a prepared transaction that somebody else ends */
 	else if (!is_expected(sqlstate))
 		violation("%s: %s%s", sqlstate, PQresultErrorMessage(res), sql);
 	PQclear(res);
@@ -261,6 +266,41 @@ hold_old_snapshot(void)
 		run("COMMIT");
 }
 
+/*
+ * Rebuild the table or an index, under those who work with it.  What takes all
+ * locks at once fails where somebody holds one for long, and may leave an
+ * index behind that is of no use.
+ */
+static void
+rebuild(void)
+{
+	static const char *const ways[] = {
+		"VACUUM FULL researcharr.processing_jobs",
+		"CLUSTER researcharr.processing_jobs USING processing_jobs_pkey",
+		"REINDEX TABLE researcharr.processing_jobs",
+		"REINDEX INDEX CONCURRENTLY researcharr.processing_jobs_take_idx",
+		"REINDEX INDEX CONCURRENTLY researcharr.processing_jobs_pkey",
+		"ALTER TABLE researcharr.processing_jobs ADD COLUMN IF NOT EXISTS mine float DEFAULT random()",
+		"ALTER TABLE researcharr.processing_jobs DROP COLUMN IF EXISTS mine",
+	};
+	PGresult   *res;
+
+	if (!run("SET lock_timeout = '1500 ms'"))
+		return;
+	if (run(ways[chance(sizeof(ways) / sizeof(ways[0]))]))
+		did(DEED_REBUILT);
+	if (!lost())
+	{
+		res = query("SELECT c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid"
+					" WHERE NOT i.indisvalid AND c.relname ~ '_cc(new|old)' AND i.indrelid = 'researcharr.processing_jobs'::regclass LIMIT 1");
+		if (res != NULL && PQntuples(res) > 0)
+			PQclear(query("DROP INDEX IF EXISTS researcharr.%s", PQgetvalue(res, 0, 0)));
+		PQclear(res);
+	}
+	if (!lost())
+		run("SET lock_timeout = '3 s'");
+}
+
 /* End a prepared transaction, whoever prepared it. */
 static void
 end_prepared(void)
@@ -319,7 +359,7 @@ wait_for_jobs(void)
 	if (res == NULL)
 		return;
 	json = PQescapeLiteral(conn, PQgetvalue(res, 0, 0), PQgetlength(res, 0, 0));
-	jobs = query("INSERT INTO stress.claims SELECT id, attempt, available_at > started_at"
+	jobs = query("INSERT INTO stress.claims SELECT id, attempt, available_at > started_at, job_type, started_at"
 				 " FROM jsonb_populate_recordset(NULL::researcharr.processing_jobs, %s) RETURNING job_id, attempt", json);
 	for (int i = 0; jobs != NULL && i < PQntuples(jobs) && nheld < MAX_HELD; i++)
 	{
@@ -345,14 +385,23 @@ wait_while_paused(void)
 }
 
 /*
+ * Become the actor of this number.
+ */
+void
+begin_actor(int number, uint64_t seed)
+{
+	me = number;
+	state = seed;
+	come_back();
+}
+
+/*
  * Act until told to stop.
  */
 void
 act(int number, uint64_t seed)
 {
-	me = number;
-	state = seed;
-	come_back();
+	begin_actor(number, seed);
 	while (!shared->stop)
 	{
 		uint32_t	what = chance(200);
@@ -368,6 +417,8 @@ act(int number, uint64_t seed)
 			truncate_and_undo();
 		else if (what < 35)
 			hold_old_snapshot();
+		else if (what < 36)
+			rebuild();
 		else if (what < 75)
 			burst();
 		else if (what < 105)

@@ -24,6 +24,9 @@
 /* how long leases and waits may last that actors leave behind */
 #define LEAVINGS_MS	15000
 
+/* how many jobs of type "rated" may start in a second */
+#define RATE		"20"
+
 /* The jobs that can be handed out, as a plain query knows them. */
 #define DUE \
 	"researcharr.processing_jobs j JOIN researcharr.job_type_policies t ON t.name = j.job_type" \
@@ -32,11 +35,11 @@
 
 #define FIRST_DUE \
 	"SELECT j.id, j.job_type, j.priority, j.available_at FROM " DUE \
-	" AND t.max_running IS NULL ORDER BY j.priority DESC, j.available_at, j.id LIMIT 1 FOR NO KEY UPDATE OF j SKIP LOCKED"
+	" AND t.max_running IS NULL AND t.rate_limit IS NULL ORDER BY j.priority DESC, j.available_at, j.id LIMIT 1 FOR NO KEY UPDATE OF j SKIP LOCKED"
 
 #define TAKE_ONE \
 	"WITH taken AS MATERIALIZED (SELECT * FROM researcharr.job_dequeue(worker => 'checker')), book AS (" \
-	" INSERT INTO stress.claims SELECT id, attempt, available_at > started_at FROM taken)" \
+	" INSERT INTO stress.claims SELECT id, attempt, available_at > started_at, job_type, started_at FROM taken)" \
 	" SELECT id, job_type, priority, available_at, attempt FROM taken"
 
 static PGresult *
@@ -72,7 +75,7 @@ setup(PGconn *checker)
 				"CREATE EXTENSION researcharr CASCADE;"
 				"CREATE SCHEMA stress;"
 				"CREATE TABLE stress.made (job_id uuid);"
-				"CREATE TABLE stress.claims (job_id uuid, attempt int, early bool);"
+				"CREATE TABLE stress.claims (job_id uuid, attempt int, early bool, job_type text, started_at timestamptz);"
 				"CREATE TABLE stress.done (job_id uuid, attempt int);"
 				"CREATE TABLE stress.gone (job_id uuid);"
 				"INSERT INTO researcharr.media (id, title, type)"
@@ -80,7 +83,9 @@ setup(PGconn *checker)
 				"SELECT researcharr.job_type_register(n, max_retries => 10, backoff_base => '50 ms',"
 				" backoff_cap => '1 s') FROM unnest('{search,download,verify,scan}'::text[]) n;"
 				"SELECT researcharr.job_type_register('narrow', max_retries => 10, backoff_base => '50 ms',"
-				" backoff_cap => '1 s', max_running => 5, weight => 3)"));
+				" backoff_cap => '1 s', max_running => 5, weight => 3);"
+				"SELECT researcharr.job_type_register('rated', max_retries => 10, backoff_base => '50 ms',"
+				" backoff_cap => '1 s', weight => 3, rate_limit => " RATE ", rate_interval => '1 s')"));
 }
 
 /* Do the work of the job that row 0 of a result shows. */
@@ -272,7 +277,7 @@ work_off(PGconn *checker)
 {
 	PGresult   *res = run_as(checker,
 						  "WITH taken AS MATERIALIZED (SELECT * FROM researcharr.job_dequeue(max_jobs => 100)), claims AS ("
-						  " INSERT INTO stress.claims SELECT id, attempt, available_at > started_at FROM taken), done AS ("
+						  " INSERT INTO stress.claims SELECT id, attempt, available_at > started_at, job_type, started_at FROM taken), done AS ("
 						  " INSERT INTO stress.done SELECT id, attempt FROM taken),"
 						  " finished AS MATERIALIZED (SELECT f.completed FROM (SELECT array_agg(id) ids, array_agg(attempt) attempts FROM taken) t,"
 						  " researcharr.job_complete_many(coalesce(ids, '{}'), coalesce(attempts, '{}')) f)"
@@ -307,6 +312,23 @@ show_forgotten(PGconn *checker)
 }
 
 /*
+ * In any stretch of time no more jobs may have started than the rate allows,
+ * and once as many that were saved up.  A call measures before it waits for
+ * its turn: hence the second's worth of patience.
+ */
+static void
+check_rate(PGconn *checker)
+{
+	long		excess = number(checker, "WITH starts AS (SELECT started_at, row_number() OVER (ORDER BY started_at)"
+								" - " RATE " * extract(epoch FROM started_at)::float8 AS ahead FROM stress.claims WHERE job_type = 'rated'),"
+								" bucket AS (SELECT ahead - min(ahead) OVER (ORDER BY started_at) AS used FROM starts)"
+								" SELECT coalesce(ceil(max(used)), 0) - 2 * " RATE " FROM bucket");
+
+	if (excess > 0)
+		violation("%ld more jobs of a type were started than its rate allows", excess);
+}
+
+/*
  * With all actors gone, one worker gets every job that is left.
  */
 void
@@ -316,7 +338,9 @@ drain(PGconn *checker, int promise_ms)
 	char		sql[1000];
 
 	end_prepared(checker);
+	check_rate(checker);
 	PQclear(run_as(checker, "SELECT researcharr.job_type_resume(name) FROM researcharr.job_types"));
+	PQclear(run_as(checker, "UPDATE researcharr.job_types SET rate_limit = NULL, rate_interval = NULL"));
 	snprintf(sql, sizeof(sql), "SELECT count(*) FROM " DUE
 			 " AND greatest(j.available_at, j.lease_expires_at) < clock_timestamp() - interval '%d ms'", promise_ms);
 	for (;;)
@@ -373,9 +397,13 @@ check_sums(PGconn *checker)
 		{"attempts done that were not handed out",
 			"SELECT count(*) FROM stress.done d WHERE NOT EXISTS (SELECT FROM stress.claims c"
 			" WHERE c.job_id = d.job_id AND c.attempt = d.attempt)"},
+		/* what a waiter got may never have reached its client, which keeps the books */
 		{"jobs whose attempts are not on the books",
-			"SELECT count(*) FROM researcharr.processing_jobs j WHERE j.attempt <>"
-			" (SELECT count(*) FROM stress.claims c WHERE c.job_id = j.id)"},
+			"SELECT count(*) FROM researcharr.processing_jobs j,"
+			" LATERAL (SELECT count(*) AS n FROM stress.claims c WHERE c.job_id = j.id) b WHERE j.attempt <> b.n AND j.attempt <> b.n +"
+			" (SELECT count(DISTINCT h.details->>'attempt') FROM researcharr.processing_history h WHERE h.job_id = j.id"
+			"  AND h.details->>'worker' = 'waiter' AND NOT EXISTS (SELECT FROM stress.claims c WHERE c.job_id = j.id"
+			"   AND c.attempt = (h.details->>'attempt')::int))"},
 		{"jobs handed out before their time", "SELECT count(*) FROM stress.claims WHERE early"},
 	};
 

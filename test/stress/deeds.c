@@ -22,9 +22,9 @@ static const char media_id[] = "01900000-0000-7000-8000-000000000001";
 const char *
 random_type(void)
 {
-	static const char *const types[] = {"search", "download", "verify", "scan", "narrow"};
+	static const char *const types[] = {"search", "download", "verify", "scan", "narrow", "rated"};
 
-	return types[chance(5)];
+	return types[chance(6)];
 }
 
 static int
@@ -138,7 +138,7 @@ static void
 dequeue(void)
 {
 	static const int leases[] = {20, 500, 2000, 5000};
-	PGresult   *res = query("INSERT INTO stress.claims SELECT id, attempt, available_at > started_at"
+	PGresult   *res = query("INSERT INTO stress.claims SELECT id, attempt, available_at > started_at, job_type, started_at"
 							" FROM researcharr.job_dequeue(%s, %d, '%d ms', 'actor') RETURNING job_id, attempt",
 							random_types(), chance(2) ? 1 : 1 + chance(20), leases[chance(4)]);
 
@@ -246,7 +246,7 @@ break_statement(void)
 	switch (chance(5))
 	{
 		case 0:
-			run("INSERT INTO stress.claims SELECT id, attempt, 1 / (row_number() OVER () - 4) > 1"
+			run("INSERT INTO stress.claims SELECT id, attempt, 1 / (row_number() OVER () - 4) > 1, job_type, started_at"
 				" FROM researcharr.job_dequeue(max_jobs => 6, lease => '1 s')");
 			break;
 		case 1:
@@ -276,6 +276,8 @@ break_statement(void)
 void
 step(void)
 {
+	static const char *const locks[] = {"UPDATE", "NO KEY UPDATE", "SHARE", "KEY SHARE"};
+
 	switch (chance(22))
 	{
 		case 0:
@@ -297,9 +299,9 @@ step(void)
 		case 18:
 			did(DEED_HELD);
 			PQclear(query("SELECT id FROM researcharr.processing_jobs WHERE status = 'queued'"
-						  " ORDER BY %s LIMIT %d FOR %sUPDATE SKIP LOCKED",
+						  " ORDER BY %s LIMIT %d FOR %s SKIP LOCKED",
 						  chance(2) ? "priority DESC, available_at, id" : "random()", 1 + chance(10),
-						  chance(2) ? "NO KEY " : ""));
+						  locks[chance(4)]));
 			break;
 		case 19:
 			break_statement();
@@ -330,13 +332,13 @@ burst(void)
 				break;
 			case 2:
 				run("WITH taken AS MATERIALIZED (SELECT * FROM researcharr.job_dequeue('{search}', 3, '1 s')), claims AS ("
-					" INSERT INTO stress.claims SELECT id, attempt, available_at > started_at FROM taken)"
+					" INSERT INTO stress.claims SELECT id, attempt, available_at > started_at, job_type, started_at FROM taken)"
 					" SELECT researcharr.job_release(id, attempt) FROM taken");
 				did(DEED_RELEASED);
 				break;
 			default:
 				run("WITH taken AS MATERIALIZED (SELECT * FROM researcharr.job_dequeue('{search}', 1, '1 s')), claims AS ("
-					" INSERT INTO stress.claims SELECT id, attempt, available_at > started_at FROM taken), done AS ("
+					" INSERT INTO stress.claims SELECT id, attempt, available_at > started_at, job_type, started_at FROM taken), done AS ("
 					" INSERT INTO stress.done SELECT id, attempt FROM taken)"
 					" SELECT researcharr.job_complete(id, attempt) FROM taken");
 				did(DEED_COMPLETED);

@@ -3,7 +3,7 @@
  * stress.c
  *		Many clients that treat the queue badly, and whether it holds.
  *
- *		stress CONNECTION SECONDS SEED CONNECTIONS PROMISE
+ *		stress CONNECTION SECONDS SEED CONNECTIONS PROMISE [HANDOVERS]
  *
  * Actors (actor.c), each a process with a connection of its own, do all that a
  * client may do with a queue, at random.  From time to time they are stopped,
@@ -13,7 +13,8 @@
  * than its limit allows.  PROMISE is
  * how many milliseconds a job that is due may stay unfound by a client that
  * keeps asking; where it is less than researcharr.agenda_refresh, nothing may
- * slip past the agenda at all.
+ * slip past the agenda at all.  With HANDOVERS, so many jobs are handed to
+ * sleepers instead (handover.c), and PROMISE is how long one may be left waiting.
  *
  * Exit status: 0 if nothing that must hold was broken, 1 otherwise.
  *
@@ -44,7 +45,7 @@ const char *conninfo;
 
 static const char *const deed_names[DEEDS] = {
 	"jobs enqueued", "jobs claimed", "completed", "failed", "released", "heartbeats",
-	"leases lost", "jobs edited", "jobs deleted", "rows held", "truncations undone", "broken statements",
+	"leases lost", "jobs edited", "jobs deleted", "rows held", "truncations undone", "tables and indexes rebuilt", "broken statements",
 	"savepoints undone", "transactions committed", "rolled back", "hung up on", "prepared",
 	"prepared ended", "backends killed", "queries cancelled", "types paused", "was killed", "lock timeouts",
 	"waits", "jobs waited for", "deadlocks", "serialization failures", "answers checked", "looks at what is running", "late answers", "jobs before their group's place"
@@ -190,9 +191,9 @@ main(int argc, char **argv)
 	int64_t		end;
 	PGconn	   *checker;
 
-	if (argc != 6)
+	if (argc != 6 && argc != 7)
 	{
-		fprintf(stderr, "usage: stress CONNECTION SECONDS SEED CONNECTIONS PROMISE\n");
+		fprintf(stderr, "usage: stress CONNECTION SECONDS SEED CONNECTIONS PROMISE [HANDOVERS]\n");
 		return 2;
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -212,6 +213,12 @@ main(int argc, char **argv)
 	/* No connection is open across the fork. */
 	checker = connect_as("checker");
 	setup(checker);
+	if (argc == 7)
+	{
+		hand_over(checker, atol(argv[6]), n, seed, promise_ms);
+		summarize(seed);
+		return shared->violations > 0;
+	}
 	PQfinish(checker);
 	end = clock_ms() + atoi(argv[2]) * 1000L;
 	start_actors(actors, n, seed);
@@ -219,9 +226,10 @@ main(int argc, char **argv)
 	checker = connect_as("checker");
 	while (clock_ms() < end)
 	{
-		int64_t		left = end - clock_ms();
+		int64_t		round_end = clock_ms() + ROUND_MS < end ? clock_ms() + ROUND_MS : end;
 
-		nap(left < ROUND_MS ? left : ROUND_MS);
+		while (clock_ms() < round_end)
+			nap(100);
 		shared->pause = true;
 		wait_until_quiet();
 		check_quiet(checker, promise_ms);

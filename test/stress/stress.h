@@ -17,7 +17,7 @@
 typedef enum Deed
 {
 	DEED_ENQUEUED, DEED_CLAIMED, DEED_COMPLETED, DEED_FAILED, DEED_RELEASED, DEED_HEARTBEAT,
-	DEED_LEASE_LOST, DEED_EDITED, DEED_DELETED, DEED_HELD, DEED_TRUNCATED, DEED_BROKEN_STATEMENT,
+	DEED_LEASE_LOST, DEED_EDITED, DEED_DELETED, DEED_HELD, DEED_TRUNCATED, DEED_REBUILT, DEED_BROKEN_STATEMENT,
 	DEED_SAVEPOINT_UNDONE, DEED_COMMITTED, DEED_ROLLED_BACK, DEED_HUNG_UP, DEED_PREPARED,
 	DEED_PREPARED_ENDED, DEED_KILLED, DEED_CANCELLED, DEED_PAUSED, DEED_WAS_KILLED, DEED_LOCK_TIMEOUT,
 	DEED_WAITED, DEED_WOKEN, DEED_DEADLOCK, DEED_SERIALIZATION, DEED_CHECKED, DEED_WATCHED, DEED_LATE, DEED_SLIPPED, DEEDS
@@ -35,6 +35,7 @@ typedef struct Shared
 	volatile unsigned long deeds[DEEDS];
 	volatile unsigned long slowest_ms;	/* until what slipped past was found */
 	volatile long most_running; /* of the type with a limit */
+	volatile long handed[MAX_ACTORS];	/* jobs done, of each producer */
 } Shared;
 
 extern Shared *shared;
@@ -62,7 +63,9 @@ extern int	nheld;
 extern Held fresh[MAX_HELD];	/* claimed in this one */
 extern int	nfresh;
 
+extern void begin_actor(int number, uint64_t seed);
 extern void act(int number, uint64_t seed);
+extern void come_back(void);
 extern uint32_t chance(uint32_t n);
 extern bool lost(void);
 extern PGresult *query(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -80,5 +83,8 @@ extern void watch_limit(void);
 extern void check_quiet(PGconn *conn, int promise_ms);
 extern void drain(PGconn *conn, int promise_ms);
 extern void check_sums(PGconn *conn);
+
+/* handover.c */
+extern void hand_over(PGconn *checker, long handovers, int n, uint64_t seed, int promise_ms);
 
 #endif							/* RARR_STRESS_H */

@@ -8,10 +8,12 @@
 #     was changed a moment ago.
 #  4. A lease that ends is found though there are many finished jobs about.
 #  5. More job types than it has room for; databases and types that go.
-#  6. The extension dropped and created again, under the same open session.
+#  6. The table rebuilt while somebody sleeps until there is a job.
+#  7. The extension dropped and created again, under the same open session.
 
 use strict;
 use warnings;
+use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -143,7 +145,7 @@ is(take_within(2, 30), 1, 'a lapsed lease is found behind and before many finish
 $old->quit;
 sql("TRUNCATE researcharr.processing_jobs");
 
-# 5. and 6.
+# 5.
 $node->append_conf('postgresql.conf', 'researcharr.agenda_types = 4');
 sql("ALTER SYSTEM SET researcharr.agenda_refresh = '1 h'");
 $node->restart;
@@ -170,6 +172,31 @@ sql("DROP DATABASE other");
 is(take(), 0, 'its slots are free again');
 is(sql("SELECT count(DISTINCT job_type) FROM researcharr.agenda_status()"), 3, 'agenda_status(): all types here');
 
+# another database with the OIDs of one that is gone
+sql("CREATE DATABASE template");
+create('template');
+sql("INSERT INTO researcharr.processing_jobs (media_id, job_type) VALUES ($media, 'search')", 'template');
+sql("CREATE DATABASE other OID 100000 TEMPLATE template");
+is(take('other'), 1, 'a copy of a database');
+is(take('other'), 0, 'whose jobs are out');
+sql("DROP DATABASE other");
+sql("CREATE DATABASE other OID 100000 TEMPLATE template");
+is(take('other'), 1, 'another copy, under the same OID');
+sql("DROP DATABASE other");
+
+# 6.
+my $waited = '';
+my $waiter = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'),
+		'-c', "CALL researcharr.job_dequeue_wait(NULL, timeout => '100 s')" ], '<', \undef, '>', \$waited);
+$node->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event_type = 'Extension' AND query LIKE 'CALL%'");
+sql($_) foreach 'VACUUM FULL researcharr.processing_jobs', 'REINDEX TABLE researcharr.processing_jobs',
+  'REINDEX TABLE CONCURRENTLY researcharr.processing_jobs',
+  'CLUSTER researcharr.processing_jobs USING processing_jobs_pkey';
+enqueue();
+$waiter->finish;
+like($waited, qr/"attempt": 1/, 'a sleeper gets its job from the table as it is by then');
+
+# 7.
 my $session = $node->background_psql('postgres');
 $session->query_safe("SELECT count(*) FROM researcharr.job_dequeue()");
 sql("DROP EXTENSION researcharr; DROP SCHEMA IF EXISTS researcharr");

@@ -1,7 +1,8 @@
 # 041_stress.pl: many clients that treat the queue badly (test/stress).
 #
 # For STRESS_SECONDS (15) with STRESS_CONNECTIONS (20), from STRESS_SEED (new):
-# once with the agenda, and once, shorter, without the library preloaded.
+# once with the agenda, and once, shorter, without the library preloaded.  Then
+# STRESS_HANDOVERS (10000) jobs handed to sleepers.
 
 use strict;
 use warnings;
@@ -37,5 +38,7 @@ sub stress
 my $out = stress('with the agenda', $seconds);
 like($out, qr/^ +0  jobs before their group's place/m, 'nothing slipped past the agenda');
 stress('without', int($seconds / 3) + 1, PRELOAD => 'no');
+
+stress('hand-overs', 1, HANDOVERS => $ENV{STRESS_HANDOVERS} // 10000);
 
 done_testing();
