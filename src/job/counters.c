@@ -354,6 +354,19 @@ rarr_counters_read(Oid table, TimestampTz now, int *n)
 }
 
 /*
+ * The table is about to be counted: see to it that there is room for what is
+ * found, if there can be.  Before a snapshot is taken, since it looks at
+ * catalogs.
+ */
+void
+rarr_counters_make_room(Oid table)
+{
+	if (rarr_counters != NULL &&
+		(rarr_counters->ntypes == rarr_counters->max || rarr_counters->ntables == rarr_counters->max))
+		rarr_counted_forget_gone(table);
+}
+
+/*
  * The caller has taken a snapshot and is about to count the table: what the
  * counters have now is taken off what it will find.  False where the counters
  * are not there, or somebody else counts, or the count is not one for others.
@@ -366,8 +379,6 @@ rarr_counters_begin_recount(Oid table)
 
 	if (rarr_counters == NULL || truncated())
 		return false;
-	if (rarr_counters->ntypes == rarr_counters->max || rarr_counters->ntables == rarr_counters->max)
-		rarr_counted_forget_gone(table);
 	LWLockAcquire(&rarr_counters->lock, LW_EXCLUSIVE);
 	counted = rarr_counted_table(table);
 	begun = counted != NULL && counted->counting == 0;
