@@ -35,3 +35,9 @@ RETURNS SETOF record LANGUAGE C STABLE ROWS 20
 AS 'MODULE_PATHNAME', 'researcharr_job_stats';
 COMMENT ON FUNCTION researcharr.job_stats()
 IS 'jobs by type and status, and when the oldest of each was enqueued; estimated where the figures come from counters, not from a count';
+
+-- Room on each page for what a claim and a completion add.  While an old transaction keeps
+-- VACUUM and pruning from reusing any, a claim that finds no room goes to another page, and into all indexes.
+
+ALTER TABLE researcharr.processing_jobs SET (fillfactor = 50);
+ALTER INDEX researcharr.processing_jobs_pkey SET (fillfactor = 70);

@@ -134,7 +134,7 @@ CREATE TABLE researcharr.processing_jobs (
 	worker           text,
 	result           jsonb,
 	unique_key       text,
-	CONSTRAINT processing_jobs_pkey PRIMARY KEY (id),
+	CONSTRAINT processing_jobs_pkey PRIMARY KEY (id) WITH (fillfactor = 70),
 	CONSTRAINT processing_jobs_media_id_fkey FOREIGN KEY (media_id)
 		REFERENCES researcharr.media (id) ON DELETE CASCADE,
 	CONSTRAINT processing_jobs_job_type_check CHECK (char_length(job_type) BETWEEN 1 AND 100),
@@ -151,8 +151,10 @@ CREATE TABLE researcharr.processing_jobs (
 	CONSTRAINT processing_jobs_completed_at_check CHECK (
 		(status IN ('completed', 'failed', 'cancelled')) = (completed_at IS NOT NULL)),
 	CONSTRAINT processing_jobs_unique_key_check CHECK (char_length(unique_key) BETWEEN 1 AND 255)
-) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000,
-	autovacuum_analyze_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 0);
+) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000,
+	autovacuum_analyze_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 0,
+	-- room for the versions that a claim and its end make: a claim that finds none on its page is not HOT
+	fillfactor = 50);
 COMMENT ON TABLE researcharr.processing_jobs IS 'the job queue: waiting, running and finished jobs';
 COMMENT ON COLUMN researcharr.processing_jobs.id IS 'UUID version 7';
 COMMENT ON COLUMN researcharr.processing_jobs.media_id IS 'what the job is about';

@@ -13,9 +13,8 @@
  * The partition is looked up, locked, and looked up once more: one attached
  * or detached meanwhile had to wait for that lock or is seen by the second
  * look.  From then on neither can happen before the transaction ends, so the
- * partition's own constraint needs no check.  Rows wait in slots until there
- * are many, or they are large, and go in together, with the table access
- * method's call for many rows; a single row takes the call for one.
+ * partition's own constraint needs no check.  Rows wait until there are many,
+ * and go in together (rows.c).
  *
  * Copyright (c) 2026, researcharr contributors
  *
@@ -41,10 +40,7 @@
 #include "base/append.h"
 #include "base/column.h"
 #include "base/relation.h"
-
-/* how many rows wait, and how many bytes of them, before they go in */
-#define APPEND_MAX_ROWS		500
-#define APPEND_MAX_BYTES	(256 * 1024)
+#include "base/rows.h"
 
 /* A partition: rows are inserted into it, and nothing else. */
 static const RarrChange partition_changes[] = {{CMD_INSERT, {0}, NULL}};
@@ -63,10 +59,7 @@ struct RarrAppend
 	int			ncolumns;
 	RarrTable  *target;			/* the partition that rows go to, or NULL */
 	AttrNumber *attnums;		/* the columns' numbers in the target */
-	TupleTableSlot **slots;		/* of the target's shape; the first is its own */
-	int			nslots;			/* made so far */
-	int			nrows;			/* waiting */
-	Size		nbytes;			/* of those */
+	RarrRows   *rows;			/* on their way into the target */
 };
 
 /*
@@ -126,49 +119,12 @@ partition_of(Relation log, Datum key)
 	return desc->oids[index];
 }
 
-/* Puts the waiting rows into the target and its indexes. */
-static void
-flush(RarrAppend *append)
-{
-	RarrTable  *target = append->target;
-	EState	   *estate = target->estate;
-	MemoryContext old;
-
-	if (append->nrows == 0)
-		return;
-
-	/* the access method leaks */
-	old = MemoryContextSwitchTo(GetPerTupleMemoryContext(estate));
-	if (append->nrows == 1)
-		table_tuple_insert(target->rel, append->slots[0],
-						   GetCurrentCommandId(true), 0, NULL);
-	else
-		table_multi_insert(target->rel, append->slots, append->nrows,
-						   GetCurrentCommandId(true), 0, NULL);
-	MemoryContextSwitchTo(old);
-
-	for (int i = 0; i < append->nrows; i++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		if (target->nindexes > 0)
-			list_free(rarr_insert_index_tuples(target->changes[0], append->slots[i], estate,
-											   false, NULL, NIL));
-		ResetPerTupleExprContext(estate);
-		ExecClearTuple(append->slots[i]);
-	}
-	append->nrows = 0;
-	append->nbytes = 0;
-}
-
 static void
 close_target(RarrAppend *append)
 {
 	if (append->target == NULL)
 		return;
-	flush(append);
-	for (int i = 1; i < append->nslots; i++)
-		ExecDropSingleTupleTableSlot(append->slots[i]);
-	append->nslots = 0;
+	rarr_rows_end(append->rows);
 	rarr_table_close(append->target);
 	append->target = NULL;
 }
@@ -194,7 +150,7 @@ open_target(RarrAppend *append, Relation partition)
 												 append->columns[i].type);
 	old = MemoryContextSwitchTo(append->cxt);
 	append->target = rarr_table_open_relation(&partition_def, RelationGetRelid(partition));
-	rarr_table_open_indexes(append->target);
+	append->rows = rarr_rows_begin(append->target, 0);
 	MemoryContextSwitchTo(old);
 }
 
@@ -227,24 +183,6 @@ set_target(RarrAppend *append, Datum key)
 	}
 }
 
-/* The next free slot, empty. */
-static TupleTableSlot *
-next_slot(RarrAppend *append)
-{
-	if (append->nrows == append->nslots)
-	{
-		MemoryContext old = MemoryContextSwitchTo(append->cxt);
-
-		if (append->slots == NULL)
-			append->slots = palloc(APPEND_MAX_ROWS * sizeof(TupleTableSlot *));
-		append->slots[append->nslots] = append->nslots == 0 ? append->target->newslot :
-			MakeSingleTupleTableSlot(append->target->desc, table_slot_callbacks(append->target->rel));
-		append->nslots++;
-		MemoryContextSwitchTo(old);
-	}
-	return append->slots[append->nrows];
-}
-
 /*
  * Appends a row: one value for each column, in their order.  The values are
  * copied.  23502 and 23514 where the table has constraints that they break.
@@ -252,13 +190,10 @@ next_slot(RarrAppend *append)
 void
 rarr_append_row(RarrAppend *append, const Datum *values, const bool *nulls)
 {
-	Relation	partition;
 	TupleTableSlot *slot;
 
 	set_target(append, values[0]);
-	partition = append->target->rel;
-	slot = next_slot(append);
-
+	slot = rarr_rows_next(append->rows);
 	memset(slot->tts_isnull, true, slot->tts_tupleDescriptor->natts * sizeof(bool));
 	for (int i = 0; i < append->ncolumns; i++)
 	{
@@ -268,14 +203,7 @@ rarr_append_row(RarrAppend *append, const Datum *values, const bool *nulls)
 		slot->tts_isnull[att] = nulls[i];
 	}
 	ExecStoreVirtualTuple(slot);
-	slot->tts_tableOid = RelationGetRelid(partition);
-	if (RelationGetDescr(partition)->constr)
-		ExecConstraints(append->target->changes[0], slot, append->target->estate);
-	append->nbytes += heap_compute_data_size(slot->tts_tupleDescriptor, slot->tts_values, slot->tts_isnull);
-	ExecMaterializeSlot(slot);
-	append->nrows++;
-	if (append->nrows == APPEND_MAX_ROWS || append->nbytes >= APPEND_MAX_BYTES)
-		flush(append);
+	rarr_rows_add(append->rows);
 }
 
 /* Puts in what still waits, and ends the work. */
@@ -284,8 +212,6 @@ rarr_append_end(RarrAppend *append)
 {
 	close_target(append);
 	table_close(append->log, NoLock);
-	if (append->slots != NULL)
-		pfree(append->slots);
 	pfree(append->attnums);
 	pfree(append);
 }

@@ -14,6 +14,7 @@
 #define RARR_BASE_COMPAT_H
 
 #include "access/genam.h"
+#include "access/stratnum.h"
 #include "access/tableam.h"
 #include "catalog/pg_class.h"
 #include "common/jsonapi.h"
@@ -24,6 +25,7 @@
 #include "storage/latch.h"
 #include "utils/acl.h"
 #include "utils/rel.h"
+#include "utils/sortsupport.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
@@ -234,6 +236,17 @@ rarr_insert_index_tuples(ResultRelInfo *rri, TupleTableSlot *slot, EState *estat
 	return ExecInsertIndexTuples(rri, slot, estate, false, speculative, conflict, arbiters, false);
 #else
 	return ExecInsertIndexTuples(rri, slot, estate, false, speculative, conflict, arbiters);
+#endif
+}
+
+/* Whether an index's column is in descending order is told in other words from 18 on. */
+static inline void
+rarr_prepare_index_order(Relation index, bool descending, SortSupport key)
+{
+#if PG_VERSION_NUM >= 180000
+	PrepareSortSupportFromIndexRel(index, descending, key);
+#else
+	PrepareSortSupportFromIndexRel(index, descending ? BTGreaterStrategyNumber : BTLessStrategyNumber, key);
 #endif
 }
 

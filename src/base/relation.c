@@ -434,6 +434,7 @@ rarr_table_open_relation(const RarrTableDef *def, Oid relid)
 			keep(table);
 	}
 	table->used_in = GetCurrentSubTransactionId();
+	table->nblocks = 0;
 	table->estate->es_output_cid = GetCurrentCommandId(true);
 	if (table->has_triggers)
 		AfterTriggerBeginQuery();

@@ -51,6 +51,7 @@ typedef struct RarrTable
 	/* what a caller uses */
 	Relation	rel;			/* open while the table is */
 	TupleDesc	desc;			/* our own copy of the row type */
+	BlockNumber nblocks;		/* at least so many pages there are, while it is open */
 	TupleTableSlot *oldslot;	/* a row version on a page */
 	TupleTableSlot *newslot;	/* values of the next version */
 

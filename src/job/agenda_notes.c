@@ -23,6 +23,7 @@
 #include "access/xact.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
+#include "utils/resowner.h"
 #include "utils/timestamp.h"
 
 #include "job/agenda_notes.h"
@@ -35,6 +36,9 @@ static RarrNote *notes = NULL;
 static int	nnotes = 0;
 static int	room = 0;
 
+/* the policies of job types, by the transaction that is being committed */
+static bool policies_changed = false;
+
 /*
  * Act on a note.  Cannot fail.
  */
@@ -46,7 +50,7 @@ rarr_agenda_apply_note(const RarrNote *note)
 	if (note->key == NULL)
 	{
 		if (note->priority == RARR_NOTE_POLICIES)
-			rarr_wait_wake_database();
+			policies_changed = true;
 		else
 			rarr_agenda_forget_all();
 		return;
@@ -91,6 +95,20 @@ at_xact_end(XactEvent event, void *arg)
 		default:
 			break;
 	}
+}
+
+/*
+ * The transaction has let go of its locks: by now it has sent word of what it
+ * changed in the catalogs, as it has not yet when its callbacks run.  Whoever
+ * is woken earlier might look at the old policies, and sleep on.
+ */
+static void
+after_locks(ResourceReleasePhase phase, bool is_commit, bool is_top_level, void *arg)
+{
+	if (!policies_changed || phase != RESOURCE_RELEASE_AFTER_LOCKS || !is_top_level)
+		return;
+	policies_changed = false;
+	rarr_wait_wake_database();
 }
 
 /* Drop the notes of this level and deeper ones; they are the last. */
@@ -366,4 +384,5 @@ rarr_agenda_notes_init(void)
 {
 	RegisterXactCallback(at_xact_end, NULL);
 	RegisterSubXactCallback(at_subxact_end, NULL);
+	RegisterResourceReleaseCallback(after_locks, NULL);
 }

@@ -34,7 +34,7 @@
 #include "base/shmem.h"
 #include "job/agenda_prepared.h"
 #include "job/counters.h"
-#include "job/limits.h"
+#include "job/limits_notes.h"
 
 /* groups that a prepared transaction can have notes of */
 #define MAX_NOTES	16

@@ -6,12 +6,15 @@
  * A session keeps in its memory which jobs it claimed while the setting was on,
  * and under which attempt.  When it ends, it hands those back that are still
  * running under that attempt, in a transaction of its own, as a lease's end
- * would: a failed try.  The tables say the rest: an attempt that was rolled
- * back, completed or cancelled elsewhere, or handed on, is not running.  A job
+ * would: a failed try.  The tables say the rest: an attempt that was completed
+ * or cancelled elsewhere, or handed on, is not running.  But not one that was
+ * rolled back: the next session to claim the job does so under the same number.
+ * So a claim is forgotten as soon as its transaction or subtransaction aborts,
+ * and when it is prepared, since then nobody tells what becomes of it.  A job
  * that the session finishes is forgotten at the commit, lest the list fill up.
  *
  * A session that ends takes no interrupts, so nothing there may wait: where a
- * lock is not to be had, the lease's end applies.  It runs no code of users'
+ * lock is not to be had, on a table or an index, the lease's end applies.  It runs no code of users'
  * either: the same where processing_jobs has triggers of theirs.  And the
  * commit does not wait for the disk or a standby: if it is lost, the lease's
  * end applies again.  When the server crashes, nothing runs at all.
@@ -22,6 +25,7 @@
  */
 #include "postgres.h"
 
+#include "access/table.h"
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/namespace.h"
@@ -32,6 +36,8 @@
 #include "utils/hsearch.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/relcache.h"
 
 #include "base/relation.h"
 #include "job/bound.h"
@@ -44,26 +50,79 @@
 typedef struct BoundEntry
 {
 	RarrBoundJob job;			/* its id is the key */
-	dlist_node	node;			/* in the order of the claims */
+	int			level;			/* of the subtransaction that claimed it; 0
+								 * once that is committed */
+	dlist_node	node;			/* in the order of the claims, so that those
+								 * of this transaction are the last */
 } BoundEntry;
 
 static HTAB *bound = NULL;
 static dlist_head order = DLIST_STATIC_INIT(order);
 
 /* those that this transaction finished */
-static pg_uuid_t *done = NULL;
+static RarrBoundJob *done = NULL;
 static int	ndone = 0;
 static int	room = 0;
 
-static void
-forget(const pg_uuid_t *id)
+static BoundEntry *
+find(const pg_uuid_t *id)
 {
-	BoundEntry *entry = hash_search(bound, id, HASH_FIND, NULL);
+	return hash_search(bound, id, HASH_FIND, NULL);
+}
 
-	if (entry == NULL)
-		return;
+static void
+forget(BoundEntry *entry)
+{
 	dlist_delete(&entry->node);
-	(void) hash_search(bound, id, HASH_REMOVE, NULL);
+	(void) hash_search(bound, &entry->job.id, HASH_REMOVE, NULL);
+}
+
+/* The last claim, if it is one of this level or a deeper one; else NULL. */
+static BoundEntry *
+last_claim(int level)
+{
+	BoundEntry *last = dlist_is_empty(&order) ? NULL : dlist_tail_element(BoundEntry, node, &order);
+
+	return last != NULL && last->level >= level ? last : NULL;
+}
+
+/* Nobody can tell whose the claims of this level and deeper ones will be. */
+static void
+forget_claims(int level)
+{
+	BoundEntry *last;
+
+	while ((last = last_claim(level)) != NULL)
+		forget(last);
+}
+
+/* The claims of this level and deeper ones are their parent's. */
+static void
+raise_claims(int level, int parent)
+{
+	dlist_iter	iter;
+
+	dlist_reverse_foreach(iter, &order)
+	{
+		BoundEntry *entry = dlist_container(BoundEntry, node, iter.cur);
+
+		if (entry->level < level)
+			break;
+		entry->level = parent;
+	}
+}
+
+/* What the transaction finished is over, unless it claimed it once more since. */
+static void
+forget_done(void)
+{
+	for (int i = 0; i < ndone; i++)
+	{
+		BoundEntry *entry = find(&done[i].id);
+
+		if (entry != NULL && entry->job.attempt == done[i].attempt)
+			forget(entry);
+	}
 }
 
 static void
@@ -72,8 +131,12 @@ at_xact_end(XactEvent event, void *arg)
 	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
 		return;
 	if (event == XACT_EVENT_COMMIT)
-		for (int i = 0; i < ndone; i++)
-			forget(&done[i]);
+	{
+		forget_done();
+		raise_claims(1, 0);
+	}
+	else
+		forget_claims(1);
 	done = NULL;				/* its memory goes with the transaction */
 	ndone = room = 0;
 }
@@ -81,9 +144,37 @@ at_xact_end(XactEvent event, void *arg)
 static void
 at_subxact_end(SubXactEvent event, SubTransactionId mine, SubTransactionId parent, void *arg)
 {
-	/* Which of them were undone is not worth knowing: none is forgotten. */
-	if (event == SUBXACT_EVENT_ABORT_SUB)
+	int			level = GetCurrentTransactionNestLevel();
+
+	if (event == SUBXACT_EVENT_COMMIT_SUB)
+		raise_claims(level, level - 1);
+	else if (event == SUBXACT_EVENT_ABORT_SUB)
+	{
+		forget_claims(level);
+		/* Which of them were undone is not worth knowing: none is forgotten. */
 		ndone = 0;
+	}
+}
+
+/* Lock a table and its indexes for changes, if nobody has to be waited for. */
+static bool
+lock_table(Oid relid)
+{
+	Relation	rel;
+	List	   *indexes;
+	ListCell   *lc;
+	bool		locked = true;
+
+	if (!ConditionalLockRelationOid(relid, RowExclusiveLock))
+		return false;
+	rel = try_table_open(relid, NoLock);
+	if (rel == NULL)
+		return false;
+	indexes = RelationGetIndexList(rel);
+	foreach(lc, indexes)
+		locked = locked && ConditionalLockRelationOid(lfirst_oid(lc), RowExclusiveLock);
+	table_close(rel, NoLock);
+	return locked;
 }
 
 /* Lock what handing jobs back needs, if nobody has to be waited for. */
@@ -95,12 +186,10 @@ lock_tables(void)
 	Oid			history = OidIsValid(schema) ? get_relname_relid("processing_history", schema) : InvalidOid;
 	ListCell   *lc;
 
-	if (!OidIsValid(jobs) || !OidIsValid(history) ||
-		!ConditionalLockRelationOid(jobs, RowExclusiveLock) ||
-		!ConditionalLockRelationOid(history, RowExclusiveLock))
+	if (!OidIsValid(jobs) || !OidIsValid(history) || !lock_table(jobs) || !lock_table(history))
 		return false;
 	foreach(lc, find_inheritance_children(history, NoLock))
-		if (!ConditionalLockRelationOid(lfirst_oid(lc), RowExclusiveLock))
+		if (!lock_table(lfirst_oid(lc)))
 			return false;
 	return true;
 }
@@ -157,9 +246,10 @@ rarr_bound_add(const pg_uuid_t *id, int32 attempt)
 	if (bound == NULL)
 		init_bound();
 	if (hash_get_num_entries(bound) >= MAX_BOUND)
-		forget(&dlist_head_element(BoundEntry, node, &order)->job.id);
+		forget(dlist_head_element(BoundEntry, node, &order));
 	entry = hash_search(bound, id, HASH_ENTER, &found);
 	entry->job.attempt = attempt;
+	entry->level = GetCurrentTransactionNestLevel();
 	if (found)
 		dlist_delete(&entry->node);
 	dlist_push_tail(&order, &entry->node);
@@ -171,15 +261,17 @@ rarr_bound_add(const pg_uuid_t *id, int32 attempt)
 void
 rarr_bound_done(const pg_uuid_t *id)
 {
-	if (bound == NULL || hash_search(bound, id, HASH_FIND, NULL) == NULL)
+	BoundEntry *entry = bound == NULL ? NULL : find(id);
+
+	if (entry == NULL)
 		return;
 	if (ndone == room)
 	{
 		int			more = Max(room * 2, 16);
-		Size		size = more * sizeof(pg_uuid_t);
+		Size		size = more * sizeof(RarrBoundJob);
 
 		done = done == NULL ? MemoryContextAlloc(TopTransactionContext, size) : repalloc(done, size);
 		room = more;
 	}
-	done[ndone++] = *id;
+	done[ndone++] = entry->job;
 }

@@ -217,7 +217,7 @@ take_limited(Claim *claim, RarrStream *stream)
 {
 	Taken		taken;
 
-	if (!rarr_limits_reserve(stream->limit, stream->slot, claim->now))
+	if (!rarr_limits_reserve(stream->limit, stream->slot))
 		return LIMIT;
 	taken = take(claim, stream);
 	if (taken == TAKEN)
@@ -374,6 +374,8 @@ rarr_claim_jobs(Claim *claim, List *types, int max_jobs, Tuplestorestate *result
 	claim_jobs(claim, streams, n, max_jobs, result);
 	for (int i = 0; i < n; i++)
 		rarr_stream_close(&streams[i]);
+	for (int i = 0; i < n; i++)
+		rarr_limits_check_late(RelationGetRelid(claim->jobs->rel), streams[i].type, streams[i].limit);
 	foreach(lc, limits)
 		rarr_limits_close(claim->jobs, lfirst(lc));
 	rarr_table_close(claim->jobs);
@@ -440,12 +442,16 @@ researcharr_job_dequeue(PG_FUNCTION_ARGS)
 
 	rarr_prevent_read_only("job_dequeue()");
 	rarr_claim_args(&claim, fcinfo, 1, &max_jobs);
-	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	types = asked_types(fcinfo, 0);
-
 	claim.now = GetCurrentTimestamp();
-	if (!rarr_claim_is_idle(types, claim.now))
-		rarr_claim_jobs(&claim, types, max_jobs, rsinfo->setResult);
+	if (rsinfo != NULL && rarr_claim_is_idle(types, claim.now))
+	{
+		/* an empty set, without a place to put rows into */
+		rsinfo->isDone = ExprEndResult;
+		PG_RETURN_NULL();
+	}
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	rarr_claim_jobs(&claim, types, max_jobs, rsinfo->setResult);
 	return (Datum) 0;
 }
 

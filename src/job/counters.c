@@ -13,6 +13,9 @@
  * a transaction may end between a snapshot and the look at the counters, and
  * what is prepared is not followed.  The next count puts that right.
  *
+ * Which counters are a type's may change (counters_slot.c).  A backend's entry
+ * for a type says by their incarnation whether they are still the type's.
+ *
  * Copyright (c) 2026, researcharr contributors
  *
  *-------------------------------------------------------------------------
@@ -21,70 +24,23 @@
 
 #include "access/xact.h"
 #include "miscadmin.h"
-#include "storage/lwlock.h"
-#include "storage/shmem.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
-#include "utils/timestamp.h"
 
-#include "base/guc.h"
-#include "base/shmem.h"
-#include "job/agenda.h"
-#include "job/counters.h"
+#include "job/counters_shmem.h"
 #include "job/job.h"
-
-#define NSTRIPES		16
-#define MAX_DATABASES	64
 
 /* the share of time that counting may take is one in so many */
 #define COUNT_SHARE		100
-
-/* a cache line of a type's counters */
-typedef struct Stripe
-{
-	pg_atomic_uint64 jobs[8];
-} Stripe;
-
-typedef struct CountedType
-{
-	Oid			table;			/* processing_jobs; InvalidOid: free */
-	Oid			database;
-	int64		base[RARR_STATUSES];
-	TimestampTz oldest[RARR_STATUSES];
-	RarrCounts	found;			/* by the count that is under way, */
-	int64		start[RARR_STATUSES];	/* and what the counters had when it began */
-	Stripe		stripes[NSTRIPES];
-	char		name[RARR_TYPE_NAME_MAX + 1];
-} CountedType;
-
-typedef struct CountedTable
-{
-	Oid			table;
-	Oid			database;
-	bool		incomplete;		/* a type of it has no room */
-	bool		counted;
-	int			counting;		/* pid of the backend that counts, or 0 */
-	TimestampTz counted_at;
-	int64		cost;			/* of the last count, in microseconds */
-} CountedTable;
-
-typedef struct Counters
-{
-	LWLock		lock;			/* over all but the stripes */
-	int			tranche;
-	int			ntables;
-	CountedTable tables[MAX_DATABASES];
-	int			max_types;
-	int			ntypes;
-	CountedType types[FLEXIBLE_ARRAY_MEMBER];
-} Counters;
 
 /* A type, as this backend knows it. */
 typedef struct LocalType
 {
 	struct LocalType *next;
 	Oid			table;
-	CountedType *counters;		/* NULL: there is no room */
+	CountedType *counters;		/* NULL: there was no room */
+	uint64		incarnation;
+	uint64		reclaims;		/* when it was looked for */
 	char		name[FLEXIBLE_ARRAY_MEMBER];
 } LocalType;
 
@@ -96,83 +52,30 @@ typedef struct Delta
 	int64		jobs[RARR_STATUSES];
 } Delta;
 
-static Counters *counters = NULL;
 static LocalType *local_types = NULL;
 static Delta *deltas = NULL;
 static int	ndeltas = 0;
 static int	room = 0;
 
-static Size
-counters_size(void)
+/* Is this backend's entry out of date, or may there be room by now? */
+static bool
+is_stale(const LocalType *type)
 {
-	return offsetof(Counters, types) + mul_size(rarr_agenda_types, sizeof(CountedType));
+	if (type->counters == NULL)
+		return type->reclaims != pg_atomic_read_u64(&rarr_counters->reclaims);
+	return type->incarnation != pg_atomic_read_u64(&type->counters->incarnation);
 }
 
 static void
-attach_counters(void *memory, bool first)
+look_up(LocalType *type)
 {
-	counters = memory;
-	if (first)
-	{
-		memset(memory, 0, counters_size());
-		counters->max_types = rarr_agenda_types;
-		counters->tranche = LWLockNewTrancheId();
-		LWLockInitialize(&counters->lock, counters->tranche);
-		for (int i = 0; i < counters->max_types; i++)
-			for (int j = 0; j < NSTRIPES; j++)
-				for (int k = 0; k < lengthof(counters->types[i].stripes[j].jobs); k++)
-					pg_atomic_init_u64(&counters->types[i].stripes[j].jobs[k], 0);
-	}
-	LWLockRegisterTranche(counters->tranche, "researcharr_counters");
-}
-
-static const RarrShmemPart counters_part = {"researcharr counters", counters_size, attach_counters};
-
-/* Under the lock: what is known of this database's table; NULL if there is no room. */
-static CountedTable *
-find_table(Oid table)
-{
-	CountedTable *found;
-
-	for (int i = 0; i < counters->ntables; i++)
-		if (counters->tables[i].table == table && counters->tables[i].database == MyDatabaseId)
-			return &counters->tables[i];
-	if (counters->ntables == MAX_DATABASES)
-		return NULL;
-	found = &counters->tables[counters->ntables++];
-	memset(found, 0, sizeof(CountedTable));
-	found->table = table;
-	found->database = MyDatabaseId;
-	return found;
-}
-
-/* Under the lock: the counters of a type, made if there is room. */
-static CountedType *
-find_type(Oid table, const char *name)
-{
-	CountedTable *counted;
-	CountedType *type;
-
-	for (int i = 0; i < counters->ntypes; i++)
-	{
-		type = &counters->types[i];
-		if (type->table == table && type->database == MyDatabaseId && strcmp(type->name, name) == 0)
-			return type;
-	}
-	if (counters->ntypes == counters->max_types)
-	{
-		counted = find_table(table);
-		if (counted != NULL)
-			counted->incomplete = true;
-		return NULL;
-	}
-	type = &counters->types[counters->ntypes++];
-	type->table = table;
-	type->database = MyDatabaseId;
-	for (int i = 0; i < RARR_STATUSES; i++)
-		type->oldest[i] = type->found.oldest[i] = DT_NOEND;
-	strlcpy(type->name, name, sizeof(type->name));
-	return type;
+	LWLockAcquire(&rarr_counters->lock, LW_EXCLUSIVE);
+	type->reclaims = pg_atomic_read_u64(&rarr_counters->reclaims);
+	type->counters = strlen(type->name) <= RARR_TYPE_NAME_MAX ?
+		rarr_counted_type(type->table, type->name) : NULL;
+	if (type->counters != NULL)
+		type->incarnation = pg_atomic_read_u64(&type->counters->incarnation);
+	LWLockRelease(&rarr_counters->lock);
 }
 
 /* This backend's entry of a type. */
@@ -183,15 +86,18 @@ local_type(Oid table, const char *name, int len)
 
 	for (type = local_types; type != NULL; type = type->next)
 		if (type->table == table && strncmp(type->name, name, len) == 0 && type->name[len] == '\0')
-			return type;
-	type = MemoryContextAllocZero(TopMemoryContext, offsetof(LocalType, name) + len + 1);
-	type->table = table;
-	memcpy(type->name, name, len);
-	LWLockAcquire(&counters->lock, LW_EXCLUSIVE);
-	type->counters = len <= RARR_TYPE_NAME_MAX ? find_type(table, type->name) : NULL;
-	LWLockRelease(&counters->lock);
-	type->next = local_types;
-	local_types = type;
+			break;
+	if (type == NULL)
+	{
+		type = MemoryContextAllocZero(TopMemoryContext, offsetof(LocalType, name) + len + 1);
+		type->table = table;
+		memcpy(type->name, name, len);
+		look_up(type);
+		type->next = local_types;
+		local_types = type;
+	}
+	else if (is_stale(type))
+		look_up(type);
 	return type;
 }
 
@@ -202,17 +108,6 @@ own_stripe(CountedType *type)
 }
 
 static void
-forget_table(Oid table)
-{
-	LWLockAcquire(&counters->lock, LW_EXCLUSIVE);
-	for (int i = 0; i < counters->ntables; i++)
-		if (counters->tables[i].database == MyDatabaseId &&
-			(!OidIsValid(table) || counters->tables[i].table == table))
-			counters->tables[i].counted = false;
-	LWLockRelease(&counters->lock);
-}
-
-static void
 add_deltas(void)
 {
 	for (int i = 0; i < ndeltas; i++)
@@ -220,8 +115,8 @@ add_deltas(void)
 		const Delta *delta = &deltas[i];
 
 		if (delta->type == NULL)
-			forget_table(InvalidOid);
-		else if (delta->type->counters != NULL)
+			rarr_counted_distrust();
+		else if (delta->type->counters != NULL && !is_stale(delta->type))
 			for (int j = 0; j < RARR_STATUSES; j++)
 				if (delta->jobs[j] != 0)
 					pg_atomic_fetch_add_u64(&own_stripe(delta->type->counters)->jobs[j], delta->jobs[j]);
@@ -232,11 +127,11 @@ add_deltas(void)
 static void
 stop_counting(void)
 {
-	LWLockAcquire(&counters->lock, LW_EXCLUSIVE);
-	for (int i = 0; i < counters->ntables; i++)
-		if (counters->tables[i].counting == MyProcPid)
-			counters->tables[i].counting = 0;
-	LWLockRelease(&counters->lock);
+	LWLockAcquire(&rarr_counters->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < rarr_counters->ntables; i++)
+		if (rarr_counted_tables[i].counting == MyProcPid)
+			rarr_counted_tables[i].counting = 0;
+	LWLockRelease(&rarr_counters->lock);
 }
 
 static bool counting = false;
@@ -301,7 +196,7 @@ at_subxact_end(SubXactEvent event, SubTransactionId mine, SubTransactionId paren
 void
 rarr_counters_init(void)
 {
-	rarr_shmem_add(&counters_part);
+	rarr_counted_init();
 	RegisterXactCallback(at_xact_end, NULL);
 	RegisterSubXactCallback(at_subxact_end, NULL);
 }
@@ -351,7 +246,7 @@ count(Relation jobs, TupleTableSlot *job, int n)
 void
 rarr_counters_note(Relation jobs, TupleTableSlot *old, TupleTableSlot *new)
 {
-	if (counters == NULL)
+	if (rarr_counters == NULL)
 		return;
 	count(jobs, old, -1);
 	count(jobs, new, 1);
@@ -363,7 +258,7 @@ rarr_counters_note(Relation jobs, TupleTableSlot *old, TupleTableSlot *new)
 void
 rarr_counters_note_truncate(void)
 {
-	if (counters != NULL)
+	if (rarr_counters != NULL)
 		(void) get_delta(NULL);
 }
 
@@ -373,8 +268,8 @@ rarr_counters_note_truncate(void)
 void
 rarr_counters_distrust(void)
 {
-	if (counters != NULL)
-		forget_table(InvalidOid);
+	if (rarr_counters != NULL)
+		rarr_counted_distrust();
 }
 
 /* What this transaction has changed of a type, and what the counters have. */
@@ -386,9 +281,19 @@ sum(const CountedType *type, int status, bool with_own)
 	for (int i = 0; i < NSTRIPES; i++)
 		n += (int64) pg_atomic_read_u64(unconstify(pg_atomic_uint64 *, &type->stripes[i].jobs[status]));
 	for (int i = 0; i < ndeltas && with_own; i++)
-		if (deltas[i].type != NULL && deltas[i].type->counters == type)
+		if (deltas[i].type != NULL && deltas[i].type->counters == type && !is_stale(deltas[i].type))
 			n += deltas[i].jobs[status];
 	return n;
+}
+
+/* Has this transaction deleted all jobs by a TRUNCATE that may yet be undone? */
+static bool
+truncated(void)
+{
+	for (int i = 0; i < ndeltas; i++)
+		if (deltas[i].type == NULL)
+			return true;
+	return false;
 }
 
 static bool
@@ -422,20 +327,20 @@ rarr_counters_read(Oid table, TimestampTz now, int *n)
 	bool		usable;
 
 	*n = 0;
-	if (counters == NULL)
+	if (rarr_counters == NULL || truncated())
 		return NULL;
-	result = palloc_extended(counters->max_types * sizeof(RarrCounts), MCXT_ALLOC_HUGE);
-	LWLockAcquire(&counters->lock, LW_EXCLUSIVE);
-	counted = find_table(table);
+	result = palloc_extended(rarr_counters->max * sizeof(RarrCounts), MCXT_ALLOC_HUGE);
+	LWLockAcquire(&rarr_counters->lock, LW_EXCLUSIVE);
+	counted = rarr_counted_table(table);
 	usable = counted != NULL && counted->counted && !counted->incomplete &&
 		(is_fresh(counted, now) || counted->counting != 0);
-	for (int i = 0; i < counters->ntypes && usable; i++)
+	for (int i = 0; i < rarr_counters->ntypes && usable; i++)
 	{
-		CountedType *type = &counters->types[i];
+		CountedType *type = &rarr_counters->types[i];
 
-		if (type->table != table || type->database != MyDatabaseId)
+		if (!rarr_counted_is_of(type, table))
 			continue;
-		result[*n].type = type->name;
+		result[*n].type = pstrdup(type->name);
 		for (int j = 0; j < RARR_STATUSES; j++)
 		{
 			result[*n].jobs[j] = type->base[j] + sum(type, j, true);
@@ -444,14 +349,14 @@ rarr_counters_read(Oid table, TimestampTz now, int *n)
 		}
 		(*n)++;
 	}
-	LWLockRelease(&counters->lock);
+	LWLockRelease(&rarr_counters->lock);
 	return usable ? result : NULL;
 }
 
 /*
  * The caller has taken a snapshot and is about to count the table: what the
  * counters have now is taken off what it will find.  False where the counters
- * are not there, or somebody else counts.
+ * are not there, or somebody else counts, or the count is not one for others.
  */
 bool
 rarr_counters_begin_recount(Oid table)
@@ -459,28 +364,33 @@ rarr_counters_begin_recount(Oid table)
 	CountedTable *counted;
 	bool		begun;
 
-	if (counters == NULL)
+	if (rarr_counters == NULL || truncated())
 		return false;
-	LWLockAcquire(&counters->lock, LW_EXCLUSIVE);
-	counted = find_table(table);
+	if (rarr_counters->ntypes == rarr_counters->max || rarr_counters->ntables == rarr_counters->max)
+		rarr_counted_forget_gone(table);
+	LWLockAcquire(&rarr_counters->lock, LW_EXCLUSIVE);
+	counted = rarr_counted_table(table);
 	begun = counted != NULL && counted->counting == 0;
 	if (begun)
 	{
 		counted->counting = MyProcPid;
+		counted->missing = false;
 		counting = true;
 	}
-	for (int i = 0; i < counters->ntypes && begun; i++)
+	for (int i = 0; i < rarr_counters->ntypes && begun; i++)
 	{
-		CountedType *type = &counters->types[i];
+		CountedType *type = &rarr_counters->types[i];
 
-		for (int j = 0; j < RARR_STATUSES && type->table == table && type->database == MyDatabaseId; j++)
+		if (!rarr_counted_is_of(type, table))
+			continue;
+		for (int j = 0; j < RARR_STATUSES; j++)
 		{
 			type->start[j] = sum(type, j, true);
 			type->found.jobs[j] = 0;
 			type->found.oldest[j] = DT_NOEND;
 		}
 	}
-	LWLockRelease(&counters->lock);
+	LWLockRelease(&rarr_counters->lock);
 	return begun;
 }
 
@@ -492,23 +402,39 @@ rarr_counters_set(Oid table, const char *name, const RarrCounts *counts)
 {
 	CountedType *type;
 
-	LWLockAcquire(&counters->lock, LW_EXCLUSIVE);
-	type = find_type(table, name);
+	LWLockAcquire(&rarr_counters->lock, LW_EXCLUSIVE);
+	type = rarr_counted_type(table, name);
 	if (type != NULL)
 		type->found = *counts;
-	LWLockRelease(&counters->lock);
+	LWLockRelease(&rarr_counters->lock);
 }
 
-/* Under the lock: what the count found is what the counters stand for. */
+static bool
+has_none(const CountedType *type)
+{
+	for (int i = 0; i < RARR_STATUSES; i++)
+		if (type->found.jobs[i] != 0)
+			return false;
+	return true;
+}
+
+/*
+ * Under the lock: what the count found is what the counters stand for.  Where
+ * all room is taken, types that it found no jobs of make room.
+ */
 static void
 take_over(Oid table)
 {
-	for (int i = 0; i < counters->ntypes; i++)
-	{
-		CountedType *type = &counters->types[i];
+	bool		full = rarr_counted_full();
 
-		if (type->table != table || type->database != MyDatabaseId)
+	for (int i = 0; i < rarr_counters->ntypes; i++)
+	{
+		CountedType *type = &rarr_counters->types[i];
+
+		if (!rarr_counted_is_of(type, table))
 			continue;
+		if (full && has_none(type))
+			rarr_counted_free(type);
 		for (int j = 0; j < RARR_STATUSES; j++)
 		{
 			type->base[j] = type->found.jobs[j] - type->start[j];
@@ -525,16 +451,17 @@ rarr_counters_end_recount(Oid table, TimestampTz began, int64 cost)
 {
 	CountedTable *counted;
 
-	LWLockAcquire(&counters->lock, LW_EXCLUSIVE);
-	counted = find_table(table);
+	LWLockAcquire(&rarr_counters->lock, LW_EXCLUSIVE);
+	counted = rarr_counted_table(table);
 	if (counted != NULL && counted->counting == MyProcPid)
 	{
 		take_over(table);
 		counted->counting = 0;
+		counted->incomplete = counted->missing;
 		counted->counted = true;
 		counted->counted_at = began;
 		counted->cost = Max(cost, 1);
 	}
 	counting = false;
-	LWLockRelease(&counters->lock);
+	LWLockRelease(&rarr_counters->lock);
 }

@@ -29,6 +29,7 @@
 #include "base/json.h"
 #include "base/metadata.h"
 #include "base/row_change.h"
+#include "base/rows.h"
 #include "base/uuid.h"
 #include "job/agenda_notes.h"
 #include "job/counters.h"
@@ -126,17 +127,13 @@ complete_new_jobs(RarrNewJob *jobs, int n, bool is_array, TimestampTz now)
 	error_context_stack = callback.previous;
 }
 
-/* The row of a new job, in jobs->newslot; returns its id. */
-static pg_uuid_t *
-make_row(RarrTable *jobs, const RarrNewJob *job, Jsonb *no_metadata, TimestampTz now)
+/* Put the row of a new job with this id into an empty slot. */
+static void
+make_row(RarrTable *jobs, TupleTableSlot *slot, const pg_uuid_t *id, const RarrNewJob *job,
+		 Jsonb *no_metadata, TimestampTz now)
 {
-	TupleTableSlot *slot = jobs->newslot;
-	pg_uuid_t  *id = palloc(sizeof(pg_uuid_t));
-
-	ExecClearTuple(slot);
 	memset(slot->tts_values, 0, slot->tts_tupleDescriptor->natts * sizeof(Datum));
 	memset(slot->tts_isnull, true, slot->tts_tupleDescriptor->natts * sizeof(bool));
-	rarr_uuid_v7(id);
 	rarr_job_set(slot, JOB_ID, UUIDPGetDatum(id));
 	rarr_job_set(slot, JOB_MEDIA_ID, UUIDPGetDatum(&job->media_id));
 	rarr_job_set(slot, JOB_JOB_TYPE, PointerGetDatum(job->job_type));
@@ -153,11 +150,13 @@ make_row(RarrTable *jobs, const RarrNewJob *job, Jsonb *no_metadata, TimestampTz
 		rarr_job_set(slot, JOB_UNIQUE_KEY, PointerGetDatum(job->unique_key));
 	ExecStoreVirtualTuple(slot);
 	rarr_table_fill_defaults(jobs, slot);
-	return id;
 }
 
-/* Insert a job, unless an unfinished one has its key; the id of whichever is there. */
-static pg_uuid_t
+/*
+ * Insert the job in jobs->newslot, unless an unfinished one has its key: then
+ * false, and id becomes that one's.
+ */
+static bool
 insert_unique(RarrTable *jobs, pg_uuid_t *id)
 {
 	Relation	index = rarr_table_index(jobs, &rarr_job_unique_index);
@@ -167,20 +166,99 @@ insert_unique(RarrTable *jobs, pg_uuid_t *id)
 									 RelationGetRelid(index), &conflict))
 	{
 		bool		found;
-		pg_uuid_t	other;
 
 		CHECK_FOR_INTERRUPTS();
 		found = table_tuple_fetch_row_version(jobs->rel, &conflict, SnapshotAny, jobs->oldslot);
 		if (found)
 		{
 			slot_getallattrs(jobs->oldslot);
-			other = *rarr_job_id(jobs->oldslot);
+			*id = *rarr_job_id(jobs->oldslot);
 		}
 		ExecClearTuple(jobs->oldslot);
 		if (found)
-			return other;
+			return false;
 	}
-	return *id;
+	return true;
+}
+
+/* A job is in the table: who keeps account of jobs hears of it. */
+static void
+note_new_job(RarrTable *jobs, TupleTableSlot *slot)
+{
+	rarr_agenda_note_job(RARR_AT_COMMIT, jobs->rel, slot);
+	rarr_counters_note(jobs->rel, NULL, slot);
+}
+
+/* Insert one job; with a unique key that is taken, id becomes that job's. */
+static void
+insert_one(RarrTable *jobs, const RarrNewJob *job, Jsonb *no_metadata, TimestampTz now, pg_uuid_t *id)
+{
+	pg_uuid_t	own = *id;
+
+	ExecClearTuple(jobs->newslot);
+	make_row(jobs, jobs->newslot, &own, job, no_metadata, now);
+	if (job->unique_key == NULL)
+		rarr_table_insert(jobs, JOB_CHANGE_ENQUEUE, jobs->newslot);
+	else if (!insert_unique(jobs, id))
+		return;
+
+	/* not before: users' triggers may have changed the row */
+	slot_getallattrs(jobs->newslot);
+	note_new_job(jobs, jobs->newslot);
+}
+
+/* Insert the jobs that have no unique key, many at a time. */
+static void
+insert_many(RarrTable *table, const RarrNewJob *jobs, int n, Jsonb *no_metadata, TimestampTz now,
+			const pg_uuid_t *ids)
+{
+	RarrRows   *rows = rarr_rows_begin(table, JOB_CHANGE_ENQUEUE);
+
+	for (int i = 0; i < n; i++)
+	{
+		TupleTableSlot *slot;
+
+		if (jobs[i].unique_key != NULL)
+			continue;
+		CHECK_FOR_INTERRUPTS();
+		slot = rarr_rows_next(rows);
+		make_row(table, slot, &ids[i], &jobs[i], no_metadata, now);
+		note_new_job(table, slot);
+		rarr_rows_add(rows);
+	}
+	rarr_rows_end(rows);
+}
+
+/* Insert the jobs one by one: all, or those with a unique key. */
+static void
+insert_singly(RarrTable *table, const RarrNewJob *jobs, int n, bool all, Jsonb *no_metadata,
+			  TimestampTz now, pg_uuid_t *ids)
+{
+	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "researcharr new job",
+											  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(cxt);
+
+	for (int i = 0; i < n; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (all || jobs[i].unique_key != NULL)
+			insert_one(table, &jobs[i], no_metadata, now, &ids[i]);
+		MemoryContextReset(cxt);
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(cxt);
+}
+
+/* Make sure that the media of all jobs exist, and stay. */
+static void
+check_media(RarrTable *table, const RarrNewJob *jobs, int n)
+{
+	pg_uuid_t  *media = palloc(n * sizeof(pg_uuid_t));
+
+	for (int i = 0; i < n; i++)
+		media[i] = jobs[i].media_id;
+	rarr_media_ref_check(table->rel, media, n);
+	pfree(media);
 }
 
 /*
@@ -193,46 +271,30 @@ rarr_jobs_enqueue(RarrNewJob *jobs, int n, bool is_array, pg_uuid_t *ids)
 {
 	Jsonb	   *no_metadata = rarr_jsonb_empty_object();
 	TimestampTz now = GetCurrentTimestamp();
-	pg_uuid_t  *media = palloc(n * sizeof(pg_uuid_t));
-	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "researcharr new job",
-											  ALLOCSET_DEFAULT_SIZES);
-	MemoryContext old;
 	RarrTable  *table;
 
 	complete_new_jobs(jobs, n, is_array, now);
-	for (int i = 0; i < n; i++)
-		media[i] = jobs[i].media_id;
 
 	/* What this transaction's earlier commands wrote must be visible. */
 	CommandCounterIncrement();
 	table = rarr_table_open(&rarr_job_table);
 	PushActiveSnapshot(GetTransactionSnapshot());
-	rarr_media_ref_check(table->rel, media, n);
-	old = MemoryContextSwitchTo(cxt);
+	check_media(table, jobs, n);
+
+	/* beforehand, and in order: of jobs alike, the first in the array is the first to be taken */
 	for (int i = 0; i < n; i++)
+		rarr_uuid_v7(&ids[i]);
+	if (n == 1)
+		insert_one(table, jobs, no_metadata, now, ids);
+	else if (table->has_triggers)
+		insert_singly(table, jobs, n, true, no_metadata, now, ids);
+	else
 	{
-		pg_uuid_t  *id = make_row(table, &jobs[i], no_metadata, now);
-
-		CHECK_FOR_INTERRUPTS();
-		if (jobs[i].unique_key != NULL)
-			ids[i] = insert_unique(table, id);
-		else
-		{
-			rarr_table_insert(table, JOB_CHANGE_ENQUEUE, table->newslot);
-			ids[i] = *id;
-		}
-
-		/* not before: users' triggers may have changed the row */
-		slot_getallattrs(table->newslot);
-		rarr_agenda_note_job(RARR_AT_COMMIT, table->rel, table->newslot);
-		if (memcmp(&ids[i], id, UUID_LEN) == 0)
-			rarr_counters_note(table->rel, NULL, table->newslot);
-		MemoryContextReset(cxt);
+		insert_many(table, jobs, n, no_metadata, now, ids);
+		insert_singly(table, jobs, n, false, no_metadata, now, ids);
 	}
-	MemoryContextSwitchTo(old);
 	rarr_table_close(table);
 	PopActiveSnapshot();
-	MemoryContextDelete(cxt);
 }
 
 PG_FUNCTION_INFO_V1(researcharr_job_enqueue);

@@ -145,9 +145,9 @@ read_member(const Member *member, RarrNewJob *job, bool *has_media)
 }
 
 static void
-read_job(Jsonb *object, int index, RarrNewJob *job)
+read_job(JsonbContainer *object, int index, RarrNewJob *job)
 {
-	JsonbIterator *it = JsonbIteratorInit(&object->root);
+	JsonbIterator *it = JsonbIteratorInit(object);
 	JsonbIteratorToken token;
 	JsonbValue	value;
 	bool		has_media = false;
@@ -189,16 +189,15 @@ read_jobs(Jsonb *array, int *n)
 	for (int i = 0; i < count; i++)
 	{
 		JsonbValue *element = getIthJsonbValueFromContainer(&array->root, i);
-		Jsonb	   *object = JsonbValueToJsonb(element);
 
 		CHECK_FOR_INTERRUPTS();
-		if (!JB_ROOT_IS_OBJECT(object))
+		if (element->type != jbvBinary || !JsonContainerIsObject(element->val.binary.data))
 			ereport(ERROR,
 					(errcode(ERRCODE_RARR_VALIDATION),
-					 errmsg("job %d is not an object: %s", i, rarr_jsonb_excerpt(object)),
+					 errmsg("job %d is not an object: %s", i, rarr_jsonb_excerpt(JsonbValueToJsonb(element))),
 					 errdetail("Jobs are counted from 0."),
 					 errhint("Give an array of objects.")));
-		read_job(object, i, &jobs[i]);
+		read_job(element->val.binary.data, i, &jobs[i]);
 	}
 	*n = count;
 	return jobs;

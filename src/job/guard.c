@@ -35,7 +35,7 @@
 #include "job/counters.h"
 #include "job/job_row.h"
 #include "job/job_type.h"
-#include "job/limits.h"
+#include "job/limits_notes.h"
 
 /* Kept by the functions: an UPDATE may not change them ... */
 static const int kept_on_update[] = {

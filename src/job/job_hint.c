@@ -68,8 +68,10 @@ rarr_job_hint_fetch(RarrTable *jobs, const pg_uuid_t *id)
 	if (memcmp(&hint->id, id, UUID_LEN) != 0 || hint->file != rarr_file_number(jobs->rel))
 		return false;
 
-	/* VACUUM may have cut off the end of the table since */
-	if (ItemPointerGetBlockNumber(&hint->tid) >= RelationGetNumberOfBlocks(jobs->rel))
+	/* VACUUM may have cut off the end of the table since; not while it is open */
+	if (ItemPointerGetBlockNumber(&hint->tid) >= jobs->nblocks)
+		jobs->nblocks = RelationGetNumberOfBlocks(jobs->rel);
+	if (ItemPointerGetBlockNumber(&hint->tid) >= jobs->nblocks)
 		return false;
 	if (!table_tuple_fetch_row_version(jobs->rel, &hint->tid, GetActiveSnapshot(), jobs->oldslot))
 		return false;

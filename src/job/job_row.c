@@ -24,7 +24,7 @@
 #include "job/agenda_notes.h"
 #include "job/counters.h"
 #include "job/job_row.h"
-#include "job/limits.h"
+#include "job/limits_notes.h"
 
 static const RarrColumn job_columns[] = {
 	{"id", UUIDOID, true},

@@ -15,6 +15,7 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/sysattr.h"
 #include "access/table.h"
 #include "access/tableam.h"
@@ -133,6 +134,19 @@ row_version(TupleTableSlot *slot)
 		(uint32) (ItemPointerGetBlockNumber(tid) << 16 ^ ItemPointerGetOffsetNumber(tid));
 }
 
+/*
+ * By which transaction the row was inserted; no normal number where it was
+ * updated since, or where that was so long ago that its number may have come
+ * round.
+ */
+static TransactionId
+row_inserter(TupleTableSlot *slot)
+{
+	HeapTupleHeader header = ExecFetchSlotHeapTuple(slot, false, NULL)->t_data;
+
+	return header->t_infomask & HEAP_UPDATED ? InvalidTransactionId : HeapTupleHeaderGetXmin(header);
+}
+
 /* A limit that may be NULL, for none. */
 static int
 read_limit(TupleTableSlot *slot, int column)
@@ -159,6 +173,7 @@ read_type(TupleTableSlot *slot, RarrJobType *type)
 	type->paused = DatumGetBool(values[COL_PAUSED - 1]);
 	type->max_runtime = 0;
 	type->version = row_version(slot);
+	type->made_by = row_inserter(slot);
 	if (!rarr_backoff_parse(backoff, &type->backoff) ||
 		!rarr_duration_of_interval(DatumGetIntervalP(values[COL_LEASE - 1]), &type->lease) ||
 		!rarr_duration_of_interval(DatumGetIntervalP(values[COL_BACKOFF_BASE - 1]), &type->backoff_base) ||

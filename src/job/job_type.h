@@ -28,6 +28,8 @@ typedef struct RarrJobType
 	int			weight;
 	bool		paused;
 	uint64		version;		/* of the policy's row; 0 for a built-in policy */
+	TransactionId made_by;		/* the transaction that made the type known; not
+								 * normal if it changed since, or long ago */
 	struct RarrAgendaKey *agenda;	/* of the type; NULL until it is looked for */
 	uint64		pass;			/* see share.c; kept when the policy changes */
 } RarrJobType;

@@ -16,6 +16,7 @@ typedef struct RarrLimitUse
 {
 	const RarrJobType *type;
 	RarrLimitRef ref;
+	bool		counts;			/* it had a max_running when it was opened */
 	bool		shut;			/* it yields nothing */
 	bool		only_lapsed;	/* it yields these alone */
 	RarrJobPlace *lapsed;
@@ -36,10 +37,11 @@ typedef struct RarrLimitUse
 
 extern RarrLimitUse *rarr_limits_open(RarrTable *jobs, const RarrJobType *type, TimestampTz now);
 extern void rarr_limits_close(RarrTable *jobs, RarrLimitUse *use);
-extern bool rarr_limits_reserve(RarrLimitUse *use, TupleTableSlot *job, TimestampTz now);
+extern bool rarr_limits_reserve(RarrLimitUse *use, TupleTableSlot *job);
 extern bool rarr_limits_bind(RarrLimitUse *use, TupleTableSlot *job, TimestampTz lease_end);
 extern void rarr_limits_took(RarrLimitUse *use);
 extern void rarr_limits_give_back(RarrLimitUse *use);
+extern void rarr_limits_check_late(Oid table, const RarrJobType *type, const RarrLimitUse *use);
 
 /*
  * The earliest time at which the limits let a job of the type start, or a
@@ -48,10 +50,5 @@ extern void rarr_limits_give_back(RarrLimitUse *use);
  * and what the agenda says, and is woken by rarr_agenda_poke().
  */
 extern TimestampTz rarr_limits_yield_at(Oid table, const RarrJobType *type, TimestampTz now);
-
-extern void rarr_limits_note_change(Relation jobs, TupleTableSlot *old, TupleTableSlot *new);
-extern void rarr_limits_note_dml(Relation jobs, TupleTableSlot *old, TupleTableSlot *new);
-extern void rarr_limits_note_truncate(void);
-extern void rarr_limits_prepared_ended(void);
 
 #endif							/* RARR_JOB_LIMITS_H */

@@ -195,9 +195,22 @@ rarr_running_read(Relation jobs, Relation take_index, const char *type, Timestam
 	qsort(running->lapsed, running->nlapsed, sizeof(RarrJobPlace), compare_places);
 }
 
-/* Does the snapshot show the job running, or to be about to?  Its row is then in the slot. */
 static bool
-is_running(Relation jobs, Relation index, const pg_uuid_t *id, Snapshot snapshot, TupleTableSlot *slot)
+is_of_type(TupleTableSlot *slot, const char *type)
+{
+	text	   *name = DatumGetTextPP(rarr_job_value(slot, JOB_JOB_TYPE));
+
+	return VARSIZE_ANY_EXHDR(name) == strlen(type) &&
+		memcmp(VARDATA_ANY(name), type, VARSIZE_ANY_EXHDR(name)) == 0;
+}
+
+/*
+ * Does the snapshot show a job of the type running, or to be about to?  Its row
+ * is then in the slot.
+ */
+static bool
+is_running(Relation jobs, Relation index, const char *type, const pg_uuid_t *id, Snapshot snapshot,
+		   TupleTableSlot *slot)
 {
 	IndexScanDesc scan = rarr_index_beginscan(jobs, index, unwatched(snapshot), 1);
 	bool		running = false;
@@ -206,35 +219,35 @@ is_running(Relation jobs, Relation index, const pg_uuid_t *id, Snapshot snapshot
 	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_UUID_EQ, UUIDPGetDatum(id));
 	index_rescan(scan, &key, 1, NULL, 0);
 	while (!running && next_version(scan, jobs, snapshot, slot))
-		running = rarr_job_status(slot) == JOB_RUNNING;
+		running = rarr_job_status(slot) == JOB_RUNNING && is_of_type(slot, type);
 	index_endscan(scan);
 	return running;
 }
 
 /* Is a job not running that a snapshot did not show running?  See the file's head. */
 static bool
-is_gone(Relation jobs, Relation index, const pg_uuid_t *id, TupleTableSlot *slot)
+is_gone(Relation jobs, Relation index, const char *type, const pg_uuid_t *id, TupleTableSlot *slot)
 {
 	SnapshotData dirty;
 	Snapshot	snapshot;
 	bool		gone;
 
 	InitDirtySnapshot(dirty);
-	if (is_running(jobs, index, id, &dirty, slot))
+	if (is_running(jobs, index, type, id, &dirty, slot))
 		return false;
 	snapshot = register_snapshot();
-	gone = !is_running(jobs, index, id, snapshot, slot);
+	gone = !is_running(jobs, index, type, id, snapshot, slot);
 	UnregisterSnapshot(snapshot);
 	return gone;
 }
 
 /*
- * Look at each of these jobs: those that are not running any more come first
- * in the array afterwards, and how many they are is returned.  Of the others,
+ * Look at each of these jobs: those that are not running any more, as jobs of
+ * the type, come first in the array afterwards, and how many they are is returned.  Of the others,
  * *running says which have lapsed.
  */
 int
-rarr_running_look(Relation jobs, Relation id_index, RarrHeldJob *held, int n,
+rarr_running_look(Relation jobs, Relation id_index, const char *type, RarrHeldJob *held, int n,
 				  TimestampTz now, RarrRunning *running)
 {
 	TupleTableSlot *slot = table_slot_create(jobs, NULL);
@@ -246,9 +259,9 @@ rarr_running_look(Relation jobs, Relation id_index, RarrHeldJob *held, int n,
 	for (int i = 0; i < n; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (is_running(jobs, id_index, &held[i].id, snapshot, slot))
+		if (is_running(jobs, id_index, type, &held[i].id, snapshot, slot))
 			note_lease(running, &room, slot, now);
-		else if (is_gone(jobs, id_index, &held[i].id, slot))
+		else if (is_gone(jobs, id_index, type, &held[i].id, slot))
 		{
 			RarrHeldJob job = held[i];
 

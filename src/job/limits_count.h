@@ -22,7 +22,7 @@ typedef struct RarrRunning
 
 extern void rarr_running_read(Relation jobs, Relation take_index, const char *type, TimestampTz now,
 							  RarrRunning *running);
-extern int	rarr_running_look(Relation jobs, Relation id_index, RarrHeldJob *held, int n,
+extern int	rarr_running_look(Relation jobs, Relation id_index, const char *type, RarrHeldJob *held, int n,
 							  TimestampTz now, RarrRunning *running);
 
 #endif							/* RARR_JOB_LIMITS_COUNT_H */

@@ -69,6 +69,7 @@ new_entry(int limit)
 	entry->serial = ++rarr_limits->serials;
 	entry->pending = false;
 	entry->bound = false;
+	entry->over = false;
 	rarr_limits->limits[limit].held++;
 	return entry;
 }
@@ -116,9 +117,20 @@ free_entry(RarrLimitEntry *entry)
 }
 
 /*
+ * Under the lock: from now on the set may not have all that are running.
+ */
+void
+rarr_limit_forget(RarrLimit *limit)
+{
+	limit->counted_for = 0;
+	limit->forgotten++;
+}
+
+/*
  * The type's running jobs, of this version of its policy, were read from the
  * table: see to it that the set has them all.  False if there is no room, or
- * none for one more that may start.
+ * none for one more that may start, or if the set was forgotten more often
+ * than before the table was read.
  *
  * A claim that began before the type had a limit, and that had not written yet
  * when the table was read, is missing: at settle_at the table is to be read
@@ -126,7 +138,7 @@ free_entry(RarrLimitEntry *entry)
  */
 bool
 rarr_held_adopt(const RarrLimitRef *ref, const RarrJobType *type, const RarrHeldJob *jobs, int n,
-				TimestampTz settle_at)
+				uint64 forgotten, TimestampTz settle_at)
 {
 	RarrLimit	   *limit;
 	bool		fits = true;
@@ -144,7 +156,7 @@ rarr_held_adopt(const RarrLimitRef *ref, const RarrJobType *type, const RarrHeld
 		if (fits)
 			bind_entry(entry, &jobs[i].id, jobs[i].attempt);
 	}
-	fits = fits && limit != NULL &&
+	fits = fits && limit != NULL && limit->forgotten == forgotten &&
 		(rarr_limits->free != RARR_NO_ENTRY || limit->held >= type->max_running);
 	if (fits)
 	{
@@ -153,6 +165,8 @@ rarr_held_adopt(const RarrLimitRef *ref, const RarrJobType *type, const RarrHeld
 		limit->lapse = DT_NOBEGIN;
 		limit->next_sweep = DT_NOBEGIN;
 	}
+	else if (limit != NULL)
+		rarr_limit_forget(limit);
 	LWLockRelease(&rarr_limits->lock);
 	return fits;
 }
@@ -164,7 +178,7 @@ rarr_held_adopt(const RarrLimitRef *ref, const RarrJobType *type, const RarrHeld
  */
 RarrReservation
 rarr_held_reserve(const RarrLimitRef *ref, const RarrJobType *type, bool running,
-				  TimestampTz now, RarrHeldJob *job, bool *token)
+				  RarrHeldJob *job, bool *token)
 {
 	RarrReservation result = RARR_RESERVED;
 	RarrLimit	   *limit;
@@ -184,11 +198,11 @@ rarr_held_reserve(const RarrLimitRef *ref, const RarrJobType *type, bool running
 			result = RARR_AT_LIMIT;
 		else if ((entry = new_entry(ref->slot)) == NULL)
 		{
-			limit->counted_for = 0; /* more than there is room for */
+			rarr_limit_forget(limit);	/* more than there is room for */
 			result = RARR_NOT_COUNTED;
 		}
 	}
-	if (result == RARR_RESERVED && !rarr_limit_take_token(limit, type, now))
+	if (result == RARR_RESERVED && !rarr_limit_take_token(limit, type))
 	{
 		if (entry != NULL)
 			free_entry(entry);
@@ -263,16 +277,21 @@ rarr_held_keep(const RarrHeldJob *job)
 
 	LWLockAcquire(&rarr_limits->lock, LW_EXCLUSIVE);
 	entry = reserved_entry(job);
-	if (entry != NULL)
+	if (entry != NULL && entry->over)
+		free_entry(entry);
+	else if (entry != NULL)
 		set_pending(entry, false);
 	LWLockRelease(&rarr_limits->lock);
 }
 
-/* Take out what the set has of a job up to an attempt; of how many? */
-static int
+/*
+ * Take out what the set has of a job up to an attempt.  A claim that has ended
+ * already, though its transaction is yet to say that it is committed, goes when
+ * it does.
+ */
+static void
 drop_job(int limit, const pg_uuid_t *id, int32 attempt)
 {
-	int			dropped = 0;
 	int			next;
 
 	for (int i = *bucket_of(id); i != RARR_NO_ENTRY; i = next)
@@ -280,13 +299,13 @@ drop_job(int limit, const pg_uuid_t *id, int32 attempt)
 		RarrLimitEntry	   *entry = &rarr_limit_entries[i];
 
 		next = entry->next;
-		if (is_of(entry, limit, id) && entry->attempt <= attempt && !entry->pending)
-		{
+		if (!is_of(entry, limit, id) || entry->attempt > attempt)
+			continue;
+		if (entry->pending)
+			entry->over = true;
+		else
 			free_entry(entry);
-			dropped++;
-		}
 	}
-	return dropped;
 }
 
 /*
@@ -321,7 +340,7 @@ rarr_held_move(const RarrLimitRef *ref, const pg_uuid_t *id, int32 attempt)
 			if (entry != NULL)
 				bind_entry(entry, id, attempt);
 			else
-				limit->counted_for = 0;
+				rarr_limit_forget(limit);
 		}
 	}
 	LWLockRelease(&rarr_limits->lock);
@@ -330,10 +349,11 @@ rarr_held_move(const RarrLimitRef *ref, const pg_uuid_t *id, int32 attempt)
 /*
  * Begin to look after the jobs of a set, if that is due: those whose claims
  * have ended, up to *n, which is how many there are room for.  Nobody else
- * begins before rarr_held_end_sweep() says so.
+ * begins before rarr_held_end_sweep() says so, or a second is over: this one
+ * may fail.
  */
 bool
-rarr_held_begin_sweep(const RarrLimitRef *ref, TimestampTz now, RarrHeldJob *jobs, int *n)
+rarr_held_begin_sweep(const RarrLimitRef *ref, TimestampTz start, RarrHeldJob *jobs, int *n)
 {
 	int			room = *n;
 	RarrLimit	   *limit;
@@ -341,20 +361,27 @@ rarr_held_begin_sweep(const RarrLimitRef *ref, TimestampTz now, RarrHeldJob *job
 	*n = 0;
 	LWLockAcquire(&rarr_limits->lock, LW_EXCLUSIVE);
 	limit = rarr_limit_of(ref);
-	if (limit == NULL || limit->next_sweep > now)
+	if (limit == NULL || limit->next_sweep > start)
 	{
 		LWLockRelease(&rarr_limits->lock);
 		return false;
 	}
-	limit->next_sweep = now + USECS_PER_SEC;	/* should we fail */
+	limit->next_sweep = start + USECS_PER_SEC;
+	limit->last_sweep = start;
 	limit->doubtful = false;
-	limit->lapse = DT_NOEND;
-	for (int i = 0; i < rarr_limits->max_entries && *n < room; i++)
+	limit->lapse = DT_NOBEGIN;
+	limit->noted = DT_NOEND;
+	for (int i = 0; i < rarr_limits->max_entries; i++)
 	{
 		const RarrLimitEntry *entry = &rarr_limit_entries[i];
 
 		if (entry->limit != ref->slot || entry->pending)
 			continue;
+		if (*n == room)
+		{
+			limit->noted = DT_NOBEGIN;	/* the next sweep is for the rest */
+			break;
+		}
 		jobs[*n].id = entry->id;
 		jobs[*n].attempt = entry->attempt;
 		jobs[*n].entry = i;
@@ -366,12 +393,12 @@ rarr_held_begin_sweep(const RarrLimitRef *ref, TimestampTz now, RarrHeldJob *job
 }
 
 /*
- * The sweep is over: these jobs are not running any more, no lease of the
- * others ends before `lapse`, and the next sweep may begin at `next`.
+ * The sweep that began at `start` is over: these jobs are not running any more,
+ * no lease of the others ends before `lapse`, and the next sweep may begin at `next`.
  */
 void
 rarr_held_end_sweep(const RarrLimitRef *ref, const RarrHeldJob *gone, int n,
-					TimestampTz lapse, TimestampTz now, TimestampTz next)
+					TimestampTz lapse, TimestampTz start, TimestampTz next)
 {
 	RarrLimit	   *limit;
 
@@ -384,10 +411,9 @@ rarr_held_end_sweep(const RarrLimitRef *ref, const RarrHeldJob *gone, int n,
 			free_entry(entry);
 	}
 	limit = rarr_limit_of(ref);
-	if (limit != NULL)
+	if (limit != NULL && limit->last_sweep == start)
 	{
-		limit->lapse = Min(limit->lapse, lapse);
-		limit->last_sweep = now;
+		limit->lapse = Min(limit->noted, lapse);
 		limit->next_sweep = next;
 	}
 	LWLockRelease(&rarr_limits->lock);
@@ -400,7 +426,7 @@ rarr_held_end_sweep(const RarrLimitRef *ref, const RarrHeldJob *gone, int n,
 void
 rarr_limit_clear(int slot)
 {
-	rarr_limits->limits[slot].counted_for = 0;
+	rarr_limit_forget(&rarr_limits->limits[slot]);
 	for (int i = 0; i < rarr_limits->max_entries; i++)
 		if (rarr_limit_entries[i].limit == slot && !rarr_limit_entries[i].pending)
 			free_entry(&rarr_limit_entries[i]);

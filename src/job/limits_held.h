@@ -32,8 +32,9 @@ typedef struct RarrHeldJob
 /* What a type's limits say at a moment. */
 typedef struct RarrLimitState
 {
-	bool		counted;		/* all running jobs are known */
+	bool		counted;		/* all running jobs are known, and there is room */
 	bool		settling;		/* they are to be read once more */
+	uint64		forgotten;		/* how often that was forgotten */
 	int			held;			/* how many, with those about to be */
 	int			pending;		/* of claims that have not ended */
 	bool		doubtful;		/* some of them may have left */
@@ -56,10 +57,10 @@ extern RarrLimitRef rarr_held_find(Oid table, const RarrJobType *type, bool crea
 extern bool rarr_held_state(const RarrLimitRef *ref, const RarrJobType *type, TimestampTz now,
 							RarrLimitState *state);
 extern bool rarr_held_adopt(const RarrLimitRef *ref, const RarrJobType *type, const RarrHeldJob *jobs,
-							int n, TimestampTz settle_at);
+							int n, uint64 forgotten, TimestampTz settle_at);
 
 extern RarrReservation rarr_held_reserve(const RarrLimitRef *ref, const RarrJobType *type, bool running,
-										 TimestampTz now, RarrHeldJob *job, bool *token);
+										 RarrHeldJob *job, bool *token);
 extern void rarr_held_bind(const RarrHeldJob *job);
 extern void rarr_held_return(const RarrLimitRef *ref, const RarrHeldJob *job, bool token);
 extern void rarr_held_keep(const RarrHeldJob *job);
@@ -67,11 +68,11 @@ extern void rarr_held_drop(const RarrLimitRef *ref, const pg_uuid_t *id, int32 a
 extern void rarr_held_move(const RarrLimitRef *ref, const pg_uuid_t *id, int32 attempt);
 extern void rarr_held_note_lease(const RarrLimitRef *ref, TimestampTz lease);
 
-extern bool rarr_held_begin_sweep(const RarrLimitRef *ref, TimestampTz now, RarrHeldJob *jobs, int *n);
+extern bool rarr_held_begin_sweep(const RarrLimitRef *ref, TimestampTz start, RarrHeldJob *jobs, int *n);
 extern void rarr_held_end_sweep(const RarrLimitRef *ref, const RarrHeldJob *gone, int n,
-								TimestampTz lapse, TimestampTz now, TimestampTz next);
+								TimestampTz lapse, TimestampTz start, TimestampTz next);
 extern void rarr_held_doubt(const RarrLimitRef *ref);
-extern void rarr_held_doubt_all(void);
+extern bool rarr_held_doubt_next(int *i, Oid *table, char *name);
 extern void rarr_held_forget(const RarrLimitRef *ref);
 extern void rarr_held_reclaim(TimestampTz now);
 

@@ -29,6 +29,7 @@
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 
 #include "base/compat.h"
 #include "base/row_change.h"
@@ -136,18 +137,20 @@ make_row(RarrTable *table, const RarrJobType *type, TimestampTz now)
 
 /* Open the table, and lock the type's row; false if somebody else has it. */
 static bool
-open_bucket(RarrRate *rate, const RarrJobType *type, TimestampTz now)
+open_bucket(RarrRate *rate, const RarrJobType *type)
 {
 	RarrTable  *table = rarr_table_open(&rate_table);
 	SnapshotData dirty;
 
+	/* not when the dequeue began: others may have written since */
+	rate->now = GetCurrentTimestamp();
 	rate->table = table;
 	InitDirtySnapshot(dirty);
 	if (!find_row(table, type, SnapshotSelf))
 	{
 		if (find_row(table, type, &dirty))
 			return false;		/* another transaction is making it */
-		make_row(table, type, now);
+		make_row(table, type, rate->now);
 		if (!find_row(table, type, SnapshotSelf))
 			return false;
 	}
@@ -156,7 +159,7 @@ open_bucket(RarrRate *rate, const RarrJobType *type, TimestampTz now)
 	slot_getallattrs(table->oldslot);
 	rate->tokens = rarr_rate_refill(type, DatumGetFloat8(table->oldslot->tts_values[RATE_TOKENS - 1]),
 									DatumGetTimestampTz(table->oldslot->tts_values[RATE_REFILLED_AT - 1]),
-									now);
+									rate->now);
 	return true;
 }
 
@@ -164,17 +167,16 @@ open_bucket(RarrRate *rate, const RarrJobType *type, TimestampTz now)
  * Take a token; false if there is none to be had.
  */
 bool
-rarr_rate_take(RarrRate *rate, const RarrJobType *type, TimestampTz now)
+rarr_rate_take(RarrRate *rate, const RarrJobType *type)
 {
 	if (!rate->asked)
 	{
 		rate->asked = true;
-		rate->now = now;
 
 		/* the library is newer than the schema: no rates yet */
 		if (!OidIsValid(get_relname_relid(rate_table.name, get_namespace_oid(RARR_SCHEMA, false))))
 			rate->tokens = type->rate_limit;
-		else if (!open_bucket(rate, type, now))
+		else if (!open_bucket(rate, type))
 			rate->tokens = 0;
 	}
 	if (rate->tokens < 1)

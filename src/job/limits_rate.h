@@ -19,7 +19,7 @@ typedef struct RarrRate
 } RarrRate;
 
 extern double rarr_rate_refill(const RarrJobType *type, double tokens, TimestampTz since, TimestampTz now);
-extern bool rarr_rate_take(RarrRate *rate, const RarrJobType *type, TimestampTz now);
+extern bool rarr_rate_take(RarrRate *rate, const RarrJobType *type);
 extern void rarr_rate_return(RarrRate *rate);
 extern void rarr_rate_close(RarrRate *rate);
 

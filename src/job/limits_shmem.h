@@ -21,6 +21,7 @@ typedef struct RarrLimitEntry
 	uint64		serial;			/* of the reservation */
 	bool		pending;		/* its claim has not ended */
 	bool		bound;			/* it names a job, and is in a bucket */
+	bool		over;			/* the attempt has ended, though pending */
 	int32		attempt;
 	pg_uuid_t	id;
 } RarrLimitEntry;
@@ -32,13 +33,15 @@ typedef struct RarrLimit
 	Oid			database;
 	Oid			table;
 	uint64		counted_for;	/* version of the policy, 0: none */
+	uint64		forgotten;		/* how often that was set to 0 */
 	int			held;
 	int			pending;
 	TimestampTz settle_at;
 	TimestampTz used_at;
 	TimestampTz lapse;			/* no lease in the set ends before */
+	TimestampTz noted;			/* the same of those noted since last_sweep */
 	TimestampTz next_sweep;		/* not before */
-	TimestampTz last_sweep;
+	TimestampTz last_sweep;		/* when it began */
 	bool		doubtful;		/* a job may have left that is still held */
 	bool		filled;			/* the bucket was ever looked at */
 	double		tokens;
@@ -60,6 +63,7 @@ typedef struct RarrLimits
 	uint64		serials;
 	TransactionId first_xid;	/* policies made since the server's start have one from it on */
 	TimestampTz since;			/* when that was noted */
+	TimestampTz denied_at;		/* when a type last got no slot; 0: never */
 	int			buckets[RARR_LIMIT_BUCKETS];
 	RarrLimit		limits[FLEXIBLE_ARRAY_MEMBER];
 } RarrLimits;
@@ -69,6 +73,7 @@ extern RarrLimitEntry *rarr_limit_entries;
 
 extern RarrLimit *rarr_limit_of(const RarrLimitRef *ref);
 extern void rarr_limit_clear(int slot);
-extern bool rarr_limit_take_token(RarrLimit *limit, const RarrJobType *type, TimestampTz now);
+extern void rarr_limit_forget(RarrLimit *limit);
+extern bool rarr_limit_take_token(RarrLimit *limit, const RarrJobType *type);
 
 #endif							/* RARR_JOB_LIMITS_SHMEM_H */

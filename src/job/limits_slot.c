@@ -113,24 +113,35 @@ rarr_limit_of(const RarrLimitRef *ref)
 }
 
 /*
- * How many tokens the type's bucket holds.  One that is new is full if its
- * policy was made since the server's start; else any number of jobs may have
- * started just before, and it was empty when limits were first looked at.
+ * Fill a bucket that is new.  It is full if the type was made known since the
+ * server's start, and not changed since; else any number of jobs may have
+ * started just before, and it was empty when limits were first looked at.  A
+ * type may have had no slot before, and used its row of job_type_rates: then it
+ * was empty when that happened to any type for the last time.
+ */
+static void
+fill(RarrLimit *limit, const RarrJobType *type, TimestampTz now)
+{
+	bool		old = !TransactionIdIsNormal(type->made_by) ||
+		!TransactionIdIsNormal(rarr_limits->first_xid) ||
+		TransactionIdPrecedes(type->made_by, rarr_limits->first_xid);
+
+	limit->filled = true;
+	limit->tokens = old || rarr_limits->denied_at != 0 ? 0 : type->rate_limit;
+	limit->refilled_at = old ? rarr_limits->since : now;
+	if (rarr_limits->denied_at != 0)
+		limit->refilled_at = Max(old ? rarr_limits->since : DT_NOBEGIN, rarr_limits->denied_at);
+}
+
+/*
+ * How many tokens the type's bucket holds now: not when the dequeue began, since
+ * others may have looked at it in the meantime.
  */
 static double
 refill(RarrLimit *limit, const RarrJobType *type, TimestampTz now)
 {
-	TransactionId xid = (TransactionId) (type->version >> 32);
-
 	if (!limit->filled)
-	{
-		bool		old = !TransactionIdIsNormal(xid) || !TransactionIdIsNormal(rarr_limits->first_xid) ||
-			TransactionIdPrecedes(xid, rarr_limits->first_xid);
-
-		limit->filled = true;
-		limit->tokens = old ? 0 : type->rate_limit;
-		limit->refilled_at = old ? rarr_limits->since : now;
-	}
+		fill(limit, type, now);
 	limit->tokens = rarr_rate_refill(type, limit->tokens, limit->refilled_at, now);
 	limit->refilled_at = now;
 	limit->capacity = type->rate_limit;
@@ -139,12 +150,14 @@ refill(RarrLimit *limit, const RarrJobType *type, TimestampTz now)
 
 /* When there is a token; DT_NOBEGIN if there is one now. */
 static TimestampTz
-token_at(RarrLimit *limit, const RarrJobType *type, TimestampTz now)
+token_at(RarrLimit *limit, const RarrJobType *type)
 {
+	TimestampTz now;
 	double		missing;
 
 	if (type->rate_limit == 0)
 		return DT_NOBEGIN;
+	now = GetCurrentTimestamp();
 	missing = 1.0 - refill(limit, type, now);
 	if (missing <= 0)
 		return DT_NOBEGIN;
@@ -153,10 +166,13 @@ token_at(RarrLimit *limit, const RarrJobType *type, TimestampTz now)
 
 /* Under the lock: does the bucket let a job start? */
 bool
-rarr_limit_take_token(RarrLimit *limit, const RarrJobType *type, TimestampTz now)
+rarr_limit_take_token(RarrLimit *limit, const RarrJobType *type)
 {
+	TimestampTz now;
+
 	if (type->rate_limit == 0)
 		return true;
+	now = GetCurrentTimestamp();
 	if (refill(limit, type, now) < 1)
 		return false;
 	limit->tokens -= 1;
@@ -164,10 +180,12 @@ rarr_limit_take_token(RarrLimit *limit, const RarrJobType *type, TimestampTz now
 	return true;
 }
 
+/* Does the set have all that are running, and room for one more that may start? */
 static bool
 is_counted(const RarrLimit *limit, const RarrJobType *type, TimestampTz now)
 {
-	return limit->counted_for != 0 && limit->counted_for == type->version && limit->settle_at > now;
+	return limit->counted_for != 0 && limit->counted_for == type->version && limit->settle_at > now &&
+		(rarr_limits->free != RARR_NO_ENTRY || limit->held >= type->max_running);
 }
 
 static bool
@@ -200,13 +218,17 @@ assign_limit(Oid table, const char *name, TimestampTz now)
 	if (rarr_limits->nlimits < rarr_limits->max_limits)
 		slot = rarr_limits->nlimits++;
 	if (slot < 0)
+	{
+		rarr_limits->denied_at = now;
 		return -1;
+	}
 	limit = &rarr_limits->limits[slot];
 	memset(limit, 0, sizeof(RarrLimit));
 	limit->incarnation = ++rarr_limits->incarnations;
 	limit->database = MyDatabaseId;
 	limit->table = table;
 	limit->lapse = DT_NOEND;
+	limit->noted = DT_NOEND;
 	limit->settle_at = DT_NOEND;
 	strlcpy(limit->name, name, sizeof(limit->name));
 	return slot;
@@ -259,6 +281,20 @@ rarr_held_find(Oid table, const RarrJobType *type, bool create)
 }
 
 /*
+ * Where the clock was set back, sweeps would be due when it has come so far
+ * again.
+ */
+static void
+follow_clock(RarrLimit *limit, TimestampTz now)
+{
+	if (limit->last_sweep <= now + SWEEP_INTERVAL)
+		return;
+	limit->last_sweep = now;
+	limit->next_sweep = now;
+	limit->doubtful = true;
+}
+
+/*
  * What the type's limits say; false if it has no slot.
  */
 bool
@@ -275,13 +311,15 @@ rarr_held_state(const RarrLimitRef *ref, const RarrJobType *type, TimestampTz no
 	found = limit != NULL;
 	if (found)
 	{
+		follow_clock(limit, now);
 		state->counted = is_counted(limit, type, now);
 		state->settling = limit->counted_for == type->version && limit->settle_at <= now;
+		state->forgotten = limit->forgotten;
 		state->held = limit->held;
 		state->doubtful = limit->doubtful;
 		state->pending = limit->pending;
 		state->lapse = limit->lapse;
-		state->token_at = token_at(limit, type, now);
+		state->token_at = token_at(limit, type);
 		state->sweep_at = limit->doubtful ? DT_NOBEGIN :
 			Min(limit->lapse, limit->last_sweep + SWEEP_INTERVAL);
 		state->sweep_at = Max(state->sweep_at, limit->next_sweep);
@@ -296,9 +334,15 @@ rarr_held_state(const RarrLimitRef *ref, const RarrJobType *type, TimestampTz no
 void
 rarr_held_note_lease(const RarrLimitRef *ref, TimestampTz lease)
 {
+	RarrLimit  *limit;
+
 	LWLockAcquire(&rarr_limits->lock, LW_EXCLUSIVE);
-	if (rarr_limit_of(ref) != NULL)
-		rarr_limit_of(ref)->lapse = Min(rarr_limit_of(ref)->lapse, lease);
+	limit = rarr_limit_of(ref);
+	if (limit != NULL)
+	{
+		limit->lapse = Min(limit->lapse, lease);
+		limit->noted = Min(limit->noted, lease);
+	}
 	LWLockRelease(&rarr_limits->lock);
 }
 
@@ -315,16 +359,29 @@ rarr_held_doubt(const RarrLimitRef *ref)
 }
 
 /*
- * The same of all types of this database.
+ * The same of one type of this database after the other: of the next one whose
+ * slot is not before *i, and that has jobs running.  False behind the last one.
+ * name: room for RARR_TYPE_NAME_MAX + 1 bytes.
  */
-void
-rarr_held_doubt_all(void)
+bool
+rarr_held_doubt_next(int *i, Oid *table, char *name)
 {
+	bool		found = false;
+
 	LWLockAcquire(&rarr_limits->lock, LW_EXCLUSIVE);
-	for (int i = 0; i < rarr_limits->nlimits; i++)
-		if (rarr_limits->limits[i].database == MyDatabaseId)
-			rarr_limits->limits[i].doubtful = true;
+	for (; *i < rarr_limits->nlimits && !found; (*i)++)
+	{
+		RarrLimit  *limit = &rarr_limits->limits[*i];
+
+		if (limit->database != MyDatabaseId || limit->held == 0)
+			continue;
+		limit->doubtful = true;
+		*table = limit->table;
+		strlcpy(name, limit->name, sizeof(limit->name));
+		found = true;
+	}
 	LWLockRelease(&rarr_limits->lock);
+	return found;
 }
 
 /*
@@ -335,7 +392,7 @@ rarr_held_forget(const RarrLimitRef *ref)
 {
 	LWLockAcquire(&rarr_limits->lock, LW_EXCLUSIVE);
 	if (rarr_limit_of(ref) != NULL)
-		rarr_limit_of(ref)->counted_for = 0;
+		rarr_limit_forget(rarr_limit_of(ref));
 	LWLockRelease(&rarr_limits->lock);
 }
 

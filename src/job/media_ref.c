@@ -84,25 +84,23 @@ check_one(Relation jobs, Relation media, IndexScanDesc scan, TupleTableSlot *slo
 /*
  * Make sure that all these media exist, and stay until this transaction ends.
  * 23503 for the first that does not.  Needs an active snapshot, a fresh one.
+ * The ids are sorted in place.
  */
 void
-rarr_media_ref_check(Relation jobs, const pg_uuid_t *ids, int n)
+rarr_media_ref_check(Relation jobs, pg_uuid_t *ids, int n)
 {
 	Relation	media = table_open(rarr_relation_oid("media"), RowShareLock);
 	Relation	index = index_open(rarr_relation_oid(media_index.name), AccessShareLock);
 	IndexScanDesc scan = rarr_index_beginscan(media, index, GetActiveSnapshot(), 1);
 	TupleTableSlot *slot = table_slot_create(media, NULL);
-	pg_uuid_t  *sorted = palloc(n * sizeof(pg_uuid_t));
 
 	(void) rarr_require_column(media, "id", UUIDOID);
 	rarr_check_index(index, &media_index);
-	memcpy(sorted, ids, n * sizeof(pg_uuid_t));
-	qsort(sorted, n, sizeof(pg_uuid_t), compare_ids);
+	qsort(ids, n, sizeof(pg_uuid_t), compare_ids);
 	for (int i = 0; i < n; i++)
-		if (i == 0 || compare_ids(&sorted[i - 1], &sorted[i]) != 0)
-			check_one(jobs, media, scan, slot, &sorted[i]);
+		if (i == 0 || compare_ids(&ids[i - 1], &ids[i]) != 0)
+			check_one(jobs, media, scan, slot, &ids[i]);
 
-	pfree(sorted);
 	index_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
 	index_close(index, AccessShareLock);

@@ -8,6 +8,6 @@
 #include "utils/rel.h"
 #include "utils/uuid.h"
 
-extern void rarr_media_ref_check(Relation jobs, const pg_uuid_t *ids, int n);
+extern void rarr_media_ref_check(Relation jobs, pg_uuid_t *ids, int n);
 
 #endif							/* RARR_MEDIA_REF_H */

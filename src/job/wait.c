@@ -32,6 +32,7 @@
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
+#include "postmaster/interrupt.h"
 #include "storage/latch.h"
 #include "storage/proc.h"
 #include "storage/sinval.h"
@@ -39,6 +40,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -58,12 +60,6 @@
 /* the columns' bytes after which no more jobs are added to a result: jsonb has a limit */
 #define RESULT_BYTES	(24 * 1024 * 1024)
 
-/*
- * Sleepers are woken by a change of policies a moment before it can reach them:
- * they look once more after so many microseconds.
- */
-#define POLICIES_DELAY	(100 * 1000)
-
 /* One call of job_dequeue_wait. */
 typedef struct Wait
 {
@@ -81,6 +77,8 @@ typedef struct Wait
 	RarrAgendaRef *refs;
 	bool		complete;		/* all types have one */
 	bool		registered;		/* in the list */
+	bool		clean;			/* the transaction has begun here, and done
+								 * nothing but look at the agenda */
 	Datum		result;			/* jsonb */
 } Wait;
 
@@ -98,12 +96,19 @@ check_context(FunctionCallInfo fcinfo)
 				 errhint("Turn autocommit on and CALL it by itself; inside a transaction use job_dequeue.")));
 }
 
-/* Commit, and begin a transaction whose isolation is ours to choose. */
+/*
+ * Go on in a transaction that has done nothing, and whose isolation is ours to
+ * choose.  One in which a look at the agenda sufficed is as good as a new one:
+ * what the catalogs were looked at with is let go of before the sleep.
+ */
 static void
-next_transaction(void)
+next_transaction(Wait *wait)
 {
+	if (wait->clean)
+		return;
 	SPI_commit();
 	XactIsoLevel = XACT_READ_COMMITTED;
+	wait->clean = true;
 }
 
 /* Is there a client, whose end can be noticed? */
@@ -162,7 +167,7 @@ static Datum
 jobs_as_jsonb(Tuplestorestate *jobs, MemoryContext cxt)
 {
 	Oid			type = get_rel_type_id(rarr_relation_oid(rarr_job_table.name));
-	TupleDesc	desc = lookup_rowtype_tupdesc_copy(type, -1);
+	TupleDesc	desc = lookup_rowtype_tupdesc(type, -1);
 	TupleTableSlot *slot = MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple);
 	StringInfoData json;
 	MemoryContext old;
@@ -181,6 +186,7 @@ jobs_as_jsonb(Tuplestorestate *jobs, MemoryContext cxt)
 		pfree(DatumGetPointer(row));
 	}
 	ExecDropSingleTupleTableSlot(slot);
+	ReleaseTupleDesc(desc);
 	if (json.len == 0)
 		appendStringInfoChar(&json, '[');
 	appendStringInfoChar(&json, ']');
@@ -199,6 +205,8 @@ claim_jobs(Wait *wait, List *types, bool *again)
 	Tuplestorestate *jobs = tuplestore_begin_heap(false, false, work_mem);
 	int64		n;
 
+	/* by default, or by a new configuration, it may be another state than that of the call */
+	rarr_prevent_read_only("job_dequeue_wait()");
 	claim.now = wait->looked;
 	claim.room = RESULT_BYTES;
 	claim.peek = wait->registered && rarr_wait_should_peek(wait->refs, wait->nrefs);
@@ -253,14 +261,14 @@ look(Wait *wait)
 		again = false;
 		if (!rarr_claim_is_idle(types, wait->looked))
 		{
-			check_client();
+			wait->clean = false;
 			n = claim_jobs(wait, types, &again);
 		}
 		if (n == 0)
 			note_limits(wait, types);
 		MemoryContextSwitchTo(old);
 		if (again)
-			next_transaction();
+			next_transaction(wait);
 	}
 	if (n == 0)
 		return false;
@@ -304,10 +312,14 @@ wait_for_event(long timeout)
 	}
 }
 
-/* How long to sleep if nothing happens, in milliseconds; -1 without an end. */
+/* How long to sleep from now, asleep since then, if nothing happens: milliseconds; -1 without an end. */
 static long
-time_to_sleep(Wait *wait, TimestampTz until)
+time_to_sleep(Wait *wait, TimestampTz since)
 {
+	TimestampTz until = wait->end;
+
+	if (!wait->registered || !wait->complete)
+		until = Min(until, since + (TimestampTz) rarr_poll_interval * 1000);
 	if (wait->registered)
 		until = Min(until, rarr_wait_deadline(wait->looked, wait->yield_at));
 	if (until == DT_NOEND)
@@ -315,13 +327,21 @@ time_to_sleep(Wait *wait, TimestampTz until)
 	return Min(TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until), INT_MAX);
 }
 
-/* Was everybody woken just now, before a change of policies can reach this session? */
-static bool
-policies_may_be_new(TimestampTz now)
+/*
+ * What a session does between two statements, and this one is too long to wait
+ * for: hear of a new configuration, and of what changed in the catalogs.
+ */
+static void
+handle_notices(void)
 {
-	TimestampTz woken_at = rarr_wait_all_woken_at();
-
-	return now < woken_at + POLICIES_DELAY && now > woken_at - POLICIES_DELAY;
+	CHECK_FOR_INTERRUPTS();
+	if (ConfigReloadPending)
+	{
+		ConfigReloadPending = false;
+		ProcessConfigFile(PGC_SIGHUP);
+	}
+	if (catchupInterruptPending)
+		ProcessCatchupInterrupt();
 }
 
 /*
@@ -331,22 +351,15 @@ policies_may_be_new(TimestampTz now)
 static void
 sleep_until_woken(Wait *wait)
 {
-	TimestampTz now = GetCurrentTimestamp();
-	TimestampTz until = wait->end;
+	TimestampTz since = GetCurrentTimestamp();
 	long		timeout;
 
-	if (!wait->registered || !wait->complete)
-		until = Min(until, now + (TimestampTz) rarr_poll_interval * 1000);
-	if (wait->registered && policies_may_be_new(now))
-		until = Min(until, now + POLICIES_DELAY);
 	for (;;)
 	{
-		CHECK_FOR_INTERRUPTS();
-		if (catchupInterruptPending)
-			ProcessCatchupInterrupt();
+		handle_notices();
 		if (wait->registered && rarr_wait_is_awake())
 			return;
-		timeout = time_to_sleep(wait, until);
+		timeout = time_to_sleep(wait, since);
 		if (timeout == 0)
 			break;
 		InvalidateCatalogSnapshot();
@@ -368,29 +381,43 @@ wait_for_jobs(Wait *wait)
 		if (GetCurrentTimestamp() >= wait->end)
 			break;
 		wait->registered = rarr_wait_enter(wait->refs, wait->nrefs, wait->looked);
-		next_transaction();
+		next_transaction(wait);
 		if (wait->registered)
 		{
 			if (look(wait))
 				return;
-			next_transaction();
+			next_transaction(wait);
+			if (!rarr_wait_is_for(wait->refs, wait->nrefs))
+				continue;		/* other types than before are to be had */
 		}
 		sleep_until_woken(wait);
+		wait->clean = false;	/* now() is not when it fell asleep */
+		next_transaction(wait);
 	}
 	rarr_wait_leave(wait->looked);
 	SPI_commit();
 }
 
-/* The value of the procedure: a row of its one INOUT argument. */
-static Datum
-result_row(FunctionCallInfo fcinfo, Datum jobs)
+/*
+ * The shape of the procedure's value, a row of its one INOUT argument: the same
+ * for all calls.  Made before there is a result, since the jobs are handed out
+ * by then, and an error would leave them to the end of their leases.
+ */
+static TupleDesc
+result_desc(void)
 {
-	bool		isnull = false;
-	TupleDesc	desc;
+	static TupleDesc desc = NULL;
 
-	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "job_dequeue_wait must return a row");
-	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), &jobs, &isnull));
+	if (desc == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+		TupleDesc	made = CreateTemplateTupleDesc(1);
+
+		TupleDescInitEntry(made, 1, "jobs", JSONBOID, -1, 0);
+		desc = BlessTupleDesc(made);
+		MemoryContextSwitchTo(old);
+	}
+	return desc;
 }
 
 PG_FUNCTION_INFO_V1(researcharr_job_dequeue_wait);
@@ -410,6 +437,8 @@ Datum
 researcharr_job_dequeue_wait(PG_FUNCTION_ARGS)
 {
 	Wait		wait = {.end = DT_NOEND, .looked = DT_NOBEGIN};
+	TupleDesc	desc = result_desc();
+	bool		isnull = false;
 
 	rarr_prevent_read_only("job_dequeue_wait()");
 	check_context(fcinfo);
@@ -424,9 +453,9 @@ researcharr_job_dequeue_wait(PG_FUNCTION_ARGS)
 	wait.cxt = AllocSetContextCreate(wait.caller, "researcharr wait", ALLOCSET_DEFAULT_SIZES);
 	wait.result = DirectFunctionCall1(jsonb_in, CStringGetDatum("[]"));
 	SPI_connect_ext(SPI_OPT_NONATOMIC);
-	next_transaction();
+	next_transaction(&wait);
 	wait_for_jobs(&wait);
 	SPI_finish();
 	MemoryContextDelete(wait.cxt);
-	return result_row(fcinfo, wait.result);
+	return HeapTupleGetDatum(heap_form_tuple(desc, &wait.result, &isnull));
 }

@@ -87,7 +87,6 @@ typedef struct WaitList
 	int			first;			/* of the sleepers: the last to enter */
 	int			last;
 	int			free;
-	pg_atomic_uint64 all_woken_at;	/* the last time, of any database */
 	WaitType	types[FLEXIBLE_ARRAY_MEMBER];	/* then the waiters */
 } WaitList;
 
@@ -149,7 +148,6 @@ attach_list(void *memory, bool first)
 		list->tranche = LWLockNewTrancheId();
 		LWLockInitialize(&list->lock, list->tranche);
 		list->nwords = set_words();
-		pg_atomic_init_u64(&list->all_woken_at, 0);
 		list->first = list->last = NONE;
 		list->free = max_waiters() > 0 ? 0 : NONE;
 		for (int i = 0; i < max_waiters(); i++)
@@ -235,14 +233,8 @@ unlink_sleeper(int i)
 {
 	Waiter	   *waiter = get_waiter(i);
 
-	if (waiter->previous == NONE)
-		list->first = waiter->next;
-	else
-		get_waiter(waiter->previous)->next = waiter->next;
-	if (waiter->next == NONE)
-		list->last = waiter->previous;
-	else
-		get_waiter(waiter->next)->previous = waiter->previous;
+	*(waiter->previous == NONE ? &list->first : &get_waiter(waiter->previous)->next) = waiter->next;
+	*(waiter->next == NONE ? &list->last : &get_waiter(waiter->next)->previous) = waiter->previous;
 	for_each_type(type, waiter)
 		pg_atomic_fetch_sub_u32(&list->types[type].asleep, 1);
 	pg_atomic_write_u32(&waiter->state, WAITER_AWAKE);
@@ -303,6 +295,20 @@ pass_timer_on(int type, Wakeups *wakeups)
 }
 
 /*
+ * May there be something of a type that this backend, which had its last look
+ * then, left to others?  Leases that ended, only if it did not look at all: it
+ * would have taken a step of the walk that finds them.
+ */
+static bool
+is_anything_left(int type, TimestampTz now, TimestampTz looked)
+{
+	RarrAgendaType *slot = rarr_agenda_slot(type);
+
+	return (TimestampTz) pg_atomic_read_u64(&slot->next_due) <= now ||
+		(looked == DT_NOBEGIN && (TimestampTz) pg_atomic_read_u64(&slot->next_lapse) <= now);
+}
+
+/*
  * This backend takes no part any more: its timers go to others, and if
  * something is due that it may have left, and nobody is on the way to it,
  * somebody is woken.
@@ -323,7 +329,7 @@ leave(TimestampTz now, TimestampTz looked, Wakeups *wakeups)
 		if (what->timer == mine)
 			pass_timer_on(type, wakeups);
 		if (pg_atomic_read_u32(&what->asleep) > 0 && pg_atomic_read_u32(&what->woken) == 0 &&
-			(TimestampTz) pg_atomic_read_u64(&rarr_agenda_slot(type)->next_due) <= now)
+			is_anything_left(type, now, looked))
 			wake_for_type(type, 1, wakeups);
 	}
 	waiter->next = list->free;
@@ -371,14 +377,7 @@ rarr_wait_tell(const RarrAgendaRef *ref, TimestampTz at, int64 jobs)
 void
 rarr_wait_wake_type(const RarrAgendaRef *ref)
 {
-	int			type = rarr_agenda_index(ref);
-	Wakeups		wakeups = {0};
-
-	if (!is_anybody_asleep(type))
-		return;
-	LWLockAcquire(&list->lock, LW_EXCLUSIVE);
-	wake_for_type(type, PG_INT64_MAX, &wakeups);
-	unlock(&wakeups);
+	rarr_wait_tell(ref, DT_NOBEGIN, PG_INT64_MAX);
 }
 
 /*
@@ -393,7 +392,6 @@ rarr_wait_wake_database(void)
 
 	if (list == NULL)
 		return;
-	pg_atomic_write_u64(&list->all_woken_at, (uint64) GetCurrentTimestamp());
 	LWLockAcquire(&list->lock, LW_EXCLUSIVE);
 	for (int i = list->first; i != NONE; i = next)
 	{
@@ -406,14 +404,14 @@ rarr_wait_wake_database(void)
 
 /* For the sleeper itself. */
 
-/* Have a waiter; false if none is free. */
-static bool
+/* This backend's waiter, or NULL if there is none and none is free. */
+static Waiter *
 take_waiter(void)
 {
 	Waiter	   *waiter;
 
 	if (mine != NONE || list->free == NONE)
-		return mine != NONE;
+		return mine != NONE ? get_waiter(mine) : NULL;
 	mine = list->free;
 	waiter = get_waiter(mine);
 	list->free = waiter->next;
@@ -421,7 +419,7 @@ take_waiter(void)
 	waiter->database = MyDatabaseId;
 	waiter->token = NONE;
 	memset(waiter->types, 0, list->nwords * sizeof(uint64));
-	return true;
+	return waiter;
 }
 
 /* The slots as a set of types, in memory of this backend's own. */
@@ -470,12 +468,12 @@ rarr_wait_enter(const RarrAgendaRef *refs, int n, TimestampTz looked)
 		return false;
 	set = make_set(refs, n);
 	LWLockAcquire(&list->lock, LW_EXCLUSIVE);
-	if (!take_waiter())
+	waiter = take_waiter();
+	if (waiter == NULL)
 	{
-		unlock(&wakeups);
+		LWLockRelease(&list->lock);
 		return false;
 	}
-	waiter = get_waiter(mine);
 	if (pg_atomic_read_u32(&waiter->state) == WAITER_ASLEEP)
 		unlink_sleeper(mine);
 	release_token(waiter);
@@ -483,10 +481,7 @@ rarr_wait_enter(const RarrAgendaRef *refs, int n, TimestampTz looked)
 
 	waiter->previous = NONE;
 	waiter->next = list->first;
-	if (list->first == NONE)
-		list->last = mine;
-	else
-		get_waiter(list->first)->previous = mine;
+	*(list->first == NONE ? &list->last : &get_waiter(list->first)->previous) = mine;
 	list->first = mine;
 	pg_atomic_write_u32(&waiter->state, WAITER_ASLEEP);
 	for_each_type(type, waiter)
@@ -545,11 +540,13 @@ rarr_wait_is_awake(void)
 	return pg_atomic_read_u32(&get_waiter(mine)->state) == WAITER_AWAKE;
 }
 
-/* When everybody was woken for the last time. */
-TimestampTz
-rarr_wait_all_woken_at(void)
+/*
+ * Is this backend a sleeper for just these types?  The answer stays good.
+ */
+bool
+rarr_wait_is_for(const RarrAgendaRef *refs, int n)
 {
-	return (TimestampTz) pg_atomic_read_u64(&list->all_woken_at);
+	return memcmp(get_waiter(mine)->types, make_set(refs, n), list->nwords * sizeof(uint64)) == 0;
 }
 
 /* This backend wakes by itself, to look at the agenda. */

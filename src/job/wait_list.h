@@ -20,7 +20,7 @@ extern void rarr_wait_wake_database(void);
 extern bool rarr_wait_enter(const RarrAgendaRef *refs, int n, TimestampTz looked);
 extern TimestampTz rarr_wait_deadline(TimestampTz looked, TimestampTz yield_at);
 extern bool rarr_wait_is_awake(void);
-extern TimestampTz rarr_wait_all_woken_at(void);
+extern bool rarr_wait_is_for(const RarrAgendaRef *refs, int n);
 extern void rarr_wait_wake_self(void);
 extern bool rarr_wait_should_peek(const RarrAgendaRef *refs, int n);
 extern void rarr_wait_leave(TimestampTz looked);

@@ -9,10 +9,11 @@
 #   enqueue   enqueue one job, its media checked      INSERT one row
 #   one       take one job, complete it               twice: UPDATE one row by its key
 #   batch     take 100 jobs, complete them            twice: UPDATE 100 rows by their keys
-#   bulk      INSERT 1,000 jobs, their media checked  INSERT 1,000 rows
+#   bulk      job_enqueue_many of 1,000 jobs          INSERT 1,000 rows
 #   empty     take nothing: 50 job types with 101     SELECT 1
 #             priorities, all of which had jobs
-#   deep      step one with DEEP jobs waiting         with SHALLOW waiting
+#   deep      step one with DEEP jobs waiting, and    with SHALLOW waiting
+#             as many enqueued as are taken
 #   urgent    take the one job of priority 100 with   take one of priority 0
 #             DEAD dead entries before it, which a
 #             snapshot holds, and DEEP of priority 0
@@ -26,13 +27,13 @@
 # the ratios within one turn, and which share of the machine others used during
 # a step.  The exit status says whether all of it ran.
 #
-# Takes 5 to 6 minutes on 2 cores, 8 GB of memory or more, and 10 GB of disk in
+# Takes some 8 minutes on 2 cores, 8 GB of memory or more, and 10 GB of disk in
 # TMPDIR.  Nothing else should run.
 #
 # Environment (see also test/lib.sh):
 #   STEPS="enqueue one batch bulk empty deep urgent wal"
 #   REPEAT=5 CLIENTS=8 RUN_SECONDS=3
-#   WAITING=400000 SHALLOW=20000 DEEP=2000000 DEAD=1000000
+#   DEEP_SECONDS=15 WAITING=400000 SHALLOW=20000 DEEP=2000000 DEAD=1000000
 #   DURABLE=1          each commit is flushed; otherwise synchronous_commit = off
 #   SHARED_BUFFERS=2GB
 
@@ -42,12 +43,13 @@ STEPS=${STEPS:-enqueue one batch bulk empty deep urgent wal}
 REPEAT=${REPEAT:-5}
 CLIENTS=${CLIENTS:-8}
 RUN_SECONDS=${RUN_SECONDS:-3}
+DEEP_SECONDS=${DEEP_SECONDS:-15}
 WAITING=${WAITING:-400000}
 SHALLOW=${SHALLOW:-20000}
 DEEP=${DEEP:-2000000}
 DEAD=${DEAD:-1000000}
 DURABLE=${DURABLE:-}
-numbers REPEAT CLIENTS RUN_SECONDS WAITING SHALLOW DEEP DEAD
+numbers REPEAT CLIENTS RUN_SECONDS DEEP_SECONDS WAITING SHALLOW DEEP DEAD
 adapter=$srcdir/test/bench/researcharr		# the scripts that peers uses, too
 
 # Databases
@@ -72,11 +74,12 @@ fresh()
 		-c "CREATE DATABASE run TEMPLATE $1" 2>/dev/null
 }
 
+completed="SELECT count(*) FROM researcharr.processing_jobs WHERE status = 'completed'"
+
 # finished NUMBER DATABASE: die unless so many jobs are done
 finished()
 {
-	done=$(run_sql "$2" -c "SELECT count(*) FROM researcharr.processing_jobs
-		WHERE status = 'completed'")
+	done=$(run_sql "$2" -c "$completed")
 	[ "$done" = "$1" ] ||
 		die "$done jobs were done instead of $1: did they run out?"
 }
@@ -195,30 +198,31 @@ take_all()
 
 prepare_deep()
 {
-	deep_takes=$((SHALLOW * 3 / 4 / CLIENTS))
-	deep_done=0
-	new deep
-	fill deep "$DEEP"
-	run_sql deep -c 'VACUUM ANALYZE'
-	new shallow
-	fill shallow "$SHALLOW"
-	run_sql shallow -c 'VACUUM ANALYZE'
+	# what keeps a queue as deep as it is: 100 jobs for every 100 that are taken
+	sed 's/1000/100/' "$adapter/enqueue_bulk.sql" >"$work/feed.pgbench"
+	for name in deep shallow; do
+		new $name
+		fill $name "$([ $name = deep ] && echo "$DEEP" || echo "$SHALLOW")"
+		run_sql $name -c 'VACUUM ANALYZE'
+	done
 }
 
 turn_deep()
 {
-	deep_done=$((deep_done + deep_takes * CLIENTS))
-	take_some deep ours
-	take_some shallow floor
+	take_and_feed deep ours
+	take_and_feed shallow floor
 }
 
-# take_some DATABASE SIDE: what it loses it gets back
-take_some()
+# take_and_feed DATABASE SIDE
+take_and_feed()
 {
-	clients "$1" "$adapter/take_done_one.sql" -t "$deep_takes"
+	before=$(run_sql "$1" -c "$completed")
+	clients "$1" "$adapter/take_done_one.sql@100" -f "$work/feed.pgbench@1" \
+		-T "$DEEP_SECONDS"
+	tps=$((($(run_sql "$1" -c "$completed") - before) / DEEP_SECONDS))
 	rate deep "$2" 1
-	finished "$deep_done" "$1"
-	fill "$1" $((deep_takes * CLIENTS))
+	[ "$(run_sql "$1" -f "$adapter/waiting.sql")" -gt $((SHALLOW / 4)) ] ||
+		die 'the queue ran low'
 }
 
 after_deep()

@@ -89,6 +89,42 @@ SELECT * FROM pg_temp.take(NULL, 9);
 SELECT job_next_due();
 SELECT bool_and(job_type_resume(name)) FROM job_type_policies;
 TRUNCATE processing_jobs;
+-- a running job that the owner makes one of another type counts there, and here no more
+SELECT max_running FROM job_type_register('from', max_running => 2);
+SELECT max_running FROM job_type_register('to', max_running => 1);
+SELECT pg_temp.add('from', 5), pg_temp.add('to', 3);
+SELECT count(job_release(id, attempt)) FROM job_dequeue('{to}');
+SELECT * FROM pg_temp.take('{from}', 9);
+UPDATE processing_jobs SET job_type = 'to' WHERE id = (SELECT id FROM processing_jobs WHERE status = 'running' LIMIT 1);
+SELECT * FROM pg_temp.take('{to}', 9);
+SELECT * FROM pg_temp.take('{from}', 9);
+SELECT * FROM pg_temp.take('{from,to}', 9);
+-- a type under another name: what is running under the old one is nobody's
+UPDATE job_types SET name = 'renamed' WHERE name = 'from';
+SELECT pg_temp.add('renamed', 3);
+SELECT * FROM pg_temp.take('{renamed,to}', 9);
+UPDATE job_types SET name = 'from' WHERE name = 'renamed';
+SELECT * FROM pg_temp.take('{from,to}', 9);
+TRUNCATE processing_jobs;
+-- types whose names have the same hash do not get in each other's way
+SELECT max(a.name) AS one, max(b.name) AS other FROM (SELECT a.name, min(b.name) AS other
+  FROM (SELECT 'h' || n AS name FROM generate_series(1, 1500) AS n) AS a
+  JOIN (SELECT 'h' || n AS name FROM generate_series(1, 1500) AS n) AS b
+    ON (hashtext(a.name) | 1) & 65535 = (hashtext(b.name) | 1) & 65535 AND a.name < b.name
+ GROUP BY 1 ORDER BY 1 LIMIT 1) AS a (name, other), LATERAL (SELECT a.other) AS b (name) \gset
+SELECT max_running FROM job_type_register(:'one', max_running => 2);
+SELECT max_running FROM job_type_register(:'other', max_running => 1);
+SELECT pg_temp.add(:'one', 5), pg_temp.add(:'other', 5);
+SELECT sum(jobs) FROM pg_temp.take(ARRAY[:'one', :'other'], 9);
+TRUNCATE processing_jobs;
+-- a claim under a policy of this transaction's own, which is undone with it
+SELECT pg_temp.add('few', 20);
+BEGIN;
+UPDATE job_types SET max_running = 9 WHERE name = 'few';
+SELECT * FROM pg_temp.take('{few}', 20);
+ROLLBACK;
+SELECT * FROM pg_temp.take('{few}', 20);
+TRUNCATE processing_jobs;
 
 --
 -- the rate
@@ -149,6 +185,7 @@ SELECT * FROM pg_temp.take('{verify,download}', 6);
 \set VERBOSITY terse
 SELECT job_type_register('bad', max_running => 0);
 SELECT job_type_register('bad', max_running => -1);
+SELECT job_type_register('bad', max_running => -2147483648);
 SELECT job_type_register('bad', rate_limit => 0, rate_interval => '1 s');
 SELECT job_type_register('bad', rate_limit => -5, rate_interval => '1 s');
 SELECT job_type_register('bad', rate_limit => 5);

@@ -267,6 +267,18 @@ SELECT job_type, status, jobs, estimated,
        oldest = (SELECT min(created_at) FROM processing_jobs AS j
                   WHERE j.job_type = s.job_type AND j.status = s.status) AS oldest
   FROM job_stats() AS s;
+-- after a TRUNCATE of its own a transaction sees none, and the others see all if it is undone
+BEGIN;
+TRUNCATE processing_jobs;
+SELECT count(*) FROM job_stats();
+SELECT job_enqueue(:'film', 'verify') IS NOT NULL AS enqueued;
+SELECT job_type, status, jobs FROM job_stats() ORDER BY 1, 2;
+SAVEPOINT s;
+TRUNCATE processing_jobs;
+ROLLBACK TO s;
+SELECT job_type, status, jobs FROM job_stats() ORDER BY 1, 2;
+ROLLBACK;
+SELECT job_type, status, jobs FROM job_stats() ORDER BY 1, 2;
 DELETE FROM processing_jobs;
 SELECT count(*) FROM job_stats();
 SELECT job_next_due(), job_next_due('{search,verify}');

@@ -99,6 +99,12 @@ CALL pg_temp.wait_set(NULL);
 SET default_transaction_read_only = on;
 CALL researcharr.job_dequeue_wait(NULL);
 RESET default_transaction_read_only;
+-- also where that comes with the transaction that it begins itself
+DO $$ DECLARE j jsonb; BEGIN
+	PERFORM set_config('default_transaction_read_only', 'on', false);
+	CALL researcharr.job_dequeue_wait(j);
+END $$;
+RESET default_transaction_read_only;
 CREATE ROLE rarr_nobody;
 GRANT USAGE ON SCHEMA researcharr TO rarr_nobody;
 SET ROLE rarr_nobody;
@@ -156,6 +162,15 @@ CALL researcharr.job_dequeue_wait(NULL, timeout => '50 ms');
 DROP TRIGGER keep ON researcharr.processing_jobs;
 CALL researcharr.job_dequeue_wait(NULL) \gset
 SELECT pg_temp.ids(:'jobs');
+
+-- the claim is of the time after the sleep
+CREATE FUNCTION pg_temp.stamp() RETURNS trigger LANGUAGE plpgsql AS
+'BEGIN new.metadata = jsonb_build_object(''at'', now()); RETURN new; END';
+CREATE TRIGGER stamp BEFORE UPDATE ON researcharr.processing_jobs FOR EACH ROW EXECUTE FUNCTION pg_temp.stamp();
+SELECT pg_temp.add(13, due => '100 ms');
+CALL researcharr.job_dequeue_wait(NULL) \gset
+SELECT (:'jobs'::jsonb->0->'metadata'->>'at')::timestamptz > (:'jobs'::jsonb->0->>'available_at')::timestamptz AS now;
+DROP TRIGGER stamp ON researcharr.processing_jobs;
 
 SHOW researcharr.poll_interval;
 \set VERBOSITY sqlstate

@@ -8,7 +8,9 @@
  * Actors (actor.c), each a process with a connection of its own, do all that a
  * client may do with a queue, at random.  From time to time they are stopped,
  * and the checker (check.c) compares what job_dequeue() hands out with what a
- * plain query says.  In the end it drains the queue and adds up.  PROMISE is
+ * plain query says.  In the end it drains the queue and adds up.  All the while
+ * the watcher, another process, looks that no more jobs of a type are running
+ * than its limit allows.  PROMISE is
  * how many milliseconds a job that is due may stay unfound by a client that
  * keeps asking; where it is less than researcharr.agenda_refresh, nothing may
  * slip past the agenda at all.  With HANDOVERS, so many jobs are handed to
@@ -46,7 +48,7 @@ static const char *const deed_names[DEEDS] = {
 	"leases lost", "jobs edited", "jobs deleted", "rows held", "truncations undone", "tables and indexes rebuilt", "broken statements",
 	"savepoints undone", "transactions committed", "rolled back", "hung up on", "prepared",
 	"prepared ended", "backends killed", "queries cancelled", "types paused", "was killed", "lock timeouts",
-	"waits", "jobs waited for", "deadlocks", "serialization failures", "answers checked", "late answers", "jobs before their group's place"
+	"waits", "jobs waited for", "deadlocks", "serialization failures", "answers checked", "looks at what is running", "late answers", "jobs before their group's place"
 };
 
 void
@@ -122,6 +124,24 @@ start_actors(pid_t *actors, int n, uint64_t seed)
 	}
 }
 
+static pid_t
+start_watcher(void)
+{
+	pid_t		watcher = fork();
+
+	if (watcher == 0)
+	{
+		watch_limit();
+		_exit(0);
+	}
+	if (watcher < 0)
+	{
+		perror("fork");
+		exit(1);
+	}
+	return watcher;
+}
+
 static void
 wait_until_quiet(void)
 {
@@ -148,7 +168,7 @@ wait_for_actors(const pid_t *actors, int n)
 		while (waitpid(actors[i], &status, 0) < 0 && errno == EINTR)
 			;
 		if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-			violation("actor %d ended with status %d", i, status);
+			violation("process %d ended with status %d", (int) actors[i], status);
 	}
 }
 
@@ -158,6 +178,7 @@ summarize(uint64_t seed)
 	for (int i = 0; i < DEEDS; i++)
 		printf("%12lu  %s\n", shared->deeds[i], deed_names[i]);
 	printf("%12lu  ms until the slowest answer was right\n", shared->slowest_ms);
+	printf("%12ld  jobs at once, at most, of a type that may have 5\n", shared->most_running);
 	printf("seed %llu: %d violations\n", (unsigned long long) seed, shared->violations);
 }
 
@@ -165,6 +186,7 @@ int
 main(int argc, char **argv)
 {
 	pid_t		actors[MAX_ACTORS];
+	pid_t		watcher;
 	uint64_t	seed;
 	int			n;
 	int			promise_ms;
@@ -202,16 +224,14 @@ main(int argc, char **argv)
 	PQfinish(checker);
 	end = clock_ms() + atoi(argv[2]) * 1000L;
 	start_actors(actors, n, seed);
+	watcher = start_watcher();
 	checker = connect_as("checker");
 	while (clock_ms() < end)
 	{
 		int64_t		round_end = clock_ms() + ROUND_MS < end ? clock_ms() + ROUND_MS : end;
 
 		while (clock_ms() < round_end)
-		{
 			nap(100);
-			check_limit(checker);
-		}
 		shared->pause = true;
 		wait_until_quiet();
 		check_quiet(checker, promise_ms);
@@ -220,6 +240,8 @@ main(int argc, char **argv)
 	}
 	wait_for_actors(actors, n);
 	drain(checker, promise_ms);
+	shared->drained = true;
+	wait_for_actors(&watcher, 1);
 	check_sums(checker);
 	PQfinish(checker);
 	summarize(seed);

@@ -20,7 +20,7 @@ typedef enum Deed
 	DEED_LEASE_LOST, DEED_EDITED, DEED_DELETED, DEED_HELD, DEED_TRUNCATED, DEED_REBUILT, DEED_BROKEN_STATEMENT,
 	DEED_SAVEPOINT_UNDONE, DEED_COMMITTED, DEED_ROLLED_BACK, DEED_HUNG_UP, DEED_PREPARED,
 	DEED_PREPARED_ENDED, DEED_KILLED, DEED_CANCELLED, DEED_PAUSED, DEED_WAS_KILLED, DEED_LOCK_TIMEOUT,
-	DEED_WAITED, DEED_WOKEN, DEED_DEADLOCK, DEED_SERIALIZATION, DEED_CHECKED, DEED_LATE, DEED_SLIPPED, DEEDS
+	DEED_WAITED, DEED_WOKEN, DEED_DEADLOCK, DEED_SERIALIZATION, DEED_CHECKED, DEED_WATCHED, DEED_LATE, DEED_SLIPPED, DEEDS
 } Deed;
 
 /* In memory that all processes share. */
@@ -29,11 +29,13 @@ typedef struct Shared
 	volatile bool pause;		/* actors: end what you are at, and wait */
 	volatile bool stop;
 	volatile bool handing_over; /* sessions' leases are bound to them */
+	volatile bool drained;
 	volatile int busy;			/* actors that are not waiting */
 	volatile int violations;
 	volatile int backends[MAX_ACTORS];	/* process ids */
 	volatile unsigned long deeds[DEEDS];
 	volatile unsigned long slowest_ms;	/* until what slipped past was found */
+	volatile long most_running; /* of the type with a limit */
 	volatile long handed[MAX_ACTORS];	/* jobs done, of each producer */
 } Shared;
 
@@ -78,10 +80,10 @@ extern void burst(void);
 
 /* check.c */
 extern void setup(PGconn *conn);
+extern void watch_limit(void);
 extern void check_quiet(PGconn *conn, int promise_ms);
 extern void drain(PGconn *conn, int promise_ms);
 extern void check_sums(PGconn *conn);
-extern void check_limit(PGconn *conn);
 
 /* handover.c */
 extern void hand_over(PGconn *checker, long handovers, int n, uint64_t seed, int promise_ms);

@@ -30,6 +30,7 @@ shared_preload_libraries = 'researcharr'
 researcharr.agenda_refresh = 1h
 researcharr.poll_interval = 1h
 max_connections = 150
+max_prepared_transactions = 5
 autovacuum = off
 restart_after_crash = on
 });
@@ -57,7 +58,7 @@ sub enqueue
 		clock_timestamp() + '" . ($more{in} // 0) . " s')) FROM generate_series(1, $n)))", $more{db});
 }
 
-# A client in the background.  What it prints is in ->{out}.
+# A client in the background, that says one thing or several.  What it prints is in ->{out}.
 my $clients = 0;
 
 sub client
@@ -67,7 +68,7 @@ sub client
 	local $ENV{PGAPPNAME} = $client{name};
 
 	$client{run} = start(
-		[ 'psql', '-XAtq', '-d', $node->connstr($db // 'postgres'), '-c', $sql ],
+		[ 'psql', '-XAtq', '-d', $node->connstr($db // 'postgres'), map { ('-c', $_) } ref $sql ? @$sql : $sql ],
 		'<', \undef, '>', \$client{out}, '2>', \$client{err});
 	return \%client;
 }
@@ -153,6 +154,11 @@ is($node->psql('postgres', "$quick ALTER TABLE researcharr.processing_jobs ADD C
 is($node->psql('postgres', "CREATE INDEX CONCURRENTLY mine ON researcharr.processing_jobs (mine)"), 0, 'CREATE INDEX CONCURRENTLY');
 sql("ALTER TABLE researcharr.processing_jobs DROP COLUMN mine");
 
+# No interval without an end: NULL says that.  Before 17 there is none.
+my (undef, undef, $infinite) = $node->psql('postgres', "CALL researcharr.job_dequeue_wait(NULL, timeout => 'infinity')",
+	extra_params => [ '-v', 'VERBOSITY=sqlstate' ]);
+like($infinite, sql("SELECT current_setting('server_version_num')::int >= 170000") eq 't' ? qr/22023/ : qr/22007/, 'an infinite timeout');
+
 # 2.
 my $started = "SELECT string_agg(pid || ' ' || xact_start, ', ' ORDER BY pid) FROM pg_stat_activity WHERE wait_event_type = 'Extension'";
 push @three, map { sleeper() } 1 .. 2;
@@ -225,11 +231,28 @@ foreach my $n (1 .. 100)
 is($left, 0, 'a hundred wake-ups of sleepers that were ended came to somebody else');
 ok(asleep(1), 'who sleeps again');
 
-# 4.
 cancel_all($worker);
+
+# the same where it was woken for a lease that ended
+sql("TRUNCATE researcharr.processing_jobs");
+enqueue(1);
+sql("SELECT FROM researcharr.job_dequeue()");
+my $heir = sleeper();
+my $victim = sleeper();
+my $pid = backend($victim);
+kill 'STOP', $pid;
+sql("UPDATE researcharr.processing_jobs SET lease_expires_at = clock_timestamp()");
+kill 'TERM', $pid;
+kill 'CONT', $pid;
+$victim->{run}->finish;
+ok(within(20, 'SELECT attempt = 2 FROM researcharr.processing_jobs'), 'a job whose lease ended came to somebody else, too')
+  or cancel_all($heir);
+is(got($heir), 1, 'who sleeps on the same');
+
+# 4.
 sql("TRUNCATE researcharr.processing_jobs");
 my $gone = sleeper();
-my $pid = backend($gone);
+$pid = backend($gone);
 $gone->{run}->signal('KILL');
 $gone->{run}->finish;
 ok(within(20, "SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = $pid"), 'the end of a client is noticed');
@@ -257,9 +280,9 @@ ok(asleep(2), 'by one');
 sql("ALTER SYSTEM SET researcharr.agenda_refresh = '200 ms'");
 sql("SELECT pg_reload_conf()");
 sql("ALTER TABLE researcharr.processing_jobs DISABLE TRIGGER zz_researcharr_guard");
-cancel_all(@three);
 within(20, "SELECT current_setting('researcharr.agenda_refresh') = '200ms'");
-@three = map { sleeper() } 1 .. 3;
+shift @three;
+push @three, sleeper();
 sql("INSERT INTO researcharr.processing_jobs (media_id, job_type) SELECT $media, 'search' FROM generate_series(1, 3)");
 ok(within(20, $none_waits), 'what slipped past the agenda is found while all sleep');
 is(eval join('+', map { scalar got($_) } @three), 3, 'one each');
@@ -292,6 +315,20 @@ $node->restart;
 @many = map { sleeper("'{search}'") } 1 .. 2;
 enqueue(2);
 is(join(' ', map { got($_) } @many), '1 1', 'no room at all');
+
+sub set_poll_interval
+{
+	my ($time) = @_;
+
+	sql("ALTER SYSTEM SET researcharr.poll_interval = '$time'");
+	return sql("SELECT pg_reload_conf()");
+}
+set_poll_interval('1 h');
+within(20, "SELECT current_setting('researcharr.poll_interval') = '1h'");
+@many = map { sleeper("timeout => '60 s'") } 1 .. 2;
+enqueue(2);
+set_poll_interval('50 ms');
+is(join(' ', map { got($_) } @many), '1 1', 'the configuration reaches who sleeps');
 $node->append_conf('postgresql.conf', "researcharr.max_waiters = -1\nresearcharr.agenda_types = 256");
 $node->restart;
 
@@ -300,17 +337,12 @@ $node->restart;
 sub bound
 {
 	my (@more) = @_;
-	my %client = (name => 'client ' . ++$clients, out => '', err => '');
-	local $ENV{PGAPPNAME} = $client{name};
 
 	sql("TRUNCATE researcharr.processing_jobs");
 	enqueue(2);
-	$client{run} = start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'),
-		map { ('-c', $_) } 'SET researcharr.bind_leases = on',
-		'SELECT id FROM researcharr.job_dequeue(max_jobs => 2)', @more ],
-		'<', \undef, '>', \$client{out}, '2>', \$client{err});
+	my $client = client([ 'SET researcharr.bind_leases = on', 'SELECT id FROM researcharr.job_dequeue(max_jobs => 2)', @more ]);
 	within(60, "SELECT count(*) = 2 FROM researcharr.processing_jobs WHERE attempt = 1") or diag 'no claim';
-	return \%client;
+	return $client;
 }
 
 # How many of the two are queued again after a failed try, and on record as such
@@ -328,6 +360,32 @@ sub handed_back
 }
 my $complete = 'SELECT researcharr.job_complete(id, attempt) FROM (SELECT * FROM researcharr.processing_jobs LIMIT 1) j';
 my $sleep = 'SELECT pg_sleep(1000)';
+
+# Another session gets the jobs that this one claimed in vain, under the same
+# attempt: they are not its to hand back.
+sub taken_over
+{
+	my ($name, @commands) = @_;
+
+	sql("TRUNCATE researcharr.processing_jobs");
+	enqueue(2);
+	my $client = client([ 'SET researcharr.bind_leases = on', @commands, $sleep ]);
+	within(60, "SELECT count(*) = 1 FROM pg_stat_activity WHERE query ~ '^SELECT pg_sleep' AND application_name = '$client->{name}'")
+	  or diag 'no claim';
+	sql("ROLLBACK PREPARED 'p'") if grep /PREPARE/, @commands;
+	is(sql('SELECT count(*), max(attempt) FROM researcharr.job_dequeue(max_jobs => 2)'), '2|1', 'others claim');
+	my $pid = backend($client);
+	sql("SELECT pg_terminate_backend($pid)");
+	$client->{run}->finish;
+	within(20, "SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = $pid");
+	is(sql("SELECT count(*) FROM researcharr.processing_jobs WHERE status = 'running'"), 2, $name);
+	return;
+}
+my $claim = 'SELECT FROM researcharr.job_dequeue(max_jobs => 2)';
+taken_over('a claim that was rolled back is nobody\'s', 'BEGIN', $claim, 'ROLLBACK');
+taken_over('nor is one in a savepoint', 'BEGIN', 'SAVEPOINT s', $claim, 'ROLLBACK TO s', 'COMMIT');
+taken_over('nor one in a savepoint that was released', 'BEGIN', 'SAVEPOINT r', 'SAVEPOINT s', $claim, 'RELEASE s', 'ROLLBACK TO r', 'COMMIT');
+taken_over('nor one that was prepared', 'BEGIN', $claim, "PREPARE TRANSACTION 'p'");
 
 my $bound = bound($sleep);
 sql('SELECT pg_terminate_backend(' . backend($bound) . ')');
@@ -352,6 +410,25 @@ my $waiter = sleeper();
 sql('SELECT pg_terminate_backend(' . backend($bound) . ')');
 is(got($waiter), 1, 'a sleeper gets what is handed back');
 $bound->{run}->finish;
+$bound = bound('BEGIN', 'SAVEPOINT s', "SELECT FROM researcharr.processing_jobs j, researcharr.job_fail(j.id, j.attempt, 'no', '0')",
+	$claim, 'RELEASE s', 'COMMIT', $sleep);
+ok(within(20, "SELECT count(*) = 2 FROM researcharr.processing_jobs WHERE attempt = 2"), 'failed and claimed once more at once');
+sql('SELECT pg_terminate_backend(' . backend($bound) . ')');
+$bound->{run}->finish;
+ok(within(20, "SELECT count(*) = 2 FROM researcharr.processing_jobs WHERE status = 'queued' AND retry_count = 2"),
+	'the second claim is handed back');
+sql("TRUNCATE researcharr.processing_jobs");
+$bound = client(q{DO $$ DECLARE j jsonb; BEGIN
+	SET researcharr.bind_leases = on;
+	CALL researcharr.job_dequeue_wait(j, max_jobs => 2);
+	PERFORM pg_sleep(1000);
+	END $$});
+ok(asleep(1), 'one that waits');
+enqueue(2);
+within(20, "SELECT count(*) = 2 FROM researcharr.processing_jobs WHERE attempt = 1");
+sql('SELECT pg_terminate_backend(' . backend($bound) . ')');
+$bound->{run}->finish;
+handed_back(2, 'what it got is handed back');
 
 $locker = $node->background_psql('postgres');
 $bound = bound($sleep);
@@ -368,6 +445,13 @@ sql("SELECT pg_terminate_backend($pid_of_bound)");
 ok(within(20, "SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = $pid_of_bound"), 'not for a table either');
 $locker->query_safe("COMMIT");
 handed_back(0, 'all keep their leases then');
+$bound = bound($sleep);
+$pid_of_bound = backend($bound);
+$locker->query_safe("BEGIN; ALTER INDEX researcharr.processing_jobs_take_idx SET TABLESPACE pg_default");
+sql("SELECT pg_terminate_backend($pid_of_bound)");
+ok(within(20, "SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = $pid_of_bound"), 'nor for an index');
+$locker->query_safe("COMMIT");
+handed_back(0, 'the same then');
 sql("CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END';
 	CREATE TRIGGER mine BEFORE UPDATE ON researcharr.processing_jobs FOR EACH ROW EXECUTE FUNCTION nothing()");
 $bound = bound('SELECT 1');
