@@ -63,6 +63,9 @@
 static RarrTable *kept_tables = NULL;
 static bool callbacks_registered = false;
 
+/* how many relcache invalidations this backend was told of, of any relation */
+static uint64 invalidations = 0;
+
 /*
  * The OID of a table, view or index of our schema.
  */
@@ -95,6 +98,7 @@ rarr_prevent_read_only(const char *function)
 static void
 relation_changed(Datum arg, Oid relid)
 {
+	invalidations++;
 	for (RarrTable *t = kept_tables; t != NULL; t = t->next)
 	{
 		bool		ours = !OidIsValid(relid) || relid == t->relid;
@@ -317,6 +321,7 @@ make_table(const RarrTableDef *def, Oid relid, MemoryContext parent)
 	table->def = def;
 	table->relid = OidIsValid(relid) ? relid : rarr_relation_oid(def->name);
 	table->rel = table_open(table->relid, RowExclusiveLock);
+	table->made_at = invalidations;
 	rarr_check_columns(table->rel, def->columns, def->ncolumns, false);
 	table->desc = CreateTupleDescCopyConstr(RelationGetDescr(table->rel));
 
@@ -327,8 +332,12 @@ make_table(const RarrTableDef *def, Oid relid, MemoryContext parent)
 	for (int i = 0; i < list_length(indexes); i++)
 		table->indexids[table->nindexes++] = list_nth_oid(indexes, i);
 	rarr_table_open_indexes(table);
+	table->index_valid = palloc(list_length(indexes) * sizeof(bool));
 	for (int i = 0; i < table->nindexes; i++)
+	{
 		table->index_names[i] = pstrdup(RelationGetRelationName(table->indexes[i]));
+		table->index_valid[i] = table->indexes[i]->rd_index->indisvalid;
+	}
 
 	table->estate = CreateExecutorState();
 	MemoryContextSwitchTo(table->estate->es_query_cxt);
@@ -371,13 +380,17 @@ reopen(RarrTable *table)
 	return true;
 }
 
-/* Keep a set for the calls to come. */
+/*
+ * Keep a set for the calls to come.  It is good for this one, as the table was
+ * locked first; but what changed while it was made, an index that is being
+ * built CONCURRENTLY for one, would be missing in the next transaction.
+ */
 static void
 keep(RarrTable *table)
 {
 	MemoryContextSetParent(table->cxt, TopMemoryContext);
 	table->kept = true;
-	table->valid = true;
+	table->valid = table->made_at == invalidations;
 	table->next = kept_tables;
 	kept_tables = table;
 }
@@ -452,17 +465,13 @@ rarr_table_close(RarrTable *table)
 	MemoryContextDelete(table->cxt);
 }
 
-/*
- * Whoever scans an index gives keys of its columns' types, and trusts in its
- * order.  55000 if it is not what it was made as, or not fit for use.
- */
-void
-rarr_check_index(Relation index, const RarrIndexDef *def)
+static void
+check_index(Relation index, const RarrIndexDef *def, bool valid)
 {
 	Form_pg_index form = index->rd_index;
 	int			i = 0;
 
-	if (!form->indisvalid)
+	if (!valid)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("index \"%s.%s\" is not valid", RARR_SCHEMA, def->name),
@@ -479,7 +488,19 @@ rarr_check_index(Relation index, const RarrIndexDef *def)
 }
 
 /*
+ * Whoever scans an index gives keys of its columns' types, and trusts in its
+ * order.  55000 if it is not what it was made as, or not fit for use.
+ */
+void
+rarr_check_index(Relation index, const RarrIndexDef *def)
+{
+	check_index(index, def, index->rd_index->indisvalid);
+}
+
+/*
  * An index of an open table.  55000 if it is not there, or not as it should be.
+ * One that REINDEX CONCURRENTLY has put another in the place of since then is
+ * complete until the lock on the table is gone.
  */
 Relation
 rarr_table_index(RarrTable *table, const RarrIndexDef *def)
@@ -487,7 +508,7 @@ rarr_table_index(RarrTable *table, const RarrIndexDef *def)
 	for (int i = 0; i < table->nindexes; i++)
 		if (strcmp(table->index_names[i], def->name) == 0)
 		{
-			rarr_check_index(open_index(table, i), def);
+			check_index(open_index(table, i), def, table->index_valid[i]);
 			return table->indexes[i];
 		}
 	ereport(ERROR,

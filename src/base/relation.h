@@ -63,6 +63,7 @@ typedef struct RarrTable
 	int			nindexes;
 	Oid		   *indexids;
 	char	  **index_names;
+	bool	   *index_valid;	/* when the set was made */
 	Relation   *indexes;		/* NULL: not open */
 	ExprState **defaults;		/* of users' columns; NULL where there is none */
 	bool		has_triggers;	/* row triggers of users' are to be fired */
@@ -71,6 +72,7 @@ typedef struct RarrTable
 	const RarrTableDef *def;
 	Oid			relid;
 	bool		valid;			/* until the relation or an index of it changes */
+	uint64		made_at;		/* how many invalidations came before */
 	bool		kept;			/* the backend's cached one, not this call's own */
 	SubTransactionId used_in;	/* of the subtransaction that has it open */
 	struct RarrTable *next;

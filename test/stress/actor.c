@@ -80,7 +80,8 @@ come_back(void)
 	snprintf(name, sizeof(name), "actor%d", me);
 	conn = connect_as(name);
 	shared->backends[me] = PQbackendPID(conn);
-	PQclear(PQexec(conn, "SET lock_timeout = '3s'"));
+	if (!shared->handing_over)
+		PQclear(PQexec(conn, "SET lock_timeout = '3s'"));
 }
 
 /*

@@ -86,7 +86,6 @@ work(int number)
 		{
 			/* What it was handed out, if anything, goes back with its session. */
 			come_back();
-			PQclear(PQexec(conn, "SET researcharr.bind_leases = on"));
 		}
 		PQclear(res);
 	}
@@ -102,6 +101,25 @@ left(int me)
 
 	PQclear(res);
 	return n;
+}
+
+/* Show the jobs that are left, and who sleeps. */
+static void
+show_left(void)
+{
+	PGresult   *res = query("SELECT j.id, j.job_type, j.priority, j.status, j.attempt, j.retry_count, j.error_message, j.available_at,"
+							" j.started_at, clock_timestamp() AS now, a.available_at AS place, a.id AS place_id,"
+							" (SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Extension') AS asleep"
+							" FROM researcharr.processing_jobs j LEFT JOIN researcharr.agenda_status() a USING (job_type, priority)"
+							" WHERE j.completed_at IS NULL LIMIT 20");
+
+	for (int i = 0; res != NULL && i < PQntuples(res); i++)
+	{
+		for (int c = 0; c < PQnfields(res); c++)
+			fprintf(stderr, "%s%s=%s", c > 0 ? " " : "left: ", PQfname(res, c), PQgetvalue(res, i, c));
+		fprintf(stderr, "\n");
+	}
+	PQclear(res);
 }
 
 /*
@@ -124,6 +142,7 @@ all_done(int me, long *counter, int promise_ms)
 		if (now - start > promise_ms)
 		{
 			violation("%ld jobs of producer %d are left waiting while workers sleep", left(me), me);
+			show_left();
 			return false;
 		}
 		if (now > next_look)
@@ -193,7 +212,6 @@ start(int number, uint64_t seed, long wanted, int promise_ms)
 	}
 	else
 	{
-		PQclear(PQexec(conn, "SET researcharr.bind_leases = on"));
 		work(number - PRODUCERS);
 	}
 	PQfinish(conn);
@@ -232,6 +250,7 @@ hand_over(PGconn *checker, long handovers, int n, uint64_t seed, int promise_ms)
 	if (n < PRODUCERS + 5)
 		n = PRODUCERS + 5;		/* a worker of each kind */
 	shared->busy = PRODUCERS;
+	shared->handing_over = true;
 	PQfinish(checker);
 	start_ms = clock_ms();
 	for (int i = 0; i < n; i++)

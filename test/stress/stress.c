@@ -92,7 +92,9 @@ connect_as(const char *name)
 	char		info[1000];
 	PGconn	   *new;
 
-	snprintf(info, sizeof(info), "%s application_name=%s", conninfo, name);
+	/* not by SET, which could be cancelled */
+	snprintf(info, sizeof(info), "%s application_name=%s%s", conninfo, name,
+			 shared->handing_over ? " options='-c researcharr.bind_leases=on'" : "");
 	new = PQconnectdb(info);
 	if (PQstatus(new) != CONNECTION_OK)
 	{

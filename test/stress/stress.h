@@ -28,6 +28,7 @@ typedef struct Shared
 {
 	volatile bool pause;		/* actors: end what you are at, and wait */
 	volatile bool stop;
+	volatile bool handing_over; /* sessions' leases are bound to them */
 	volatile bool drained;
 	volatile int busy;			/* actors that are not waiting */
 	volatile int violations;

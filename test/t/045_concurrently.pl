@@ -1,0 +1,76 @@
+# 045_concurrently.pl: indexes built and replaced CONCURRENTLY, under load.
+#
+# What a session keeps of the jobs' table must know of each index: one that is
+# gone cannot be opened, and one that it does not know of would miss its rows.
+# Nothing but an invalidation message tells, and it may come at any moment.
+#
+#  1. REINDEX INDEX CONCURRENTLY disturbs nobody.
+#  2. An index that was built meanwhile has every row.
+
+use strict;
+use warnings;
+use IPC::Run;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(time);
+
+my $seconds = $ENV{CONCURRENTLY_SECONDS} // 8;
+my $node = PostgreSQL::Test::Cluster->new('concurrently');
+$node->init;
+$node->append_conf('postgresql.conf', "shared_preload_libraries = 'researcharr'\nfsync = off");
+$node->start;
+
+sub sql { return $node->safe_psql('postgres', $_[0]) }
+
+sql(q{CREATE EXTENSION researcharr CASCADE;
+	INSERT INTO researcharr.media (id, title, type) VALUES ('01900000-0000-7000-8000-000000000001', 'Watched', 'movie')});
+
+# Sessions that enqueue, claim and complete, in transactions of their own
+my @workers = map
+{
+	my %worker = (out => '', err => '');
+	$worker{run} = IPC::Run::start([ 'psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('postgres'), '-c',
+			qq{DO \$\$ DECLARE j record; BEGIN LOOP
+	PERFORM researcharr.job_enqueue('01900000-0000-7000-8000-000000000001', 'search', unique_key => random()::text);
+	COMMIT;
+	FOR j IN SELECT * FROM researcharr.job_dequeue() LOOP PERFORM researcharr.job_complete(j.id, j.attempt); END LOOP;
+	COMMIT;
+	EXIT WHEN EXISTS (SELECT FROM researcharr.configuration WHERE key = 'stop');
+END LOOP; END \$\$} ], '<', \undef, '>', \$worker{out}, '2>', \$worker{err});
+	\%worker;
+} 1 .. 3;
+
+my $end = time + $seconds;
+my $rounds = 0;
+my $missing = 0;
+while (time < $end)
+{
+	foreach my $index (qw(take_idx pkey unique_key_idx))
+	{
+		sql("REINDEX INDEX CONCURRENTLY researcharr.processing_jobs_$index");
+	}
+	sql('CREATE INDEX CONCURRENTLY mine ON researcharr.processing_jobs (created_at, id)');
+	$missing += sql(q{BEGIN ISOLATION LEVEL REPEATABLE READ;
+		SET LOCAL enable_seqscan = off;
+		CREATE TEMPORARY TABLE indexed ON COMMIT DROP AS SELECT count(*) FROM researcharr.processing_jobs WHERE created_at > '-infinity';
+		SET LOCAL enable_seqscan = on; SET LOCAL enable_indexscan = off; SET LOCAL enable_indexonlyscan = off; SET LOCAL enable_bitmapscan = off;
+		SELECT (SELECT count(*) FROM researcharr.processing_jobs WHERE created_at > '-infinity') - count FROM indexed;
+		COMMIT});
+	sql('DROP INDEX CONCURRENTLY researcharr.mine');
+	$rounds++;
+}
+sql("SELECT FROM researcharr.config_set('stop', 'now')");
+foreach my $worker (@workers)
+{
+	$worker->{run}->finish;
+	is($worker->{err}, '', 'a session worked on while indexes were replaced');
+}
+is($missing, 0, 'an index built meanwhile has every row');
+cmp_ok($rounds, '>', 0, "$rounds rounds");
+# Where each took another one's job, some are left.
+sql("SELECT count(researcharr.job_complete(id, attempt)) FROM researcharr.job_dequeue(max_jobs => 10000)");
+is(sql("SELECT count(*) FROM researcharr.processing_jobs WHERE status <> 'completed'"), 0, 'all jobs are done');
+
+$node->stop;
+done_testing();
