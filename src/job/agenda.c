@@ -284,7 +284,7 @@ find_or_assign_slot(Oid table, const char *name, RarrAgendaRef *ref)
 		ref->incarnation = slot->incarnation;
 	LWLockRelease(&agenda->lock);
 	if (assigned)
-		rarr_wait_wake_type(ref);	/* those who wait for the slot's last owner */
+		rarr_wait_tell(ref, DT_NOBEGIN, PG_INT64_MAX);	/* all who wait for the slot's last owner */
 	return slot != NULL;
 }
 

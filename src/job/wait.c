@@ -29,7 +29,6 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "funcapi.h"
-#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "postmaster/interrupt.h"
@@ -38,20 +37,18 @@
 #include "storage/sinval.h"
 #include "tcop/tcopprot.h"
 #include "utils/array.h"
-#include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/guc.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
-#include "utils/typcache.h"
 
 #include "base/args.h"
 #include "base/compat.h"
 #include "base/duration.h"
 #include "base/guc.h"
 #include "job/claim.h"
+#include "job/job_json.h"
 #include "job/job_row.h"
 #include "job/job_type.h"
 #include "job/limits.h"
@@ -162,41 +159,6 @@ find_slots(Wait *wait, List *types)
 	}
 }
 
-/* The claimed jobs as a jsonb array, in `cxt`. */
-static Datum
-jobs_as_jsonb(Tuplestorestate *jobs, MemoryContext cxt)
-{
-	Oid			type = get_rel_type_id(rarr_relation_oid(rarr_job_table.name));
-	TupleDesc	desc = lookup_rowtype_tupdesc(type, -1);
-	TupleTableSlot *slot = MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple);
-	StringInfoData json;
-	MemoryContext old;
-	Datum		result;
-
-	initStringInfo(&json);
-	while (tuplestore_gettupleslot(jobs, true, false, slot))
-	{
-		Datum		row = ExecFetchSlotHeapTupleDatum(slot);
-		text	   *object = DatumGetTextPP(DirectFunctionCall1(row_to_json, row));
-
-		CHECK_FOR_INTERRUPTS();
-		appendStringInfoChar(&json, json.len == 0 ? '[' : ',');
-		appendBinaryStringInfo(&json, VARDATA_ANY(object), VARSIZE_ANY_EXHDR(object));
-		pfree(object);
-		pfree(DatumGetPointer(row));
-	}
-	ExecDropSingleTupleTableSlot(slot);
-	ReleaseTupleDesc(desc);
-	if (json.len == 0)
-		appendStringInfoChar(&json, '[');
-	appendStringInfoChar(&json, ']');
-	old = MemoryContextSwitchTo(cxt);
-	result = DirectFunctionCall1(jsonb_in, CStringGetDatum(json.data));
-	MemoryContextSwitchTo(old);
-	pfree(json.data);
-	return result;
-}
-
 /* Claim what there is; how many jobs that were.  again: one more look is due. */
 static int64
 claim_jobs(Wait *wait, List *types, bool *again)
@@ -214,7 +176,7 @@ claim_jobs(Wait *wait, List *types, bool *again)
 	rarr_claim_jobs(&claim, types, wait->max_jobs, jobs);
 	n = tuplestore_tuple_count(jobs);
 	if (n > 0)
-		wait->result = jobs_as_jsonb(jobs, wait->caller);
+		wait->result = rarr_jobs_as_jsonb(jobs, wait->caller);
 	PopActiveSnapshot();
 	tuplestore_end(jobs);
 	*again = n == 0 && rarr_claim_buried_all_it_may(&claim);
@@ -312,7 +274,10 @@ wait_for_event(long timeout)
 	}
 }
 
-/* How long to sleep from now, asleep since then, if nothing happens: milliseconds; -1 without an end. */
+/*
+ * How long to sleep from now on if nothing happens, having slept since then, in
+ * milliseconds; -1 without an end.
+ */
 static long
 time_to_sleep(Wait *wait, TimestampTz since)
 {
@@ -376,6 +341,7 @@ wait_for_jobs(Wait *wait)
 {
 	for (;;)
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (look(wait))
 			return;
 		if (GetCurrentTimestamp() >= wait->end)

@@ -52,6 +52,8 @@
 /* how many latches wait to be set until the lock is released */
 #define BATCH		32
 
+#define SET_WORDS	((rarr_agenda_types + 63) / 64)
+
 typedef enum WaiterState
 {
 	WAITER_ASLEEP,				/* in the list */
@@ -76,7 +78,9 @@ typedef struct WaitType
 	int			timer;			/* a waiter, or NONE */
 	pg_atomic_uint64 until;		/* when that one will wake, DT_NOEND while it
 								 * has yet to find out */
-	TimestampTz looked;			/* what was due until then was seen to */
+	TimestampTz looked;			/* what was due until then was seen to; */
+	TimestampTz retry;			/* who could not have it then said when to
+								 * look again */
 } WaitType;
 
 typedef struct WaitList
@@ -107,16 +111,10 @@ max_waiters(void)
 	return rarr_max_waiters < 0 ? MaxBackends : rarr_max_waiters;
 }
 
-static int
-set_words(void)
-{
-	return (rarr_agenda_types + 63) / 64;
-}
-
 static Size
 waiter_size(void)
 {
-	return MAXALIGN(offsetof(Waiter, types) + set_words() * sizeof(uint64));
+	return MAXALIGN(offsetof(Waiter, types) + SET_WORDS * sizeof(uint64));
 }
 
 static Size
@@ -131,11 +129,7 @@ whole_size(void)
 	return add_size(list_size(), mul_size(max_waiters(), waiter_size()));
 }
 
-static Waiter *
-get_waiter(int i)
-{
-	return (Waiter *) (waiters + i * waiter_size());
-}
+#define get_waiter(i)	((Waiter *) (waiters + (i) * waiter_size()))
 
 static void
 attach_list(void *memory, bool first)
@@ -147,7 +141,7 @@ attach_list(void *memory, bool first)
 		memset(memory, 0, whole_size());
 		list->tranche = LWLockNewTrancheId();
 		LWLockInitialize(&list->lock, list->tranche);
-		list->nwords = set_words();
+		list->nwords = SET_WORDS;
 		list->first = list->last = NONE;
 		list->free = max_waiters() > 0 ? 0 : NONE;
 		for (int i = 0; i < max_waiters(); i++)
@@ -161,7 +155,7 @@ attach_list(void *memory, bool first)
 			pg_atomic_init_u32(&list->types[i].woken, 0);
 			pg_atomic_init_u64(&list->types[i].until, (uint64) DT_NOEND);
 			list->types[i].timer = NONE;
-			list->types[i].looked = DT_NOBEGIN;
+			list->types[i].looked = list->types[i].retry = DT_NOBEGIN;
 		}
 	}
 	LWLockRegisterTranche(list->tranche, "researcharr_waiters");
@@ -337,18 +331,10 @@ leave(TimestampTz now, TimestampTz looked, Wakeups *wakeups)
 	mine = NONE;
 }
 
-/* For whoever makes jobs available.  Its lowering comes first, then the look. */
-
-static bool
-is_anybody_asleep(int type)
-{
-	pg_memory_barrier();
-	return pg_atomic_read_u32(&list->types[type].asleep) > 0;
-}
-
 /*
- * So many jobs of a type can be handed out from this time on, as the agenda
- * knows by now: wake as many sleepers, or let the type's timer know.
+ * For whoever makes jobs available, or gives the type another slot: so many
+ * jobs can be handed out from this time on, as the agenda knows by now.  Wakes
+ * as many sleepers, or lets the type's timer know.  Cannot fail.
  */
 void
 rarr_wait_tell(const RarrAgendaRef *ref, TimestampTz at, int64 jobs)
@@ -358,7 +344,8 @@ rarr_wait_tell(const RarrAgendaRef *ref, TimestampTz at, int64 jobs)
 	Wakeups		wakeups = {0};
 	bool		due;
 
-	if (!is_anybody_asleep(type))
+	pg_memory_barrier();		/* the agenda was lowered first, then this look */
+	if (pg_atomic_read_u32(&what->asleep) == 0)
 		return;
 	due = at <= GetCurrentTimestamp();
 	if (!due && at >= (TimestampTz) pg_atomic_read_u64(&what->until))
@@ -369,15 +356,6 @@ rarr_wait_tell(const RarrAgendaRef *ref, TimestampTz at, int64 jobs)
 	else if (what->timer != NONE)
 		note_wakeup(&wakeups, get_waiter(what->timer));
 	unlock(&wakeups);
-}
-
-/*
- * Wake all who may have a type's jobs: it was given another slot.
- */
-void
-rarr_wait_wake_type(const RarrAgendaRef *ref)
-{
-	rarr_wait_tell(ref, DT_NOBEGIN, PG_INT64_MAX);
 }
 
 /*
@@ -502,17 +480,34 @@ rarr_wait_enter(const RarrAgendaRef *refs, int n, TimestampTz looked)
 }
 
 /*
+ * This backend could not have what is due of a type, and goes back to sleep:
+ * its timer, which may not know that anything is due, has to look again then.
+ */
+static void
+tell_timer(int type, TimestampTz retry, Wakeups *wakeups)
+{
+	WaitType   *what = &list->types[type];
+
+	if (what->timer == NONE || retry >= (TimestampTz) pg_atomic_read_u64(&what->until) ||
+		(TimestampTz) pg_atomic_read_u64(&rarr_agenda_slot(type)->next_due) > what->looked)
+		return;
+	what->retry = retry;
+	note_wakeup(wakeups, get_waiter(what->timer));
+}
+
+/*
  * When this backend has to look at the agenda, for the types whose timer it
  * is; DT_NOEND if it is nobody's.  What was due at the last look, and was not
  * to be had then, is looked at again researcharr.poll_interval after it, or at
- * yield_at, when limits may let it through.
+ * yield_at, when limits may let it through: by this backend or by the timer.
  */
 TimestampTz
 rarr_wait_deadline(TimestampTz looked, TimestampTz yield_at)
 {
-	int64		retry_after = (int64) rarr_poll_interval * 1000;
+	int64		poll = (int64) rarr_poll_interval * 1000;
 	TimestampTz deadline = DT_NOEND;
 	Waiter	   *waiter = get_waiter(mine);
+	Wakeups		wakeups = {0};
 
 	LWLockAcquire(&list->lock, LW_EXCLUSIVE);
 	for_each_type(type, waiter)
@@ -522,14 +517,22 @@ rarr_wait_deadline(TimestampTz looked, TimestampTz yield_at)
 
 		what->looked = Max(what->looked, looked);
 		if (what->timer != mine)
+		{
+			tell_timer(type, Min(looked + poll, yield_at), &wakeups);
 			continue;
+		}
 		pg_atomic_write_u64(&what->until, (uint64) DT_NOEND);
 		pg_memory_barrier();	/* whoever lowers a place from here on sees it */
-		until = rarr_agenda_next_look(type, what->looked, Min(what->looked + retry_after, yield_at));
+		until = what->looked + poll;
+		if (yield_at > what->looked)
+			until = Min(until, yield_at);
+		if (what->retry > what->looked)
+			until = Min(until, what->retry);
+		until = rarr_agenda_next_look(type, what->looked, until);
 		pg_atomic_write_u64(&what->until, (uint64) until);
 		deadline = Min(deadline, until);
 	}
-	LWLockRelease(&list->lock);
+	unlock(&wakeups);
 	return deadline;
 }
 

@@ -13,7 +13,6 @@ extern void rarr_wait_list_init(void);
 
 /* for whoever makes jobs available; none of these can fail */
 extern void rarr_wait_tell(const RarrAgendaRef *ref, TimestampTz at, int64 jobs);
-extern void rarr_wait_wake_type(const RarrAgendaRef *ref);
 extern void rarr_wait_wake_database(void);
 
 /* for a sleeper: see the head of wait_list.c */

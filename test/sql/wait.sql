@@ -151,6 +151,23 @@ ALTER TABLE researcharr.processing_jobs ADD COLUMN mine text DEFAULT 'kept';
 SELECT pg_temp.add(10);
 CALL researcharr.job_dequeue_wait(NULL) \gset
 SELECT :'jobs'::jsonb->0->>'mine' AS mine;
+-- ... of all kinds, and metadata of all shapes: the same as in a row
+ALTER TABLE researcharr.processing_jobs ADD COLUMN numbers int[] DEFAULT '{1,NULL}', ADD COLUMN number float8 DEFAULT 'NaN',
+	ADD COLUMN at timestamp DEFAULT 'infinity', ADD COLUMN flag boolean DEFAULT true, ADD COLUMN document json DEFAULT '{"b": [1], "a": {}}',
+	ADD COLUMN part researcharr.job_types, ADD COLUMN scalar jsonb DEFAULT '"s"', ADD COLUMN list jsonb DEFAULT '[[], null, 1.50]';
+SELECT pg_temp.add(20), pg_temp.add(21), pg_temp.add(22);
+UPDATE researcharr.processing_jobs SET metadata = '{"a": {"b": [1, {"c": null}, "\u00e9\"\\"]}, "z": 1e3, "": true}', part.name = 'p',
+	unique_key = E'\'"\\\n\u00e9' WHERE id::text ~ '20$';
+CALL researcharr.job_dequeue_wait(NULL, max_jobs => 3, worker => E'\t') \gset
+SELECT pg_temp.ids(:'jobs'), bool_and(j = to_jsonb(p)) AS same
+FROM jsonb_array_elements(:'jobs') j JOIN researcharr.processing_jobs p ON p.id = (j->>'id')::uuid;
+ALTER TABLE researcharr.processing_jobs DROP COLUMN numbers, DROP COLUMN number, DROP COLUMN at, DROP COLUMN flag,
+	DROP COLUMN document, DROP COLUMN part, DROP COLUMN scalar, DROP COLUMN list;
+-- ... however deeply nested
+INSERT INTO researcharr.processing_jobs (media_id, job_type, metadata)
+SELECT '01900000-0000-7000-8000-000000000001', 'search', ('{"x": ' || repeat('[', 1000) || repeat(']', 1000) || '}')::jsonb;
+CALL researcharr.job_dequeue_wait(NULL) \gset
+SELECT :'jobs'::jsonb->0->'metadata' = ('{"x": ' || repeat('[', 1000) || repeat(']', 1000) || '}')::jsonb AS same;
 ALTER TABLE researcharr.processing_jobs DROP COLUMN mine;
 SELECT pg_temp.add(11);
 CALL researcharr.job_dequeue_wait(NULL) \gset

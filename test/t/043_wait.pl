@@ -196,6 +196,18 @@ sql("SELECT count(researcharr.job_enqueue($media, t)) FROM unnest('{search,searc
 is(join(' ', map { got($_) } $both, $search, $verify), '1 1 1', 'each gets one of its types');
 sql("TRUNCATE researcharr.processing_jobs");
 
+# A sleeper that comes to nothing, since the limits of its type do not let it,
+# leaves the rest to the one that sleeps longest, and that knew of no job.
+sql("SELECT researcharr.job_type_register('slow', rate_limit => 1, rate_interval => '2 s')");
+my @slow = map { sleeper("'{slow}'") } 1 .. 4;
+foreach my $n (1 .. 3)
+{
+	enqueue(1, type => 'slow');
+	ok(within(20, $none_waits), "a limit of the rate lets job $n through");
+}
+cancel_all(@slow);
+sql("TRUNCATE researcharr.processing_jobs; DELETE FROM researcharr.job_types");
+
 # 3.  An old sleeper takes what the others leave.  The last to come is woken
 # first: it is stopped, woken, and ended before it can look.
 my $worker = client(q{DO $$ DECLARE j jsonb; BEGIN LOOP
