@@ -563,22 +563,15 @@ rarr_wait_wake_self(void)
 }
 
 /*
- * Does anybody sleep whom this backend alone could wake, if there is more due
- * than it takes?
+ * Does anybody sleep who may have what this backend leaves?  Then it looks one
+ * job further than it takes, so that the agenda knows whether anything is due.
  */
 bool
 rarr_wait_should_peek(const RarrAgendaRef *refs, int n)
 {
-	int			token = mine != NONE ? get_waiter(mine)->token : NONE;
-
 	for (int i = 0; i < n; i++)
-	{
-		int			type = rarr_agenda_index(&refs[i]);
-
-		if (pg_atomic_read_u32(&list->types[type].asleep) > 0 &&
-			pg_atomic_read_u32(&list->types[type].woken) <= (type == token ? 1 : 0))
+		if (pg_atomic_read_u32(&list->types[rarr_agenda_index(&refs[i])].asleep) > 0)
 			return true;
-	}
 	return false;
 }
 
