@@ -71,9 +71,30 @@ typedef enum Taken
 typedef RarrClaim Claim;
 
 /*
+ * A version of the stream's job that is later than the one that the stream saw,
+ * not locked yet, is in the slot: is it still ours to take?
+ */
+static bool
+is_still_due(Claim *claim, RarrStream *stream, TupleTableSlot *slot)
+{
+	slot_getallattrs(slot);
+	return memcmp(rarr_job_id(slot), rarr_job_id(stream->slot), UUID_LEN) == 0 &&
+		rarr_job_due_at(slot) <= claim->now &&
+		rarr_job_value(slot, JOB_PRIORITY) == rarr_job_value(stream->slot, JOB_PRIORITY) &&
+		DatumGetBool(DirectFunctionCall2Coll(texteq, DEFAULT_COLLATION_OID,
+											 rarr_job_value(slot, JOB_JOB_TYPE),
+											 rarr_job_value(stream->slot, JOB_JOB_TYPE)));
+}
+
+/*
  * Lock the stream's job, and put its latest version into jobs->oldslot.  False
  * if somebody else has it, or if it changed so that it is not ours to take;
  * stuck: it may be anybody's at any time.
+ *
+ * A lock stays until the transaction ends, so that one on a job that turns out
+ * to be another worker's would keep that one from completing it for as long.
+ * Hence a later version is looked at before it is locked, and it is that
+ * version which is locked, or none.
  */
 static bool
 lock_job(Claim *claim, RarrStream *stream, bool *stuck)
@@ -84,24 +105,29 @@ lock_job(Claim *claim, RarrStream *stream, bool *stuck)
 	TM_FailureData failure;
 	TM_Result	result;
 
-	result = table_tuple_lock(jobs->rel, &tid, stream->snapshot, slot,
-							  GetCurrentCommandId(false), LockTupleNoKeyExclusive, LockWaitSkip,
-							  IsolationUsesXactSnapshot() ? 0 : TUPLE_LOCK_FLAG_FIND_LAST_VERSION,
-							  &failure);
+	*stuck = false;
+	for (;;)
+	{
+		CHECK_FOR_INTERRUPTS();
+		result = table_tuple_lock(jobs->rel, &tid, stream->snapshot, slot,
+								  GetCurrentCommandId(false), LockTupleNoKeyExclusive, LockWaitSkip,
+								  0, &failure);
+		if (result != TM_Updated || IsolationUsesXactSnapshot() ||
+			ItemPointerIndicatesMovedPartitions(&failure.ctid))
+			break;
+		tid = failure.ctid;
+		ExecClearTuple(slot);
+		if (!table_tuple_fetch_row_version(jobs->rel, &tid, SnapshotAny, slot) ||
+			!is_still_due(claim, stream, slot))
+			return false;
+		ExecClearTuple(slot);
+	}
+
 	/* one who only locks it can let go without a change, so without a note */
 	*stuck = result == TM_WouldBlock && !rarr_job_is_being_changed(stream->slot);
-	if (result != TM_Ok)
-		return false;
-	slot_getallattrs(slot);
-	if (!failure.traversed)
-		return true;
-
-	/* It is a later version than the stream saw. */
-	return rarr_job_due_at(slot) <= claim->now &&
-		rarr_job_value(slot, JOB_PRIORITY) == rarr_job_value(stream->slot, JOB_PRIORITY) &&
-		DatumGetBool(DirectFunctionCall2Coll(texteq, DEFAULT_COLLATION_OID,
-											 rarr_job_value(slot, JOB_JOB_TYPE),
-											 rarr_job_value(stream->slot, JOB_JOB_TYPE)));
+	if (result == TM_Ok)
+		slot_getallattrs(slot);
+	return result == TM_Ok;
 }
 
 static void

@@ -78,11 +78,12 @@ check_unique_key(text *key)
 }
 
 /*
- * Check a job's values, and fill in what its type's policy says.  RA002 for an
+ * Check a job's values, and fill in what its type's policy says; no_metadata is
+ * what jobs without any have, made when the first one needs it.  RA002 for an
  * unknown type, RA003 for a value that a job cannot have.
  */
 static void
-complete_new_job(RarrNewJob *job, TimestampTz now)
+complete_new_job(RarrNewJob *job, TimestampTz now, Jsonb **no_metadata)
 {
 	const RarrJobType *type = rarr_job_type_get(VARDATA_ANY(job->job_type),
 												VARSIZE_ANY_EXHDR(job->job_type));
@@ -102,6 +103,12 @@ complete_new_job(RarrNewJob *job, TimestampTz now)
 				 errhint("Give a time, or null for now; job_type_pause holds jobs back for good.")));
 	if (job->metadata != NULL)
 		check_metadata(job->metadata);
+	else
+	{
+		if (*no_metadata == NULL)
+			*no_metadata = rarr_jsonb_empty_object();
+		job->metadata = *no_metadata;
+	}
 	if (job->unique_key != NULL)
 		check_unique_key(job->unique_key);
 }
@@ -118,19 +125,20 @@ static void
 complete_new_jobs(RarrNewJob *jobs, int n, bool is_array, TimestampTz now)
 {
 	int			position;
+	Jsonb	   *no_metadata = NULL;
 	ErrorContextCallback callback = {error_context_stack, tell_position, &position};
 
 	if (is_array)
 		error_context_stack = &callback;
 	for (position = 0; position < n; position++)
-		complete_new_job(&jobs[position], now);
+		complete_new_job(&jobs[position], now, &no_metadata);
 	error_context_stack = callback.previous;
 }
 
 /* Put the row of a new job with this id into an empty slot. */
 static void
 make_row(RarrTable *jobs, TupleTableSlot *slot, const pg_uuid_t *id, const RarrNewJob *job,
-		 Jsonb *no_metadata, TimestampTz now)
+		 TimestampTz now)
 {
 	memset(slot->tts_values, 0, slot->tts_tupleDescriptor->natts * sizeof(Datum));
 	memset(slot->tts_isnull, true, slot->tts_tupleDescriptor->natts * sizeof(bool));
@@ -141,7 +149,7 @@ make_row(RarrTable *jobs, TupleTableSlot *slot, const pg_uuid_t *id, const RarrN
 	rarr_job_set(slot, JOB_PRIORITY, Int32GetDatum(job->priority));
 	rarr_job_set(slot, JOB_RETRY_COUNT, Int32GetDatum(0));
 	rarr_job_set(slot, JOB_MAX_RETRIES, Int32GetDatum(job->max_retries));
-	rarr_job_set(slot, JOB_METADATA, JsonbPGetDatum(job->metadata != NULL ? job->metadata : no_metadata));
+	rarr_job_set(slot, JOB_METADATA, JsonbPGetDatum(job->metadata));
 	rarr_job_set(slot, JOB_CREATED_AT, TimestampTzGetDatum(now));
 	rarr_job_set(slot, JOB_UPDATED_AT, TimestampTzGetDatum(now));
 	rarr_job_set(slot, JOB_ATTEMPT, Int32GetDatum(0));
@@ -191,12 +199,12 @@ note_new_job(RarrTable *jobs, TupleTableSlot *slot)
 
 /* Insert one job; with a unique key that is taken, id becomes that job's. */
 static void
-insert_one(RarrTable *jobs, const RarrNewJob *job, Jsonb *no_metadata, TimestampTz now, pg_uuid_t *id)
+insert_one(RarrTable *jobs, const RarrNewJob *job, TimestampTz now, pg_uuid_t *id)
 {
 	pg_uuid_t	own = *id;
 
 	ExecClearTuple(jobs->newslot);
-	make_row(jobs, jobs->newslot, &own, job, no_metadata, now);
+	make_row(jobs, jobs->newslot, &own, job, now);
 	if (job->unique_key == NULL)
 		rarr_table_insert(jobs, JOB_CHANGE_ENQUEUE, jobs->newslot);
 	else if (!insert_unique(jobs, id))
@@ -209,8 +217,7 @@ insert_one(RarrTable *jobs, const RarrNewJob *job, Jsonb *no_metadata, Timestamp
 
 /* Insert the jobs that have no unique key, many at a time. */
 static void
-insert_many(RarrTable *table, const RarrNewJob *jobs, int n, Jsonb *no_metadata, TimestampTz now,
-			const pg_uuid_t *ids)
+insert_many(RarrTable *table, const RarrNewJob *jobs, int n, TimestampTz now, const pg_uuid_t *ids)
 {
 	RarrRows   *rows = rarr_rows_begin(table, JOB_CHANGE_ENQUEUE);
 
@@ -222,7 +229,7 @@ insert_many(RarrTable *table, const RarrNewJob *jobs, int n, Jsonb *no_metadata,
 			continue;
 		CHECK_FOR_INTERRUPTS();
 		slot = rarr_rows_next(rows);
-		make_row(table, slot, &ids[i], &jobs[i], no_metadata, now);
+		make_row(table, slot, &ids[i], &jobs[i], now);
 		note_new_job(table, slot);
 		rarr_rows_add(rows);
 	}
@@ -231,8 +238,7 @@ insert_many(RarrTable *table, const RarrNewJob *jobs, int n, Jsonb *no_metadata,
 
 /* Insert the jobs one by one: all, or those with a unique key. */
 static void
-insert_singly(RarrTable *table, const RarrNewJob *jobs, int n, bool all, Jsonb *no_metadata,
-			  TimestampTz now, pg_uuid_t *ids)
+insert_singly(RarrTable *table, const RarrNewJob *jobs, int n, bool all, TimestampTz now, pg_uuid_t *ids)
 {
 	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "researcharr new job",
 											  ALLOCSET_DEFAULT_SIZES);
@@ -242,7 +248,7 @@ insert_singly(RarrTable *table, const RarrNewJob *jobs, int n, bool all, Jsonb *
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (all || jobs[i].unique_key != NULL)
-			insert_one(table, &jobs[i], no_metadata, now, &ids[i]);
+			insert_one(table, &jobs[i], now, &ids[i]);
 		MemoryContextReset(cxt);
 	}
 	MemoryContextSwitchTo(old);
@@ -269,7 +275,6 @@ check_media(RarrTable *table, const RarrNewJob *jobs, int n)
 void
 rarr_jobs_enqueue(RarrNewJob *jobs, int n, bool is_array, pg_uuid_t *ids)
 {
-	Jsonb	   *no_metadata = rarr_jsonb_empty_object();
 	TimestampTz now = GetCurrentTimestamp();
 	RarrTable  *table;
 
@@ -285,13 +290,13 @@ rarr_jobs_enqueue(RarrNewJob *jobs, int n, bool is_array, pg_uuid_t *ids)
 	for (int i = 0; i < n; i++)
 		rarr_uuid_v7(&ids[i]);
 	if (n == 1)
-		insert_one(table, jobs, no_metadata, now, ids);
+		insert_one(table, jobs, now, ids);
 	else if (table->has_triggers)
-		insert_singly(table, jobs, n, true, no_metadata, now, ids);
+		insert_singly(table, jobs, n, true, now, ids);
 	else
 	{
-		insert_many(table, jobs, n, no_metadata, now, ids);
-		insert_singly(table, jobs, n, false, no_metadata, now, ids);
+		insert_many(table, jobs, n, now, ids);
+		insert_singly(table, jobs, n, false, now, ids);
 	}
 	rarr_table_close(table);
 	PopActiveSnapshot();

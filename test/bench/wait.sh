@@ -22,8 +22,8 @@
 #              which is what the call alone takes longer with
 #              synchronous_commit on than off, twice)
 #   enqueue    CLIENTS clients enqueue single jobs for RUN_SECONDS, without
-#              anybody who takes them, and with TAKERS sleepers that take and
-#              complete them: rates, and the CPU time of the server's processes
+#              anybody who takes them, and with TAKERS sleepers that take up to
+#              1, or up to 10, at a time and complete them: rates, and the CPU time of the server's processes
 #              for each job, in microseconds: of the enqueuers, and of the
 #              takers; how much of the machine was idle (bar: enqueuing takes no
 #              more than 1.5 times the CPU that it takes without takers)
@@ -110,10 +110,12 @@ run_sql -c "INSERT INTO researcharr.media (id, title, type)
 cat >"$work/enqueue.sql" <<'EOF'
 SELECT researcharr.job_enqueue('01900000-0000-7000-8000-000000000001', 'search');
 EOF
-cat >"$work/take.sql" <<'EOF'
-CALL researcharr.job_dequeue_wait(NULL, timeout => '3 s') \gset
+for n in 1 10; do
+	cat >"$work/take_$n.sql" <<EOF
+CALL researcharr.job_dequeue_wait(NULL, max_jobs => $n, timeout => '3 s') \\gset
 SELECT count(researcharr.job_complete((j->>'id')::uuid, (j->>'attempt')::int)) FROM jsonb_array_elements(:jobs::jsonb) AS j;
 EOF
+done
 cat >"$work/sleep.sql" <<'EOF'
 CALL researcharr.job_dequeue_wait(NULL, timeout => '60 s');
 EOF
@@ -230,6 +232,22 @@ enqueue_for_a_while()
 	put_cpu=$((($5 - $1) / jobs)) take_cpu=$((($6 - $2) / jobs)) idle=$((($7 - $3) * 100 / ($8 - $4)))
 }
 
+# enqueue_beside_takers NUMBER: who take up to so many at a time
+enqueue_beside_takers()
+{
+	run_sql -c "TRUNCATE researcharr.processing_jobs"
+	PGAPPNAME=take bench -c "$TAKERS" -j 2 -T $((RUN_SECONDS + 6)) -f "$work/take_$1.sql" >"$work/take.out" &
+	wait_for_sleepers "$TAKERS"
+	enqueue_for_a_while
+	wait
+	echo "  $rate/s with $TAKERS takers of up to $1, $put_cpu us each; takers $take_cpu us each; $idle % idle; $(run_sql -c "
+		SELECT count(*) || ' of ' || (SELECT count(*) FROM researcharr.processing_jobs)
+		|| ' completed, median time to the claim '
+		|| round((percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM started_at - created_at)) * 1000)::numeric, 2)
+		|| ' ms' FROM researcharr.processing_jobs WHERE status = 'completed'")"
+	bar "enqueuing takes no more CPU" "$put_cpu <= 1.5 * $alone"
+}
+
 enqueue()
 {
 	for i in $(seq "$REPEAT"); do
@@ -237,17 +255,9 @@ enqueue()
 		enqueue_for_a_while
 		alone=$put_cpu
 		echo "enqueue: $rate/s alone, $put_cpu us of CPU each; $idle % idle"
-		run_sql -c "TRUNCATE researcharr.processing_jobs"
-		PGAPPNAME=take bench -c "$TAKERS" -j 2 -T $((RUN_SECONDS + 6)) -f "$work/take.sql" >"$work/take.out" &
-		wait_for_sleepers "$TAKERS"
-		enqueue_for_a_while
-		wait
-		echo "  $rate/s with $TAKERS takers, $put_cpu us each; takers $take_cpu us each; $idle % idle; $(run_sql -c "
-			SELECT count(*) || ' of ' || (SELECT count(*) FROM researcharr.processing_jobs)
-			|| ' completed, median time to the claim '
-			|| round((percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM started_at - created_at)) * 1000)::numeric, 2)
-			|| ' ms' FROM researcharr.processing_jobs WHERE status = 'completed'")"
-		bar "enqueuing takes no more CPU" "$put_cpu <= 1.5 * $alone"
+		for n in 1 10; do
+			enqueue_beside_takers "$n"
+		done
 	done
 }
 
@@ -256,7 +266,7 @@ handovers()
 	run_sql -c "ALTER SYSTEM SET researcharr.agenda_refresh = '1h'" -c "ALTER SYSTEM SET researcharr.poll_interval = '1h'" \
 		-c "ALTER SYSTEM SET synchronous_commit = off" -c "SELECT pg_reload_conf()" >/dev/null
 	run_sql -c "TRUNCATE researcharr.processing_jobs"
-	bench -c "$TAKERS" -j 2 -T $((HANDOVERS / 1000 + 10)) -f "$work/take.sql" >/dev/null &
+	bench -c "$TAKERS" -j 2 -T $((HANDOVERS / 1000 + 10)) -f "$work/take_1.sql" >/dev/null &
 	wait_for_sleepers "$TAKERS"
 	bench -c "$CLIENTS" -j 2 -t $((HANDOVERS / CLIENTS)) -f "$work/enqueue.sql" | rate >/dev/null
 	for i in $(seq 100); do
