@@ -1,11 +1,12 @@
 /*
  * args.c
- *		Errors about how a function was called: NULL for a required argument,
- *		a trigger function called by hand.
+ *		Arguments of SQL functions, and errors about how a function was called:
+ *		NULL for a required argument, a trigger function called by hand.
  */
 #include "postgres.h"
 
 #include "commands/trigger.h"
+#include "utils/array.h"
 #include "utils/lsyscache.h"
 
 #include "base/args.h"
@@ -23,6 +24,32 @@ rarr_null_argument(FunctionCallInfo fcinfo, const char *name)
 			 errmsg("argument \"%s\" of %s must not be null",
 					name, function ? function : "the function"),
 			 errhint("Give a value for \"%s\".", name)));
+}
+
+/*
+ * The elements of argument n of the running function, an array of a type with
+ * this much about it.  22023 for more than one dimension, 22004 for a NULL in it
+ * where none is allowed; name: the argument's.
+ */
+Datum *
+rarr_array_argument(FunctionCallInfo fcinfo, int n, const char *name, Oid type, int16 len, bool byval,
+					char align, bool nulls_allowed, bool **nulls, int *count)
+{
+	ArrayType  *array = PG_GETARG_ARRAYTYPE_P(n);
+	Datum	   *elements;
+
+	if (ARR_NDIM(array) > 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s has %d dimensions", name, ARR_NDIM(array)),
+				 errhint("Give a one-dimensional array.")));
+	if (!nulls_allowed && array_contains_nulls(array))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("%s must not hold null", name),
+				 errhint("Give a value for each job.")));
+	deconstruct_array(array, type, len, byval, align, &elements, nulls, count);
+	return elements;
 }
 
 /*

@@ -88,14 +88,21 @@ search_job(RarrTable *jobs, Datum id)
 	return found;
 }
 
+/* The row with this id, from where this backend remembers it or by a search. */
+static bool
+find_job(RarrTable *jobs, Datum id)
+{
+	return rarr_job_hint_fetch(jobs, DatumGetUUIDP(id)) || search_job(jobs, id);
+}
+
 /*
- * Lock the job with this id, waiting for whoever has it, and put its latest
- * version into jobs->oldslot; false if there is none (or, where the work waits
- * for nobody, somebody has it).  Under REPEATABLE READ
- * and SERIALIZABLE a job that changed since the snapshot raises 40001.
+ * Lock the job with this id that find_job() found, waiting for whoever has it,
+ * and put its latest version into jobs->oldslot; false if there is none any
+ * more (or, where the work waits for nobody, somebody has it).  Under REPEATABLE
+ * READ and SERIALIZABLE a job that changed since the snapshot raises 40001.
  */
 static bool
-lock_job(Work *work, Datum id)
+lock_found_job(Work *work, Datum id)
 {
 	RarrTable  *jobs = work->jobs;
 	TupleTableSlot *slot = jobs->oldslot;
@@ -103,8 +110,6 @@ lock_job(Work *work, Datum id)
 	TM_FailureData failure;
 	TM_Result	result;
 
-	if (!rarr_job_hint_fetch(jobs, DatumGetUUIDP(id)) && !search_job(jobs, id))
-		return false;
 	tid = slot->tts_tid;
 	result = table_tuple_lock(jobs->rel, &tid, GetActiveSnapshot(), slot,
 							  GetCurrentCommandId(false), LockTupleNoKeyExclusive, work->wait,
@@ -126,6 +131,12 @@ lock_job(Work *work, Datum id)
 
 	/* a later version may have been given another id */
 	return memcmp(rarr_job_id(slot), DatumGetUUIDP(id), UUID_LEN) == 0;
+}
+
+static bool
+lock_job(Work *work, Datum id)
+{
+	return find_job(work->jobs, id) && lock_found_job(work, id);
 }
 
 static bool
@@ -220,13 +231,22 @@ complete_unlocked(Work *work, Datum id, int attempt, Datum result, bool has_resu
 	return true;
 }
 
-/* Is the job running under the attempt?  Then complete it. */
+/*
+ * Is the job running under the attempt?  Then complete it.  A job of another
+ * worker's must not stay locked: that one could not complete it before this
+ * transaction ends.  So one that is seen not to be ours is left alone.
+ */
 static bool
 complete(Work *work, Datum id, int attempt, Datum result, bool has_result)
 {
 	if (!complete_unlocked(work, id, attempt, result, has_result))
 	{
-		if (!lock_job(work, id) || !is_running_under(work->jobs, attempt))
+		if (!find_job(work->jobs, id))
+			return false;
+		slot_getallattrs(work->jobs->oldslot);
+		if (!IsolationUsesXactSnapshot() && !is_running_under(work->jobs, attempt))
+			return false;
+		if (!lock_found_job(work, id) || !is_running_under(work->jobs, attempt))
 			return false;
 		set_completed(work, result, has_result);
 		write_change(work, JOB_CHANGE_FINISH);
@@ -283,28 +303,6 @@ researcharr_job_complete(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(true);
 }
 
-/* The elements of argument n, of a type with this much about it. */
-static Datum *
-array_argument(FunctionCallInfo fcinfo, int n, const char *name, Oid type, int16 len, bool byval,
-			   char align, bool nulls_allowed, bool **nulls, int *count)
-{
-	ArrayType  *array = PG_GETARG_ARRAYTYPE_P(n);
-	Datum	   *elements;
-
-	if (ARR_NDIM(array) > 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s has %d dimensions", name, ARR_NDIM(array)),
-				 errhint("Give a one-dimensional array.")));
-	if (!nulls_allowed && array_contains_nulls(array))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("%s must not hold null", name),
-				 errhint("Give a value for each job.")));
-	deconstruct_array(array, type, len, byval, align, &elements, nulls, count);
-	return elements;
-}
-
 /*
  * job_complete_many(ids uuid[], attempts int[], results jsonb[])
  *		-> (id, completed) rows, in the order of the arrays
@@ -330,11 +328,11 @@ researcharr_job_complete_many(PG_FUNCTION_ARGS)
 
 	RARR_REQUIRE_ARG(0, "ids");
 	RARR_REQUIRE_ARG(1, "attempts");
-	ids = array_argument(fcinfo, 0, "ids", UUIDOID, UUID_LEN, false, TYPALIGN_CHAR, false, &nulls, &n);
-	attempts = array_argument(fcinfo, 1, "attempts", INT4OID, 4, true, TYPALIGN_INT, false, &nulls, &nattempts);
+	ids = rarr_array_argument(fcinfo, 0, "ids", UUIDOID, UUID_LEN, false, TYPALIGN_CHAR, false, &nulls, &n);
+	attempts = rarr_array_argument(fcinfo, 1, "attempts", INT4OID, 4, true, TYPALIGN_INT, false, &nulls, &nattempts);
 	nresults = n;
 	if (has_results)
-		results = array_argument(fcinfo, 2, "results", JSONBOID, -1, false, TYPALIGN_INT, true,
+		results = rarr_array_argument(fcinfo, 2, "results", JSONBOID, -1, false, TYPALIGN_INT, true,
 								 &no_result, &nresults);
 	if (nattempts != n || nresults != n)
 		ereport(ERROR,
