@@ -157,10 +157,19 @@ $node->restart;
 sub is_estimated
 {
 	my ($name) = @_;
+	my $last = '';
 
-	# one count makes room, the next one finds it
-	sql('SELECT count(*) FROM researcharr.job_stats()') for 1 .. 2;
-	is(sql(q{SELECT string_agg(DISTINCT estimated::text, ',') FROM researcharr.job_stats()}), 'true', $name);
+	# One count makes room, the next one finds it.  How long its figures are
+	# good for depends on what it cost, so that a session that is kept from the
+	# processor in between has to count again.
+	for (1 .. 20)
+	{
+		$last = (split /\n/, sql(q{SELECT count(*) FROM researcharr.job_stats();
+			SELECT count(*) FROM researcharr.job_stats();
+			SELECT string_agg(DISTINCT estimated::text, ',') FROM researcharr.job_stats()}))[-1];
+		last if $last eq 'true';
+	}
+	is($last, 'true', $name);
 	return;
 }
 
