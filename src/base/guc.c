@@ -62,11 +62,9 @@ check_user_id(char **newval, void **extra, GucSource source)
 	return true;
 }
 
-/*
- * Called once in each process that loads the library.
- */
-void
-rarr_guc_init(void)
+/* Whose changes are put on record, and items of the queues for the services. */
+static void
+define_data_settings(void)
 {
 	DefineCustomStringVariable("researcharr.user_id",
 							   "Sets the application's user on whose behalf the session works.",
@@ -90,17 +88,6 @@ rarr_guc_init(void)
 							 NULL,
 							 NULL);
 
-	DefineCustomIntVariable("researcharr.agenda_refresh",
-							"Sets the time within which the agenda of the job queue finds what it missed.",
-							"Longer only while dead entries make looking costly.",
-							&rarr_agenda_refresh,
-							1000, 10, 3600 * 1000,
-							PGC_SIGHUP,
-							GUC_UNIT_MS,
-							NULL,
-							NULL,
-							NULL);
-
 	DefineCustomIntVariable("researcharr.queue_item_lease",
 							"Sets how long an item that queue_item_get_next handed out is not due again.",
 							NULL,
@@ -110,6 +97,22 @@ rarr_guc_init(void)
 							365 * 24 * 60 * 60,
 							PGC_USERSET,
 							GUC_UNIT_S,
+							NULL,
+							NULL,
+							NULL);
+}
+
+/* The job queue, in each session. */
+static void
+define_job_settings(void)
+{
+	DefineCustomIntVariable("researcharr.agenda_refresh",
+							"Sets the time within which the agenda of the job queue finds what it missed.",
+							"Longer only while dead entries make looking costly.",
+							&rarr_agenda_refresh,
+							1000, 10, 3600 * 1000,
+							PGC_SIGHUP,
+							GUC_UNIT_MS,
 							NULL,
 							NULL,
 							NULL);
@@ -135,42 +138,55 @@ rarr_guc_init(void)
 							 NULL,
 							 NULL,
 							 NULL);
+}
 
+/* The size of shared memory, set when the server starts. */
+static void
+define_shared_memory_settings(void)
+{
+	DefineCustomIntVariable("researcharr.max_waiters",
+							"Sets how many sessions can sleep in job_dequeue_wait at a time.",
+							"Those of all databases count. One more polls. -1 means as many as there can be sessions.",
+							&rarr_max_waiters,
+							-1, -1, 262143,
+							PGC_POSTMASTER,
+							0,
+							NULL,
+							NULL,
+							NULL);
+
+	DefineCustomIntVariable("researcharr.agenda_types",
+							"Sets the number of job types that the agenda of the job queue has room for.",
+							"Types of all databases count. A type without room is served as without preload.",
+							&rarr_agenda_types,
+							256, 1, 10000,
+							PGC_POSTMASTER,
+							0,
+							NULL,
+							NULL,
+							NULL);
+
+	DefineCustomIntVariable("researcharr.limited_jobs",
+							"Sets the number of running jobs of types with max_running that shared memory has room for.",
+							"Of all databases. Where there are more, dequeues of their types take turns and read the table.",
+							&rarr_limited_jobs,
+							10000, 0, 10000000,
+							PGC_POSTMASTER,
+							0,
+							NULL,
+							NULL,
+							NULL);
+}
+
+/*
+ * Called once in each process that loads the library.
+ */
+void
+rarr_guc_init(void)
+{
+	define_data_settings();
+	define_job_settings();
 	if (process_shared_preload_libraries_in_progress)
-	{
-		DefineCustomIntVariable("researcharr.max_waiters",
-								"Sets how many sessions can sleep in job_dequeue_wait at a time.",
-								"Those of all databases count. One more polls. -1 means as many as there can be sessions.",
-								&rarr_max_waiters,
-								-1, -1, 262143,
-								PGC_POSTMASTER,
-								0,
-								NULL,
-								NULL,
-								NULL);
-
-		DefineCustomIntVariable("researcharr.agenda_types",
-								"Sets the number of job types that the agenda of the job queue has room for.",
-								"Types of all databases count. A type without room is served as without preload.",
-								&rarr_agenda_types,
-								256, 1, 10000,
-								PGC_POSTMASTER,
-								0,
-								NULL,
-								NULL,
-								NULL);
-
-		DefineCustomIntVariable("researcharr.limited_jobs",
-								"Sets the number of running jobs of types with max_running that shared memory has room for.",
-								"Of all databases. Where there are more, dequeues of their types take turns and read the table.",
-								&rarr_limited_jobs,
-								10000, 0, 10000000,
-								PGC_POSTMASTER,
-								0,
-								NULL,
-								NULL,
-								NULL);
-	}
-
+		define_shared_memory_settings();
 	MarkGUCPrefixReserved("researcharr");
 }
