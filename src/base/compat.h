@@ -184,9 +184,11 @@ rarr_has_new_file(Relation rel)
 #if PG_VERSION_NUM >= 160000
 typedef TU_UpdateIndexes RarrUpdateIndexes;
 #define rarr_updates_indexes(update) ((update) != TU_None)
+#define rarr_updates_all_indexes(update) ((update) == TU_All)
 #else
 typedef bool RarrUpdateIndexes;
 #define rarr_updates_indexes(update) (update)
+#define rarr_updates_all_indexes(update) (update)
 #endif
 
 static inline List *

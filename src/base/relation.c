@@ -435,6 +435,7 @@ rarr_table_open_relation(const RarrTableDef *def, Oid relid)
 	}
 	table->used_in = GetCurrentSubTransactionId();
 	table->nblocks = 0;
+	table->gathered = NULL;
 	table->estate->es_output_cid = GetCurrentCommandId(true);
 	if (table->has_triggers)
 		AfterTriggerBeginQuery();
@@ -448,6 +449,7 @@ rarr_table_open_relation(const RarrTableDef *def, Oid relid)
 void
 rarr_table_close(RarrTable *table)
 {
+	Assert(table->gathered == NULL);
 	ExecClearTuple(table->oldslot);
 	ExecClearTuple(table->newslot);
 	if (table->has_triggers)

@@ -54,6 +54,7 @@ typedef struct RarrTable
 	BlockNumber nblocks;		/* at least so many pages there are, while it is open */
 	TupleTableSlot *oldslot;	/* a row version on a page */
 	TupleTableSlot *newslot;	/* values of the next version */
+	struct RarrIndexEntries *gathered;	/* entries of changed rows that wait, or NULL */
 
 	/* the executor's state */
 	MemoryContext cxt;

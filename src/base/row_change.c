@@ -10,16 +10,19 @@
  */
 #include "postgres.h"
 
+#include "access/heapam.h"
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
 #include "executor/nodeModifyTable.h"
 #include "miscadmin.h"
+#include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "utils/snapmgr.h"
 
 #include "base/compat.h"
+#include "base/index_entries.h"
 #include "base/row_change.h"
 
 static void
@@ -31,6 +34,20 @@ before_change(RarrTable *table)
 	table->estate->es_output_cid = GetCurrentCommandId(true);
 }
 
+/* An update was not HOT: its row's new index entries, now or when all are gathered. */
+static void
+update_index_entries(RarrTable *table, ResultRelInfo *rri, TupleTableSlot *slot,
+					 RarrUpdateIndexes update_indexes)
+{
+	rarr_table_open_indexes(table);
+	if (!rarr_updates_all_indexes(update_indexes) || !rarr_has_plain_indexes(table, rri))
+		list_free(rarr_update_index_tuples(rri, slot, table->estate, update_indexes));
+	else if (table->gathered != NULL)
+		rarr_index_entries_add(table->gathered, slot, true);
+	else
+		rarr_index_entries_insert_one(table, rri, slot);
+}
+
 /*
  * ExecSimpleRelationUpdate() without triggers: indexes are opened only where
  * the change is not HOT.  False, with nothing changed, if the version in
@@ -38,7 +55,7 @@ before_change(RarrTable *table)
  */
 static bool
 update_without_triggers(RarrTable *table, ResultRelInfo *rri,
-						TupleTableSlot *oldslot, TupleTableSlot *newslot)
+						TupleTableSlot *oldslot, TupleTableSlot *newslot, bool wait)
 {
 	TupleConstr *constr = RelationGetDescr(table->rel)->constr;
 	RarrUpdateIndexes update_indexes;
@@ -51,14 +68,11 @@ update_without_triggers(RarrTable *table, ResultRelInfo *rri,
 	if (constr != NULL)
 		ExecConstraints(rri, newslot, table->estate);
 	if (table_tuple_update(table->rel, &oldslot->tts_tid, newslot, table->estate->es_output_cid,
-						   table->estate->es_snapshot, InvalidSnapshot, true,
+						   table->estate->es_snapshot, InvalidSnapshot, wait,
 						   &failure, &lockmode, &update_indexes) != TM_Ok)
 		return false;
 	if (rarr_updates_indexes(update_indexes))
-	{
-		rarr_table_open_indexes(table);
-		list_free(rarr_update_index_tuples(rri, newslot, table->estate, update_indexes));
-	}
+		update_index_entries(table, rri, newslot, update_indexes);
 	return true;
 }
 
@@ -162,7 +176,7 @@ rarr_table_update(RarrTable *table, int change,
 	if (table->has_triggers)
 		ExecSimpleRelationUpdate(table->changes[change], table->estate, &table->epqstate,
 								 oldslot, newslot);
-	else if (!update_without_triggers(table, table->changes[change], oldslot, newslot))
+	else if (!update_without_triggers(table, table->changes[change], oldslot, newslot, true))
 		elog(ERROR, "a locked row was changed by somebody else");
 	ResetPerTupleExprContext(table->estate);
 	return ItemPointerIsValid(&newslot->tts_tid);
@@ -170,20 +184,73 @@ rarr_table_update(RarrTable *table, int change,
 
 /*
  * Change a row that the caller has seen, in oldslot, but not locked, and that
- * no trigger of a user's waits for.  Waits for whoever has it.  False, with
- * nothing changed, if the version in oldslot is not the latest one any more.
+ * no trigger of a user's waits for.  False, with nothing changed, if the version
+ * in oldslot is not the latest one any more; or, where whoever has it is not
+ * to be waited for, if somebody has it.
+ *
+ * heap_update() can be told not to wait, and its assertions allow nobody to tell
+ * it so.  With them it waits, if somebody came between the caller's look at the
+ * row, which has to be rarr_row_is_free(), and the update.
  */
 bool
 rarr_table_update_unlocked(RarrTable *table, int change,
-						   TupleTableSlot *oldslot, TupleTableSlot *newslot)
+						   TupleTableSlot *oldslot, TupleTableSlot *newslot, bool wait)
 {
 	bool		updated;
 
 	Assert(!table->has_triggers);
+#ifdef USE_ASSERT_CHECKING
+	wait = true;
+#endif
 	before_change(table);
-	updated = update_without_triggers(table, table->changes[change], oldslot, newslot);
+	updated = update_without_triggers(table, table->changes[change], oldslot, newslot, wait);
 	ResetPerTupleExprContext(table->estate);
 	return updated;
+}
+
+/*
+ * Is the row version in the slot, which is on a page, the latest one, and has
+ * nobody locked it?
+ */
+bool
+rarr_row_is_free(TupleTableSlot *slot)
+{
+	BufferHeapTupleTableSlot *bslot = (BufferHeapTupleTableSlot *) slot;
+	TM_Result	result;
+
+	Assert(TTS_IS_BUFFERTUPLE(slot) && BufferIsValid(bslot->buffer));
+	LockBuffer(bslot->buffer, BUFFER_LOCK_SHARE);
+	result = HeapTupleSatisfiesUpdate(bslot->base.tuple, GetCurrentCommandId(false), bslot->buffer);
+	LockBuffer(bslot->buffer, BUFFER_LOCK_UNLOCK);
+	return result == TM_Ok;
+}
+
+/*
+ * Many rows will be changed, all in this way: gather their index entries, until
+ * rarr_table_insert_gathered(), which must come before the table is closed.  Not
+ * where users' triggers could look for the rows in between.
+ */
+void
+rarr_table_gather(RarrTable *table, int change)
+{
+	if (table->has_triggers)
+		return;
+	rarr_table_open_indexes(table);
+	if (rarr_has_plain_indexes(table, table->changes[change]))
+		table->gathered = rarr_index_entries_begin(table, table->changes[change]);
+}
+
+/*
+ * Put what was gathered into the indexes.
+ */
+void
+rarr_table_insert_gathered(RarrTable *table)
+{
+	if (table->gathered == NULL)
+		return;
+	rarr_index_entries_insert(table->gathered);
+	rarr_index_entries_end(table->gathered);
+	table->gathered = NULL;
 }
 
 /*

@@ -15,7 +15,10 @@ extern void rarr_table_fill_defaults(RarrTable *table, TupleTableSlot *slot);
 extern bool rarr_table_update(RarrTable *table, int change,
 							  TupleTableSlot *oldslot, TupleTableSlot *newslot);
 extern bool rarr_table_update_unlocked(RarrTable *table, int change,
-									   TupleTableSlot *oldslot, TupleTableSlot *newslot);
+									   TupleTableSlot *oldslot, TupleTableSlot *newslot, bool wait);
+extern bool rarr_row_is_free(TupleTableSlot *slot);
+extern void rarr_table_gather(RarrTable *table, int change);
+extern void rarr_table_insert_gathered(RarrTable *table);
 extern void rarr_table_copy_row(TupleTableSlot *newslot, TupleTableSlot *oldslot);
 
 #endif							/* RARR_ROW_CHANGE_H */

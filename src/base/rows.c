@@ -5,10 +5,7 @@
  *
  * Rows go into a table page by page, with the table access method's call for
  * many rows: one WAL record a page.  Then they go into one index after the
- * other, into each in its own order, so that neighbours find the pages that
- * they need where the last one left them.  The executor, which puts row by row
- * into all indexes, has each time to fetch again what the other indexes' pages
- * drove out of the processor's caches.
+ * other (index_entries.c).
  *
  * For tables without row triggers that have to fire.  Whoever inserts a row or
  * two is better served by row_change.c.
@@ -19,20 +16,16 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/tableam.h"
 #include "access/xact.h"
-#include "catalog/index.h"
-#include "catalog/pg_am.h"
-#include "catalog/pg_index.h"
 #include "executor/executor.h"
 #include "executor/nodeModifyTable.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
-#include "utils/sortsupport.h"
 
 #include "base/compat.h"
+#include "base/index_entries.h"
 #include "base/rows.h"
 
 /* how many rows wait, and how many bytes of them, before they go in */
@@ -52,21 +45,6 @@ struct RarrRows
 	int			nrows;			/* waiting */
 	Size		nbytes;			/* of those */
 };
-
-/* What goes into an index for one row. */
-typedef struct Entry
-{
-	TupleTableSlot *slot;
-	Datum	   *values;
-	bool	   *isnull;
-} Entry;
-
-/* The order of an index. */
-typedef struct Order
-{
-	int			nkeys;
-	SortSupport keys;
-} Order;
 
 /*
  * Begins to insert rows into an open table, whose indexes must stay open until
@@ -110,116 +88,17 @@ rarr_rows_next(RarrRows *rows)
 	return rows->slots[rows->nrows];
 }
 
-static int
-compare_entries(const void *a, const void *b, void *arg)
-{
-	const Entry *x = a;
-	const Entry *y = b;
-	const Order *order = arg;
-
-	for (int i = 0; i < order->nkeys; i++)
-	{
-		int			result = ApplySortComparator(x->values[i], x->isnull[i],
-												 y->values[i], y->isnull[i], &order->keys[i]);
-
-		if (result != 0)
-			return result;
-	}
-	return 0;
-}
-
-/* Bring the entries into the order of the index, if it has one. */
-static void
-sort_entries(Relation index, Entry *entries, int n)
-{
-	Order		order;
-
-	if (index->rd_rel->relam != BTREE_AM_OID)
-		return;
-	order.nkeys = IndexRelationGetNumberOfKeyAttributes(index);
-	order.keys = palloc0(order.nkeys * sizeof(SortSupportData));
-	for (int i = 0; i < order.nkeys; i++)
-	{
-		SortSupport key = &order.keys[i];
-
-		key->ssup_cxt = CurrentMemoryContext;
-		key->ssup_collation = index->rd_indcollation[i];
-		key->ssup_nulls_first = (index->rd_indoption[i] & INDOPTION_NULLS_FIRST) != 0;
-		key->ssup_attno = i + 1;
-		rarr_prepare_index_order(index, (index->rd_indoption[i] & INDOPTION_DESC) != 0, key);
-	}
-	qsort_arg(entries, n, sizeof(Entry), compare_entries, &order);
-}
-
-/* What the waiting rows put into an index; entries has room for all of them. */
-static int
-form_entries(RarrRows *rows, IndexInfo *info, Entry *entries)
-{
-	EState	   *estate = rows->table->estate;
-	ExprContext *econtext = GetPerTupleExprContext(estate);
-	int			natts = info->ii_NumIndexAttrs;
-	Datum	   *values = palloc(rows->nrows * natts * sizeof(Datum));
-	bool	   *isnull = palloc(rows->nrows * natts * sizeof(bool));
-	int			n = 0;
-
-	if (info->ii_Predicate != NIL && info->ii_PredicateState == NULL)
-		info->ii_PredicateState = ExecPrepareQual(info->ii_Predicate, estate);
-	for (int i = 0; i < rows->nrows; i++)
-	{
-		econtext->ecxt_scantuple = rows->slots[i];
-		if (info->ii_Predicate != NIL && !ExecQual(info->ii_PredicateState, econtext))
-			continue;
-		entries[n].slot = rows->slots[i];
-		entries[n].values = values + n * natts;
-		entries[n].isnull = isnull + n * natts;
-		FormIndexDatum(info, rows->slots[i], estate, entries[n].values, entries[n].isnull);
-		n++;
-	}
-	return n;
-}
-
-/* Put all waiting rows into one index. */
-static void
-insert_into_index(RarrRows *rows, Relation index, IndexInfo *info)
-{
-	Entry	   *entries = palloc(rows->nrows * sizeof(Entry));
-	int			n;
-
-	if (!info->ii_ReadyForInserts)
-		return;
-	n = form_entries(rows, info, entries);
-	sort_entries(index, entries, n);
-	for (int i = 0; i < n; i++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		(void) index_insert(index, entries[i].values, entries[i].isnull, &entries[i].slot->tts_tid,
-							rows->table->rel, info->ii_Unique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO,
-							false, info);
-	}
-}
-
-/* Can all indexes take their entries without what the executor does beside? */
-static bool
-has_plain_indexes(const RarrRows *rows)
-{
-	for (int i = 0; i < rows->table->nindexes; i++)
-		if (rows->rri->ri_IndexRelationInfo[i]->ii_ExclusionOps != NULL ||
-			!rows->table->indexes[i]->rd_index->indimmediate)
-			return false;
-	return true;
-}
-
 /* Put the rows, which are in the table, into its indexes. */
 static void
 insert_into_indexes(RarrRows *rows)
 {
 	RarrTable  *table = rows->table;
 	EState	   *estate = table->estate;
-	MemoryContext old;
+	RarrIndexEntries *entries;
 
 	if (table->nindexes == 0)
 		return;
-	if (rows->nrows < FEW_ROWS || !has_plain_indexes(rows))
+	if (rows->nrows < FEW_ROWS || !rarr_has_plain_indexes(table, rows->rri))
 	{
 		for (int i = 0; i < rows->nrows; i++)
 		{
@@ -229,13 +108,12 @@ insert_into_indexes(RarrRows *rows)
 		}
 		return;
 	}
-	for (int i = 0; i < table->nindexes; i++)
-	{
-		old = MemoryContextSwitchTo(GetPerTupleMemoryContext(estate));
-		insert_into_index(rows, table->indexes[i], rows->rri->ri_IndexRelationInfo[i]);
-		MemoryContextSwitchTo(old);
-		ResetPerTupleExprContext(estate);
-	}
+	entries = rarr_index_entries_begin(table, rows->rri);
+	for (int i = 0; i < rows->nrows; i++)
+		rarr_index_entries_add(entries, rows->slots[i], false);
+	rarr_index_entries_insert(entries);
+	rarr_index_entries_end(entries);
+	ResetPerTupleExprContext(estate);
 }
 
 /* Put the waiting rows into the table and its indexes. */

@@ -1,11 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * claim.c
- *		Handing out jobs: job_dequeue, and when the next one is due.
+ *		Handing out jobs: job_dequeue.
  *
- * A claim merges the streams of the types asked for (stream.c), locks each job
- * by SKIP LOCKED's rules, looks at it again in its latest version, and changes
- * it in place.  Under REPEATABLE READ and SERIALIZABLE the transaction's
+ * A claim merges the streams of the types asked for (stream.c), and changes each
+ * job in place.  One that somebody has, or had since, is locked first, by SKIP
+ * LOCKED's rules, and looked at again in its latest version.  Under REPEATABLE READ and SERIALIZABLE the transaction's
  * snapshot decides what there is, a job that changed since is passed over, and
  * the agenda learns nothing from it.  A job that a user's BEFORE trigger keeps
  * is passed over, too.
@@ -39,6 +39,7 @@
 #include "base/compat.h"
 #include "base/duration.h"
 #include "base/guc.h"
+#include "base/row_change.h"
 #include "job/bound.h"
 #include "job/claim.h"
 #include "job/job_hint.h"
@@ -170,13 +171,15 @@ lease_of(const Claim *claim, const RarrJobType *type)
 
 /*
  * Hand out the job in jobs->oldslot; its new version is then in jobs->newslot.
- * False if a user's trigger keeps it.
+ * False if a user's trigger keeps it; or, if it is not locked, if somebody has
+ * it or has changed it.
  */
 static bool
-hand_out(Claim *claim, const RarrJobType *type, bool lapsed)
+hand_out(Claim *claim, const RarrJobType *type, bool locked)
 {
 	RarrTable  *jobs = claim->jobs;
 	int32		attempt = DatumGetInt32(rarr_job_value(jobs->oldslot, JOB_ATTEMPT));
+	bool		lapsed = rarr_job_status(jobs->oldslot) == JOB_RUNNING;
 
 	if (pg_add_s32_overflow(attempt, 1, &attempt))
 		ereport(ERROR,
@@ -195,7 +198,8 @@ hand_out(Claim *claim, const RarrJobType *type, bool lapsed)
 		rarr_job_set(jobs->newslot, JOB_WORKER, claim->worker);
 	else
 		rarr_job_set_null(jobs->newslot, JOB_WORKER);
-	if (!rarr_job_make_change(jobs, JOB_CHANGE_CLAIM))
+	if (!(locked ? rarr_job_make_change(jobs, JOB_CHANGE_CLAIM) :
+		  rarr_job_make_change_unlocked(jobs, JOB_CHANGE_CLAIM, false)))
 		return false;
 	if (lapsed)
 		rarr_job_log_add(&claim->log, jobs->oldslot, RARR_HISTORY_LAPSED, JOB_RUNNING,
@@ -215,6 +219,24 @@ is_spent(TupleTableSlot *slot)
 		DatumGetInt32(rarr_job_value(slot, JOB_MAX_RETRIES));
 }
 
+/*
+ * Take the stream's job as nearly all are: nobody has it, and it is what the
+ * stream saw.  An update without a lock before it is as good then, and a change
+ * of the page and a WAL record less.  False, with nothing changed, otherwise.
+ */
+static bool
+take_free(Claim *claim, RarrStream *stream)
+{
+	RarrTable  *jobs = claim->jobs;
+
+	if (jobs->has_triggers || stream->limit != NULL || is_spent(stream->slot) ||
+		!rarr_row_is_free(stream->slot))
+		return false;
+	ExecCopySlot(jobs->oldslot, stream->slot);
+	slot_getallattrs(jobs->oldslot);
+	return hand_out(claim, stream->type, false);
+}
+
 /* Try to take the stream's job. */
 static Taken
 take(Claim *claim, RarrStream *stream)
@@ -224,6 +246,8 @@ take(Claim *claim, RarrStream *stream)
 
 	if (claim->buried == MAX_BURIED && is_spent(stream->slot))
 		return STUCK;
+	if (take_free(claim, stream))
+		return TAKEN;
 	if (!lock_job(claim, stream, &stuck))
 	{
 		ExecClearTuple(slot);
@@ -234,7 +258,7 @@ take(Claim *claim, RarrStream *stream)
 	if (stream->limit != NULL &&
 		!rarr_limits_bind(stream->limit, slot, claim->now + lease_of(claim, stream->type)))
 		return STUCK;
-	return hand_out(claim, stream->type, rarr_job_status(slot) == JOB_RUNNING) ? TAKEN : STUCK;
+	return hand_out(claim, stream->type, true) ? TAKEN : STUCK;
 }
 
 /* The same of a job whose type has limits. */
@@ -447,7 +471,6 @@ rarr_claim_buried_all_it_may(const Claim *claim)
 }
 
 PG_FUNCTION_INFO_V1(researcharr_job_dequeue);
-PG_FUNCTION_INFO_V1(researcharr_job_next_due);
 
 /*
  * job_dequeue(job_types text[], max_jobs int, lease interval, worker text)
@@ -479,63 +502,4 @@ researcharr_job_dequeue(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	rarr_claim_jobs(&claim, types, max_jobs, rsinfo->setResult);
 	return (Datum) 0;
-}
-
-/* When the type's next job can be handed out: the least time of any group. */
-static TimestampTz
-type_next_due(RarrTakeScan *scan, TupleTableSlot *slot, Snapshot snapshot)
-{
-	TimestampTz least = DT_NOEND;
-
-	rarr_take_scan_below(scan, snapshot, RARR_PRIORITIES);
-	while (rarr_take_scan_next_job(scan, slot))
-	{
-		TimestampTz at = rarr_job_due_at(slot);
-
-		least = Min(least, at);
-
-		/* Whatever lies behind it in its group is available later. */
-		if (DatumGetTimestampTz(rarr_job_value(slot, JOB_AVAILABLE_AT)) >= least)
-			rarr_take_scan_below(scan, snapshot, DatumGetInt32(rarr_job_value(slot, JOB_PRIORITY)));
-	}
-	rarr_take_scan_end(scan);
-	return least;
-}
-
-/*
- * job_next_due(job_types text[]) -> when the next job may be handed out
- *
- * job_types: NULL for all.  In the past where a job is due, NULL where none
- * will ever be; jobs of paused types do not count.
- * Errors: RA002 unknown type; 22023 an array that is empty or holds NULL.
- */
-Datum
-researcharr_job_next_due(PG_FUNCTION_ARGS)
-{
-	TimestampTz least = DT_NOEND;
-	List	   *types = asked_types(fcinfo, 0);
-	ListCell   *lc;
-	Relation	jobs = table_open(rarr_relation_oid(rarr_job_table.name), AccessShareLock);
-	Relation	index = index_open(rarr_relation_oid(rarr_job_take_index.name), AccessShareLock);
-	TupleTableSlot *slot = table_slot_create(jobs, NULL);
-
-	rarr_check_columns(jobs, rarr_job_table.columns, rarr_job_table.ncolumns, false);
-	rarr_check_index(index, &rarr_job_take_index);
-	foreach(lc, types)
-	{
-		RarrTakeScan scan;
-		TimestampTz due;
-
-		rarr_take_scan_init(&scan, jobs, index, ((RarrJobType *) lfirst(lc))->name);
-		due = type_next_due(&scan, slot, GetActiveSnapshot());
-		if (due != DT_NOEND)
-			due = Max(due, rarr_limits_yield_at(RelationGetRelid(jobs), lfirst(lc), GetCurrentTimestamp()));
-		least = Min(least, due);
-	}
-	ExecDropSingleTupleTableSlot(slot);
-	index_close(index, AccessShareLock);
-	table_close(jobs, AccessShareLock);
-	if (least == DT_NOEND)
-		PG_RETURN_NULL();
-	PG_RETURN_TIMESTAMPTZ(least);
 }

@@ -239,13 +239,14 @@ rarr_job_make_change(RarrTable *jobs, int change)
 
 /*
  * rarr_job_make_change of a row that was seen but not locked; false, with
- * nothing changed, if it has changed since.  Not where has_triggers.
+ * nothing changed, if it has changed since, or somebody who is not to be waited
+ * for has it.  Not where has_triggers.
  */
 bool
-rarr_job_make_change_unlocked(RarrTable *jobs, int change)
+rarr_job_make_change_unlocked(RarrTable *jobs, int change, bool wait)
 {
 	rarr_agenda_note_job(RARR_AT_ABORT, jobs->rel, jobs->oldslot);
-	if (!rarr_table_update_unlocked(jobs, change, jobs->oldslot, jobs->newslot))
+	if (!rarr_table_update_unlocked(jobs, change, jobs->oldslot, jobs->newslot, wait))
 		return false;
 	note_change(jobs);
 	return true;

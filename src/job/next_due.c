@@ -1,0 +1,84 @@
+/*-------------------------------------------------------------------------
+ *
+ * next_due.c
+ *		When the next job is due: job_next_due, by the take index.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "executor/executor.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "base/relation.h"
+#include "job/job_row.h"
+#include "job/job_type.h"
+#include "job/limits.h"
+#include "job/take_scan.h"
+
+/* When the type's next job can be handed out: the least time of any group. */
+static TimestampTz
+type_next_due(RarrTakeScan *scan, TupleTableSlot *slot, Snapshot snapshot)
+{
+	TimestampTz least = DT_NOEND;
+
+	rarr_take_scan_below(scan, snapshot, RARR_PRIORITIES);
+	while (rarr_take_scan_next_job(scan, slot))
+	{
+		TimestampTz at = rarr_job_due_at(slot);
+
+		least = Min(least, at);
+
+		/* Whatever lies behind it in its group is available later. */
+		if (DatumGetTimestampTz(rarr_job_value(slot, JOB_AVAILABLE_AT)) >= least)
+			rarr_take_scan_below(scan, snapshot, DatumGetInt32(rarr_job_value(slot, JOB_PRIORITY)));
+	}
+	rarr_take_scan_end(scan);
+	return least;
+}
+
+PG_FUNCTION_INFO_V1(researcharr_job_next_due);
+
+/*
+ * job_next_due(job_types text[]) -> when the next job may be handed out
+ *
+ * job_types: NULL for all.  In the past where a job is due, NULL where none
+ * will ever be; jobs of paused types do not count.
+ * Errors: RA002 unknown type; 22023 an array that is empty or holds NULL.
+ */
+Datum
+researcharr_job_next_due(PG_FUNCTION_ARGS)
+{
+	TimestampTz least = DT_NOEND;
+	List	   *types = rarr_job_types_asked(PG_ARGISNULL(0) ? NULL : PG_GETARG_ARRAYTYPE_P(0));
+	ListCell   *lc;
+	Relation	jobs = table_open(rarr_relation_oid(rarr_job_table.name), AccessShareLock);
+	Relation	index = index_open(rarr_relation_oid(rarr_job_take_index.name), AccessShareLock);
+	TupleTableSlot *slot = table_slot_create(jobs, NULL);
+
+	rarr_check_columns(jobs, rarr_job_table.columns, rarr_job_table.ncolumns, false);
+	rarr_check_index(index, &rarr_job_take_index);
+	foreach(lc, types)
+	{
+		RarrTakeScan scan;
+		TimestampTz due;
+
+		rarr_take_scan_init(&scan, jobs, index, ((RarrJobType *) lfirst(lc))->name);
+		due = type_next_due(&scan, slot, GetActiveSnapshot());
+		if (due != DT_NOEND)
+			due = Max(due, rarr_limits_yield_at(RelationGetRelid(jobs), lfirst(lc), GetCurrentTimestamp()));
+		least = Min(least, due);
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	index_close(index, AccessShareLock);
+	table_close(jobs, AccessShareLock);
+	if (least == DT_NOEND)
+		PG_RETURN_NULL();
+	PG_RETURN_TIMESTAMPTZ(least);
+}
