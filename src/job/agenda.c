@@ -56,7 +56,7 @@ typedef struct Agenda
 {
 	LWLock		lock;			/* over which slot belongs to whom */
 	int			tranche;
-	uint64		incarnations;	/* given out so far */
+	pg_atomic_uint64 incarnations;	/* given out so far */
 	int			nslots;
 	RarrAgendaType slots[FLEXIBLE_ARRAY_MEMBER];
 } Agenda;
@@ -77,6 +77,7 @@ attach_agenda(void *memory, bool first)
 	{
 		memset(memory, 0, agenda_size());
 		agenda->nslots = rarr_agenda_types;
+		pg_atomic_init_u64(&agenda->incarnations, 0);
 		agenda->tranche = LWLockNewTrancheId();
 		LWLockInitialize(&agenda->lock, agenda->tranche);
 		for (int i = 0; i < agenda->nslots; i++)
@@ -205,7 +206,7 @@ static void
 assign_slot(RarrAgendaType *slot, Oid table, const char *name)
 {
 	LWLockAcquire(&slot->lock, LW_EXCLUSIVE);
-	slot->incarnation = ++agenda->incarnations;
+	slot->incarnation = pg_atomic_add_fetch_u64(&agenda->incarnations, 1);
 	slot->database = MyDatabaseId;
 	slot->table = table;
 	strlcpy(slot->name, name, sizeof(slot->name));
@@ -340,13 +341,27 @@ rarr_agenda_key(Oid table, const char *name, int len)
 
 /*
  * The slot of a key's type; see rarr_agenda_find.  NULL if it has none.
+ *
+ * A type whose jobs nobody has asked for yet has none, and its enqueuers need
+ * not look through all slots for it each time: one that is given to it means an
+ * incarnation more.  They ask after their commit: a slot that they do not hear
+ * of went to a backend that takes its snapshot after that, too.
  */
 const RarrAgendaRef *
 rarr_agenda_ref(RarrAgendaKey *key, bool create)
 {
+	uint64		incarnations;
+
+	if (agenda == NULL)
+		return NULL;
 	if (key->ref.slot != NULL && key->ref.slot->incarnation == key->ref.incarnation)
 		return &key->ref;
-	return rarr_agenda_find(key->table, key->name, create, &key->ref) ? &key->ref : NULL;
+	incarnations = pg_atomic_read_u64(&agenda->incarnations);
+	if (!create && key->absent && key->absent_at == incarnations)
+		return NULL;
+	key->absent = !rarr_agenda_find(key->table, key->name, create, &key->ref);
+	key->absent_at = incarnations;
+	return key->absent ? NULL : &key->ref;
 }
 
 /*

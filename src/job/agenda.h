@@ -97,6 +97,8 @@ typedef struct RarrAgendaKey
 	struct RarrAgendaKey *next;
 	Oid			table;
 	RarrAgendaRef ref;
+	bool		absent;			/* it had no slot, */
+	uint64		absent_at;		/* when so many incarnations were given out */
 	int64		window;			/* see enter_group() in stream.c */
 	int			notes[RARR_NOTE_TIMES][RARR_PRIORITIES];	/* where agenda_notes.c made
 															 * the latest one */

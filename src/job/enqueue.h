@@ -6,6 +6,7 @@
 #define RARR_JOB_ENQUEUE_H
 
 #include "datatype/timestamp.h"
+#include "fmgr.h"
 #include "utils/jsonb.h"
 #include "utils/uuid.h"
 
@@ -25,5 +26,6 @@ typedef struct RarrNewJob
 } RarrNewJob;
 
 extern void rarr_jobs_enqueue(RarrNewJob *jobs, int n, bool is_array, pg_uuid_t *ids);
+extern void rarr_jobs_enqueue_set(FunctionCallInfo fcinfo, RarrNewJob *jobs, int n);
 
 #endif							/* RARR_JOB_ENQUEUE_H */

@@ -203,6 +203,28 @@ read_jobs(Jsonb *array, int *n)
 	return jobs;
 }
 
+/*
+ * Enqueue the jobs of an array, and return their ids, in its order, as the
+ * running function's result.
+ */
+void
+rarr_jobs_enqueue_set(FunctionCallInfo fcinfo, RarrNewJob *jobs, int n)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	pg_uuid_t  *ids = palloc(n * sizeof(pg_uuid_t));
+
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	if (n > 0)
+		rarr_jobs_enqueue(jobs, n, true, ids);
+	for (int i = 0; i < n; i++)
+	{
+		Datum		id = UUIDPGetDatum(&ids[i]);
+		bool		isnull = false;
+
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, &id, &isnull);
+	}
+}
+
 PG_FUNCTION_INFO_V1(researcharr_job_enqueue_many);
 
 /*
@@ -216,24 +238,12 @@ PG_FUNCTION_INFO_V1(researcharr_job_enqueue_many);
 Datum
 researcharr_job_enqueue_many(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	RarrNewJob *jobs;
-	pg_uuid_t  *ids;
 	int			n;
 
 	RARR_REQUIRE_ARG(0, "jobs");
 	rarr_prevent_read_only("job_enqueue_many()");
-	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	jobs = read_jobs(PG_GETARG_JSONB_P(0), &n);
-	ids = palloc(n * sizeof(pg_uuid_t));
-	if (n > 0)
-		rarr_jobs_enqueue(jobs, n, true, ids);
-	for (int i = 0; i < n; i++)
-	{
-		Datum		id = UUIDPGetDatum(&ids[i]);
-		bool		isnull = false;
-
-		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, &id, &isnull);
-	}
+	rarr_jobs_enqueue_set(fcinfo, jobs, n);
 	return (Datum) 0;
 }
