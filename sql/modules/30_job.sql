@@ -215,12 +215,12 @@ AS 'MODULE_PATHNAME', 'researcharr_job_enqueue_many';
 COMMENT ON FUNCTION researcharr.job_enqueue_many(jsonb)
 IS 'enqueues an array of objects, keyed by job_enqueue''s argument names; their ids in the array''s order';
 
-CREATE FUNCTION researcharr.job_enqueue_many(media_ids uuid[], job_types text[], priorities int[] DEFAULT NULL,
+CREATE FUNCTION researcharr.job_enqueue_arrays(media_ids uuid[], job_types text[], priorities int[] DEFAULT NULL,
 	available_at timestamptz[] DEFAULT NULL, max_retries int[] DEFAULT NULL, metadata jsonb[] DEFAULT NULL,
 	unique_keys text[] DEFAULT NULL)
 RETURNS SETOF uuid LANGUAGE C ROWS 100
 AS 'MODULE_PATHNAME', 'researcharr_job_enqueue_arrays';
-COMMENT ON FUNCTION researcharr.job_enqueue_many(uuid[], text[], int[], timestamptz[], int[], jsonb[], text[])
+COMMENT ON FUNCTION researcharr.job_enqueue_arrays(uuid[], text[], int[], timestamptz[], int[], jsonb[], text[])
 IS 'enqueues a job for each of media_ids; the other arrays have an element for each job, or one for all; the jobs'' ids in the order of media_ids';
 
 CREATE FUNCTION researcharr.job_dequeue(job_types text[] DEFAULT NULL, max_jobs int DEFAULT 1,

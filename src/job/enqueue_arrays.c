@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * enqueue_arrays.c
- *		job_enqueue_many: jobs as arrays, one for each of their columns.
+ *		job_enqueue_arrays: jobs as arrays, one for each of their columns.
  *
  * Copyright (c) 2026, researcharr contributors
  *
@@ -110,7 +110,7 @@ read_job(const Elements *elements, int i, RarrNewJob *job)
 PG_FUNCTION_INFO_V1(researcharr_job_enqueue_arrays);
 
 /*
- * job_enqueue_many(media_ids uuid[], job_types text[], priorities int[],
+ * job_enqueue_arrays(media_ids uuid[], job_types text[], priorities int[],
  *		available_at timestamptz[], max_retries int[], metadata jsonb[],
  *		unique_keys text[]) -> the jobs' ids, in the order of media_ids
  *
@@ -128,7 +128,7 @@ researcharr_job_enqueue_arrays(PG_FUNCTION_ARGS)
 	RarrNewJob *jobs;
 	int			n;
 
-	rarr_prevent_read_only("job_enqueue_many()");
+	rarr_prevent_read_only("job_enqueue_arrays()");
 	read_argument(fcinfo, ARG_MEDIA_IDS, 0, &elements[ARG_MEDIA_IDS]);
 	n = elements[ARG_MEDIA_IDS].n;
 	for (int i = ARG_MEDIA_IDS + 1; i < NARGS; i++)

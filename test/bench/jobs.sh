@@ -9,7 +9,7 @@
 #   enqueue   enqueue one job, its media checked      INSERT one row
 #   one       take one job, complete it               twice: UPDATE one row by its key
 #   batch     take 100 jobs, complete them            twice: UPDATE 100 rows by their keys
-#   bulk      job_enqueue_many of 1,000 jobs          INSERT 1,000 rows
+#   bulk      job_enqueue_arrays of 1,000 jobs        INSERT 1,000 rows
 #   empty     take nothing: 50 job types with 101     SELECT 1
 #             priorities, all of which had jobs
 #   deep      step one with DEEP jobs waiting, and    with SHALLOW waiting

@@ -87,6 +87,8 @@ INSERT INTO expected VALUES
 		NULL),
 	('job_enqueue(media_id uuid, job_type text, priority integer DEFAULT NULL::integer, available_at timestamp with time zone DEFAULT NULL::timestamp with time zone, max_retries integer DEFAULT NULL::integer, metadata jsonb DEFAULT NULL::jsonb, unique_key text DEFAULT NULL::text)',
 		'uuid'),
+	('job_enqueue_arrays(media_ids uuid[], job_types text[], priorities integer[] DEFAULT NULL::integer[], available_at timestamp with time zone[] DEFAULT NULL::timestamp with time zone[], max_retries integer[] DEFAULT NULL::integer[], metadata jsonb[] DEFAULT NULL::jsonb[], unique_keys text[] DEFAULT NULL::text[])',
+		'SETOF uuid'),
 	('job_enqueue_many(jobs jsonb)',
 		'SETOF uuid'),
 	('job_exists(id uuid)',

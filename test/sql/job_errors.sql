@@ -248,6 +248,7 @@ BEGIN READ ONLY;
 SELECT statement, pg_temp.read_only(statement) FROM unnest(ARRAY[
     $$SELECT researcharr.job_enqueue(researcharr.uuid_v7(), 'search')$$,
     $$SELECT researcharr.job_enqueue_many('[]')$$,
+    $$SELECT researcharr.job_enqueue_arrays('{}', '{}')$$,
     $$SELECT researcharr.job_dequeue()$$,
     $$SELECT researcharr.job_complete(researcharr.uuid_v7(), 1)$$,
     $$SELECT researcharr.job_complete_many('{}', '{}')$$,

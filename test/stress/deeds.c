@@ -96,7 +96,7 @@ enqueue(void)
 {
 	PGresult   *res;
 
-	switch (chance(4))
+	switch (chance(5))
 	{
 		case 0:
 			res = query("INSERT INTO stress.made SELECT researcharr.job_enqueue('%s', '%s', %d, %s)",
@@ -113,6 +113,12 @@ enqueue(void)
 						" SELECT m.id, '%s', %d, %s FROM researcharr.media m RETURNING id)"
 						" INSERT INTO stress.made SELECT id FROM new",
 						random_type(), random_priority(), random_time());
+			break;
+		case 3:
+			res = query("INSERT INTO stress.made SELECT researcharr.job_enqueue_arrays("
+						"(SELECT array_agg(m.id) FROM researcharr.media m, generate_series(1, %d)),"
+						" ARRAY['%s'], ARRAY[%d], ARRAY[%s])",
+						1 + chance(3), random_type(), random_priority(), random_time());
 			break;
 		default:
 			copy_jobs();

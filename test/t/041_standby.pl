@@ -36,6 +36,7 @@ my $id = "'00000000-0000-7000-8000-000000000000'";
 foreach my $call (
 	"job_enqueue($id, 'search')",
 	"job_enqueue_many('[]')",
+	"job_enqueue_arrays('{}', '{}')",
 	'job_dequeue()',
 	"job_complete($id, 1)",
 	"job_complete_many('{}', '{}')",

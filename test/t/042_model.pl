@@ -100,7 +100,7 @@ DECLARE
     wanted text := (SELECT id FROM model AS m
                      WHERE job_type = type AND unique_key = key AND is_live(m));
     got text;
-    way int := pick('{1,1,2,3}'::int[]);
+    way int := pick('{1,1,2,3,4}'::int[]);
 BEGIN
     IF NOT (SELECT known FROM types WHERE name = type) THEN
         wanted := 'RA002';
@@ -114,6 +114,8 @@ BEGIN
                            jsonb_build_object('media_id', media, 'job_type', type, 'priority', prio,
                                'available_at', at, 'max_retries', retries, 'metadata', meta,
                                'unique_key', key)))
+        WHEN 4 THEN format('SELECT researcharr.job_enqueue_arrays(%L, %L, %L, %L, %L, %L, %L)',
+                           ARRAY[media], ARRAY[type], ARRAY[prio], ARRAY[at], ARRAY[retries], ARRAY[meta], ARRAY[key])
         ELSE format('INSERT INTO researcharr.processing_jobs (media_id, job_type, priority,
                      available_at, max_retries, metadata, unique_key)
                      VALUES (%L, %L, %L, %L, %L, %L, %L) RETURNING id',

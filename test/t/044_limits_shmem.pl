@@ -55,17 +55,17 @@ sub create
 create();
 
 # 1.
-register(q{'rated', rate_limit => 10, rate_interval => '20 s'});
+register(q{'rated', rate_limit => 10, rate_interval => '40 s'});
 enqueue('rated', 60);
 sql(q{CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS
-	$$ BEGIN PERFORM pg_sleep(2.5); RETURN NEW; END $$;
+	$$ BEGIN PERFORM pg_sleep(4.5); RETURN NEW; END $$;
 	CREATE TRIGGER slow BEFORE UPDATE ON researcharr.processing_jobs FOR EACH ROW
 	WHEN (NEW.worker = 'slow' AND OLD.status = 'queued') EXECUTE FUNCTION slow()});
 my $slow = background(q{SELECT count(*) FROM researcharr.job_dequeue('{rated}', 3, worker => 'slow')});
 $node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'});
 is(take('rated', 20), 9, 'a full bucket, less one that is on the way');
-usleep(2_200_000);
-is(take('rated', 20), 1, 'one more after two seconds');
+usleep(4_200_000);
+is(take('rated', 20), 1, 'one more after four seconds');
 $slow->finish;
 is(take('rated', 20), 0, 'a claim that began long ago gives nothing back');
 sql('DROP TRIGGER slow ON researcharr.processing_jobs; DROP FUNCTION slow');
