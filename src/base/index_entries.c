@@ -11,11 +11,12 @@
  *
  * The indexes are not told that an UPDATE left their columns as they were.  A
  * B-tree takes that as a sign of versions that pile up, and before it splits a
- * page, it reads pages of the table for some that nobody can see any more.  Our
- * rows get one new version with index entries in their lives, or a few: what
- * there is to gain is half of an index until the next VACUUM, and where the
- * entries of a page point to rows all over the table, as those of media do, the
- * search costs more than everything else that is done for the row.
+ * page, it reads pages of the table for some that nobody can see any more.  That
+ * is right where a row is changed again and again.  It is not where the change
+ * is a row's last one, as a rule: what there is to gain is half of an index until
+ * the next VACUUM, and where the entries of a page point to rows all over the
+ * table, as those of media do, the search costs more than everything else that
+ * is done for the row.
  *
  * Copyright (c) 2026, researcharr contributors
  *
@@ -30,15 +31,18 @@
 #include "catalog/pg_index.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
 #include "utils/datum.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/sortsupport.h"
 
 #include "base/compat.h"
 #include "base/index_entries.h"
 
-/* how many rows' entries wait before they go in */
+/* how many rows' entries wait, and in how much memory, before they go in */
 #define MAX_ROWS	1000
+#define MAX_BYTES	(4 * 1024 * 1024)
 
 /* What goes into an index for one row. */
 typedef struct Entry
@@ -175,15 +179,34 @@ add_entry(Waiting *waiting, int natts)
 	return entry;
 }
 
+/*
+ * Copy an entry's values.  They are of the types of the table's columns and of
+ * the expressions; what the index keeps of them can be something else: a hash,
+ * the keys in them, a box.
+ */
 static void
-copy_values(Relation index, Entry *entry, int natts)
+copy_values(IndexInfo *info, TupleDesc desc, Entry *entry)
 {
-	for (int i = 0; i < natts; i++)
-	{
-		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(index), i);
+	ListCell   *expression = list_head(info->ii_Expressions);
 
+	for (int i = 0; i < info->ii_NumIndexAttrs; i++)
+	{
+		AttrNumber	column = info->ii_IndexAttrNumbers[i];
+		int16		length;
+		bool		byval;
+
+		if (column != 0)
+		{
+			length = TupleDescAttr(desc, column - 1)->attlen;
+			byval = TupleDescAttr(desc, column - 1)->attbyval;
+		}
+		else
+		{
+			get_typlenbyval(exprType(lfirst(expression)), &length, &byval);
+			expression = lnext(info->ii_Expressions, expression);
+		}
 		if (!entry->isnull[i])
-			entry->values[i] = datumCopy(entry->values[i], att->attbyval, att->attlen);
+			entry->values[i] = datumCopy(entry->values[i], byval, length);
 	}
 }
 
@@ -210,10 +233,10 @@ rarr_index_entries_add(RarrIndexEntries *entries, TupleTableSlot *slot, bool cop
 		entry->tid = slot->tts_tid;
 		FormIndexDatum(info, slot, table->estate, entry->values, entry->isnull);
 		if (copy)
-			copy_values(table->indexes[i], entry, natts);
+			copy_values(info, slot->tts_tupleDescriptor, entry);
 	}
 	MemoryContextSwitchTo(old);
-	if (++entries->nrows == MAX_ROWS)
+	if (++entries->nrows == MAX_ROWS || MemoryContextMemAllocated(entries->cxt, false) >= MAX_BYTES)
 		rarr_index_entries_insert(entries);
 }
 

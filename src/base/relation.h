@@ -26,6 +26,8 @@ typedef struct RarrChange
 											 * key the caller of an INSERT checks
 											 * itself; ends with 0 */
 	const char *referenced;		/* the table of ours that this key refers to */
+	bool		is_last;		/* as a rule, no other change of the row's follows that
+								 * makes new index entries; see index_entries.c */
 } RarrChange;
 
 /* What the code knows of a table; a static constant of the module that owns it. */

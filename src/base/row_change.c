@@ -36,11 +36,13 @@ before_change(RarrTable *table)
 
 /* An update was not HOT: its row's new index entries, now or when all are gathered. */
 static void
-update_index_entries(RarrTable *table, ResultRelInfo *rri, TupleTableSlot *slot,
-					 RarrUpdateIndexes update_indexes)
+update_index_entries(RarrTable *table, int change, TupleTableSlot *slot, RarrUpdateIndexes update_indexes)
 {
+	ResultRelInfo *rri = table->changes[change];
+
 	rarr_table_open_indexes(table);
-	if (!rarr_updates_all_indexes(update_indexes) || !rarr_has_plain_indexes(table, rri))
+	if (!table->def->changes[change].is_last || !rarr_updates_all_indexes(update_indexes) ||
+		!rarr_has_plain_indexes(table, rri))
 		list_free(rarr_update_index_tuples(rri, slot, table->estate, update_indexes));
 	else if (table->gathered != NULL)
 		rarr_index_entries_add(table->gathered, slot, true);
@@ -54,9 +56,10 @@ update_index_entries(RarrTable *table, ResultRelInfo *rri, TupleTableSlot *slot,
  * oldslot is not the latest one any more.
  */
 static bool
-update_without_triggers(RarrTable *table, ResultRelInfo *rri,
+update_without_triggers(RarrTable *table, int change,
 						TupleTableSlot *oldslot, TupleTableSlot *newslot, bool wait)
 {
+	ResultRelInfo *rri = table->changes[change];
 	TupleConstr *constr = RelationGetDescr(table->rel)->constr;
 	RarrUpdateIndexes update_indexes;
 	TM_FailureData failure;
@@ -72,7 +75,7 @@ update_without_triggers(RarrTable *table, ResultRelInfo *rri,
 						   &failure, &lockmode, &update_indexes) != TM_Ok)
 		return false;
 	if (rarr_updates_indexes(update_indexes))
-		update_index_entries(table, rri, newslot, update_indexes);
+		update_index_entries(table, change, newslot, update_indexes);
 	return true;
 }
 
@@ -176,7 +179,7 @@ rarr_table_update(RarrTable *table, int change,
 	if (table->has_triggers)
 		ExecSimpleRelationUpdate(table->changes[change], table->estate, &table->epqstate,
 								 oldslot, newslot);
-	else if (!update_without_triggers(table, table->changes[change], oldslot, newslot, true))
+	else if (!update_without_triggers(table, change, oldslot, newslot, true))
 		elog(ERROR, "a locked row was changed by somebody else");
 	ResetPerTupleExprContext(table->estate);
 	return ItemPointerIsValid(&newslot->tts_tid);
@@ -203,7 +206,7 @@ rarr_table_update_unlocked(RarrTable *table, int change,
 	wait = true;
 #endif
 	before_change(table);
-	updated = update_without_triggers(table, table->changes[change], oldslot, newslot, wait);
+	updated = update_without_triggers(table, change, oldslot, newslot, wait);
 	ResetPerTupleExprContext(table->estate);
 	return updated;
 }
@@ -226,13 +229,17 @@ rarr_row_is_free(TupleTableSlot *slot)
 }
 
 /*
- * Many rows will be changed, all in this way: gather their index entries, until
- * rarr_table_insert_gathered(), which must come before the table is closed.  Not
- * where users' triggers could look for the rows in between.
+ * Many rows will be changed, all in this way, which must be one that is_last:
+ * gather their index entries, until rarr_table_insert_gathered(), which must
+ * come before the table is closed.  Not where users' triggers could look for
+ * the rows in between, by an index that does not have them yet; a volatile
+ * function in a CHECK constraint, which should look at nothing but its row, can
+ * see them missing.
  */
 void
 rarr_table_gather(RarrTable *table, int change)
 {
+	Assert(table->def->changes[change].is_last);
 	if (table->has_triggers)
 		return;
 	rarr_table_open_indexes(table);

@@ -344,8 +344,8 @@ rarr_agenda_key(Oid table, const char *name, int len)
  *
  * A type whose jobs nobody has asked for yet has none, and its enqueuers need
  * not look through all slots for it each time: one that is given to it means an
- * incarnation more.  They ask after their commit: a slot that they do not hear
- * of went to a backend that takes its snapshot after that, too.
+ * incarnation more.  Who makes a slot looks for jobs afterwards, and what is to
+ * be told was done before the barrier: one of the two sees the other.
  */
 const RarrAgendaRef *
 rarr_agenda_ref(RarrAgendaKey *key, bool create)
@@ -356,6 +356,7 @@ rarr_agenda_ref(RarrAgendaKey *key, bool create)
 		return NULL;
 	if (key->ref.slot != NULL && key->ref.slot->incarnation == key->ref.incarnation)
 		return &key->ref;
+	pg_memory_barrier();
 	incarnations = pg_atomic_read_u64(&agenda->incarnations);
 	if (!create && key->absent && key->absent_at == incarnations)
 		return NULL;

@@ -2,7 +2,8 @@
  *
  * finish.c
  *		What a worker says of its job (fail, heartbeat, release; complete.c has
- *		the rest), and what an operator does with any job (cancel, retry, mark as completed).
+ *		the rest), and what an operator does with any job (cancel, retry, mark as
+ *		completed).
  *
  * A worker's word counts while the job is running under the attempt that the
  * worker names, even past the lease's end: whoever got the job afterwards
@@ -25,55 +26,12 @@
 #include "base/args.h"
 #include "base/compat.h"
 #include "base/duration.h"
-#include "base/row_change.h"
-#include "job/bound.h"
-#include "job/finish.h"
-#include "job/job_type.h"
-#include "job/work.h"
-
-/*-------------------------------------------------------------------------
- *
- * finish.c
- *		What a worker says of its job (complete, fail, heartbeat, release), and
- *		what an operator does with any job (cancel, retry, mark as completed).
- *
- * A worker's word counts while the job is running under the attempt that the
- * worker names, even past the lease's end: whoever got the job afterwards
- * raised the attempt.  Anything else is RA001, and changes nothing.  09000 where
- * a user's trigger keeps the change from being made.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
- */
-#include "postgres.h"
-
-#include "access/genam.h"
-#include "access/stratnum.h"
-#include "access/tableam.h"
-#include "access/xact.h"
-#include "catalog/pg_type.h"
-#include "executor/executor.h"
-#include "funcapi.h"
-#include "miscadmin.h"
-#include "utils/array.h"
-#include "utils/builtins.h"
-#include "utils/fmgroids.h"
-#include "utils/snapmgr.h"
-#include "utils/timestamp.h"
-#include "utils/uuid.h"
-
-#include "base/args.h"
-#include "base/compat.h"
-#include "base/duration.h"
-#include "base/errors.h"
 #include "base/row_change.h"
 #include "job/bound.h"
 #include "job/finish.h"
 #include "job/job_hint.h"
-#include "job/job_log.h"
-#include "job/job_row.h"
 #include "job/job_type.h"
+#include "job/work.h"
 
 /* The job in jobs->oldslot is over. */
 static void

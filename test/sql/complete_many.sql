@@ -69,5 +69,32 @@ ALTER TABLE researcharr.processing_jobs DROP COLUMN place;
 
 DROP INDEX researcharr.many_expression, researcharr.many_partial, researcharr.many_brin;
 DELETE FROM researcharr.processing_jobs;
+
+-- Indexes that keep something else than their columns' values: hashes, keys, boxes.
+CREATE INDEX many_hash_key ON researcharr.processing_jobs USING hash (unique_key);
+CREATE INDEX many_hash_id ON researcharr.processing_jobs USING hash (id);
+CREATE INDEX many_gin_path ON researcharr.processing_jobs USING gin (metadata jsonb_path_ops);
+CREATE INDEX many_gin_trgm ON researcharr.processing_jobs USING gin ((result->>'r') public.gin_trgm_ops);
+CREATE INDEX many_gist_point ON researcharr.processing_jobs USING gist (point((metadata->>'n')::float8, 1));
+CREATE INDEX many_gist_range ON researcharr.processing_jobs USING gist (tstzrange(created_at, completed_at));
+TRUNCATE taken;
+INSERT INTO taken SELECT * FROM enqueue_and_take(:'media', 200);
+SELECT count(*) FILTER (WHERE completed) AS completed
+FROM (SELECT array_agg(id) AS ids, array_agg(attempt) AS attempts,
+		array_agg(jsonb_build_object('r', repeat('long ', (attempt * random() * 20)::int) || id)) AS results FROM taken) t,
+	researcharr.job_complete_many(ids, attempts, results) c;
+SET enable_seqscan = off;
+SET enable_indexscan = off;
+SELECT count(*) FROM generate_series(1, 200) g, researcharr.processing_jobs WHERE unique_key = 'u' || g;
+SELECT count(*) FROM taken t, researcharr.processing_jobs j WHERE j.id = t.id;
+SELECT count(*) FROM generate_series(1, 200) g, researcharr.processing_jobs WHERE metadata @> jsonb_build_object('n', g);
+SELECT count(*) FROM taken t, researcharr.processing_jobs j WHERE j.result->>'r' LIKE '%' || t.id;
+SELECT count(*) FROM researcharr.processing_jobs WHERE point((metadata->>'n')::float8, 1) <@ box '((0,0),(100,2))';
+SELECT count(*) FROM researcharr.processing_jobs WHERE tstzrange(created_at, completed_at) && tstzrange('2000-01-01', 'infinity');
+RESET enable_seqscan;
+RESET enable_indexscan;
+DROP INDEX researcharr.many_hash_key, researcharr.many_hash_id, researcharr.many_gin_path, researcharr.many_gin_trgm,
+	researcharr.many_gist_point, researcharr.many_gist_range;
+DELETE FROM researcharr.processing_jobs;
 DROP TABLE taken;
 DROP FUNCTION enqueue_and_take, found_by_indexes;
