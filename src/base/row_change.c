@@ -193,7 +193,7 @@ rarr_table_update(RarrTable *table, int change,
  *
  * heap_update() can be told not to wait, and its assertions allow nobody to tell
  * it so.  With them it waits, if somebody came between the caller's look at the
- * row, which has to be rarr_row_is_free(), and the update.
+ * row, rarr_row_state(), and the update.
  */
 bool
 rarr_table_update_unlocked(RarrTable *table, int change,
@@ -212,11 +212,11 @@ rarr_table_update_unlocked(RarrTable *table, int change,
 }
 
 /*
- * Is the row version in the slot, which is on a page, the latest one, and has
- * nobody locked it?
+ * What an update of the row version in the slot, which is on a page, would find:
+ * TM_Ok if it is the latest one, and nobody has it.
  */
-bool
-rarr_row_is_free(TupleTableSlot *slot)
+TM_Result
+rarr_row_state(TupleTableSlot *slot)
 {
 	BufferHeapTupleTableSlot *bslot = (BufferHeapTupleTableSlot *) slot;
 	TM_Result	result;
@@ -225,7 +225,7 @@ rarr_row_is_free(TupleTableSlot *slot)
 	LockBuffer(bslot->buffer, BUFFER_LOCK_SHARE);
 	result = HeapTupleSatisfiesUpdate(bslot->base.tuple, GetCurrentCommandId(false), bslot->buffer);
 	LockBuffer(bslot->buffer, BUFFER_LOCK_UNLOCK);
-	return result == TM_Ok;
+	return result;
 }
 
 /*

@@ -5,6 +5,8 @@
 #ifndef RARR_ROW_CHANGE_H
 #define RARR_ROW_CHANGE_H
 
+#include "access/tableam.h"
+
 #include "base/relation.h"
 
 pg_noreturn extern void rarr_table_refused(const RarrTable *table);
@@ -16,7 +18,7 @@ extern bool rarr_table_update(RarrTable *table, int change,
 							  TupleTableSlot *oldslot, TupleTableSlot *newslot);
 extern bool rarr_table_update_unlocked(RarrTable *table, int change,
 									   TupleTableSlot *oldslot, TupleTableSlot *newslot, bool wait);
-extern bool rarr_row_is_free(TupleTableSlot *slot);
+extern TM_Result rarr_row_state(TupleTableSlot *slot);
 extern void rarr_table_gather(RarrTable *table, int change);
 extern void rarr_table_insert_gathered(RarrTable *table);
 extern void rarr_table_copy_row(TupleTableSlot *newslot, TupleTableSlot *oldslot);

@@ -222,18 +222,28 @@ is_spent(TupleTableSlot *slot)
 /*
  * Take the stream's job as nearly all are: nobody has it, and it is what the
  * stream saw.  An update without a lock before it is as good then, and a change
- * of the page and a WAL record less.  False, with nothing changed, otherwise.
+ * of the page and a WAL record less.  One that somebody is changing is passed
+ * over.  False, with nothing changed, if more has to be known.
  */
 static bool
-take_free(Claim *claim, RarrStream *stream)
+take_unlocked(Claim *claim, RarrStream *stream, Taken *taken)
 {
 	RarrTable  *jobs = claim->jobs;
+	TM_Result	state;
 
-	if (jobs->has_triggers || stream->limit != NULL || is_spent(stream->slot) ||
-		!rarr_row_is_free(stream->slot))
+	if (jobs->has_triggers || stream->limit != NULL || is_spent(stream->slot))
+		return false;
+	state = rarr_row_state(stream->slot);
+	if (state == TM_BeingModified && rarr_job_is_being_changed(stream->slot))
+	{
+		*taken = PASSED;
+		return true;
+	}
+	if (state != TM_Ok)
 		return false;
 	ExecCopySlot(jobs->oldslot, stream->slot);
 	slot_getallattrs(jobs->oldslot);
+	*taken = TAKEN;
 	return hand_out(claim, stream->type, false);
 }
 
@@ -242,12 +252,13 @@ static Taken
 take(Claim *claim, RarrStream *stream)
 {
 	TupleTableSlot *slot = claim->jobs->oldslot;
+	Taken		taken;
 	bool		stuck;
 
 	if (claim->buried == MAX_BURIED && is_spent(stream->slot))
 		return STUCK;
-	if (take_free(claim, stream))
-		return TAKEN;
+	if (take_unlocked(claim, stream, &taken))
+		return taken;
 	if (!lock_job(claim, stream, &stuck))
 	{
 		ExecClearTuple(slot);

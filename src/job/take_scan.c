@@ -13,6 +13,7 @@
  */
 #include "postgres.h"
 
+#include "access/heapam.h"
 #include "access/htup_details.h"
 #include "access/itup.h"
 #include "access/relscan.h"
@@ -38,6 +39,9 @@
 #define TAKE_PRIORITY		2
 #define TAKE_AVAILABLE_AT	3
 #define TAKE_ID				4
+
+/* a page with so much free space is not pruned */
+#define ENOUGH_ROOM			(BLCKSZ / 5)
 
 /*
  * Prepare for scans of one type's jobs.
@@ -127,14 +131,54 @@ rarr_take_scan_end(RarrTakeScan *scan)
 }
 
 /*
+ * Pin the page of the row that the scan came to, for index_fetch_heap(), which
+ * would prune a page that it pins itself whenever it is fuller than the fill
+ * factor says: ours leaves half of each page to new versions, and every look at
+ * a page with a dead one would clean it up.  Early enough is when there is room
+ * for a few more.
+ */
+static void
+pin_page(IndexScanDesc desc)
+{
+	IndexFetchHeapData *fetch = (IndexFetchHeapData *) desc->xs_heapfetch;
+	Buffer		before = fetch->xs_cbuf;
+	Page		page;
+
+	fetch->xs_cbuf = ReleaseAndReadBuffer(before, desc->heapRelation,
+										  ItemPointerGetBlockNumber(&desc->xs_heaptid));
+	if (fetch->xs_cbuf == before)
+		return;
+	page = BufferGetPage(fetch->xs_cbuf);
+	if (PageIsFull(page) || PageGetHeapFreeSpace(page) < ENOUGH_ROOM)
+		heap_page_prune_opt(desc->heapRelation, fetch->xs_cbuf);
+}
+
+/* index_getnext_slot(), with that. */
+static bool
+next_row(IndexScanDesc desc, TupleTableSlot *slot)
+{
+	for (;;)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!desc->xs_heap_continue)
+		{
+			if (index_getnext_tid(desc, ForwardScanDirection) == NULL)
+				return false;
+			pin_page(desc);
+		}
+		if (index_fetch_heap(desc, slot))
+			return true;
+	}
+}
+
+/*
  * Fetch the next unfinished job into the slot, and deform it; false at the end.
  */
 bool
 rarr_take_scan_next_job(RarrTakeScan *scan, TupleTableSlot *slot)
 {
-	while (index_getnext_slot(scan->scan, ForwardScanDirection, slot))
+	while (next_row(scan->scan, slot))
 	{
-		CHECK_FOR_INTERRUPTS();
 		if (scan->visible != NULL &&
 			!table_tuple_satisfies_snapshot(scan->jobs, slot, scan->visible))
 			continue;
