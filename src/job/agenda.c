@@ -90,9 +90,9 @@ attach_agenda(void *memory, bool first)
 			pg_atomic_init_u64(&slot->pass, 0);
 			for (int j = 0; j < RARR_WALKS; j++)
 			{
-				pg_atomic_init_u64(&slot->walks[j].last_step, 0);
-				pg_atomic_init_u64(&slot->walks[j].pause, 0);
-				pg_atomic_init_u64(&slot->walks[j].resting, 0);
+				pg_atomic_init_u64(&slot->clocks[j].last_step, 0);
+				pg_atomic_init_u64(&slot->clocks[j].pause, 0);
+				pg_atomic_init_u64(&slot->clocks[j].resting, 0);
 			}
 		}
 	}
@@ -178,8 +178,8 @@ reset_slot(RarrAgendaType *slot)
 		slot->walks[i].under_way = false;
 		slot->walks[i].group = -1;
 		slot->walks[i].last_round = DT_NOBEGIN;
-		pg_atomic_write_u64(&slot->walks[i].pause, 0);
-		pg_atomic_write_u64(&slot->walks[i].resting, 0);
+		pg_atomic_write_u64(&slot->clocks[i].pause, 0);
+		pg_atomic_write_u64(&slot->clocks[i].resting, 0);
 	}
 	slot->walks[RARR_WALK_LAPSES].noted_lapse = DT_NOBEGIN;
 }

@@ -30,12 +30,17 @@ typedef enum RarrAgendaWalkKind
 	RARR_WALKS
 } RarrAgendaWalkKind;
 
+/* When a walk takes its next step. */
+typedef struct RarrAgendaClock
+{
+	pg_atomic_uint64 last_step; /* when the last one began */
+	pg_atomic_uint64 pause;		/* microseconds from there to the next one */
+	pg_atomic_uint64 resting;	/* 1 between two rounds, else 0 */
+} RarrAgendaClock;
+
 /* A walk over a type's groups, in rounds of steps: see agenda_walk.c. */
 typedef struct RarrAgendaWalk
 {
-	pg_atomic_uint64 last_step; /* when the last step began */
-	pg_atomic_uint64 pause;		/* microseconds from there to the next one */
-	pg_atomic_uint64 resting;	/* 1 between two rounds, else 0 */
 	bool		under_way;		/* a round has begun and is not at its end */
 	int			priority;		/* where the next step goes on */
 	RarrPlace	place;
@@ -50,12 +55,17 @@ typedef struct RarrAgendaWalk
 
 /*
  * A job type of a database, in shared memory.  What is due is in arrays by
- * priority, so that looking for the highest one reads little memory.
+ * priority, so that looking for the highest one reads little memory; and what an
+ * idle worker looks at, of every type, stands together at the beginning.
  */
 typedef struct RarrAgendaType
 {
-	LWLock		lock;			/* over all that is not atomic */
 	uint64		incarnation;	/* of the slot; 0 while it is free */
+	pg_atomic_uint64 next_due;	/* least of at[] */
+	pg_atomic_uint64 next_lapse;	/* no running job's lease ends before this */
+	RarrAgendaClock clocks[RARR_WALKS];
+
+	LWLock		lock;			/* over all that is not atomic */
 	Oid			database;
 	Oid			table;			/* processing_jobs */
 	char		name[RARR_TYPE_NAME_MAX + 1];
@@ -64,16 +74,12 @@ typedef struct RarrAgendaType
 	TimestampTz at[RARR_PRIORITIES];
 	pg_uuid_t	id[RARR_PRIORITIES];
 	uint64		generation[RARR_PRIORITIES];	/* grows when a place is lowered */
-	pg_atomic_uint64 next_due;	/* least of at[] */
 
 	/* No job that is before its group's place is running outside of these. */
 	RarrPlace	running_first[RARR_PRIORITIES];
 	RarrPlace	running_last[RARR_PRIORITIES];
 
 	pg_atomic_uint64 pass;		/* whose turn it is, by weight; see share.c */
-
-	/* No running job's lease ends before this. */
-	pg_atomic_uint64 next_lapse;
 
 	int			walker;			/* pid of the backend that takes a step, or 0 */
 	RarrAgendaWalk walks[RARR_WALKS];

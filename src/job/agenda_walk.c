@@ -77,16 +77,16 @@ static RarrAgendaRef walking = {NULL, 0};
 static bool
 is_due(RarrAgendaType *slot, RarrAgendaWalkKind kind, TimestampTz now)
 {
-	RarrAgendaWalk *walk = &slot->walks[kind];
-	int64		since = now - (TimestampTz) pg_atomic_read_u64(&walk->last_step);
+	RarrAgendaClock *clock = &slot->clocks[kind];
+	int64		since = now - (TimestampTz) pg_atomic_read_u64(&clock->last_step);
 
 	if (kind == RARR_WALK_LAPSES && (TimestampTz) pg_atomic_read_u64(&slot->next_lapse) > now)
 		return false;
 	if (since < 0)
 		return true;
-	if (since < (int64) pg_atomic_read_u64(&walk->pause))
+	if (since < (int64) pg_atomic_read_u64(&clock->pause))
 		return false;
-	return kind == RARR_WALK_LAPSES || pg_atomic_read_u64(&walk->resting) == 0 ||
+	return kind == RARR_WALK_LAPSES || pg_atomic_read_u64(&clock->resting) == 0 ||
 		since >= (int64) rarr_agenda_refresh * 1000;
 }
 
@@ -106,15 +106,15 @@ rarr_agenda_walk_is_due(const RarrAgendaRef *ref, TimestampTz now)
 static TimestampTz
 next_step(RarrAgendaType *slot, RarrAgendaWalkKind kind, TimestampTz now)
 {
-	RarrAgendaWalk *walk = &slot->walks[kind];
-	TimestampTz last = (TimestampTz) pg_atomic_read_u64(&walk->last_step);
-	TimestampTz next = last + (int64) pg_atomic_read_u64(&walk->pause);
+	RarrAgendaClock *clock = &slot->clocks[kind];
+	TimestampTz last = (TimestampTz) pg_atomic_read_u64(&clock->last_step);
+	TimestampTz next = last + (int64) pg_atomic_read_u64(&clock->pause);
 
 	if (last > now)
 		return now;
 	if (kind == RARR_WALK_LAPSES)
 		return Max(next, (TimestampTz) pg_atomic_read_u64(&slot->next_lapse));
-	if (pg_atomic_read_u64(&walk->resting) != 0)
+	if (pg_atomic_read_u64(&clock->resting) != 0)
 		next = Max(next, last + (int64) rarr_agenda_refresh * 1000);
 	return next;
 }
@@ -371,6 +371,7 @@ end_step(Step *step, bool round_done, int64 cost)
 {
 	RarrAgendaType *slot = step->ref.slot;
 	RarrAgendaWalk *walk = &slot->walks[step->kind];
+	RarrAgendaClock *clock = &slot->clocks[step->kind];
 	bool		lapses = step->kind == RARR_WALK_LAPSES;
 
 	if (!rarr_agenda_lock(&step->ref, LW_EXCLUSIVE))
@@ -382,9 +383,9 @@ end_step(Step *step, bool round_done, int64 cost)
 		pg_atomic_write_u64(&slot->next_lapse, (uint64) Min(walk->lapse, walk->noted_lapse));
 	if (round_done)
 		walk->last_round = step->now;
-	pg_atomic_write_u64(&walk->last_step, (uint64) step->now);
-	pg_atomic_write_u64(&walk->pause, (uint64) (cost * (lapses ? LAPSES_PAUSE : EVERYTHING_PAUSE)));
-	pg_atomic_write_u64(&walk->resting, round_done ? 1 : 0);
+	pg_atomic_write_u64(&clock->last_step, (uint64) step->now);
+	pg_atomic_write_u64(&clock->pause, (uint64) (cost * (lapses ? LAPSES_PAUSE : EVERYTHING_PAUSE)));
+	pg_atomic_write_u64(&clock->resting, round_done ? 1 : 0);
 	rarr_agenda_unlock(&step->ref);
 }
 
