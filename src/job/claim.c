@@ -223,7 +223,9 @@ is_spent(TupleTableSlot *slot)
  * Take the stream's job as nearly all are: nobody has it, and it is what the
  * stream saw.  An update without a lock before it is as good then, and a change
  * of the page and a WAL record less.  One that somebody is changing is passed
- * over.  False, with nothing changed, if more has to be known.
+ * over; so is one that was changed since the stream's snapshot while a third one
+ * holds a FOR KEY SHARE lock on it: whoever changed it has told the agenda, or
+ * will.  False, with nothing changed, if more has to be known.
  */
 static bool
 take_unlocked(Claim *claim, RarrStream *stream, Taken *taken)
