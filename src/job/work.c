@@ -29,6 +29,10 @@
 #include "job/job_hint.h"
 #include "job/work.h"
 
+/*
+ * Begin a call: nothing is known of the job yet.  function: its name, for 25006
+ * where nothing may be written.
+ */
 void
 rarr_work_begin(RarrWork *work, const char *function)
 {
@@ -42,6 +46,9 @@ rarr_work_begin(RarrWork *work, const char *function)
 	PushActiveSnapshot(GetTransactionSnapshot());
 }
 
+/*
+ * End a call, and put on record what it did.
+ */
 void
 rarr_work_end(RarrWork *work)
 {
@@ -74,8 +81,8 @@ rarr_work_find(RarrTable *jobs, Datum id)
 }
 
 /*
- * Lock the job with this id that rarr_work_find() found, waiting for whoever has it,
- * and put its latest version into jobs->oldslot; false if there is none any
+ * Lock the job with this id that rarr_work_find() found, waiting for whoever has
+ * it, and put its latest version into jobs->oldslot; false if there is none any
  * more (or, where the work waits for nobody, somebody has it).  Under REPEATABLE
  * READ and SERIALIZABLE a job that changed since the snapshot raises 40001.
  */
@@ -111,12 +118,14 @@ rarr_work_lock_found(RarrWork *work, Datum id)
 	return memcmp(rarr_job_id(slot), DatumGetUUIDP(id), UUID_LEN) == 0;
 }
 
+/* rarr_work_find and rarr_work_lock_found: false where there is no such job. */
 bool
 rarr_work_lock(RarrWork *work, Datum id)
 {
 	return rarr_work_find(work->jobs, id) && rarr_work_lock_found(work, id);
 }
 
+/* Is the job in jobs->oldslot, whose attributes are all deformed, running under the attempt? */
 bool
 rarr_is_running_under(RarrTable *jobs, int attempt)
 {
