@@ -163,7 +163,7 @@ COMMENT ON COLUMN researcharr.processing_jobs.status IS 'queued, running, comple
 COMMENT ON COLUMN researcharr.processing_jobs.priority IS '0 to 100, 100 first';
 COMMENT ON COLUMN researcharr.processing_jobs.retry_count IS 'retries used up';
 COMMENT ON COLUMN researcharr.processing_jobs.max_retries IS 'retries allowed, 0 to 10';
-COMMENT ON COLUMN researcharr.processing_jobs.error_message IS 'what the last failed attempt said';
+COMMENT ON COLUMN researcharr.processing_jobs.error_message IS 'what the last failed attempt said, at most 64 kB';
 COMMENT ON COLUMN researcharr.processing_jobs.started_at IS 'the latest claim';
 COMMENT ON COLUMN researcharr.processing_jobs.completed_at IS 'set exactly when the status is final: completed, failed or cancelled';
 COMMENT ON COLUMN researcharr.processing_jobs.metadata IS 'the job''s arguments: an object of at most 1 MB as text';
@@ -172,8 +172,8 @@ COMMENT ON COLUMN researcharr.processing_jobs.updated_at IS 'when the row was la
 COMMENT ON COLUMN researcharr.processing_jobs.attempt IS 'how often the job was claimed; the fencing token of whoever holds it';
 COMMENT ON COLUMN researcharr.processing_jobs.available_at IS 'not handed out before this';
 COMMENT ON COLUMN researcharr.processing_jobs.lease_expires_at IS 'set while running: handed on from then';
-COMMENT ON COLUMN researcharr.processing_jobs.worker IS 'who claimed it last, in its own words';
-COMMENT ON COLUMN researcharr.processing_jobs.result IS 'what the worker returned';
+COMMENT ON COLUMN researcharr.processing_jobs.worker IS 'who claimed it last, in its own words, at most 255 characters';
+COMMENT ON COLUMN researcharr.processing_jobs.result IS 'what the worker returned, at most 1 MB as text';
 COMMENT ON COLUMN researcharr.processing_jobs.unique_key IS 'at most one unfinished job of a type has it; up to 255 characters';
 
 CREATE INDEX processing_jobs_take_idx ON researcharr.processing_jobs (job_type, priority DESC, available_at, id)

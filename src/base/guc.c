@@ -13,6 +13,7 @@
  */
 #include "postgres.h"
 
+#include "datatype/timestamp.h"
 #include "miscadmin.h"
 #include "utils/guc.h"
 
@@ -29,6 +30,7 @@ int			rarr_queue_item_lease = 300;
 int			rarr_max_waiters = -1;
 int			rarr_poll_interval = 1000;
 bool		rarr_bind_leases = false;
+int			rarr_max_lease = 30 * SECS_PER_DAY;
 
 /*
  * The user's id goes into the audit log and into server logs as it is: it
@@ -124,6 +126,17 @@ define_job_settings(void)
 							1000, 10, 3600 * 1000,
 							PGC_USERSET,
 							GUC_UNIT_MS,
+							NULL,
+							NULL,
+							NULL);
+
+	DefineCustomIntVariable("researcharr.max_lease",
+							"Sets the longest lease or delay that a role may ask for that does not own the tables.",
+							"A longer one in job_dequeue, job_heartbeat, job_fail or job_release is an error. Leases of job types are not limited.",
+							&rarr_max_lease,
+							30 * SECS_PER_DAY, 1, 3650 * SECS_PER_DAY,
+							PGC_SUSET,
+							GUC_UNIT_S,
 							NULL,
 							NULL,
 							NULL);

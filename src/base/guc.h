@@ -37,6 +37,9 @@ extern int	rarr_poll_interval;
 /* Do leases of jobs that are claimed now end with the session? */
 extern bool rarr_bind_leases;
 
+/* The longest lease or delay, in seconds, of a role that does not own the tables. */
+extern int	rarr_max_lease;
+
 extern void rarr_guc_init(void);
 
 #endif							/* RARR_BASE_GUC_H */

@@ -103,24 +103,40 @@ rarr_jsonb_text_length(const JsonbContainer *container, int64 limit)
 	return result;
 }
 
-/* Is this an object of at most RARR_METADATA_MAX_BYTES as text? */
-bool
-rarr_metadata_is_valid(Datum metadata)
+/* Has this jsonb at most RARR_METADATA_MAX_BYTES as text and, if asked, is it an object? */
+static bool
+fits(Datum value, bool only_object)
 {
-	Size		size = toast_raw_datum_size(metadata);
+	Size		size = toast_raw_datum_size(value);
 	Jsonb	   *jsonb;
 	bool		result;
 
 	if (size > NEVER_FITS_SIZE)
 		return false;
+	if (size <= ALWAYS_FITS_SIZE && !only_object)
+		return true;
 
-	jsonb = DatumGetJsonbP(metadata);
-	result = JB_ROOT_IS_OBJECT(jsonb) &&
+	jsonb = DatumGetJsonbP(value);
+	result = (!only_object || JB_ROOT_IS_OBJECT(jsonb)) &&
 		(size <= ALWAYS_FITS_SIZE ||
 		 rarr_jsonb_text_length(&jsonb->root, RARR_METADATA_MAX_BYTES) <= RARR_METADATA_MAX_BYTES);
-	if ((Pointer) jsonb != DatumGetPointer(metadata))
+	if ((Pointer) jsonb != DatumGetPointer(value))
 		pfree(jsonb);
 	return result;
+}
+
+/* Is this an object of at most RARR_METADATA_MAX_BYTES as text? */
+bool
+rarr_metadata_is_valid(Datum metadata)
+{
+	return fits(metadata, true);
+}
+
+/* Has this jsonb, of any kind, at most RARR_METADATA_MAX_BYTES as text? */
+bool
+rarr_jsonb_fits(Datum value)
+{
+	return fits(value, false);
 }
 
 /*

@@ -45,6 +45,7 @@
 #include "job/limits.h"
 #include "job/share.h"
 #include "job/stream.h"
+#include "job/worker_input.h"
 
 #define MAX_JOBS		10000
 
@@ -449,7 +450,8 @@ asked_types(FunctionCallInfo fcinfo, int n)
 
 /*
  * The arguments max_jobs, lease and worker of the running function, from the
- * first of them on.  22023 where one is out of range.
+ * first of them on.  22023 where one is out of range, RA003 for a worker whose
+ * name is too long.
  */
 void
 rarr_claim_args(Claim *claim, FunctionCallInfo fcinfo, int first, int *max_jobs)
@@ -461,10 +463,13 @@ rarr_claim_args(Claim *claim, FunctionCallInfo fcinfo, int first, int *max_jobs)
 				 errmsg("max_jobs is out of range: %d", *max_jobs),
 				 errhint("Give a number from 1 to %d.", MAX_JOBS)));
 	if (!PG_ARGISNULL(first + 1))
-		claim->lease = rarr_duration_arg(PG_GETARG_INTERVAL_P(first + 1), "lease", 1);
+		claim->lease = rarr_lease_arg(PG_GETARG_INTERVAL_P(first + 1), "lease", 1);
 	claim->has_worker = !PG_ARGISNULL(first + 2);
 	if (claim->has_worker)
+	{
+		rarr_check_worker_name(PG_GETARG_DATUM(first + 2));
 		claim->worker = PointerGetDatum(PG_GETARG_TEXT_PP(first + 2));
+	}
 }
 
 /*
@@ -484,9 +489,10 @@ PG_FUNCTION_INFO_V1(researcharr_job_dequeue);
  *		-> rows of processing_jobs, in the order of the claim
  *
  * job_types: NULL for all; max_jobs: 1 to 10000, NULL for 1; lease: above
- * zero, NULL for each type's own; worker: the caller's name for itself.
- * Errors: RA002 unknown type; 22023 an argument out of range; 25006 where
- * nothing may be written.
+ * zero, NULL for each type's own; worker: the caller's name for itself, at most
+ * 255 characters.
+ * Errors: RA002 unknown type; RA003 a longer name; 22023 an argument out of
+ * range; 25006 where nothing may be written.
  */
 Datum
 researcharr_job_dequeue(PG_FUNCTION_ARGS)

@@ -26,6 +26,7 @@
 #include "job/bound.h"
 #include "job/job_hint.h"
 #include "job/work.h"
+#include "job/worker_input.h"
 
 /* The job in jobs->oldslot is done: its next version. */
 static void
@@ -92,7 +93,8 @@ PG_FUNCTION_INFO_V1(researcharr_job_complete_many);
 /*
  * job_complete(id uuid, attempt int, result jsonb) -> true
  *
- * Errors: 22004 NULL for id or attempt; RA001 not running under this attempt.
+ * Errors: 22004 NULL for id or attempt; RA001 not running under this attempt;
+ * RA003 a result of more than 1 MB as text.
  */
 Datum
 researcharr_job_complete(PG_FUNCTION_ARGS)
@@ -101,6 +103,8 @@ researcharr_job_complete(PG_FUNCTION_ARGS)
 
 	RARR_REQUIRE_ARG(0, "id");
 	RARR_REQUIRE_ARG(1, "attempt");
+	if (!PG_ARGISNULL(2))
+		rarr_check_result(PG_GETARG_DATUM(2));
 	rarr_work_begin(&work, "job_complete()");
 	if (!complete(&work, PG_GETARG_DATUM(0), PG_GETARG_INT32(1), PG_GETARG_DATUM(2), !PG_ARGISNULL(2)))
 		rarr_lease_lost(&work, PG_GETARG_DATUM(0), PG_GETARG_INT32(1));
@@ -114,7 +118,7 @@ researcharr_job_complete(PG_FUNCTION_ARGS)
  *
  * completed is false for a job that is not running under its attempt.
  * Errors: 22004 NULL for ids or attempts or in them; 22023 arrays of unequal
- * length.
+ * length; RA003 a result of more than 1 MB as text.
  */
 Datum
 researcharr_job_complete_many(PG_FUNCTION_ARGS)
@@ -145,6 +149,9 @@ researcharr_job_complete_many(PG_FUNCTION_ARGS)
 				 errmsg("arrays have unequal lengths: %d ids, %d attempts, %d results",
 						n, nattempts, has_results ? nresults : 0),
 				 errhint("Give an attempt for each id, and a result for each or no results at all.")));
+	for (int i = 0; has_results && i < n; i++)
+		if (!no_result[i])
+			rarr_check_result(results[i]);
 	InitMaterializedSRF(fcinfo, 0);
 
 	rarr_work_begin(&work, "job_complete_many()");

@@ -24,13 +24,13 @@
 
 #include "base/args.h"
 #include "base/compat.h"
-#include "base/duration.h"
 #include "base/row_change.h"
 #include "job/bound.h"
 #include "job/finish.h"
 #include "job/job_hint.h"
 #include "job/job_type.h"
 #include "job/work.h"
+#include "job/worker_input.h"
 
 /* The job in jobs->oldslot is over. */
 static void
@@ -72,7 +72,8 @@ PG_FUNCTION_INFO_V1(researcharr_job_mark_as_completed);
  *		-> the job's row
  *
  * Queued again while retries are left and retry is true, at now + retry_in
- * (zero or more; NULL: the backoff of the type); else failed.
+ * (zero or more; NULL: the backoff of the type); else failed.  An error of more
+ * than 64 kB is truncated, and says so at its end.
  * Errors: 22004 NULL for id, attempt or error; 22023 a negative retry_in;
  * RA001 not running under this attempt.
  */
@@ -83,6 +84,7 @@ researcharr_job_fail(PG_FUNCTION_ARGS)
 	bool		retry = PG_ARGISNULL(4) || PG_GETARG_BOOL(4);
 	int64		delay = -1;
 	int			retries;
+	Datum		error_text;
 	const char *error;
 	RarrWork	work;
 	TupleTableSlot *slot;
@@ -91,8 +93,9 @@ researcharr_job_fail(PG_FUNCTION_ARGS)
 	RARR_REQUIRE_ARG(1, "attempt");
 	RARR_REQUIRE_ARG(2, "error");
 	if (!PG_ARGISNULL(3))
-		delay = rarr_duration_arg(PG_GETARG_INTERVAL_P(3), "retry_in", 0);
-	error = text_to_cstring(PG_GETARG_TEXT_PP(2));
+		delay = rarr_lease_arg(PG_GETARG_INTERVAL_P(3), "retry_in", 0);
+	error_text = rarr_error_text_truncate(PG_GETARG_DATUM(2));
+	error = TextDatumGetCString(error_text);
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 
 	rarr_work_begin(&work, "job_fail()");
@@ -112,7 +115,7 @@ researcharr_job_fail(PG_FUNCTION_ARGS)
 		finish(&work, RARR_HISTORY_FAILED, JOB_FAILED);
 		work.log.entries[work.log.n - 1].error = error;
 	}
-	rarr_job_set(slot, JOB_ERROR_MESSAGE, PG_GETARG_DATUM(2));
+	rarr_job_set(slot, JOB_ERROR_MESSAGE, error_text);
 	rarr_work_write(&work, retry ? JOB_CHANGE_REQUEUE : JOB_CHANGE_FINISH);
 	tuplestore_puttupleslot(rsinfo->setResult, slot);
 	rarr_work_end(&work);
@@ -138,7 +141,7 @@ researcharr_job_heartbeat(PG_FUNCTION_ARGS)
 	RARR_REQUIRE_ARG(0, "id");
 	RARR_REQUIRE_ARG(1, "attempt");
 	if (!PG_ARGISNULL(2))
-		lease = rarr_duration_arg(PG_GETARG_INTERVAL_P(2), "lease", 1);
+		lease = rarr_lease_arg(PG_GETARG_INTERVAL_P(2), "lease", 1);
 
 	rarr_work_begin(&work, "job_heartbeat()");
 	rarr_work_lock_own(&work, PG_GETARG_DATUM(0), PG_GETARG_INT32(1));
@@ -171,7 +174,7 @@ researcharr_job_release(PG_FUNCTION_ARGS)
 	RARR_REQUIRE_ARG(0, "id");
 	RARR_REQUIRE_ARG(1, "attempt");
 	if (!PG_ARGISNULL(2))
-		delay = rarr_duration_arg(PG_GETARG_INTERVAL_P(2), "delay", 0);
+		delay = rarr_lease_arg(PG_GETARG_INTERVAL_P(2), "delay", 0);
 
 	rarr_work_begin(&work, "job_release()");
 	rarr_work_lock_own(&work, PG_GETARG_DATUM(0), PG_GETARG_INT32(1));

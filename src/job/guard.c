@@ -30,12 +30,14 @@
 #include "base/args.h"
 #include "base/compat.h"
 #include "base/duration.h"
+#include "base/metadata.h"
 #include "base/restore.h"
 #include "job/agenda_notes.h"
 #include "job/counters.h"
 #include "job/job_row.h"
 #include "job/job_type.h"
 #include "job/limits_notes.h"
+#include "job/worker_input.h"
 
 /* Kept by the functions: an UPDATE may not change them ... */
 static const int kept_on_update[] = {
@@ -131,9 +133,60 @@ check_update(TriggerData *trigger)
 	}
 }
 
+/* 23514: a column of a job holds more than its limit. */
+static void
+refuse_size(Relation rel, int column, const char *limit)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_CHECK_VIOLATION),
+			 errmsg("column \"%s\" of a job is longer than %s",
+					NameStr(TupleDescAttr(RelationGetDescr(rel), column - 1)->attname), limit),
+			 errhint("Keep large values elsewhere, and their key here."),
+			 errtablecol(rel, column)));
+}
+
+/* Does the statement write this column, with a value? */
+static bool
+is_written(TriggerData *trigger, HeapTuple tuple, int column)
+{
+	TupleDesc	desc = RelationGetDescr(trigger->tg_relation);
+
+	return !heap_attisnull(tuple, column, desc) &&
+		(TRIGGER_FIRED_BY_INSERT(trigger->tg_event) ||
+		 column_differs(trigger->tg_trigtuple, tuple, desc, column));
+}
+
+/*
+ * Apply the limits of worker_input.c to the new row of a statement, for what it
+ * writes: values that were larger before may stay.
+ */
+static HeapTuple
+apply_limits(TriggerData *trigger, HeapTuple tuple)
+{
+	Relation	rel = trigger->tg_relation;
+	TupleDesc	desc = RelationGetDescr(rel);
+	int			column = JOB_ERROR_MESSAGE;
+	bool		isnull;
+	Datum		error;
+
+	if (is_written(trigger, tuple, JOB_WORKER) &&
+		!rarr_worker_name_fits(heap_getattr(tuple, JOB_WORKER, desc, &isnull)))
+		refuse_size(rel, JOB_WORKER, "255 characters");
+	if (is_written(trigger, tuple, JOB_RESULT) &&
+		!rarr_jsonb_fits(heap_getattr(tuple, JOB_RESULT, desc, &isnull)))
+		refuse_size(rel, JOB_RESULT, "1 MB as text");
+	if (!is_written(trigger, tuple, JOB_ERROR_MESSAGE))
+		return tuple;
+	error = heap_getattr(tuple, JOB_ERROR_MESSAGE, desc, &isnull);
+	if (rarr_error_text_fits(error))
+		return tuple;
+	error = rarr_error_text_truncate(error);
+	return heap_modify_tuple_by_cols(tuple, desc, 1, &column, &error, &isnull);
+}
+
 /* The new row, with an updated_at that is later than the old one's. */
 static HeapTuple
-advance_updated_at(TriggerData *trigger)
+advance_updated_at(TriggerData *trigger, HeapTuple tuple)
 {
 	TupleDesc	desc = RelationGetDescr(trigger->tg_relation);
 	int			column = JOB_UPDATED_AT;
@@ -143,7 +196,7 @@ advance_updated_at(TriggerData *trigger)
 
 	before = DatumGetTimestampTz(heap_getattr(trigger->tg_trigtuple, column, desc, &isnull));
 	after = TimestampTzGetDatum(rarr_clock_after(before));
-	return heap_modify_tuple_by_cols(trigger->tg_newtuple, desc, 1, &column, &after, &isnull);
+	return heap_modify_tuple_by_cols(tuple, desc, 1, &column, &after, &isnull);
 }
 
 /* Tell the agenda what the statement makes and unmakes. */
@@ -190,15 +243,18 @@ PG_FUNCTION_INFO_V1(researcharr_processing_jobs_guard);
  * Trigger, before each row that an INSERT, a COPY, an UPDATE or a DELETE
  * touches, and before a TRUNCATE.
  *
- * Errors: RA002 unknown job type; 42501 a column that is not the user's to
- * write; 55000 columns of ours that were altered.  Rows of a dump are let through as they are.
+ * Errors: RA002 unknown job type; 23514 a value above a limit of worker_input.c;
+ * 42501 a column that is not the user's to write; 55000 columns of ours that were
+ * altered.  Rows of a dump are let through as they are.
  */
 Datum
 researcharr_processing_jobs_guard(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	HeapTuple	tuple;
 
 	rarr_require_trigger(fcinfo, "processing_jobs_guard");
+	tuple = trigger->tg_trigtuple;
 	if (fcinfo->flinfo->fn_extra == NULL)
 	{
 		/* once a statement: the table cannot be altered while one runs */
@@ -206,12 +262,18 @@ researcharr_processing_jobs_guard(PG_FUNCTION_ARGS)
 		fcinfo->flinfo->fn_extra = unconstify(RarrTableDef *, &rarr_job_table);
 	}
 	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
+	{
 		check_update(trigger);
+		tuple = apply_limits(trigger, trigger->tg_newtuple);
+	}
 	else if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event) &&
 			 !rarr_is_restoring(trigger->tg_relation))
-		check_insert(trigger->tg_relation, trigger->tg_trigtuple);
+	{
+		check_insert(trigger->tg_relation, tuple);
+		tuple = apply_limits(trigger, tuple);
+	}
 	note_change(trigger);
 	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
-		return PointerGetDatum(advance_updated_at(trigger));
-	return PointerGetDatum(trigger->tg_trigtuple);
+		tuple = advance_updated_at(trigger, tuple);
+	return PointerGetDatum(tuple);
 }
