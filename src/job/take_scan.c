@@ -91,6 +91,9 @@ rarr_take_scan_below(RarrTakeScan *scan, Snapshot snapshot, int below)
  * Begin a scan of one group, from a place on, up to an available_at (DT_NOEND:
  * to its end).  (available_at, id) >= place is a row comparison, as
  * nodeIndexscan.c builds it.
+ *
+ * The index reads its keys again at each page that it moves on to, so that all
+ * they point to must live as long as the scan: *place is copied.
  */
 void
 rarr_take_scan_group(RarrTakeScan *scan, Snapshot snapshot, int priority,
@@ -103,10 +106,11 @@ rarr_take_scan_group(RarrTakeScan *scan, Snapshot snapshot, int priority,
 	{
 		ScanKeyData *row = &scan->keys[n++];
 
+		scan->place_id = place->id;
 		ScanKeyEntryInitialize(&scan->place[0], SK_ROW_MEMBER, TAKE_AVAILABLE_AT, BTGreaterEqualStrategyNumber,
 							   InvalidOid, InvalidOid, F_TIMESTAMPTZ_CMP, TimestampTzGetDatum(place->at));
 		ScanKeyEntryInitialize(&scan->place[1], SK_ROW_MEMBER | SK_ROW_END, TAKE_ID, BTGreaterEqualStrategyNumber,
-							   InvalidOid, InvalidOid, F_UUID_CMP, UUIDPGetDatum(&place->id));
+							   InvalidOid, InvalidOid, F_UUID_CMP, UUIDPGetDatum(&scan->place_id));
 		memset(row, 0, sizeof(ScanKeyData));
 		row->sk_flags = SK_ROW_HEADER;
 		row->sk_attno = TAKE_AVAILABLE_AT;

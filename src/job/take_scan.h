@@ -23,6 +23,7 @@ typedef struct RarrTakeScan
 								 * this snapshot, too */
 	ScanKeyData keys[4];
 	ScanKeyData place[2];		/* members of the row in the third key */
+	pg_uuid_t	place_id;		/* what the second of them points to */
 } RarrTakeScan;
 
 extern void rarr_take_scan_init(RarrTakeScan *scan, Relation jobs, Relation index, const char *type);
