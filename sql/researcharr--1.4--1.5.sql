@@ -4,7 +4,19 @@
 
 SET LOCAL search_path = pg_catalog, pg_temp;
 
+-- Statements that lock processing_jobs come after all others: workers wait from
+-- the first of them until the update's transaction ends.
+
 -- Limits of what a worker writes.  The functions and the guard check them.
 COMMENT ON COLUMN researcharr.processing_jobs.error_message IS 'what the last failed attempt said, at most 64 kB';
 COMMENT ON COLUMN researcharr.processing_jobs.worker IS 'who claimed it last, in its own words, at most 255 characters';
 COMMENT ON COLUMN researcharr.processing_jobs.result IS 'what the worker returned, at most 1 MB as text';
+
+-- Keep this last.  It revokes what default privileges grant on the objects that
+-- this script makes, from everybody but their owner.
+
+CREATE FUNCTION researcharr.revoke_default_privileges(fresh boolean) RETURNS void
+	LANGUAGE C VOLATILE
+	AS 'MODULE_PATHNAME', 'researcharr_revoke_default_privileges';
+SELECT researcharr.revoke_default_privileges(false);
+DROP FUNCTION researcharr.revoke_default_privileges(boolean);

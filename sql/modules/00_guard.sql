@@ -12,3 +12,9 @@ CREATE FUNCTION researcharr.check_schema() RETURNS void
 	AS 'MODULE_PATHNAME', 'researcharr_check_schema';
 SELECT researcharr.check_schema();
 DROP FUNCTION researcharr.check_schema();
+
+-- The last module calls this one, and drops it.
+
+CREATE FUNCTION researcharr.revoke_default_privileges(fresh boolean) RETURNS void
+	LANGUAGE C VOLATILE
+	AS 'MODULE_PATHNAME', 'researcharr_revoke_default_privileges';
