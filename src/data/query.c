@@ -38,8 +38,7 @@ struct RarrPlan
 	char	   *sql;
 	int			flags;
 	SPIPlanPtr	plan;
-	int			busy;			/* calls that are executing it ... */
-	uint64		busy_in;		/* ... in this epoch */
+	int			busy;			/* how many calls are executing it */
 	struct RarrPlan *next;		/* used less recently */
 };
 
@@ -103,13 +102,6 @@ rarr_query_bind(RarrQuery *query, Oid type, Datum value)
 	add_value(query, type, value, false);
 }
 
-/* Is an outer call executing the plan?  Errors leave the count as it was. */
-static bool
-is_busy(const RarrPlan *plan)
-{
-	return plan->busy > 0 && plan->busy_in == rarr_entity_epoch();
-}
-
 /* The kept plan for this text, moved to the front; or NULL. */
 static RarrPlan *
 find_plan(RarrEntity *entity, const char *sql, uint32 hash, int flags)
@@ -127,8 +119,8 @@ find_plan(RarrEntity *entity, const char *sql, uint32 hash, int flags)
 	return NULL;
 }
 
-/* Frees the plan that was unused for longest, unless all are in use. */
-static void
+/* Frees the plan that was unused for longest; false where all are in use. */
+static bool
 forget_oldest_plan(RarrEntity *entity)
 {
 	RarrPlan  **oldest = NULL;
@@ -136,17 +128,18 @@ forget_oldest_plan(RarrEntity *entity)
 
 	for (RarrPlan **link = &entity->plans; *link != NULL; link = &(*link)->next)
 	{
-		if (!is_busy(*link))
+		if ((*link)->busy == 0)
 			oldest = link;
 	}
 	if (oldest == NULL)
-		return;
+		return false;
 	plan = *oldest;
 	*oldest = plan->next;
 	entity->nplans--;
 	SPI_freeplan(plan->plan);
 	pfree(plan->sql);
 	pfree(plan);
+	return true;
 }
 
 /* The plan for a statement, made and kept where there is none. */
@@ -166,8 +159,8 @@ get_plan(RarrEntity *entity, RarrQuery *query, int flags)
 	if (made == NULL)
 		elog(ERROR, "could not prepare \"%s\": %s", sql, SPI_result_code_string(SPI_result));
 
-	if (entity->nplans >= MAX_PLANS)
-		forget_oldest_plan(entity);
+	while (entity->nplans >= MAX_PLANS && forget_oldest_plan(entity))
+		;
 	plan = MemoryContextAllocZero(entity->cxt, sizeof(RarrPlan));
 	plan->hash = hash;
 	plan->sql = MemoryContextStrdup(entity->cxt, sql);
@@ -188,6 +181,26 @@ rarr_query_forget_plans(RarrEntity *entity)
 	for (RarrPlan *plan = entity->plans; plan != NULL; plan = plan->next)
 		SPI_freeplan(plan->plan);
 	entity->plans = NULL;
+	entity->nplans = 0;
+}
+
+/* Executes a plan, which is busy meanwhile, also if that ends with an error. */
+static pg_noinline int
+run_plan(RarrPlan *plan, const SPIExecuteOptions *options)
+{
+	volatile int result = 0;
+
+	plan->busy++;
+	PG_TRY();
+	{
+		result = SPI_execute_plan_extended(plan->plan, options);
+	}
+	PG_FINALLY();
+	{
+		plan->busy--;
+	}
+	PG_END_TRY();
+	return result;
 }
 
 /*
@@ -212,10 +225,7 @@ execute(RarrEntity *entity, RarrQuery *query, int flags, DestReceiver *dest)
 	options.params = params;
 	options.read_only = (flags & RARR_READ) != 0;
 	options.dest = dest;
-	plan->busy = is_busy(plan) ? plan->busy + 1 : 1;
-	plan->busy_in = rarr_entity_epoch();
-	result = SPI_execute_plan_extended(plan->plan, &options);
-	plan->busy--;
+	result = run_plan(plan, &options);
 	if (result < 0)
 		elog(ERROR, "could not execute \"%s\": %s", query->sql.data, SPI_result_code_string(result));
 }
