@@ -37,6 +37,12 @@ rarr_json_is_object(const JsonbValue *value)
 	return value->type == jbvBinary && JsonContainerIsObject(value->val.binary.data);
 }
 
+bool
+rarr_json_is_array(const JsonbValue *value)
+{
+	return value->type == jbvBinary && JsonContainerIsArray(value->val.binary.data);
+}
+
 /* The string in double quotes, cut short where it is long. */
 char *
 rarr_quote_clipped(const char *string, int length)

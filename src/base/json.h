@@ -9,6 +9,7 @@
 
 extern bool rarr_json_member(JsonbContainer *object, const char *name, JsonbValue *value);
 extern bool rarr_json_is_object(const JsonbValue *value);
+extern bool rarr_json_is_array(const JsonbValue *value);
 extern char *rarr_json_text(const JsonbValue *value, const char **string, int *length);
 extern char *rarr_json_int(const JsonbValue *value, int64 *number);
 extern char *rarr_json_describe(const JsonbValue *value);

@@ -162,14 +162,15 @@ write_null_test(const Condition *condition, bool isnull)
 static void
 write_comparison(const Condition *condition)
 {
-	const char *operator = comparison(condition);
 	int			strategy = condition->filter->strategy;
+	const char *operator;
 
 	if (condition->value->type == jbvNull && (strategy == BTEqualStrategyNumber || strategy == 0))
 	{
 		write_null_test(condition, strategy != 0);
 		return;
 	}
+	operator = comparison(condition);
 	write_column(condition);
 	appendStringInfo(&condition->query->sql, " %s ", operator);
 	rarr_query_param(condition->query, condition->column->type,
@@ -278,7 +279,7 @@ write_contains(const Condition *condition)
 		rarr_query_add(condition->query, ") OPERATOR(pg_catalog.>) 0");
 		return;
 	}
-	if (type != JSONBOID && !type_is_array(type))
+	if (getBaseType(type) != JSONBOID && !type_is_array_domain(type))
 		unknown_operator(condition);
 	write_column(condition);
 	rarr_query_add(condition->query, " OPERATOR(pg_catalog.@>) ");

@@ -19,7 +19,6 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
@@ -28,10 +27,10 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/resowner.h"
 #include "utils/uuid.h"
 
 #include "base/compat.h"
+#include "base/subtransaction.h"
 #include "base/uuid.h"
 #include "data/import.h"
 
@@ -395,27 +394,35 @@ may_write(const ImportKind *kind)
 						 mode, ACLMASK_ALL) == mode;
 }
 
+/* Items that are being written. */
+typedef struct Writing
+{
+	Import	   *import;
+	ImportPlans *plans;
+	ImportItem *items;
+	int			nitems;
+} Writing;
+
+static bool
+write_body(void *arg)
+{
+	Writing    *writing = arg;
+
+	write_items(writing->import, writing->plans, writing->items, writing->nitems);
+	return true;
+}
+
 /*
  * Is the error about the items, so that others may fare better?  It is not when
  * the server, the transaction or the session is in trouble, or when the user may
  * not write the tables at all (rather than not this row).
  */
 static bool
-is_about_items(const ErrorData *error, const ImportKind *kind)
+is_about_items(const ErrorData *error, void *arg)
 {
-	switch (ERRCODE_TO_CATEGORY(error->sqlerrcode))
-	{
-		case ERRCODE_INVALID_TRANSACTION_STATE:
-		case ERRCODE_TRANSACTION_ROLLBACK:
-		case ERRCODE_INSUFFICIENT_RESOURCES:
-		case ERRCODE_OPERATOR_INTERVENTION:
-		case ERRCODE_SYSTEM_ERROR:
-		case ERRCODE_INTERNAL_ERROR:
-			return false;
-	}
-	if (error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE)
-		return false;
-	return error->sqlerrcode != ERRCODE_INSUFFICIENT_PRIVILEGE || may_write(kind);
+	if (error->sqlerrcode == ERRCODE_INSUFFICIENT_PRIVILEGE)
+		return may_write(((Writing *) arg)->plans->kind);
+	return rarr_error_is_about_data(error);
 }
 
 /*
@@ -425,31 +432,10 @@ is_about_items(const ErrorData *error, const ImportKind *kind)
 static ErrorData *
 try_items(Import *import, ImportPlans *plans, ImportItem *items, int nitems)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	ErrorData  *volatile error = NULL;
+	Writing		writing = {import, plans, items, nitems};
+	ErrorData  *error;
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		write_items(import, plans, items, nitems);
-		ReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-		if (!is_about_items(error, plans->kind))
-			ReThrowError(error);
-	}
-	PG_END_TRY();
+	(void) rarr_subtransaction(write_body, is_about_items, &writing, &error);
 	return error;
 }
 

@@ -4,25 +4,26 @@
  *
  *		A value must have the JSON type that the column's type looks like: a
  *		string is no number here, so that a client's mistake is found and not
- *		guessed at.  What has no JSON type of its own (ids, times, dates, and the
+ *		guessed at.  What has no JSON type of its own (ids, times, dates, and most
  *		types of users' columns) is a string, and read by the type's input
- *		function.  That one says no by an error; for the types that the
- *		extension's tables have, whose functions only look at the string, the error
- *		can be caught and dropped right here, others are called in a
- *		subtransaction.
+ *		function.  An array is an array, as results give it, or a string.
+ *
+ *		An input function says no by an error.  Those of the types that the
+ *		extension's tables have only look at the string, so that the error can be
+ *		caught and dropped right here; others are called in a subtransaction.
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
-#include "utils/resowner.h"
 #include "utils/timestamp.h"
 
 #include "base/compat.h"
 #include "base/json.h"
+#include "base/subtransaction.h"
+#include "data/array_literal.h"
 #include "data/value.h"
 
 static bool
@@ -126,43 +127,87 @@ describe_type(const RarrEntityColumn *column)
 	}
 }
 
+/* Is it a type, or an array of one, whose values are names of objects? */
+static bool
+names_objects(Oid type)
+{
+	Oid			element = get_base_element_type(type);
+
+	switch (OidIsValid(element) ? element : getBaseType(type))
+	{
+		case REGPROCOID:
+		case REGPROCEDUREOID:
+		case REGOPEROID:
+		case REGOPERATOROID:
+		case REGCLASSOID:
+		case REGCOLLATIONOID:
+		case REGTYPEOID:
+		case REGROLEOID:
+		case REGNAMESPACEOID:
+		case REGCONFIGOID:
+		case REGDICTIONARYOID:
+		case ACLITEMOID:
+			return true;
+		default:
+			return false;
+	}
+}
+
+/* A call of a type's input function. */
+typedef struct InputCall
+{
+	const RarrEntityColumn *column;
+	Oid			input;
+	Oid			ioparam;
+	char	   *string;
+	Datum		result;
+} InputCall;
+
+static bool
+call_input(void *arg)
+{
+	InputCall  *call = arg;
+
+	call->result = OidInputFunctionCall(call->input, call->string, call->ioparam,
+										call->column->typmod);
+	return true;
+}
+
 /* Does the error say that the value is none of its type's? */
 static bool
-is_about_value(const ErrorData *error)
+is_about_value(const ErrorData *error, void *arg)
 {
+	const InputCall *call = arg;
+
 	switch (ERRCODE_TO_CATEGORY(error->sqlerrcode))
 	{
 		case ERRCODE_DATA_EXCEPTION:
 		case ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION:	/* a domain's CHECK ... */
 		case MAKE_SQLSTATE('P', '0', '0', '0', '0'):	/* ... and a function in it */
 			return true;
+		case ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION:
+		case ERRCODE_INVALID_SCHEMA_NAME:
+			if (names_objects(call->column->type))
+				return error->sqlerrcode != ERRCODE_INSUFFICIENT_PRIVILEGE;
 	}
-	return error->sqlerrcode == ERRCODE_SYNTAX_ERROR;	/* jsonpath, tsquery */
+	return error->sqlerrcode == ERRCODE_SYNTAX_ERROR || /* jsonpath, tsquery */
+		error->sqlerrcode == ERRCODE_PROGRAM_LIMIT_EXCEEDED;	/* too long for a tsvector */
 }
 
-/* The string, read by the type's input function; false where that fails. */
+/*
+ * The string, read by the input function of a type that has_plain_input(); false
+ * where that fails.  It is safe to go on after the error: these functions take
+ * no lock, pin or other resource, and run nobody's code.
+ */
 static bool
-call_input(const RarrEntityColumn *column, char *string, Datum *result)
+read_plain(InputCall *call)
 {
 	MemoryContext cxt = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	volatile bool subtransaction = !has_plain_input(column->type);
 	volatile bool read = false;
-	Oid			input;
-	Oid			ioparam;
 
-	getTypeInputInfo(column->type, &input, &ioparam);
-	if (subtransaction)
-	{
-		BeginInternalSubTransaction(NULL);
-		MemoryContextSwitchTo(cxt);
-	}
 	PG_TRY();
 	{
-		*result = OidInputFunctionCall(input, string, ioparam, column->typmod);
-		read = true;
-		if (subtransaction)
-			ReleaseCurrentSubTransaction();
+		read = call_input(call);
 	}
 	PG_CATCH();
 	{
@@ -170,38 +215,70 @@ call_input(const RarrEntityColumn *column, char *string, Datum *result)
 
 		MemoryContextSwitchTo(cxt);
 		error = CopyErrorData();
-		if (!is_about_value(error))
+		if (!is_about_value(error, call))
 			PG_RE_THROW();
 		FlushErrorState();
-		if (subtransaction)
-			RollbackAndReleaseCurrentSubTransaction();
 	}
 	PG_END_TRY();
-	MemoryContextSwitchTo(cxt);
-	CurrentResourceOwner = owner;
 	return read;
 }
 
+/* Reads the value that a string, in the form of the type's input function, has. */
 static bool
-read_string(const RarrEntityColumn *column, const JsonbValue *value, Datum *result,
-			RarrViolation *violation)
+read_input(const RarrEntityColumn *column, char *string, Datum *result, RarrViolation *violation)
 {
-	char	   *string;
+	InputCall	call = {.column = column,.string = string};
+	ErrorData  *error;
 
-	if (value->type == jbvNumeric && !has_plain_input(column->type))
-		string = DatumGetCString(DirectFunctionCall1(numeric_out,
-													 NumericGetDatum(value->val.numeric)));
-	else if (value->type == jbvString)
-		string = pnstrdup(value->val.string.val, value->val.string.len);
-	else
-		return complain(column, violation, "wrong_type",
-						psprintf("must be %s, not %s", describe_type(column),
-								 rarr_json_describe(value)));
-	if (call_input(column, string, result))
+	getTypeInputInfo(column->type, &call.input, &call.ioparam);
+	if (has_plain_input(column->type) ? read_plain(&call) :
+		rarr_subtransaction(call_input, is_about_value, &call, &error))
+	{
+		*result = call.result;
 		return true;
+	}
 	return complain(column, violation, "wrong_form",
 					psprintf("must be %s, not %s", describe_type(column),
 							 rarr_quote_clipped(string, strlen(string))));
+}
+
+static char *
+json_to_text(const JsonbValue *value)
+{
+	JsonbValue	copy = *value;
+	Jsonb	   *jsonb = JsonbValueToJsonb(&copy);
+
+	return JsonbToCString(NULL, &jsonb->root, VARSIZE(jsonb));
+}
+
+/*
+ * Reads a value of any other type.  Results give booleans, JSON and arrays as
+ * what they are also where they are of a domain, or of type json.
+ */
+static bool
+read_other(const RarrEntityColumn *column, const JsonbValue *value, Datum *result,
+		   RarrViolation *violation)
+{
+	Oid			base = getBaseType(column->type);
+	char	   *problem;
+	char	   *literal;
+
+	if (value->type == jbvString)
+		return read_input(column, pnstrdup(value->val.string.val, value->val.string.len), result,
+						  violation);
+	if (base == JSONOID || base == JSONBOID || (base == BOOLOID && value->type == jbvBool) ||
+		(value->type == jbvNumeric && !has_plain_input(column->type)))
+		return read_input(column, json_to_text(value), result, violation);
+	if (OidIsValid(get_element_type(base)) && rarr_json_is_array(value))
+	{
+		literal = rarr_array_literal(get_element_type(base), value, &problem);
+		if (literal == NULL)
+			return complain(column, violation, "wrong_type", problem);
+		return read_input(column, literal, result, violation);
+	}
+	return complain(column, violation, "wrong_type",
+					psprintf("must be %s, not %s", describe_type(column),
+							 rarr_json_describe(value)));
 }
 
 /*
@@ -229,6 +306,6 @@ rarr_value_read(const RarrEntityColumn *column, const JsonbValue *value, Datum *
 			*result = BoolGetDatum(value->val.boolean);
 			return true;
 		default:
-			return read_string(column, value, result, violation);
+			return read_other(column, value, result, violation);
 	}
 }

@@ -23,6 +23,8 @@
 #include "data/violations.h"
 #include "job/job.h"
 
+#define LISTED_VIOLATIONS	100	/* at most, in a DETAIL, which goes to the server's log */
+
 /* The value of a whole jsonb, as an iterator would give it. */
 void
 rarr_jsonb_as_value(Jsonb *jsonb, JsonbValue *value)
@@ -249,7 +251,16 @@ rarr_values_read(const RarrEntity *entity, const JsonbValue *object, bool update
 	return violations;
 }
 
-/* The violations as a JSON array. */
+/* A field's name for a message: an unknown one can be of any length. */
+static char *
+clip_field(const char *field)
+{
+	int			shown = pg_mbcliplen(field, strlen(field), NAMEDATALEN);
+
+	return psprintf("%.*s%s", shown, field, field[shown] != '\0' ? "..." : "");
+}
+
+/* The first violations as a JSON array. */
 static char *
 list_violations(List *violations)
 {
@@ -261,9 +272,15 @@ list_violations(List *violations)
 	foreach(cell, violations)
 	{
 		const RarrViolation *violation = lfirst(cell);
+		JsonbValue	null = {.type = jbvNull};
 
+		if (foreach_current_index(cell) == LISTED_VIOLATIONS)
+			break;
 		pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-		rarr_json_put_text(&state, "field", violation->field);
+		if (violation->field[0] == '\0')
+			rarr_json_put(&state, "field", &null);
+		else
+			rarr_json_put_text(&state, "field", clip_field(violation->field));
 		rarr_json_put_text(&state, "code", violation->code);
 		rarr_json_put_text(&state, "message", violation->message);
 		pushJsonbValue(&state, WJB_END_OBJECT, NULL);
@@ -274,28 +291,27 @@ list_violations(List *violations)
 
 /*
  * Raises RA003 if there is a violation: the message tells the first, the DETAIL
- * all of them, as a JSON array of objects with field, code and message.
+ * the first 100, as a JSON array of objects with field, code and message.
  */
 void
 rarr_raise_violations(const RarrEntity *entity, List *violations)
 {
 	const RarrViolation *first;
 	int			others = list_length(violations) - 1;
-	int			shown;			/* bytes of the field: an unknown one can be of any length */
 
 	if (violations == NIL)
 		return;
 	first = linitial(violations);
-	shown = pg_mbcliplen(first->field, strlen(first->field), NAMEDATALEN);
 	ereport(ERROR,
 			(errcode(ERRCODE_RARR_VALIDATION),
-			 errmsg("%s is not valid: %.*s%s%s%s%s", entity->def->name,
-					shown, first->field, first->field[shown] != '\0' ? "..." : "",
-					shown > 0 ? " " : "", first->message,
+			 errmsg("%s is not valid: %s%s%s%s", entity->def->name, clip_field(first->field),
+					first->field[0] != '\0' ? " " : "", first->message,
 					others == 0 ? "" : others == 1 ? ", and 1 more violation" :
 					psprintf(", and %d more violations", others)),
 			 errdetail_internal("%s", list_violations(violations)),
-			 errhint("The detail lists every violation; %s_validate() finds those of a new object.",
+			 errhint(others < LISTED_VIOLATIONS ?
+					 "The detail lists every violation; %s_validate() finds those of a new object." :
+					 "The detail lists the first 100 violations; %s_validate() finds all of a new object.",
 					 entity->def->name)));
 }
 

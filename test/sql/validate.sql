@@ -27,7 +27,7 @@ SELECT f.* FROM config_validate('{"key": "", "value": "x", "value_type": "int", 
 SELECT f.* FROM movie_validate('{"title": "x", "year": 1e400, "tmdb_id": 10000000000000000000, "runtime_minutes": 1.0, "status": 1e400, "metadata": 1e400}') f
  ORDER BY field COLLATE "C";
 SELECT f.* FROM movie_validate('{"title": "x", "year": -1e400, "tmdb_id": "5", "runtime_minutes": [1]}') f ORDER BY field COLLATE "C";
--- a field's name can be of any length; the message shows its beginning
+-- a field's name can be of any length; the message and the detail show its beginning
 SELECT field = repeat('é', 100000) AS whole, code FROM media_validate(jsonb_build_object('title', 'x', 'type', 'movie', repeat('é', 100000), 1));
 DO $$
 DECLARE
@@ -36,7 +36,7 @@ BEGIN
     PERFORM researcharr.media_create(jsonb_build_object('title', 'x', 'type', 'movie', repeat('é', 100000), 1));
 EXCEPTION WHEN SQLSTATE 'RA003' THEN
     GET STACKED DIAGNOSTICS more = PG_EXCEPTION_DETAIL;
-    RAISE NOTICE '% %', SQLERRM, more::jsonb->0->>'field' = repeat('é', 100000);
+    RAISE NOTICE '% %', SQLERRM, more::jsonb->0->>'field' = repeat('é', 32) || '...';
 END $$;
 -- deep, and many
 SELECT f.field, f.code FROM media_validate(('{"type": "movie", "title":' || repeat('[', 2000) || repeat(']', 2000) || '}')::jsonb) f;
@@ -204,3 +204,15 @@ SELECT type.value AS value_type, string_agg(v.value::text, ' ' ORDER BY v.n) FIL
        LATERAL (SELECT pg_temp.taken('{configuration}', object) AS refused, pg_temp.found('config', object) AS found) r
  WHERE type.field = 'value_type' GROUP BY type.value, type.n ORDER BY type.n;
 DELETE FROM media;
+-- the detail of an error lists no more than 100 violations; E_validate lists all
+DO $$
+DECLARE
+    more text;
+    hint text;
+BEGIN
+    PERFORM researcharr.media_create((SELECT jsonb_object_agg('field ' || n || repeat(' long', 1000), 1) FROM generate_series(1, 10000) n));
+EXCEPTION WHEN SQLSTATE 'RA003' THEN
+    GET STACKED DIAGNOSTICS more = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
+    RAISE NOTICE '% % %, less than 16 kB: %', substring(SQLERRM FROM 'and .*'), hint, jsonb_array_length(more::jsonb), length(more) < 16384;
+END $$;
+SELECT count(*) FROM media_validate((SELECT jsonb_object_agg('field ' || n, 1) FROM generate_series(1, 10000) n));

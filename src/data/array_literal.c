@@ -1,0 +1,150 @@
+/*
+ * array_literal.c
+ *		JSON arrays as array literals.
+ *
+ *		Results give an array column as a JSON array, and one of more dimensions as
+ *		arrays in an array.  Here such a value becomes the text that the array's
+ *		input function reads: that one knows element types, domains, modifiers and
+ *		what dimensions there may be.  What it would be too lenient about is
+ *		checked before: elements must have the JSON type that a column of their
+ *		type takes.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+#include "base/compat.h"
+#include "base/json.h"
+#include "data/array_literal.h"
+
+/* A literal that is being written. */
+typedef struct Literal
+{
+	StringInfoData text;
+	Oid			element;		/* the elements' base type */
+	char		delimiter;
+	char	   *problem;		/* or NULL */
+} Literal;
+
+/* What the JSON value of an element must be; NULL where it is. */
+static const char *
+check_element(Oid element, const JsonbValue *value)
+{
+	switch (element)
+	{
+		case INT2OID:
+		case INT4OID:
+		case INT8OID:
+			return value->type == jbvNumeric ? NULL : "a whole number";
+		case BOOLOID:
+			return value->type == jbvBool ? NULL : "true or false";
+		case TEXTOID:
+			return value->type == jbvString ? NULL : "a string";
+		default:
+			return value->type == jbvString || value->type == jbvNumeric ? NULL :
+				psprintf("a value of type %s", format_type_be(element));
+	}
+}
+
+/* Adds an element in quotes, which every type's may have. */
+static void
+add_quoted(StringInfo text, const char *string, int length)
+{
+	appendStringInfoChar(text, '"');
+	for (int i = 0; i < length; i++)
+	{
+		if (string[i] == '"' || string[i] == '\\')
+			appendStringInfoChar(text, '\\');
+		appendStringInfoChar(text, string[i]);
+	}
+	appendStringInfoChar(text, '"');
+}
+
+static char *
+json_text(const JsonbValue *value)
+{
+	JsonbValue	copy = *value;
+	Jsonb	   *jsonb = JsonbValueToJsonb(&copy);
+
+	return JsonbToCString(NULL, &jsonb->root, VARSIZE(jsonb));
+}
+
+static void
+add_element(Literal *literal, const JsonbValue *value, int n)
+{
+	const char *expected;
+
+	if (value->type == jbvNull)
+	{
+		appendStringInfoString(&literal->text, "NULL");
+		return;
+	}
+	if (literal->element == JSONOID || literal->element == JSONBOID)
+	{
+		char	   *json = json_text(value);
+
+		add_quoted(&literal->text, json, strlen(json));
+		return;
+	}
+	expected = check_element(literal->element, value);
+	if (expected != NULL)
+		literal->problem = psprintf("has element %d, which must be %s, not %s", n, expected,
+									rarr_json_describe(value));
+	else if (value->type == jbvString)
+		add_quoted(&literal->text, value->val.string.val, value->val.string.len);
+	else						/* a number, true or false */
+		appendStringInfoString(&literal->text, json_text(value));
+}
+
+static void
+add_array(Literal *literal, JsonbContainer *array)
+{
+	JsonbIterator *it = JsonbIteratorInit(array);
+	JsonbIteratorToken token;
+	JsonbValue	value;
+	int			n = 0;
+
+	check_stack_depth();
+	appendStringInfoChar(&literal->text, '{');
+	while ((token = JsonbIteratorNext(&it, &value, true)) != WJB_DONE && literal->problem == NULL)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (token != WJB_ELEM)
+			continue;
+		if (n++ > 0)
+			appendStringInfoChar(&literal->text, literal->delimiter);
+		if (rarr_json_is_array(&value) && literal->element != JSONOID &&
+			literal->element != JSONBOID)
+			add_array(literal, value.val.binary.data);
+		else
+			add_element(literal, &value, n);
+	}
+	appendStringInfoChar(&literal->text, '}');
+}
+
+/*
+ * The literal of an array of this element type.  NULL where an element is of
+ * another JSON type than it has to be: then *problem says which one.  In an array
+ * of jsonb, an array is an element and no dimension.
+ */
+char *
+rarr_array_literal(Oid element, const JsonbValue *array, char **problem)
+{
+	Literal		literal = {.element = getBaseType(element)};
+	int16		length;
+	bool		by_value;
+	char		alignment;
+	Oid			ioparam;
+	Oid			input;
+
+	get_type_io_data(element, IOFunc_input, &length, &by_value, &alignment, &literal.delimiter,
+					 &ioparam, &input);
+	initStringInfo(&literal.text);
+	add_array(&literal, array->val.binary.data);
+	*problem = literal.problem;
+	return literal.problem == NULL ? literal.text.data : NULL;
+}

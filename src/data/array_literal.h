@@ -1,0 +1,12 @@
+/*
+ * array_literal.h
+ *		JSON arrays as array literals.
+ */
+#ifndef RARR_DATA_ARRAY_LITERAL_H
+#define RARR_DATA_ARRAY_LITERAL_H
+
+#include "utils/jsonb.h"
+
+extern char *rarr_array_literal(Oid element, const JsonbValue *array, char **problem);
+
+#endif							/* RARR_DATA_ARRAY_LITERAL_H */
