@@ -17,6 +17,7 @@
 #include "access/stratnum.h"
 #include "access/tableam.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_proc.h"
 #include "common/jsonapi.h"
 #include "executor/executor.h"
 #include "fmgr.h"
@@ -52,6 +53,17 @@ rarr_interval_is_infinite(const Interval *interval)
 	return INTERVAL_NOT_FINITE(interval);
 #else
 	return false;
+#endif
+}
+
+/* Whether a role may execute a function. */
+static inline bool
+rarr_function_aclcheck(Oid function, Oid roleid)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_aclcheck(ProcedureRelationId, function, roleid, ACL_EXECUTE) == ACLCHECK_OK;
+#else
+	return pg_proc_aclcheck(function, roleid, ACL_EXECUTE) == ACLCHECK_OK;
 #endif
 }
 

@@ -68,8 +68,8 @@ foreign_key_is_idle(Relation rel, const Trigger *trigger, const RarrChange *chan
 }
 
 /* Did the extension make it?  Users may have put functions into our schema. */
-static bool
-is_own(const Trigger *trigger, Oid schema)
+bool
+rarr_trigger_is_own(const Trigger *trigger, Oid schema)
 {
 	HeapTuple	tup;
 	bool		result;
@@ -113,7 +113,7 @@ rarr_choose_triggers(Relation rel, TriggerDesc *triggers, const RarrChange *chan
 
 		if (!TRIGGER_FOR_ROW(trigger->tgtype) || (trigger->tgtype & event) == 0)
 			continue;
-		if (is_own(trigger, schema))
+		if (rarr_trigger_is_own(trigger, schema))
 			trigger->tgenabled = TRIGGER_DISABLED;
 		else if (TRIGGER_FOR_BEFORE(trigger->tgtype) && trigger->tgenabled != TRIGGER_DISABLED)
 			before = true;

@@ -10,6 +10,7 @@
 
 #include "base/relation.h"
 
+extern bool rarr_trigger_is_own(const Trigger *trigger, Oid schema);
 extern bool rarr_choose_triggers(Relation rel, TriggerDesc *triggers, const RarrChange *change);
 
 #endif							/* RARR_ROW_TRIGGER_H */

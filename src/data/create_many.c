@@ -8,7 +8,6 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -121,73 +120,75 @@ create_jobs(RarrEntity *entity, RarrValues *values, int n)
 	return ids;
 }
 
-/* Puts the rows, which are in the order of the ids, into their places. */
-static void
-place_rows(const RarrEntity *entity, List *found, const pg_uuid_t *ids, int n, HeapTuple *rows)
+/* Puts the rows into an array; false where there are not n of them. */
+static bool
+place_rows(List *found, int n, HeapTuple *rows)
 {
-	AttrNumber	attnum = rarr_entity_column(entity, "id", strlen("id"))->attnum;
-	ListCell   *cell = list_head(found);
+	ListCell   *cell;
 
-	for (int i = 0; i < n; i++)
-	{
-		bool		isnull;
-
-		rows[i] = NULL;
-		if (cell == NULL ||
-			memcmp(DatumGetUUIDP(heap_getattr(lfirst(cell), attnum, entity->desc, &isnull)),
-				   &ids[i], UUID_LEN) != 0)
-			continue;
-		rows[i] = lfirst(cell);
-		cell = lnext(found, cell);
-	}
+	if (list_length(found) != n)
+		return false;
+	foreach(cell, found)
+		rows[foreach_current_index(cell)] = lfirst(cell);
+	return true;
 }
 
-/* Reads the rows of these ids; NULL where there is none. */
-static void
+/* Reads the rows of these ids; false where one of them is not to be seen. */
+static bool
 read_rows(RarrEntity *entity, const pg_uuid_t *ids, int n, HeapTuple *rows)
 {
 	RarrQuery	query;
 
 	rarr_query_init(&query);
-	appendStringInfo(&query.sql, "SELECT %s FROM ROWS FROM (", entity->list);
+	appendStringInfo(&query.sql, "SELECT %s FROM ROWS FROM (", rarr_entity_list(entity));
 	add_ids(&query, ids, n);
 
 	/* OFFSET 0: by the index for each, however small the table was at first */
 	appendStringInfo(&query.sql, ") WITH ORDINALITY AS u (id, n) CROSS JOIN LATERAL"
 					 " (SELECT * FROM researcharr.%s AS r WHERE r.id" RARR_EQ "u.id OFFSET 0) AS t"
 					 " ORDER BY u.n", rarr_entity_source(entity));
-	place_rows(entity, rarr_query_list(entity, &query, RARR_GENERIC), ids, n, rows);
+	return place_rows(rarr_query_list(entity, &query, RARR_GENERIC), n, rows);
+}
+
+/* Writes the rows of a flat entity; false where a trigger interfered. */
+static bool
+create_flat_rows(RarrEntity *entity, const pg_uuid_t *ids, const RarrValues *values, int n,
+				 HeapTuple *rows)
+{
+	RarrQuery	query;
+
+	write_insert(&query, entity, false, ids, values, n);
+	if (rarr_query_run(entity, &query, RARR_GENERIC) != n)
+		return false;
+	write_insert(&query, entity, true, ids, values, n);
+	return rarr_query_run(entity, &query, RARR_GENERIC) == n && read_rows(entity, ids, n, rows);
 }
 
 /*
- * Writes n new rows, all given the same columns; puts them into rows, NULL for
- * one that a trigger of the user's kept out.  Values are used up.  Errors are
- * those of rarr_entity_create(), and do not tell of which row they are.
+ * Writes n new rows, all given the same columns, and puts them into rows.
+ *
+ * False where triggers of the user's kept rows out or changed their ids, so that
+ * it cannot be told which row is whose.  The caller then rolls back, and writes
+ * them one by one.  Values are used up.  Errors are those of rarr_entity_create(),
+ * and do not tell of which row they are.
  */
-void
+bool
 rarr_entity_create_many(RarrEntity *entity, RarrValues *values, int n, HeapTuple *rows)
 {
 	pg_uuid_t  *ids;
 	RarrQuery	query;
 
 	if (entity->kind == RARR_JOB)
-	{
-		read_rows(entity, create_jobs(entity, values, n), n, rows);
-		return;
-	}
+		return read_rows(entity, create_jobs(entity, values, n), n, rows);
 	ids = make_ids(entity, values, n);
+	if (entity->def->subtable != NULL)
+		return create_flat_rows(entity, ids, values, n, rows);
 	write_insert(&query, entity, false, ids, values, n);
 	if (strcmp(rarr_entity_source(entity), entity->def->table) == 0)
 	{
+		/* they come in the order in which they were inserted */
 		appendStringInfo(&query.sql, " RETURNING %s", entity->list);
-		place_rows(entity, rarr_query_list(entity, &query, RARR_GENERIC), ids, n, rows);
-		return;
+		return place_rows(rarr_query_list(entity, &query, RARR_GENERIC), n, rows);
 	}
-	(void) rarr_query_run(entity, &query, RARR_GENERIC);
-	if (entity->def->subtable != NULL)
-	{
-		write_insert(&query, entity, true, ids, values, n);
-		(void) rarr_query_run(entity, &query, RARR_GENERIC);
-	}
-	read_rows(entity, ids, n, rows);
+	return rarr_query_run(entity, &query, RARR_GENERIC) == n && read_rows(entity, ids, n, rows);
 }

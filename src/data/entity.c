@@ -17,8 +17,11 @@
 #include "access/relation.h"
 #include "access/xact.h"
 #include "catalog/pg_am.h"
+#include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
+#include "parser/parsetree.h"
+#include "rewrite/rewriteHandler.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
@@ -30,6 +33,7 @@
 #include "base/column.h"
 #include "base/compat.h"
 #include "base/relation.h"
+#include "base/row_trigger.h"
 #include "data/entity.h"
 #include "data/query.h"
 
@@ -232,43 +236,76 @@ masked_expression(const RarrEntityColumn *column, Relation masked)
 													 FORMAT_TYPE_FORCE_QUALIFY));
 }
 
-/* Fills in what the catalog says of the entity's relations, which are open. */
+/*
+ * The table that a column of the row type is stored in.  A flat row's view says
+ * from which of the two it takes the column: a user may have added one of the
+ * same name to the other.  NULL where neither has it.
+ */
+static Relation
+home_of_column(Relation rel, Relation table, Relation subtable, Form_pg_attribute att)
+{
+	const char *name = NameStr(att->attname);
+	TargetEntry *source;
+
+	if (subtable != NULL && rel->rd_rel->relkind == RELKIND_VIEW)
+	{
+		source = get_tle_by_resno(get_view_query(rel)->targetList, att->attnum);
+		if (source != NULL && source->resorigtbl == RelationGetRelid(subtable))
+			table = subtable;
+	}
+	if (rarr_find_column(RelationGetDescr(table), name) != 0)
+		return table;
+	if (subtable != NULL && rarr_find_column(RelationGetDescr(subtable), name) != 0)
+		return subtable;
+	return NULL;
+}
+
+/* Can a row that is written to the table be kept out without an error? */
+static bool
+can_filter(Relation table)
+{
+	const TriggerDesc *triggers = table->trigdesc;
+
+	if (table->rd_rel->relrowsecurity || table->rd_rel->relhasrules)
+		return true;
+	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
+	{
+		const Trigger *trigger = &triggers->triggers[i];
+
+		if (TRIGGER_FOR_ROW(trigger->tgtype) && TRIGGER_FOR_BEFORE(trigger->tgtype) &&
+			!rarr_trigger_is_own(trigger, RelationGetNamespace(table)))
+			return true;
+	}
+	return false;
+}
+
+/* Adds the row type's columns, with what the catalog says of each. */
 static void
-fill_entity(RarrEntity *entity, Relation rel, Relation table, Relation subtable, Relation masked)
+fill_columns(RarrEntity *entity, Relation rel, Relation table, Relation subtable, Relation masked)
 {
 	StringInfoData list;
 	StringInfoData masked_list;
 
-	entity->relid = RelationGetRelid(rel);
-	entity->tableid = RelationGetRelid(table);
-	entity->subtableid = subtable ? RelationGetRelid(subtable) : InvalidOid;
-	entity->maskedid = masked ? RelationGetRelid(masked) : InvalidOid;
-	entity->desc = CreateTupleDescCopy(RelationGetDescr(rel));
-	entity->columns = palloc0(entity->desc->natts * sizeof(RarrEntityColumn));
 	initStringInfo(&list);
 	initStringInfo(&masked_list);
 	for (int i = 0; i < entity->desc->natts; i++)
 	{
 		Form_pg_attribute att = TupleDescAttr(entity->desc, i);
 		RarrEntityColumn *column = &entity->columns[entity->ncolumns];
-		Relation	home = table;
-		AttrNumber	attnum;
+		Relation	home;
 
 		if (att->attisdropped)
 			continue;
-		attnum = rarr_find_column(RelationGetDescr(table), NameStr(att->attname));
-		if (attnum == 0 && subtable != NULL)
-		{
-			home = subtable;
-			attnum = rarr_find_column(RelationGetDescr(subtable), NameStr(att->attname));
-		}
-		if (attnum == 0)
+		home = home_of_column(rel, table, subtable, att);
+		if (home == NULL)
 			ereport(ERROR,
 					(errcode(ERRCODE_UNDEFINED_COLUMN),
 					 errmsg("column \"%s\" of \"%s.%s\" is none of its tables'",
 							NameStr(att->attname), RARR_SCHEMA, entity->def->relation),
 					 errhint("The extension's views must keep their columns.")));
-		fill_column(column, entity->def, att, TupleDescAttr(RelationGetDescr(home), attnum - 1));
+		fill_column(column, entity->def, att,
+					TupleDescAttr(RelationGetDescr(home),
+								  rarr_find_column(RelationGetDescr(home), NameStr(att->attname)) - 1));
 		column->in_subtable = home == subtable;
 		column->masked = masked_expression(column, masked);
 		appendStringInfo(&list, "%st.%s", list.len > 0 ? ", " : "", column->quoted);
@@ -279,6 +316,20 @@ fill_entity(RarrEntity *entity, Relation rel, Relation table, Relation subtable,
 	}
 	entity->list = list.data;
 	entity->masked_list = masked_list.data;
+}
+
+/* Fills in what the catalog says of the entity's relations, which are open. */
+static void
+fill_entity(RarrEntity *entity, Relation rel, Relation table, Relation subtable, Relation masked)
+{
+	entity->relid = RelationGetRelid(rel);
+	entity->tableid = RelationGetRelid(table);
+	entity->subtableid = subtable ? RelationGetRelid(subtable) : InvalidOid;
+	entity->maskedid = masked ? RelationGetRelid(masked) : InvalidOid;
+	entity->desc = CreateTupleDescCopy(RelationGetDescr(rel));
+	entity->columns = palloc0(entity->desc->natts * sizeof(RarrEntityColumn));
+	entity->subtable_filters = subtable != NULL && can_filter(subtable);
+	fill_columns(entity, rel, table, subtable, masked);
 }
 
 /* Does the index hold all rows, by this column alone, compared as UUIDs? */
@@ -388,16 +439,6 @@ rarr_entity(RarrEntityKind kind)
 		entities[kind] = NULL;
 	}
 	return entities[kind] = read_entity(kind);
-}
-
-/*
- * A number that changes with the end of each transaction: no call that was at
- * work under another one still is.
- */
-uint64
-rarr_entity_epoch(void)
-{
-	return epoch;
 }
 
 /* The entity of this name, or NULL. */

@@ -78,6 +78,8 @@ typedef struct RarrEntity
 	char	   *list;			/* of the columns, behind t., in the row type's order */
 	char	   *masked_list;	/* of what others than admins read instead */
 	bool		versioned;		/* is there an updated_at? */
+	bool		subtable_filters;	/* can a write of def->subtable be kept out without
+									 * an error? */
 	Oid			id_index;		/* btree indexes on one column of a table whose rows */
 	Oid			media_id_index; /* everybody may see as they are; or 0 */
 
@@ -91,7 +93,6 @@ typedef struct RarrEntity
 } RarrEntity;
 
 extern RarrEntity *rarr_entity(RarrEntityKind kind);
-extern uint64 rarr_entity_epoch(void);
 extern RarrEntity *rarr_entity_by_name(const char *name, int length);
 extern RarrEntity *rarr_entity_of_function(FunctionCallInfo fcinfo, const char *suffix);
 extern const RarrEntityColumn *rarr_entity_column(const RarrEntity *entity, const char *name, int length);

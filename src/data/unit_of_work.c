@@ -11,22 +11,26 @@
  *
  *		Creates of the same entity with the same fields, one after the other, wait
  *		until something else comes or their result is asked for, and are written
- *		together, in a subtransaction.  Where that fails they are written one by
- *		one, to learn which of them it was.
+ *		together, in a subtransaction.  If that fails for a reason that lies in one
+ *		of them, they are written one by one, to learn which of them it was.
+ *
+ *		The statements check the caller's privileges on tables.  A job is enqueued
+ *		without a statement, so that there the caller needs EXECUTE on a function
+ *		that does the same.
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
 
 #include "base/args.h"
 #include "base/compat.h"
 #include "base/json.h"
+#include "base/privilege.h"
+#include "base/subtransaction.h"
 #include "data/reference.h"
 #include "data/value.h"
 #include "data/write.h"
@@ -62,6 +66,7 @@ typedef struct Operation
 typedef struct Work
 {
 	int			current;		/* the operation's index */
+	int			last;			/* the last one's, where several run together */
 	const char *op;				/* its words, as far as they are known */
 	const char *entity;
 	Jsonb	  **results;		/* of those that were run */
@@ -73,6 +78,21 @@ typedef struct Work
 	int			nbatch;			/* nresults + nbatch operations were read before */
 	bool		written;		/* were any written since scratch was changed? */
 } Work;
+
+/* Creates that are being written together. */
+typedef struct Batch
+{
+	const Work *work;
+	HeapTuple  *rows;			/* the result */
+} Batch;
+
+/*
+ * How many batches are being written, each by a trigger of the one before.  The
+ * outermost is written again if it fails, so that the others need not be: if each
+ * were, a trigger that calls unit_of_work for its own table would cost twice as
+ * much with each level.
+ */
+static int	open_batches = 0;
 
 static void run_batch(Work *work);
 
@@ -235,22 +255,6 @@ add_result(Work *work, Jsonb *result)
 	work->results[work->nresults++] = copy;
 }
 
-/* Is the error about the rows, so that one of them alone may show it again? */
-static bool
-is_about_rows(const ErrorData *error)
-{
-	switch (ERRCODE_TO_CATEGORY(error->sqlerrcode))
-	{
-		case ERRCODE_TRANSACTION_ROLLBACK:
-		case ERRCODE_INSUFFICIENT_RESOURCES:
-		case ERRCODE_OPERATOR_INTERVENTION:
-		case ERRCODE_SYSTEM_ERROR:
-		case ERRCODE_INTERNAL_ERROR:
-			return false;
-	}
-	return true;
-}
-
 /* The waiting creates' values, of which those who write them take some. */
 static RarrValues *
 copy_batch(const Work *work)
@@ -266,39 +270,39 @@ copy_batch(const Work *work)
 	return copy;
 }
 
+static bool
+write_batch(void *arg)
+{
+	Batch	   *batch = arg;
+	const Work *work = batch->work;
+
+	return rarr_entity_create_many(work->batch_entity, copy_batch(work), work->nbatch, batch->rows);
+}
+
+/* May one of the rows, alone, show the error again? */
+static bool
+is_about_rows(const ErrorData *error, void *arg)
+{
+	return open_batches == 1 && rarr_error_is_about_data(error);
+}
+
 /*
  * Writes the waiting creates together.  False where that fails for a reason that
- * lies in a row: then nothing of them is written.
+ * lies in a row, or where triggers do not let us tell which row is whose: then
+ * nothing of them is written.
  */
 static bool
 try_batch(Work *work, HeapTuple *rows)
 {
-	MemoryContext cxt = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	volatile bool done = false;
+	Batch		batch = {work, rows};
+	ErrorData  *error;
+	bool		done;
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(cxt);
-	PG_TRY();
-	{
-		rarr_entity_create_many(work->batch_entity, copy_batch(work), work->nbatch, rows);
-		ReleaseCurrentSubTransaction();
-		done = true;
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(cxt);
-		error = CopyErrorData();
-		if (!is_about_rows(error))
-			PG_RE_THROW();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(cxt);
-	CurrentResourceOwner = owner;
+	work->last = work->current + work->nbatch - 1;
+	open_batches++;
+	done = rarr_subtransaction(write_batch, is_about_rows, &batch, &error);
+	open_batches--;
+	work->last = work->current;
 	return done;
 }
 
@@ -315,20 +319,20 @@ run_batch(Work *work)
 
 	if (n == 0)
 		return;
-	work->current = work->nresults;
+	work->current = work->last = work->nresults;
 	work->op = op_names[OP_CREATE];
 	work->entity = work->batch_entity->def->name;
 	together = n > 1 && try_batch(work, rows);
 	for (int i = 0; i < n; i++)
 	{
-		work->current = work->nresults;
+		work->current = work->last = work->nresults;
 		if (!together)
 			rows[i] = rarr_entity_create(work->batch_entity, &work->batch[i]);
 		add_result(work, row_result(work->batch_entity, rows[i]));
 	}
 	work->nbatch = 0;
 	work->written = true;
-	work->current = reading;
+	work->current = work->last = reading;
 	work->op = op;
 	work->entity = entity;
 }
@@ -345,12 +349,29 @@ fits_batch(const RarrEntity *entity, const RarrValues *values)
 	return true;
 }
 
+/*
+ * 42501 for who may not enqueue: jobs are written without a look at the table's
+ * privileges, and EXECUTE on a function that enqueues one is the gate.
+ */
+static void
+require_enqueue(void)
+{
+	if (rarr_may_execute("job_create") || rarr_may_execute("job_enqueue"))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("permission denied to create a job"),
+			 errhint("It takes EXECUTE on job_create() or job_enqueue().")));
+}
+
 /* Lets a create wait for others like it. */
 static void
 add_create(Work *work, RarrEntity *entity, const JsonbValue *object)
 {
 	RarrValues	values;
 
+	if (entity->kind == RARR_JOB)
+		require_enqueue();
 	rarr_entity_read_new(entity, object, &values);
 	if (work->nbatch == MAX_BATCH ||
 		(work->nbatch > 0 &&
@@ -415,7 +436,8 @@ rethrow(const Work *work, MemoryContext cxt)
 	if (error->elevel > ERROR || ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION)
 		PG_RE_THROW();
 	FlushErrorState();
-	error->message = psprintf("operation %d%s%s%s%s%s: %s", work->current,
+	error->message = psprintf("operation %d%s%s%s%s%s%s: %s", work->current,
+							  work->last > work->current ? psprintf(" to %d", work->last) : "",
 							  work->op || work->entity ? " (" : "",
 							  work->op ? work->op : "",
 							  work->op && work->entity ? " " : "",
@@ -443,7 +465,7 @@ begin_operation(Work *work)
 	}
 	MemoryContextSwitchTo(work->scratch[0]);
 	work->op = work->entity = NULL;
-	work->current = work->nresults + work->nbatch;
+	work->current = work->last = work->nresults + work->nbatch;
 }
 
 /* Runs the operations in order; their results are in work->results. */
@@ -501,13 +523,14 @@ PG_FUNCTION_INFO_V1(researcharr_unit_of_work);
  * none; for delete whether there was a row
  *
  * Errors: 22004 for NULL; 22023 for what is no array of operations, and for a
- * reference to nothing; else those of the operations.  The message of an error
- * begins with the operation's index, from 0.
+ * reference to nothing; 42501 for who may not create a job; else those of the
+ * operations.  The message of an error begins with the operation's index, from 0.
  */
 Datum
 researcharr_unit_of_work(PG_FUNCTION_ARGS)
 {
 	MemoryContext cxt = CurrentMemoryContext;
+	int			outer_batches = open_batches;
 	Work	   *work = palloc0(sizeof(Work));
 	Jsonb	   *operations;
 
@@ -526,6 +549,7 @@ researcharr_unit_of_work(PG_FUNCTION_ARGS)
 	}
 	PG_CATCH();
 	{
+		open_batches = outer_batches;
 		rethrow(work, cxt);
 	}
 	PG_END_TRY();

@@ -2,26 +2,27 @@
  * write.c
  *		Reading and writing one row of an entity.
  *
- *		A flat row lies in two tables.  It is written media row first, and every
- *		change of it changes the media row too, if only its updated_at: so whoever
- *		has seen an updated_at has seen the whole flat row, and two who change it
- *		at the same time take turns at the media row.
- *
- *		A new job is enqueued, as job_enqueue does it; what job_update may change
- *		is written by plain DML, whose triggers put it on record.
+ *		A flat row lies in two tables, which is the business of flat.c.  A new
+ *		job is enqueued, as job_enqueue does it; what job_update may change is
+ *		written by plain DML, whose triggers put it on record.
  */
 #include "postgres.h"
 
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/jsonb.h"
+#include "utils/lsyscache.h"
+#include "utils/rls.h"
 #include "utils/timestamp.h"
 
 #include "base/compat.h"
 #include "base/relation.h"
 #include "base/uuid.h"
+#include "data/flat.h"
 #include "data/write.h"
 
 static const char *
@@ -30,8 +31,8 @@ uuid_text(const pg_uuid_t *id)
 	return DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(id)));
 }
 
-static void
-add_id_param(RarrQuery *query, const pg_uuid_t *id)
+void
+rarr_add_id(RarrQuery *query, const pg_uuid_t *id)
 {
 	rarr_query_param(query, UUIDOID, UUIDPGetDatum(id), false);
 }
@@ -45,7 +46,7 @@ rarr_entity_get(RarrEntity *entity, const pg_uuid_t *id, int flags)
 	rarr_query_init(&query);
 	appendStringInfo(&query.sql, "SELECT %s FROM researcharr.%s AS t WHERE t.id" RARR_EQ,
 					 rarr_entity_list(entity), rarr_entity_source(entity));
-	add_id_param(&query, id);
+	rarr_add_id(&query, id);
 	return rarr_query_row(entity, &query, flags | RARR_GENERIC);
 }
 
@@ -53,8 +54,8 @@ rarr_entity_get(RarrEntity *entity, const pg_uuid_t *id, int flags)
  * Begins "INSERT INTO table AS t (" with the columns of the table that are
  * given, and a first one whose value the caller adds.
  */
-static void
-begin_insert(RarrQuery *query, const RarrEntity *entity, const char *table, bool subtable,
+void
+rarr_begin_insert(RarrQuery *query, const RarrEntity *entity, const char *table, bool subtable,
 			 const char *first, const RarrValues *values)
 {
 	const char *separator = first[0] != '\0' ? ", " : "";
@@ -71,8 +72,8 @@ begin_insert(RarrQuery *query, const RarrEntity *entity, const char *table, bool
 	rarr_query_add(query, ") VALUES (");
 }
 
-static void
-add_values(RarrQuery *query, const RarrEntity *entity, bool subtable, const char *separator,
+void
+rarr_add_values(RarrQuery *query, const RarrEntity *entity, bool subtable, const char *separator,
 		   const RarrValues *values)
 {
 	for (int i = 0; i < entity->ncolumns; i++)
@@ -107,51 +108,60 @@ rarr_take_value(const RarrEntity *entity, RarrValues *values, const char *name, 
 	return true;
 }
 
-/* Writes a flat row's two rows; returns its id. */
-static pg_uuid_t *
-create_flat(RarrEntity *entity, RarrValues *values)
+/* May the user read the ids of the rows that he writes, whatever these are? */
+static bool
+may_read_id(const RarrEntity *entity)
 {
-	RarrQuery	query;
+	return check_enable_rls(entity->tableid, InvalidOid, true) == RLS_NONE &&
+		(pg_class_aclcheck(entity->tableid, GetUserId(), ACL_SELECT) == ACLCHECK_OK ||
+		 pg_attribute_aclcheck(entity->tableid, get_attnum(entity->tableid, "id"), GetUserId(),
+							   ACL_SELECT) == ACLCHECK_OK);
+}
+
+/*
+ * Runs an INSERT of one row with this id; false where a trigger of the user's
+ * kept the row out.  *id becomes the id that a trigger gave the row, provided
+ * that the user may see it.
+ */
+bool
+rarr_insert_row(RarrEntity *entity, RarrQuery *query, pg_uuid_t *id)
+{
 	Datum		value;
-	pg_uuid_t  *id = palloc(sizeof(pg_uuid_t));
+	bool		isnull;
+
+	if (!may_read_id(entity))
+		return rarr_query_run(entity, query, RARR_GENERIC) > 0;
+	rarr_query_add(query, " RETURNING t.id");
+	if (!rarr_query_value(entity, query, RARR_GENERIC, &value, &isnull))
+		return false;
+	*id = *DatumGetUUIDP(value);
+	return true;
+}
+
+/* The id that the values, from which it is taken, have; else a new one. */
+void
+rarr_take_id(const RarrEntity *entity, RarrValues *values, pg_uuid_t *id)
+{
+	Datum		value;
 
 	if (rarr_take_value(entity, values, "id", &value))
 		*id = *DatumGetUUIDP(value);
 	else
 		rarr_uuid_v7(id);
-	(void) rarr_take_value(entity, values, "type", &value);
-
-	begin_insert(&query, entity, entity->def->table, false, "id, type", values);
-	add_id_param(&query, id);
-	rarr_query_add(&query, ", ");
-	rarr_query_param(&query, TEXTOID, CStringGetTextDatum(entity->def->type), false);
-	add_values(&query, entity, false, ", ", values);
-	(void) rarr_query_run(entity, &query, RARR_GENERIC);
-
-	begin_insert(&query, entity, entity->def->subtable, true, "media_id", values);
-	add_id_param(&query, id);
-	add_values(&query, entity, true, ", ", values);
-	(void) rarr_query_run(entity, &query, RARR_GENERIC);
-	return id;
 }
 
-/* Writes a row whose reader may not see it as it is; returns its id. */
-static pg_uuid_t *
+/* Writes a row whose reader may not see it as it is. */
+static HeapTuple
 create_masked(RarrEntity *entity, RarrValues *values)
 {
 	RarrQuery	query;
-	Datum		value;
-	pg_uuid_t  *id = palloc(sizeof(pg_uuid_t));
+	pg_uuid_t	id;
 
-	if (rarr_take_value(entity, values, "id", &value))
-		*id = *DatumGetUUIDP(value);
-	else
-		rarr_uuid_v7(id);
-	begin_insert(&query, entity, entity->def->table, false, "id", values);
-	add_id_param(&query, id);
-	add_values(&query, entity, false, ", ", values);
-	(void) rarr_query_run(entity, &query, RARR_GENERIC);
-	return id;
+	rarr_take_id(entity, values, &id);
+	rarr_begin_insert(&query, entity, entity->def->table, false, "id", values);
+	rarr_add_id(&query, &id);
+	rarr_add_values(&query, entity, false, ", ", values);
+	return rarr_insert_row(entity, &query, &id) ? rarr_entity_get(entity, &id, 0) : NULL;
 }
 
 static HeapTuple
@@ -159,8 +169,8 @@ create_plain(RarrEntity *entity, const RarrValues *values)
 {
 	RarrQuery	query;
 
-	begin_insert(&query, entity, entity->def->table, false, "", values);
-	add_values(&query, entity, false, "", values);
+	rarr_begin_insert(&query, entity, entity->def->table, false, "", values);
+	rarr_add_values(&query, entity, false, "", values);
 	appendStringInfo(&query.sql, " RETURNING %s", entity->list);
 	return rarr_query_row(entity, &query, RARR_GENERIC);
 }
@@ -188,16 +198,16 @@ rarr_read_job(const RarrEntity *entity, RarrValues *values, RarrNewJob *job)
 		job->unique_key = DatumGetTextPP(value);
 }
 
-static pg_uuid_t *
+static HeapTuple
 create_job(RarrEntity *entity, RarrValues *values)
 {
 	RarrNewJob	job;
-	pg_uuid_t  *id = palloc(sizeof(pg_uuid_t));
+	pg_uuid_t	id;
 
 	rarr_prevent_read_only("job_create()");
 	rarr_read_job(entity, values, &job);
-	rarr_jobs_enqueue(&job, 1, false, id);
-	return id;
+	rarr_jobs_enqueue(&job, 1, false, &id);
+	return rarr_entity_get(entity, &id, 0);
 }
 
 /* 0A000 for the logs, which nobody writes. */
@@ -234,17 +244,13 @@ rarr_entity_read_new(RarrEntity *entity, const JsonbValue *object, RarrValues *v
 HeapTuple
 rarr_entity_create(RarrEntity *entity, RarrValues *values)
 {
-	pg_uuid_t  *id;
-
 	if (entity->kind == RARR_JOB)
-		id = create_job(entity, values);
-	else if (entity->def->subtable != NULL)
-		id = create_flat(entity, values);
-	else if (rarr_entity_source(entity) == entity->def->masked)
-		id = create_masked(entity, values);
-	else
-		return create_plain(entity, values);
-	return rarr_entity_get(entity, id, 0);
+		return create_job(entity, values);
+	if (entity->def->subtable != NULL)
+		return rarr_flat_create(entity, values);
+	if (rarr_entity_source(entity) == entity->def->masked)
+		return create_masked(entity, values);
+	return create_plain(entity, values);
 }
 
 /* 40001 where the row's updated_at is not the expected one. */
@@ -286,8 +292,8 @@ explain_absence(RarrEntity *entity, const pg_uuid_t *id, const TimestampTz *expe
 }
 
 /* Adds "column = $n" for each given column of the table; returns how many. */
-static int
-add_assignments(RarrQuery *query, const RarrEntity *entity, bool subtable, const RarrValues *values)
+int
+rarr_add_assignments(RarrQuery *query, const RarrEntity *entity, bool subtable, const RarrValues *values)
 {
 	int			n = 0;
 
@@ -304,12 +310,12 @@ add_assignments(RarrQuery *query, const RarrEntity *entity, bool subtable, const
 }
 
 /* Adds which row of the table is meant, or none where it is not as expected. */
-static void
-add_condition(RarrQuery *query, const RarrEntity *entity, const pg_uuid_t *id,
+void
+rarr_add_condition(RarrQuery *query, const RarrEntity *entity, const pg_uuid_t *id,
 			  const TimestampTz *expected)
 {
 	rarr_query_add(query, " WHERE t.id" RARR_EQ);
-	add_id_param(query, id);
+	rarr_add_id(query, id);
 	if (expected != NULL)
 	{
 		rarr_query_add(query, " AND t.updated_at" RARR_EQ);
@@ -323,31 +329,6 @@ add_condition(RarrQuery *query, const RarrEntity *entity, const pg_uuid_t *id,
 }
 
 static HeapTuple
-update_flat(RarrEntity *entity, const pg_uuid_t *id, const RarrValues *values,
-			const TimestampTz *expected)
-{
-	RarrQuery	query;
-
-	rarr_query_init(&query);
-	appendStringInfo(&query.sql, "UPDATE researcharr.%s AS t SET ", entity->def->table);
-	if (add_assignments(&query, entity, false, values) == 0)
-		rarr_query_add(&query, "updated_at = t.updated_at");
-	add_condition(&query, entity, id, expected);
-	if (rarr_query_run(entity, &query, RARR_GENERIC) == 0)
-		return NULL;
-
-	rarr_query_init(&query);
-	appendStringInfo(&query.sql, "UPDATE researcharr.%s AS t SET ", entity->def->subtable);
-	if (add_assignments(&query, entity, true, values) > 0)
-	{
-		rarr_query_add(&query, " WHERE t.media_id" RARR_EQ);
-		add_id_param(&query, id);
-		(void) rarr_query_run(entity, &query, RARR_GENERIC);
-	}
-	return rarr_entity_get(entity, id, 0);
-}
-
-static HeapTuple
 update_plain(RarrEntity *entity, const pg_uuid_t *id, const RarrValues *values,
 			 const TimestampTz *expected)
 {
@@ -356,8 +337,8 @@ update_plain(RarrEntity *entity, const pg_uuid_t *id, const RarrValues *values,
 
 	rarr_query_init(&query);
 	appendStringInfo(&query.sql, "UPDATE researcharr.%s AS t SET ", entity->def->table);
-	(void) add_assignments(&query, entity, false, values);
-	add_condition(&query, entity, id, expected);
+	(void) rarr_add_assignments(&query, entity, false, values);
+	rarr_add_condition(&query, entity, id, expected);
 	if (masked)
 		return rarr_query_run(entity, &query, RARR_GENERIC) > 0 ?
 			rarr_entity_get(entity, id, 0) : NULL;
@@ -460,7 +441,7 @@ rarr_entity_update(RarrEntity *entity, const pg_uuid_t *id, const JsonbValue *ch
 		return update_nothing(entity, id, expected);
 
 	if (entity->def->subtable != NULL)
-		row = update_flat(entity, id, &values, expected);
+		row = rarr_flat_update(entity, id, &values, expected);
 	else if (entity->kind == RARR_CONFIG)
 		row = update_config(entity, id, &values, expected);
 	else
@@ -480,7 +461,7 @@ rarr_entity_delete(RarrEntity *entity, const pg_uuid_t *id)
 	rarr_query_init(&query);
 	appendStringInfo(&query.sql, "DELETE FROM researcharr.%s AS t WHERE t.id" RARR_EQ,
 					 entity->def->table);
-	add_id_param(&query, id);
+	rarr_add_id(&query, id);
 	if (entity->def->subtable != NULL)
 		appendStringInfo(&query.sql, " AND EXISTS (SELECT FROM researcharr.%s AS s"
 						 " WHERE s.media_id" RARR_EQ "t.id)", entity->def->subtable);

@@ -58,6 +58,9 @@ sub broken
 	  if $text =~ /PG_VERSION_NUM/ && $file ne 'src/base/compat.h';
 	push @bad, 'defines settings'
 	  if $text =~ /DefineCustom/ && $file ne 'src/base/guc.c';
+	push @bad, 'begins or ends a subtransaction'
+	  if $text =~ /\b(?:BeginInternal|ReleaseCurrent|RollbackAndReleaseCurrent)SubTransaction\b/
+	  && $file ne 'src/base/subtransaction.c';
 	push @bad, 'has white space at the end of a line' if $text =~ /[ \t]\n/;
 	if ($file =~ /\.h$/)
 	{

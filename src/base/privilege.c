@@ -1,0 +1,39 @@
+/*
+ * privilege.c
+ *		Privileges that the server does not check for us.
+ *
+ *		The server checks EXECUTE where SQL calls a function.  C code that does a
+ *		function's work below the level of SQL, by another path than that function,
+ *		asks here first.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_proc.h"
+#include "miscadmin.h"
+#include "utils/catcache.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+#include "base/compat.h"
+#include "base/privilege.h"
+#include "base/relation.h"
+
+/* May the current user execute the extension's function of this name? */
+bool
+rarr_may_execute(const char *function)
+{
+	Oid			schema = get_namespace_oid(RARR_SCHEMA, true);
+	CatCList   *list = SearchSysCacheList1(PROCNAMEARGSNSP, CStringGetDatum(function));
+	bool		may = false;
+
+	for (int i = 0; i < list->n_members && !may; i++)
+	{
+		Form_pg_proc proc = (Form_pg_proc) GETSTRUCT(&list->members[i]->tuple);
+
+		may = proc->pronamespace == schema && rarr_function_aclcheck(proc->oid, GetUserId());
+	}
+	ReleaseSysCacheList(list);
+	return may;
+}

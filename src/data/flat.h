@@ -1,0 +1,14 @@
+/*
+ * flat.h
+ *		Writing rows that lie in two tables.
+ */
+#ifndef RARR_DATA_FLAT_H
+#define RARR_DATA_FLAT_H
+
+#include "data/write.h"
+
+extern HeapTuple rarr_flat_create(RarrEntity *entity, RarrValues *values);
+extern HeapTuple rarr_flat_update(RarrEntity *entity, const pg_uuid_t *id, const RarrValues *values,
+								  const TimestampTz *expected);
+
+#endif							/* RARR_DATA_FLAT_H */
