@@ -7,12 +7,14 @@
 
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "access/xact.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 
@@ -75,16 +77,27 @@ researcharr_updated_at_advance(PG_FUNCTION_ARGS)
 
 /*
  * Runs a DELETE on media, planned at its first use in the session, the way the
- * server's own cascades run: as the table's owner, since whoever may delete an
- * episode need not be allowed to delete media, and with the cascades of media
- * at work even where session_replication_role has turned them off: jobs of a
- * media row that is gone would stay behind.
+ * server's own cascades run.
+ *
+ * It runs as the table's owner, since whoever may delete an episode need not be
+ * allowed to delete media, and with the cascades of media at work even where
+ * session_replication_role has turned them off: jobs of a media row that is
+ * gone would stay behind.
+ *
+ * AFTER triggers do not fire here, with the owner's rights, but are left to the
+ * statement that this trigger is part of: they fire as its user.  BEFORE
+ * triggers run as the owner, as they do in any cascade.
+ *
+ * Where a transaction has one snapshot, an episode that it cannot see raises
+ * 40001 rather than stay behind.
  */
 static void
 delete_media(TriggerData *trigger, Oid media, const char *sql, SPIPlanPtr *plan)
 {
 	Relation	rel = table_open(media, RowExclusiveLock);
 	Oid			owner = rel->rd_rel->relowner;
+	Snapshot	snapshot = InvalidSnapshot;
+	Snapshot	crosscheck = InvalidSnapshot;
 	Oid			user;
 	int			context;
 	int			nest_level = NewGUCNestLevel();
@@ -109,12 +122,31 @@ delete_media(TriggerData *trigger, Oid media, const char *sql, SPIPlanPtr *plan)
 			elog(ERROR, "could not plan \"%s\"", sql);
 		*plan = made;
 	}
-	if (SPI_execute_plan(*plan, NULL, NULL, false, 0) != SPI_OK_DELETE)
+	if (IsolationUsesXactSnapshot())
+	{
+		CommandCounterIncrement();
+		snapshot = GetLatestSnapshot();
+		crosscheck = GetTransactionSnapshot();
+	}
+	if (SPI_execute_snapshot(*plan, NULL, NULL, snapshot, crosscheck,
+							 false, false, 0) != SPI_OK_DELETE)
 		elog(ERROR, "could not execute \"%s\"", sql);
 	SPI_finish();
 
 	SetUserIdAndSecContext(user, context);
 	AtEOXact_GUC(true, nest_level);
+}
+
+/*
+ * The same for a TRUNCATE, which has the media's AFTER triggers fire before it
+ * goes on: it may be about to remove the rows that they need.
+ */
+static void
+delete_media_at_truncate(TriggerData *trigger, Oid media, const char *sql, SPIPlanPtr *plan)
+{
+	AfterTriggerBeginQuery();
+	delete_media(trigger, media, sql, plan);
+	AfterTriggerEndQuery(NULL);
 }
 
 /*
@@ -144,7 +176,7 @@ researcharr_episode_media_delete(PG_FUNCTION_ARGS)
 
 	if (TRIGGER_FIRED_BEFORE(trigger->tg_event) &&
 		TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event))
-		delete_media(trigger, media, DELETE_OF_ALL, &delete_of_all);
+		delete_media_at_truncate(trigger, media, DELETE_OF_ALL, &delete_of_all);
 	else if (TRIGGER_FIRED_AFTER(trigger->tg_event) &&
 			 TRIGGER_FIRED_BY_DELETE(trigger->tg_event) &&
 			 TRIGGER_FIRED_FOR_STATEMENT(trigger->tg_event) &&
