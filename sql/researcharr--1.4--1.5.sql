@@ -4,6 +4,11 @@
 
 SET LOCAL search_path = pg_catalog, pg_temp;
 
+-- Flat rows are read with the privileges, and under the row security, of who reads them.
+ALTER VIEW researcharr.movie_rows SET (security_invoker = true);
+ALTER VIEW researcharr.series_rows SET (security_invoker = true);
+ALTER VIEW researcharr.episode_rows SET (security_invoker = true);
+
 -- Statements that lock processing_jobs come after all others: workers wait from
 -- the first of them until the update's transaction ends.
 

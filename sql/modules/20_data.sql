@@ -129,19 +129,20 @@ COMMENT ON COLUMN researcharr.episodes.season_number IS 'from 0 (specials)';
 COMMENT ON COLUMN researcharr.episodes.episode_number IS 'from 0';
 COMMENT ON COLUMN researcharr.episodes.air_date IS 'first broadcast; NULL where unknown';
 
-CREATE VIEW researcharr.movie_rows AS
+-- Whoever reads a flat row needs SELECT on both tables, whose row security holds.
+CREATE VIEW researcharr.movie_rows WITH (security_invoker = true) AS
 	SELECT m.id, m.title, m.type, m.external_id, m.status, m.metadata, m.created_at, m.updated_at,
 		s.year, s.imdb_id, s.tmdb_id, s.runtime_minutes
 	FROM researcharr.media m JOIN researcharr.movies s ON s.media_id = m.id;
 COMMENT ON VIEW researcharr.movie_rows IS 'movies as flat rows: media''s columns, then those that only movies have';
 
-CREATE VIEW researcharr.series_rows AS
+CREATE VIEW researcharr.series_rows WITH (security_invoker = true) AS
 	SELECT m.id, m.title, m.type, m.external_id, m.status, m.metadata, m.created_at, m.updated_at,
 		s.tvdb_id, s.seasons, s.episodes
 	FROM researcharr.media m JOIN researcharr.series s ON s.media_id = m.id;
 COMMENT ON VIEW researcharr.series_rows IS 'series as flat rows: media''s columns, then those that only series have';
 
-CREATE VIEW researcharr.episode_rows AS
+CREATE VIEW researcharr.episode_rows WITH (security_invoker = true) AS
 	SELECT m.id, m.title, m.type, m.external_id, m.status, m.metadata, m.created_at, m.updated_at,
 		s.series_id, s.season_number, s.episode_number, s.air_date
 	FROM researcharr.media m JOIN researcharr.episodes s ON s.media_id = m.id;
