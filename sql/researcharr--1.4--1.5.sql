@@ -9,6 +9,22 @@ ALTER VIEW researcharr.movie_rows SET (security_invoker = true);
 ALTER VIEW researcharr.series_rows SET (security_invoker = true);
 ALTER VIEW researcharr.episode_rows SET (security_invoker = true);
 
+-- Secrets stay out of messages, and out of the reach of who may change settings.
+CREATE FUNCTION researcharr.secret_guard()
+RETURNS trigger LANGUAGE C
+AS 'MODULE_PATHNAME', 'researcharr_secret_guard';
+COMMENT ON FUNCTION researcharr.secret_guard()
+IS 'trigger: others than the owner do not learn secrets by changing a setting, and no message shows a row with one';
+REVOKE ALL ON FUNCTION researcharr.secret_guard() FROM PUBLIC;
+CREATE TRIGGER zz_researcharr_guard BEFORE INSERT OR UPDATE ON researcharr.configuration
+	FOR EACH ROW EXECUTE FUNCTION researcharr.secret_guard();
+CREATE TRIGGER zz_researcharr_guard BEFORE INSERT OR UPDATE ON researcharr.webui_users
+	FOR EACH ROW EXECUTE FUNCTION researcharr.secret_guard();
+ALTER TABLE researcharr.configuration ENABLE ALWAYS TRIGGER zz_researcharr_guard;
+ALTER TABLE researcharr.webui_users ENABLE ALWAYS TRIGGER zz_researcharr_guard;
+COMMENT ON TRIGGER zz_researcharr_guard ON researcharr.configuration IS 'secrets stay secret';
+COMMENT ON TRIGGER zz_researcharr_guard ON researcharr.webui_users IS 'hashes stay out of messages';
+
 -- Statements that lock processing_jobs come after all others: workers wait from
 -- the first of them until the update's transaction ends.
 

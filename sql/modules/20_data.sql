@@ -26,6 +26,12 @@ AS 'MODULE_PATHNAME', 'researcharr_episode_media_delete';
 COMMENT ON FUNCTION researcharr.episode_media_delete()
 IS 'trigger: an episode takes its media row along, however it is deleted';
 
+CREATE FUNCTION researcharr.secret_guard()
+RETURNS trigger LANGUAGE C
+AS 'MODULE_PATHNAME', 'researcharr_secret_guard';
+COMMENT ON FUNCTION researcharr.secret_guard()
+IS 'trigger: others than the owner do not learn secrets by changing a setting, and no message shows a row with one';
+
 -- media and its subtypes
 
 CREATE TABLE researcharr.media (
@@ -238,6 +244,15 @@ CREATE TRIGGER researcharr_updated_at BEFORE UPDATE ON researcharr.media
 	FOR EACH ROW EXECUTE FUNCTION researcharr.updated_at_advance();
 CREATE TRIGGER researcharr_updated_at BEFORE UPDATE ON researcharr.configuration
 	FOR EACH ROW EXECUTE FUNCTION researcharr.updated_at_advance();
+-- Triggers fire in the order of their names: this one sees what users' own made of the row.
+CREATE TRIGGER zz_researcharr_guard BEFORE INSERT OR UPDATE ON researcharr.configuration
+	FOR EACH ROW EXECUTE FUNCTION researcharr.secret_guard();
+CREATE TRIGGER zz_researcharr_guard BEFORE INSERT OR UPDATE ON researcharr.webui_users
+	FOR EACH ROW EXECUTE FUNCTION researcharr.secret_guard();
+ALTER TABLE researcharr.configuration ENABLE ALWAYS TRIGGER zz_researcharr_guard;
+ALTER TABLE researcharr.webui_users ENABLE ALWAYS TRIGGER zz_researcharr_guard;
+COMMENT ON TRIGGER zz_researcharr_guard ON researcharr.configuration IS 'secrets stay secret';
+COMMENT ON TRIGGER zz_researcharr_guard ON researcharr.webui_users IS 'hashes stay out of messages';
 CREATE TRIGGER researcharr_media_delete AFTER DELETE ON researcharr.episodes
 	REFERENCING OLD TABLE AS deleted
 	FOR EACH STATEMENT EXECUTE FUNCTION researcharr.episode_media_delete();

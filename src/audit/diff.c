@@ -216,9 +216,20 @@ push_side(JsonbParseState **state, const char *side, const RarrDiffColumn *colum
 	rarr_json_put(state, side, &value);
 }
 
-/* Whether a column has nothing to tell. */
 static bool
-is_silent(const RarrDiffColumn *column, TupleTableSlot *old_row, TupleTableSlot *new_row)
+is_masked(const RarrDiffColumn *column, TupleTableSlot *old_row, TupleTableSlot *new_row)
+{
+	return column->masked &&
+		(column->masked_if == 0 ||
+		 is_true(old_row, column->masked_if) || is_true(new_row, column->masked_if));
+}
+
+/*
+ * Whether a column has nothing to tell.  A masked value that was assigned has,
+ * even if it is the same again: else the log would confirm a guess.
+ */
+static bool
+is_silent(const RarrDiffColumn *column, bool masked, TupleTableSlot *old_row, TupleTableSlot *new_row)
 {
 	int			i = column->attnum - 1;
 	bool		old_null = old_row == NULL || old_row->tts_isnull[i];
@@ -226,6 +237,8 @@ is_silent(const RarrDiffColumn *column, TupleTableSlot *old_row, TupleTableSlot 
 
 	if (old_null || new_null)
 		return old_null && new_null;
+	if (masked && column->assigned)
+		return false;
 	return same_value(column, old_row->tts_values[i], new_row->tts_values[i]);
 }
 
@@ -251,13 +264,10 @@ rarr_diff_rows(const RarrDiffColumn *columns, int ncolumns,
 	for (int i = 0; i < ncolumns; i++)
 	{
 		const RarrDiffColumn *column = &columns[i];
-		bool		masked;
+		bool		masked = is_masked(column, old_row, new_row);
 
-		if (is_silent(column, old_row, new_row))
+		if (is_silent(column, masked, old_row, new_row))
 			continue;
-		masked = column->masked &&
-			(column->masked_if == 0 ||
-			 is_true(old_row, column->masked_if) || is_true(new_row, column->masked_if));
 		if (state == NULL)
 			pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 		push_key(&state, column->name);

@@ -39,6 +39,7 @@ typedef struct RarrDiffColumn
 	const char *name;
 	bool		masked;			/* values are shown as *** ... */
 	AttrNumber	masked_if;		/* ... if not 0: where this column is true */
+	bool		assigned;		/* did the statement assign it? */
 	FmgrInfo	to_jsonb;		/* RARR_DIFF_OTHER only */
 } RarrDiffColumn;
 

@@ -18,6 +18,7 @@
  */
 #include "postgres.h"
 
+#include "access/sysattr.h"
 #include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
@@ -163,6 +164,9 @@ mask_column(Audit *audit, AttrNumber attnum, AttrNumber masked_if)
 		{
 			audit->columns[i].masked = true;
 			audit->columns[i].masked_if = masked_if;
+			audit->columns[i].assigned =
+				bms_is_member(attnum - FirstLowInvalidHeapAttributeNumber,
+							  audit->trigdata->tg_updatedcols);
 		}
 }
 

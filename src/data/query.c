@@ -29,6 +29,7 @@
 
 #include "base/compat.h"
 #include "data/query.h"
+#include "data/secret.h"
 
 #define MAX_PLANS	64			/* that an entity keeps */
 
@@ -213,6 +214,7 @@ execute(RarrEntity *entity, RarrQuery *query, int flags, DestReceiver *dest)
 	SPIExecuteOptions options = {0};
 	ParamListInfo params = makeParamList(query->nparams);
 	RarrPlan   *plan = get_plan(entity, query, flags);
+	ErrorContextCallback hide = {error_context_stack, rarr_hide_statement, NULL};
 	int			result;
 
 	for (int i = 0; i < query->nparams; i++)
@@ -225,7 +227,10 @@ execute(RarrEntity *entity, RarrQuery *query, int flags, DestReceiver *dest)
 	options.params = params;
 	options.read_only = (flags & RARR_READ) != 0;
 	options.dest = dest;
+	if (entity->def->masked != NULL && !options.read_only)
+		error_context_stack = &hide;
 	result = run_plan(plan, &options);
+	error_context_stack = hide.previous;
 	if (result < 0)
 		elog(ERROR, "could not execute \"%s\": %s", query->sql.data, SPI_result_code_string(result));
 }

@@ -19,6 +19,7 @@
 #include "base/compat.h"
 #include "base/json.h"
 #include "data/query.h"
+#include "data/secret.h"
 #include "data/violations.h"
 
 static List *
@@ -50,6 +51,8 @@ check_setting(RarrEntity *entity, text *key, text *value, text *type)
 static HeapTuple
 write_setting(RarrEntity *entity, FunctionCallInfo fcinfo, text *type)
 {
+	RarrReplaced setting = {NULL, PG_GETARG_TEXT_PP(0)};
+	RarrReplaced before;
 	RarrQuery	query;
 
 	rarr_query_init(&query);
@@ -66,7 +69,16 @@ write_setting(RarrEntity *entity, FunctionCallInfo fcinfo, text *type)
 	rarr_query_param(&query, BOOLOID, PG_GETARG_DATUM(4), PG_ARGISNULL(4));
 	rarr_query_add(&query, ", false)) ON CONFLICT (key) DO UPDATE SET value = $2, value_type = $3,"
 				   " description = COALESCE($4, t.description), secret = COALESCE($5, t.secret)");
-	(void) rarr_query_run(entity, &query, RARR_GENERIC);
+	before = rarr_secret_replace(setting);
+	PG_TRY();
+	{
+		(void) rarr_query_run(entity, &query, RARR_GENERIC);
+	}
+	PG_FINALLY();
+	{
+		(void) rarr_secret_replace(before);
+	}
+	PG_END_TRY();
 
 	rarr_query_init(&query);
 	appendStringInfo(&query.sql, "SELECT %s FROM researcharr.%s AS t WHERE t.key" RARR_EQ,

@@ -249,7 +249,7 @@ rarr_check_metadata(const RarrRule *rule, Jsonb *metadata, RarrViolation *violat
 
 /*
  * Does a setting's value read as its type?  An unknown type is another rule's
- * affair.  Where not, the violation says so.
+ * affair.  Where not, the violation says so, without the value: it may be a secret.
  */
 bool
 rarr_check_setting(const char *value, int length, const char *type, RarrViolation *violation)
@@ -259,8 +259,7 @@ rarr_check_setting(const char *value, int length, const char *type, RarrViolatio
 	if (rarr_setting_is_valid(value, length, type))
 		return true;
 	return violates(&rule, violation, "wrong_form",
-					psprintf("must be %s, not %s",
+					psprintf("must be %s",
 							 strcmp(type, "int") == 0 ? "a whole number of 64 bits" :
-							 strcmp(type, "bool") == 0 ? "true or false" : "valid JSON",
-							 rarr_quote_clipped(value, length)));
+							 strcmp(type, "bool") == 0 ? "true or false" : "valid JSON"));
 }

@@ -19,6 +19,7 @@
 #include "base/compat.h"
 #include "base/errors.h"
 #include "base/json.h"
+#include "data/secret.h"
 #include "data/value.h"
 #include "data/violations.h"
 #include "job/job.h"
@@ -156,7 +157,9 @@ read_field(const RarrEntity *entity, const RarrEntityColumn *column, const Jsonb
 	}
 	values->given[i] = true;
 	if (!read_value(column, value, &values->values[i], &violation))
-		return add(violations, column->name, violation.code, violation.message);
+		return add(violations, column->name, violation.code,
+				   rarr_is_secret_column(entity, column) ?
+				   rarr_without_value(violation.message) : violation.message);
 	if (is_type_of_flat_row(entity, column) &&
 		strcmp(TextDatumGetCString(values->values[i]), entity->def->type) != 0)
 		return add(violations, column->name, "not_one_of",
@@ -312,7 +315,8 @@ rarr_raise_violations(const RarrEntity *entity, List *violations)
 			 errhint(others < LISTED_VIOLATIONS ?
 					 "The detail lists every violation; %s_validate() finds those of a new object." :
 					 "The detail lists the first 100 violations; %s_validate() finds all of a new object.",
-					 entity->def->name)));
+					 entity->def->name),
+			 errhidestmt(entity->def->masked != NULL)));
 }
 
 /*

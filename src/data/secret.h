@@ -1,0 +1,25 @@
+/*
+ * secret.h
+ *		Values that only the owner of the tables may see: the guard of the tables
+ *		that hold them, and what keeps them out of messages.
+ */
+#ifndef RARR_DATA_SECRET_H
+#define RARR_DATA_SECRET_H
+
+#include "utils/uuid.h"
+
+#include "data/entity.h"
+
+/* The setting whose value a function is about to replace, by its id or its key. */
+typedef struct RarrReplaced
+{
+	const pg_uuid_t *id;
+	text	   *key;
+} RarrReplaced;
+
+extern bool rarr_is_secret_column(const RarrEntity *entity, const RarrEntityColumn *column);
+extern char *rarr_without_value(char *message);
+extern RarrReplaced rarr_secret_replace(RarrReplaced setting);
+extern void rarr_hide_statement(void *arg);
+
+#endif							/* RARR_DATA_SECRET_H */
