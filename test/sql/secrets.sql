@@ -63,7 +63,7 @@ UPDATE researcharr.configuration SET value = 'hunter2' WHERE key = 'api.key';
 UPDATE researcharr.configuration SET value = 'hunter3' WHERE key = 'api.key';
 UPDATE researcharr.configuration SET description = 'y' WHERE key = 'api.key';
 UPDATE researcharr.webui_users SET password_hash = 'hunter2';
-SELECT entity_type, changes FROM researcharr.audit_log WHERE action = 'update' ORDER BY id;
+SELECT entity_type, changes FROM researcharr.audit_log WHERE action = 'update' AND transaction_id = pg_current_xact_id() ORDER BY id;
 ROLLBACK TO start;
 
 -- messages: what a constraint refuses, for the manager and for the owner
