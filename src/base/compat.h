@@ -23,6 +23,7 @@
 #include "fmgr.h"
 #include "nodes/makefuncs.h"
 #include "parser/parse_relation.h"
+#include "rewrite/rewriteHandler.h"
 #include "storage/latch.h"
 #include "utils/acl.h"
 #include "utils/rel.h"
@@ -169,6 +170,17 @@ rarr_check_is_enforced(const ConstrCheck *check)
 	return check->ccenforced;
 #else
 	return true;
+#endif
+}
+
+/* From 18 on, an expression can name columns that are generated when they are read. */
+static inline Node *
+rarr_expand_generated(Node *expr, Relation rel)
+{
+#if PG_VERSION_NUM >= 180000
+	return expand_generated_columns_in_expr(expr, rel, 1);
+#else
+	return expr;
 #endif
 }
 

@@ -33,6 +33,7 @@
 
 #include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/relation.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
@@ -59,6 +60,9 @@
 #include "base/relation.h"
 #include "base/row_trigger.h"
 
+/* how many sets a backend keeps of one definition: more than one of partitions */
+#define MAX_KEPT	4
+
 /* the sets that this backend keeps, one for each table */
 static RarrTable *kept_tables = NULL;
 static bool callbacks_registered = false;
@@ -81,6 +85,29 @@ rarr_relation_oid(const char *name)
 				 errmsg("relation \"%s.%s\" does not exist", RARR_SCHEMA, name),
 				 errhint("Create the extension in this database, or create it anew if a part of it was dropped.")));
 	return relid;
+}
+
+/*
+ * Open a table or view of our schema.  42P01 if there is none, also where it was
+ * dropped while this waited for the lock.
+ */
+Relation
+rarr_relation_open(const char *name, LOCKMODE lockmode)
+{
+	for (;;)
+	{
+		Oid			relid = rarr_relation_oid(name);
+		Relation	rel = try_relation_open(relid, lockmode);
+
+		CHECK_FOR_INTERRUPTS();
+		if (rel == NULL)
+			continue;
+
+		/* with the lock came the news of what DDL did before */
+		if (rarr_relation_oid(name) == relid)
+			return rel;
+		relation_close(rel, lockmode);
+	}
 }
 
 /*
@@ -148,6 +175,33 @@ drop_used_in(SubTransactionId subxact)
 }
 
 static void
+free_table(RarrTable *table)
+{
+	unlink_table(table);
+	MemoryContextDelete(table->cxt);
+}
+
+/*
+ * Free the sets that nobody uses, and nobody will: their tables changed or are
+ * gone.  Of partitions, of which there are ever new ones, those that were made
+ * last stay.
+ */
+static void
+free_stale_tables(const RarrTableDef *def)
+{
+	RarrTable  *next;
+	int			n = 0;
+
+	for (RarrTable *t = kept_tables; t != NULL; t = next)
+	{
+		next = t->next;
+		if (t->used_in == InvalidSubTransactionId &&
+			(!t->valid || (t->def == def && ++n >= MAX_KEPT)))
+			free_table(t);
+	}
+}
+
+static void
 at_xact_end(XactEvent event, void *arg)
 {
 	if (event == XACT_EVENT_ABORT)
@@ -176,33 +230,76 @@ register_callbacks(void)
 }
 
 /*
+ * The columns that an UPDATE changes: those that it names, and the generated
+ * ones that are computed from them.
+ */
+static Bitmapset *
+changed_columns(Relation rel, const RarrChange *change)
+{
+	TupleConstr *constr = RelationGetDescr(rel)->constr;
+	Bitmapset  *named = NULL;
+	Bitmapset  *changed;
+
+	if (change->command != CMD_UPDATE)
+		return NULL;
+	for (const AttrNumber *c = change->columns; *c != 0; c++)
+		named = bms_add_member(named, *c - FirstLowInvalidHeapAttributeNumber);
+	changed = bms_copy(named);
+	for (int i = 0; constr != NULL && i < constr->num_defval; i++)
+	{
+		AttrDefault *def = &constr->defval[i];
+		Bitmapset  *columns = NULL;
+
+		if (!TupleDescAttr(RelationGetDescr(rel), def->adnum - 1)->attgenerated)
+			continue;
+		pull_varattnos(stringToNode(def->adbin), 1, &columns);
+		if (bms_overlap(columns, named) ||
+			bms_is_member(0 - FirstLowInvalidHeapAttributeNumber, columns))
+			changed = bms_add_member(changed, def->adnum - FirstLowInvalidHeapAttributeNumber);
+	}
+	return changed;
+}
+
+/*
+ * The row lock that an UPDATE of these columns needs, as ExecUpdateLockMode()
+ * chooses it: a weaker one would have to wait once more, for who refers to the
+ * row's key, when the row is written.
+ */
+static LockTupleMode
+choose_lock_mode(Relation rel, const Bitmapset *changed)
+{
+	Bitmapset  *key = changed == NULL ? NULL : RelationGetIndexAttrBitmap(rel, INDEX_ATTR_BITMAP_KEY);
+
+	return bms_overlap(key, changed) ? LockTupleExclusive : LockTupleNoKeyExclusive;
+}
+
+/*
  * Compile the CHECK constraints that a change can break: those that look at a
  * column that it changes.  The executor passes over the others.
  */
 static void
-choose_constraints(RarrTable *table, ResultRelInfo *rri, const RarrChange *change)
+choose_constraints(RarrTable *table, int change)
 {
 	TupleConstr *constr = RelationGetDescr(table->rel)->constr;
 	ExprState **exprs;
 
 	if (constr == NULL || constr->num_check == 0 || table->has_triggers ||
-		change->command != CMD_UPDATE)
+		table->def->changes[change].command != CMD_UPDATE)
 		return;
 	exprs = palloc0(constr->num_check * sizeof(ExprState *));
 	for (int i = 0; i < constr->num_check; i++)
 	{
 		Node	   *check = stringToNode(constr->check[i].ccbin);
 		Bitmapset  *columns = NULL;
-		bool		broken;
 
 		pull_varattnos(check, 1, &columns);
-		broken = bms_is_member(0 - FirstLowInvalidHeapAttributeNumber, columns);
-		for (const AttrNumber *c = change->columns; *c != 0; c++)
-			broken |= bms_is_member(*c - FirstLowInvalidHeapAttributeNumber, columns);
-		if (broken && rarr_check_is_enforced(&constr->check[i]))
-			exprs[i] = ExecPrepareExpr((Expr *) check, table->estate);
+		if (rarr_check_is_enforced(&constr->check[i]) &&
+			(bms_overlap(columns, table->changed[change]) ||
+			 bms_is_member(0 - FirstLowInvalidHeapAttributeNumber, columns)))
+			exprs[i] = ExecPrepareExpr((Expr *) rarr_expand_generated(check, table->rel),
+									   table->estate);
 	}
-	rarr_set_constraint_exprs(rri, exprs);
+	rarr_set_constraint_exprs(table->changes[change], exprs);
 }
 
 /* What the executor wants to know of the indexes; they are open now. */
@@ -216,7 +313,8 @@ describe_indexes(RarrTable *table, ResultRelInfo *rri)
 	{
 		IndexInfo  *info = BuildIndexInfo(table->indexes[i]);
 
-		if (info->ii_Unique)
+		/* for those that can decide on conflicts; see own_index.c */
+		if (info->ii_Unique && table->indexes[i]->rd_rel->relam == BTREE_AM_OID)
 			BuildSpeculativeIndexInfo(table->indexes[i], info);
 		rri->ri_IndexRelationInfo[i] = info;
 	}
@@ -237,6 +335,8 @@ make_changes(RarrTable *table)
 			for (const AttrNumber *c = def->changes[i].columns; *c != 0; c++)
 				columns = bms_add_member(columns, *c - FirstLowInvalidHeapAttributeNumber);
 		updated = lappend(updated, columns);
+		table->changed[i] = changed_columns(table->rel, &def->changes[i]);
+		table->lock_modes[i] = choose_lock_mode(table->rel, table->changed[i]);
 	}
 	rarr_init_range_table(table->estate, table->rel, updated);
 
@@ -249,12 +349,27 @@ make_changes(RarrTable *table)
 		table->estate->es_opened_result_relations =
 			lappend(table->estate->es_opened_result_relations, rri);
 		if (!def->below_triggers &&
-			rarr_choose_triggers(table->rel, rri->ri_TrigDesc, &def->changes[i]))
+			rarr_choose_triggers(rri->ri_TrigDesc, &def->changes[i], table->changed[i]))
 			table->has_triggers = true;
 		describe_indexes(table, rri);
 	}
 	for (int i = 0; i < def->nchanges; i++)
-		choose_constraints(table, table->changes[i], &def->changes[i]);
+		choose_constraints(table, i);
+}
+
+/*
+ * The row lock that is strong enough for any of these changes, given as bits: 1
+ * << the number of the change.
+ */
+LockTupleMode
+rarr_table_lock_mode(const RarrTable *table, int changes)
+{
+	LockTupleMode mode = LockTupleNoKeyExclusive;
+
+	for (int i = 0; i < table->def->nchanges; i++)
+		if (changes & (1 << i))
+			mode = Max(mode, table->lock_modes[i]);
+	return mode;
 }
 
 /* What an INSERT puts into the columns that users added, and we do not name. */
@@ -274,8 +389,11 @@ make_defaults(RarrTable *table)
 	}
 }
 
-static Relation
-open_index(RarrTable *table, int i)
+/*
+ * Open an index, by its position in the table's list, unless it is open.
+ */
+Relation
+rarr_table_open_index(RarrTable *table, int i)
 {
 	if (table->indexes[i] == NULL)
 		table->indexes[i] = index_open(table->indexids[i], RowExclusiveLock);
@@ -289,7 +407,7 @@ void
 rarr_table_open_indexes(RarrTable *table)
 {
 	for (int i = 0; i < table->nindexes; i++)
-		(void) open_index(table, i);
+		(void) rarr_table_open_index(table, i);
 }
 
 static void
@@ -319,8 +437,9 @@ make_table(const RarrTableDef *def, Oid relid, MemoryContext parent)
 
 	table->cxt = cxt;
 	table->def = def;
-	table->relid = OidIsValid(relid) ? relid : rarr_relation_oid(def->name);
-	table->rel = table_open(table->relid, RowExclusiveLock);
+	table->rel = OidIsValid(relid) ? table_open(relid, RowExclusiveLock) :
+		rarr_relation_open(def->name, RowExclusiveLock);
+	table->relid = RelationGetRelid(table->rel);
 	table->made_at = invalidations;
 	rarr_check_columns(table->rel, def->columns, def->ncolumns, false);
 	table->desc = CreateTupleDescCopyConstr(RelationGetDescr(table->rel));
@@ -328,16 +447,12 @@ make_table(const RarrTableDef *def, Oid relid, MemoryContext parent)
 	indexes = RelationGetIndexList(table->rel);
 	table->indexids = palloc(list_length(indexes) * sizeof(Oid));
 	table->indexes = palloc0(list_length(indexes) * sizeof(Relation));
-	table->index_names = palloc(list_length(indexes) * sizeof(char *));
 	for (int i = 0; i < list_length(indexes); i++)
 		table->indexids[table->nindexes++] = list_nth_oid(indexes, i);
 	rarr_table_open_indexes(table);
 	table->index_valid = palloc(list_length(indexes) * sizeof(bool));
 	for (int i = 0; i < table->nindexes; i++)
-	{
-		table->index_names[i] = pstrdup(RelationGetRelationName(table->indexes[i]));
 		table->index_valid[i] = table->indexes[i]->rd_index->indisvalid;
-	}
 
 	table->estate = CreateExecutorState();
 	MemoryContextSwitchTo(table->estate->es_query_cxt);
@@ -421,14 +536,14 @@ rarr_table_open_relation(const RarrTableDef *def, Oid relid)
 
 	if (table != NULL && table->used_in == InvalidSubTransactionId && !reopen(table))
 	{
-		unlink_table(table);
-		MemoryContextDelete(table->cxt);
+		free_table(table);
 		table = NULL;
 	}
 	if (table == NULL || table->used_in != InvalidSubTransactionId)
 	{
 		bool		nested = table != NULL;
 
+		free_stale_tables(def);
 		table = make_table(def, relid, CurrentMemoryContext);
 		if (!nested && may_be_kept(table))
 			keep(table);
@@ -465,56 +580,4 @@ rarr_table_close(RarrTable *table)
 	close_relations(table);
 	FreeExecutorState(table->estate);
 	MemoryContextDelete(table->cxt);
-}
-
-static void
-check_index(Relation index, const RarrIndexDef *def, bool valid)
-{
-	Form_pg_index form = index->rd_index;
-	int			i = 0;
-
-	if (!valid)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("index \"%s.%s\" is not valid", RARR_SCHEMA, def->name),
-				 errhint("Rebuild it: REINDEX INDEX %s.%s.", RARR_SCHEMA, def->name)));
-	while (i < form->indnkeyatts && def->keys[i] != 0 &&
-		   form->indkey.values[i] == abs(def->keys[i]) &&
-		   ((index->rd_indoption[i] & INDOPTION_DESC) != 0) == (def->keys[i] < 0))
-		i++;
-	if (index->rd_rel->relam != BTREE_AM_OID || i < form->indnkeyatts || def->keys[i] != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("index \"%s.%s\" is not the one that the extension made", RARR_SCHEMA, def->name),
-				 errhint("Create it anew as the extension's install script does.")));
-}
-
-/*
- * Whoever scans an index gives keys of its columns' types, and trusts in its
- * order.  55000 if it is not what it was made as, or not fit for use.
- */
-void
-rarr_check_index(Relation index, const RarrIndexDef *def)
-{
-	check_index(index, def, index->rd_index->indisvalid);
-}
-
-/*
- * An index of an open table.  55000 if it is not there, or not as it should be.
- * One that REINDEX CONCURRENTLY has put another in the place of since then is
- * complete until the lock on the table is gone.
- */
-Relation
-rarr_table_index(RarrTable *table, const RarrIndexDef *def)
-{
-	for (int i = 0; i < table->nindexes; i++)
-		if (strcmp(table->index_names[i], def->name) == 0)
-		{
-			check_index(open_index(table, i), def, table->index_valid[i]);
-			return table->indexes[i];
-		}
-	ereport(ERROR,
-			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("index \"%s.%s\" does not exist", RARR_SCHEMA, def->name),
-			 errhint("Create it anew as the extension's install script does.")));
 }

@@ -7,6 +7,7 @@
 
 #include "access/attnum.h"
 #include "nodes/execnodes.h"
+#include "nodes/lockoptions.h"
 #include "storage/lockdefs.h"
 #include "utils/rel.h"
 
@@ -17,6 +18,7 @@
 #define RARR_MAX_CHANGES	6
 #define RARR_MAX_COLUMNS	12
 #define RARR_MAX_KEYS		4
+#define RARR_MAX_INDEXES	3
 
 /* A kind of change: an INSERT, or an UPDATE of certain columns. */
 typedef struct RarrChange
@@ -41,11 +43,15 @@ typedef struct RarrTableDef
 	const RarrChange *changes;
 } RarrTableDef;
 
-/* An index of ours that code scans: its columns in order, negative for DESC; 0 ends them. */
+/* An index of ours that code scans, or that decides on conflicts; see own_index.c. */
 typedef struct RarrIndexDef
 {
-	const char *name;
-	AttrNumber	keys[RARR_MAX_KEYS + 1];
+	const char *name;			/* that the install script gives it, for messages */
+	AttrNumber	keys[RARR_MAX_KEYS + 1];	/* its columns in order, negative for
+											 * DESC; ends with 0 */
+	AttrNumber	null_column;	/* it has only rows where this column is NULL; 0: all */
+	AttrNumber	not_null_column;	/* ... and where this one is not NULL */
+	bool		unique;			/* it must be unique */
 } RarrIndexDef;
 
 typedef struct RarrTable
@@ -63,10 +69,15 @@ typedef struct RarrTable
 	EState	   *estate;
 	EPQState	epqstate;
 	ResultRelInfo *changes[RARR_MAX_CHANGES];
+	Bitmapset  *changed[RARR_MAX_CHANGES];	/* columns that each change changes,
+											 * offset as in updatedCols */
+	LockTupleMode lock_modes[RARR_MAX_CHANGES]; /* of the row lock that each change
+												 * needs */
 	int			nindexes;
 	Oid		   *indexids;
-	char	  **index_names;
 	bool	   *index_valid;	/* when the set was made */
+	const RarrIndexDef *known[RARR_MAX_INDEXES];	/* indexes that were asked for ... */
+	int			known_at[RARR_MAX_INDEXES]; /* ... and which of indexids they are */
 	Relation   *indexes;		/* NULL: not open */
 	ExprState **defaults;		/* of users' columns; NULL where there is none */
 	bool		has_triggers;	/* row triggers of users' are to be fired */
@@ -82,13 +93,14 @@ typedef struct RarrTable
 } RarrTable;
 
 extern Oid	rarr_relation_oid(const char *name);
+extern Relation rarr_relation_open(const char *name, LOCKMODE lockmode);
 extern void rarr_prevent_read_only(const char *function);
 
 extern RarrTable *rarr_table_open(const RarrTableDef *def);
 extern RarrTable *rarr_table_open_relation(const RarrTableDef *def, Oid relid);
 extern void rarr_table_close(RarrTable *table);
-extern Relation rarr_table_index(RarrTable *table, const RarrIndexDef *def);
-extern void rarr_check_index(Relation index, const RarrIndexDef *def);
+extern Relation rarr_table_open_index(RarrTable *table, int i);
 extern void rarr_table_open_indexes(RarrTable *table);
+extern LockTupleMode rarr_table_lock_mode(const RarrTable *table, int changes);
 
 #endif							/* RARR_RELATION_H */

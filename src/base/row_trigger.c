@@ -16,6 +16,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/sysattr.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_language.h"
@@ -28,9 +29,9 @@
 #include "base/compat.h"
 #include "base/row_trigger.h"
 
-/* Is any of these columns among those of the change? */
+/* Is any of these columns among those that the caller of an INSERT checks? */
 static bool
-changes_any(const RarrChange *change, const AttrNumber *columns, int n)
+is_checked(const RarrChange *change, const AttrNumber *columns, int n)
 {
 	for (int i = 0; i < n; i++)
 		for (const AttrNumber *c = change->columns; *c != 0; c++)
@@ -39,30 +40,45 @@ changes_any(const RarrChange *change, const AttrNumber *columns, int n)
 	return false;
 }
 
+static bool
+is_changed(const Bitmapset *changed, const AttrNumber *columns, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (bms_is_member(columns[i] - FirstLowInvalidHeapAttributeNumber, changed))
+			return true;
+	return false;
+}
+
 /* Would this foreign key's trigger find nothing to do? */
 static bool
-foreign_key_is_idle(Relation rel, const Trigger *trigger, const RarrChange *change)
+foreign_key_is_idle(const Trigger *trigger, const RarrChange *change, const Bitmapset *changed)
 {
 	HeapTuple	tup;
 	Form_pg_constraint constraint;
 	AttrNumber	conkey[INDEX_MAX_KEYS];
 	AttrNumber	confkey[INDEX_MAX_KEYS];
 	int			nkeys;
-	bool		ours;
 	bool		idle;
 
 	tup = SearchSysCache1(CONSTROID, ObjectIdGetDatum(trigger->tgconstraint));
 	if (!HeapTupleIsValid(tup))
 		return false;
 	constraint = (Form_pg_constraint) GETSTRUCT(tup);
+
+	/* anybody can make a constraint trigger of a foreign key's function */
+	if (constraint->contype != CONSTRAINT_FOREIGN)
+	{
+		ReleaseSysCache(tup);
+		return false;
+	}
 	DeconstructFkConstraintRow(tup, &nkeys, conkey, confkey, NULL, NULL, NULL, NULL, NULL);
-	ours = changes_any(change, constraint->conrelid == RelationGetRelid(rel) ? conkey : confkey,
-					   nkeys);
 	if (change->command == CMD_INSERT)
-		idle = ours && nkeys == 1 && change->referenced != NULL &&
-			constraint->confrelid == rarr_relation_oid(change->referenced);
+		idle = nkeys == 1 && change->referenced != NULL && is_checked(change, conkey, nkeys) &&
+			constraint->confrelid == rarr_relation_oid(change->referenced) &&
+			confkey[0] == get_attnum(constraint->confrelid, "id");
 	else
-		idle = !ours;
+		idle = !is_changed(changed, RI_FKey_trigger_type(trigger->tgfoid) == RI_TRIGGER_PK ?
+						   confkey : conkey, nkeys);
 	ReleaseSysCache(tup);
 	return idle;
 }
@@ -95,10 +111,12 @@ no_triggers(TriggerDesc *triggers)
 
 /*
  * Turn off the row triggers that are not to fire for this kind of change, in
- * the change's own copy of the relation's triggers.  True if some are left.
+ * the change's own copy of the relation's triggers.  changed: the columns that
+ * an UPDATE changes, offset as in updatedCols.  True if some are left.
  */
 bool
-rarr_choose_triggers(Relation rel, TriggerDesc *triggers, const RarrChange *change)
+rarr_choose_triggers(TriggerDesc *triggers, const RarrChange *change,
+					 const Bitmapset *changed)
 {
 	Oid			schema = get_namespace_oid(RARR_SCHEMA, false);
 	int16		event = change->command == CMD_INSERT ? TRIGGER_TYPE_INSERT : TRIGGER_TYPE_UPDATE;
@@ -125,7 +143,7 @@ rarr_choose_triggers(Relation rel, TriggerDesc *triggers, const RarrChange *chan
 		if (!TRIGGER_FOR_ROW(trigger->tgtype) || (trigger->tgtype & event) == 0)
 			continue;
 		if (!before && RI_FKey_trigger_type(trigger->tgfoid) != RI_TRIGGER_NONE &&
-			foreign_key_is_idle(rel, trigger, change))
+			foreign_key_is_idle(trigger, change, changed))
 			trigger->tgenabled = TRIGGER_DISABLED;
 		else if (trigger->tgenabled != TRIGGER_DISABLED)
 			left = true;

@@ -33,6 +33,8 @@
 #include "base/compat.h"
 #include "base/duration.h"
 #include "base/guc.h"
+#include "base/own_index.h"
+#include "base/result.h"
 #include "base/row_change.h"
 #include "job/bound.h"
 #include "job/claim.h"
@@ -98,6 +100,8 @@ lock_job(Claim *claim, RarrStream *stream, bool *stuck)
 	RarrTable  *jobs = claim->jobs;
 	TupleTableSlot *slot = jobs->oldslot;
 	ItemPointerData tid = stream->slot->tts_tid;
+	int			changes = 1 << JOB_CHANGE_CLAIM | 1 << JOB_CHANGE_FINISH;
+	LockTupleMode mode = rarr_table_lock_mode(jobs, changes);
 	TM_FailureData failure;
 	TM_Result	result;
 
@@ -106,8 +110,7 @@ lock_job(Claim *claim, RarrStream *stream, bool *stuck)
 	{
 		CHECK_FOR_INTERRUPTS();
 		result = table_tuple_lock(jobs->rel, &tid, stream->snapshot, slot,
-								  GetCurrentCommandId(false), LockTupleNoKeyExclusive, LockWaitSkip,
-								  0, &failure);
+								  GetCurrentCommandId(false), mode, LockWaitSkip, 0, &failure);
 		if (result != TM_Updated || IsolationUsesXactSnapshot() ||
 			ItemPointerIndicatesMovedPartitions(&failure.ctid))
 			break;
@@ -309,7 +312,8 @@ claim_jobs(Claim *claim, RarrStream *streams, int n, int max_jobs, Tuplestoresta
 		switch (first->limit != NULL ? take_limited(claim, first) : take(claim, first))
 		{
 			case TAKEN:
-				tuplestore_puttupleslot(result, claim->jobs->newslot);
+				rarr_result_put(result, claim->expected ? claim->expected : claim->jobs->desc,
+								claim->jobs->newslot);
 				rarr_share_took(first);
 				max_jobs--;
 				if (claim->room > 0 && !fits(claim))
@@ -403,6 +407,7 @@ open_stream(Claim *claim, RarrStream *stream, const RarrJobType *type, Relation 
 /*
  * Claim up to max_jobs due jobs of these types, as rows of processing_jobs, in
  * the order of the claim.  claim: zeroed, but for what is wanted and `now`.
+ * 42804 if rows of processing_jobs are not what is expected any more.
  */
 void
 rarr_claim_jobs(Claim *claim, List *types, int max_jobs, Tuplestorestate *result)
@@ -416,6 +421,9 @@ rarr_claim_jobs(Claim *claim, List *types, int max_jobs, Tuplestorestate *result
 	/* What this transaction's earlier commands wrote must be visible. */
 	CommandCounterIncrement();
 	claim->jobs = rarr_table_open(&rarr_job_table);
+	claim->relid = claim->jobs->relid;
+	if (claim->expected != NULL)
+		rarr_check_row_type(claim->expected, claim->jobs->desc);
 	index = rarr_table_index(claim->jobs, &rarr_job_take_index);
 	walk(types, claim->jobs, index, claim->now);
 	foreach(lc, types)
@@ -513,6 +521,7 @@ researcharr_job_dequeue(PG_FUNCTION_ARGS)
 		PG_RETURN_NULL();
 	}
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	claim.expected = rsinfo->setDesc;
 	rarr_claim_jobs(&claim, types, max_jobs, rsinfo->setResult);
 	return (Datum) 0;
 }

@@ -16,6 +16,9 @@
 typedef struct RarrClaim
 {
 	RarrTable  *jobs;
+	Oid			relid;			/* of processing_jobs, once the claim is over */
+	TupleDesc	expected;		/* the row type that the result's rows must have; NULL:
+								 * the table's own */
 	TimestampTz now;
 	int64		lease;			/* 0: the type's own */
 	Datum		worker;

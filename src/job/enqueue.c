@@ -29,6 +29,7 @@
 #include "base/errors.h"
 #include "base/json.h"
 #include "base/metadata.h"
+#include "base/own_index.h"
 #include "base/row_change.h"
 #include "base/rows.h"
 #include "base/uuid.h"

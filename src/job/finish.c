@@ -24,6 +24,7 @@
 
 #include "base/args.h"
 #include "base/compat.h"
+#include "base/result.h"
 #include "base/row_change.h"
 #include "job/bound.h"
 #include "job/finish.h"
@@ -80,7 +81,7 @@ PG_FUNCTION_INFO_V1(researcharr_job_mark_as_completed);
 Datum
 researcharr_job_fail(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	ReturnSetInfo *rsinfo;
 	bool		retry = PG_ARGISNULL(4) || PG_GETARG_BOOL(4);
 	int64		delay = -1;
 	int			retries;
@@ -96,9 +97,9 @@ researcharr_job_fail(PG_FUNCTION_ARGS)
 		delay = rarr_lease_arg(PG_GETARG_INTERVAL_P(3), "retry_in", 0);
 	error_text = rarr_error_text_truncate(PG_GETARG_DATUM(2));
 	error = TextDatumGetCString(error_text);
-	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 
 	rarr_work_begin(&work, "job_fail()");
+	rsinfo = rarr_result_begin(fcinfo, work.jobs->desc);
 	slot = work.jobs->newslot;
 	rarr_work_lock_own(&work, PG_GETARG_DATUM(0), PG_GETARG_INT32(1));
 	retries = DatumGetInt32(rarr_job_value(work.jobs->oldslot, JOB_RETRY_COUNT));
@@ -117,7 +118,7 @@ researcharr_job_fail(PG_FUNCTION_ARGS)
 	}
 	rarr_job_set(slot, JOB_ERROR_MESSAGE, error_text);
 	rarr_work_write(&work, retry ? JOB_CHANGE_REQUEUE : JOB_CHANGE_FINISH);
-	tuplestore_puttupleslot(rsinfo->setResult, slot);
+	rarr_result_put(rsinfo->setResult, rsinfo->setDesc, slot);
 	rarr_work_end(&work);
 	return (Datum) 0;
 }
@@ -144,6 +145,7 @@ researcharr_job_heartbeat(PG_FUNCTION_ARGS)
 		lease = rarr_lease_arg(PG_GETARG_INTERVAL_P(2), "lease", 1);
 
 	rarr_work_begin(&work, "job_heartbeat()");
+	work.lock_mode = rarr_table_lock_mode(work.jobs, 1 << JOB_CHANGE_HEARTBEAT);
 	rarr_work_lock_own(&work, PG_GETARG_DATUM(0), PG_GETARG_INT32(1));
 	policy = job_policy(work.jobs);
 	expires = work.now + (lease > 0 ? lease : policy->lease);

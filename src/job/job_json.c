@@ -116,13 +116,13 @@ push_job(JsonbParseState **state, TupleTableSlot *slot)
 
 /*
  * Rows of processing_jobs, in their order, as an array of objects, which is
- * made in `cxt`.  Needs an active snapshot.
+ * made in `cxt`.  relid: the table's, which has been locked since before the rows
+ * were formed, so that their type is still the same.  Needs an active snapshot.
  */
 Datum
-rarr_jobs_as_jsonb(Tuplestorestate *jobs, MemoryContext cxt)
+rarr_jobs_as_jsonb(Tuplestorestate *jobs, Oid relid, MemoryContext cxt)
 {
-	Oid			type = get_rel_type_id(rarr_relation_oid(rarr_job_table.name));
-	TupleDesc	desc = lookup_rowtype_tupdesc(type, -1);
+	TupleDesc	desc = lookup_rowtype_tupdesc(get_rel_type_id(relid), -1);
 	TupleTableSlot *slot = MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple);
 	JsonbParseState *state = NULL;
 	JsonbValue *array;

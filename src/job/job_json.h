@@ -7,6 +7,6 @@
 
 #include "utils/tuplestore.h"
 
-extern Datum rarr_jobs_as_jsonb(Tuplestorestate *jobs, MemoryContext cxt);
+extern Datum rarr_jobs_as_jsonb(Tuplestorestate *jobs, Oid relid, MemoryContext cxt);
 
 #endif							/* RARR_JOB_JOB_JSON_H */

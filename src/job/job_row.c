@@ -50,11 +50,13 @@ static const RarrColumn job_columns[] = {
 
 /* the indexes that are scanned, and the one that decides on unique keys */
 const RarrIndexDef rarr_job_take_index = {
-	"processing_jobs_take_idx", {JOB_JOB_TYPE, -JOB_PRIORITY, JOB_AVAILABLE_AT, JOB_ID}
+	"processing_jobs_take_idx", {JOB_JOB_TYPE, -JOB_PRIORITY, JOB_AVAILABLE_AT, JOB_ID},
+	.null_column = JOB_COMPLETED_AT
 };
 const RarrIndexDef rarr_job_id_index = {"processing_jobs_pkey", {JOB_ID}};
 const RarrIndexDef rarr_job_unique_index = {
-	"processing_jobs_unique_key_idx", {JOB_JOB_TYPE, JOB_UNIQUE_KEY}
+	"processing_jobs_unique_key_idx", {JOB_JOB_TYPE, JOB_UNIQUE_KEY},
+	.null_column = JOB_COMPLETED_AT, .not_null_column = JOB_UNIQUE_KEY, .unique = true
 };
 
 /* What each kind of change touches, and whose key enqueue.c checks; 0 ends a list. */
@@ -130,8 +132,12 @@ rarr_job_status(TupleTableSlot *slot)
 	int			status = find_status(slot);
 
 	if (status < 0)
-		elog(ERROR, "job has an unknown status: %s",
-			 TextDatumGetCString(rarr_job_value(slot, JOB_STATUS)));
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("job %s has an unknown status: \"%.50s\"",
+						DatumGetCString(DirectFunctionCall1(uuid_out, rarr_job_value(slot, JOB_ID))),
+						TextDatumGetCString(rarr_job_value(slot, JOB_STATUS))),
+				 errhint("Give it a status that its table's CHECK constraint allows, and restore the constraint.")));
 	return status;
 }
 

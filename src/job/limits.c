@@ -38,6 +38,7 @@
 #include "utils/timestamp.h"
 
 #include "base/compat.h"
+#include "base/own_index.h"
 #include "job/job_row.h"
 #include "job/limits.h"
 #include "job/limits_count.h"

@@ -32,6 +32,7 @@
 #include "utils/timestamp.h"
 
 #include "base/compat.h"
+#include "base/own_index.h"
 #include "base/row_change.h"
 #include "job/limits_rate.h"
 
@@ -109,7 +110,8 @@ lock_row(RarrTable *table)
 	TM_FailureData failure;
 
 	return table_tuple_lock(table->rel, &tid, SnapshotSelf, table->oldslot, GetCurrentCommandId(true),
-							LockTupleNoKeyExclusive, LockWaitSkip, 0, &failure) == TM_Ok;
+							rarr_table_lock_mode(table, 1 << RATE_CHANGE_TAKE), LockWaitSkip, 0,
+							&failure) == TM_Ok;
 }
 
 static void

@@ -15,8 +15,8 @@
 #include "postgres.h"
 
 #include "access/genam.h"
+#include "access/relation.h"
 #include "access/stratnum.h"
-#include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
@@ -27,10 +27,8 @@
 #include "utils/snapmgr.h"
 
 #include "base/compat.h"
-#include "base/relation.h"
+#include "base/own_index.h"
 #include "job/media_ref.h"
-
-static const RarrIndexDef media_index = {"media_pkey", {1}};
 
 static int
 compare_ids(const void *a, const void *b)
@@ -40,13 +38,14 @@ compare_ids(const void *a, const void *b)
 
 /* Lock the row at the slot's place against deletion; false if it is gone. */
 static bool
-lock_media(Relation media, TupleTableSlot *slot, const pg_uuid_t *id)
+lock_media(Relation media, TupleTableSlot *slot, AttrNumber column, const pg_uuid_t *id)
 {
 	uint8		flags = TUPLE_LOCK_FLAG_LOCK_UPDATE_IN_PROGRESS;
 	ItemPointerData tid = slot->tts_tid;
 	TM_FailureData failure;
 	TM_Result	result;
 	bool		isnull;
+	Datum		found;
 
 	if (!IsolationUsesXactSnapshot())
 		flags |= TUPLE_LOCK_FLAG_FIND_LAST_VERSION;
@@ -58,20 +57,24 @@ lock_media(Relation media, TupleTableSlot *slot, const pg_uuid_t *id)
 				 errmsg("could not serialize access due to concurrent update")));
 	if (result != TM_Ok)
 		return false;
-	return !failure.traversed ||
-		memcmp(DatumGetUUIDP(slot_getattr(slot, 1, &isnull)), id, UUID_LEN) == 0;
+	if (!failure.traversed)
+		return true;
+
+	/* a later version may have been given another id */
+	found = slot_getattr(slot, column, &isnull);
+	return !isnull && memcmp(DatumGetUUIDP(found), id, UUID_LEN) == 0;
 }
 
 static void
 check_one(Relation jobs, Relation media, IndexScanDesc scan, TupleTableSlot *slot,
-		  const pg_uuid_t *id)
+		  AttrNumber column, const pg_uuid_t *id)
 {
 	ScanKeyData key;
 
 	CHECK_FOR_INTERRUPTS();
 	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_UUID_EQ, UUIDPGetDatum(id));
 	index_rescan(scan, &key, 1, NULL, 0);
-	if (!index_getnext_slot(scan, ForwardScanDirection, slot) || !lock_media(media, slot, id))
+	if (!index_getnext_slot(scan, ForwardScanDirection, slot) || !lock_media(media, slot, column, id))
 		ereport(ERROR,
 				(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
 				 errmsg("media %s does not exist",
@@ -89,20 +92,23 @@ check_one(Relation jobs, Relation media, IndexScanDesc scan, TupleTableSlot *slo
 void
 rarr_media_ref_check(Relation jobs, pg_uuid_t *ids, int n)
 {
-	Relation	media = table_open(rarr_relation_oid("media"), RowShareLock);
-	Relation	index = index_open(rarr_relation_oid(media_index.name), AccessShareLock);
-	IndexScanDesc scan = rarr_index_beginscan(media, index, GetActiveSnapshot(), 1);
-	TupleTableSlot *slot = table_slot_create(media, NULL);
+	Relation	media = rarr_relation_open("media", RowShareLock);
+	AttrNumber	column = rarr_require_column(media, "id", UUIDOID);
+	RarrIndexDef def = {"media_pkey", {column}, .unique = true};
+	Relation	index;
+	IndexScanDesc scan;
+	TupleTableSlot *slot;
 
-	(void) rarr_require_column(media, "id", UUIDOID);
-	rarr_check_index(index, &media_index);
+	index = rarr_index_open(media, &def, AccessShareLock);
+	scan = rarr_index_beginscan(media, index, GetActiveSnapshot(), 1);
+	slot = table_slot_create(media, NULL);
 	qsort(ids, n, sizeof(pg_uuid_t), compare_ids);
 	for (int i = 0; i < n; i++)
 		if (i == 0 || compare_ids(&ids[i - 1], &ids[i]) != 0)
-			check_one(jobs, media, scan, slot, &ids[i]);
+			check_one(jobs, media, scan, slot, column, &ids[i]);
 
 	index_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
 	index_close(index, AccessShareLock);
-	table_close(media, NoLock);
+	relation_close(media, NoLock);
 }

@@ -10,13 +10,13 @@
 #include "postgres.h"
 
 #include "access/genam.h"
-#include "access/table.h"
+#include "access/relation.h"
 #include "access/tableam.h"
 #include "executor/executor.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#include "base/relation.h"
+#include "base/own_index.h"
 #include "job/job_row.h"
 #include "job/job_type.h"
 #include "job/limits.h"
@@ -58,12 +58,13 @@ researcharr_job_next_due(PG_FUNCTION_ARGS)
 	TimestampTz least = DT_NOEND;
 	List	   *types = rarr_job_types_asked(PG_ARGISNULL(0) ? NULL : PG_GETARG_ARRAYTYPE_P(0));
 	ListCell   *lc;
-	Relation	jobs = table_open(rarr_relation_oid(rarr_job_table.name), AccessShareLock);
-	Relation	index = index_open(rarr_relation_oid(rarr_job_take_index.name), AccessShareLock);
-	TupleTableSlot *slot = table_slot_create(jobs, NULL);
+	Relation	jobs = rarr_relation_open(rarr_job_table.name, AccessShareLock);
+	Relation	index;
+	TupleTableSlot *slot;
 
 	rarr_check_columns(jobs, rarr_job_table.columns, rarr_job_table.ncolumns, false);
-	rarr_check_index(index, &rarr_job_take_index);
+	index = rarr_index_open(jobs, &rarr_job_take_index, AccessShareLock);
+	slot = table_slot_create(jobs, NULL);
 	foreach(lc, types)
 	{
 		RarrTakeScan scan;
@@ -77,7 +78,7 @@ researcharr_job_next_due(PG_FUNCTION_ARGS)
 	}
 	ExecDropSingleTupleTableSlot(slot);
 	index_close(index, AccessShareLock);
-	table_close(jobs, AccessShareLock);
+	relation_close(jobs, AccessShareLock);
 	if (least == DT_NOEND)
 		PG_RETURN_NULL();
 	PG_RETURN_TIMESTAMPTZ(least);

@@ -176,7 +176,7 @@ claim_jobs(Wait *wait, List *types, bool *again)
 	rarr_claim_jobs(&claim, types, wait->max_jobs, jobs);
 	n = tuplestore_tuple_count(jobs);
 	if (n > 0)
-		wait->result = rarr_jobs_as_jsonb(jobs, wait->caller);
+		wait->result = rarr_jobs_as_jsonb(jobs, claim.relid, wait->caller);
 	PopActiveSnapshot();
 	tuplestore_end(jobs);
 	*again = n == 0 && rarr_claim_buried_all_it_may(&claim);

@@ -24,6 +24,7 @@
 
 #include "base/compat.h"
 #include "base/errors.h"
+#include "base/own_index.h"
 #include "base/row_change.h"
 #include "job/bound.h"
 #include "job/job_hint.h"
@@ -43,6 +44,7 @@ rarr_work_begin(RarrWork *work, const char *function)
 	memset(work, 0, sizeof(RarrWork));
 	work->wait = LockWaitBlock;
 	work->jobs = rarr_table_open(&rarr_job_table);
+	work->lock_mode = rarr_table_lock_mode(work->jobs, 1 << JOB_CHANGE_FINISH | 1 << JOB_CHANGE_REQUEUE);
 	PushActiveSnapshot(GetTransactionSnapshot());
 }
 
@@ -97,7 +99,7 @@ rarr_work_lock_found(RarrWork *work, Datum id)
 
 	tid = slot->tts_tid;
 	result = table_tuple_lock(jobs->rel, &tid, GetActiveSnapshot(), slot,
-							  GetCurrentCommandId(false), LockTupleNoKeyExclusive, work->wait,
+							  GetCurrentCommandId(false), work->lock_mode, work->wait,
 							  IsolationUsesXactSnapshot() ? 0 : TUPLE_LOCK_FLAG_FIND_LAST_VERSION,
 							  &failure);
 	if (IsolationUsesXactSnapshot() && (result == TM_Updated || result == TM_Deleted))

@@ -16,6 +16,7 @@ typedef struct RarrWork
 	TimestampTz now;
 	RarrJobLog	log;
 	LockWaitPolicy wait;		/* for jobs that others have */
+	LockTupleMode lock_mode;	/* strong enough for what will be changed */
 } RarrWork;
 
 extern void rarr_work_begin(RarrWork *work, const char *function);

@@ -1,0 +1,13 @@
+/*
+ * own_index.h
+ *		The indexes of our tables that code scans, found by what they hold.
+ */
+#ifndef RARR_OWN_INDEX_H
+#define RARR_OWN_INDEX_H
+
+#include "base/relation.h"
+
+extern Relation rarr_table_index(RarrTable *table, const RarrIndexDef *def);
+extern Relation rarr_index_open(Relation rel, const RarrIndexDef *def, LOCKMODE lockmode);
+
+#endif							/* RARR_OWN_INDEX_H */

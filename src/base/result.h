@@ -1,0 +1,15 @@
+/*
+ * result.h
+ *		A function's result: rows of one of our tables, as the caller expects them.
+ */
+#ifndef RARR_RESULT_H
+#define RARR_RESULT_H
+
+#include "executor/tuptable.h"
+#include "funcapi.h"
+
+extern void rarr_check_row_type(TupleDesc expected, TupleDesc actual);
+extern ReturnSetInfo *rarr_result_begin(FunctionCallInfo fcinfo, TupleDesc actual);
+extern void rarr_result_put(Tuplestorestate *store, TupleDesc expected, TupleTableSlot *slot);
+
+#endif							/* RARR_RESULT_H */
