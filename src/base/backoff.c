@@ -47,6 +47,7 @@ rarr_backoff_delay(RarrBackoff backoff, int64 base, int64 cap,
 	int64		factor = 1;
 	int64		delay;
 
+	retries = Max(retries, 0);
 	if (backoff == RARR_BACKOFF_LINEAR)
 		factor = (int64) retries + 1;
 	else if (backoff == RARR_BACKOFF_EXPONENTIAL)

@@ -53,23 +53,14 @@ rarr_require_column(Relation rel, const char *name, Oid type)
 }
 
 /*
- * A relation whose columns code knows must be a table of the heap's, and its
- * first columns must be these, for code that knows them by number: another type, or a NULL, would be taken
- * for an address.  55000 for the first one that is not as it was made.  nulls:
- * the caller looks at each value itself whether it is NULL.
+ * The first columns of a relation of this name must be these, for code that
+ * knows them by number: a value of another type, or a NULL, would be taken for an
+ * address.  55000 for the first one that is not as it was made.  nulls: the caller
+ * looks at each value itself whether it is NULL.
  */
 void
-rarr_check_columns(Relation rel, const RarrColumn *columns, int ncolumns, bool nulls)
+rarr_check_columns_of(TupleDesc desc, const char *name, const RarrColumn *columns, int ncolumns, bool nulls)
 {
-	TupleDesc	desc = RelationGetDescr(rel);
-
-	/* NULL for a view, a foreign or a partitioned table that has its name */
-	if (ncolumns > 0 && rel->rd_tableam != GetHeapamTableAmRoutine())
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("relation \"%s\" is not an ordinary table of the access method \"heap\"",
-						RelationGetRelationName(rel)),
-				 errhint("The extension's own tables must stay as they were made.")));
 	for (int i = 0; i < ncolumns; i++)
 	{
 		const RarrColumn *column = &columns[i];
@@ -82,8 +73,25 @@ rarr_check_columns(Relation rel, const RarrColumn *columns, int ncolumns, bool n
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("column %d of table \"%s\" is not \"%s %s%s\"", i + 1,
-						RelationGetRelationName(rel), column->name, format_type_be(column->type),
+						name, column->name, format_type_be(column->type),
 						column->not_null ? " NOT NULL" : ""),
 				 errhint("The extension's own columns must stay as they are; users may add columns behind them.")));
 	}
+}
+
+/*
+ * The same of a relation, which must also be a table of the heap's: code looks
+ * into its pages.
+ */
+void
+rarr_check_columns(Relation rel, const RarrColumn *columns, int ncolumns, bool nulls)
+{
+	/* NULL for a view, a foreign or a partitioned table that has its name */
+	if (ncolumns > 0 && rel->rd_tableam != GetHeapamTableAmRoutine())
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("relation \"%s\" is not an ordinary table of the access method \"heap\"",
+						RelationGetRelationName(rel)),
+				 errhint("The extension's own tables must stay as they were made.")));
+	rarr_check_columns_of(RelationGetDescr(rel), RelationGetRelationName(rel), columns, ncolumns, nulls);
 }

@@ -185,6 +185,31 @@ open_from_list(List *indexes, const RarrIndexDef *def, LOCKMODE lockmode)
 }
 
 /*
+ * The OID of an index of an open relation that scans by any snapshot may use; 0 if
+ * there is none.
+ */
+Oid
+rarr_index_oid(Relation rel, const RarrIndexDef *def)
+{
+	List	   *indexes = RelationGetIndexList(rel);
+	Oid			result = InvalidOid;
+	ListCell   *lc;
+
+	foreach(lc, indexes)
+	{
+		Relation	index = OidIsValid(result) ? NULL : open_if_fit(lfirst_oid(lc), def, AccessShareLock);
+
+		if (index == NULL)
+			continue;
+		if (!index->rd_index->indcheckxmin)
+			result = RelationGetRelid(index);
+		index_close(index, AccessShareLock);
+	}
+	list_free(indexes);
+	return result;
+}
+
+/*
  * An index of a relation that is open for reading; to be closed by the caller.
  * 55000 if there is none that fits.
  *

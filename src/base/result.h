@@ -10,6 +10,8 @@
 
 extern void rarr_check_row_type(TupleDesc expected, TupleDesc actual);
 extern ReturnSetInfo *rarr_result_begin(FunctionCallInfo fcinfo, TupleDesc actual);
+extern void rarr_result_put_tuple(ReturnSetInfo *rsinfo, TupleDesc actual, HeapTuple row);
+extern Datum rarr_result_row(FunctionCallInfo fcinfo, TupleDesc actual, HeapTuple row);
 extern void rarr_result_put(Tuplestorestate *store, TupleDesc expected, TupleTableSlot *slot);
 
 #endif							/* RARR_RESULT_H */

@@ -65,7 +65,7 @@ begin_scan(DirectScan *scan, RarrEntity *entity, Oid index, const pg_uuid_t *key
 	if (!OidIsValid(index) || !may_read(entity))
 		return false;
 
-	/* with the lock comes the news of what DDL did before we had it */
+	/* locked since the entity was looked up; but this transaction can alter it, too */
 	scan->rel = table_open(entity->relid, AccessShareLock);
 	if (!entity->valid || scan->rel->rd_rel->relhassubclass)
 	{
@@ -100,9 +100,9 @@ end_scan(DirectScan *scan)
 }
 
 static HeapTuple
-form_row(RarrEntity *entity, DirectScan *scan)
+form_row(TupleDesc desc, DirectScan *scan)
 {
-	return heap_form_tuple(entity->desc, scan->slot->tts_values, scan->slot->tts_isnull);
+	return heap_form_tuple(desc, scan->slot->tts_values, scan->slot->tts_isnull);
 }
 
 /*
@@ -116,7 +116,7 @@ rarr_direct_row(RarrEntity *entity, const pg_uuid_t *id, HeapTuple *row)
 
 	if (!begin_scan(&scan, entity, entity->id_index, id))
 		return false;
-	*row = next_row(&scan) ? form_row(entity, &scan) : NULL;
+	*row = next_row(&scan) ? form_row(entity->desc, &scan) : NULL;
 	end_scan(&scan);
 	return true;
 }
@@ -128,11 +128,11 @@ compare_rows(const void *a, const void *b)
 }
 
 /*
- * Puts the rows with this key, in the order of their ids, into the tuplestore.
- * False, and nothing is in there, where that must be asked by a statement.
+ * Puts the rows with this key, in the order of their ids, into the running
+ * function's result, which was begun with rarr_result_begin().  False, and nothing is in there, where that must be asked by a statement.
  */
 bool
-rarr_direct_rows(RarrEntity *entity, Oid index, const pg_uuid_t *key, Tuplestorestate *store)
+rarr_direct_rows(RarrEntity *entity, Oid index, const pg_uuid_t *key, ReturnSetInfo *rsinfo)
 {
 	const RarrEntityColumn *id = rarr_entity_column(entity, "id", strlen("id"));
 	FoundRow	rows[MAX_ROWS];
@@ -146,7 +146,7 @@ rarr_direct_rows(RarrEntity *entity, Oid index, const pg_uuid_t *key, Tuplestore
 		if (n < MAX_ROWS)
 		{
 			rows[n].id = *DatumGetUUIDP(scan.slot->tts_values[id->attnum - 1]);
-			rows[n].tuple = form_row(entity, &scan);
+			rows[n].tuple = form_row(rsinfo->setDesc, &scan);
 		}
 		n++;
 	}
@@ -155,6 +155,6 @@ rarr_direct_rows(RarrEntity *entity, Oid index, const pg_uuid_t *key, Tuplestore
 		return false;
 	qsort(rows, n, sizeof(FoundRow), compare_rows);
 	for (int i = 0; i < n; i++)
-		tuplestore_puttuple(store, rows[i].tuple);
+		tuplestore_puttuple(rsinfo->setResult, rows[i].tuple);
 	return true;
 }

@@ -5,13 +5,13 @@
 #ifndef RARR_DATA_DIRECT_H
 #define RARR_DATA_DIRECT_H
 
-#include "utils/tuplestore.h"
+#include "nodes/execnodes.h"
 #include "utils/uuid.h"
 
 #include "data/entity.h"
 
 extern bool rarr_direct_row(RarrEntity *entity, const pg_uuid_t *id, HeapTuple *row);
 extern bool rarr_direct_rows(RarrEntity *entity, Oid index, const pg_uuid_t *key,
-							 Tuplestorestate *store);
+							 ReturnSetInfo *rsinfo);
 
 #endif							/* RARR_DATA_DIRECT_H */

@@ -13,15 +13,14 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
 #include "access/relation.h"
 #include "access/xact.h"
-#include "catalog/pg_am.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "parser/parsetree.h"
 #include "rewrite/rewriteHandler.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
@@ -32,7 +31,7 @@
 
 #include "base/column.h"
 #include "base/compat.h"
-#include "base/relation.h"
+#include "base/own_index.h"
 #include "base/row_trigger.h"
 #include "data/entity.h"
 #include "data/query.h"
@@ -75,6 +74,15 @@ static const char *const job_update_fields[] = {
 	"priority", "available_at", "max_retries", "metadata", NULL
 };
 
+/* What write.c and settings.c read by themselves. */
+static const RarrColumn job_typed[] = {
+	{"media_id", UUIDOID}, {"job_type", TEXTOID}, {"priority", INT4OID}, {"available_at", TIMESTAMPTZOID},
+	{"max_retries", INT4OID}, {"metadata", JSONBOID}, {"unique_key", TEXTOID}, {NULL}
+};
+static const RarrColumn config_typed[] = {
+	{"key", TEXTOID}, {"value", TEXTOID}, {"value_type", TEXTOID}, {"secret", BOOLOID}, {NULL}
+};
+
 /* The tables keep these, and these stay as a new row has them. */
 static const char *const kept_fields[] = {"created_at", "updated_at", "added_at", NULL};
 static const char *const fixed_fields[] = {"id", "type", NULL};
@@ -88,11 +96,11 @@ static const RarrEntityDef defs[RARR_NENTITIES] = {
 	[RARR_EPISODE] = {"episode", "episode_rows", .table = "media", .subtable = "episodes",
 	.type = "episode", .rules = episode_rules},
 	[RARR_JOB] = {"job", "processing_jobs", .table = "processing_jobs", .rules = job_rules,
-	.create_fields = job_create_fields, .update_fields = job_update_fields},
+	.create_fields = job_create_fields, .update_fields = job_update_fields, .typed = job_typed},
 	[RARR_QUEUE_ITEM] = {"queue_item", "queue_items", .table = "queue_items",
 	.rules = queue_item_rules},
 	[RARR_CONFIG] = {"config", "configuration", "configuration_masked",
-	.table = "configuration", .rules = config_rules},
+	.table = "configuration", .rules = config_rules, .typed = config_typed},
 	[RARR_WEBUI_USER] = {"webui_user", "webui_users", "webui_users_masked",
 	.table = "webui_users", .rules = webui_user_rules},
 	[RARR_HISTORY] = {"history", "processing_history", .table = "processing_history",
@@ -279,6 +287,23 @@ can_filter(Relation table)
 	return false;
 }
 
+/*
+ * Code reads the ids of rows, and some columns of jobs and settings, as of these
+ * types, and ids without a look whether they are NULL.  55000 where they are not so.
+ */
+static void
+require_column(const RarrEntity *entity, const char *name, Oid type, bool not_null)
+{
+	const RarrEntityColumn *column = rarr_entity_column(entity, name, strlen(name));
+
+	if (column == NULL || column->type != type || (not_null && !column->not_null))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("relation \"%s.%s\" has no column \"%s\" of type %s%s", RARR_SCHEMA,
+						entity->def->relation, name, format_type_be(type), not_null ? " NOT NULL" : ""),
+				 errhint("The extension's own columns must stay as they are; users may add columns behind them.")));
+}
+
 /* Adds the row type's columns, with what the catalog says of each. */
 static void
 fill_columns(RarrEntity *entity, Relation rel, Relation table, Relation subtable, Relation masked)
@@ -310,12 +335,15 @@ fill_columns(RarrEntity *entity, Relation rel, Relation table, Relation subtable
 		column->masked = masked_expression(column, masked);
 		appendStringInfo(&list, "%st.%s", list.len > 0 ? ", " : "", column->quoted);
 		appendStringInfo(&masked_list, "%s%s", masked_list.len > 0 ? ", " : "", column->masked);
-		if (strcmp(column->name, "updated_at") == 0)
+		if (strcmp(column->name, "updated_at") == 0 && column->type == TIMESTAMPTZOID)
 			entity->versioned = true;
 		entity->ncolumns++;
 	}
 	entity->list = list.data;
 	entity->masked_list = masked_list.data;
+	require_column(entity, "id", UUIDOID, true);
+	for (const RarrColumn *typed = entity->def->typed; typed != NULL && typed->name != NULL; typed++)
+		require_column(entity, typed->name, typed->type, false);
 }
 
 /* Fills in what the catalog says of the entity's relations, which are open. */
@@ -332,51 +360,29 @@ fill_entity(RarrEntity *entity, Relation rel, Relation table, Relation subtable,
 	fill_columns(entity, rel, table, subtable, masked);
 }
 
-/* Does the index hold all rows, by this column alone, compared as UUIDs? */
-static bool
-serves(Relation index, AttrNumber column)
-{
-	return index->rd_index->indisvalid && index->rd_index->indislive &&
-		!index->rd_index->indcheckxmin &&
-		index->rd_rel->relam == BTREE_AM_OID &&
-		index->rd_index->indnkeyatts == 1 &&
-		index->rd_index->indkey.values[0] == column &&
-		index->rd_opcintype[0] == UUIDOID &&
-		RelationGetIndexPredicate(index) == NIL;
-}
-
-/* A btree index on the column of the table; 0 where there is none. */
+/* An index that holds all rows by this column, a UUID, alone; 0 where there is none. */
 static Oid
 find_index(Relation rel, const char *name)
 {
-	AttrNumber	column = rarr_find_column(RelationGetDescr(rel), name);
-	List	   *indexes = RelationGetIndexList(rel);
-	Oid			result = InvalidOid;
-	ListCell   *cell;
+	RarrIndexDef def = {name, {rarr_find_column(RelationGetDescr(rel), name)}};
 
-	foreach(cell, indexes)
-	{
-		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
-
-		if (column != 0 && !OidIsValid(result) && serves(index, column))
-			result = RelationGetRelid(index);
-		index_close(index, AccessShareLock);
-	}
-	list_free(indexes);
-	return result;
+	if (def.keys[0] == 0 || TupleDescAttr(RelationGetDescr(rel), def.keys[0] - 1)->atttypid != UUIDOID)
+		return InvalidOid;
+	return rarr_index_oid(rel, &def);
 }
 
 static Relation
 open_relation(const char *name)
 {
-	return name == NULL ? NULL : relation_open(rarr_relation_oid(name), AccessShareLock);
+	return name == NULL ? NULL : rarr_relation_open(name, AccessShareLock);
 }
 
+/* The lock stays until the transaction ends. */
 static void
 close_relation(Relation rel)
 {
 	if (rel != NULL)
-		relation_close(rel, AccessShareLock);
+		relation_close(rel, NoLock);
 }
 
 /*
@@ -418,8 +424,24 @@ read_entity(RarrEntityKind kind)
 }
 
 /*
- * The entity as the catalog has it.  42P01 where the extension's relations are
- * not there.
+ * Locks the entity's relations, as a statement would that reads them.  With the
+ * first lock on a relation come the invalidation messages of what DDL did to it
+ * before.
+ */
+static void
+lock_relations(const RarrEntity *entity)
+{
+	const Oid	relids[] = {entity->relid, entity->tableid, entity->subtableid, entity->maskedid};
+
+	for (int i = 0; i < lengthof(relids); i++)
+		if (OidIsValid(relids[i]) && (i == 0 || relids[i] != relids[i - 1]))
+			LockRelationOid(relids[i], AccessShareLock);
+}
+
+/*
+ * The entity as the catalog has it, and will have it until the transaction ends.
+ * 42P01 where the extension's relations are not there; 55000 where their columns
+ * are not as they were made.
  */
 RarrEntity *
 rarr_entity(RarrEntityKind kind)
@@ -430,7 +452,11 @@ rarr_entity(RarrEntityKind kind)
 	if (outdated != NULL && outdated_in != epoch)
 		free_outdated();
 	if (entity != NULL && entity->valid)
-		return entity;
+	{
+		lock_relations(entity);
+		if (entity->valid)
+			return entity;
+	}
 	if (entity != NULL)
 	{
 		entity->next = outdated;

@@ -10,6 +10,7 @@
 #include "executor/spi.h"
 #include "fmgr.h"
 
+#include "base/column.h"
 #include "data/validate.h"
 
 typedef enum RarrEntityKind
@@ -42,6 +43,8 @@ typedef struct RarrEntityDef
 										 * NULL: all that the tables do not keep */
 	const char *const *update_fields;	/* the only ones that may change; or NULL */
 	const RarrRule *const *rules;	/* up to a NULL */
+	const RarrColumn *typed;	/* columns whose values code reads as of these types,
+								 * beside id; up to one without a name; or NULL */
 } RarrEntityDef;
 
 /* A column of the row type. */
@@ -63,7 +66,10 @@ typedef struct RarrEntityColumn
 
 typedef struct RarrPlan RarrPlan;
 
-/* What the catalog says: stays as it is until the transaction ends. */
+/*
+ * What the catalog says: stays as it is until the transaction ends.  Its relations
+ * are locked until then, so that none but the transaction itself can alter them.
+ */
 typedef struct RarrEntity
 {
 	const RarrEntityDef *def;

@@ -12,6 +12,7 @@
 #include "base/args.h"
 #include "base/compat.h"
 #include "base/errors.h"
+#include "base/result.h"
 #include "data/direct.h"
 #include "data/query.h"
 
@@ -57,7 +58,7 @@ researcharr_media_get_by_external_id(PG_FUNCTION_ARGS)
 	rarr_query_param(&query, TEXTOID, PG_GETARG_DATUM(0), false);
 	rarr_query_add(&query, " AND t.type" RARR_EQ);
 	rarr_query_param(&query, TEXTOID, PG_GETARG_DATUM(1), false);
-	return rarr_return_row(fcinfo, rarr_query_row(entity, &query, RARR_READ | RARR_GENERIC));
+	return rarr_result_row(fcinfo, entity->desc, rarr_query_row(entity, &query, RARR_READ | RARR_GENERIC));
 }
 
 PG_FUNCTION_INFO_V1(researcharr_media_get_by_status);
@@ -96,8 +97,8 @@ researcharr_job_get_by_media(PG_FUNCTION_ARGS)
 	RarrQuery	query;
 
 	RARR_REQUIRE_ARG(0, "media_id");
-	rsinfo = rarr_begin_rows(fcinfo, entity);
-	if (rarr_direct_rows(entity, entity->media_id_index, PG_GETARG_UUID_P(0), rsinfo->setResult))
+	rsinfo = rarr_result_begin(fcinfo, entity->desc);
+	if (rarr_direct_rows(entity, entity->media_id_index, PG_GETARG_UUID_P(0), rsinfo))
 		return (Datum) 0;
 	begin_select(&query, entity);
 	rarr_query_add(&query, " WHERE t.media_id" RARR_EQ);

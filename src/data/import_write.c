@@ -95,7 +95,7 @@ items_relation(const ImportKind *kind)
 static char *
 match_sql(const ImportKind *kind)
 {
-	return psprintf("SELECT i.n, e.id, e.media_differs, e.row_differs, e.moves, e.known_as FROM %s"
+	return psprintf("SELECT i.n, CAST(e.id AS pg_catalog.uuid), e.media_differs, e.row_differs, e.moves, e.known_as FROM %s"
 					" CROSS JOIN LATERAL (SELECT c.id,"
 					" pg_catalog.record_ne("
 					"ROW(c.title, c.external_id, c.metadata OPERATOR(pg_catalog.->) '%s'),"
@@ -267,6 +267,9 @@ take_match(Import *import, const ImportKind *kind, ImportItem **items, HeapTuple
 	Datum		id = SPI_getbinval(row, desc, 2, &isnull);
 	char	   *known_as = SPI_getvalue(row, desc, 6);
 	int			first;
+
+	if (isnull)
+		return;					/* not of ours: ids cannot be NULL */
 
 	/* the row of an episode that another has taken the place of is not its */
 	if (known_as != NULL &&
@@ -487,7 +490,7 @@ void
 rarr_import_find_old_series(Import *import, Datum *source_ids, int nids)
 {
 	const char *sql =
-		"SELECT i.id, m.id FROM pg_catalog.unnest($1) AS i (id)"
+		"SELECT i.id, CAST(m.id AS pg_catalog.uuid) FROM pg_catalog.unnest($1) AS i (id)"
 		" JOIN (researcharr.series AS s"
 		" JOIN researcharr.media AS m ON m.id OPERATOR(pg_catalog.=) s.media_id)"
 		" ON m.metadata OPERATOR(pg_catalog.->) 'sonarr' OPERATOR(pg_catalog.->>) 'id'"

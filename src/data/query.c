@@ -28,6 +28,7 @@
 #include "utils/tuplestore.h"
 
 #include "base/compat.h"
+#include "base/result.h"
 #include "data/query.h"
 #include "data/secret.h"
 
@@ -50,6 +51,7 @@ typedef struct RowReceiver
 	MemoryContext cxt;
 	TupleDesc	desc;			/* the rows' shape */
 	Tuplestorestate *store;		/* or NULL */
+	TupleDesc	store_desc;		/* their shape in there: without the last columns, perhaps */
 	List	   *rows;			/* of HeapTuple */
 	int			wanted;			/* how many of them at most */
 } RowReceiver;
@@ -256,19 +258,9 @@ rarr_query_run(RarrEntity *entity, RarrQuery *query, int flags)
 }
 
 /*
- * 55006: a column's type changed after the entity was read, by a transaction
- * that the statement waited for, or after the calling statement began.
+ * A row's columns must have the types that rows of the entity are made of: 42804
+ * where this transaction itself changed one since it read the entity.
  */
-static void
-raise_changed(void)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_OBJECT_IN_USE),
-			 errmsg("a column's type was changed at the same time"),
-			 errhint("Run the statement again.")));
-}
-
-/* A row's columns must have the types that rows of the entity are made of. */
 static void
 receiver_startup(DestReceiver *self, int operation, TupleDesc desc)
 {
@@ -281,7 +273,11 @@ receiver_startup(DestReceiver *self, int operation, TupleDesc desc)
 			continue;
 		if (next >= desc->natts ||
 			TupleDescAttr(desc, next++)->atttypid != TupleDescAttr(wanted, i)->atttypid)
-			raise_changed();
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("column \"%s\" was altered while the function ran",
+							NameStr(TupleDescAttr(wanted, i)->attname)),
+					 errhint("Run the statement again.")));
 	}
 }
 
@@ -319,7 +315,7 @@ receive_row(TupleTableSlot *slot, DestReceiver *self)
 		}
 	}
 	if (receiver->store != NULL)
-		tuplestore_putvalues(receiver->store, desc, values, nulls);
+		tuplestore_putvalues(receiver->store, receiver->store_desc, values, nulls);
 	else if (list_length(receiver->rows) < receiver->wanted)
 		receiver->rows = lappend(receiver->rows, heap_form_tuple(desc, values, nulls));
 	if (values != slot->tts_values)
@@ -332,7 +328,7 @@ receive_row(TupleTableSlot *slot, DestReceiver *self)
 }
 
 static void
-init_receiver(RowReceiver *receiver, RarrEntity *entity, Tuplestorestate *store, int wanted)
+init_receiver(RowReceiver *receiver, RarrEntity *entity, ReturnSetInfo *rsinfo, int wanted)
 {
 	memset(receiver, 0, sizeof(RowReceiver));
 	receiver->pub.receiveSlot = receive_row;
@@ -342,7 +338,11 @@ init_receiver(RowReceiver *receiver, RarrEntity *entity, Tuplestorestate *store,
 	receiver->pub.mydest = DestTuplestore;
 	receiver->cxt = CurrentMemoryContext;
 	receiver->desc = entity->desc;
-	receiver->store = store;
+	if (rsinfo != NULL)
+	{
+		receiver->store = rsinfo->setResult;
+		receiver->store_desc = rsinfo->setDesc;
+	}
 	receiver->wanted = wanted;
 }
 
@@ -379,27 +379,6 @@ rarr_query_list(RarrEntity *entity, RarrQuery *query, int flags)
 }
 
 /*
- * Begins a function's result, a set of the entity's rows, as a tuplestore.  It
- * will be read with the row type that the calling statement knows.
- */
-ReturnSetInfo *
-rarr_begin_rows(FunctionCallInfo fcinfo, const RarrEntity *entity)
-{
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-
-	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
-	for (int i = 0; i < Min(entity->desc->natts, rsinfo->setDesc->natts); i++)
-	{
-		Form_pg_attribute ours = TupleDescAttr(entity->desc, i);
-		Form_pg_attribute expected = TupleDescAttr(rsinfo->setDesc, i);
-
-		if (!ours->attisdropped && !expected->attisdropped && ours->atttypid != expected->atttypid)
-			raise_changed();
-	}
-	return rsinfo;
-}
-
-/*
  * Runs a statement whose rows have the entity's columns, and makes them the
  * running function's result.
  */
@@ -410,8 +389,8 @@ rarr_query_rows(RarrEntity *entity, RarrQuery *query, int flags, FunctionCallInf
 	RowReceiver receiver;
 
 	if (rsinfo == NULL || rsinfo->returnMode != SFRM_Materialize)
-		rsinfo = rarr_begin_rows(fcinfo, entity);
-	init_receiver(&receiver, entity, rsinfo->setResult, 0);
+		rsinfo = rarr_result_begin(fcinfo, entity->desc);
+	init_receiver(&receiver, entity, rsinfo, 0);
 	connect_spi();
 	execute(entity, query, flags, &receiver.pub);
 	SPI_finish();
@@ -443,29 +422,6 @@ rarr_query_value(RarrEntity *entity, RarrQuery *query, int flags, Datum *value, 
 	}
 	SPI_finish();
 	return found;
-}
-
-/*
- * Ends a function that returns the row, or, where it is NULL, no row: as a set
- * if it is declared to return one, else as NULL.
- */
-Datum
-rarr_return_row(FunctionCallInfo fcinfo, HeapTuple row)
-{
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-
-	if (fcinfo->flinfo->fn_retset)
-	{
-		if (rsinfo == NULL || !IsA(rsinfo, ReturnSetInfo) ||
-			(rsinfo->allowedModes & SFRM_ValuePerCall) == 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 errmsg("set-valued function called in context that cannot accept a set")));
-		rsinfo->isDone = row == NULL ? ExprEndResult : ExprSingleResult;
-	}
-	if (row == NULL)
-		PG_RETURN_NULL();
-	return HeapTupleGetDatum(row);
 }
 
 /* A row of the entity as a JSON object, keyed by the columns' names. */

@@ -46,8 +46,6 @@ extern bool rarr_query_value(RarrEntity *entity, RarrQuery *query, int flags,
 							 Datum *value, bool *isnull);
 extern void rarr_query_forget_plans(RarrEntity *entity);
 
-extern ReturnSetInfo *rarr_begin_rows(FunctionCallInfo fcinfo, const RarrEntity *entity);
-extern Datum rarr_return_row(FunctionCallInfo fcinfo, HeapTuple row);
 extern Jsonb *rarr_row_to_jsonb(RarrEntity *entity, HeapTuple row);
 
 #endif							/* RARR_DATA_QUERY_H */

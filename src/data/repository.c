@@ -15,6 +15,7 @@
 
 #include "base/args.h"
 #include "base/compat.h"
+#include "base/result.h"
 #include "data/direct.h"
 #include "data/filter.h"
 #include "data/violations.h"
@@ -35,7 +36,7 @@ researcharr_entity_get_by_id(PG_FUNCTION_ARGS)
 	RARR_REQUIRE_ARG(0, "id");
 	if (!rarr_direct_row(entity, PG_GETARG_UUID_P(0), &row))
 		row = rarr_entity_get(entity, PG_GETARG_UUID_P(0), RARR_READ);
-	return rarr_return_row(fcinfo, row);
+	return rarr_result_row(fcinfo, entity->desc, row);
 }
 
 /* Adds LIMIT or OFFSET; 22023 for a negative number. */
@@ -147,7 +148,7 @@ researcharr_entity_create(PG_FUNCTION_ARGS)
 	RARR_REQUIRE_ARG(0, "entity");
 	rarr_jsonb_as_value(PG_GETARG_JSONB_P(0), &object);
 	rarr_entity_read_new(entity, &object, &values);
-	return rarr_return_row(fcinfo, rarr_entity_create(entity, &values));
+	return rarr_result_row(fcinfo, entity->desc, rarr_entity_create(entity, &values));
 }
 
 PG_FUNCTION_INFO_V1(researcharr_entity_update);
@@ -172,8 +173,9 @@ researcharr_entity_update(PG_FUNCTION_ARGS)
 	if (!PG_ARGISNULL(2))
 		expected = PG_GETARG_TIMESTAMPTZ(2);
 	rarr_jsonb_as_value(PG_GETARG_JSONB_P(1), &changes);
-	return rarr_return_row(fcinfo, rarr_entity_update(entity, PG_GETARG_UUID_P(0), &changes,
-													  PG_ARGISNULL(2) ? NULL : &expected));
+	return rarr_result_row(fcinfo, entity->desc,
+						   rarr_entity_update(entity, PG_GETARG_UUID_P(0), &changes,
+											  PG_ARGISNULL(2) ? NULL : &expected));
 }
 
 PG_FUNCTION_INFO_V1(researcharr_entity_delete);

@@ -42,6 +42,7 @@
 #include "base/args.h"
 #include "base/compat.h"
 #include "base/errors.h"
+#include "base/result.h"
 #include "data/query.h"
 
 #define MAX_QUERY		500		/* characters: as many as a title has */
@@ -270,7 +271,7 @@ put_rows(ReturnSetInfo *rsinfo, const Search *search, List *rows, List *before)
 	foreach(cell, rows)
 	{
 		if (!is_among(search, before, lfirst(cell)))
-			tuplestore_puttuple(rsinfo->setResult, lfirst(cell));
+			rarr_result_put_tuple(rsinfo, search->entity->desc, lfirst(cell));
 	}
 }
 
@@ -329,7 +330,7 @@ researcharr_media_search(PG_FUNCTION_ARGS)
 
 	RARR_REQUIRE_ARG(0, "query");
 	search.entity = rarr_entity(RARR_MEDIA);
-	rsinfo = rarr_begin_rows(fcinfo, search.entity);
+	rsinfo = rarr_result_begin(fcinfo, search.entity->desc);
 	if (!read_arguments(fcinfo, &search))
 		return (Datum) 0;
 	count_letters(search.string, &longest, &trigrams);

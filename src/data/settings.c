@@ -18,6 +18,7 @@
 #include "base/args.h"
 #include "base/compat.h"
 #include "base/json.h"
+#include "base/result.h"
 #include "data/query.h"
 #include "data/secret.h"
 #include "data/violations.h"
@@ -107,7 +108,7 @@ researcharr_config_set(PG_FUNCTION_ARGS)
 	RARR_REQUIRE_ARG(1, "value");
 	type = PG_ARGISNULL(2) ? cstring_to_text("string") : PG_GETARG_TEXT_PP(2);
 	check_setting(entity, PG_GETARG_TEXT_PP(0), PG_GETARG_TEXT_PP(1), type);
-	return rarr_return_row(fcinfo, write_setting(entity, fcinfo, type));
+	return rarr_result_row(fcinfo, entity->desc, write_setting(entity, fcinfo, type));
 }
 
 /* Reads one column of a setting; false where there is no such setting. */

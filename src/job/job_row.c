@@ -20,6 +20,7 @@
 #include "utils/timestamp.h"
 
 #include "base/duration.h"
+#include "base/json.h"
 #include "base/row_change.h"
 #include "job/agenda_notes.h"
 #include "job/counters.h"
@@ -132,12 +133,16 @@ rarr_job_status(TupleTableSlot *slot)
 	int			status = find_status(slot);
 
 	if (status < 0)
+	{
+		char	   *name = TextDatumGetCString(rarr_job_value(slot, JOB_STATUS));
+
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("job %s has an unknown status: \"%.50s\"",
+				 errmsg("job %s has an unknown status: %s",
 						DatumGetCString(DirectFunctionCall1(uuid_out, rarr_job_value(slot, JOB_ID))),
-						TextDatumGetCString(rarr_job_value(slot, JOB_STATUS))),
-				 errhint("Give it a status that its table's CHECK constraint allows, and restore the constraint.")));
+						rarr_quote_clipped(name, strlen(name))),
+				 errhint("Give it a status that the CHECK constraint of researcharr.processing_jobs allows, and restore the constraint.")));
+	}
 	return status;
 }
 

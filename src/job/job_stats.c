@@ -14,6 +14,7 @@
  */
 #include "postgres.h"
 
+#include "access/relation.h"
 #include "access/xlog.h"
 #include "executor/spi.h"
 #include "funcapi.h"
@@ -24,6 +25,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "base/json.h"
 #include "base/relation.h"
 #include "job/counters.h"
 
@@ -39,18 +41,22 @@ put_row(ReturnSetInfo *rsinfo, const char *type, const char *status, int64 jobs,
 {
 	Datum		values[NCOLUMNS] = {CStringGetTextDatum(type), CStringGetTextDatum(status),
 		Int64GetDatum(jobs), TimestampTzGetDatum(oldest), BoolGetDatum(estimated)};
-	bool		nulls[NCOLUMNS] = {false};
+	bool		nulls[NCOLUMNS] = {[3] = oldest == DT_NOEND};
 
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }
 
+/* 55000 for a status that no job can have. */
 static int
 find_status(const char *name)
 {
 	for (int i = 0; i < RARR_STATUSES; i++)
 		if (strcmp(rarr_job_status_name(i), name) == 0)
 			return i;
-	elog(ERROR, "job has an unknown status: %s", name);
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("there are jobs of an unknown status: %s", rarr_quote_clipped(name, strlen(name))),
+			 errhint("Give them a status that the CHECK constraint of researcharr.processing_jobs allows, and restore the constraint.")));
 }
 
 /* One row of the count; those of one type come together. */
@@ -60,9 +66,13 @@ take_row(ReturnSetInfo *rsinfo, HeapTuple row, TupleDesc desc, Oid table, bool k
 	char	   *type = SPI_getvalue(row, desc, 1);
 	char	   *status = SPI_getvalue(row, desc, 2);
 	bool		isnull;
+	bool		no_time;
 	int64		jobs = DatumGetInt64(SPI_getbinval(row, desc, 3, &isnull));
-	TimestampTz oldest = DatumGetTimestampTz(SPI_getbinval(row, desc, 4, &isnull));
+	TimestampTz oldest = DatumGetTimestampTz(SPI_getbinval(row, desc, 4, &no_time));
 
+	/* no job has a time, once an owner lets NULLs in */
+	if (no_time)
+		oldest = DT_NOEND;
 	put_row(rsinfo, type, status, jobs, oldest, false);
 	if (!keep)
 		return;
@@ -114,16 +124,22 @@ PG_FUNCTION_INFO_V1(researcharr_job_stats);
 /*
  * job_stats() -> (job_type, status, jobs, oldest, estimated) rows
  *
- * Errors: 42501 for whoever may not read processing_jobs.
+ * Errors: 42501 for whoever may not read processing_jobs; 55000 where its columns
+ * are not as they were made, or a job has an unknown status.
  */
 Datum
 researcharr_job_stats(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	Oid			table = rarr_relation_oid(rarr_job_table.name);
+	Relation	jobs = rarr_relation_open(rarr_job_table.name, AccessShareLock);
+	Oid			table = RelationGetRelid(jobs);
 	RarrCounts *counts = NULL;
 	bool		keep;
 	int			n;
+
+	/* the lock is kept, so that the count finds the columns as they are now */
+	rarr_check_columns(jobs, rarr_job_table.columns, rarr_job_table.ncolumns, false);
+	relation_close(jobs, NoLock);
 
 	if (pg_class_aclcheck(table, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
 		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, rarr_job_table.name);

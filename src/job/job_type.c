@@ -16,8 +16,8 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/relation.h"
 #include "access/sysattr.h"
-#include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
@@ -79,6 +79,9 @@ static const RarrColumn type_columns[] = {
 	{"max_runtime", INTERVALOID},
 	{"paused", BOOLOID, true},
 };
+
+/* as job_types_weight_check has it */
+#define MAX_WEIGHT	1000
 
 /* Known from the start; the same as the defaults of job_types' columns. */
 static const char *const builtin_names[] = {"search", "download", "verify"};
@@ -147,42 +150,86 @@ row_inserter(TupleTableSlot *slot)
 	return header->t_infomask & HEAP_UPDATED ? InvalidTransactionId : HeapTupleHeaderGetXmin(header);
 }
 
-/* A limit that may be NULL, for none. */
+/* A number, or 0 for NULL: no limit. */
 static int
-read_limit(TupleTableSlot *slot, int column)
+read_int(TupleTableSlot *slot, int column)
 {
 	return slot->tts_isnull[column - 1] ? 0 : DatumGetInt32(slot->tts_values[column - 1]);
 }
 
-/* A policy as the table has it; its CHECKs vouch for the ranges. */
+/* A length of time, or 0 for NULL: no limit.  False if it is too long, or infinite. */
+static bool
+read_duration(TupleTableSlot *slot, int column, int64 *duration)
+{
+	*duration = 0;
+	return slot->tts_isnull[column - 1] ||
+		rarr_duration_of_interval(DatumGetIntervalP(slot->tts_values[column - 1]), duration);
+}
+
+/*
+ * A policy as the table has it, in *type; returns the column whose value no policy
+ * can have, or 0.  What the table's CHECKs say is checked once more: an owner can
+ * drop them, and a weight is a divisor, and a priority a position in an array.
+ */
+static int
+read_policy(TupleTableSlot *slot, RarrJobType *type)
+{
+	Datum	   *values = slot->tts_values;
+
+	type->priority = read_int(slot, COL_PRIORITY);
+	if (type->priority < 0 || type->priority >= RARR_PRIORITIES)
+		return COL_PRIORITY;
+	type->max_retries = read_int(slot, COL_MAX_RETRIES);
+	if (type->max_retries < 0)
+		return COL_MAX_RETRIES;
+	if (!read_duration(slot, COL_LEASE, &type->lease) || type->lease <= 0)
+		return COL_LEASE;
+	if (!rarr_backoff_parse(TextDatumGetCString(values[COL_BACKOFF - 1]), &type->backoff))
+		return COL_BACKOFF;
+	if (!read_duration(slot, COL_BACKOFF_BASE, &type->backoff_base) || type->backoff_base < 0)
+		return COL_BACKOFF_BASE;
+	if (!read_duration(slot, COL_BACKOFF_CAP, &type->backoff_cap) || type->backoff_cap < 0)
+		return COL_BACKOFF_CAP;
+	type->jitter = DatumGetFloat8(values[COL_JITTER - 1]);
+	if (!(type->jitter >= 0 && type->jitter <= 1))
+		return COL_JITTER;
+	type->max_running = read_int(slot, COL_MAX_RUNNING);
+	if (type->max_running < 0)
+		return COL_MAX_RUNNING;
+	type->rate_limit = read_int(slot, COL_RATE_LIMIT);
+	if (type->rate_limit < 0)
+		return COL_RATE_LIMIT;
+	if (!read_duration(slot, COL_RATE_INTERVAL, &type->rate_interval) ||
+		type->rate_interval < 0 || (type->rate_limit > 0 && type->rate_interval == 0))
+		return COL_RATE_INTERVAL;
+	type->weight = read_int(slot, COL_WEIGHT);
+	if (type->weight < 1 || type->weight > MAX_WEIGHT)
+		return COL_WEIGHT;
+	if (!read_duration(slot, COL_MAX_RUNTIME, &type->max_runtime) || type->max_runtime < 0)
+		return COL_MAX_RUNTIME;
+	type->paused = DatumGetBool(values[COL_PAUSED - 1]);
+	return strlen(type->name) <= RARR_TYPE_NAME_MAX ? 0 : COL_NAME;
+}
+
+/* Read a policy, whose columns that must not be NULL are not; 55000 if it is none. */
 static void
 read_type(TupleTableSlot *slot, RarrJobType *type)
 {
-	Datum	   *values = slot->tts_values;
-	char	   *backoff;
+	int			bad;
 
 	slot_getallattrs(slot);
-	backoff = TextDatumGetCString(values[COL_BACKOFF - 1]);
-	type->name = TextDatumGetCString(values[COL_NAME - 1]);
-	type->priority = DatumGetInt32(values[COL_PRIORITY - 1]);
-	type->max_retries = DatumGetInt32(values[COL_MAX_RETRIES - 1]);
-	type->jitter = DatumGetFloat8(values[COL_JITTER - 1]);
-	type->max_running = read_limit(slot, COL_MAX_RUNNING);
-	type->rate_limit = read_limit(slot, COL_RATE_LIMIT);
-	type->weight = DatumGetInt32(values[COL_WEIGHT - 1]);
-	type->paused = DatumGetBool(values[COL_PAUSED - 1]);
-	type->max_runtime = 0;
+	type->name = TextDatumGetCString(slot->tts_values[COL_NAME - 1]);
 	type->version = row_version(slot);
 	type->made_by = row_inserter(slot);
-	if (!rarr_backoff_parse(backoff, &type->backoff) ||
-		!rarr_duration_of_interval(DatumGetIntervalP(values[COL_LEASE - 1]), &type->lease) ||
-		!rarr_duration_of_interval(DatumGetIntervalP(values[COL_BACKOFF_BASE - 1]), &type->backoff_base) ||
-		!rarr_duration_of_interval(DatumGetIntervalP(values[COL_BACKOFF_CAP - 1]), &type->backoff_cap) ||
-		(!slot->tts_isnull[COL_MAX_RUNTIME - 1] &&
-		 !rarr_duration_of_interval(DatumGetIntervalP(values[COL_MAX_RUNTIME - 1]), &type->max_runtime)) ||
-		(type->rate_limit > 0 &&
-		 !rarr_duration_of_interval(DatumGetIntervalP(values[COL_RATE_INTERVAL - 1]), &type->rate_interval)))
-		elog(ERROR, "job type \"%s\" has a policy that cannot be read", type->name);
+	bad = read_policy(slot, type);
+	if (bad != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("job type \"%.*s\" has a policy that cannot be used",
+						pg_mbcliplen(type->name, strlen(type->name), 200), type->name),
+				 errdetail("Column \"%s\" of its row in researcharr.job_types holds what the install script's CHECK constraints refuse.",
+						   type_columns[bad - 1].name),
+				 errhint("Correct or delete the row, and restore the constraint.")));
 }
 
 /* All policies that the table holds, and the built-in ones that it does not. */
@@ -253,17 +300,16 @@ load_types(void)
 	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "researcharr job types",
 											  ALLOCSET_SMALL_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(cxt);
-	Oid			relid = rarr_relation_oid("job_types");
-	Relation	rel = table_open(relid, AccessShareLock);
+	Relation	rel = rarr_relation_open("job_types", AccessShareLock);
 	List	   *found;
 	RarrJobType **sorted;
 
 	/* What changes while we read makes the result stale at once. */
-	types_relid = relid;
+	types_relid = RelationGetRelid(rel);
 	cache_valid = true;
 	rarr_check_columns(rel, type_columns, lengthof(type_columns), false);
 	found = read_types(rel);
-	table_close(rel, AccessShareLock);
+	relation_close(rel, AccessShareLock);
 
 	sorted = MemoryContextAlloc(TopMemoryContext, list_length(found) * sizeof(RarrJobType *));
 	for (int i = 0; i < list_length(found); i++)
@@ -452,6 +498,8 @@ researcharr_job_types_changed(PG_FUNCTION_ARGS)
 
 /*
  * job_type_builtin() -> rows of job_types: the types known from the start.
+ *
+ * Errors: 55000 where the statement knows columns of ours that were altered.
  */
 Datum
 researcharr_job_type_builtin(PG_FUNCTION_ARGS)
@@ -461,8 +509,9 @@ researcharr_job_type_builtin(PG_FUNCTION_ARGS)
 	bool	   *nulls;
 	int			natts;
 
-	InitMaterializedSRF(fcinfo, 0);
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	natts = rsinfo->setDesc->natts;
+	rarr_check_columns_of(rsinfo->setDesc, "job_types", type_columns, lengthof(type_columns), true);
 	values = palloc0(natts * sizeof(Datum));
 	nulls = palloc(natts * sizeof(bool));
 	memset(nulls, true, natts * sizeof(bool));

@@ -20,9 +20,11 @@
 #include "funcapi.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/typcache.h"
 
 #include "base/args.h"
 #include "base/errors.h"
+#include "base/result.h"
 #include "base/relation.h"
 #include "job/job_type.h"
 
@@ -86,7 +88,7 @@ static const char *const register_sql =
 	" max_running = COALESCE($9, t.max_running), rate_limit = COALESCE($10, t.rate_limit),"
 	" rate_interval = COALESCE($11, t.rate_interval), weight = COALESCE($12, t.weight),"
 	" max_runtime = COALESCE($13, t.max_runtime), paused = COALESCE($14, t.paused)"
-	" RETURNING t.*";
+	" RETURNING CAST(ROW(t.*) AS researcharr.job_types)";
 
 static const char *const pause_sql =
 	"INSERT INTO researcharr.job_types AS t (name, paused) VALUES ($1, $2)"
@@ -142,7 +144,8 @@ PG_FUNCTION_INFO_V1(researcharr_job_type_resume);
  *		max_runtime, paused) -> row of job_types
  *
  * NULL keeps what a known type has, or takes the default for a new one.
- * Errors: 22004 for a NULL name; RA003 for a value that a policy cannot have.
+ * Errors: 22004 for a NULL name; RA003 for a value that a policy cannot have; 42804
+ * where the calling statement expects other columns.
  */
 Datum
 researcharr_job_type_register(PG_FUNCTION_ARGS)
@@ -151,7 +154,10 @@ researcharr_job_type_register(PG_FUNCTION_ARGS)
 	Datum		values[lengthof(arguments)];
 	char		nulls[lengthof(arguments)];
 	Oid			types[lengthof(arguments)];
+	bool		isnull;
 	HeapTupleHeader row;
+	HeapTupleData tuple;
+	TupleDesc	desc;
 
 	RARR_REQUIRE_ARG(0, "name");
 	for (int i = 0; i < lengthof(arguments); i++)
@@ -175,9 +181,16 @@ researcharr_job_type_register(PG_FUNCTION_ARGS)
 		explain_violation(cxt, values, nulls);
 	}
 	PG_END_TRY();
-	row = SPI_returntuple(SPI_tuptable->vals[0], SPI_tuptable->tupdesc);
+
+	/* the row as one value of the table's row type, whatever columns that has by now */
+	row = DatumGetHeapTupleHeader(SPI_datumTransfer(SPI_getbinval(SPI_tuptable->vals[0],
+																  SPI_tuptable->tupdesc, 1, &isnull),
+													false, -1));
 	SPI_finish();
-	PG_RETURN_HEAPTUPLEHEADER(row);
+	tuple.t_len = HeapTupleHeaderGetDatumLength(row);
+	tuple.t_data = row;
+	desc = lookup_rowtype_tupdesc_copy(HeapTupleHeaderGetTypeId(row), HeapTupleHeaderGetTypMod(row));
+	return rarr_result_row(fcinfo, desc, &tuple);
 }
 
 static bool
