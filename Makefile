@@ -21,6 +21,9 @@ PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 top := $(patsubst %/,%,$(dir $(firstword $(MAKEFILE_LIST))))
 ifeq ($(realpath $(top)),$(realpath .))
 top := .
+else
+# A server that was built in its source tree does not set this for extensions.
+VPATH := $(top)
 endif
 
 EXTENSION = researcharr

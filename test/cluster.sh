@@ -6,7 +6,6 @@
 # for what must not be in it.  Callers set srcdir, and call have_extension,
 # build_client and hand_over in this order, then make_cluster and start_server.
 # May be set:
-#   VALGRIND    run the server under valgrind, with these suppressions
 #   INSTALLED   if not empty, use the extension that is installed where
 #               PG_CONFIG points, instead of building this one
 
@@ -14,6 +13,9 @@
 
 # Errors of class XX that the server itself raises beside concurrent DDL.
 SERVERS_OWN='cache lookup failed for|tuple concurrently (updated|deleted)'
+
+# Lines of the server's log that tell of a crash.
+CRASHED='PANIC|TRAP|was terminated by signal|server process .* exited with|AddressSanitizer'
 
 # numbers NAME...: die unless each of these variables is a whole number
 numbers()
@@ -74,12 +76,7 @@ make_cluster()
 # Start the server in the process group that clean_up() stops.
 start_server()
 {
-	set -- postgres -D "$work/pg"
-	[ -z "${VALGRIND:-}" ] || set -- valgrind --quiet --leak-check=no \
-		--trace-children=yes --gen-suppressions=all \
-		--suppressions="$VALGRIND" --error-markers=VALGRINDERROR-BEGIN,VALGRINDERROR-END \
-		--log-file="$work/valgrind.%p" "$work/root$bindir/$@"
-	setsid $as_user "$@" >>"$work/server.log" 2>&1 &
+	setsid $as_user postgres -D "$work/pg" >>"$work/server.log" 2>&1 &
 	job=$!
 	wait_for_server
 }
@@ -105,9 +102,8 @@ stop_server()
 # Sets rc=1 if the server's log, or valgrind's, says that something went wrong.
 look_at_logs()
 {
-	if grep -aE -A 6 "${CRASHED:-PANIC|TRAP|was terminated by signal|server process .* exited with|AddressSanitizer}" \
-		"$work/server.log" | head -n 100 >&2 &&
-		grep -qaE "${CRASHED:-PANIC|TRAP|was terminated by signal|server process .* exited with|AddressSanitizer}" "$work/server.log"; then
+	if grep -aE -A 6 "$CRASHED" "$work/server.log" >"$work/crashes"; then
+		head -n 100 "$work/crashes" >&2
 		rc=1
 	fi
 	if grep -aE '^[^ ]+ [^ ]+ [^ ]+ \[[0-9]+\] .*(ERROR|FATAL|WARNING):  XX00[0-9]:' \
@@ -116,11 +112,5 @@ look_at_logs()
 		cut -c 1-300 "$work/internal" | head -n 50 >&2
 		rc=1
 	fi
-	cat "$work"/valgrind.* 2>/dev/null >"$work/valgrind.all"
-	errors=$(grep -c 'VALGRINDERROR-BEGIN' "$work/valgrind.all")
-	if [ "$errors" != 0 ]; then
-		echo "$errors errors found by valgrind:" >&2
-		head -n 200 "$work/valgrind.all" >&2
-		rc=1
-	fi
+	look_at_valgrind >&2 || rc=1
 }

@@ -14,6 +14,7 @@
 #   BUILDDIR    where to build (srcdir)
 #   TEST_USER   as whom root runs servers (postgres, else nobody)
 #   KEEP        if not empty, the work directory stays
+#   VALGRIND    run servers under valgrind, with these suppressions
 
 PG_CONFIG=${PG_CONFIG:-pg_config}
 BUILDDIR=${BUILDDIR:-$srcdir}
@@ -90,7 +91,36 @@ stage()
 	}
 	# where a client's headers are: the copied pg_config cannot tell
 	export BUILD_PG_CONFIG="$(command -v "$PG_CONFIG")"
+	[ -z "${VALGRIND:-}" ] || wrap_server
 	PATH=$work/root$bindir:$PATH
+}
+
+# Let servers in the work directory run under valgrind.  Programs call them with
+# -D first; all else (initdb's calls, --version) runs without, for speed.
+wrap_server()
+{
+	server=$work/root$bindir/postgres
+	mv "$server" "$server.real" || exit 1
+	cat >"$server" <<-END
+		#!/bin/sh
+		[ "\$1" = -D ] || exec "$server.real" "\$@"
+		exec valgrind --quiet --leak-check=no --trace-children=yes \\
+			--gen-suppressions=all --suppressions="$VALGRIND" \\
+			--error-markers=VALGRINDERROR-BEGIN,VALGRINDERROR-END \\
+			--log-file="$work/valgrind.%p" "$server.real" "\$@"
+	END
+	chmod +x "$server"
+}
+
+# Print what valgrind found; fails if there is anything.
+look_at_valgrind()
+{
+	cat "$work"/valgrind.* >"$work/valgrind" 2>/dev/null
+	errors=$(grep -c 'VALGRINDERROR-BEGIN' "$work/valgrind")
+	[ "$errors" != 0 ] || return 0
+	echo "valgrind found $errors errors:"
+	head -n 200 "$work/valgrind"
+	return 1
 }
 
 # Hand the work directory to whoever runs servers.  Sets $as_user, the words

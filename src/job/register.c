@@ -145,7 +145,8 @@ PG_FUNCTION_INFO_V1(researcharr_job_type_resume);
  *
  * NULL keeps what a known type has, or takes the default for a new one.
  * Errors: 22004 for a NULL name; RA003 for a value that a policy cannot have; 42804
- * where the calling statement expects other columns.
+ * where the calling statement expects other columns; 09000 where a user's trigger
+ * keeps the row from being written.
  */
 Datum
 researcharr_job_type_register(PG_FUNCTION_ARGS)
@@ -173,8 +174,13 @@ researcharr_job_type_register(PG_FUNCTION_ARGS)
 		int			rc = SPI_execute_with_args(register_sql, lengthof(arguments), types,
 											   values, nulls, false, 0);
 
-		if (rc != SPI_OK_INSERT_RETURNING || SPI_processed != 1)
+		if (rc != SPI_OK_INSERT_RETURNING)
 			elog(ERROR, "job_types was not changed: %s", SPI_result_code_string(rc));
+		if (SPI_processed != 1)
+			ereport(ERROR,
+					(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
+					 errmsg("a trigger of table \"%s.job_types\" kept a row from being written", RARR_SCHEMA),
+					 errhint("A BEFORE ROW trigger returned NULL; let it return the row, or raise an error of its own.")));
 	}
 	PG_CATCH();
 	{

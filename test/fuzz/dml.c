@@ -76,8 +76,9 @@ pick_columns(const Relation *relation, const Argument **columns, bool insert)
 		if (may_write(relation, column) && (kept ? chance(20) == 0 : chance(4) < (most ? 3 : 1)))
 			columns[n++] = column;
 	}
-	if (n == 0)
-		columns[n++] = &relation->columns[0];
+	for (int i = relation->ncolumns - 1; n == 0; i--)
+		if (i == 0 || may_write(relation, &relation->columns[i]))
+			columns[n++] = &relation->columns[i];
 	return n;
 }
 

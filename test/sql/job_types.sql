@@ -136,6 +136,13 @@ SELECT job_enqueue(:'film', 'noted') IS NOT NULL AS added;
 ALTER TABLE job_types DROP note;
 SELECT priority FROM job_dequeue('{noted}');
 
+-- a user's trigger that keeps the policy out is named
+CREATE FUNCTION pg_temp.keep_out() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+CREATE TRIGGER keep_out BEFORE INSERT OR UPDATE ON job_types FOR EACH ROW EXECUTE FUNCTION pg_temp.keep_out();
+SELECT job_type_register('kept out');
+DROP TRIGGER keep_out ON job_types;
+SELECT name FROM job_type_policies WHERE name = 'kept out';
+
 -- names are compared byte for byte; a thousand of them are found
 SELECT count(job_type_register(name)) FROM unnest(
     ARRAY['Search', 'searc', 'search2', 'sëarch', 'SELECT', 'it''s', '"', 'a b', repeat('ä', 100)]) AS name;
