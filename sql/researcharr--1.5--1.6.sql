@@ -4,6 +4,36 @@
 
 SET LOCAL search_path = pg_catalog, pg_temp;
 
+-- Deletes lock rows in the order that everybody keeps to.  An episode's row no longer takes its media
+-- row along; a series takes its episodes' along.
+CREATE FUNCTION researcharr.media_delete_lock()
+RETURNS trigger LANGUAGE C
+AS 'MODULE_PATHNAME', 'researcharr_media_delete_lock';
+COMMENT ON FUNCTION researcharr.media_delete_lock()
+IS 'trigger: locks what goes along with deleted media, in the order that everybody keeps to';
+REVOKE ALL ON FUNCTION researcharr.media_delete_lock() FROM PUBLIC;
+COMMENT ON FUNCTION researcharr.episode_media_delete()
+IS 'trigger: a series takes the media rows of its episodes along, however it is deleted';
+COMMENT ON TABLE researcharr.episodes IS 'what only episodes have; deleting a series deletes the media rows of its episodes';
+DROP TRIGGER researcharr_media_delete ON researcharr.episodes;
+DROP TRIGGER researcharr_media_truncate ON researcharr.episodes;
+CREATE TRIGGER researcharr_lock_series BEFORE DELETE ON researcharr.media
+	FOR EACH ROW WHEN (old.type = 'series') EXECUTE FUNCTION researcharr.media_delete_lock();
+-- AFTER triggers fire in the order of their names, too: before the foreign keys', which begin with RI_.
+CREATE TRIGGER "A_researcharr_lock_parts" AFTER DELETE ON researcharr.media
+	REFERENCING OLD TABLE AS old_rows
+	FOR EACH ROW EXECUTE FUNCTION researcharr.media_delete_lock();
+CREATE TRIGGER researcharr_media_delete BEFORE DELETE ON researcharr.series
+	FOR EACH ROW EXECUTE FUNCTION researcharr.episode_media_delete();
+CREATE TRIGGER researcharr_media_truncate BEFORE TRUNCATE ON researcharr.series
+	FOR EACH STATEMENT EXECUTE FUNCTION researcharr.episode_media_delete();
+ALTER TABLE researcharr.series ENABLE ALWAYS TRIGGER researcharr_media_delete;
+ALTER TABLE researcharr.series ENABLE ALWAYS TRIGGER researcharr_media_truncate;
+COMMENT ON TRIGGER researcharr_lock_series ON researcharr.media IS 'locks a series and its episodes in the right order';
+COMMENT ON TRIGGER "A_researcharr_lock_parts" ON researcharr.media IS 'locks jobs, and what else goes along, in the right order';
+COMMENT ON TRIGGER researcharr_media_delete ON researcharr.series IS 'a series takes its episodes'' media rows along';
+COMMENT ON TRIGGER researcharr_media_truncate ON researcharr.series IS 'a series takes its episodes'' media rows along';
+
 -- Statements that lock processing_jobs come after all others: workers wait from
 -- the first of them until the update's transaction ends.
 

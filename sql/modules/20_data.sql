@@ -24,7 +24,13 @@ CREATE FUNCTION researcharr.episode_media_delete()
 RETURNS trigger LANGUAGE C
 AS 'MODULE_PATHNAME', 'researcharr_episode_media_delete';
 COMMENT ON FUNCTION researcharr.episode_media_delete()
-IS 'trigger: an episode takes its media row along, however it is deleted';
+IS 'trigger: a series takes the media rows of its episodes along, however it is deleted';
+
+CREATE FUNCTION researcharr.media_delete_lock()
+RETURNS trigger LANGUAGE C
+AS 'MODULE_PATHNAME', 'researcharr_media_delete_lock';
+COMMENT ON FUNCTION researcharr.media_delete_lock()
+IS 'trigger: locks what goes along with deleted media, in the order that everybody keeps to';
 
 CREATE FUNCTION researcharr.secret_guard()
 RETURNS trigger LANGUAGE C
@@ -127,7 +133,7 @@ CREATE TABLE researcharr.episodes (
 	CONSTRAINT episodes_episode_number_check CHECK (episode_number >= 0),
 	CONSTRAINT episodes_air_date_check CHECK (isfinite(air_date))
 );
-COMMENT ON TABLE researcharr.episodes IS 'what only episodes have; deleting one deletes its media row too';
+COMMENT ON TABLE researcharr.episodes IS 'what only episodes have; deleting a series deletes the media rows of its episodes';
 COMMENT ON COLUMN researcharr.episodes.media_id IS 'the episode''s row in media';
 COMMENT ON COLUMN researcharr.episodes.type IS 'always episode: with the foreign key, only a media row of that type can have this one';
 COMMENT ON COLUMN researcharr.episodes.series_id IS 'the series it belongs to';
@@ -253,19 +259,26 @@ ALTER TABLE researcharr.configuration ENABLE ALWAYS TRIGGER zz_researcharr_guard
 ALTER TABLE researcharr.webui_users ENABLE ALWAYS TRIGGER zz_researcharr_guard;
 COMMENT ON TRIGGER zz_researcharr_guard ON researcharr.configuration IS 'secrets stay secret';
 COMMENT ON TRIGGER zz_researcharr_guard ON researcharr.webui_users IS 'hashes stay out of messages';
-CREATE TRIGGER researcharr_media_delete AFTER DELETE ON researcharr.episodes
-	REFERENCING OLD TABLE AS deleted
-	FOR EACH STATEMENT EXECUTE FUNCTION researcharr.episode_media_delete();
-CREATE TRIGGER researcharr_media_truncate BEFORE TRUNCATE ON researcharr.episodes
+CREATE TRIGGER researcharr_lock_series BEFORE DELETE ON researcharr.media
+	FOR EACH ROW WHEN (old.type = 'series') EXECUTE FUNCTION researcharr.media_delete_lock();
+-- AFTER triggers fire in the order of their names, too: before the foreign keys', which begin with RI_.
+CREATE TRIGGER "A_researcharr_lock_parts" AFTER DELETE ON researcharr.media
+	REFERENCING OLD TABLE AS old_rows
+	FOR EACH ROW EXECUTE FUNCTION researcharr.media_delete_lock();
+CREATE TRIGGER researcharr_media_delete BEFORE DELETE ON researcharr.series
+	FOR EACH ROW EXECUTE FUNCTION researcharr.episode_media_delete();
+CREATE TRIGGER researcharr_media_truncate BEFORE TRUNCATE ON researcharr.series
 	FOR EACH STATEMENT EXECUTE FUNCTION researcharr.episode_media_delete();
 ALTER TABLE researcharr.media ENABLE ALWAYS TRIGGER researcharr_updated_at;
 ALTER TABLE researcharr.configuration ENABLE ALWAYS TRIGGER researcharr_updated_at;
-ALTER TABLE researcharr.episodes ENABLE ALWAYS TRIGGER researcharr_media_delete;
-ALTER TABLE researcharr.episodes ENABLE ALWAYS TRIGGER researcharr_media_truncate;
+ALTER TABLE researcharr.series ENABLE ALWAYS TRIGGER researcharr_media_delete;
+ALTER TABLE researcharr.series ENABLE ALWAYS TRIGGER researcharr_media_truncate;
 COMMENT ON TRIGGER researcharr_updated_at ON researcharr.media IS 'keeps updated_at';
 COMMENT ON TRIGGER researcharr_updated_at ON researcharr.configuration IS 'keeps updated_at';
-COMMENT ON TRIGGER researcharr_media_delete ON researcharr.episodes IS 'an episode takes its media row along';
-COMMENT ON TRIGGER researcharr_media_truncate ON researcharr.episodes IS 'an episode takes its media row along';
+COMMENT ON TRIGGER researcharr_lock_series ON researcharr.media IS 'locks a series and its episodes in the right order';
+COMMENT ON TRIGGER "A_researcharr_lock_parts" ON researcharr.media IS 'locks jobs, and what else goes along, in the right order';
+COMMENT ON TRIGGER researcharr_media_delete ON researcharr.series IS 'a series takes its episodes'' media rows along';
+COMMENT ON TRIGGER researcharr_media_truncate ON researcharr.series IS 'a series takes its episodes'' media rows along';
 
 -- imports
 

@@ -175,8 +175,8 @@ FROM media WHERE title IN ('future', 'forever') ORDER BY 1;
 UPDATE configuration SET value = 'b' WHERE key = 'a';
 SELECT updated_at > created_at AS advanced FROM configuration WHERE key = 'a';
 
--- Deleting a series or an episode, in any way, deletes the episodes' media too,
--- with what hangs on them; a series' own media row stays when its row alone goes.
+-- Deleting a series, in any way, deletes its episodes' media too, with what hangs
+-- on them; the media row of a series or an episode stays when its row alone goes.
 DELETE FROM media;
 CREATE FUNCTION pg_temp.refill() RETURNS void LANGUAGE sql AS $$
 	DELETE FROM researcharr.media;
