@@ -33,6 +33,7 @@
 #include "base/subtransaction.h"
 #include "base/uuid.h"
 #include "data/import.h"
+#include "data/row_locks.h"
 
 /* The arrays of every statement: these, then the kind's fields. */
 enum
@@ -325,6 +326,12 @@ is_updated(const ImportItem *item)
 }
 
 static bool
+is_written(const ImportItem *item)
+{
+	return is_created(item) || is_updated(item);
+}
+
+static bool
 is_moved(const ImportItem *item)
 {
 	return item->state == IMPORT_UPDATED && item->moves;
@@ -333,7 +340,7 @@ is_moved(const ImportItem *item)
 static bool
 is_put(const ImportItem *item)
 {
-	return (is_created(item) || is_updated(item)) && item->row_differs;
+	return is_written(item) && item->row_differs;
 }
 
 static bool
@@ -356,6 +363,38 @@ choose(ImportItem *items, int nitems, bool (*test) (const ImportItem *), ImportI
 	return n;
 }
 
+/*
+ * Locks what the items of a batch will change, in the order that everybody keeps
+ * to: the rows of series that their episodes refer to, then media.
+ */
+static void
+lock_items(const ImportKind *kind, ImportItem **items, int nitems)
+{
+	pg_uuid_t  *ids = palloc(sizeof(pg_uuid_t) * Max(nitems, 1));
+	int			n;
+
+	for (int i = 0; i < kind->nfields; i++)
+	{
+		if (strcmp(kind->fields[i].column, "series_id") != 0)
+			continue;
+		n = 0;
+		for (int j = 0; j < nitems; j++)
+		{
+			if (!items[j]->nulls[i])
+				ids[n++] = *DatumGetUUIDP(items[j]->values[i]);
+		}
+		rarr_lock_rows(rarr_entity(RARR_SERIES), "series", "media_id", "", RARR_KEEP_ROW, ids, n);
+	}
+	n = 0;
+	for (int i = 0; i < nitems; i++)
+	{
+		if (items[i]->state == IMPORT_UPDATED)
+			ids[n++] = items[i]->media_id;
+	}
+	rarr_lock_rows(rarr_entity(RARR_MEDIA), "media", "id", "", RARR_CHANGE_ROW, ids, n);
+	pfree(ids);
+}
+
 static void
 write_items(Import *import, ImportPlans *plans, ImportItem *items, int nitems)
 {
@@ -371,6 +410,8 @@ write_items(Import *import, ImportPlans *plans, ImportItem *items, int nitems)
 	n = choose(items, nitems, is_pending, chosen);
 	match(import, plans, chosen, n);
 
+	n = choose(items, nitems, is_written, chosen);
+	lock_items(plans->kind, chosen, n);
 	n = choose(items, nitems, is_created, chosen);
 	if (run(plans, plans->insert, chosen, n) < n)
 		ereport(ERROR,

@@ -32,6 +32,7 @@
 #include "base/privilege.h"
 #include "base/subtransaction.h"
 #include "data/reference.h"
+#include "data/row_locks.h"
 #include "data/value.h"
 #include "data/write.h"
 
@@ -543,6 +544,7 @@ researcharr_unit_of_work(PG_FUNCTION_ARGS)
 				 errhint("Give an array of operations, such as [{\"op\": \"create\", \"entity\": \"movie\", \"values\": {\"title\": \"Dune\"}}].")));
 	work->cxt = cxt;
 	work->results = palloc((JB_ROOT_COUNT(operations) + 1) * sizeof(Jsonb *));
+	rarr_lock_operations(operations);
 	PG_TRY();
 	{
 		run_operations(work, operations);

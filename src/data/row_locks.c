@@ -1,0 +1,222 @@
+/*
+ * row_locks.c
+ *		Locks on rows, taken in one order before a call changes them.
+ *
+ *		A call that changes several rows, in an order that its caller chose, would
+ *		deadlock with one that changes them in another.  So it locks them first, in
+ *		the order that cascade.c describes.  Rows are locked as the user who calls:
+ *		what he may not lock, he may not change either, and that is for the change
+ *		itself to say.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+
+#include "base/compat.h"
+#include "base/json.h"
+#include "base/relation.h"
+#include "data/query.h"
+#include "data/row_locks.h"
+
+/* Tables whose rows an array of operations changes, in the order of their locks. */
+typedef enum LockGroup
+{
+	GROUP_MEDIA,
+	GROUP_JOBS,
+	GROUP_QUEUE_ITEMS,
+	GROUP_SETTINGS,
+	GROUP_USERS,
+	NGROUPS
+} LockGroup;
+
+static const RarrEntityKind group_entities[NGROUPS] = {
+	RARR_MEDIA, RARR_JOB, RARR_QUEUE_ITEM, RARR_CONFIG, RARR_WEBUI_USER
+};
+
+/* The rows of a table that operations change. */
+typedef struct Targets
+{
+	pg_uuid_t  *ids;
+	int			count;
+	pg_uuid_t  *deleted;		/* those that are deleted */
+	int			ndeleted;
+} Targets;
+
+/* May the user lock rows of the table? */
+static bool
+may_lock(Oid relid)
+{
+	Oid			user = GetUserId();
+
+	return pg_class_aclcheck(relid, user, ACL_SELECT) == ACLCHECK_OK &&
+		(pg_class_aclcheck(relid, user, ACL_UPDATE) == ACLCHECK_OK ||
+		 pg_attribute_aclcheck_all(relid, user, ACL_UPDATE, ACLMASK_ANY) == ACLCHECK_OK);
+}
+
+/*
+ * Locks the rows of the table whose column has one of the ids, in the column's
+ * order; condition: "" or SQL that begins with AND.  Nothing where the user may
+ * not lock them.
+ */
+void
+rarr_lock_rows(RarrEntity *entity, const char *table, const char *column, const char *condition,
+			   RarrRowLock lock, const pg_uuid_t *ids, int count)
+{
+	static const char *const words[] = {
+		[RARR_KEEP_ROW] = "KEY SHARE",
+		[RARR_CHANGE_ROW] = "NO KEY UPDATE",
+		[RARR_DELETE_ROW] = "UPDATE"
+	};
+	Datum	   *values;
+	RarrQuery	query;
+
+	if (count == 0 || !may_lock(rarr_relation_oid(table)))
+		return;
+	values = palloc(count * sizeof(Datum));
+	for (int i = 0; i < count; i++)
+		values[i] = UUIDPGetDatum(&ids[i]);
+	rarr_query_init(&query);
+	appendStringInfo(&query.sql, "SELECT pg_catalog.count(*) FROM (SELECT FROM researcharr.%s AS t"
+					 " WHERE t.%s" RARR_EQ "ANY (", table, column);
+	rarr_query_param(&query, UUIDARRAYOID,
+					 PointerGetDatum(construct_array(values, count, UUIDOID, UUID_LEN, false,
+													 TYPALIGN_CHAR)), false);
+	appendStringInfo(&query.sql, ")%s ORDER BY t.%s FOR %s) AS s", condition, column, words[lock]);
+	(void) rarr_query_run(entity, &query, RARR_GENERIC);
+	pfree(values);
+}
+
+/* A string that is a UUID as the server writes them.  Others are not looked at. */
+static bool
+read_id(const JsonbValue *value, pg_uuid_t *id)
+{
+	static const char form[] = "hhhhhhhh-hhhh-hhhh-hhhh-hhhhhhhhhhhh";
+	char		text[sizeof(form)];
+
+	if (value->type != jbvString || value->val.string.len != sizeof(form) - 1)
+		return false;
+	memcpy(text, value->val.string.val, sizeof(form) - 1);
+	text[sizeof(form) - 1] = '\0';
+	for (int i = 0; form[i] != '\0'; i++)
+	{
+		if (form[i] == 'h' ? !isxdigit((unsigned char) text[i]) : text[i] != '-')
+			return false;
+	}
+	*id = *DatumGetUUIDP(DirectFunctionCall1(uuid_in, CStringGetDatum(text)));
+	return true;
+}
+
+/* The group of the entity of this name; NGROUPS for what is not changed. */
+static LockGroup
+group_of(const JsonbValue *name)
+{
+	RarrEntity *entity;
+
+	if (name->type != jbvString)
+		return NGROUPS;
+	entity = rarr_entity_by_name(name->val.string.val, name->val.string.len);
+	if (entity == NULL)
+		return NGROUPS;
+	if (entity->def->subtable != NULL)
+		return GROUP_MEDIA;
+	for (int i = 0; i < NGROUPS; i++)
+	{
+		if (group_entities[i] == entity->kind)
+			return i;
+	}
+	return NGROUPS;
+}
+
+static bool
+is_word(const JsonbValue *value, const char *word)
+{
+	return value->type == jbvString && value->val.string.len == strlen(word) &&
+		memcmp(value->val.string.val, word, strlen(word)) == 0;
+}
+
+/*
+ * Adds the row that an operation changes, if it says which.  What is wrong with
+ * an operation is found when it is run.
+ */
+static bool
+add_target(const JsonbValue *object, Targets *targets, int room)
+{
+	JsonbValue	op;
+	JsonbValue	entity;
+	JsonbValue	id;
+	pg_uuid_t	uuid;
+	LockGroup		group;
+	Targets    *mine;
+
+	if (!rarr_json_is_object(object) ||
+		!rarr_json_member(object->val.binary.data, "op", &op) ||
+		!(is_word(&op, "update") || is_word(&op, "delete")) ||
+		!rarr_json_member(object->val.binary.data, "entity", &entity) ||
+		!rarr_json_member(object->val.binary.data, "id", &id) || !read_id(&id, &uuid))
+		return false;
+	group = group_of(&entity);
+	if (group == NGROUPS)
+		return false;
+	mine = &targets[group];
+	if (mine->ids == NULL)
+	{
+		mine->ids = palloc(room * sizeof(pg_uuid_t));
+		mine->deleted = palloc(room * sizeof(pg_uuid_t));
+	}
+	mine->ids[mine->count++] = uuid;
+	if (is_word(&op, "delete"))
+		mine->deleted[mine->ndeleted++] = uuid;
+	return true;
+}
+
+/* A series comes before the media of its episodes, with its row if that goes, too. */
+static void
+lock_series(RarrEntity *media, RarrRowLock lock, const Targets *targets)
+{
+	RarrEntity *series = rarr_entity(RARR_SERIES);
+
+	rarr_lock_rows(media, "media", "id", " AND t.type" RARR_EQ "'series'", lock,
+				   targets->ids, targets->count);
+	rarr_lock_rows(series, "series", "media_id", "", RARR_DELETE_ROW,
+				   targets->deleted, targets->ndeleted);
+}
+
+/*
+ * Locks the rows that unit_of_work's operations update and delete, if they are
+ * more than one.  Ids that come from earlier results are not known yet: most of
+ * them are of new rows, which nobody else sees.
+ */
+void
+rarr_lock_operations(Jsonb *operations)
+{
+	Targets		targets[NGROUPS] = {{0}};
+	JsonbIterator *it = JsonbIteratorInit(&operations->root);
+	JsonbIteratorToken token;
+	JsonbValue	value;
+	int			room = JB_ROOT_COUNT(operations);
+	int			count = 0;
+
+	while ((token = JsonbIteratorNext(&it, &value, true)) != WJB_DONE)
+	{
+		if (token == WJB_ELEM && add_target(&value, targets, room))
+			count++;
+	}
+	for (int i = 0; i < NGROUPS && count > 1 && !XactReadOnly; i++)
+	{
+		RarrEntity *entity;
+		RarrRowLock lock = targets[i].ndeleted > 0 ? RARR_DELETE_ROW : RARR_CHANGE_ROW;
+
+		if (targets[i].count == 0)
+			continue;
+		entity = rarr_entity(group_entities[i]);
+		if (i == GROUP_MEDIA)
+			lock_series(entity, lock, &targets[i]);
+		rarr_lock_rows(entity, entity->def->table, "id", "", lock, targets[i].ids, targets[i].count);
+	}
+}
