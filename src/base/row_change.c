@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include "access/heapam.h"
+#include "access/sysattr.h"
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "commands/trigger.h"
@@ -150,6 +151,27 @@ rarr_table_insert_unless(RarrTable *table, int change, TupleTableSlot *slot,
 	}
 	ResetPerTupleExprContext(table->estate);
 	return true;
+}
+
+/*
+ * A row that rarr_table_insert_unless() ran into is about to decide what the
+ * caller does.  Under REPEATABLE READ and SERIALIZABLE it may only if the active
+ * snapshot shows it, or if this transaction wrote it: else 40001, as INSERT ... ON
+ * CONFLICT DO NOTHING raises it (ExecCheckTupleVisible() in nodeModifyTable.c).
+ */
+void
+rarr_row_require_visible(const RarrTable *table, TupleTableSlot *slot)
+{
+	bool		isnull;
+
+	if (!IsolationUsesXactSnapshot() ||
+		table_tuple_satisfies_snapshot(table->rel, slot, GetActiveSnapshot()) ||
+		TransactionIdIsCurrentTransactionId(DatumGetTransactionId(slot_getsysattr(slot, MinTransactionIdAttributeNumber, &isnull))))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+			 errmsg("could not serialize access due to concurrent update"),
+			 errhint("Run the transaction again.")));
 }
 
 /*

@@ -13,6 +13,7 @@ pg_noreturn extern void rarr_table_refused(const RarrTable *table);
 extern void rarr_table_insert(RarrTable *table, int change, TupleTableSlot *slot);
 extern bool rarr_table_insert_unless(RarrTable *table, int change, TupleTableSlot *slot,
 									 Oid arbiter, ItemPointer conflict);
+extern void rarr_row_require_visible(const RarrTable *table, TupleTableSlot *slot);
 extern void rarr_table_fill_defaults(RarrTable *table, TupleTableSlot *slot);
 extern bool rarr_table_update(RarrTable *table, int change,
 							  TupleTableSlot *oldslot, TupleTableSlot *newslot);

@@ -9,6 +9,10 @@
  * INSERT ... ON CONFLICT DO NOTHING does it, so that of two callers with the
  * same key at the same time one gets the other's job.
  *
+ * A call waits for others' media and keys while it holds its own.  So that two
+ * calls cannot deadlock, each takes its media in order of id first, and then its
+ * keys in order of type and key.
+ *
  * Copyright (c) 2026, researcharr contributors
  *
  *-------------------------------------------------------------------------
@@ -39,6 +43,7 @@
 #include "job/job_row.h"
 #include "job/job_type.h"
 #include "job/media_ref.h"
+#include "job/unique_key.h"
 
 #define MAX_UNIQUE_KEY	255
 
@@ -164,7 +169,8 @@ make_row(RarrTable *jobs, TupleTableSlot *slot, const pg_uuid_t *id, const RarrN
 
 /*
  * Insert the job in jobs->newslot, unless an unfinished one has its key: then
- * false, and id becomes that one's.
+ * false, and id becomes that one's.  40001 under REPEATABLE READ and
+ * SERIALIZABLE, if the transaction's snapshot does not show that one.
  */
 static bool
 insert_unique(RarrTable *jobs, pg_uuid_t *id)
@@ -181,6 +187,7 @@ insert_unique(RarrTable *jobs, pg_uuid_t *id)
 		found = table_tuple_fetch_row_version(jobs->rel, &conflict, SnapshotAny, jobs->oldslot);
 		if (found)
 		{
+			rarr_row_require_visible(jobs, jobs->oldslot);
 			slot_getallattrs(jobs->oldslot);
 			*id = *rarr_job_id(jobs->oldslot);
 		}
@@ -238,23 +245,62 @@ insert_many(RarrTable *table, const RarrNewJob *jobs, int n, TimestampTz now, co
 	rarr_rows_end(rows);
 }
 
-/* Insert the jobs one by one: all, or those with a unique key. */
+/* Insert the n jobs at these positions, one by one. */
 static void
-insert_singly(RarrTable *table, const RarrNewJob *jobs, int n, bool all, TimestampTz now, pg_uuid_t *ids)
+insert_singly(RarrTable *table, const RarrNewJob *jobs, const int *positions, int n, TimestampTz now,
+			  pg_uuid_t *ids)
 {
-	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "researcharr new job",
-											  ALLOCSET_DEFAULT_SIZES);
-	MemoryContext old = MemoryContextSwitchTo(cxt);
+	MemoryContext cxt;
+	MemoryContext old;
 
+	if (n == 0)
+		return;
+	cxt = AllocSetContextCreate(CurrentMemoryContext, "researcharr new job", ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(cxt);
 	for (int i = 0; i < n; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (all || jobs[i].unique_key != NULL)
-			insert_one(table, &jobs[i], now, &ids[i]);
+		insert_one(table, &jobs[positions[i]], now, &ids[positions[i]]);
 		MemoryContextReset(cxt);
 	}
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(cxt);
+}
+
+/* Order two positions of an array of jobs by type and key, the same ones by position. */
+static int
+compare_keys(const void *a, const void *b, void *jobs)
+{
+	int			one = *(const int *) a;
+	int			other = *(const int *) b;
+	const RarrNewJob *first = (const RarrNewJob *) jobs + one;
+	const RarrNewJob *second = (const RarrNewJob *) jobs + other;
+	int			order = rarr_unique_key_compare(first->job_type, first->unique_key,
+											second->job_type, second->unique_key);
+
+	return order != 0 ? order : one - other;
+}
+
+/*
+ * The positions of the jobs without a unique key, in the order of the array,
+ * and behind them of those with one, in the order in which keys are taken.
+ * Returns how many have none.
+ */
+static int
+order_jobs(const RarrNewJob *jobs, int n, int *positions)
+{
+	int			plain = 0;
+	int			keyed = 0;
+
+	for (int i = 0; i < n; i++)
+		if (jobs[i].unique_key == NULL)
+			positions[plain++] = i;
+	for (int i = 0; i < n && plain < n; i++)
+		if (jobs[i].unique_key != NULL)
+			positions[plain + keyed++] = i;
+	if (keyed > 1)
+		qsort_arg(positions + plain, keyed, sizeof(int), compare_keys, unconstify(RarrNewJob *, jobs));
+	return plain;
 }
 
 /* Make sure that the media of all jobs exist, and stay. */
@@ -293,12 +339,16 @@ rarr_jobs_enqueue(RarrNewJob *jobs, int n, bool is_array, pg_uuid_t *ids)
 		rarr_uuid_v7(&ids[i]);
 	if (n == 1)
 		insert_one(table, jobs, now, ids);
-	else if (table->has_triggers)
-		insert_singly(table, jobs, n, true, now, ids);
 	else
 	{
-		insert_many(table, jobs, n, now, ids);
-		insert_singly(table, jobs, n, false, now, ids);
+		int		   *positions = palloc_extended(n * sizeof(int), MCXT_ALLOC_HUGE);
+		int			plain = order_jobs(jobs, n, positions);
+
+		if (table->has_triggers)
+			insert_singly(table, jobs, positions, plain, now, ids);
+		else if (plain > 0)
+			insert_many(table, jobs, n, now, ids);
+		insert_singly(table, jobs, positions + plain, n - plain, now, ids);
 	}
 	rarr_table_close(table);
 	PopActiveSnapshot();
