@@ -184,7 +184,12 @@ lock_tables(void)
 	Oid			schema = get_namespace_oid(RARR_SCHEMA, true);
 	Oid			jobs = OidIsValid(schema) ? get_relname_relid(rarr_job_table.name, schema) : InvalidOid;
 	Oid			history = OidIsValid(schema) ? get_relname_relid("processing_history", schema) : InvalidOid;
+	Oid			types = OidIsValid(schema) ? get_relname_relid("job_types", schema) : InvalidOid;
 	ListCell   *lc;
+
+	/* the policies, for how long a job waits, may have to be read */
+	if (!OidIsValid(types) || !ConditionalLockRelationOid(types, AccessShareLock))
+		return false;
 
 	if (!OidIsValid(jobs) || !OidIsValid(history) || !lock_table(jobs) || !lock_table(history))
 		return false;

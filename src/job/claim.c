@@ -44,6 +44,7 @@
 #include "job/agenda_notes.h"
 #include "job/agenda_walk.h"
 #include "job/job_type.h"
+#include "job/lapse.h"
 #include "job/limits.h"
 #include "job/share.h"
 #include "job/stream.h"
@@ -54,8 +55,10 @@
 /* so few that a scan need not read far ahead */
 #define FEW_JOBS		4
 
-/* how many lapsed jobs without a retry left one call turns to failed */
+/* how many lapsed jobs one call turns to failed, or queues again for later */
 #define MAX_BURIED		100
+
+static const char *const lapse_error = "lease expired";
 
 /* What became of a job that a claim came to. */
 typedef enum Taken
@@ -100,7 +103,7 @@ lock_job(Claim *claim, RarrStream *stream, bool *stuck)
 	RarrTable  *jobs = claim->jobs;
 	TupleTableSlot *slot = jobs->oldslot;
 	ItemPointerData tid = stream->slot->tts_tid;
-	int			changes = 1 << JOB_CHANGE_CLAIM | 1 << JOB_CHANGE_FINISH;
+	int			changes = 1 << JOB_CHANGE_CLAIM | 1 << JOB_CHANGE_FINISH | 1 << JOB_CHANGE_REQUEUE;
 	LockTupleMode mode = rarr_table_lock_mode(jobs, changes);
 	TM_FailureData failure;
 	TM_Result	result;
@@ -129,32 +132,21 @@ lock_job(Claim *claim, RarrStream *stream, bool *stuck)
 	return result == TM_Ok;
 }
 
-static void
-set_failed_attempt(TupleTableSlot *newslot, bool retry)
-{
-	rarr_job_set(newslot, JOB_ERROR_MESSAGE, CStringGetTextDatum("lease expired"));
-	if (retry)
-		rarr_job_set(newslot, JOB_RETRY_COUNT,
-					 Int32GetDatum(DatumGetInt32(rarr_job_value(newslot, JOB_RETRY_COUNT)) + 1));
-}
-
 /*
- * The job in jobs->oldslot lapsed, and has no retry left.  False if a user's
- * trigger keeps it.
+ * The job in jobs->oldslot lapsed, and nobody gets it now: it has no retry left,
+ * or has to wait.  False if a user's trigger keeps it.
  */
 static bool
-bury(Claim *claim)
+bury(Claim *claim, RarrLapse lapse, int64 delay)
 {
 	RarrTable  *jobs = claim->jobs;
+	int			change = rarr_lapse_end(jobs, lapse, claim->now, claim->now + delay, lapse_error);
 
-	rarr_job_begin_change(jobs, claim->now);
-	set_failed_attempt(jobs->newslot, false);
-	rarr_job_set_status(jobs->newslot, JOB_FAILED, claim->now);
 	claim->buried++;
-	if (!rarr_job_make_change(jobs, JOB_CHANGE_FINISH))
+	if (!rarr_job_make_change(jobs, change))
 		return false;
-	rarr_job_log_add(&claim->log, jobs->oldslot, RARR_HISTORY_LAPSED, JOB_FAILED,
-					 claim->now, "lease expired");
+	rarr_job_log_add(&claim->log, jobs->oldslot, RARR_HISTORY_LAPSED,
+					 lapse == RARR_LAPSE_LAST ? JOB_FAILED : JOB_QUEUED, claim->now, lapse_error);
 	return true;
 }
 
@@ -187,7 +179,7 @@ hand_out(Claim *claim, const RarrJobType *type, bool locked)
 				 errhint("Cancel the job, and enqueue it anew.")));
 	rarr_job_begin_change(jobs, claim->now);
 	if (lapsed)
-		set_failed_attempt(jobs->newslot, true);
+		rarr_lapse_set(jobs->newslot, RARR_LAPSE_FIRST, lapse_error);
 	rarr_job_set_status(jobs->newslot, JOB_RUNNING, claim->now);
 	rarr_job_set(jobs->newslot, JOB_ATTEMPT, Int32GetDatum(attempt));
 	rarr_job_set(jobs->newslot, JOB_STARTED_AT, TimestampTzGetDatum(claim->now));
@@ -201,20 +193,18 @@ hand_out(Claim *claim, const RarrJobType *type, bool locked)
 		return false;
 	if (lapsed)
 		rarr_job_log_add(&claim->log, jobs->oldslot, RARR_HISTORY_LAPSED, JOB_RUNNING,
-						 claim->now, "lease expired");
+						 claim->now, lapse_error);
 	rarr_job_hint_set(jobs);
 	if (rarr_bind_leases)
 		rarr_bound_add(rarr_job_id(jobs->newslot), attempt);
 	return true;
 }
 
-/* Did it lapse, with no retry left? */
+/* Is this job, which is due, one whose lapse may have to be recorded before anybody can have it? */
 static bool
-is_spent(TupleTableSlot *slot)
+must_be_buried(TupleTableSlot *slot)
 {
-	return rarr_job_status(slot) == JOB_RUNNING &&
-		DatumGetInt32(rarr_job_value(slot, JOB_RETRY_COUNT)) >=
-		DatumGetInt32(rarr_job_value(slot, JOB_MAX_RETRIES));
+	return rarr_lapse_of(slot) >= RARR_LAPSE_AGAIN;
 }
 
 /*
@@ -231,7 +221,7 @@ take_unlocked(Claim *claim, RarrStream *stream, Taken *taken)
 	RarrTable  *jobs = claim->jobs;
 	TM_Result	state;
 
-	if (jobs->has_triggers || stream->limit != NULL || is_spent(stream->slot))
+	if (jobs->has_triggers || stream->limit != NULL || must_be_buried(stream->slot))
 		return false;
 	state = rarr_row_state(stream->slot);
 	if (state == TM_BeingModified && rarr_job_is_being_changed(stream->slot))
@@ -253,9 +243,11 @@ take(Claim *claim, RarrStream *stream)
 {
 	TupleTableSlot *slot = claim->jobs->oldslot;
 	Taken		taken;
+	RarrLapse	lapse;
+	int64		delay = 0;
 	bool		stuck;
 
-	if (claim->buried == MAX_BURIED && is_spent(stream->slot))
+	if (claim->buried == MAX_BURIED && must_be_buried(stream->slot))
 		return STUCK;
 	if (take_unlocked(claim, stream, &taken))
 		return taken;
@@ -264,8 +256,11 @@ take(Claim *claim, RarrStream *stream)
 		ExecClearTuple(slot);
 		return stuck ? STUCK : PASSED;
 	}
-	if (is_spent(slot))
-		return bury(claim) ? PASSED : STUCK;
+	lapse = rarr_lapse_of(slot);
+	if (lapse == RARR_LAPSE_AGAIN)
+		delay = rarr_lapse_delay(slot, stream->type);
+	if (lapse == RARR_LAPSE_LAST || delay > 0)
+		return bury(claim, lapse, delay) ? PASSED : STUCK;
 	if (stream->limit != NULL &&
 		!rarr_limits_bind(stream->limit, slot, claim->now + lease_of(claim, stream->type)))
 		return STUCK;

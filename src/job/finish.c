@@ -3,7 +3,7 @@
  * finish.c
  *		What a worker says of its job (fail, heartbeat, release; complete.c has
  *		the rest), and what an operator does with any job (cancel, retry, mark as
- *		completed).
+ *		completed).  finish_many.c does the same for many jobs.
  *
  * A worker's word counts while the job is running under the attempt that the
  * worker names, even past the lease's end: whoever got the job afterwards
@@ -30,6 +30,7 @@
 #include "job/finish.h"
 #include "job/job_hint.h"
 #include "job/job_type.h"
+#include "job/lapse.h"
 #include "job/work.h"
 #include "job/worker_input.h"
 
@@ -61,6 +62,122 @@ job_policy(RarrTable *jobs)
 	return rarr_job_type_policy(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
 }
 
+/*
+ * The attempt of the locked job in jobs->oldslot failed: queue the job again, or
+ * end it.  Its row is then in jobs->newslot.  Returns its new status.
+ */
+RarrJobStatus
+rarr_job_fail(RarrWork *work, const RarrFailure *failure)
+{
+	RarrTable  *jobs = work->jobs;
+	int			retries = DatumGetInt32(rarr_job_value(jobs->oldslot, JOB_RETRY_COUNT));
+	bool		retry = failure->retry &&
+		retries < DatumGetInt32(rarr_job_value(jobs->oldslot, JOB_MAX_RETRIES));
+
+	if (retry)
+	{
+		int64		delay = failure->delay >= 0 ? failure->delay :
+			rarr_job_type_retry_delay(job_policy(jobs), retries);
+
+		begin_requeue(work, RARR_HISTORY_RETRIED, work->now + delay, failure->error);
+		rarr_job_set(jobs->newslot, JOB_RETRY_COUNT, Int32GetDatum(retries + 1));
+	}
+	else
+	{
+		finish(work, RARR_HISTORY_FAILED, JOB_FAILED);
+		work->log.entries[work->log.n - 1].error = failure->error;
+	}
+	rarr_job_set(jobs->newslot, JOB_ERROR_MESSAGE, failure->message);
+	rarr_work_write(work, retry ? JOB_CHANGE_REQUEUE : JOB_CHANGE_FINISH);
+	return retry ? JOB_QUEUED : JOB_FAILED;
+}
+
+/*
+ * Renew the lease of the locked job in jobs->oldslot, for so long from now on, or
+ * for as long as its type says where that is 0; returns the new end.
+ */
+TimestampTz
+rarr_job_renew(RarrWork *work, int64 lease)
+{
+	RarrTable  *jobs = work->jobs;
+	const RarrJobType *policy = job_policy(jobs);
+	TimestampTz expires = work->now + (lease > 0 ? lease : policy->lease);
+
+	if (policy->max_runtime > 0 && !rarr_job_is_null(jobs->oldslot, JOB_STARTED_AT))
+		expires = Min(expires, policy->max_runtime +
+					  DatumGetTimestampTz(rarr_job_value(jobs->oldslot, JOB_STARTED_AT)));
+	rarr_job_begin_change(jobs, work->now);
+	rarr_job_set(jobs->newslot, JOB_LEASE_EXPIRES_AT, TimestampTzGetDatum(expires));
+	rarr_work_write(work, JOB_CHANGE_HEARTBEAT);
+	rarr_job_hint_set(jobs);
+	return expires;
+}
+
+/*
+ * The worker gives the locked job in jobs->oldslot back: it waits for so long.
+ */
+void
+rarr_job_release(RarrWork *work, int64 delay)
+{
+	begin_requeue(work, RARR_HISTORY_RELEASED, work->now + delay, NULL);
+	rarr_work_write(work, JOB_CHANGE_REQUEUE);
+}
+
+/*
+ * An operator ends the locked job in jobs->oldslot, which is not finished.
+ */
+void
+rarr_job_end(RarrWork *work, RarrHistoryAction action, RarrJobStatus status)
+{
+	finish(work, action, status);
+	rarr_work_write(work, JOB_CHANGE_FINISH);
+}
+
+/*
+ * The next version, in jobs->newslot, of the locked job in jobs->oldslot, which an
+ * operator queues again.
+ */
+void
+rarr_job_begin_retry(RarrWork *work)
+{
+	rarr_job_begin_change(work->jobs, work->now);
+	rarr_job_set_status(work->jobs->newslot, JOB_QUEUED, work->now);
+	rarr_job_set(work->jobs->newslot, JOB_AVAILABLE_AT, TimestampTzGetDatum(work->now));
+	rarr_job_set(work->jobs->newslot, JOB_RETRY_COUNT, Int32GetDatum(0));
+}
+
+/*
+ * Write the version that rarr_job_begin_retry() began.
+ */
+void
+rarr_job_end_retry(RarrWork *work)
+{
+	rarr_job_log_add(&work->log, work->jobs->oldslot, RARR_HISTORY_REQUEUED, JOB_QUEUED, work->now, NULL);
+	rarr_work_write(work, JOB_CHANGE_REQUEUE);
+}
+
+/*
+ * Is the job in jobs->oldslot, whose attributes are all deformed, not finished?
+ */
+bool
+rarr_job_is_unfinished(RarrTable *jobs)
+{
+	RarrJobStatus status = rarr_job_status(jobs->oldslot);
+
+	return status == JOB_QUEUED || status == JOB_RUNNING;
+}
+
+/*
+ * Can the job in jobs->oldslot, whose attributes are all deformed, be queued again?
+ */
+bool
+rarr_job_is_retryable(RarrTable *jobs)
+{
+	RarrJobStatus status = rarr_job_status(jobs->oldslot);
+
+	return status == JOB_FAILED || status == JOB_CANCELLED;
+}
+
 PG_FUNCTION_INFO_V1(researcharr_job_fail);
 PG_FUNCTION_INFO_V1(researcharr_job_heartbeat);
 PG_FUNCTION_INFO_V1(researcharr_job_release);
@@ -82,43 +199,23 @@ Datum
 researcharr_job_fail(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rsinfo;
-	bool		retry = PG_ARGISNULL(4) || PG_GETARG_BOOL(4);
-	int64		delay = -1;
-	int			retries;
-	Datum		error_text;
-	const char *error;
+	RarrFailure failure = {.delay = -1};
 	RarrWork	work;
-	TupleTableSlot *slot;
 
 	RARR_REQUIRE_ARG(0, "id");
 	RARR_REQUIRE_ARG(1, "attempt");
 	RARR_REQUIRE_ARG(2, "error");
 	if (!PG_ARGISNULL(3))
-		delay = rarr_lease_arg(PG_GETARG_INTERVAL_P(3), "retry_in", 0);
-	error_text = rarr_error_text_truncate(PG_GETARG_DATUM(2));
-	error = TextDatumGetCString(error_text);
+		failure.delay = rarr_lease_arg(PG_GETARG_INTERVAL_P(3), "retry_in", 0);
+	failure.retry = PG_ARGISNULL(4) || PG_GETARG_BOOL(4);
+	failure.message = rarr_error_text_truncate(PG_GETARG_DATUM(2));
+	failure.error = TextDatumGetCString(failure.message);
 
 	rarr_work_begin(&work, "job_fail()");
 	rsinfo = rarr_result_begin(fcinfo, work.jobs->desc);
-	slot = work.jobs->newslot;
 	rarr_work_lock_own(&work, PG_GETARG_DATUM(0), PG_GETARG_INT32(1));
-	retries = DatumGetInt32(rarr_job_value(work.jobs->oldslot, JOB_RETRY_COUNT));
-	retry = retry && retries < DatumGetInt32(rarr_job_value(work.jobs->oldslot, JOB_MAX_RETRIES));
-	if (retry)
-	{
-		if (delay < 0)
-			delay = rarr_job_type_retry_delay(job_policy(work.jobs), retries);
-		begin_requeue(&work, RARR_HISTORY_RETRIED, work.now + delay, error);
-		rarr_job_set(slot, JOB_RETRY_COUNT, Int32GetDatum(retries + 1));
-	}
-	else
-	{
-		finish(&work, RARR_HISTORY_FAILED, JOB_FAILED);
-		work.log.entries[work.log.n - 1].error = error;
-	}
-	rarr_job_set(slot, JOB_ERROR_MESSAGE, error_text);
-	rarr_work_write(&work, retry ? JOB_CHANGE_REQUEUE : JOB_CHANGE_FINISH);
-	rarr_result_put(rsinfo->setResult, rsinfo->setDesc, slot);
+	(void) rarr_job_fail(&work, &failure);
+	rarr_result_put(rsinfo->setResult, rsinfo->setDesc, work.jobs->newslot);
 	rarr_work_end(&work);
 	return (Datum) 0;
 }
@@ -136,7 +233,6 @@ researcharr_job_heartbeat(PG_FUNCTION_ARGS)
 {
 	int64		lease = 0;
 	TimestampTz expires;
-	const RarrJobType *policy;
 	RarrWork	work;
 
 	RARR_REQUIRE_ARG(0, "id");
@@ -147,15 +243,7 @@ researcharr_job_heartbeat(PG_FUNCTION_ARGS)
 	rarr_work_begin(&work, "job_heartbeat()");
 	work.lock_mode = rarr_table_lock_mode(work.jobs, 1 << JOB_CHANGE_HEARTBEAT);
 	rarr_work_lock_own(&work, PG_GETARG_DATUM(0), PG_GETARG_INT32(1));
-	policy = job_policy(work.jobs);
-	expires = work.now + (lease > 0 ? lease : policy->lease);
-	if (policy->max_runtime > 0 && !rarr_job_is_null(work.jobs->oldslot, JOB_STARTED_AT))
-		expires = Min(expires, policy->max_runtime +
-					  DatumGetTimestampTz(rarr_job_value(work.jobs->oldslot, JOB_STARTED_AT)));
-	rarr_job_begin_change(work.jobs, work.now);
-	rarr_job_set(work.jobs->newslot, JOB_LEASE_EXPIRES_AT, TimestampTzGetDatum(expires));
-	rarr_work_write(&work, JOB_CHANGE_HEARTBEAT);
-	rarr_job_hint_set(work.jobs);
+	expires = rarr_job_renew(&work, lease);
 	rarr_work_end(&work);
 	PG_RETURN_TIMESTAMPTZ(expires);
 }
@@ -180,18 +268,9 @@ researcharr_job_release(PG_FUNCTION_ARGS)
 
 	rarr_work_begin(&work, "job_release()");
 	rarr_work_lock_own(&work, PG_GETARG_DATUM(0), PG_GETARG_INT32(1));
-	begin_requeue(&work, RARR_HISTORY_RELEASED, work.now + delay, NULL);
-	rarr_work_write(&work, JOB_CHANGE_REQUEUE);
+	rarr_job_release(&work, delay);
 	rarr_work_end(&work);
 	PG_RETURN_BOOL(true);
-}
-
-static bool
-is_unfinished(RarrTable *jobs)
-{
-	RarrJobStatus status = rarr_job_status(jobs->oldslot);
-
-	return status == JOB_QUEUED || status == JOB_RUNNING;
 }
 
 /* An operator ends a job that is not finished; false where it is, or is absent. */
@@ -204,12 +283,9 @@ end_unfinished(FunctionCallInfo fcinfo, const char *function, RarrHistoryAction 
 
 	RARR_REQUIRE_ARG(0, "id");
 	rarr_work_begin(&work, function);
-	changed = rarr_work_lock(&work, PG_GETARG_DATUM(0)) && is_unfinished(work.jobs);
+	changed = rarr_work_lock(&work, PG_GETARG_DATUM(0)) && rarr_job_is_unfinished(work.jobs);
 	if (changed)
-	{
-		finish(&work, action, status);
-		rarr_work_write(&work, JOB_CHANGE_FINISH);
-	}
+		rarr_job_end(&work, action, status);
 	rarr_work_end(&work);
 	return changed;
 }
@@ -249,21 +325,15 @@ Datum
 researcharr_job_retry(PG_FUNCTION_ARGS)
 {
 	RarrWork	work;
-	bool		changed = false;
+	bool		changed;
 
 	RARR_REQUIRE_ARG(0, "id");
 	rarr_work_begin(&work, "job_retry()");
-	if (rarr_work_lock(&work, PG_GETARG_DATUM(0)))
-	{
-		RarrJobStatus status = rarr_job_status(work.jobs->oldslot);
-
-		changed = status == JOB_FAILED || status == JOB_CANCELLED;
-	}
+	changed = rarr_work_lock(&work, PG_GETARG_DATUM(0)) && rarr_job_is_retryable(work.jobs);
 	if (changed)
 	{
-		begin_requeue(&work, RARR_HISTORY_REQUEUED, work.now, NULL);
-		rarr_job_set(work.jobs->newslot, JOB_RETRY_COUNT, Int32GetDatum(0));
-		rarr_work_write(&work, JOB_CHANGE_REQUEUE);
+		rarr_job_begin_retry(&work);
+		rarr_job_end_retry(&work);
 	}
 	rarr_work_end(&work);
 	PG_RETURN_BOOL(changed);
@@ -271,8 +341,8 @@ researcharr_job_retry(PG_FUNCTION_ARGS)
 
 /*
  * The session that claimed these jobs ends: those that are still running under
- * their attempt wait again, after a failed try, or have failed.  Waits for
- * nobody, and runs no trigger of users': does nothing where there is one.
+ * their attempt have lapsed (lapse.c).  Waits for nobody, and runs no trigger of
+ * users': does nothing where there is one.
  */
 void
 rarr_jobs_hand_back(const RarrBoundJob *bound, int n)
@@ -285,26 +355,23 @@ rarr_jobs_hand_back(const RarrBoundJob *bound, int n)
 	for (int i = 0; i < n && !work.jobs->has_triggers; i++)
 	{
 		TupleTableSlot *slot = work.jobs->oldslot;
-		int			retries;
-		bool		retry;
+		RarrLapse	lapse;
+		TimestampTz at;
+		int64		delay = 0;
+		int			change;
 
 		if (!rarr_work_lock(&work, UUIDPGetDatum(&bound[i].id)) || !rarr_is_running_under(work.jobs, bound[i].attempt))
 			continue;
-		retries = DatumGetInt32(rarr_job_value(slot, JOB_RETRY_COUNT));
-		retry = retries < DatumGetInt32(rarr_job_value(slot, JOB_MAX_RETRIES));
-		if (retry)
-		{
-			begin_requeue(&work, RARR_HISTORY_LAPSED,
-						  DatumGetTimestampTz(rarr_job_value(slot, JOB_AVAILABLE_AT)), error);
-			rarr_job_set(work.jobs->newslot, JOB_RETRY_COUNT, Int32GetDatum(retries + 1));
-		}
-		else
-		{
-			finish(&work, RARR_HISTORY_LAPSED, JOB_FAILED);
-			work.log.entries[work.log.n - 1].error = error;
-		}
-		rarr_job_set(work.jobs->newslot, JOB_ERROR_MESSAGE, CStringGetTextDatum(error));
-		rarr_work_write(&work, retry ? JOB_CHANGE_REQUEUE : JOB_CHANGE_FINISH);
+		lapse = rarr_lapse_of(slot);
+		if (lapse == RARR_LAPSE_AGAIN)
+			delay = rarr_lapse_delay(slot, job_policy(work.jobs));
+		at = DatumGetTimestampTz(rarr_job_value(slot, JOB_AVAILABLE_AT));
+		if (delay > 0)
+			at = Max(at, work.now + delay);
+		rarr_job_log_add(&work.log, slot, RARR_HISTORY_LAPSED,
+						 lapse == RARR_LAPSE_LAST ? JOB_FAILED : JOB_QUEUED, work.now, error);
+		change = rarr_lapse_end(work.jobs, lapse, work.now, at, error);
+		rarr_work_write(&work, change);
 	}
 	rarr_work_end(&work);
 }

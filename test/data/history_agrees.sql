@@ -24,7 +24,7 @@ WITH history AS (
 		count(DISTINCT h.attempt) FILTER (WHERE h.claimed_at IS NOT NULL) AS different,
 		coalesce(max(h.attempt) FILTER (WHERE h.claimed_at IS NOT NULL), 0) AS highest,
 		count(*) FILTER (WHERE h.place > coalesce(r.place, 0)
-			AND (h.action = 'retried' OR h.action = 'lapsed' AND h.status = 'running')) AS retries,
+			AND (h.action = 'retried' OR h.action = 'lapsed' AND h.status IN ('running', 'queued'))) AS retries,
 		count(*) FILTER (WHERE h.action IN ('completed', 'marked_completed')) AS completions,
 		(array_agg(h.status ORDER BY h.place DESC))[1] AS last_status,
 		(array_agg(h.ended_at ORDER BY h.place DESC))[1] AS last_ended_at,

@@ -31,8 +31,14 @@ SELECT count(*) FROM researcharr.job_dequeue(worker => 'w2');
 SELECT researcharr.job_release(id, 2) FROM researcharr.processing_jobs;
 SELECT count(*) FROM researcharr.job_dequeue(worker => 'w3', lease => '1 ms');
 SELECT pg_sleep(0.01);
+-- it has used up a retry: the lapse makes it wait
 SELECT count(*) FROM researcharr.job_dequeue();
-SELECT researcharr.job_complete(id, 4, '{}') FROM researcharr.processing_jobs;
+UPDATE researcharr.processing_jobs SET available_at = clock_timestamp();
+SELECT count(*) FROM researcharr.job_dequeue(worker => 'w4', lease => '1 ms');
+UPDATE researcharr.processing_jobs SET retry_count = 0;
+SELECT pg_sleep(0.01);
+SELECT count(*) FROM researcharr.job_dequeue();
+SELECT researcharr.job_complete(id, 5, '{}') FROM researcharr.processing_jobs;
 SELECT * FROM pg_temp.news();
 
 -- What operators do, to jobs that run and jobs that wait.

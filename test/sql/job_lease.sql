@@ -55,8 +55,10 @@ TABLE jobs;
 SELECT pg_temp.lapse();
 SELECT job_heartbeat(:'a', 3) > clock_timestamp() AS renewed;
 SELECT count(*) AS taken FROM job_dequeue();
--- a retry again, and then none is left: failed, by whoever looks for work next
+-- a retry again, after the type's backoff, and then none is left: failed, by whoever looks for work next
 SELECT pg_temp.lapse();
+SELECT attempt, retry_count, worker FROM job_dequeue();
+UPDATE processing_jobs SET available_at = clock_timestamp() WHERE status = 'queued';
 SELECT attempt, retry_count, worker FROM job_dequeue();
 SELECT pg_temp.lapse();
 SELECT job_enqueue(:'film', 'search', metadata => '{"name": "b"}') AS b \gset

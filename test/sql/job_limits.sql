@@ -42,7 +42,7 @@ SELECT * FROM pg_temp.take('{few}', 1);
 SELECT job_type, error_message, count(*) FROM job_dequeue('{few,search}', 9) GROUP BY 1, 2;
 SELECT * FROM pg_temp.take('{few}', 9);
 -- ... also where it is not the first in its group, or in a lower one
-UPDATE processing_jobs SET lease_expires_at = now() - interval '1 s', priority = 0, available_at = now()
+UPDATE processing_jobs SET lease_expires_at = now() - interval '1 s', priority = 0, available_at = now(), retry_count = 0
  WHERE id = (SELECT id FROM processing_jobs WHERE status = 'running' AND job_type = 'few' LIMIT 1);
 UPDATE processing_jobs SET priority = 5 WHERE status = 'queued' AND job_type = 'few';
 SELECT priority, error_message FROM job_dequeue('{few}', 9);
