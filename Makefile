@@ -3,6 +3,8 @@
 #   make                      build            make install DESTDIR=...
 #   make deps                 install what building and testing need (Debian)
 #   make test                 every test suite, on throw-away clusters
+#   make test-full            that, and two minutes each of sqlsmith, the
+#                             fuzzer, the storm and the stress program
 #   make demo                 see it work, on a throw-away cluster
 #   make bench                the job queue against the machine's floor, on a
 #                             throw-away cluster
@@ -10,11 +12,14 @@
 #   make coverage             line coverage of the C code by the suites
 #   make test-ubsan           the suites on a build that traps undefined
 #                             behaviour
+#   make test-address         the suites and the stress program on a server
+#   make test-valgrind        with AddressSanitizer, or under valgrind; builds
+#                             the server first
 #   make freeze               keep the current version's script from now on
 #   make dist                 a release archive of HEAD
 #
-# PG_CONFIG names the installation to build for.  deps, test, demo and bench
-# work where there is none yet.
+# PG_CONFIG names the installation to build for.  deps, test, test-full, demo
+# and bench work where there is none yet.
 
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
@@ -135,6 +140,13 @@ deps:
 test: deps
 	@exec env PG_CONFIG='$(PG_CONFIG)' BUILDDIR='$(CURDIR)' $(top)/test/run
 
+test-full:
+	@exec env PG_CONFIG='$(PG_CONFIG)' BUILDDIR='$(CURDIR)' $(top)/test/full
+
+test-address test-valgrind: deps
+	@exec env PG_CONFIG='$(PG_CONFIG)' BUILDDIR='$(CURDIR)/build/$@' \
+		$(top)/test/sanitize $(patsubst test-%,%,$@)
+
 demo: deps
 	@exec env PG_CONFIG='$(PG_CONFIG)' BUILDDIR='$(CURDIR)' $(top)/test/demo/run
 
@@ -163,4 +175,5 @@ dist:
 			-o '$(CURDIR)/$(EXTENSION)-$(EXTVERSION).0.zip' $$tree && \
 		echo '$(EXTENSION)-$(EXTVERSION).0.zip'
 
-.PHONY: freeze deps test demo bench coverage test-ubsan dist FORCE
+.PHONY: freeze deps test test-full test-address test-valgrind demo bench \
+	coverage test-ubsan dist FORCE
