@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include "funcapi.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
@@ -19,6 +20,8 @@
 #include "base/json.h"
 #include "base/relation.h"
 #include "job/enqueue.h"
+
+#define SHOWN_BYTES		200		/* of another error's message, at most */
 
 /* One member of one object of the array. */
 typedef struct Member
@@ -90,8 +93,10 @@ member_input(const Member *member, PGFunction input, bool has_typmod, const char
 		FlushErrorState();
 		ereport(ERROR,
 				(errcode(ERRCODE_RARR_VALIDATION),
-				 errmsg("\"%s\" of job %d is not %s: \"%s\"", member->name, member->index, expected, string),
-				 errdetail("%s", error->message),
+				 errmsg("\"%s\" of job %d is not %s: %s", member->name, member->index, expected,
+						rarr_quote_clipped(string, strlen(string))),
+				 errdetail("%.*s", pg_mbcliplen(error->message, strlen(error->message), SHOWN_BYTES),
+						   error->message),
 				 errhint("Give %s, or leave it out.", expected)));
 	}
 	PG_END_TRY();
@@ -139,7 +144,8 @@ read_member(const Member *member, RarrNewJob *job, bool *has_media)
 	else
 		ereport(ERROR,
 				(errcode(ERRCODE_RARR_VALIDATION),
-				 errmsg("job %d has an unknown key: \"%s\"", member->index, name),
+				 errmsg("job %d has an unknown key: %s", member->index,
+						rarr_quote_clipped(name, strlen(name))),
 				 errdetail("Jobs are counted from 0."),
 				 errhint("Known keys are media_id, job_type, priority, available_at, max_retries, metadata and unique_key.")));
 }

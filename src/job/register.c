@@ -24,6 +24,7 @@
 
 #include "base/args.h"
 #include "base/errors.h"
+#include "base/json.h"
 #include "base/result.h"
 #include "base/relation.h"
 #include "job/job_type.h"
@@ -100,12 +101,13 @@ argument_text(int argument, Datum value, bool isnull)
 {
 	Oid			output;
 	bool		varlena;
+	char	   *text;
 
 	if (isnull)
 		return "null";
 	getTypeOutputInfo(arguments[argument].type, &output, &varlena);
-	return psprintf(arguments[argument].type == TEXTOID ? "\"%s\"" : "%s",
-					OidOutputFunctionCall(output, value));
+	text = OidOutputFunctionCall(output, value);
+	return arguments[argument].type == TEXTOID ? rarr_quote_clipped(text, strlen(text)) : text;
 }
 
 /* Say in RA003's words which argument a constraint refused; else let the error pass. */

@@ -102,6 +102,23 @@ DELETE FROM researcharr.processing_jobs;
 SELECT count(*) FROM researcharr.job_enqueue_many(some_jobs(:'media', 20) || some_jobs('00000000-0000-7000-8000-0000000000ff', 1));
 SELECT count(*) FROM researcharr.processing_jobs;
 
+-- Messages show the beginning of what a caller gave, however long it is.
+DO $$
+DECLARE
+	more text;
+BEGIN
+	FOR i IN 1 .. 2 LOOP
+		BEGIN
+			PERFORM researcharr.job_enqueue_many(jsonb_build_array(jsonb_build_object(
+				CASE i WHEN 1 THEN 'media_id' ELSE repeat('key ', 100000) END, repeat('value ', 100000))));
+		EXCEPTION WHEN SQLSTATE 'RA003' THEN
+			GET STACKED DIAGNOSTICS more = PG_EXCEPTION_DETAIL;
+			RAISE INFO '%', regexp_replace(SQLERRM, '(key |value )+', '...', 'g');
+			RAISE INFO 'short: %, %', length(SQLERRM) < 500, length(more) < 500;
+		END;
+	END LOOP;
+END $$;
+
 DROP FUNCTION some_jobs;
 DELETE FROM researcharr.media WHERE id = :'media';
 TRUNCATE researcharr.processing_jobs;
