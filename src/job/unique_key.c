@@ -23,6 +23,7 @@
 #include "utils/varlena.h"
 
 #include "base/compat.h"
+#include "base/own_index.h"
 #include "base/row_change.h"
 #include "job/job_row.h"
 #include "job/unique_key.h"
