@@ -280,6 +280,51 @@ AS 'MODULE_PATHNAME', 'researcharr_job_mark_as_completed';
 COMMENT ON FUNCTION researcharr.job_mark_as_completed(uuid)
 IS 'an operator''s word that a job is done, queued or running; false where it is finished or absent';
 
+CREATE FUNCTION researcharr.job_heartbeat_many(ids uuid[], attempts int[], lease interval DEFAULT NULL,
+	OUT id uuid, OUT lease_expires_at timestamptz)
+RETURNS SETOF record LANGUAGE C ROWS 100
+AS 'MODULE_PATHNAME', 'researcharr_job_heartbeat_many';
+COMMENT ON FUNCTION researcharr.job_heartbeat_many(uuid[], int[], interval)
+IS 'renews the leases of many jobs; lease_expires_at is NULL for those not running under their attempt';
+
+CREATE FUNCTION researcharr.job_release_many(ids uuid[], attempts int[], delay interval DEFAULT NULL,
+	OUT id uuid, OUT released boolean)
+RETURNS SETOF record LANGUAGE C ROWS 100
+AS 'MODULE_PATHNAME', 'researcharr_job_release_many';
+COMMENT ON FUNCTION researcharr.job_release_many(uuid[], int[], interval)
+IS 'gives many jobs back, untried; released is false for those not running under their attempt';
+
+CREATE FUNCTION researcharr.job_fail_many(ids uuid[], attempts int[], errors text[], retry_in interval DEFAULT NULL,
+	retry boolean DEFAULT true, OUT id uuid, OUT status text)
+RETURNS SETOF record LANGUAGE C ROWS 100
+AS 'MODULE_PATHNAME', 'researcharr_job_fail_many';
+COMMENT ON FUNCTION researcharr.job_fail_many(uuid[], int[], text[], interval, boolean)
+IS 'ends many attempts, each with an error, as job_fail does; status is the new one, NULL for jobs not running under their attempt';
+
+CREATE FUNCTION researcharr.job_cancel_many(ids uuid[], OUT id uuid, OUT cancelled boolean)
+RETURNS SETOF record LANGUAGE C ROWS 100
+AS 'MODULE_PATHNAME', 'researcharr_job_cancel_many';
+COMMENT ON FUNCTION researcharr.job_cancel_many(uuid[])
+IS 'cancels many queued or running jobs; cancelled is false for those that are finished or absent';
+
+CREATE FUNCTION researcharr.job_retry_many(ids uuid[], OUT id uuid, OUT retried boolean)
+RETURNS SETOF record LANGUAGE C ROWS 100
+AS 'MODULE_PATHNAME', 'researcharr_job_retry_many';
+COMMENT ON FUNCTION researcharr.job_retry_many(uuid[])
+IS 'queues many failed or cancelled jobs again; retried is false for any other, and where an unfinished job has the unique key';
+
+CREATE FUNCTION researcharr.job_cancel_all(filters jsonb, "limit" int DEFAULT 10000)
+RETURNS bigint LANGUAGE C
+AS 'MODULE_PATHNAME', 'researcharr_job_cancel_all';
+COMMENT ON FUNCTION researcharr.job_cancel_all(jsonb, int)
+IS 'cancels up to "limit" (1 to 10000) queued or running jobs that pass the filters; how many: repeat until 0';
+
+CREATE FUNCTION researcharr.job_retry_all(filters jsonb, "limit" int DEFAULT 10000)
+RETURNS bigint LANGUAGE C
+AS 'MODULE_PATHNAME', 'researcharr_job_retry_all';
+COMMENT ON FUNCTION researcharr.job_retry_all(jsonb, int)
+IS 'queues up to "limit" (1 to 10000) failed or cancelled jobs that pass the filters again; how many: repeat until 0';
+
 CREATE FUNCTION researcharr.job_next_due(job_types text[] DEFAULT NULL)
 RETURNS timestamptz LANGUAGE C STABLE
 AS 'MODULE_PATHNAME', 'researcharr_job_next_due';

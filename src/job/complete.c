@@ -12,17 +12,15 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
-#include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/timestamp.h"
-#include "utils/uuid.h"
 
 #include "base/args.h"
 #include "base/compat.h"
 #include "base/row_change.h"
+#include "job/batch.h"
 #include "job/bound.h"
 #include "job/job_hint.h"
 #include "job/work.h"
@@ -62,22 +60,13 @@ complete_unlocked(RarrWork *work, Datum id, int attempt, Datum result, bool has_
 	return true;
 }
 
-/*
- * Is the job running under the attempt?  Then complete it.  A job of another
- * worker's must not stay locked: that one could not complete it before this
- * transaction ends.  So one that is seen not to be ours is left alone.
- */
+/* Complete the job, if it is running under the attempt; else false. */
 static bool
 complete(RarrWork *work, Datum id, int attempt, Datum result, bool has_result)
 {
 	if (!complete_unlocked(work, id, attempt, result, has_result))
 	{
-		if (!rarr_work_find(work->jobs, id))
-			return false;
-		slot_getallattrs(work->jobs->oldslot);
-		if (!IsolationUsesXactSnapshot() && !rarr_is_running_under(work->jobs, attempt))
-			return false;
-		if (!rarr_work_lock_found(work, id) || !rarr_is_running_under(work->jobs, attempt))
+		if (!rarr_work_lock_if_own(work, id, attempt))
 			return false;
 		set_completed(work, result, has_result);
 		rarr_work_write(work, JOB_CHANGE_FINISH);
@@ -123,52 +112,32 @@ researcharr_job_complete(PG_FUNCTION_ARGS)
 Datum
 researcharr_job_complete_many(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	bool		has_results = !PG_ARGISNULL(2);
-	Datum	   *ids;
-	Datum	   *attempts;
+	RarrBatch	batch;
 	Datum	   *results = NULL;
-	bool	   *nulls;
 	bool	   *no_result = NULL;
-	int			n;
-	int			nattempts;
-	int			nresults;
 	RarrWork	work;
 
-	RARR_REQUIRE_ARG(0, "ids");
-	RARR_REQUIRE_ARG(1, "attempts");
-	ids = rarr_array_argument(fcinfo, 0, "ids", UUIDOID, UUID_LEN, false, TYPALIGN_CHAR, false, &nulls, &n);
-	attempts = rarr_array_argument(fcinfo, 1, "attempts", INT4OID, 4, true, TYPALIGN_INT, false, &nulls, &nattempts);
-	nresults = n;
-	if (has_results)
-		results = rarr_array_argument(fcinfo, 2, "results", JSONBOID, -1, false, TYPALIGN_INT, true,
-								 &no_result, &nresults);
-	if (nattempts != n || nresults != n)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("arrays have unequal lengths: %d ids, %d attempts, %d results",
-						n, nattempts, has_results ? nresults : 0),
-				 errhint("Give an attempt for each id, and a result for each or no results at all.")));
-	for (int i = 0; has_results && i < n; i++)
+	rarr_batch_read(&batch, fcinfo, true);
+	if (!PG_ARGISNULL(2))
+		results = rarr_batch_array(&batch, fcinfo, 2, "results", JSONBOID, true, &no_result);
+	for (int i = 0; results != NULL && i < batch.n; i++)
 		if (!no_result[i])
 			rarr_check_result(results[i]);
-	InitMaterializedSRF(fcinfo, 0);
 
 	rarr_work_begin(&work, "job_complete_many()");
 	rarr_table_gather(work.jobs, JOB_CHANGE_FINISH);
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < batch.n; i++)
 	{
-		Datum		row[2] = {ids[i], (Datum) 0};
-		bool		isnull[2] = {false, false};
-		bool		completed;
+		int			p = batch.order[i];
+		bool		has_result = results != NULL && !no_result[p];
 
 		CHECK_FOR_INTERRUPTS();
-		completed = complete(&work, ids[i], DatumGetInt32(attempts[i]),
-							 has_results ? results[i] : (Datum) 0, has_results && !no_result[i]);
-		row[1] = BoolGetDatum(completed);
-		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, row, isnull);
+		rarr_batch_set(&batch, p,
+					   BoolGetDatum(complete(&work, batch.ids[p], rarr_batch_attempt(&batch, p),
+											 has_result ? results[p] : (Datum) 0, has_result)));
 	}
 	rarr_table_insert_gathered(work.jobs);
 	rarr_work_end(&work);
+	rarr_batch_return(&batch, fcinfo);
 	return (Datum) 0;
 }

@@ -167,6 +167,22 @@ rarr_work_lock_own(RarrWork *work, Datum id, int attempt)
 		rarr_lease_lost(work, id, attempt);
 }
 
+/*
+ * Lock the job, if it is running under the attempt; else false.  A job of another
+ * worker's must not stay locked: that one could not complete it before this
+ * transaction ends.  So one that is seen not to be the caller's is left alone.
+ */
+bool
+rarr_work_lock_if_own(RarrWork *work, Datum id, int attempt)
+{
+	if (!rarr_work_find(work->jobs, id))
+		return false;
+	slot_getallattrs(work->jobs->oldslot);
+	if (!IsolationUsesXactSnapshot() && !rarr_is_running_under(work->jobs, attempt))
+		return false;
+	return rarr_work_lock_found(work, id) && rarr_is_running_under(work->jobs, attempt);
+}
+
 /* Write the next version of the job, which is in jobs->newslot. */
 void
 rarr_work_write(RarrWork *work, int change)

@@ -25,6 +25,7 @@ extern bool rarr_work_find(RarrTable *jobs, Datum id);
 extern bool rarr_work_lock_found(RarrWork *work, Datum id);
 extern bool rarr_work_lock(RarrWork *work, Datum id);
 extern void rarr_work_lock_own(RarrWork *work, Datum id, int attempt);
+extern bool rarr_work_lock_if_own(RarrWork *work, Datum id, int attempt);
 extern void rarr_work_write(RarrWork *work, int change);
 extern bool rarr_is_running_under(RarrTable *jobs, int attempt);
 pg_noreturn extern void rarr_lease_lost(RarrWork *work, Datum id, int attempt);

@@ -1,0 +1,30 @@
+/*
+ * batch.h
+ *		The jobs of one call that names many: its arguments, the order in which it
+ *		goes through them, and its result.
+ */
+#ifndef RARR_BATCH_H
+#define RARR_BATCH_H
+
+#include "fmgr.h"
+
+typedef struct RarrBatch
+{
+	int			n;
+	Datum	   *ids;
+	Datum	   *attempts;		/* NULL where the caller is no worker */
+	int		   *order;			/* positions, by id */
+	Datum	   *values;			/* of the result's second column, by position, */
+	bool	   *nulls;			/* NULL at first */
+} RarrBatch;
+
+extern void rarr_batch_read(RarrBatch *batch, FunctionCallInfo fcinfo, bool has_attempts);
+extern void rarr_batch_init(RarrBatch *batch, Datum *ids, int n);
+extern Datum *rarr_batch_array(const RarrBatch *batch, FunctionCallInfo fcinfo, int arg, const char *name,
+							   Oid type, bool nulls_allowed, bool **nulls);
+extern int	rarr_batch_attempt(const RarrBatch *batch, int position);
+extern void rarr_batch_set(RarrBatch *batch, int position, Datum value);
+extern bool rarr_batch_is_set(const RarrBatch *batch, int position);
+extern void rarr_batch_return(const RarrBatch *batch, FunctionCallInfo fcinfo);
+
+#endif							/* RARR_BATCH_H */

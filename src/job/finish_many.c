@@ -1,0 +1,261 @@
+/*-------------------------------------------------------------------------
+ *
+ * finish_many.c
+ *		What a worker says of many jobs, and what an operator does with many:
+ *		job_heartbeat_many, job_release_many, job_fail_many, job_cancel_many.
+ *
+ * Each is the function of finish.c for each job (complete.c has job_complete_many
+ * and retry_many.c has job_retry_many).  A job that is not the caller's any more,
+ * or is not in a state for it, does not undo the rest: the result says so.  Jobs
+ * are locked in order of id (batch.c).  The call works by one snapshot, and its
+ * log rows are written together.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
+
+#include "base/args.h"
+#include "base/compat.h"
+#include "base/row_change.h"
+#include "job/batch.h"
+#include "job/finish.h"
+#include "job/job.h"
+#include "job/worker_input.h"
+
+PG_FUNCTION_INFO_V1(researcharr_job_heartbeat_many);
+PG_FUNCTION_INFO_V1(researcharr_job_release_many);
+PG_FUNCTION_INFO_V1(researcharr_job_fail_many);
+PG_FUNCTION_INFO_V1(researcharr_job_cancel_many);
+
+/*
+ * Is the job at this position, in the batch's order, the same attempt as the one
+ * before?  What was done to it then is done.
+ */
+static bool
+is_repeated(const RarrBatch *batch, int i)
+{
+	int			p = batch->order[i];
+	int			before;
+
+	if (i == 0)
+		return false;
+	before = batch->order[i - 1];
+	return rarr_batch_attempt(batch, before) == rarr_batch_attempt(batch, p) &&
+		memcmp(DatumGetUUIDP(batch->ids[before]), DatumGetUUIDP(batch->ids[p]), UUID_LEN) == 0;
+}
+
+/*
+ * job_heartbeat_many(ids uuid[], attempts int[], lease interval)
+ *		-> (id, lease_expires_at) rows, in the order of the arrays
+ *
+ * lease: as for job_heartbeat().  lease_expires_at is NULL for a job that is not
+ * running under its attempt.
+ * Errors: 22004 NULL for ids or attempts or in them; 22023 arrays of unequal
+ * length, a lease out of range.
+ */
+Datum
+researcharr_job_heartbeat_many(PG_FUNCTION_ARGS)
+{
+	RarrBatch	batch;
+	int64		lease = 0;
+	RarrWork	work;
+
+	rarr_batch_read(&batch, fcinfo, true);
+	if (!PG_ARGISNULL(2))
+		lease = rarr_lease_arg(PG_GETARG_INTERVAL_P(2), "lease", 1);
+
+	rarr_work_begin(&work, "job_heartbeat_many()");
+	for (int i = 0; i < batch.n; i++)
+	{
+		int			p = batch.order[i];
+
+		CHECK_FOR_INTERRUPTS();
+		if (is_repeated(&batch, i))
+		{
+			int			before = batch.order[i - 1];
+
+			batch.values[p] = batch.values[before];
+			batch.nulls[p] = batch.nulls[before];
+		}
+		else if (rarr_work_lock_if_own(&work, batch.ids[p], rarr_batch_attempt(&batch, p)))
+			rarr_batch_set(&batch, p, TimestampTzGetDatum(rarr_job_renew(&work, lease)));
+	}
+	rarr_work_end(&work);
+	rarr_batch_return(&batch, fcinfo);
+	return (Datum) 0;
+}
+
+/*
+ * job_release_many(ids uuid[], attempts int[], delay interval)
+ *		-> (id, released) rows, in the order of the arrays
+ *
+ * delay: as for job_release().  released is false for a job that is not running
+ * under its attempt.
+ * Errors: 22004 NULL for ids or attempts or in them; 22023 arrays of unequal
+ * length, a delay out of range.
+ */
+Datum
+researcharr_job_release_many(PG_FUNCTION_ARGS)
+{
+	RarrBatch	batch;
+	int64		delay = 0;
+	RarrWork	work;
+
+	rarr_batch_read(&batch, fcinfo, true);
+	if (!PG_ARGISNULL(2))
+		delay = rarr_lease_arg(PG_GETARG_INTERVAL_P(2), "delay", 0);
+
+	rarr_work_begin(&work, "job_release_many()");
+	for (int i = 0; i < batch.n; i++)
+	{
+		int			p = batch.order[i];
+		bool		own;
+
+		CHECK_FOR_INTERRUPTS();
+		own = rarr_work_lock_if_own(&work, batch.ids[p], rarr_batch_attempt(&batch, p));
+		if (own)
+			rarr_job_release(&work, delay);
+		rarr_batch_set(&batch, p, BoolGetDatum(own));
+	}
+	rarr_work_end(&work);
+	rarr_batch_return(&batch, fcinfo);
+	return (Datum) 0;
+}
+
+/* The arguments of job_fail_many() besides the ids and attempts. */
+static Datum *
+read_failures(const RarrBatch *batch, FunctionCallInfo fcinfo, RarrFailure *failure)
+{
+	bool	   *nulls;
+	Datum	   *errors;
+
+	RARR_REQUIRE_ARG(2, "errors");
+	errors = rarr_batch_array(batch, fcinfo, 2, "errors", TEXTOID, false, &nulls);
+	failure->delay = PG_ARGISNULL(3) ? -1 : rarr_lease_arg(PG_GETARG_INTERVAL_P(3), "retry_in", 0);
+	failure->retry = PG_ARGISNULL(4) || PG_GETARG_BOOL(4);
+	return errors;
+}
+
+/*
+ * job_fail_many(ids uuid[], attempts int[], errors text[], retry_in interval,
+ *		retry boolean) -> (id, status) rows, in the order of the arrays
+ *
+ * Each job as job_fail() has it.  status is the new one, queued or failed, and
+ * NULL for a job that is not running under its attempt.
+ * Errors: 22004 NULL for ids, attempts or errors or in them; 22023 arrays of
+ * unequal length, a retry_in out of range.
+ */
+Datum
+researcharr_job_fail_many(PG_FUNCTION_ARGS)
+{
+	RarrBatch	batch;
+	RarrFailure failure;
+	Datum	   *errors;
+	RarrWork	work;
+
+	rarr_batch_read(&batch, fcinfo, true);
+	errors = read_failures(&batch, fcinfo, &failure);
+
+	rarr_work_begin(&work, "job_fail_many()");
+	rarr_table_gather(work.jobs, JOB_CHANGE_FINISH);
+	for (int i = 0; i < batch.n; i++)
+	{
+		int			p = batch.order[i];
+		RarrJobStatus status;
+
+		CHECK_FOR_INTERRUPTS();
+		if (!rarr_work_lock_if_own(&work, batch.ids[p], rarr_batch_attempt(&batch, p)))
+			continue;
+		failure.message = rarr_error_text_truncate(errors[p]);
+		failure.error = TextDatumGetCString(failure.message);
+		status = rarr_job_fail(&work, &failure);
+		rarr_batch_set(&batch, p, CStringGetTextDatum(rarr_job_status_name(status)));
+	}
+	rarr_table_insert_gathered(work.jobs);
+	rarr_work_end(&work);
+	rarr_batch_return(&batch, fcinfo);
+	return (Datum) 0;
+}
+
+/*
+ * Lock a job that is not finished; false if there is none.  One that is seen to
+ * be finished is not waited for.
+ */
+static bool
+lock_unfinished(RarrWork *work, Datum id)
+{
+	if (!rarr_work_find(work->jobs, id))
+		return false;
+	slot_getallattrs(work->jobs->oldslot);
+	return rarr_job_is_unfinished(work->jobs) && rarr_work_lock_found(work, id) &&
+		rarr_job_is_unfinished(work->jobs);
+}
+
+/*
+ * Cancel the unfinished ones of these jobs; the batch's values say which.  Returns
+ * how many.
+ */
+static int
+cancel(RarrBatch *batch, const char *function)
+{
+	RarrWork	work;
+	int			cancelled = 0;
+
+	rarr_work_begin(&work, function);
+	rarr_table_gather(work.jobs, JOB_CHANGE_FINISH);
+	for (int i = 0; i < batch->n; i++)
+	{
+		int			p = batch->order[i];
+		bool		locked;
+
+		CHECK_FOR_INTERRUPTS();
+		locked = lock_unfinished(&work, batch->ids[p]);
+		if (locked)
+		{
+			rarr_job_end(&work, RARR_HISTORY_CANCELLED, JOB_CANCELLED);
+			cancelled++;
+		}
+		rarr_batch_set(batch, p, BoolGetDatum(locked));
+	}
+	rarr_table_insert_gathered(work.jobs);
+	rarr_work_end(&work);
+	return cancelled;
+}
+
+/*
+ * job_cancel_many(ids uuid[]) -> (id, cancelled) rows, in the order of the array
+ *
+ * cancelled is false for a job that is finished or absent.
+ * Errors: 22004 NULL for ids or in it; 22023 an array of more dimensions.
+ */
+Datum
+researcharr_job_cancel_many(PG_FUNCTION_ARGS)
+{
+	RarrBatch	batch;
+
+	rarr_batch_read(&batch, fcinfo, false);
+	(void) cancel(&batch, "job_cancel_many()");
+	rarr_batch_return(&batch, fcinfo);
+	return (Datum) 0;
+}
+
+/*
+ * Cancel these jobs, if they are not finished; returns how many were.  function:
+ * of SQL, for 25006.
+ */
+int
+rarr_jobs_cancel(Datum *ids, int n, const char *function)
+{
+	RarrBatch	batch;
+
+	rarr_batch_init(&batch, ids, n);
+	return cancel(&batch, function);
+}

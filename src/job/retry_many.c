@@ -1,0 +1,220 @@
+/*-------------------------------------------------------------------------
+ *
+ * retry_many.c
+ *		An operator queues many failed or cancelled jobs again: job_retry_many.
+ *
+ * A job whose unique key an unfinished job has is passed over.  Jobs are locked
+ * in order of id, and then those with a unique key are changed in the order in
+ * which keys are taken (unique_key.c), so that no two calls wait for each other.
+ *
+ * A key can be taken between the look at it and the change, which then raises
+ * 23505.  So jobs with a key are changed in a subtransaction: all in one, and if
+ * that fails, each in its own.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "utils/builtins.h"
+
+#include "base/args.h"
+#include "base/compat.h"
+#include "base/subtransaction.h"
+#include "job/batch.h"
+#include "job/finish.h"
+#include "job/job.h"
+#include "job/unique_key.h"
+
+/* A job with a unique key, locked. */
+typedef struct Keyed
+{
+	int			position;		/* in the batch */
+	text	   *type;
+	text	   *key;
+} Keyed;
+
+/* One call. */
+typedef struct Retry
+{
+	RarrBatch  *batch;			/* its values: was the job queued again? */
+	const char *function;		/* of SQL, for 25006 */
+	Keyed	   *keyed;
+	int			nkeyed;
+} Retry;
+
+/*
+ * Lock a job that is failed or cancelled; false if there is none.  One that is seen to be
+ * neither is not waited for.
+ */
+static bool
+lock_retryable(RarrWork *work, Datum id)
+{
+	if (!rarr_work_find(work->jobs, id))
+		return false;
+	slot_getallattrs(work->jobs->oldslot);
+	return rarr_job_is_retryable(work->jobs) && rarr_work_lock_found(work, id) &&
+		rarr_job_is_retryable(work->jobs);
+}
+
+static text *
+copy_text(TupleTableSlot *slot, int column)
+{
+	return DatumGetTextPCopy(rarr_job_value(slot, column));
+}
+
+/* Lock the jobs, queue those without a unique key again, and list the others. */
+static void
+retry_plain(Retry *retry)
+{
+	RarrBatch  *batch = retry->batch;
+	RarrWork	work;
+
+	retry->keyed = palloc_extended(batch->n * sizeof(Keyed), MCXT_ALLOC_HUGE);
+	rarr_work_begin(&work, retry->function);
+	for (int i = 0; i < batch->n; i++)
+	{
+		int			p = batch->order[i];
+		TupleTableSlot *slot = work.jobs->oldslot;
+
+		CHECK_FOR_INTERRUPTS();
+		rarr_batch_set(batch, p, BoolGetDatum(false));
+		if (!lock_retryable(&work, batch->ids[p]))
+			continue;
+		if (!rarr_job_is_null(slot, JOB_UNIQUE_KEY))
+		{
+			Keyed	   *keyed = &retry->keyed[retry->nkeyed++];
+
+			keyed->position = p;
+			keyed->type = copy_text(slot, JOB_JOB_TYPE);
+			keyed->key = copy_text(slot, JOB_UNIQUE_KEY);
+			continue;
+		}
+		rarr_job_begin_retry(&work);
+		rarr_job_end_retry(&work);
+		rarr_batch_set(batch, p, BoolGetDatum(true));
+	}
+	rarr_work_end(&work);
+}
+
+/* The order in which keys are taken; of jobs with one key, the first in the arguments is first. */
+static int
+compare_keyed(const void *a, const void *b)
+{
+	const Keyed *one = a;
+	const Keyed *other = b;
+	int			order = rarr_unique_key_compare(one->type, one->key, other->type, other->key);
+
+	return order != 0 ? order : one->position - other->position;
+}
+
+/* Queue a locked job again, unless its key is taken; true if it was. */
+static bool
+retry_keyed(RarrWork *work, Datum id)
+{
+	if (!rarr_work_lock(work, id) || !rarr_job_is_retryable(work->jobs))
+		return false;
+	rarr_job_begin_retry(work);
+	if (!rarr_unique_key_is_free(work->jobs, JOB_CHANGE_REQUEUE))
+		return false;
+	rarr_job_end_retry(work);
+	return true;
+}
+
+/* The body of a subtransaction: queue the listed jobs again whose keys are free. */
+static bool
+retry_listed(void *arg)
+{
+	Retry	   *retry = arg;
+	RarrBatch  *batch = retry->batch;
+	RarrWork	work;
+
+	rarr_work_begin(&work, retry->function);
+	for (int i = 0; i < retry->nkeyed; i++)
+	{
+		int			p = retry->keyed[i].position;
+
+		CHECK_FOR_INTERRUPTS();
+		rarr_batch_set(batch, p, BoolGetDatum(retry_keyed(&work, batch->ids[p])));
+	}
+	rarr_work_end(&work);
+	return true;
+}
+
+/* Was a key taken between the look at it and the change? */
+static bool
+is_key_taken(const ErrorData *error, void *arg)
+{
+	return error->sqlerrcode == ERRCODE_UNIQUE_VIOLATION && error->constraint_name != NULL &&
+		strcmp(error->constraint_name, rarr_job_unique_index.name) == 0;
+}
+
+/* Queue the listed jobs again whose keys are free. */
+static void
+retry_with_keys(Retry *retry)
+{
+	ErrorData  *error;
+
+	qsort(retry->keyed, retry->nkeyed, sizeof(Keyed), compare_keyed);
+	if (rarr_subtransaction(retry_listed, is_key_taken, retry, &error))
+		return;
+	for (int i = 0; i < retry->nkeyed; i++)
+	{
+		Retry		single = {retry->batch, retry->function, &retry->keyed[i], 1};
+
+		if (!rarr_subtransaction(retry_listed, is_key_taken, &single, &error))
+			rarr_batch_set(retry->batch, single.keyed->position, BoolGetDatum(false));
+	}
+}
+
+static void
+retry_batch(RarrBatch *batch, const char *function)
+{
+	Retry		retry = {batch, function};
+
+	retry_plain(&retry);
+	if (retry.nkeyed > 0)
+		retry_with_keys(&retry);
+}
+
+PG_FUNCTION_INFO_V1(researcharr_job_retry_many);
+
+/*
+ * job_retry_many(ids uuid[]) -> (id, retried) rows, in the order of the array
+ *
+ * retried is false for a job that is neither failed nor cancelled, is absent, or
+ * has a unique key that an unfinished job has: of two jobs with one key the first
+ * in the array is queued.
+ * Errors: 22004 NULL for ids or in it; 22023 an array of more dimensions; 40001
+ * under REPEATABLE READ and SERIALIZABLE, if the transaction's snapshot does not
+ * show the job that has a key, or a job changed since.
+ */
+Datum
+researcharr_job_retry_many(PG_FUNCTION_ARGS)
+{
+	RarrBatch	batch;
+
+	rarr_batch_read(&batch, fcinfo, false);
+	retry_batch(&batch, "job_retry_many()");
+	rarr_batch_return(&batch, fcinfo);
+	return (Datum) 0;
+}
+
+/*
+ * Queue these jobs again, as job_retry_many() does; returns how many were queued.
+ * function: of SQL, for 25006.
+ */
+int
+rarr_jobs_retry(Datum *ids, int n, const char *function)
+{
+	RarrBatch	batch;
+	int			retried = 0;
+
+	rarr_batch_init(&batch, ids, n);
+	retry_batch(&batch, function);
+	for (int i = 0; i < n; i++)
+		retried += DatumGetBool(batch.values[i]);
+	return retried;
+}
