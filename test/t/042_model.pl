@@ -155,6 +155,11 @@ BEGIN
             UPDATE model SET status = 'failed', lease_end = NULL, error_message = 'lease expired'
              WHERE id = job.id;
             CONTINUE;
+        ELSIF job.status = 'running' AND job.retry_count > 0 THEN
+            UPDATE model SET status = 'queued', lease_end = NULL, error_message = 'lease expired',
+                   retry_count = retry_count + 1, available_at = clock_timestamp() + interval '1 hour'
+             WHERE id = job.id;
+            CONTINUE;
         END IF;
         UPDATE model SET status = 'running', attempt = attempt + 1, worker = w,
                lease_end = clock_timestamp() + lease,
@@ -168,19 +173,22 @@ BEGIN
                    CASE WHEN wanted <> '{}' THEN wanted::text END);
 END $$;
 
--- complete, fail, heartbeat, release
+-- complete, fail, heartbeat, release; of one job, or of it, another's, and it again
 CREATE FUNCTION do_word() RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     job uuid;
     n int;
     m model;
-    word text := pick('{complete,complete,many,fail,fail,heartbeat,release}'::text[]);
+    word text := pick('{complete,complete,fail,fail,heartbeat,release}'::text[]);
+    many boolean := random() < 0.4;
+    ids text;
     wait interval := pick('{0,3 days,NULL}'::interval[]);
     again boolean := pick('{t,t,f}'::boolean[]);
     res jsonb := pick(ARRAY['{"a": 1}', NULL, '[]']::jsonb[]);
     lease interval := pick('{1 us,1 hour}'::interval[]);
     ours boolean;
     got text;
+    wanted text;
 BEGIN
     SELECT * INTO job, n FROM pick_job();
     SELECT * INTO m FROM model WHERE id = job;
@@ -191,24 +199,32 @@ BEGIN
         wait := '3 days';
     END IF;
     ours := coalesce(m.id = job AND m.status = 'running' AND m.attempt = n, false);
-    got := outcome(CASE word
+    ids := format('ARRAY[%1$L, gen_random_uuid(), %1$L]::uuid[], ARRAY[%2$s, 1, %2$s]', job, n);
+    got := outcome(CASE word || CASE WHEN many THEN ' many' ELSE '' END
         WHEN 'complete' THEN format('SELECT researcharr.job_complete(%L, %s, %L)', job, n, res)
-        WHEN 'many' THEN format('SELECT array_agg(completed) FROM researcharr.job_complete_many(
-                                 ARRAY[%1$L, gen_random_uuid(), %1$L]::uuid[], ARRAY[%2$s, 1, %2$s],
-                                 ARRAY[%3$L, NULL, NULL]::jsonb[])', job, n, res)
+        WHEN 'complete many' THEN format('SELECT array_agg(completed) FROM researcharr.job_complete_many(
+                                 %1$s, ARRAY[%2$L, NULL, NULL]::jsonb[])', ids, res)
         WHEN 'fail' THEN format('SELECT status FROM researcharr.job_fail(%L, %s, %L, %L, %L)',
                                 job, n, 'no ' || n, wait, again)
+        WHEN 'fail many' THEN format('SELECT array_agg(status) FROM researcharr.job_fail_many(%s,
+                                      ARRAY[%L, %L, %L], %L, %L)', ids, 'no ' || n, 'a', 'b', wait, again)
         WHEN 'heartbeat' THEN format('SELECT researcharr.job_heartbeat(%L, %s, %L) IS NOT NULL', job, n, lease)
-        ELSE format('SELECT researcharr.job_release(%L, %s, %L)', job, n, wait) END);
-    IF word = 'many' THEN
-        PERFORM expect('complete many', got, CASE WHEN ours THEN '{t,f,f}' ELSE '{f,f,f}' END);
-    ELSIF NOT ours THEN
-        PERFORM expect(word || ' of a job of others', got, 'RA001');
-    ELSIF word <> 'fail' THEN
-        PERFORM expect(word, got, 'true');
-    ELSE
-        PERFORM expect(word, got, CASE WHEN again AND m.retry_count < m.max_retries THEN 'queued' ELSE 'failed' END);
+        WHEN 'heartbeat many' THEN format('SELECT array_agg(lease_expires_at IS NOT NULL)
+                                           FROM researcharr.job_heartbeat_many(%s, %L)', ids, lease)
+        WHEN 'release' THEN format('SELECT researcharr.job_release(%L, %s, %L)', job, n, wait)
+        ELSE format('SELECT array_agg(released) FROM researcharr.job_release_many(%s, %L)', ids, wait) END);
+    wanted := CASE WHEN NOT ours AND NOT many THEN 'RA001'
+                   WHEN word = 'fail' THEN CASE WHEN again AND m.retry_count < m.max_retries THEN 'queued' ELSE 'failed' END
+                   ELSE 'true' END;
+    IF many THEN
+        wanted := CASE WHEN word = 'fail' THEN format('{%s,NULL,NULL}', CASE WHEN ours THEN wanted ELSE 'NULL' END)
+                       WHEN NOT ours THEN '{f,f,f}'
+                       WHEN word = 'heartbeat' THEN '{t,f,t}'
+                       ELSE '{t,f,f}' END;
     END IF;
+    PERFORM expect(format('%s, %s%s', word, CASE WHEN ours THEN 'ours' ELSE 'of others' END,
+                          CASE WHEN many THEN ', many' ELSE '' END), got, wanted);
+    got := CASE WHEN word = 'fail' AND many THEN (got::text[])[1] ELSE got END;
     IF NOT ours THEN
         RETURN;
     ELSIF word = 'heartbeat' THEN
@@ -216,7 +232,7 @@ BEGIN
         RETURN;
     END IF;
     PERFORM end_attempt(job);
-    IF word IN ('complete', 'many') THEN
+    IF word = 'complete' THEN
         UPDATE model SET status = 'completed', lease_end = NULL, result = res WHERE id = job;
     ELSIF word = 'release' THEN
         UPDATE model SET status = 'queued', lease_end = NULL,
@@ -236,7 +252,9 @@ DECLARE
     job uuid := (pick_job()).id;
     m model;
     what text := pick('{cancel,retry,retry,mark_as_completed}'::text[]);
+    many boolean := what <> 'mark_as_completed' AND random() < 0.4;
     wanted text := 'false';
+    got text;
 BEGIN
     SELECT * INTO m FROM model WHERE id = job;
     job := coalesce(job, gen_random_uuid());
@@ -247,8 +265,16 @@ BEGIN
     ELSIF what <> 'retry' AND m.status IN ('queued', 'running') THEN
         wanted := 'true';
     END IF;
-    PERFORM expect(what || ' ' || coalesce(m.status, 'nobody'),
-                   outcome(format('SELECT researcharr.job_%s(%L)', what, job)), wanted);
+    IF many THEN
+        -- of two jobs with one key the first is queued again
+        got := outcome(format('SELECT array_agg(o) FROM (SELECT (r).* FROM (SELECT researcharr.job_%s_many(
+                               ARRAY[%2$L, gen_random_uuid(), %2$L]::uuid[]) AS r) AS r) AS r (id, o)', what, job));
+        PERFORM expect(what || ' many ' || coalesce(m.status, 'nobody'), got,
+                       CASE wanted WHEN 'true' THEN '{t,f,f}' ELSE '{f,f,f}' END);
+    ELSE
+        PERFORM expect(what || ' ' || coalesce(m.status, 'nobody'),
+                       outcome(format('SELECT researcharr.job_%s(%L)', what, job)), wanted);
+    END IF;
     IF wanted = 'true' THEN
         PERFORM end_attempt(job);
         UPDATE model SET lease_end = NULL,
@@ -257,6 +283,33 @@ BEGIN
                available_at = CASE what WHEN 'retry' THEN clock_timestamp() ELSE available_at END
          WHERE id = job;
     END IF;
+END $$;
+
+-- all jobs that pass filters: cancel, or retry those whose keys are free, the first of each key
+CREATE FUNCTION do_all() RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    what text := pick('{cancel,retry}'::text[]);
+    type text := pick('{search,verify,mine}'::text[]);
+    most int := pick('{1,3,10000}'::int[]);
+    chosen uuid[] := '{}';
+    job model;
+BEGIN
+    FOR job IN SELECT * FROM model WHERE job_type = type
+                  AND CASE what WHEN 'cancel' THEN status IN ('queued', 'running') ELSE status IN ('failed', 'cancelled') END
+                ORDER BY id LOOP
+        EXIT WHEN cardinality(chosen) = most;
+        CONTINUE WHEN what = 'retry' AND EXISTS (SELECT FROM model AS o WHERE is_live(o) AND o.job_type = type
+                                                    AND o.unique_key = job.unique_key);
+        PERFORM end_attempt(job.id);
+        chosen := chosen || job.id;
+        UPDATE model SET lease_end = NULL, status = CASE what WHEN 'retry' THEN 'queued' ELSE 'cancelled' END,
+               retry_count = CASE what WHEN 'retry' THEN 0 ELSE retry_count END,
+               available_at = CASE what WHEN 'retry' THEN clock_timestamp() ELSE available_at END
+         WHERE id = job.id;
+    END LOOP;
+    PERFORM expect(format('%s all of %s, at most %s', what, type, most),
+                   outcome(format('SELECT researcharr.job_%s_all(%L, %s)', what, jsonb_build_object('job_type', type), most)),
+                   cardinality(chosen)::text);
 END $$;
 
 -- plain DML, and the passing of time
@@ -356,9 +409,12 @@ CREATE VIEW differences AS
 
 CREATE FUNCTION step() RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
-    what text := pick('{enqueue,enqueue,enqueue,enqueue,dequeue,dequeue,dequeue,dequeue,word,word,word,order,dml,dml,look,type}'::text[]);
+    what text := pick('{enqueue,enqueue,enqueue,enqueue,enqueue,dequeue,dequeue,dequeue,dequeue,word,word,word,order,dml,dml,look,type}'::text[]);
     difference record;
 BEGIN
+    IF random() < 0.02 THEN
+        what := 'all';
+    END IF;
     EXECUTE format('SELECT do_%s()', what);
     -- the model's times are taken a little later than the jobs'
     UPDATE model AS m SET available_at = j.available_at
