@@ -73,6 +73,7 @@ researcharr_job_heartbeat_many(PG_FUNCTION_ARGS)
 		lease = rarr_lease_arg(PG_GETARG_INTERVAL_P(2), "lease", 1);
 
 	rarr_work_begin(&work, "job_heartbeat_many()");
+	work.lock_mode = rarr_table_lock_mode(work.jobs, 1 << JOB_CHANGE_HEARTBEAT);
 	for (int i = 0; i < batch.n; i++)
 	{
 		int			p = batch.order[i];

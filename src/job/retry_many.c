@@ -22,6 +22,7 @@
 
 #include "base/args.h"
 #include "base/compat.h"
+#include "base/own_index.h"
 #include "base/subtransaction.h"
 #include "job/batch.h"
 #include "job/finish.h"
@@ -43,6 +44,7 @@ typedef struct Retry
 	const char *function;		/* of SQL, for 25006 */
 	Keyed	   *keyed;
 	int			nkeyed;
+	const char *unique_index;	/* the name of the index over keys */
 } Retry;
 
 /*
@@ -74,6 +76,7 @@ retry_plain(Retry *retry)
 
 	retry->keyed = palloc_extended(batch->n * sizeof(Keyed), MCXT_ALLOC_HUGE);
 	rarr_work_begin(&work, retry->function);
+	retry->unique_index = pstrdup(RelationGetRelationName(rarr_table_index(work.jobs, &rarr_job_unique_index)));
 	for (int i = 0; i < batch->n; i++)
 	{
 		int			p = batch->order[i];
@@ -147,8 +150,10 @@ retry_listed(void *arg)
 static bool
 is_key_taken(const ErrorData *error, void *arg)
 {
+	const Retry *retry = arg;
+
 	return error->sqlerrcode == ERRCODE_UNIQUE_VIOLATION && error->constraint_name != NULL &&
-		strcmp(error->constraint_name, rarr_job_unique_index.name) == 0;
+		strcmp(error->constraint_name, retry->unique_index) == 0;
 }
 
 /* Queue the listed jobs again whose keys are free. */
@@ -162,8 +167,10 @@ retry_with_keys(Retry *retry)
 		return;
 	for (int i = 0; i < retry->nkeyed; i++)
 	{
-		Retry		single = {retry->batch, retry->function, &retry->keyed[i], 1};
+		Retry		single = *retry;
 
+		single.keyed = &retry->keyed[i];
+		single.nkeyed = 1;
 		if (!rarr_subtransaction(retry_listed, is_key_taken, &single, &error))
 			rarr_batch_set(retry->batch, single.keyed->position, BoolGetDatum(false));
 	}
