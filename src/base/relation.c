@@ -426,6 +426,16 @@ close_relations(RarrTable *table)
 	table->rel = NULL;
 }
 
+/* Can anything that users added to the table refuse a change of a row? */
+static bool
+has_user_rules(const RarrTable *table)
+{
+	const TupleConstr *constr = table->desc->constr;
+
+	return table->has_triggers || table->nindexes > table->def->nindexes ||
+		(constr != NULL && (constr->num_check > table->def->nchecks || constr->has_generated_stored));
+}
+
 /* Make the state for a table from nothing, in a memory context below `parent`. */
 static RarrTable *
 make_table(const RarrTableDef *def, Oid relid, MemoryContext parent)
@@ -458,6 +468,7 @@ make_table(const RarrTableDef *def, Oid relid, MemoryContext parent)
 	MemoryContextSwitchTo(table->estate->es_query_cxt);
 	make_changes(table);
 	make_defaults(table);
+	table->has_user_rules = has_user_rules(table);
 	rarr_epq_init(&table->epqstate, table->estate);
 	table->oldslot = MakeSingleTupleTableSlot(table->desc, table_slot_callbacks(table->rel));
 	table->newslot = MakeSingleTupleTableSlot(table->desc, &TTSOpsVirtual);

@@ -39,6 +39,8 @@ typedef struct RarrTableDef
 	int			ncolumns;		/* the code knows columns 1..ncolumns by number */
 	const RarrColumn *columns;
 	bool		below_triggers; /* users' do not fire either */
+	int			nchecks;		/* how many CHECKs and indexes the install script */
+	int			nindexes;		/* ... makes */
 	int			nchanges;
 	const RarrChange *changes;
 } RarrTableDef;
@@ -81,6 +83,8 @@ typedef struct RarrTable
 	Relation   *indexes;		/* NULL: not open */
 	ExprState **defaults;		/* of users' columns; NULL where there is none */
 	bool		has_triggers;	/* row triggers of users' are to be fired */
+	bool		has_user_rules; /* ... or users added constraints, indexes or generated
+								 * columns: any of them can refuse a change */
 
 	/* kept from call to call */
 	const RarrTableDef *def;

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * claim.c
- *		Handing out jobs: job_dequeue.
+ *		Claiming jobs.
  *
  * A claim merges the streams of the types asked for (stream.c), and changes each
  * job in place.  One that somebody has, or had since, is locked first, by SKIP
@@ -20,9 +20,7 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/pg_collation.h"
-#include "common/int.h"
 #include "executor/executor.h"
-#include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -38,6 +36,7 @@
 #include "base/row_change.h"
 #include "job/bound.h"
 #include "job/claim.h"
+#include "job/claim_guard.h"
 #include "job/job_hint.h"
 #include "job/job_log.h"
 #include "job/job_row.h"
@@ -48,9 +47,7 @@
 #include "job/limits.h"
 #include "job/share.h"
 #include "job/stream.h"
-#include "job/worker_input.h"
-
-#define MAX_JOBS		10000
+#include "job/unclaimable.h"
 
 /* so few that a scan need not read far ahead */
 #define FEW_JOBS		4
@@ -168,15 +165,9 @@ static bool
 hand_out(Claim *claim, const RarrJobType *type, bool locked)
 {
 	RarrTable  *jobs = claim->jobs;
-	int32		attempt = DatumGetInt32(rarr_job_value(jobs->oldslot, JOB_ATTEMPT));
+	int32		attempt = DatumGetInt32(rarr_job_value(jobs->oldslot, JOB_ATTEMPT)) + 1;
 	bool		lapsed = rarr_job_status(jobs->oldslot) == JOB_RUNNING;
 
-	if (pg_add_s32_overflow(attempt, 1, &attempt))
-		ereport(ERROR,
-				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-				 errmsg("job %s cannot be claimed again: attempt is out of range",
-						DatumGetCString(DirectFunctionCall1(uuid_out, rarr_job_value(jobs->oldslot, JOB_ID)))),
-				 errhint("Cancel the job, and enqueue it anew.")));
 	rarr_job_begin_change(jobs, claim->now);
 	if (lapsed)
 		rarr_lapse_set(jobs->newslot, RARR_LAPSE_FIRST, lapse_error);
@@ -197,6 +188,29 @@ hand_out(Claim *claim, const RarrJobType *type, bool locked)
 	rarr_job_hint_set(jobs);
 	if (rarr_bind_leases)
 		rarr_bound_add(rarr_job_id(jobs->newslot), attempt);
+	return true;
+}
+
+/*
+ * The job in jobs->oldslot, which is locked, can be claimed by nobody: it has
+ * failed.  False if a user's trigger keeps it.
+ */
+static bool
+fail_unclaimable(Claim *claim, const char *reason)
+{
+	RarrTable  *jobs = claim->jobs;
+
+	rarr_job_begin_change(jobs, claim->now);
+	rarr_job_set_status(jobs->newslot, JOB_FAILED, claim->now);
+	rarr_job_set(jobs->newslot, JOB_ERROR_MESSAGE, CStringGetTextDatum(reason));
+	claim->buried++;
+	if (!rarr_job_make_change(jobs, JOB_CHANGE_FINISH))
+		return false;
+	rarr_job_log_add(&claim->log, jobs->oldslot, RARR_HISTORY_FAILED, JOB_FAILED, claim->now, reason);
+	ereport(LOG,
+			(errmsg("researcharr: job %s has failed: %s",
+					DatumGetCString(DirectFunctionCall1(uuid_out, rarr_job_value(jobs->oldslot, JOB_ID))),
+					reason)));
 	return true;
 }
 
@@ -233,6 +247,8 @@ take_unlocked(Claim *claim, RarrStream *stream, Taken *taken)
 		return false;
 	ExecCopySlot(jobs->oldslot, stream->slot);
 	slot_getallattrs(jobs->oldslot);
+	if (rarr_job_why_unclaimable(jobs->oldslot) != NULL)
+		return false;
 	*taken = TAKEN;
 	return hand_out(claim, stream->type, false);
 }
@@ -245,8 +261,11 @@ take(Claim *claim, RarrStream *stream)
 	Taken		taken;
 	RarrLapse	lapse;
 	int64		delay = 0;
+	char	   *reason;
 	bool		stuck;
 
+	if (claim->guard != NULL && !rarr_guard_admits(claim->guard, rarr_job_id(stream->slot)))
+		return STUCK;
 	if (claim->buried == MAX_BURIED && must_be_buried(stream->slot))
 		return STUCK;
 	if (take_unlocked(claim, stream, &taken))
@@ -256,6 +275,9 @@ take(Claim *claim, RarrStream *stream)
 		ExecClearTuple(slot);
 		return stuck ? STUCK : PASSED;
 	}
+	reason = rarr_job_why_unclaimable(slot);
+	if (reason != NULL)
+		return claim->buried < MAX_BURIED && fail_unclaimable(claim, reason) ? PASSED : STUCK;
 	lapse = rarr_lapse_of(slot);
 	if (lapse == RARR_LAPSE_AGAIN)
 		delay = rarr_lapse_delay(slot, stream->type);
@@ -304,7 +326,11 @@ claim_jobs(Claim *claim, RarrStream *streams, int n, int max_jobs, Tuplestoresta
 
 	while (max_jobs > 0 && (first = rarr_streams_first(streams, n)) != NULL)
 	{
-		switch (first->limit != NULL ? take_limited(claim, first) : take(claim, first))
+		Taken		taken = first->limit != NULL ? take_limited(claim, first) : take(claim, first);
+
+		if (claim->guard != NULL)
+			rarr_guard_done(claim->guard, taken == TAKEN);
+		switch (taken)
 		{
 			case TAKEN:
 				rarr_result_put(result, claim->expected ? claim->expected : claim->jobs->desc,
@@ -402,12 +428,14 @@ open_stream(Claim *claim, RarrStream *stream, const RarrJobType *type, Relation 
 /*
  * Claim up to max_jobs due jobs of these types, as rows of processing_jobs, in
  * the order of the claim.  claim: zeroed, but for what is wanted and `now`.
+ * False, with nothing done, if the table has rules of users' and the claim has no
+ * guard (claim_guard.c).
  * 42804 if rows of processing_jobs are not what is expected any more.
  */
-void
-rarr_claim_jobs(Claim *claim, List *types, int max_jobs, Tuplestorestate *result)
+bool
+rarr_claim_try(Claim *claim, List *types, int max_jobs, Tuplestorestate *result)
 {
-	RarrStream *streams = palloc(list_length(types) * sizeof(RarrStream));
+	RarrStream *streams;
 	List	   *limits = NIL;
 	Relation	index;
 	ListCell   *lc;
@@ -416,11 +444,17 @@ rarr_claim_jobs(Claim *claim, List *types, int max_jobs, Tuplestorestate *result
 	/* What this transaction's earlier commands wrote must be visible. */
 	CommandCounterIncrement();
 	claim->jobs = rarr_table_open(&rarr_job_table);
+	if (claim->jobs->has_user_rules && claim->guard == NULL)
+	{
+		rarr_table_close(claim->jobs);
+		return false;
+	}
 	claim->relid = claim->jobs->relid;
 	if (claim->expected != NULL)
 		rarr_check_row_type(claim->expected, claim->jobs->desc);
 	index = rarr_table_index(claim->jobs, &rarr_job_take_index);
 	walk(types, claim->jobs, index, claim->now);
+	streams = palloc(list_length(types) * sizeof(RarrStream));
 	foreach(lc, types)
 	{
 		RarrLimitUse *limit = rarr_limits_open(claim->jobs, lfirst(lc), claim->now);
@@ -442,37 +476,7 @@ rarr_claim_jobs(Claim *claim, List *types, int max_jobs, Tuplestorestate *result
 	rarr_table_close(claim->jobs);
 	rarr_job_log_write(&claim->log);
 	PopActiveSnapshot();
-}
-
-/* The types that argument n of the running function asks for. */
-static List *
-asked_types(FunctionCallInfo fcinfo, int n)
-{
-	return rarr_job_types_asked(PG_ARGISNULL(n) ? NULL : PG_GETARG_ARRAYTYPE_P(n));
-}
-
-/*
- * The arguments max_jobs, lease and worker of the running function, from the
- * first of them on.  22023 where one is out of range, RA003 for a worker whose
- * name is too long.
- */
-void
-rarr_claim_args(Claim *claim, FunctionCallInfo fcinfo, int first, int *max_jobs)
-{
-	*max_jobs = PG_ARGISNULL(first) ? 1 : PG_GETARG_INT32(first);
-	if (*max_jobs < 1 || *max_jobs > MAX_JOBS)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("max_jobs is out of range: %d", *max_jobs),
-				 errhint("Give a number from 1 to %d.", MAX_JOBS)));
-	if (!PG_ARGISNULL(first + 1))
-		claim->lease = rarr_lease_arg(PG_GETARG_INTERVAL_P(first + 1), "lease", 1);
-	claim->has_worker = !PG_ARGISNULL(first + 2);
-	if (claim->has_worker)
-	{
-		rarr_check_worker_name(PG_GETARG_DATUM(first + 2));
-		claim->worker = PointerGetDatum(PG_GETARG_TEXT_PP(first + 2));
-	}
+	return true;
 }
 
 /*
@@ -483,40 +487,4 @@ bool
 rarr_claim_buried_all_it_may(const Claim *claim)
 {
 	return claim->buried == MAX_BURIED;
-}
-
-PG_FUNCTION_INFO_V1(researcharr_job_dequeue);
-
-/*
- * job_dequeue(job_types text[], max_jobs int, lease interval, worker text)
- *		-> rows of processing_jobs, in the order of the claim
- *
- * job_types: NULL for all; max_jobs: 1 to 10000, NULL for 1; lease: above
- * zero, NULL for each type's own; worker: the caller's name for itself, at most
- * 255 characters.
- * Errors: RA002 unknown type; RA003 a longer name; 22023 an argument out of
- * range; 25006 where nothing may be written.
- */
-Datum
-researcharr_job_dequeue(PG_FUNCTION_ARGS)
-{
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	Claim		claim = {0};
-	int			max_jobs;
-	List	   *types;
-
-	rarr_prevent_read_only("job_dequeue()");
-	rarr_claim_args(&claim, fcinfo, 1, &max_jobs);
-	types = asked_types(fcinfo, 0);
-	claim.now = GetCurrentTimestamp();
-	if (rsinfo != NULL && rarr_claim_is_idle(types, claim.now))
-	{
-		/* an empty set, without a place to put rows into */
-		rsinfo->isDone = ExprEndResult;
-		PG_RETURN_NULL();
-	}
-	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
-	claim.expected = rsinfo->setDesc;
-	rarr_claim_jobs(&claim, types, max_jobs, rsinfo->setResult);
-	return (Datum) 0;
 }

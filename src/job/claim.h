@@ -25,6 +25,7 @@ typedef struct RarrClaim
 	bool		has_worker;
 	int			buried;
 	RarrJobLog	log;
+	struct RarrClaimGuard *guard;	/* see claim_guard.c */
 
 	bool		peek;			/* find out what is due behind the last job */
 	int64		room;			/* bytes that more jobs may have; 0: any number */
@@ -33,6 +34,7 @@ typedef struct RarrClaim
 
 extern void rarr_claim_args(RarrClaim *claim, FunctionCallInfo fcinfo, int first, int *max_jobs);
 extern bool rarr_claim_is_idle(List *types, TimestampTz now);
+extern bool rarr_claim_try(RarrClaim *claim, List *types, int max_jobs, Tuplestorestate *result);
 extern void rarr_claim_jobs(RarrClaim *claim, List *types, int max_jobs, Tuplestorestate *result);
 extern bool rarr_claim_buried_all_it_may(const RarrClaim *claim);
 

@@ -76,6 +76,8 @@ const RarrTableDef rarr_job_table = {
 	.name = "processing_jobs",
 	.ncolumns = JOB_NCOLUMNS,
 	.columns = job_columns,
+	.nchecks = 11,
+	.nindexes = 4,
 	.nchanges = lengthof(job_changes),
 	.changes = job_changes,
 };

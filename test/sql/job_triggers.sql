@@ -183,7 +183,7 @@ CREATE TRIGGER take_more BEFORE UPDATE ON processing_jobs
 SELECT metadata->>'name' AS name, attempt FROM job_dequeue('{search}', 3);
 SELECT depth, name, taken FROM public.nested ORDER BY n;
 SELECT job_type, status, attempt, count(*) FROM processing_jobs GROUP BY 1, 2, 3 ORDER BY 1, 2;
--- but not the very job that is being claimed: refused, nothing changed
+-- but not the very job that is being claimed: such a job is passed over
 SELECT pg_temp.refill();
 DROP TRIGGER take_more ON processing_jobs;
 CREATE TRIGGER take_more BEFORE UPDATE ON processing_jobs
@@ -225,7 +225,7 @@ SELECT count(*) FROM processing_jobs WHERE status <> 'running' OR attempt <> 1;
 DELETE FROM processing_jobs;
 CREATE TRIGGER steal BEFORE UPDATE ON processing_jobs
     FOR EACH ROW EXECUTE FUNCTION public.steal();
--- one that changes the very job that is being claimed: refused, nothing changed
+-- one that changes the very job that is being claimed: passed over, nothing changed
 CREATE OR REPLACE FUNCTION public.steal() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF NEW.status = 'running' AND pg_trigger_depth() = 1 THEN
@@ -249,7 +249,7 @@ DELETE FROM processing_jobs;
 ALTER TABLE processing_jobs ADD CONSTRAINT named_worker
     CHECK (status <> 'running' OR coalesce(worker, '') LIKE 'w_' OR metadata->>'name' <> '2');
 SELECT pg_temp.enqueue('1', '2', '3');
--- the second of three is refused: none is claimed, and the queue goes on
+-- the second of three is refused: the others are claimed
 \set VERBOSITY terse
 SELECT metadata->>'name' AS name FROM job_dequeue(NULL, 3);
 SELECT metadata->>'name' AS name FROM job_dequeue(NULL, 3);
@@ -263,7 +263,7 @@ SELECT metadata->>'name' AS name FROM job_dequeue(NULL, 2, worker => 'w1');
 SELECT job_complete(pg_temp.id('1'), 1), job_complete(pg_temp.id('2'), 1);
 COMMIT;
 SELECT metadata->>'name' AS name, status, attempt FROM processing_jobs ORDER BY 1;
--- errors caught in PL/pgSQL, many times, with good calls in between
+-- a job that is passed over many times, with good calls in between
 CREATE FUNCTION pg_temp.stubborn() RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     refused int := 0;
@@ -271,14 +271,14 @@ DECLARE
     job researcharr.processing_jobs;
 BEGIN
     FOR i IN 1..50 LOOP
-        BEGIN
-            PERFORM FROM researcharr.job_dequeue();
+        PERFORM FROM researcharr.job_dequeue();
+        IF FOUND THEN
             taken := taken + 1;
-        EXCEPTION WHEN check_violation THEN
+        ELSE
             refused := refused + 1;
             SELECT * INTO job FROM researcharr.job_dequeue(worker => 'w1');
             PERFORM researcharr.job_release(job.id, job.attempt);
-        END;
+        END IF;
     END LOOP;
     RETURN format('%s refused, %s taken', refused, taken);
 END $$;

@@ -113,19 +113,21 @@ RESET ROLE;
 REVOKE USAGE ON SCHEMA researcharr FROM rarr_nobody;
 DROP ROLE rarr_nobody;
 
+UPDATE researcharr.processing_jobs SET metadata = jsonb_build_object('w', repeat('w', 10000))
+ WHERE id = '01900000-0000-7000-8000-100000000007';
 -- where it may: in a procedure or DO block, also one with an open cursor; what
 -- these did before is committed
 DO $$ DECLARE j jsonb; t text[] = '{search}'; n int;
 BEGIN
 	INSERT INTO researcharr.media (title, type) VALUES ('Another', 'movie');
 	FOR n IN SELECT generate_series(1, 3) LOOP
-		CALL researcharr.job_dequeue_wait(j, t, worker => repeat('w', 10000), timeout => '10 ms');
-		RAISE WARNING '% % %', n, pg_temp.ids(j), length(j->0->>'worker');
+		CALL researcharr.job_dequeue_wait(j, t, worker => repeat('w', 255), timeout => '10 ms');
+		RAISE WARNING '% % %', n, pg_temp.ids(j), length(j->0->'metadata'->>'w');
 	END LOOP;
 	RAISE division_by_zero;
 END $$;
 SELECT count(*) FROM researcharr.media WHERE title = 'Another';
-SELECT worker = repeat('w', 10000) AS committed FROM researcharr.processing_jobs WHERE id = '01900000-0000-7000-8000-100000000007';
+SELECT worker = repeat('w', 255) AS committed FROM researcharr.processing_jobs WHERE id = '01900000-0000-7000-8000-100000000007';
 
 -- the session's isolation level is not its own
 SET default_transaction_isolation = 'serializable';

@@ -1,0 +1,178 @@
+/*-------------------------------------------------------------------------
+ *
+ * claim_guard.c
+ *		Claims from a table that has rules of users': a job that they refuse is
+ *		passed over, and the claim goes on to the other jobs.
+ *
+ * A claim changes rows, so that a user's trigger, CHECK or unique index can raise
+ * an error about one of them.  If that ended the call, one job would keep all
+ * workers from every job behind it.  So such a claim runs in a subtransaction,
+ * and where it fails it runs again without the job that it was at.  An error
+ * that comes when the jobs are taken already, from an AFTER trigger, does not
+ * name its job; then jobs are claimed one by one, each in a subtransaction.
+ *
+ * A table without rules of users', as nearly all are, needs no subtransaction.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "executor/tuptable.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+
+#include "base/compat.h"
+#include "base/subtransaction.h"
+#include "job/claim.h"
+#include "job/claim_guard.h"
+
+/* how many jobs a backend remembers to have told the log of */
+#define MAX_SAID	64
+
+/* One try of a claim. */
+typedef struct Try
+{
+	RarrClaim  *claim;
+	List	   *types;
+	int			max_jobs;
+	Tuplestorestate *rows;
+} Try;
+
+/* The claim comes to this job: false if it has to pass it over. */
+bool
+rarr_guard_admits(RarrClaimGuard *guard, const pg_uuid_t *id)
+{
+	for (int i = 0; i < guard->nbad; i++)
+		if (memcmp(&guard->bad[i], id, UUID_LEN) == 0)
+			return false;
+	guard->current = *id;
+	guard->taking = true;
+	return true;
+}
+
+/* The claim is done with the job that it came to. */
+void
+rarr_guard_done(RarrClaimGuard *guard, bool taken)
+{
+	guard->taking = false;
+	guard->took |= taken;
+}
+
+static bool
+claim_rows(void *arg)
+{
+	Try		   *this = arg;
+
+	(void) rarr_claim_try(this->claim, this->types, this->max_jobs, this->rows);
+	return true;
+}
+
+/*
+ * Is the error about one of the jobs, so that the claim can go on without it?
+ * Not if so many were passed over that the rules refuse all jobs, it seems.
+ */
+static bool
+is_about_job(const ErrorData *error, void *arg)
+{
+	const RarrClaimGuard *guard = ((Try *) arg)->claim->guard;
+
+	return (guard->taking || guard->took) && guard->nbad < RARR_MAX_BAD_JOBS &&
+		(rarr_error_is_about_data(error) || error->sqlerrcode == ERRCODE_DATA_CORRUPTED);
+}
+
+/* Tell the server's log of a job that is passed over, once in a session. */
+static void
+say_once(const pg_uuid_t *id, const ErrorData *error)
+{
+	static pg_uuid_t said[MAX_SAID];
+	static int	nsaid = 0;
+
+	for (int i = 0; i < Min(nsaid, MAX_SAID); i++)
+		if (memcmp(&said[i], id, UUID_LEN) == 0)
+			return;
+	said[nsaid % MAX_SAID] = *id;
+	nsaid = nsaid == 2 * MAX_SAID - 1 ? MAX_SAID : nsaid + 1;
+	ereport(LOG,
+			(errmsg("researcharr: job %s cannot be claimed, and is passed over: %s",
+					DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(id))), error->message),
+			 errhint("A trigger, a constraint or an index of a user's on processing_jobs refuses the claim; job_cancel ends the job.")));
+}
+
+/* A try failed, and nothing of it is left: pass over the job, if it is known. */
+static void
+pass_over(RarrClaimGuard *guard, const ErrorData *error)
+{
+	if (!guard->taking && !guard->one_by_one)
+	{
+		guard->one_by_one = true;
+		return;
+	}
+	say_once(&guard->current, error);
+	guard->bad[guard->nbad++] = guard->current;
+}
+
+/* Append the rows to the result; how many there are. */
+static int64
+append_rows(Tuplestorestate *result, Tuplestorestate *rows)
+{
+	/* tuples go from one to the other as they are, without a look inside */
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(CreateTemplateTupleDesc(0), &TTSOpsMinimalTuple);
+	int64		n = 0;
+
+	while (tuplestore_gettupleslot(rows, true, false, slot))
+	{
+		tuplestore_puttupleslot(result, slot);
+		n++;
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	return n;
+}
+
+static void
+claim_guarded(RarrClaim *claim, List *types, int max_jobs, Tuplestorestate *result)
+{
+	RarrClaimGuard *guard = palloc0(sizeof(RarrClaimGuard));
+	int64		taken;
+
+	do
+	{
+		Tuplestorestate *rows = tuplestore_begin_heap(false, false, work_mem);
+		RarrClaim	this = *claim;
+		Try			try = {&this, types, guard->one_by_one ? 1 : max_jobs, rows};
+		ErrorData  *error;
+
+		CHECK_FOR_INTERRUPTS();
+		this.guard = guard;
+		guard->taking = guard->took = false;
+		taken = -1;
+		if (rarr_subtransaction(claim_rows, is_about_job, &try, &error))
+		{
+			*claim = this;
+			taken = append_rows(result, rows);
+			max_jobs -= taken;
+		}
+		else
+			pass_over(guard, error);
+		tuplestore_end(rows);
+	} while (taken < 0 || (guard->one_by_one && taken > 0 && max_jobs > 0 && !claim->full));
+	claim->guard = NULL;
+}
+
+/*
+ * Claim up to max_jobs due jobs of these types, as rows of processing_jobs, in
+ * the order of the claim.  claim: zeroed, but for what is wanted and `now`.
+ *
+ * A job about which a rule of a user's raises an error is passed over, and the
+ * server's log is told of it.  The error is raised if there are more than
+ * RARR_MAX_BAD_JOBS of them.
+ * 42804 if rows of processing_jobs are not what is expected any more.
+ */
+void
+rarr_claim_jobs(RarrClaim *claim, List *types, int max_jobs, Tuplestorestate *result)
+{
+	if (!rarr_claim_try(claim, types, max_jobs, result))
+		claim_guarded(claim, types, max_jobs, result);
+}
