@@ -91,6 +91,14 @@ endif
 
 ifneq ($(wildcard $(PGXS)),)
 include $(PGXS)
+# In a build directory of its own, sources alone are looked for elsewhere: not
+# what was built in the source tree.
+ifneq ($(top),.)
+srcdir := $(top)
+VPATH :=
+vpath %.c $(top)
+vpath %.control $(top)
+endif
 else
 all install uninstall installcheck clean:
 	@echo "$(PG_CONFIG): no PostgreSQL server headers (PGXS) found;" \

@@ -158,6 +158,7 @@ researcharr_job_type_register(PG_FUNCTION_ARGS)
 	char		nulls[lengthof(arguments)];
 	Oid			types[lengthof(arguments)];
 	bool		isnull;
+	Datum		value;
 	HeapTupleHeader row;
 	HeapTupleData tuple;
 	TupleDesc	desc;
@@ -191,10 +192,10 @@ researcharr_job_type_register(PG_FUNCTION_ARGS)
 	PG_END_TRY();
 
 	/* the row as one value of the table's row type, whatever columns that has by now */
-	row = DatumGetHeapTupleHeader(SPI_datumTransfer(SPI_getbinval(SPI_tuptable->vals[0],
-																  SPI_tuptable->tupdesc, 1, &isnull),
-													false, -1));
+	value = SPI_datumTransfer(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull),
+							  false, -1);
 	SPI_finish();
+	row = DatumGetHeapTupleHeader(value);	/* may copy it */
 	tuple.t_len = HeapTupleHeaderGetDatumLength(row);
 	tuple.t_data = row;
 	desc = lookup_rowtype_tupdesc_copy(HeapTupleHeaderGetTypeId(row), HeapTupleHeaderGetTypMod(row));

@@ -206,27 +206,42 @@ abuse_something(void)
 		"SELECT format('DROP INDEX %s CASCADE', c.oid::regclass), relname FROM our_relations c WHERE relkind IN ('i', 'I')",
 		"SELECT format('ALTER INDEX %s RENAME TO other_index', c.oid::regclass), relname FROM our_relations c WHERE relkind IN ('i', 'I')",
 		"SELECT format('ALTER TABLE %s RENAME TO other_table', c.oid::regclass), relname FROM our_relations c WHERE relkind IN ('r', 'p', 'v')",
-		"SELECT format('DROP TABLE %s CASCADE', c.oid::regclass), relname FROM our_relations c WHERE relkind IN ('r', 'p')",
+		"SELECT format('ALTER EXTENSION researcharr DROP TABLE %1$s; DROP TABLE %1$s CASCADE', c.oid::regclass), relname FROM our_relations c WHERE relkind IN ('r', 'p')",
 		"SELECT format('ALTER TABLE %s DISABLE TRIGGER ALL', c.oid::regclass), relname FROM our_relations c WHERE relkind IN ('r', 'p')",
 		"SELECT format('ALTER TABLE %s SET UNLOGGED', c.oid::regclass), relname FROM our_relations c WHERE relkind = 'r'",
-		"SELECT format('DROP FUNCTION %s CASCADE', p.oid::regprocedure), proname FROM pg_proc p WHERE pronamespace = 'researcharr'::regnamespace AND prokind = 'f'",
+		"SELECT format('ALTER EXTENSION researcharr DROP FUNCTION %1$s; DROP FUNCTION %1$s CASCADE', p.oid::regprocedure), proname FROM pg_proc p WHERE pronamespace = 'researcharr'::regnamespace AND prokind = 'f'",
 		"SELECT format('ALTER FUNCTION %s RENAME TO other_function', p.oid::regprocedure), proname FROM pg_proc p"
-		" WHERE pronamespace = 'researcharr'::regnamespace AND prokind = 'f'",
-		"SELECT s, s FROM unnest(ARRAY['DROP EXTENSION researcharr CASCADE', 'DROP EXTENSION pg_trgm CASCADE', 'SET LOCAL session_replication_role = replica',"
-		" 'ALTER TABLE researcharr.processing_history RENAME TO h; CREATE TABLE researcharr.processing_history (LIKE researcharr.h) PARTITION BY HASH (id);"
-		" CREATE TABLE researcharr.h0 PARTITION OF researcharr.processing_history FOR VALUES WITH (MODULUS 1, REMAINDER 0)',"
-		" 'ALTER TABLE researcharr.audit_log RENAME TO a; CREATE TABLE researcharr.audit_log (LIKE researcharr.a) PARTITION BY RANGE (action, id);"
-		" CREATE TABLE researcharr.a0 PARTITION OF researcharr.audit_log DEFAULT',"
-		" 'DROP INDEX researcharr.processing_jobs_take_idx; CREATE TABLE researcharr.o (a text, b int, c timestamptz, d uuid);"
-		" INSERT INTO researcharr.o SELECT ''search'', 1, now(), gen_random_uuid() FROM generate_series(1, 9);"
-		" CREATE INDEX processing_jobs_take_idx ON researcharr.o (a, b DESC, c, d)',"
-		" 'ALTER TABLE researcharr.processing_jobs ADD PRIMARY KEY (media_id)', 'DROP SCHEMA researcharr CASCADE',"
-		" 'ALTER SCHEMA researcharr RENAME TO other', 'TRUNCATE researcharr.media CASCADE',"
-		" 'DELETE FROM researcharr.audit_log', 'DELETE FROM researcharr.processing_history',"
-		" 'UPDATE researcharr.job_types SET rate_interval = NULL, weight = 0, backoff = ''other''']) s"
+		" WHERE pronamespace = 'researcharr'::regnamespace AND prokind = 'f'"
+	};
+	static const char *const others[] = {
+		"DROP EXTENSION researcharr CASCADE",
+		"DROP EXTENSION pg_trgm CASCADE",
+		"SET LOCAL session_replication_role = replica",
+		"ALTER TABLE researcharr.processing_history RENAME TO h; "
+		"CREATE TABLE researcharr.processing_history (LIKE researcharr.h) PARTITION BY HASH (id); "
+		"CREATE TABLE researcharr.h0 PARTITION OF researcharr.processing_history FOR VALUES WITH (MODULUS 1, REMAINDER 0)",
+		"ALTER TABLE researcharr.audit_log RENAME TO a; "
+		"CREATE TABLE researcharr.audit_log (LIKE researcharr.a) PARTITION BY RANGE (action, id); "
+		"CREATE TABLE researcharr.a0 PARTITION OF researcharr.audit_log DEFAULT",
+		"DROP INDEX researcharr.processing_jobs_take_idx; "
+		"CREATE TABLE researcharr.o (a text, b int, c timestamptz, d uuid); "
+		"INSERT INTO researcharr.o SELECT 'search', 1, now(), gen_random_uuid() FROM generate_series(1, 9); "
+		"CREATE INDEX processing_jobs_take_idx ON researcharr.o (a, b DESC, c, d)",
+		"ALTER TABLE researcharr.processing_jobs ADD PRIMARY KEY (media_id)",
+		"DROP SCHEMA researcharr CASCADE",
+		"ALTER SCHEMA researcharr RENAME TO other",
+		"TRUNCATE researcharr.media CASCADE",
+		"DELETE FROM researcharr.audit_log",
+		"DELETE FROM researcharr.processing_history",
+		"UPDATE researcharr.job_types SET rate_interval = NULL, weight = 0, backoff = 'other'"
 	};
 	char		sql[4000];
 
+	if (chance(3) == 0)
+	{
+		execute(KIND_DDL, pick(others));
+		return;
+	}
 	snprintf(sql, sizeof(sql),
 			 "DO $fuzz$ DECLARE q text; BEGIN"
 			 " WITH our_relations AS (SELECT * FROM pg_class WHERE relnamespace = 'researcharr'::regnamespace),"
