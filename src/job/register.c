@@ -18,16 +18,18 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "funcapi.h"
+#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/typcache.h"
 
 #include "base/args.h"
 #include "base/errors.h"
-#include "base/json.h"
 #include "base/result.h"
 #include "base/relation.h"
 #include "job/job_type.h"
+
+#define SHOWN_BYTES		400		/* of a text argument in a message: what a name can have */
 
 /* The arguments of job_type_register, in order; $n of the statement. */
 static const struct
@@ -102,12 +104,16 @@ argument_text(int argument, Datum value, bool isnull)
 	Oid			output;
 	bool		varlena;
 	char	   *text;
+	int			shown;
 
 	if (isnull)
 		return "null";
 	getTypeOutputInfo(arguments[argument].type, &output, &varlena);
 	text = OidOutputFunctionCall(output, value);
-	return arguments[argument].type == TEXTOID ? rarr_quote_clipped(text, strlen(text)) : text;
+	if (arguments[argument].type != TEXTOID)
+		return text;
+	shown = pg_mbcliplen(text, strlen(text), SHOWN_BYTES);
+	return psprintf("\"%.*s%s\"", shown, text, text[shown] != '\0' ? "..." : "");
 }
 
 /* Say in RA003's words which argument a constraint refused; else let the error pass. */
