@@ -2,6 +2,7 @@
 -- operators do (cancel, retry).  Each keeps what succeeds, and has a row for each
 -- job in the order of the arguments.
 SET search_path = researcharr;
+DELETE FROM media;
 INSERT INTO media (title, type) VALUES ('film', 'movie');
 SELECT id AS film FROM media \gset
 SELECT name FROM job_type_register('steady', backoff => 'fixed', backoff_base => '1 hour', backoff_cap => '1 hour', jitter => 0);

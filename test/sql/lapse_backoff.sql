@@ -1,6 +1,7 @@
 -- A job that lapses again waits by its type's backoff: one that kills its workers
 -- neither comes back before all others nor uses up its retries at once.
 SET search_path = researcharr;
+DELETE FROM media;
 INSERT INTO media (title, type) VALUES ('film', 'movie');
 SELECT id AS film FROM media \gset
 SELECT name FROM job_type_register('steady', max_retries => 5, backoff => 'fixed', backoff_base => '1 hour', backoff_cap => '1 hour', jitter => 0);

@@ -27,11 +27,14 @@
 /* how many jobs of type "rated" may start in a second */
 #define RATE		"20"
 
-/* The jobs that can be handed out, as a plain query knows them. */
+/*
+ * The jobs that can be handed out, as a plain query knows them.  One that lapsed
+ * and had used up a retry before has to wait.
+ */
 #define DUE \
 	"researcharr.processing_jobs j JOIN researcharr.job_type_policies t ON t.name = j.job_type" \
 	" WHERE NOT t.paused AND (j.status = 'queued' AND j.available_at <= clock_timestamp()" \
-	"  OR j.status = 'running' AND j.lease_expires_at <= clock_timestamp() AND j.retry_count < j.max_retries)"
+	"  OR j.status = 'running' AND j.lease_expires_at <= clock_timestamp() AND j.retry_count = 0 AND j.max_retries > 0)"
 
 #define FIRST_DUE \
 	"SELECT j.id, j.job_type, j.priority, j.available_at FROM " DUE \
@@ -339,6 +342,12 @@ drain(PGconn *checker, int promise_ms)
 
 	end_prepared(checker);
 	check_rate(checker);
+	while (number(checker, "SELECT researcharr.job_retry_all('{\"status\": \"cancelled\"}', 100)") > 0)
+		;
+	/* the others' keys are taken */
+	PQclear(run_as(checker, "UPDATE researcharr.processing_jobs SET unique_key = NULL WHERE status = 'cancelled'"));
+	while (number(checker, "SELECT researcharr.job_retry_all('{\"status\": \"cancelled\"}')") > 0)
+		;
 	PQclear(run_as(checker, "SELECT researcharr.job_type_resume(name) FROM researcharr.job_types"));
 	PQclear(run_as(checker, "UPDATE researcharr.job_types SET rate_limit = NULL, rate_interval = NULL"));
 	snprintf(sql, sizeof(sql), "SELECT count(*) FROM " DUE

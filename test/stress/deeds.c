@@ -159,6 +159,19 @@ dequeue(void)
 	PQclear(res);
 }
 
+/* Takes one of the actor's jobs; false where it has none. */
+static bool
+take_held(Held *job)
+{
+	if (nfresh > 0 && (nheld == 0 || chance(2)))
+		*job = fresh[--nfresh];
+	else if (nheld > 0)
+		*job = held[--nheld];
+	else
+		return false;
+	return true;
+}
+
 /* Say something of a job that was claimed: in this transaction or before. */
 static void
 speak_of_job(void)
@@ -167,11 +180,7 @@ speak_of_job(void)
 	bool		ok = false;
 	uint32_t	what = chance(10);
 
-	if (nfresh > 0 && (nheld == 0 || chance(2)))
-		job = fresh[--nfresh];
-	else if (nheld > 0)
-		job = held[--nheld];
-	else
+	if (!take_held(&job))
 	{
 		dequeue();
 		return;
@@ -206,6 +215,74 @@ speak_of_job(void)
 				PQclear(query("SELECT FROM researcharr.job_complete('%s', %d)", job.id, job.attempt));
 			did(DEED_COMPLETED);
 	}
+}
+
+/* Say the same of several jobs in one call, which keeps what succeeds. */
+static void
+speak_of_many(void)
+{
+	static const char *const reports[] = {
+		"INSERT INTO stress.done SELECT id, attempt FROM ROWS FROM (researcharr.job_complete_many(%s, %s), unnest(%s))"
+		" AS d (id, completed, attempt) WHERE completed",
+		"SELECT FROM researcharr.job_fail_many(%s, %s, array_fill('bad luck'::text, ARRAY[cardinality(%s)]), '100 ms')",
+		"SELECT FROM researcharr.job_release_many(%s, %s, cardinality(%s) * interval '50 ms')",
+		"SELECT FROM researcharr.job_heartbeat_many(%s, %s, cardinality(%s) * interval '200 ms')"
+	};
+	char		ids[600] = "ARRAY[";
+	char		attempts[200] = "ARRAY[";
+	Held		job;
+	int			n = 0;
+	int			most = 1 + chance(8);
+
+	while (n < most && take_held(&job))
+	{
+		snprintf(ids + strlen(ids), sizeof(ids) - strlen(ids), "%s'%s'", n > 0 ? "," : "", job.id);
+		snprintf(attempts + strlen(attempts), sizeof(attempts) - strlen(attempts), "%s%d", n > 0 ? "," : "", job.attempt);
+		n++;
+	}
+	if (n == 0)
+	{
+		dequeue();
+		return;
+	}
+	strcat(ids, "]::uuid[]");
+	strcat(attempts, "]::int[]");
+	PQclear(query(reports[chance(3) ? 0 : 1 + chance(3)], ids, attempts, attempts));
+	did(DEED_REPORTED_MANY);
+}
+
+/* What an operator does with many jobs. */
+static void
+operate(void)
+{
+	static const char *const statuses[] = {"queued", "running", "cancelled", "failed"};
+	static char	some[200];
+
+	snprintf(some, sizeof(some), "(SELECT coalesce(array_agg(id), '{}') FROM (SELECT id FROM researcharr.processing_jobs"
+			 " WHERE status = '%s' ORDER BY random() LIMIT %d) j)", statuses[chance(4)], 1 + chance(6));
+	switch (chance(5))
+	{
+		case 0:
+			PQclear(query("SELECT FROM researcharr.job_cancel_many(%s)", some));
+			break;
+		case 1:
+			PQclear(query("SELECT researcharr.job_cancel_all('{\"job_type\": \"%s\", \"priority\": 10}', %d)",
+						  random_type(), 1 + chance(5)));
+			break;
+		case 2:
+			PQclear(query("SELECT FROM researcharr.job_retry_many(%s)", some));
+			break;
+		case 3:
+			/* so that retries find their keys taken, and this may, too */
+			PQclear(query("UPDATE researcharr.processing_jobs SET unique_key = 'k%d' WHERE id ="
+						  " (SELECT id FROM researcharr.processing_jobs WHERE status IN ('queued', 'cancelled', 'failed')"
+						  " ORDER BY random() LIMIT 1 FOR UPDATE SKIP LOCKED)", chance(5)));
+			break;
+		default:
+			PQclear(query("SELECT researcharr.job_retry_all('{\"job_type\": \"%s\"}', %d)",
+						  random_type(), 1 + chance(20)));
+	}
+	did(DEED_OPERATED);
 }
 
 /* SQL for some jobs of a status that nobody else is at. */
@@ -284,7 +361,7 @@ step(void)
 {
 	static const char *const locks[] = {"UPDATE", "NO KEY UPDATE", "SHARE", "KEY SHARE"};
 
-	switch (chance(22))
+	switch (chance(25))
 	{
 		case 0:
 		case 1:
@@ -311,6 +388,14 @@ step(void)
 			break;
 		case 19:
 			break_statement();
+			break;
+		case 20:
+		case 21:
+		case 22:
+			speak_of_many();
+			break;
+		case 23:
+			operate();
 			break;
 		default:
 			speak_of_job();
