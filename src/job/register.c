@@ -78,11 +78,18 @@ static const struct
 	{"job_types_max_runtime_check", 12, "Give an interval above zero and up to 36500 days."},
 };
 
+/*
+ * The row that is proposed has to satisfy the constraints though the type is
+ * known: so where one of the two values of the rate is given, it has the other one.
+ */
 static const char *const register_sql =
 	"INSERT INTO researcharr.job_types AS t (name, priority, max_retries, lease, backoff, backoff_base,"
 	" backoff_cap, jitter, max_running, rate_limit, rate_interval, weight, max_runtime, paused)"
 	" VALUES ($1, COALESCE($2, 0), COALESCE($3, 3), COALESCE($4, '5 minutes'), COALESCE($5, 'exponential'),"
-	" COALESCE($6, '30 seconds'), COALESCE($7, '1 hour'), COALESCE($8, 0.1), $9, $10, $11, COALESCE($12, 1),"
+	" COALESCE($6, '30 seconds'), COALESCE($7, '1 hour'), COALESCE($8, 0.1), $9,"
+	" COALESCE($10, (SELECT o.rate_limit FROM researcharr.job_types o WHERE o.name OPERATOR(pg_catalog.=) $1)),"
+	" COALESCE($11, (SELECT o.rate_interval FROM researcharr.job_types o WHERE o.name OPERATOR(pg_catalog.=) $1)),"
+	" COALESCE($12, 1),"
 	" $13, COALESCE($14, false))"
 	" ON CONFLICT (name) DO UPDATE SET priority = COALESCE($2, t.priority),"
 	" max_retries = COALESCE($3, t.max_retries), lease = COALESCE($4, t.lease),"
