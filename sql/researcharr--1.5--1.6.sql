@@ -88,6 +88,13 @@ COMMENT ON TRIGGER "A_researcharr_lock_parts" ON researcharr.media IS 'locks job
 COMMENT ON TRIGGER researcharr_media_delete ON researcharr.series IS 'a series takes its episodes'' media rows along';
 COMMENT ON TRIGGER researcharr_media_truncate ON researcharr.series IS 'a series takes its episodes'' media rows along';
 
+-- job_dequeue_wait: its result needs no argument any more.
+
+CREATE OR REPLACE PROCEDURE researcharr.job_dequeue_wait(INOUT jobs jsonb DEFAULT NULL, job_types text[] DEFAULT NULL, max_jobs int DEFAULT 1,
+	lease interval DEFAULT NULL, worker text DEFAULT NULL, timeout interval DEFAULT NULL)
+LANGUAGE C
+AS 'MODULE_PATHNAME', 'researcharr_job_dequeue_wait';
+
 -- Statements that lock processing_jobs come after all others: workers wait from
 -- the first of them until the update's transaction ends.
 

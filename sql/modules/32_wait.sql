@@ -1,6 +1,6 @@
 -- wait: job_dequeue_wait. A procedure that commits: no SET clause, not SECURITY DEFINER.
 
-CREATE PROCEDURE researcharr.job_dequeue_wait(INOUT jobs jsonb, job_types text[] DEFAULT NULL, max_jobs int DEFAULT 1,
+CREATE PROCEDURE researcharr.job_dequeue_wait(INOUT jobs jsonb DEFAULT NULL, job_types text[] DEFAULT NULL, max_jobs int DEFAULT 1,
 	lease interval DEFAULT NULL, worker text DEFAULT NULL, timeout interval DEFAULT NULL)
 LANGUAGE C
 AS 'MODULE_PATHNAME', 'researcharr_job_dequeue_wait';
