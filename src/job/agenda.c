@@ -38,6 +38,7 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
+#include "base/clock.h"
 #include "base/guc.h"
 #include "base/relation.h"
 #include "base/shmem.h"
@@ -88,6 +89,7 @@ attach_agenda(void *memory, bool first)
 			pg_atomic_init_u64(&slot->next_due, 0);
 			pg_atomic_init_u64(&slot->next_lapse, 0);
 			pg_atomic_init_u64(&slot->pass, 0);
+			pg_atomic_init_u64(&slot->turn_alive, 0);
 			for (int j = 0; j < RARR_WALKS; j++)
 			{
 				pg_atomic_init_u64(&slot->clocks[j].last_step, 0);
@@ -213,7 +215,7 @@ assign_slot(RarrAgendaType *slot, Oid table, const char *name)
 	memset(slot->raised, 0, sizeof(slot->raised));
 	memset(slot->refused, 0, sizeof(slot->refused));
 	memset(slot->found, 0, sizeof(slot->found));
-	slot->walker = 0;
+	slot->turn = 0;
 	pg_atomic_write_u64(&slot->pass, 0);
 	reset_slot(slot);
 	LWLockRelease(&slot->lock);
@@ -297,7 +299,7 @@ find_or_assign_slot(Oid table, const char *name, RarrAgendaRef *ref)
 bool
 rarr_agenda_find(Oid table, const char *name, bool create, RarrAgendaRef *ref)
 {
-	static TimestampTz full_until = DT_NOBEGIN;
+	static int64 full_until = 0;
 
 	if (agenda == NULL)
 		return false;
@@ -306,8 +308,7 @@ rarr_agenda_find(Oid table, const char *name, bool create, RarrAgendaRef *ref)
 	if (ref->slot != NULL)
 		ref->incarnation = ref->slot->incarnation;
 	LWLockRelease(&agenda->lock);
-	if (ref->slot != NULL || !create ||
-		(GetCurrentTimestamp() < full_until && full_until - GetCurrentTimestamp() <= FULL_RETRY))
+	if (ref->slot != NULL || !create || rarr_monotonic_now() < full_until)
 		return ref->slot != NULL;
 
 	if (find_or_assign_slot(table, name, ref))
@@ -315,7 +316,7 @@ rarr_agenda_find(Oid table, const char *name, bool create, RarrAgendaRef *ref)
 	free_abandoned_slots();
 	if (find_or_assign_slot(table, name, ref))
 		return true;
-	full_until = GetCurrentTimestamp() + FULL_RETRY;
+	full_until = rarr_monotonic_now() + FULL_RETRY;
 	return false;
 }
 
@@ -575,7 +576,10 @@ rarr_agenda_forget_database(Oid database)
 
 		LWLockAcquire(&slot->lock, LW_EXCLUSIVE);
 		if (slot->database == database)
+		{
 			slot->incarnation = 0;
+			slot->database = InvalidOid;
+		}
 		LWLockRelease(&slot->lock);
 	}
 	LWLockRelease(&agenda->lock);

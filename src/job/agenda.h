@@ -30,7 +30,7 @@ typedef enum RarrAgendaWalkKind
 	RARR_WALKS
 } RarrAgendaWalkKind;
 
-/* When a walk takes its next step. */
+/* When a walk takes its next step; times by rarr_monotonic_now(). */
 typedef struct RarrAgendaClock
 {
 	pg_atomic_uint64 last_step; /* when the last one began */
@@ -50,7 +50,7 @@ typedef struct RarrAgendaWalk
 	RarrPlace	noted_first;	/* and the first one since its last step began */
 	TimestampTz lapse;			/* least lease that the round saw */
 	TimestampTz noted_lapse;	/* least lease noted since it began */
-	TimestampTz last_round;		/* the end of the last one */
+	TimestampTz last_round;		/* the last one's last step, for agenda_status() */
 } RarrAgendaWalk;
 
 /*
@@ -81,7 +81,11 @@ typedef struct RarrAgendaType
 
 	pg_atomic_uint64 pass;		/* whose turn it is, by weight; see share.c */
 
-	int			walker;			/* pid of the backend that takes a step, or 0 */
+	/* Whose step of a walk is under way: see take_turn() in agenda_walk.c. */
+	uint64		turn;			/* its number, or 0 */
+	uint64		turns;			/* how many were given out */
+	pg_atomic_uint64 turn_alive;	/* when it last made progress, by
+									 * rarr_monotonic_now() */
 	RarrAgendaWalk walks[RARR_WALKS];
 
 	/* What happened, for agenda_status() */

@@ -84,7 +84,7 @@ at_xact_end(XactEvent event, void *arg)
 			break;
 		case XACT_EVENT_ABORT:
 			rarr_agenda_walk_ended();
-			rarr_wait_leave(DT_NOBEGIN);
+			rarr_wait_leave(RARR_NEVER_LOOKED);
 			apply_notes(RARR_AT_ABORT, 0);
 			nnotes = 0;
 			break;

@@ -34,6 +34,7 @@
 #include "base/shmem.h"
 #include "job/agenda_prepared.h"
 #include "job/counters.h"
+#include "job/limits_held.h"
 #include "job/limits_notes.h"
 
 /* groups that a prepared transaction can have notes of */
@@ -243,8 +244,11 @@ drop_database(PlannedStmt *pstmt, const char *name, const char *queryString, boo
 	Oid			database = get_database_oid(name, true);
 
 	call_next(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
-	if (OidIsValid(database))
-		rarr_agenda_forget_database(database);
+	if (!OidIsValid(database))
+		return;
+	rarr_agenda_forget_database(database);
+	rarr_held_forget_database(database);
+	rarr_counters_forget_database(database);
 }
 
 static void

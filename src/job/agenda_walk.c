@@ -14,7 +14,16 @@
  * Dead entries make a walk long.  So it goes in steps of a bounded number of
  * entries, which the backends that dequeue take in turn, one at a time for
  * each type; and after a step there is a pause that depends on what it cost,
- * 50 times that for the walk over everything.
+ * 50 times that for the walk over everything, but never more than
+ * LONGEST_PAUSE: what a stalled disk or a stopped machine cost says nothing of
+ * the next step.
+ *
+ * A backend that is stopped in the middle of a step, or hangs there, loses its
+ * turn to the next one after TURN_TIMEOUT.  The turn has a number, and whatever
+ * a step writes into the slot it writes under the slot's lock, and only while
+ * the turn is still its own: one that wakes up after having lost it changes
+ * nothing.  The new one begins where the last step that was completed ended, as
+ * after a step that failed.
  *
  * Copyright (c) 2026, researcharr contributors
  *
@@ -25,12 +34,12 @@
 #include "access/relscan.h"
 #include "access/tableam.h"
 #include "miscadmin.h"
-#include "portability/instr_time.h"
 #include "storage/proc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "base/clock.h"
 #include "base/guc.h"
 #include "job/agenda_walk.h"
 #include "job/job_row.h"
@@ -42,6 +51,13 @@
 /* how many times its own cost a step is followed by a pause */
 #define LAPSES_PAUSE	1
 #define EVERYTHING_PAUSE 50
+#define LONGEST_PAUSE	(10 * USECS_PER_SEC)
+
+/* after how long without progress a step's turn goes to another backend */
+#define TURN_TIMEOUT	(5 * USECS_PER_SEC)
+
+/* after how many entries a step says that it makes progress */
+#define ALIVE_ENTRIES	16
 
 /* One step of a walk. */
 typedef struct Step
@@ -49,6 +65,9 @@ typedef struct Step
 	RarrAgendaRef ref;
 	RarrAgendaWalkKind kind;
 	TimestampTz now;
+	int64		began;			/* by rarr_monotonic_now() */
+	uint64		turn;
+	bool		lost;			/* the turn is another backend's, or the slot */
 	int			left;			/* entries that it may still look at */
 	int			priority;		/* where it is */
 	RarrPlace	place;
@@ -69,21 +88,21 @@ typedef struct Sight
 
 /* the slot of which this backend is taking a step */
 static RarrAgendaRef walking = {NULL, 0};
+static uint64 walking_turn;
 
 /*
  * Is a step of this walk due?  Without a lock.  The setting is looked at anew
- * each time, and a clock that was set back starts the wait anew.
+ * each time.
  */
 static bool
-is_due(RarrAgendaType *slot, RarrAgendaWalkKind kind, TimestampTz now)
+is_due(RarrAgendaType *slot, RarrAgendaWalkKind kind, TimestampTz now, int64 mono)
 {
 	RarrAgendaClock *clock = &slot->clocks[kind];
-	int64		since = now - (TimestampTz) pg_atomic_read_u64(&clock->last_step);
+	int64		since;
 
 	if (kind == RARR_WALK_LAPSES && (TimestampTz) pg_atomic_read_u64(&slot->next_lapse) > now)
 		return false;
-	if (since < 0)
-		return true;
+	since = mono - (int64) pg_atomic_read_u64(&clock->last_step);
 	if (since < (int64) pg_atomic_read_u64(&clock->pause))
 		return false;
 	return kind == RARR_WALK_LAPSES || pg_atomic_read_u64(&clock->resting) == 0 ||
@@ -94,24 +113,22 @@ is_due(RarrAgendaType *slot, RarrAgendaWalkKind kind, TimestampTz now)
  * Is a step of a walk over this type's groups due?  Without a lock.
  */
 bool
-rarr_agenda_walk_is_due(const RarrAgendaRef *ref, TimestampTz now)
+rarr_agenda_walk_is_due(const RarrAgendaRef *ref, TimestampTz now, int64 mono)
 {
 	for (int i = 0; i < RARR_WALKS; i++)
-		if (is_due(ref->slot, i, now))
+		if (is_due(ref->slot, i, now, mono))
 			return true;
 	return false;
 }
 
-/* When the next step of this walk is due, as is_due() has it. */
+/* When the next step of this walk is due, as is_due() has it, by the system's clock. */
 static TimestampTz
-next_step(RarrAgendaType *slot, RarrAgendaWalkKind kind, TimestampTz now)
+next_step(RarrAgendaType *slot, RarrAgendaWalkKind kind, TimestampTz now, int64 mono)
 {
 	RarrAgendaClock *clock = &slot->clocks[kind];
-	TimestampTz last = (TimestampTz) pg_atomic_read_u64(&clock->last_step);
+	TimestampTz last = now - (mono - (int64) pg_atomic_read_u64(&clock->last_step));
 	TimestampTz next = last + (int64) pg_atomic_read_u64(&clock->pause);
 
-	if (last > now)
-		return now;
 	if (kind == RARR_WALK_LAPSES)
 		return Max(next, (TimestampTz) pg_atomic_read_u64(&slot->next_lapse));
 	if (pg_atomic_read_u64(&clock->resting) != 0)
@@ -125,7 +142,7 @@ next_step(RarrAgendaType *slot, RarrAgendaWalkKind kind, TimestampTz now)
  * a look, was not to be had then: it is put off until `retry`.  Without a lock.
  */
 TimestampTz
-rarr_agenda_next_look(int index, TimestampTz looked, TimestampTz retry)
+rarr_agenda_next_look(int index, TimestampTz looked, TimestampTz retry, TimestampTz now, int64 mono)
 {
 	RarrAgendaType *slot = rarr_agenda_slot(index);
 	TimestampTz next = (TimestampTz) pg_atomic_read_u64(&slot->next_due);
@@ -134,7 +151,7 @@ rarr_agenda_next_look(int index, TimestampTz looked, TimestampTz retry)
 		next = retry;
 	for (int i = 0; i < RARR_WALKS; i++)
 	{
-		TimestampTz step = next_step(slot, i, GetCurrentTimestamp());
+		TimestampTz step = next_step(slot, i, now, mono);
 
 		next = Min(next, step > looked ? step : retry);
 	}
@@ -151,13 +168,51 @@ rarr_agenda_walk_ended(void)
 		return;
 	if (rarr_agenda_lock(&walking, LW_EXCLUSIVE))
 	{
-		walking.slot->walker = 0;
+		if (walking.slot->turn == walking_turn)
+			walking.slot->turn = 0;
 		rarr_agenda_unlock(&walking);
 	}
 	walking.slot = NULL;
 }
 
-/* Take the turn, if it is nobody's and a step is due, and see where the walk was. */
+/*
+ * Under the slot's lock: take the turn, if it is nobody's, or of somebody who
+ * does not get on.
+ */
+static bool
+take_turn(Step *step, RarrAgendaType *slot)
+{
+	int64		idle = step->began - (int64) pg_atomic_read_u64(&slot->turn_alive);
+
+	if (slot->turn != 0 && idle < TURN_TIMEOUT)
+		return false;
+	step->turn = slot->turn = ++slot->turns;
+	pg_atomic_write_u64(&slot->turn_alive, (uint64) step->began);
+	return true;
+}
+
+/* Lock the slot, if the turn is still the step's. */
+static bool
+lock_turn(Step *step)
+{
+	if (!rarr_agenda_lock(&step->ref, LW_EXCLUSIVE))
+		step->lost = true;
+	else if (step->ref.slot->turn != step->turn)
+	{
+		rarr_agenda_unlock(&step->ref);
+		step->lost = true;
+	}
+	return !step->lost;
+}
+
+/* The step gets on; one that has lost its turn delays others' by that at most. */
+static void
+say_alive(const Step *step)
+{
+	pg_atomic_write_u64(&step->ref.slot->turn_alive, (uint64) rarr_monotonic_now());
+}
+
+/* Take the turn, if it is to be had and a step is due, and see where the walk was. */
 static bool
 begin_step(Step *step, RarrAgendaKey *key)
 {
@@ -165,10 +220,11 @@ begin_step(Step *step, RarrAgendaKey *key)
 	RarrAgendaWalk *walk;
 	const RarrAgendaRef *ref = rarr_agenda_ref(key, false);
 
-	if (ref == NULL || !is_due(ref->slot, step->kind, step->now) || !rarr_agenda_lock(ref, LW_EXCLUSIVE))
+	if (ref == NULL || !is_due(ref->slot, step->kind, step->now, step->began) ||
+		!rarr_agenda_lock(ref, LW_EXCLUSIVE))
 		return false;
 	slot = ref->slot;
-	if (slot->walker != 0 || !is_due(slot, step->kind, step->now))
+	if (!is_due(slot, step->kind, step->now, step->began) || !take_turn(step, slot))
 	{
 		rarr_agenda_unlock(ref);
 		return false;
@@ -184,10 +240,13 @@ begin_step(Step *step, RarrAgendaKey *key)
 		walk->lapse = DT_NOEND;
 		walk->noted_lapse = DT_NOEND;
 	}
+	/* what a step left of a group that no step of the round has ended in */
+	if (rarr_place_compare(&walk->place, &rarr_first_place) == 0)
+		walk->group = -1;
 	step->priority = walk->priority;
 	step->place = walk->place;
-	slot->walker = MyProcPid;
 	walking = *ref;
+	walking_turn = step->turn;
 	rarr_agenda_unlock(ref);
 	return true;
 }
@@ -247,6 +306,8 @@ walk_group(Step *step, const RarrPlace *end, const RarrPlace *known, Sight *sigh
 	while (rarr_take_scan_next_entry(&step->scan, &place) && rarr_place_compare(&place, end) < 0)
 	{
 		CHECK_FOR_INTERRUPTS();
+		if (step->left % ALIVE_ENTRIES == 0)
+			say_alive(step);
 		if (step->left-- == 0)
 		{
 			done = false;
@@ -298,18 +359,19 @@ narrow_running(Step *step, const RarrPlace *from, bool done, const Sight *sight)
 /*
  * Tell the agenda what the walk of a group saw.  A lapsed job behind the
  * group's place is told of, too: nobody who has not seen it may raise the place
- * past it.
+ * past it.  What can be handed out is told of even if the turn was lost.
  */
 static void
 report(Step *step, const RarrPlace *from, const RarrPlace *known, bool done, const Sight *sight)
 {
-	if (!rarr_agenda_lock(&step->ref, LW_EXCLUSIVE))
-		return;
-	if (step->kind == RARR_WALK_LAPSES)
-		narrow_running(step, from, done, sight);
-	if (sight->available && rarr_place_compare(&sight->available_place, known) < 0)
-		step->ref.slot->found[step->priority]++;
-	rarr_agenda_unlock(&step->ref);
+	if (lock_turn(step))
+	{
+		if (step->kind == RARR_WALK_LAPSES)
+			narrow_running(step, from, done, sight);
+		if (sight->available && rarr_place_compare(&sight->available_place, known) < 0)
+			step->ref.slot->found[step->priority]++;
+		rarr_agenda_unlock(&step->ref);
+	}
 	if (sight->available)
 		rarr_agenda_lower(&step->ref, step->priority, &sight->available_place, 1);
 }
@@ -325,7 +387,7 @@ enter_group(Step *step, RarrPlace *end, RarrPlace *known)
 	RarrAgendaWalk *walk = &slot->walks[step->kind];
 	int			p = step->priority;
 
-	if (!rarr_agenda_lock(&step->ref, LW_EXCLUSIVE))
+	if (!lock_turn(step))
 		return false;
 	known->at = slot->at[p];
 	known->id = slot->id[p];
@@ -367,14 +429,15 @@ step_through_group(Step *step)
 
 /* The step is over: let the next one know where to go on, and when. */
 static void
-end_step(Step *step, bool round_done, int64 cost)
+end_step(Step *step, bool round_done)
 {
 	RarrAgendaType *slot = step->ref.slot;
 	RarrAgendaWalk *walk = &slot->walks[step->kind];
 	RarrAgendaClock *clock = &slot->clocks[step->kind];
 	bool		lapses = step->kind == RARR_WALK_LAPSES;
+	int64		pause = (rarr_monotonic_now() - step->began) * (lapses ? LAPSES_PAUSE : EVERYTHING_PAUSE);
 
-	if (!rarr_agenda_lock(&step->ref, LW_EXCLUSIVE))
+	if (!lock_turn(step))
 		return;
 	walk->under_way = !round_done;
 	walk->priority = step->priority;
@@ -383,8 +446,8 @@ end_step(Step *step, bool round_done, int64 cost)
 		pg_atomic_write_u64(&slot->next_lapse, (uint64) Min(walk->lapse, walk->noted_lapse));
 	if (round_done)
 		walk->last_round = step->now;
-	pg_atomic_write_u64(&clock->last_step, (uint64) step->now);
-	pg_atomic_write_u64(&clock->pause, (uint64) (cost * (lapses ? LAPSES_PAUSE : EVERYTHING_PAUSE)));
+	pg_atomic_write_u64(&clock->last_step, (uint64) step->began);
+	pg_atomic_write_u64(&clock->pause, (uint64) Min(pause, LONGEST_PAUSE));
 	pg_atomic_write_u64(&clock->resting, round_done ? 1 : 0);
 	rarr_agenda_unlock(&step->ref);
 }
@@ -392,17 +455,14 @@ end_step(Step *step, bool round_done, int64 cost)
 static void
 take_step(RarrAgendaKey *key, Relation jobs, Relation index, RarrAgendaWalkKind kind, TimestampTz now)
 {
-	Step		step = {.kind = kind, .now = now};
-	instr_time	start;
-	instr_time	duration;
+	Step		step = {.kind = kind, .now = now, .began = rarr_monotonic_now()};
 	bool		done = true;
 
 	if (!begin_step(&step, key))
 		return;
-	INSTR_TIME_SET_CURRENT(start);
 	rarr_take_scan_init(&step.scan, jobs, index, key->name);
 	step.slot = MakeSingleTupleTableSlot(RelationGetDescr(jobs), table_slot_callbacks(jobs));
-	while (done && step.priority >= 0)
+	while (done && step.priority >= 0 && !step.lost)
 	{
 		done = step_through_group(&step);
 		if (done)
@@ -412,9 +472,7 @@ take_step(RarrAgendaKey *key, Relation jobs, Relation index, RarrAgendaWalkKind 
 		}
 	}
 	ExecDropSingleTupleTableSlot(step.slot);
-	INSTR_TIME_SET_CURRENT(duration);
-	INSTR_TIME_SUBTRACT(duration, start);
-	end_step(&step, done, (int64) INSTR_TIME_GET_MICROSEC(duration));
+	end_step(&step, done);
 	rarr_agenda_walk_ended();
 }
 

@@ -9,8 +9,10 @@
 
 #include "job/agenda.h"
 
-extern TimestampTz rarr_agenda_next_look(int index, TimestampTz looked, TimestampTz retry);
-extern bool rarr_agenda_walk_is_due(const RarrAgendaRef *ref, TimestampTz now);
+/* now, mono: the time by the system's clock, and by rarr_monotonic_now() */
+extern TimestampTz rarr_agenda_next_look(int index, TimestampTz looked, TimestampTz retry,
+										 TimestampTz now, int64 mono);
+extern bool rarr_agenda_walk_is_due(const RarrAgendaRef *ref, TimestampTz now, int64 mono);
 extern void rarr_agenda_walk(RarrAgendaKey *key, Relation jobs, Relation index, TimestampTz now);
 extern void rarr_agenda_walk_ended(void);
 

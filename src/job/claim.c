@@ -28,6 +28,7 @@
 #include "utils/timestamp.h"
 
 #include "base/args.h"
+#include "base/clock.h"
 #include "base/compat.h"
 #include "base/duration.h"
 #include "base/guc.h"
@@ -363,6 +364,7 @@ bool
 rarr_claim_is_idle(List *types, TimestampTz now)
 {
 	Oid			table = rarr_relation_oid(rarr_job_table.name);
+	int64		mono = rarr_monotonic_now();
 	ListCell   *lc;
 
 	if (!rarr_agenda_is_there())
@@ -379,7 +381,7 @@ rarr_claim_is_idle(List *types, TimestampTz now)
 		if (type->agenda == NULL || type->agenda->table != table)
 			type->agenda = rarr_agenda_key(table, type->name, strlen(type->name));
 		ref = rarr_agenda_ref(type->agenda, false);
-		if (ref == NULL || rarr_agenda_next_due(ref) <= now || rarr_agenda_walk_is_due(ref, now) ||
+		if (ref == NULL || rarr_agenda_next_due(ref) <= now || rarr_agenda_walk_is_due(ref, now, mono) ||
 			rarr_agenda_own_look(type->agenda, RARR_PRIORITIES, now, &priority, &place))
 			return false;
 	}
@@ -390,6 +392,7 @@ rarr_claim_is_idle(List *types, TimestampTz now)
 static void
 walk(List *types, RarrTable *jobs, Relation index, TimestampTz now)
 {
+	int64		mono = rarr_monotonic_now();
 	ListCell   *lc;
 
 	if (!rarr_agenda_is_there())
@@ -400,7 +403,7 @@ walk(List *types, RarrTable *jobs, Relation index, TimestampTz now)
 		RarrAgendaKey *key = rarr_agenda_key(RelationGetRelid(jobs->rel), type->name, strlen(type->name));
 		const RarrAgendaRef *ref = rarr_agenda_ref(key, true);
 
-		if (ref != NULL && rarr_agenda_walk_is_due(ref, now))
+		if (ref != NULL && rarr_agenda_walk_is_due(ref, now, mono))
 			rarr_agenda_walk(key, jobs->rel, index, now);
 	}
 }

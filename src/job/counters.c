@@ -27,6 +27,7 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
+#include "base/clock.h"
 #include "job/counters_shmem.h"
 #include "job/job.h"
 
@@ -297,11 +298,9 @@ truncated(void)
 }
 
 static bool
-is_fresh(const CountedTable *counted, TimestampTz now)
+is_fresh(const CountedTable *counted)
 {
-	int64		age = now - counted->counted_at;
-
-	return counted->counted && !counted->incomplete && age >= 0 && age < counted->cost * COUNT_SHARE;
+	return rarr_monotonic_now() - counted->began < counted->cost * COUNT_SHARE;
 }
 
 /* When the oldest job of a type was enqueued, of those that the last count saw. */
@@ -320,27 +319,30 @@ oldest_of(const CountedType *type, TimestampTz counted_at)
  * anew, or are not there.
  */
 RarrCounts *
-rarr_counters_read(Oid table, TimestampTz now, int *n)
+rarr_counters_read(Oid table, int *n)
 {
 	CountedTable *counted;
 	RarrCounts *result;
+	char		(*names)[RARR_TYPE_NAME_MAX + 1];
 	bool		usable;
 
 	*n = 0;
 	if (rarr_counters == NULL || truncated())
 		return NULL;
 	result = palloc_extended(rarr_counters->max * sizeof(RarrCounts), MCXT_ALLOC_HUGE);
+	names = palloc_extended(rarr_counters->max * sizeof(*names), MCXT_ALLOC_HUGE);
 	LWLockAcquire(&rarr_counters->lock, LW_EXCLUSIVE);
 	counted = rarr_counted_table(table);
 	usable = counted != NULL && counted->counted && !counted->incomplete &&
-		(is_fresh(counted, now) || counted->counting != 0);
+		(is_fresh(counted) || counted->counting != 0);
 	for (int i = 0; i < rarr_counters->ntypes && usable; i++)
 	{
 		CountedType *type = &rarr_counters->types[i];
 
 		if (!rarr_counted_is_of(type, table))
 			continue;
-		result[*n].type = pstrdup(type->name);
+		strlcpy(names[*n], type->name, sizeof(*names));
+		result[*n].type = names[*n];
 		for (int j = 0; j < RARR_STATUSES; j++)
 		{
 			result[*n].jobs[j] = type->base[j] + sum(type, j, true);
@@ -455,11 +457,13 @@ take_over(Oid table)
 }
 
 /*
- * The count is over; it began then, and took so many microseconds.
+ * The count is over; it began then, by the system's clock and by
+ * rarr_monotonic_now().
  */
 void
-rarr_counters_end_recount(Oid table, TimestampTz began, int64 cost)
+rarr_counters_end_recount(Oid table, TimestampTz counted_at, int64 began)
 {
+	int64		cost = rarr_monotonic_now() - began;
 	CountedTable *counted;
 
 	LWLockAcquire(&rarr_counters->lock, LW_EXCLUSIVE);
@@ -470,7 +474,8 @@ rarr_counters_end_recount(Oid table, TimestampTz began, int64 cost)
 		counted->counting = 0;
 		counted->incomplete = counted->missing;
 		counted->counted = true;
-		counted->counted_at = began;
+		counted->counted_at = counted_at;
+		counted->began = began;
 		counted->cost = Max(cost, 1);
 	}
 	counting = false;

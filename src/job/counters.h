@@ -24,10 +24,11 @@ extern void rarr_counters_note(Relation jobs, TupleTableSlot *old, TupleTableSlo
 extern void rarr_counters_note_truncate(void);
 extern void rarr_counters_distrust(void);
 
-extern RarrCounts *rarr_counters_read(Oid table, TimestampTz now, int *n);
+extern RarrCounts *rarr_counters_read(Oid table, int *n);
 extern void rarr_counters_make_room(Oid table);
 extern bool rarr_counters_begin_recount(Oid table);
 extern void rarr_counters_set(Oid table, const char *type, const RarrCounts *counts);
-extern void rarr_counters_end_recount(Oid table, TimestampTz began, int64 cost);
+extern void rarr_counters_end_recount(Oid table, TimestampTz counted_at, int64 began);
+extern void rarr_counters_forget_database(Oid database);
 
 #endif							/* RARR_JOB_COUNTERS_H */

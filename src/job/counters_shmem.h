@@ -42,8 +42,9 @@ typedef struct CountedTable
 	bool		missing;		/* as the count under way sees it */
 	bool		counted;
 	int			counting;		/* pid of the backend that counts, or 0 */
-	TimestampTz counted_at;
-	int64		cost;			/* of the last count, in microseconds */
+	TimestampTz counted_at;		/* when the last count began, */
+	int64		began;			/* the same by rarr_monotonic_now(), */
+	int64		cost;			/* and how many microseconds it took */
 } CountedTable;
 
 typedef struct Counters

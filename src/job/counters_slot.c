@@ -232,3 +232,23 @@ rarr_counted_forget_gone(Oid own)
 	LWLockRelease(&rarr_counters->lock);
 	pfree(gone);
 }
+
+/*
+ * Free all that is kept of a database that is gone; nobody is connected to it.
+ * Cannot fail.
+ */
+void
+rarr_counters_forget_database(Oid database)
+{
+	if (rarr_counters == NULL)
+		return;
+	LWLockAcquire(&rarr_counters->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < rarr_counters->ntables; i++)
+		if (rarr_counted_tables[i].database == database)
+			rarr_counted_tables[i].table = rarr_counted_tables[i].database = InvalidOid;
+	for (int i = 0; i < rarr_counters->ntypes; i++)
+		if (rarr_counters->types[i].database == database &&
+			pg_atomic_read_u64(&rarr_counters->types[i].incarnation) != 0)
+			rarr_counted_free(&rarr_counters->types[i]);
+	LWLockRelease(&rarr_counters->lock);
+}

@@ -25,6 +25,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/relation.h"
 #include "job/counters.h"
@@ -93,7 +94,8 @@ take_row(ReturnSetInfo *rsinfo, HeapTuple row, TupleDesc desc, Oid table, bool k
 static void
 count_table(ReturnSetInfo *rsinfo, Oid table, bool keep)
 {
-	TimestampTz began = GetCurrentTimestamp();
+	TimestampTz counted_at = GetCurrentTimestamp();
+	int64		began = rarr_monotonic_now();
 	RarrCounts	counts = {0};
 
 	if (keep)
@@ -113,7 +115,7 @@ count_table(ReturnSetInfo *rsinfo, Oid table, bool keep)
 	{
 		if (counts.type != NULL)
 			rarr_counters_set(table, counts.type, &counts);
-		rarr_counters_end_recount(table, began, GetCurrentTimestamp() - began);
+		rarr_counters_end_recount(table, counted_at, began);
 	}
 	SPI_finish();
 	PopActiveSnapshot();
@@ -147,7 +149,7 @@ researcharr_job_stats(PG_FUNCTION_ARGS)
 	keep = !RecoveryInProgress() && !IsInParallelMode() &&
 		check_enable_rls(table, InvalidOid, true) != RLS_ENABLED;
 	if (keep)
-		counts = rarr_counters_read(table, GetCurrentTimestamp(), &n);
+		counts = rarr_counters_read(table, &n);
 	if (counts == NULL)
 	{
 		count_table(rsinfo, table, keep);

@@ -6,8 +6,10 @@
  *
  * Jobs have no foreign key to job_types: it would write-lock one row for every
  * enqueue.  Instead every backend keeps all policies in memory.  A change of
- * the table sends a relcache invalidation for it at commit, which each backend
- * takes in when it next takes a lock, and reads the table anew.
+ * the table sends a relcache invalidation for it at commit.  Each look at a
+ * policy begins with taking in what was sent, so that a change binds whoever
+ * looks after its commit, also within a transaction that has all its locks.
+ * Where nothing was sent, that costs the reading of a flag.
  *
  * Copyright (c) 2026, researcharr contributors
  *
@@ -330,7 +332,7 @@ load_types(void)
 	MemoryContextDelete(cxt);
 }
 
-/* Make sure that the cache is there, and no older than the last invalidation. */
+/* Make sure that the cache is there, and has all that is committed. */
 static void
 refresh(void)
 {
@@ -341,6 +343,7 @@ refresh(void)
 		CacheRegisterRelcacheCallback(types_changed, (Datum) 0);
 		registered = true;
 	}
+	AcceptInvalidationMessages();
 	if (cache_valid)
 		return;
 	PG_TRY();
@@ -439,8 +442,6 @@ rarr_job_types_asked(ArrayType *names)
 	bool	   *nulls;
 	int			n;
 
-	/* a pause or a limit that is committed binds whoever asks from now on */
-	AcceptInvalidationMessages();
 	refresh();
 	if (names == NULL)
 	{
@@ -466,6 +467,16 @@ rarr_job_types_asked(ArrayType *names)
 	if (list_length(result) > 1)
 		list_sort(result, compare_listed);
 	return result;
+}
+
+/*
+ * Was the policy written by this transaction, so that nobody else knows of it?
+ */
+bool
+rarr_job_type_is_uncommitted(const RarrJobType *type)
+{
+	return type->version != 0 &&
+		TransactionIdIsCurrentTransactionId((TransactionId) (type->version >> 32));
 }
 
 /*

@@ -37,6 +37,7 @@
 #include "utils/inval.h"
 #include "utils/timestamp.h"
 
+#include "base/clock.h"
 #include "base/compat.h"
 #include "base/own_index.h"
 #include "job/job_row.h"
@@ -79,6 +80,12 @@ keep_to_lapsed(RarrLimitUse *use, const RarrRunning *running)
  * Shared memory does not know which of the type's jobs are running: read them.
  * They are put there, or else the lock is kept, and counts.
  *
+ * A policy that this transaction wrote is its own affair until it commits: the
+ * others claim by the old one, or without a limit, and what is read now would
+ * miss what they claim before they know of the new one.  So nothing is put into
+ * shared memory for it; and the set is forgotten, lest others who hold it to be
+ * complete miss the claims that are made here.
+ *
  * Where this session holds the lock already, a trigger that a claim of the type
  * fires asks for another one: there is none to be had.
  */
@@ -88,6 +95,7 @@ read_running(RarrLimitUse *use, RarrTable *jobs, TimestampTz now)
 	LOCKTAG		tag = type_lock(jobs->rel, use->type);
 	RarrLimitState state = {0};
 	RarrRunning running;
+	bool		own = use->counts && rarr_job_type_is_uncommitted(use->type);
 	bool		has_slot;
 
 	if (LockAcquire(&tag, ExclusiveLock, false, false) == LOCKACQUIRE_ALREADY_HELD)
@@ -96,27 +104,30 @@ read_running(RarrLimitUse *use, RarrTable *jobs, TimestampTz now)
 		use->shut = true;
 		return;
 	}
+	if (own)
+		rarr_held_forget(&use->ref);
 	has_slot = rarr_held_state(&use->ref, use->type, now, &state);
-	use->by_lock = !has_slot;
+	use->by_lock = !has_slot || own;
 	use->left = INT_MAX;
 	if (use->type->max_running > 0 && (!has_slot || !state.counted))
 	{
-		TimestampTz settle_at = state.settling ? DT_NOEND : now + SETTLE_TIME;
+		int64		settle_at = state.settling ? PG_INT64_MAX : rarr_monotonic_now() + SETTLE_TIME;
 
 		rarr_running_read(jobs->rel, rarr_table_index(jobs, &rarr_job_take_index), use->type->name,
 						  now, &running);
-		if (has_slot)
+		if (has_slot && !own)
 			use->by_lock = !rarr_held_adopt(&use->ref, use->type, running.jobs, running.n,
 											state.forgotten, settle_at);
 		if (use->by_lock)
 			use->left = use->type->max_running - running.n - state.pending;
 	}
 	if (use->by_lock)
-		rarr_held_reclaim(now);
+		rarr_held_reclaim();
 	else
 		LockRelease(&tag, ExclusiveLock, false);
 	if (use->by_lock && use->left <= 0)
 		keep_to_lapsed(use, &running);
+	rarr_held_warn_full();
 }
 
 /* The type may be at its limit: look whether it is, and what has lapsed. */
@@ -125,7 +136,7 @@ sweep(RarrLimitUse *use, RarrTable *jobs, const RarrLimitState *state, Timestamp
 {
 	int			n = state->held;
 	RarrHeldJob *held = palloc_extended(n * sizeof(RarrHeldJob), MCXT_ALLOC_HUGE);
-	TimestampTz start = GetCurrentTimestamp();
+	int64		start = rarr_monotonic_now();
 	RarrRunning running;
 	int64		pause;
 	int			gone;
@@ -135,9 +146,9 @@ sweep(RarrLimitUse *use, RarrTable *jobs, const RarrLimitState *state, Timestamp
 		return;
 	gone = rarr_running_look(jobs->rel, rarr_table_index(jobs, &rarr_job_id_index), use->type->name,
 							 held, n, now, &running);
-	pause = (GetCurrentTimestamp() - start) * SWEEP_PAUSE;
+	pause = (rarr_monotonic_now() - start) * SWEEP_PAUSE;
 	rarr_held_end_sweep(&use->ref, held, gone, running.lapse, start,
-						start + Min(Max(pause, 0), LONGEST_SWEEP_PAUSE));
+						start + Min(pause, LONGEST_SWEEP_PAUSE));
 	if (state->held - gone >= use->type->max_running)
 		keep_to_lapsed(use, &running);
 	else
@@ -228,6 +239,7 @@ rarr_limits_reserve(RarrLimitUse *use, TupleTableSlot *job)
 						  &use->job, &use->token) != RARR_RESERVED)
 	{
 		rarr_limits_note_drop(note);
+		rarr_held_warn_full();
 		return false;
 	}
 	rarr_limits_note_claim(note, &use->job, use->token, use->by_lock && !use->running);
@@ -289,7 +301,6 @@ rarr_limits_check_late(Oid table, const RarrJobType *type, const RarrLimitUse *u
 
 	if ((use != NULL && use->counts) || !rarr_held_any())
 		return;
-	AcceptInvalidationMessages();
 	policy = rarr_job_type_find(type->name, strlen(type->name));
 	if (policy == NULL || policy->max_running == 0)
 		return;

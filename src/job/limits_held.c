@@ -62,7 +62,10 @@ new_entry(int limit)
 	RarrLimitEntry	   *entry;
 
 	if (rarr_limits->free == RARR_NO_ENTRY)
+	{
+		rarr_limits->full = true;
 		return NULL;
+	}
 	entry = &rarr_limit_entries[rarr_limits->free];
 	rarr_limits->free = entry->next;
 	entry->limit = limit;
@@ -138,7 +141,7 @@ rarr_limit_forget(RarrLimit *limit)
  */
 bool
 rarr_held_adopt(const RarrLimitRef *ref, const RarrJobType *type, const RarrHeldJob *jobs, int n,
-				uint64 forgotten, TimestampTz settle_at)
+				uint64 forgotten, int64 settle_at)
 {
 	RarrLimit	   *limit;
 	bool		fits = true;
@@ -156,14 +159,18 @@ rarr_held_adopt(const RarrLimitRef *ref, const RarrJobType *type, const RarrHeld
 		if (fits)
 			bind_entry(entry, &jobs[i].id, jobs[i].attempt);
 	}
-	fits = fits && limit != NULL && limit->forgotten == forgotten &&
-		(rarr_limits->free != RARR_NO_ENTRY || limit->held >= type->max_running);
+	if (rarr_limits->free == RARR_NO_ENTRY && limit != NULL && limit->held < type->max_running)
+	{
+		rarr_limits->full = true;
+		fits = false;
+	}
+	fits = fits && limit != NULL && limit->forgotten == forgotten;
 	if (fits)
 	{
 		limit->counted_for = type->version;
 		limit->settle_at = settle_at;
 		limit->lapse = DT_NOBEGIN;
-		limit->next_sweep = DT_NOBEGIN;
+		limit->next_sweep = 0;
 	}
 	else if (limit != NULL)
 		rarr_limit_forget(limit);
@@ -353,7 +360,7 @@ rarr_held_move(const RarrLimitRef *ref, const pg_uuid_t *id, int32 attempt)
  * may fail.
  */
 bool
-rarr_held_begin_sweep(const RarrLimitRef *ref, TimestampTz start, RarrHeldJob *jobs, int *n)
+rarr_held_begin_sweep(const RarrLimitRef *ref, int64 start, RarrHeldJob *jobs, int *n)
 {
 	int			room = *n;
 	RarrLimit	   *limit;
@@ -398,7 +405,7 @@ rarr_held_begin_sweep(const RarrLimitRef *ref, TimestampTz start, RarrHeldJob *j
  */
 void
 rarr_held_end_sweep(const RarrLimitRef *ref, const RarrHeldJob *gone, int n,
-					TimestampTz lapse, TimestampTz start, TimestampTz next)
+					TimestampTz lapse, int64 start, int64 next)
 {
 	RarrLimit	   *limit;
 

@@ -38,6 +38,8 @@ typedef struct RarrLimitState
 	int			held;			/* how many, with those about to be */
 	int			pending;		/* of claims that have not ended */
 	bool		doubtful;		/* some of them may have left */
+
+	/* by the system's clock */
 	TimestampTz sweep_at;		/* when to look after them, at the limit or in doubt */
 	TimestampTz lapse;			/* no lease of theirs ends before */
 	TimestampTz token_at;		/* when a job may start by the rate */
@@ -57,7 +59,7 @@ extern RarrLimitRef rarr_held_find(Oid table, const RarrJobType *type, bool crea
 extern bool rarr_held_state(const RarrLimitRef *ref, const RarrJobType *type, TimestampTz now,
 							RarrLimitState *state);
 extern bool rarr_held_adopt(const RarrLimitRef *ref, const RarrJobType *type, const RarrHeldJob *jobs,
-							int n, uint64 forgotten, TimestampTz settle_at);
+							int n, uint64 forgotten, int64 settle_at);
 
 extern RarrReservation rarr_held_reserve(const RarrLimitRef *ref, const RarrJobType *type, bool running,
 										 RarrHeldJob *job, bool *token);
@@ -68,12 +70,14 @@ extern void rarr_held_drop(const RarrLimitRef *ref, const pg_uuid_t *id, int32 a
 extern void rarr_held_move(const RarrLimitRef *ref, const pg_uuid_t *id, int32 attempt);
 extern void rarr_held_note_lease(const RarrLimitRef *ref, TimestampTz lease);
 
-extern bool rarr_held_begin_sweep(const RarrLimitRef *ref, TimestampTz start, RarrHeldJob *jobs, int *n);
+extern bool rarr_held_begin_sweep(const RarrLimitRef *ref, int64 start, RarrHeldJob *jobs, int *n);
 extern void rarr_held_end_sweep(const RarrLimitRef *ref, const RarrHeldJob *gone, int n,
-								TimestampTz lapse, TimestampTz start, TimestampTz next);
+								TimestampTz lapse, int64 start, int64 next);
 extern void rarr_held_doubt(const RarrLimitRef *ref);
 extern bool rarr_held_doubt_next(int *i, Oid *table, char *name);
 extern void rarr_held_forget(const RarrLimitRef *ref);
-extern void rarr_held_reclaim(TimestampTz now);
+extern void rarr_held_reclaim(void);
+extern void rarr_held_forget_database(Oid database);
+extern void rarr_held_warn_full(void);
 
 #endif							/* RARR_JOB_LIMITS_HELD_H */

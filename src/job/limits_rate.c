@@ -7,7 +7,13 @@
  * There it is a row of job_type_rates, which a dequeue changes together with
  * the jobs that it claims.  So it outlives a crash, and a rollback gives the
  * tokens back; but while the transaction is open nobody else gets a job of the
- * type.  Others do not wait for it, they find no token.
+ * type, and a prepared one is open until somebody ends it.  Others do not wait
+ * for it, they find no token.  That is the price of a bucket that neither
+ * overflows nor leaks: who does not know whether the tokens come back can
+ * neither take them again nor write down that they are gone.
+ *
+ * The time in the row is by the system's clock, since it outlives the machine's
+ * start.
  *
  * The caller holds the lock of the type (limits.c), so that of two callers one
  * sees the row that the other one made.
@@ -72,11 +78,11 @@ static const RarrTableDef rate_table = {
 };
 
 /*
- * How many tokens a bucket holds that held so many at an earlier time.  A
- * clock that was set back adds none.
+ * How many tokens a bucket holds that held so many at an earlier time, both
+ * times by the same clock.  One that was set back adds none.
  */
 double
-rarr_rate_refill(const RarrJobType *type, double tokens, TimestampTz since, TimestampTz now)
+rarr_rate_refill(const RarrJobType *type, double tokens, int64 since, int64 now)
 {
 	double		n = type->rate_limit;
 
@@ -142,6 +148,7 @@ static bool
 open_bucket(RarrRate *rate, const RarrJobType *type)
 {
 	RarrTable  *table = rarr_table_open(&rate_table);
+	TimestampTz since;
 	SnapshotData dirty;
 
 	/* not when the dequeue began: others may have written since */
@@ -159,9 +166,12 @@ open_bucket(RarrRate *rate, const RarrJobType *type)
 	if (!lock_row(table))
 		return false;
 	slot_getallattrs(table->oldslot);
+	since = DatumGetTimestampTz(table->oldslot->tts_values[RATE_REFILLED_AT - 1]);
 	rate->tokens = rarr_rate_refill(type, DatumGetFloat8(table->oldslot->tts_values[RATE_TOKENS - 1]),
-									DatumGetTimestampTz(table->oldslot->tts_values[RATE_REFILLED_AT - 1]),
-									rate->now);
+									since, rate->now);
+
+	/* where the clock was set back, it fills from now on, not when that comes round */
+	rate->changed = since > rate->now;
 	return true;
 }
 
@@ -184,7 +194,7 @@ rarr_rate_take(RarrRate *rate, const RarrJobType *type)
 	if (rate->tokens < 1)
 		return false;
 	rate->tokens -= 1;
-	rate->taken = true;
+	rate->changed = true;
 	return true;
 }
 
@@ -207,7 +217,7 @@ rarr_rate_close(RarrRate *rate)
 
 	if (table == NULL)
 		return;
-	if (rate->taken)
+	if (rate->changed)
 	{
 		rarr_table_copy_row(table->newslot, table->oldslot);
 		set_row(table->newslot, rate->tokens, rate->now);

@@ -15,10 +15,10 @@ typedef struct RarrRate
 	bool		asked;
 	double		tokens;
 	TimestampTz now;
-	bool		taken;
+	bool		changed;		/* there is something to write down */
 } RarrRate;
 
-extern double rarr_rate_refill(const RarrJobType *type, double tokens, TimestampTz since, TimestampTz now);
+extern double rarr_rate_refill(const RarrJobType *type, double tokens, int64 since, int64 now);
 extern bool rarr_rate_take(RarrRate *rate, const RarrJobType *type);
 extern void rarr_rate_return(RarrRate *rate);
 extern void rarr_rate_close(RarrRate *rate);

@@ -26,7 +26,7 @@ typedef struct RarrLimitEntry
 	pg_uuid_t	id;
 } RarrLimitEntry;
 
-/* A type with limits. */
+/* A type with limits.  Times by rarr_monotonic_now(), but for those of leases. */
 typedef struct RarrLimit
 {
 	uint64		incarnation;	/* 0: free */
@@ -36,18 +36,18 @@ typedef struct RarrLimit
 	uint64		forgotten;		/* how often that was set to 0 */
 	int			held;
 	int			pending;
-	TimestampTz settle_at;
-	TimestampTz used_at;
+	int64		settle_at;
+	int64		used_at;
 	TimestampTz lapse;			/* no lease in the set ends before */
 	TimestampTz noted;			/* the same of those noted since last_sweep */
-	TimestampTz next_sweep;		/* not before */
-	TimestampTz last_sweep;		/* when it began */
+	int64		next_sweep;		/* not before */
+	int64		last_sweep;		/* when it began */
 	bool		doubtful;		/* a job may have left that is still held */
 	bool		filled;			/* the bucket was ever looked at */
 	double		tokens;
 	double		capacity;		/* of the bucket */
-	TimestampTz refilled_at;
-	TimestampTz full_at;		/* the bucket is full again by then */
+	int64		refilled_at;
+	int64		full_at;		/* the bucket is full again by then */
 	char		name[RARR_TYPE_NAME_MAX + 1];
 } RarrLimit;
 
@@ -62,8 +62,10 @@ typedef struct RarrLimits
 	uint64		incarnations;
 	uint64		serials;
 	TransactionId first_xid;	/* policies made since the server's start have one from it on */
-	TimestampTz since;			/* when that was noted */
-	TimestampTz denied_at;		/* when a type last got no slot; 0: never */
+	int64		since;			/* when that was noted, by rarr_monotonic_now() */
+	int64		denied_at;		/* when a type last got no slot; 0: never */
+	bool		full;			/* a job once found no free entry, */
+	bool		warned;			/* and that was said */
 	int			buckets[RARR_LIMIT_BUCKETS];
 	RarrLimit		limits[FLEXIBLE_ARRAY_MEMBER];
 } RarrLimits;

@@ -27,6 +27,7 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
+#include "base/clock.h"
 #include "base/guc.h"
 #include "base/shmem.h"
 #include "job/job_row.h"
@@ -120,7 +121,7 @@ rarr_limit_of(const RarrLimitRef *ref)
  * was empty when that happened to any type for the last time.
  */
 static void
-fill(RarrLimit *limit, const RarrJobType *type, TimestampTz now)
+fill(RarrLimit *limit, const RarrJobType *type, int64 now)
 {
 	bool		old = !TransactionIdIsNormal(type->made_by) ||
 		!TransactionIdIsNormal(rarr_limits->first_xid) ||
@@ -130,7 +131,7 @@ fill(RarrLimit *limit, const RarrJobType *type, TimestampTz now)
 	limit->tokens = old || rarr_limits->denied_at != 0 ? 0 : type->rate_limit;
 	limit->refilled_at = old ? rarr_limits->since : now;
 	if (rarr_limits->denied_at != 0)
-		limit->refilled_at = Max(old ? rarr_limits->since : DT_NOBEGIN, rarr_limits->denied_at);
+		limit->refilled_at = Max(old ? rarr_limits->since : 0, rarr_limits->denied_at);
 }
 
 /*
@@ -138,7 +139,7 @@ fill(RarrLimit *limit, const RarrJobType *type, TimestampTz now)
  * others may have looked at it in the meantime.
  */
 static double
-refill(RarrLimit *limit, const RarrJobType *type, TimestampTz now)
+refill(RarrLimit *limit, const RarrJobType *type, int64 now)
 {
 	if (!limit->filled)
 		fill(limit, type, now);
@@ -148,31 +149,29 @@ refill(RarrLimit *limit, const RarrJobType *type, TimestampTz now)
 	return limit->tokens;
 }
 
-/* When there is a token; DT_NOBEGIN if there is one now. */
+/* When there is a token, by the system's clock; DT_NOBEGIN if there is one now. */
 static TimestampTz
 token_at(RarrLimit *limit, const RarrJobType *type)
 {
-	TimestampTz now;
 	double		missing;
 
 	if (type->rate_limit == 0)
 		return DT_NOBEGIN;
-	now = GetCurrentTimestamp();
-	missing = 1.0 - refill(limit, type, now);
+	missing = 1.0 - refill(limit, type, rarr_monotonic_now());
 	if (missing <= 0)
 		return DT_NOBEGIN;
-	return now + 1 + (int64) ceil(missing * type->rate_interval / type->rate_limit);
+	return GetCurrentTimestamp() + 1 + (int64) ceil(missing * type->rate_interval / type->rate_limit);
 }
 
 /* Under the lock: does the bucket let a job start? */
 bool
 rarr_limit_take_token(RarrLimit *limit, const RarrJobType *type)
 {
-	TimestampTz now;
+	int64		now;
 
 	if (type->rate_limit == 0)
 		return true;
-	now = GetCurrentTimestamp();
+	now = rarr_monotonic_now();
 	if (refill(limit, type, now) < 1)
 		return false;
 	limit->tokens -= 1;
@@ -182,7 +181,7 @@ rarr_limit_take_token(RarrLimit *limit, const RarrJobType *type)
 
 /* Does the set have all that are running, and room for one more that may start? */
 static bool
-is_counted(const RarrLimit *limit, const RarrJobType *type, TimestampTz now)
+is_counted(const RarrLimit *limit, const RarrJobType *type, int64 now)
 {
 	return limit->counted_for != 0 && limit->counted_for == type->version && limit->settle_at > now &&
 		(rarr_limits->free != RARR_NO_ENTRY || limit->held >= type->max_running);
@@ -206,15 +205,18 @@ find_limit(Oid table, const char *name)
 
 /* A slot that is free, or that nobody used of late, for a type; or -1. */
 static int
-assign_limit(Oid table, const char *name, TimestampTz now)
+assign_limit(Oid table, const char *name, int64 now)
 {
 	int			slot = -1;
-	RarrLimit	   *limit;
+	RarrLimit  *limit;
 
 	for (int i = 0; i < rarr_limits->nlimits && slot < 0; i++)
-		if (rarr_limits->limits[i].held == 0 && now - rarr_limits->limits[i].used_at > IDLE_TIME &&
-			now > rarr_limits->limits[i].full_at)
+	{
+		limit = &rarr_limits->limits[i];
+		if (limit->held == 0 &&
+			(limit->incarnation == 0 || (now - limit->used_at > IDLE_TIME && now > limit->full_at)))
 			slot = i;
+	}
 	if (rarr_limits->nlimits < rarr_limits->max_limits)
 		slot = rarr_limits->nlimits++;
 	if (slot < 0)
@@ -229,7 +231,7 @@ assign_limit(Oid table, const char *name, TimestampTz now)
 	limit->table = table;
 	limit->lapse = DT_NOEND;
 	limit->noted = DT_NOEND;
-	limit->settle_at = DT_NOEND;
+	limit->settle_at = PG_INT64_MAX;
 	strlcpy(limit->name, name, sizeof(limit->name));
 	return slot;
 }
@@ -241,7 +243,7 @@ assign_limit(Oid table, const char *name, TimestampTz now)
 void
 rarr_held_policy_changed(TransactionId xid)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	int64		now = rarr_monotonic_now();
 
 	if (rarr_limits == NULL)
 		return;
@@ -261,7 +263,7 @@ RarrLimitRef
 rarr_held_find(Oid table, const RarrJobType *type, bool create)
 {
 	RarrLimitRef ref = {-1, 0, NULL};
-	TimestampTz now = create ? GetCurrentTimestamp() : 0;
+	int64		now = create ? rarr_monotonic_now() : 0;
 
 	if (rarr_limits == NULL)
 		return ref;
@@ -280,18 +282,15 @@ rarr_held_find(Oid table, const RarrJobType *type, bool create)
 	return ref;
 }
 
-/*
- * Where the clock was set back, sweeps would be due when it has come so far
- * again.
- */
-static void
-follow_clock(RarrLimit *limit, TimestampTz now)
+/* Under the lock: when a set is to be swept, by the system's clock, which says `now`. */
+static TimestampTz
+sweep_at(const RarrLimit *limit, TimestampTz now, int64 mono)
 {
-	if (limit->last_sweep <= now + SWEEP_INTERVAL)
-		return;
-	limit->last_sweep = now;
-	limit->next_sweep = now;
-	limit->doubtful = true;
+	TimestampTz due = DT_NOBEGIN;
+
+	if (!limit->doubtful)
+		due = Min(limit->lapse, now + (limit->last_sweep + SWEEP_INTERVAL - mono));
+	return Max(due, now + (limit->next_sweep - mono));
 }
 
 /*
@@ -301,7 +300,8 @@ bool
 rarr_held_state(const RarrLimitRef *ref, const RarrJobType *type, TimestampTz now,
 				RarrLimitState *state)
 {
-	RarrLimit	   *limit;
+	RarrLimit  *limit;
+	int64		mono = rarr_monotonic_now();
 	bool		found;
 
 	if (ref->slot < 0)
@@ -311,18 +311,15 @@ rarr_held_state(const RarrLimitRef *ref, const RarrJobType *type, TimestampTz no
 	found = limit != NULL;
 	if (found)
 	{
-		follow_clock(limit, now);
-		state->counted = is_counted(limit, type, now);
-		state->settling = limit->counted_for == type->version && limit->settle_at <= now;
+		state->counted = is_counted(limit, type, mono);
+		state->settling = limit->counted_for == type->version && limit->settle_at <= mono;
 		state->forgotten = limit->forgotten;
 		state->held = limit->held;
 		state->doubtful = limit->doubtful;
 		state->pending = limit->pending;
 		state->lapse = limit->lapse;
 		state->token_at = token_at(limit, type);
-		state->sweep_at = limit->doubtful ? DT_NOBEGIN :
-			Min(limit->lapse, limit->last_sweep + SWEEP_INTERVAL);
-		state->sweep_at = Max(state->sweep_at, limit->next_sweep);
+		state->sweep_at = sweep_at(limit, now, mono);
 	}
 	LWLockRelease(&rarr_limits->lock);
 	return found;
@@ -413,11 +410,12 @@ is_abandoned(Oid database, Oid table, const char *name)
  * catalogs are looked at without the lock; at most once in a while.
  */
 void
-rarr_held_reclaim(TimestampTz now)
+rarr_held_reclaim(void)
 {
-	static TimestampTz next = 0;
+	static int64 next = 0;
+	int64		now = rarr_monotonic_now();
 
-	if (rarr_limits == NULL || (now < next && next - now <= RECLAIM_INTERVAL))
+	if (rarr_limits == NULL || now < next)
 		return;
 	next = now + RECLAIM_INTERVAL;
 	for (int i = 0; i < rarr_limits->nlimits; i++)
@@ -442,4 +440,52 @@ rarr_held_reclaim(TimestampTz now)
 			rarr_limit_clear(i);
 		LWLockRelease(&rarr_limits->lock);
 	}
+}
+
+/*
+ * Free the slots of a database that is gone, with all that they hold; nobody is
+ * connected to it.  Cannot fail.
+ */
+void
+rarr_held_forget_database(Oid database)
+{
+	if (rarr_limits == NULL)
+		return;
+	LWLockAcquire(&rarr_limits->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < rarr_limits->nlimits; i++)
+	{
+		RarrLimit  *limit = &rarr_limits->limits[i];
+
+		if (limit->incarnation == 0 || limit->database != database)
+			continue;
+		rarr_limit_clear(i);
+		limit->incarnation = 0;
+		limit->database = InvalidOid;
+	}
+	LWLockRelease(&rarr_limits->lock);
+}
+
+/*
+ * If running jobs of types with limits found no room in shared memory, say so.
+ * Once after each start of the server, since only then the setting can be
+ * changed; each session of a pool would only say it again.
+ */
+void
+rarr_held_warn_full(void)
+{
+	bool		first;
+
+	if (rarr_limits == NULL || !rarr_limits->full || rarr_limits->warned || rarr_limited_jobs == 0)
+		return;
+	LWLockAcquire(&rarr_limits->lock, LW_EXCLUSIVE);
+	first = !rarr_limits->warned;
+	rarr_limits->warned = true;
+	LWLockRelease(&rarr_limits->lock);
+	if (first)
+		ereport(WARNING,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("shared memory has no more room for running jobs of types with max_running"),
+				 errdetail("There is room for %d. One call of job_dequeue returns no more jobs than there is room for; the next one reads the running jobs from the table.",
+						   rarr_limited_jobs),
+				 errhint("Raise researcharr.limited_jobs and restart the server.")));
 }

@@ -13,6 +13,11 @@
  *		enter the list of sleepers, and look once more
  *		sleep; look; go back to the list, and look once more ...
  *
+ * Called at top level it leaves the transaction that claimed the jobs to the
+ * server, which commits it when it has put the result away: that can fail, and
+ * then nothing was claimed.  Called by procedural code it commits itself, with
+ * the result already made: its caller goes on in a new transaction.
+ *
  * The list (wait_list.c) wakes it, or the end of its own time.  Without the
  * agenda, or without room in the list, it sleeps for researcharr.poll_interval.
  * A transaction that fails takes it off the list (agenda_notes.c), so that an
@@ -44,6 +49,7 @@
 #include "utils/timestamp.h"
 
 #include "base/args.h"
+#include "base/clock.h"
 #include "base/compat.h"
 #include "base/duration.h"
 #include "base/guc.h"
@@ -63,11 +69,13 @@ typedef struct Wait
 	ArrayType  *names;			/* of job types; NULL for all */
 	RarrClaim	claim;			/* what is wanted */
 	int			max_jobs;
-	TimestampTz end;			/* of the wait; DT_NOEND for none */
+	int64		end;			/* of the wait, by rarr_monotonic_now();
+								 * PG_INT64_MAX for none */
 
 	MemoryContext caller;		/* outlives transactions */
 	MemoryContext cxt;			/* of one look */
-	TimestampTz looked;			/* when the last one was */
+	TimestampTz looked;			/* when the last one was, by the system's clock, */
+	int64		looked_mono;	/* and by rarr_monotonic_now() */
 	TimestampTz yield_at;		/* when limits let through what it left, if it
 								 * left any for them */
 	int			nrefs;			/* the types' slots in the agenda */
@@ -76,7 +84,9 @@ typedef struct Wait
 	bool		registered;		/* in the list */
 	bool		clean;			/* the transaction has begun here, and done
 								 * nothing but look at the agenda */
-	Datum		result;			/* jsonb */
+	bool		nested;			/* called by procedural code */
+	TupleDesc	desc;			/* of the result */
+	HeapTuple	result;			/* a row with the jobs, in the caller's context */
 } Wait;
 
 /* An error if the call may not end the caller's transaction. */
@@ -159,6 +169,17 @@ find_slots(Wait *wait, List *types)
 	}
 }
 
+/* Make the row that is returned, of jobs as jsonb. */
+static void
+set_result(Wait *wait, Datum jobs)
+{
+	MemoryContext old = MemoryContextSwitchTo(wait->caller);
+	bool		isnull = false;
+
+	wait->result = heap_form_tuple(wait->desc, &jobs, &isnull);
+	MemoryContextSwitchTo(old);
+}
+
 /* Claim what there is; how many jobs that were.  again: one more look is due. */
 static int64
 claim_jobs(Wait *wait, List *types, bool *again)
@@ -176,7 +197,7 @@ claim_jobs(Wait *wait, List *types, bool *again)
 	rarr_claim_jobs(&claim, types, wait->max_jobs, jobs);
 	n = tuplestore_tuple_count(jobs);
 	if (n > 0)
-		wait->result = rarr_jobs_as_jsonb(jobs, claim.relid, wait->caller);
+		set_result(wait, rarr_jobs_as_jsonb(jobs, claim.relid, CurrentMemoryContext));
 	PopActiveSnapshot();
 	tuplestore_end(jobs);
 	*again = n == 0 && rarr_claim_buried_all_it_may(&claim);
@@ -201,9 +222,24 @@ note_limits(Wait *wait, List *types)
 }
 
 /*
- * Look for jobs, in the present transaction; true if there are any, and the
- * result holds them, committed.  Leaves a transaction that may have done
- * something.
+ * There are jobs, claimed, and the result holds them.  At top level the server
+ * is told to commit when the statement ends, also where the client has sent more
+ * statements already.
+ */
+static void
+hand_over(Wait *wait)
+{
+	check_client();
+	rarr_wait_leave(wait->looked_mono);
+	if (wait->nested)
+		SPI_commit();
+	else
+		MyXactFlags |= XACT_FLAGS_NEEDIMMEDIATECOMMIT;
+}
+
+/*
+ * Look for jobs, in the present transaction; true if there are any.  Leaves a
+ * transaction that may have done something.
  */
 static bool
 look(Wait *wait)
@@ -219,7 +255,8 @@ look(Wait *wait)
 		old = MemoryContextSwitchTo(wait->cxt);
 		types = rarr_job_types_asked(wait->names);
 		find_slots(wait, types);
-		wait->looked = GetCurrentTimestamp();
+		wait->looked_mono = rarr_monotonic_now();
+		wait->looked = GetCurrentTimestamp();	/* not before that */
 		again = false;
 		if (!rarr_claim_is_idle(types, wait->looked))
 		{
@@ -232,12 +269,7 @@ look(Wait *wait)
 		if (again)
 			next_transaction(wait);
 	}
-	if (n == 0)
-		return false;
-	check_client();
-	rarr_wait_leave(wait->looked);
-	SPI_commit();
-	return true;
+	return n > 0;
 }
 
 /* Sleep, for so many milliseconds (-1: without an end), until something happens. */
@@ -275,21 +307,24 @@ wait_for_event(long timeout)
 }
 
 /*
- * How long to sleep from now on if nothing happens, having slept since then, in
- * milliseconds; -1 without an end.
+ * How long to sleep from now on if nothing happens, having slept since then (by
+ * rarr_monotonic_now()), in milliseconds; -1 without an end.
  */
 static long
-time_to_sleep(Wait *wait, TimestampTz since)
+time_to_sleep(Wait *wait, int64 since)
 {
-	TimestampTz until = wait->end;
+	int64		now = rarr_monotonic_now();
+	int64		left = PG_INT64_MAX;
 
+	if (wait->end != PG_INT64_MAX)
+		left = wait->end - now;
 	if (!wait->registered || !wait->complete)
-		until = Min(until, since + (TimestampTz) rarr_poll_interval * 1000);
+		left = Min(left, since + (int64) rarr_poll_interval * 1000 - now);
 	if (wait->registered)
-		until = Min(until, rarr_wait_deadline(wait->looked, wait->yield_at));
-	if (until == DT_NOEND)
+		left = Min(left, rarr_wait_time_left(wait->looked_mono, wait->yield_at));
+	if (left == PG_INT64_MAX)
 		return -1;
-	return Min(TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until), INT_MAX);
+	return left <= 0 ? 0 : Min((left - 1) / 1000 + 1, INT_MAX);
 }
 
 /*
@@ -316,7 +351,7 @@ handle_notices(void)
 static void
 sleep_until_woken(Wait *wait)
 {
-	TimestampTz since = GetCurrentTimestamp();
+	int64		since = rarr_monotonic_now();
 	long		timeout;
 
 	for (;;)
@@ -343,15 +378,21 @@ wait_for_jobs(Wait *wait)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (look(wait))
+		{
+			hand_over(wait);
 			return;
-		if (GetCurrentTimestamp() >= wait->end)
+		}
+		if (rarr_monotonic_now() >= wait->end)
 			break;
-		wait->registered = rarr_wait_enter(wait->refs, wait->nrefs, wait->looked);
+		wait->registered = rarr_wait_enter(wait->refs, wait->nrefs, wait->looked_mono);
 		next_transaction(wait);
 		if (wait->registered)
 		{
 			if (look(wait))
+			{
+				hand_over(wait);
 				return;
+			}
 			next_transaction(wait);
 			if (!rarr_wait_is_for(wait->refs, wait->nrefs))
 				continue;		/* other types than before are to be had */
@@ -360,14 +401,13 @@ wait_for_jobs(Wait *wait)
 		wait->clean = false;	/* now() is not when it fell asleep */
 		next_transaction(wait);
 	}
-	rarr_wait_leave(wait->looked);
+	rarr_wait_leave(wait->looked_mono);
 	SPI_commit();
 }
 
 /*
  * The shape of the procedure's value, a row of its one INOUT argument: the same
- * for all calls.  Made before there is a result, since the jobs are handed out
- * by then, and an error would leave them to the end of their leases.
+ * for all calls.
  */
 static TupleDesc
 result_desc(void)
@@ -392,8 +432,9 @@ PG_FUNCTION_INFO_V1(researcharr_job_dequeue_wait);
  * job_dequeue_wait(INOUT jobs jsonb, job_types text[], max_jobs int,
  *		lease interval, worker text, timeout interval)
  *
- * jobs: what it is given does not matter; the claimed jobs, committed, in the
- * order of the claim, or [] when the time is over.  timeout: from zero, which
+ * jobs: what it is given does not matter; the claimed jobs, in the order of the
+ * claim, or [] when the time is over; committed when the CALL ends, and where
+ * procedural code calls it, when it returns.  timeout: from zero, which
  * is one look; NULL for no limit.  The others are job_dequeue's.
  * Errors: 25001 inside a transaction block or a function; RA002 unknown type,
  * also one that is dropped meanwhile; 22023 an argument out of range; 25006
@@ -402,9 +443,7 @@ PG_FUNCTION_INFO_V1(researcharr_job_dequeue_wait);
 Datum
 researcharr_job_dequeue_wait(PG_FUNCTION_ARGS)
 {
-	Wait		wait = {.end = DT_NOEND, .looked = DT_NOBEGIN};
-	TupleDesc	desc = result_desc();
-	bool		isnull = false;
+	Wait		wait = {.end = PG_INT64_MAX, .looked = DT_NOBEGIN};
 
 	rarr_prevent_read_only("job_dequeue_wait()");
 	check_context(fcinfo);
@@ -412,16 +451,18 @@ researcharr_job_dequeue_wait(PG_FUNCTION_ARGS)
 	if (!PG_ARGISNULL(1))
 		wait.names = PG_GETARG_ARRAYTYPE_P(1);
 	if (!PG_ARGISNULL(5))
-		wait.end = GetCurrentTimestamp() + rarr_duration_arg(PG_GETARG_INTERVAL_P(5), "timeout", 0);
+		wait.end = rarr_monotonic_now() + rarr_duration_arg(PG_GETARG_INTERVAL_P(5), "timeout", 0);
 
 	/* In a context that outlives transactions, as that of the result does. */
 	wait.caller = CurrentMemoryContext;
 	wait.cxt = AllocSetContextCreate(wait.caller, "researcharr wait", ALLOCSET_DEFAULT_SIZES);
-	wait.result = DirectFunctionCall1(jsonb_in, CStringGetDatum("[]"));
+	wait.nested = SPI_inside_nonatomic_context();
+	wait.desc = result_desc();
+	set_result(&wait, DirectFunctionCall1(jsonb_in, CStringGetDatum("[]")));
 	SPI_connect_ext(SPI_OPT_NONATOMIC);
 	next_transaction(&wait);
 	wait_for_jobs(&wait);
 	SPI_finish();
 	MemoryContextDelete(wait.cxt);
-	return HeapTupleGetDatum(heap_form_tuple(desc, &wait.result, &isnull));
+	return HeapTupleGetDatum(wait.result);
 }

@@ -24,7 +24,13 @@
  * With nobody asleep for a type all this costs whoever makes a job of it
  * available the reading of one counter.
  *
- * Lock: list->lock, over everything that is not atomic.  Taken in transactions'
+ * When a job is due is by the system's clock, which may be set; what the list
+ * remembers is by the monotonic one.  Only `until` is not, since everybody who
+ * makes a job available compares the job's time with it: where the clock was set
+ * ahead since, what falls due is found by the timer's next look, for which
+ * researcharr.agenda_refresh is the longest time.
+ *
+ * Lock: rarr_waits->lock, over everything that is not atomic.  Taken in transactions'
  * callbacks, so that nothing under it can fail; no other lock is taken under
  * it, and it is taken under none of the agenda's.
  *
@@ -38,61 +44,17 @@
 #include "port/pg_bitutils.h"
 #include "storage/latch.h"
 #include "storage/proc.h"
-#include "storage/shmem.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "base/clock.h"
 #include "base/guc.h"
-#include "base/shmem.h"
 #include "job/agenda_walk.h"
 #include "job/wait_list.h"
-
-#define NONE		(-1)
+#include "job/wait_shmem.h"
 
 /* how many latches wait to be set until the lock is released */
 #define BATCH		32
-
-#define SET_WORDS	((rarr_agenda_types + 63) / 64)
-
-typedef enum WaiterState
-{
-	WAITER_ASLEEP,				/* in the list */
-	WAITER_AWAKE				/* on its way to look */
-} WaiterState;
-
-typedef struct Waiter
-{
-	pg_atomic_uint32 state;
-	PGPROC	   *proc;
-	Oid			database;
-	int			token;			/* the type that it was woken for, or NONE */
-	int			previous;		/* in the list */
-	int			next;			/* there, or in that of free ones */
-	uint64		types[FLEXIBLE_ARRAY_MEMBER];	/* a bit for each agenda slot */
-} Waiter;
-
-typedef struct WaitType
-{
-	pg_atomic_uint32 asleep;	/* sleepers that may have its jobs */
-	pg_atomic_uint32 woken;		/* those on the way to them */
-	int			timer;			/* a waiter, or NONE */
-	pg_atomic_uint64 until;		/* when that one will wake, DT_NOEND while it
-								 * has yet to find out */
-	TimestampTz looked;			/* what was due until then was seen to; */
-	TimestampTz retry;			/* who could not have it then said when to
-								 * look again */
-} WaitType;
-
-typedef struct WaitList
-{
-	LWLock		lock;
-	int			tranche;
-	int			nwords;			/* of a set of types */
-	int			first;			/* of the sleepers: the last to enter */
-	int			last;
-	int			free;
-	WaitType	types[FLEXIBLE_ARRAY_MEMBER];	/* then the waiters */
-} WaitList;
 
 /* Backends to wake, once the lock is released. */
 typedef struct Wakeups
@@ -101,90 +63,21 @@ typedef struct Wakeups
 	PGPROC	   *procs[BATCH];
 } Wakeups;
 
-static WaitList *list = NULL;
-static char *waiters = NULL;
-static int	mine = NONE;		/* this backend's waiter */
-
-static int
-max_waiters(void)
-{
-	return rarr_max_waiters < 0 ? MaxBackends : rarr_max_waiters;
-}
-
-static Size
-waiter_size(void)
-{
-	return MAXALIGN(offsetof(Waiter, types) + SET_WORDS * sizeof(uint64));
-}
-
-static Size
-list_size(void)
-{
-	return MAXALIGN(add_size(offsetof(WaitList, types), mul_size(rarr_agenda_types, sizeof(WaitType))));
-}
-
-static Size
-whole_size(void)
-{
-	return add_size(list_size(), mul_size(max_waiters(), waiter_size()));
-}
-
-#define get_waiter(i)	((Waiter *) (waiters + (i) * waiter_size()))
-
-static void
-attach_list(void *memory, bool first)
-{
-	list = memory;
-	waiters = (char *) memory + list_size();
-	if (first)
-	{
-		memset(memory, 0, whole_size());
-		list->tranche = LWLockNewTrancheId();
-		LWLockInitialize(&list->lock, list->tranche);
-		list->nwords = SET_WORDS;
-		list->first = list->last = NONE;
-		list->free = max_waiters() > 0 ? 0 : NONE;
-		for (int i = 0; i < max_waiters(); i++)
-		{
-			pg_atomic_init_u32(&get_waiter(i)->state, WAITER_AWAKE);
-			get_waiter(i)->next = i + 1 < max_waiters() ? i + 1 : NONE;
-		}
-		for (int i = 0; i < rarr_agenda_types; i++)
-		{
-			pg_atomic_init_u32(&list->types[i].asleep, 0);
-			pg_atomic_init_u32(&list->types[i].woken, 0);
-			pg_atomic_init_u64(&list->types[i].until, (uint64) DT_NOEND);
-			list->types[i].timer = NONE;
-			list->types[i].looked = list->types[i].retry = DT_NOBEGIN;
-		}
-	}
-	LWLockRegisterTranche(list->tranche, "researcharr_waiters");
-}
-
-static const RarrShmemPart list_part = {"researcharr waiters", whole_size, attach_list};
-
-/*
- * Declare the list's shared memory; while the library is preloaded.
- */
-void
-rarr_wait_list_init(void)
-{
-	rarr_shmem_add(&list_part);
-}
+static int	mine = RARR_NONE;		/* this backend's waiter */
 
 /* The rest down to the next headline needs the lock. */
 
 static bool
-wants(const Waiter *waiter, int type)
+wants(const RarrWaiter *waiter, int type)
 {
 	return (waiter->types[type / 64] & (UINT64CONST(1) << (type % 64))) != 0;
 }
 
-/* The waiter's next type from `type` on, or NONE: for loops over its types. */
+/* The waiter's next type from `type` on, or RARR_NONE: for loops over its types. */
 static int
-next_type(const Waiter *waiter, int type)
+next_type(const RarrWaiter *waiter, int type)
 {
-	while (type < list->nwords * 64)
+	while (type < rarr_waits->nwords * 64)
 	{
 		uint64		rest = waiter->types[type / 64] >> (type % 64);
 
@@ -192,11 +85,11 @@ next_type(const Waiter *waiter, int type)
 			return type + pg_rightmost_one_pos64(rest);
 		type = (type / 64 + 1) * 64;
 	}
-	return NONE;
+	return RARR_NONE;
 }
 
 #define for_each_type(type, waiter) \
-	for (int type = next_type(waiter, 0); type != NONE; type = next_type(waiter, type + 1))
+	for (int type = next_type(waiter, 0); type != RARR_NONE; type = next_type(waiter, type + 1))
 
 static void
 send_wakeups(Wakeups *wakeups)
@@ -209,12 +102,12 @@ send_wakeups(Wakeups *wakeups)
 static void
 unlock(Wakeups *wakeups)
 {
-	LWLockRelease(&list->lock);
+	LWLockRelease(&rarr_waits->lock);
 	send_wakeups(wakeups);
 }
 
 static void
-note_wakeup(Wakeups *wakeups, const Waiter *waiter)
+note_wakeup(Wakeups *wakeups, const RarrWaiter *waiter)
 {
 	if (wakeups->n == BATCH)
 		send_wakeups(wakeups);	/* rare enough to do it under the lock */
@@ -225,24 +118,24 @@ note_wakeup(Wakeups *wakeups, const Waiter *waiter)
 static void
 unlink_sleeper(int i)
 {
-	Waiter	   *waiter = get_waiter(i);
+	RarrWaiter *waiter = rarr_waiter(i);
 
-	*(waiter->previous == NONE ? &list->first : &get_waiter(waiter->previous)->next) = waiter->next;
-	*(waiter->next == NONE ? &list->last : &get_waiter(waiter->next)->previous) = waiter->previous;
+	*(waiter->previous == RARR_NONE ? &rarr_waits->first : &rarr_waiter(waiter->previous)->next) = waiter->next;
+	*(waiter->next == RARR_NONE ? &rarr_waits->last : &rarr_waiter(waiter->next)->previous) = waiter->previous;
 	for_each_type(type, waiter)
-		pg_atomic_fetch_sub_u32(&list->types[type].asleep, 1);
+		pg_atomic_fetch_sub_u32(&rarr_waits->types[type].asleep, 1);
 	pg_atomic_write_u32(&waiter->state, WAITER_AWAKE);
 }
 
-/* Wake a sleeper for a type, or NONE. */
+/* Wake a sleeper for a type, or RARR_NONE. */
 static void
 wake(int i, int type, Wakeups *wakeups)
 {
-	Waiter	   *waiter = get_waiter(i);
+	RarrWaiter *waiter = rarr_waiter(i);
 
 	waiter->token = type;
-	if (type != NONE)
-		pg_atomic_fetch_add_u32(&list->types[type].woken, 1);
+	if (type != RARR_NONE)
+		pg_atomic_fetch_add_u32(&rarr_waits->types[type].woken, 1);
 	note_wakeup(wakeups, waiter);
 	unlink_sleeper(i);
 }
@@ -253,11 +146,11 @@ wake_for_type(int type, int64 n, Wakeups *wakeups)
 {
 	int			next;
 
-	for (int i = list->first; i != NONE && n > 0 &&
-		 pg_atomic_read_u32(&list->types[type].asleep) > 0; i = next)
+	for (int i = rarr_waits->first; i != RARR_NONE && n > 0 &&
+		 pg_atomic_read_u32(&rarr_waits->types[type].asleep) > 0; i = next)
 	{
-		next = get_waiter(i)->next;
-		if (wants(get_waiter(i), type))
+		next = rarr_waiter(i)->next;
+		if (wants(rarr_waiter(i), type))
 		{
 			wake(i, type, wakeups);
 			n--;
@@ -267,25 +160,25 @@ wake_for_type(int type, int64 n, Wakeups *wakeups)
 
 /* The waiter has looked, or never will: it is no longer on the way. */
 static void
-release_token(Waiter *waiter)
+release_token(RarrWaiter *waiter)
 {
-	if (waiter->token != NONE)
-		pg_atomic_fetch_sub_u32(&list->types[waiter->token].woken, 1);
-	waiter->token = NONE;
+	if (waiter->token != RARR_NONE)
+		pg_atomic_fetch_sub_u32(&rarr_waits->types[waiter->token].woken, 1);
+	waiter->token = RARR_NONE;
 }
 
 /* Make the one that sleeps longest the timer of a type, or nobody. */
 static void
 pass_timer_on(int type, Wakeups *wakeups)
 {
-	int			i = list->last;
+	int			i = rarr_waits->last;
 
-	while (i != NONE && !wants(get_waiter(i), type))
-		i = get_waiter(i)->previous;
-	list->types[type].timer = i;
-	pg_atomic_write_u64(&list->types[type].until, (uint64) DT_NOEND);
-	if (i != NONE)
-		note_wakeup(wakeups, get_waiter(i));
+	while (i != RARR_NONE && !wants(rarr_waiter(i), type))
+		i = rarr_waiter(i)->previous;
+	rarr_waits->types[type].timer = i;
+	pg_atomic_write_u64(&rarr_waits->types[type].until, (uint64) DT_NOEND);
+	if (i != RARR_NONE)
+		note_wakeup(wakeups, rarr_waiter(i));
 }
 
 /*
@@ -294,41 +187,50 @@ pass_timer_on(int type, Wakeups *wakeups)
  * would have taken a step of the walk that finds them.
  */
 static bool
-is_anything_left(int type, TimestampTz now, TimestampTz looked)
+is_anything_left(int type, TimestampTz now, int64 looked)
 {
 	RarrAgendaType *slot = rarr_agenda_slot(type);
 
 	return (TimestampTz) pg_atomic_read_u64(&slot->next_due) <= now ||
-		(looked == DT_NOBEGIN && (TimestampTz) pg_atomic_read_u64(&slot->next_lapse) <= now);
+		(looked == RARR_NEVER_LOOKED && (TimestampTz) pg_atomic_read_u64(&slot->next_lapse) <= now);
 }
 
 /*
- * This backend takes no part any more: its timers go to others, and if
+ * This backend, which looked then, takes no job of the type any more: if
  * something is due that it may have left, and nobody is on the way to it,
  * somebody is woken.
  */
 static void
-leave(TimestampTz now, TimestampTz looked, Wakeups *wakeups)
+pass_wakeup_on(int type, TimestampTz now, int64 looked, Wakeups *wakeups)
 {
-	Waiter	   *waiter = get_waiter(mine);
+	RarrWaitType *what = &rarr_waits->types[type];
+
+	if (what->timer == mine)
+		pass_timer_on(type, wakeups);
+	if (pg_atomic_read_u32(&what->asleep) > 0 && pg_atomic_read_u32(&what->woken) == 0 &&
+		is_anything_left(type, now, looked))
+		wake_for_type(type, 1, wakeups);
+}
+
+/*
+ * This backend takes no part any more: its timers and wake-ups go to others.
+ */
+static void
+leave(TimestampTz now, int64 looked, Wakeups *wakeups)
+{
+	RarrWaiter *waiter = rarr_waiter(mine);
 
 	if (pg_atomic_read_u32(&waiter->state) == WAITER_ASLEEP)
 		unlink_sleeper(mine);
 	release_token(waiter);
 	for_each_type(type, waiter)
 	{
-		WaitType   *what = &list->types[type];
-
-		what->looked = Max(what->looked, looked);
-		if (what->timer == mine)
-			pass_timer_on(type, wakeups);
-		if (pg_atomic_read_u32(&what->asleep) > 0 && pg_atomic_read_u32(&what->woken) == 0 &&
-			is_anything_left(type, now, looked))
-			wake_for_type(type, 1, wakeups);
+		rarr_waits->types[type].looked = Max(rarr_waits->types[type].looked, looked);
+		pass_wakeup_on(type, now, looked, wakeups);
 	}
-	waiter->next = list->free;
-	list->free = mine;
-	mine = NONE;
+	waiter->next = rarr_waits->free;
+	rarr_waits->free = mine;
+	mine = RARR_NONE;
 }
 
 /*
@@ -340,7 +242,7 @@ void
 rarr_wait_tell(const RarrAgendaRef *ref, TimestampTz at, int64 jobs)
 {
 	int			type = rarr_agenda_index(ref);
-	WaitType   *what = &list->types[type];
+	RarrWaitType *what = &rarr_waits->types[type];
 	Wakeups		wakeups = {0};
 	bool		due;
 
@@ -350,11 +252,11 @@ rarr_wait_tell(const RarrAgendaRef *ref, TimestampTz at, int64 jobs)
 	due = at <= GetCurrentTimestamp();
 	if (!due && at >= (TimestampTz) pg_atomic_read_u64(&what->until))
 		return;
-	LWLockAcquire(&list->lock, LW_EXCLUSIVE);
+	LWLockAcquire(&rarr_waits->lock, LW_EXCLUSIVE);
 	if (due)
 		wake_for_type(type, jobs, &wakeups);
-	else if (what->timer != NONE)
-		note_wakeup(&wakeups, get_waiter(what->timer));
+	else if (what->timer != RARR_NONE)
+		note_wakeup(&wakeups, rarr_waiter(what->timer));
 	unlock(&wakeups);
 }
 
@@ -368,14 +270,14 @@ rarr_wait_wake_database(void)
 	Wakeups		wakeups = {0};
 	int			next;
 
-	if (list == NULL)
+	if (rarr_waits == NULL)
 		return;
-	LWLockAcquire(&list->lock, LW_EXCLUSIVE);
-	for (int i = list->first; i != NONE; i = next)
+	LWLockAcquire(&rarr_waits->lock, LW_EXCLUSIVE);
+	for (int i = rarr_waits->first; i != RARR_NONE; i = next)
 	{
-		next = get_waiter(i)->next;
-		if (get_waiter(i)->database == MyDatabaseId)
-			wake(i, NONE, &wakeups);
+		next = rarr_waiter(i)->next;
+		if (rarr_waiter(i)->database == MyDatabaseId)
+			wake(i, RARR_NONE, &wakeups);
 	}
 	unlock(&wakeups);
 }
@@ -383,20 +285,20 @@ rarr_wait_wake_database(void)
 /* For the sleeper itself. */
 
 /* This backend's waiter, or NULL if there is none and none is free. */
-static Waiter *
+static RarrWaiter *
 take_waiter(void)
 {
-	Waiter	   *waiter;
+	RarrWaiter *waiter;
 
-	if (mine != NONE || list->free == NONE)
-		return mine != NONE ? get_waiter(mine) : NULL;
-	mine = list->free;
-	waiter = get_waiter(mine);
-	list->free = waiter->next;
+	if (mine != RARR_NONE || rarr_waits->free == RARR_NONE)
+		return mine != RARR_NONE ? rarr_waiter(mine) : NULL;
+	mine = rarr_waits->free;
+	waiter = rarr_waiter(mine);
+	rarr_waits->free = waiter->next;
 	waiter->proc = MyProc;
 	waiter->database = MyDatabaseId;
-	waiter->token = NONE;
-	memset(waiter->types, 0, list->nwords * sizeof(uint64));
+	waiter->token = RARR_NONE;
+	memset(waiter->types, 0, rarr_waits->nwords * sizeof(uint64));
 	return waiter;
 }
 
@@ -407,8 +309,8 @@ make_set(const RarrAgendaRef *refs, int n)
 	static uint64 *set = NULL;
 
 	if (set == NULL)
-		set = MemoryContextAlloc(TopMemoryContext, list->nwords * sizeof(uint64));
-	memset(set, 0, list->nwords * sizeof(uint64));
+		set = MemoryContextAlloc(TopMemoryContext, rarr_waits->nwords * sizeof(uint64));
+	memset(set, 0, rarr_waits->nwords * sizeof(uint64));
 	for (int i = 0; i < n; i++)
 	{
 		int			type = rarr_agenda_index(&refs[i]);
@@ -418,16 +320,20 @@ make_set(const RarrAgendaRef *refs, int n)
 	return set;
 }
 
-/* Be a sleeper for these types, and no others. */
+/*
+ * Be a sleeper for these types, and no others.  A slot that is not among them
+ * any more may be another type's by now, and its wake-up meant for that type's
+ * sleepers: this backend did not look for them.
+ */
 static void
-set_types(const uint64 *set, Wakeups *wakeups)
+set_types(const uint64 *set, TimestampTz now, Wakeups *wakeups)
 {
-	Waiter	   *waiter = get_waiter(mine);
+	RarrWaiter *waiter = rarr_waiter(mine);
 
 	for_each_type(type, waiter)
-		if ((set[type / 64] & (UINT64CONST(1) << (type % 64))) == 0 && list->types[type].timer == mine)
-			pass_timer_on(type, wakeups);
-	memcpy(waiter->types, set, list->nwords * sizeof(uint64));
+		if ((set[type / 64] & (UINT64CONST(1) << (type % 64))) == 0)
+			pass_wakeup_on(type, now, RARR_NEVER_LOOKED, wakeups);
+	memcpy(waiter->types, set, rarr_waits->nwords * sizeof(uint64));
 }
 
 /*
@@ -436,39 +342,41 @@ set_types(const uint64 *set, Wakeups *wakeups)
  * then looks at the agenda once more before it sleeps.
  */
 bool
-rarr_wait_enter(const RarrAgendaRef *refs, int n, TimestampTz looked)
+rarr_wait_enter(const RarrAgendaRef *refs, int n, int64 looked)
 {
 	Wakeups		wakeups = {0};
+	TimestampTz now;
 	const uint64 *set;
-	Waiter	   *waiter;
+	RarrWaiter *waiter;
 
-	if (list == NULL)
+	if (rarr_waits == NULL)
 		return false;
+	now = GetCurrentTimestamp();
 	set = make_set(refs, n);
-	LWLockAcquire(&list->lock, LW_EXCLUSIVE);
+	LWLockAcquire(&rarr_waits->lock, LW_EXCLUSIVE);
 	waiter = take_waiter();
 	if (waiter == NULL)
 	{
-		LWLockRelease(&list->lock);
+		LWLockRelease(&rarr_waits->lock);
 		return false;
 	}
 	if (pg_atomic_read_u32(&waiter->state) == WAITER_ASLEEP)
 		unlink_sleeper(mine);
 	release_token(waiter);
-	set_types(set, &wakeups);
+	set_types(set, now, &wakeups);
 
-	waiter->previous = NONE;
-	waiter->next = list->first;
-	*(list->first == NONE ? &list->last : &get_waiter(list->first)->previous) = mine;
-	list->first = mine;
+	waiter->previous = RARR_NONE;
+	waiter->next = rarr_waits->first;
+	*(rarr_waits->first == RARR_NONE ? &rarr_waits->last : &rarr_waiter(rarr_waits->first)->previous) = mine;
+	rarr_waits->first = mine;
 	pg_atomic_write_u32(&waiter->state, WAITER_ASLEEP);
 	for_each_type(type, waiter)
 	{
-		WaitType   *what = &list->types[type];
+		RarrWaitType *what = &rarr_waits->types[type];
 
 		pg_atomic_fetch_add_u32(&what->asleep, 1);
 		what->looked = Max(what->looked, looked);
-		if (what->timer == NONE)
+		if (what->timer == RARR_NONE)
 		{
 			what->timer = mine;
 			pg_atomic_write_u64(&what->until, (uint64) DT_NOEND);
@@ -479,68 +387,89 @@ rarr_wait_enter(const RarrAgendaRef *refs, int n, TimestampTz looked)
 	return true;
 }
 
+/* The time by both clocks. */
+typedef struct Now
+{
+	TimestampTz system;
+	int64		mono;
+} Now;
+
+/* What the system's clock says at a moment that the monotonic one gives. */
+static TimestampTz
+by_system(const Now *now, int64 mono)
+{
+	return now->system + (mono - now->mono);
+}
+
 /*
  * This backend could not have what is due of a type, and goes back to sleep:
  * its timer, which may not know that anything is due, has to look again then.
  */
 static void
-tell_timer(int type, TimestampTz retry, Wakeups *wakeups)
+tell_timer(int type, const Now *now, TimestampTz retry, Wakeups *wakeups)
 {
-	WaitType   *what = &list->types[type];
+	RarrWaitType *what = &rarr_waits->types[type];
 
-	if (what->timer == NONE || retry >= (TimestampTz) pg_atomic_read_u64(&what->until) ||
-		(TimestampTz) pg_atomic_read_u64(&rarr_agenda_slot(type)->next_due) > what->looked)
+	if (what->timer == RARR_NONE || retry >= (TimestampTz) pg_atomic_read_u64(&what->until) ||
+		(TimestampTz) pg_atomic_read_u64(&rarr_agenda_slot(type)->next_due) > by_system(now, what->looked))
 		return;
-	what->retry = retry;
-	note_wakeup(wakeups, get_waiter(what->timer));
+	what->retry = now->mono + (retry - now->system);
+	note_wakeup(wakeups, rarr_waiter(what->timer));
 }
 
 /*
- * When this backend has to look at the agenda, for the types whose timer it
- * is; DT_NOEND if it is nobody's.  What was due at the last look, and was not
- * to be had then, is looked at again researcharr.poll_interval after it, or at
- * yield_at, when limits may let it through: by this backend or by the timer.
+ * In how many microseconds this backend, which looked then, has to look at the
+ * agenda again, for the types whose timer it is; PG_INT64_MAX if it is nobody's.  What was due at
+ * the last look, and was not to be had then, is looked at again
+ * researcharr.poll_interval after it, or at yield_at, when limits may let it
+ * through: by this backend or by the timer.
  */
-TimestampTz
-rarr_wait_deadline(TimestampTz looked, TimestampTz yield_at)
+int64
+rarr_wait_time_left(int64 looked, TimestampTz yield_at)
 {
 	int64		poll = (int64) rarr_poll_interval * 1000;
 	TimestampTz deadline = DT_NOEND;
-	Waiter	   *waiter = get_waiter(mine);
+	RarrWaiter *waiter = rarr_waiter(mine);
 	Wakeups		wakeups = {0};
+	Now			now;
 
-	LWLockAcquire(&list->lock, LW_EXCLUSIVE);
+	/* in this order: what fell due in between was not seen */
+	now.system = GetCurrentTimestamp();
+	now.mono = rarr_monotonic_now();
+	LWLockAcquire(&rarr_waits->lock, LW_EXCLUSIVE);
 	for_each_type(type, waiter)
 	{
-		WaitType   *what = &list->types[type];
+		RarrWaitType *what = &rarr_waits->types[type];
 		TimestampTz until;
+		TimestampTz seen;
 
 		what->looked = Max(what->looked, looked);
 		if (what->timer != mine)
 		{
-			tell_timer(type, Min(looked + poll, yield_at), &wakeups);
+			tell_timer(type, &now, Min(by_system(&now, looked) + poll, yield_at), &wakeups);
 			continue;
 		}
 		pg_atomic_write_u64(&what->until, (uint64) DT_NOEND);
 		pg_memory_barrier();	/* whoever lowers a place from here on sees it */
-		until = what->looked + poll;
-		if (yield_at > what->looked)
+		seen = by_system(&now, what->looked);
+		until = seen + poll;
+		if (yield_at > seen)
 			until = Min(until, yield_at);
 		if (what->retry > what->looked)
-			until = Min(until, what->retry);
-		until = rarr_agenda_next_look(type, what->looked, until);
+			until = Min(until, by_system(&now, what->retry));
+		until = rarr_agenda_next_look(type, seen, until, now.system, now.mono);
 		pg_atomic_write_u64(&what->until, (uint64) until);
 		deadline = Min(deadline, until);
 	}
 	unlock(&wakeups);
-	return deadline;
+	return deadline == DT_NOEND ? PG_INT64_MAX : Max(deadline - now.system, 0);
 }
 
 /* Has somebody woken this backend? */
 bool
 rarr_wait_is_awake(void)
 {
-	return pg_atomic_read_u32(&get_waiter(mine)->state) == WAITER_AWAKE;
+	return pg_atomic_read_u32(&rarr_waiter(mine)->state) == WAITER_AWAKE;
 }
 
 /*
@@ -549,17 +478,17 @@ rarr_wait_is_awake(void)
 bool
 rarr_wait_is_for(const RarrAgendaRef *refs, int n)
 {
-	return memcmp(get_waiter(mine)->types, make_set(refs, n), list->nwords * sizeof(uint64)) == 0;
+	return memcmp(rarr_waiter(mine)->types, make_set(refs, n), rarr_waits->nwords * sizeof(uint64)) == 0;
 }
 
 /* This backend wakes by itself, to look at the agenda. */
 void
 rarr_wait_wake_self(void)
 {
-	LWLockAcquire(&list->lock, LW_EXCLUSIVE);
+	LWLockAcquire(&rarr_waits->lock, LW_EXCLUSIVE);
 	if (!rarr_wait_is_awake())
 		unlink_sleeper(mine);
-	LWLockRelease(&list->lock);
+	LWLockRelease(&rarr_waits->lock);
 }
 
 /*
@@ -570,23 +499,22 @@ bool
 rarr_wait_should_peek(const RarrAgendaRef *refs, int n)
 {
 	for (int i = 0; i < n; i++)
-		if (pg_atomic_read_u32(&list->types[rarr_agenda_index(&refs[i])].asleep) > 0)
+		if (pg_atomic_read_u32(&rarr_waits->types[rarr_agenda_index(&refs[i])].asleep) > 0)
 			return true;
 	return false;
 }
 
 /*
- * This backend has what it wanted, or wants nothing any more.  It looked at
- * `looked`, DT_NOBEGIN if it did not get to that.  Cannot fail.
+ * This backend has what it wanted, or wants nothing any more.  Cannot fail.
  */
 void
-rarr_wait_leave(TimestampTz looked)
+rarr_wait_leave(int64 looked)
 {
 	Wakeups		wakeups = {0};
 
-	if (mine == NONE)
+	if (mine == RARR_NONE)
 		return;
-	LWLockAcquire(&list->lock, LW_EXCLUSIVE);
+	LWLockAcquire(&rarr_waits->lock, LW_EXCLUSIVE);
 	leave(GetCurrentTimestamp(), looked, &wakeups);
 	unlock(&wakeups);
 }

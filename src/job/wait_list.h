@@ -15,13 +15,18 @@ extern void rarr_wait_list_init(void);
 extern void rarr_wait_tell(const RarrAgendaRef *ref, TimestampTz at, int64 jobs);
 extern void rarr_wait_wake_database(void);
 
-/* for a sleeper: see the head of wait_list.c */
-extern bool rarr_wait_enter(const RarrAgendaRef *refs, int n, TimestampTz looked);
-extern TimestampTz rarr_wait_deadline(TimestampTz looked, TimestampTz yield_at);
+/*
+ * For a sleeper: see the head of wait_list.c.  looked: when it last looked for
+ * jobs, by rarr_monotonic_now(); RARR_NEVER_LOOKED if it did not get to that.
+ */
+#define RARR_NEVER_LOOKED	0
+
+extern bool rarr_wait_enter(const RarrAgendaRef *refs, int n, int64 looked);
+extern int64 rarr_wait_time_left(int64 looked, TimestampTz yield_at);
 extern bool rarr_wait_is_awake(void);
 extern bool rarr_wait_is_for(const RarrAgendaRef *refs, int n);
 extern void rarr_wait_wake_self(void);
 extern bool rarr_wait_should_peek(const RarrAgendaRef *refs, int n);
-extern void rarr_wait_leave(TimestampTz looked);
+extern void rarr_wait_leave(int64 looked);
 
 #endif							/* RARR_JOB_WAIT_LIST_H */
