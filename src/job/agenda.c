@@ -30,7 +30,6 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_database.h"
 #include "miscadmin.h"
 #include "storage/shmem.h"
 #include "utils/lsyscache.h"
@@ -576,10 +575,7 @@ rarr_agenda_forget_database(Oid database)
 
 		LWLockAcquire(&slot->lock, LW_EXCLUSIVE);
 		if (slot->database == database)
-		{
 			slot->incarnation = 0;
-			slot->database = InvalidOid;
-		}
 		LWLockRelease(&slot->lock);
 	}
 	LWLockRelease(&agenda->lock);
