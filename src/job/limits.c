@@ -104,7 +104,7 @@ read_running(RarrLimitUse *use, RarrTable *jobs, TimestampTz now)
 		use->shut = true;
 		return;
 	}
-	if (own)
+	if (own && use->ref.slot >= 0)
 		rarr_held_forget(&use->ref);
 	has_slot = rarr_held_state(&use->ref, use->type, now, &state);
 	use->by_lock = !has_slot || own;
