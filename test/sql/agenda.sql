@@ -100,12 +100,12 @@ SELECT pg_temp.take(), pg_temp.take();
 TRUNCATE researcharr.processing_jobs;
 
 -- a job that waits for its time, and a lease that ends
-SELECT researcharr.job_enqueue('01900000-0000-7000-8000-000000000001', 'search', available_at => clock_timestamp() + '0.2 s') IS NOT NULL AS added;
+SELECT researcharr.job_enqueue('01900000-0000-7000-8000-000000000001', 'search', available_at => clock_timestamp() + '1 s') IS NOT NULL AS added;
 SELECT pg_temp.take();
-SELECT pg_sleep(0.2);
-SELECT pg_temp.take(1, '0.2 s') <> '' AS taken;
+SELECT pg_sleep(1);
+SELECT pg_temp.take(1, '1 s') <> '' AS taken;
 SELECT pg_temp.take();
-SELECT pg_sleep(0.2);
+SELECT pg_sleep(1);
 SELECT pg_temp.take() <> '' AS taken_over;
 TRUNCATE researcharr.processing_jobs;
 
