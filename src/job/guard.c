@@ -237,6 +237,20 @@ note_change(TriggerData *trigger)
 	}
 }
 
+/* 39P01 where the trigger is of another kind: there would be no row to look at. */
+static void
+check_trigger(const TriggerData *trigger)
+{
+	if (TRIGGER_FIRED_BEFORE(trigger->tg_event) &&
+		(TRIGGER_FIRED_FOR_ROW(trigger->tg_event) || TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event)))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+			 errmsg("trigger \"%s\" is not one BEFORE rows or BEFORE TRUNCATE",
+					trigger->tg_trigger->tgname),
+			 errhint("Only triggers that the extension made call this function.")));
+}
+
 PG_FUNCTION_INFO_V1(researcharr_processing_jobs_guard);
 
 /*
@@ -257,6 +271,8 @@ researcharr_processing_jobs_guard(PG_FUNCTION_ARGS)
 	tuple = trigger->tg_trigtuple;
 	if (fcinfo->flinfo->fn_extra == NULL)
 	{
+		check_trigger(trigger);
+
 		/* once a statement: the table cannot be altered while one runs */
 		rarr_check_columns(trigger->tg_relation, rarr_job_table.columns, rarr_job_table.ncolumns, true);
 		fcinfo->flinfo->fn_extra = unconstify(RarrTableDef *, &rarr_job_table);
