@@ -4,8 +4,9 @@
 # gone cannot be opened, and one that it does not know of would miss its rows.
 # Nothing but an invalidation message tells, and it may come at any moment.
 #
-#  1. REINDEX INDEX CONCURRENTLY disturbs nobody.
-#  2. An index that was built meanwhile has every row.
+#  1. REINDEX INDEX CONCURRENTLY disturbs nobody, on media neither.
+#  2. Nor does another index that is built in the place of one of ours.
+#  3. An index that was built meanwhile has every row.
 
 use strict;
 use warnings;
@@ -36,6 +37,8 @@ my @workers = map
 	COMMIT;
 	FOR j IN SELECT * FROM researcharr.job_dequeue() LOOP PERFORM researcharr.job_complete(j.id, j.attempt); END LOOP;
 	COMMIT;
+	PERFORM researcharr.job_next_due();
+	COMMIT;
 	EXIT WHEN EXISTS (SELECT FROM researcharr.configuration WHERE key = 'stop');
 END LOOP; END \$\$} ], '<', \undef, '>', \$worker{out}, '2>', \$worker{err});
 	\%worker;
@@ -46,10 +49,15 @@ my $rounds = 0;
 my $missing = 0;
 while (time < $end)
 {
-	foreach my $index (qw(take_idx pkey unique_key_idx))
+	foreach my $index (qw(processing_jobs_pkey processing_jobs_unique_key_idx media_pkey))
 	{
-		sql("REINDEX INDEX CONCURRENTLY researcharr.processing_jobs_$index");
+		sql("REINDEX INDEX CONCURRENTLY researcharr.$index");
 	}
+	sql('CREATE INDEX CONCURRENTLY taker ON researcharr.processing_jobs (job_type, priority DESC, available_at, id) WHERE completed_at IS NULL');
+	sql('DROP INDEX CONCURRENTLY researcharr.'
+		  . ($rounds == 0 ? 'processing_jobs_take_idx' : 'taken'));
+	sql('ALTER INDEX researcharr.taker RENAME TO taken');
+	sql('REINDEX INDEX CONCURRENTLY researcharr.taken');
 	sql('CREATE INDEX CONCURRENTLY mine ON researcharr.processing_jobs (created_at, id)');
 	$missing += sql(q{BEGIN ISOLATION LEVEL REPEATABLE READ;
 		SET LOCAL enable_seqscan = off;
