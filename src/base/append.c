@@ -78,7 +78,7 @@ rarr_append_begin(const char *table, const RarrAppendColumn *columns, int ncolum
 	append->columns = columns;
 	append->ncolumns = ncolumns;
 	append->attnums = palloc(ncolumns * sizeof(AttrNumber));
-	append->log = table_open(rarr_relation_oid(table), RowExclusiveLock);
+	append->log = rarr_relation_open(table, RowExclusiveLock);
 	if (append->log->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
