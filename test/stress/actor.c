@@ -54,7 +54,8 @@ is_expected(const char *sqlstate)
 		{"22012", DEED_BROKEN_STATEMENT}, {"23505", DEED_BROKEN_STATEMENT}, {"23514", DEED_BROKEN_STATEMENT}, {"P0001", DEED_BROKEN_STATEMENT},
 		{"RA001", DEED_LEASE_LOST}, {"55P03", DEED_LOCK_TIMEOUT}, {"40P01", DEED_DEADLOCK},
 		{"40001", DEED_SERIALIZATION}, {"57P01", DEED_WAS_KILLED}, {"57014", DEED_BROKEN_STATEMENT},
-		{"42704", DEEDS}, {"53400", DEEDS}	/* prepared: ended, too many */
+		{"42704", DEEDS}, {"53400", DEEDS},	/* prepared: ended, too many */
+		{"42804", DEED_ROW_TYPE}	/* a column changed while the statement ran */
 	};
 
 	for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++)
@@ -281,8 +282,6 @@ rebuild(void)
 		"REINDEX TABLE researcharr.processing_jobs",
 		"REINDEX INDEX CONCURRENTLY researcharr.processing_jobs_take_idx",
 		"REINDEX INDEX CONCURRENTLY researcharr.processing_jobs_pkey",
-		"ALTER TABLE researcharr.processing_jobs ADD COLUMN IF NOT EXISTS mine float DEFAULT random()",
-		"ALTER TABLE researcharr.processing_jobs DROP COLUMN IF EXISTS mine",
 	};
 	PGresult   *res;
 
@@ -300,6 +299,41 @@ rebuild(void)
 	}
 	if (!lost())
 		run("SET lock_timeout = '3 s'");
+}
+
+/*
+ * Add, drop and retype columns of a user's, under those who work with the table.
+ * Whoever began a statement before gets the rows without a column, or an error that
+ * says so.  A table can have 1600 columns in its life, so most changes are of types.
+ */
+static void
+alter_columns(void)
+{
+	static const char *const ways[] = {
+		"ADD COLUMN IF NOT EXISTS mine float DEFAULT random()",
+		"DROP COLUMN IF EXISTS mine",
+		"ADD COLUMN IF NOT EXISTS doubled int GENERATED ALWAYS AS (attempt * 2) STORED",
+		"DROP COLUMN IF EXISTS doubled",
+		"ALTER COLUMN note TYPE int USING 2147483644",
+		"ALTER COLUMN note TYPE text USING 'a note'",
+		"ALTER COLUMN note TYPE timestamptz USING now()",
+		"ALTER COLUMN note TYPE jsonb USING '{}'",
+	};
+	uint32_t	way = chance(5) == 0 ? chance(4) : 4 + chance(4);
+
+	if (!run("SET lock_timeout = '300 ms'"))
+		return;
+	if (way < 4 || run("ALTER TABLE researcharr.processing_jobs ADD COLUMN IF NOT EXISTS note text"))
+	{
+		PGresult   *res = query("ALTER TABLE researcharr.processing_jobs %s", ways[way]);
+
+		if (res != NULL)
+			did(DEED_ALTERED);
+		PQclear(res);
+	}
+	if (!lost())
+		run("SET lock_timeout = '3 s'");
+	idle(400);
 }
 
 /* End a prepared transaction, whoever prepared it. */
@@ -408,7 +442,9 @@ act(int number, uint64_t seed)
 		uint32_t	what = chance(200);
 
 		wait_while_paused();
-		if (what < 24)
+		if (number == 0 && what < 100)
+			alter_columns();
+		else if (what < 24)
 			end_prepared();
 		else if (what < 30)
 			disturb_somebody();

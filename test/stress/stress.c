@@ -45,7 +45,8 @@ const char *conninfo;
 
 static const char *const deed_names[DEEDS] = {
 	"jobs enqueued", "jobs claimed", "completed", "failed", "released", "heartbeats",
-	"leases lost", "reports of many jobs", "cancels and retries of many", "jobs edited", "jobs deleted", "rows held", "truncations undone", "tables and indexes rebuilt", "broken statements",
+	"leases lost", "reports of many jobs", "cancels and retries of many", "jobs edited", "jobs deleted", "rows held", "truncations undone",
+	"tables and indexes rebuilt", "columns altered", "row types changed meanwhile", "broken statements",
 	"savepoints undone", "transactions committed", "rolled back", "hung up on", "prepared",
 	"prepared ended", "backends killed", "queries cancelled", "types paused", "was killed", "lock timeouts",
 	"waits", "jobs waited for", "deadlocks", "serialization failures", "answers checked", "looks at what is running", "late answers", "jobs before their group's place"
