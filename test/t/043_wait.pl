@@ -187,6 +187,26 @@ ok(asleep(0), 'two leases that end');
 is(eval join('+', map { scalar got($_) } @three), 3, 'three jobs handed out');
 sql("TRUNCATE researcharr.processing_jobs");
 
+# A job that lapses again is queued for later by the sleeper whom its lease woke,
+# and handed out when its time has come.  Then it makes room in a type at its limit.
+sql("SELECT researcharr.job_type_register('dying', max_running => 1, backoff => 'fixed', backoff_base => '1 s',
+	backoff_cap => '1 s', jitter => 0)");
+enqueue(1, type => 'dying');
+sql("SELECT FROM researcharr.job_dequeue('{dying}', lease => '1 h')");
+my @dying = map { sleeper("'{dying}'") } 1 .. 2;
+sql("UPDATE researcharr.processing_jobs SET retry_count = 1, lease_expires_at = clock_timestamp() + '0.3 s'");
+ok(within(20, q{SELECT count(*) = 1 FROM researcharr.processing_jobs
+	WHERE attempt = 2 AND retry_count = 2 AND started_at >= available_at}), 'a job that lapsed again is handed out after its wait');
+is(sql("SELECT count(*) FROM researcharr.processing_history h JOIN researcharr.processing_jobs j ON j.id = job_id
+	WHERE action = 'lapsed' AND h.status = 'queued' AND j.available_at >= h.timestamp + '1 s'"), 1, 'and not before');
+sql("SELECT researcharr.job_enqueue($media, 'dying')");
+is(sql("SELECT count(*) FROM researcharr.processing_jobs WHERE status = 'running'"), 1, 'the type is at its limit');
+sql("UPDATE researcharr.processing_jobs SET lease_expires_at = clock_timestamp() WHERE status = 'running'");
+ok(within(20, "SELECT count(*) = 1 FROM researcharr.processing_jobs WHERE attempt = 1 AND status = 'running'"),
+	'another one has its place when it lapses again');
+$_->{run}->finish foreach @dying;
+sql("TRUNCATE researcharr.processing_jobs; DELETE FROM researcharr.job_types");
+
 # different types; one sleeper that takes what it is not woken for
 my $both = sleeper("'{search,verify}'");
 my $search = sleeper("'{search}'");
@@ -429,6 +449,8 @@ sql('SELECT pg_terminate_backend(' . backend($bound) . ')');
 $bound->{run}->finish;
 ok(within(20, "SELECT count(*) = 2 FROM researcharr.processing_jobs WHERE status = 'queued' AND retry_count = 2"),
 	'the second claim is handed back');
+is(sql("SELECT count(*) FROM researcharr.processing_jobs WHERE available_at > clock_timestamp() + interval '20 s'"), 2,
+	'and waits, since a retry was used up before');
 sql("TRUNCATE researcharr.processing_jobs");
 $bound = client(q{DO $$ DECLARE j jsonb; BEGIN
 	SET researcharr.bind_leases = on;
@@ -464,6 +486,14 @@ sql("SELECT pg_terminate_backend($pid_of_bound)");
 ok(within(20, "SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = $pid_of_bound"), 'nor for an index');
 $locker->query_safe("COMMIT");
 handed_back(0, 'the same then');
+$bound = bound($sleep);
+$pid_of_bound = backend($bound);
+sql("UPDATE researcharr.processing_jobs SET retry_count = 1");
+sql("SELECT researcharr.job_type_pause('verify'), researcharr.job_type_resume('verify')");
+$locker->query_safe("BEGIN; LOCK TABLE researcharr.job_types");
+sql("SELECT pg_terminate_backend($pid_of_bound)");
+ok(within(20, "SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = $pid_of_bound"), 'nor for the policies');
+$locker->query_safe("COMMIT");
 sql("CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END';
 	CREATE TRIGGER mine BEFORE UPDATE ON researcharr.processing_jobs FOR EACH ROW EXECUTE FUNCTION nothing()");
 $bound = bound('SELECT 1');
