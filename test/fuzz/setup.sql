@@ -40,6 +40,7 @@ BEGIN
 EXCEPTION WHEN duplicate_object THEN
 	NULL;
 END $$;
+ALTER ROLE fuzz_app LOGIN;
 GRANT USAGE ON SCHEMA researcharr TO fuzz_app, fuzz_worker, fuzz_nobody;
 GRANT ALL ON ALL FUNCTIONS IN SCHEMA researcharr TO fuzz_app;
 GRANT ALL ON ALL PROCEDURES IN SCHEMA researcharr TO fuzz_app, fuzz_worker;
