@@ -55,6 +55,7 @@
 #include "base/column.h"
 #include "base/compat.h"
 #include "base/relation.h"
+#include "data/row_locks.h"
 
 /* Ids that one statement gets: an array of more could become too large. */
 #define MAX_IDS	(1024 * 1024)
@@ -91,7 +92,7 @@ static Statement find_all_episodes = {
 	"episodes", SPI_OK_SELECT, "SELECT e.media_id FROM researcharr.episodes AS e", NULL
 };
 
-/* What belongs to media; where one row goes, its subtype row needs no order. */
+/* What belongs to media, jobs first; where one row goes, its subtype row needs no order. */
 static Statement lock_parts[] = {
 	LOCK("processing_jobs", "id", "media_id"),
 	LOCK("queue_items", "id", "media_id"),
@@ -99,8 +100,14 @@ static Statement lock_parts[] = {
 	LOCK("episodes", "media_id", "media_id"),
 };
 #define PARTS_OF_ONE	2
+static Statement find_jobs = {
+	"processing_jobs", SPI_OK_SELECT,
+	"SELECT j.id FROM researcharr.processing_jobs AS j"
+	" WHERE j.media_id OPERATOR(pg_catalog.=) ANY ($1)", NULL
+};
+static Statement lock_jobs = LOCK("processing_jobs", "id", "id");
 
-/* Ids of media rows */
+/* Ids of rows */
 typedef struct Ids
 {
 	pg_uuid_t  *values;
@@ -230,6 +237,13 @@ connect_spi(void)
 		elog(ERROR, "could not connect to SPI");
 }
 
+static void
+add_ids(Ids *ids, const pg_uuid_t *values, int count)
+{
+	for (int i = 0; i < count; i++)
+		add_id(ids, UUIDPGetDatum(&values[i]));
+}
+
 /* Raises 39P01: the trigger does not have the shape that the function is for. */
 static void
 wrong_trigger(TriggerData *trigger, const char *function)
@@ -301,6 +315,38 @@ reach_episodes(Ids *series, bool delete)
 		run(&find_episodes, series, &episodes);
 		delete_ids(&episodes);
 	}
+}
+
+/*
+ * For a call that will delete some media rows, one by one, and change others and
+ * jobs: takes the locks on all of them, and on what goes along.  The media rows
+ * of series are locked already.
+ */
+void
+rarr_lock_deletes(const pg_uuid_t *deleted, int ndeleted, const pg_uuid_t *media, int nmedia,
+				  const pg_uuid_t *jobs, int njobs)
+{
+	Ids			gone;
+	Ids			all_media;
+	Ids			all_jobs;
+
+	connect_spi();
+	init_ids(&gone);
+	init_ids(&all_media);
+	init_ids(&all_jobs);
+	add_ids(&gone, deleted, ndeleted);
+	run(&lock_series, &gone, NULL);
+	run(&find_episodes, &gone, &all_media);
+	add_ids(&gone, all_media.values, all_media.count);
+	add_ids(&all_media, media, nmedia);
+	run(&lock_media, &all_media, NULL);
+
+	run(&find_jobs, &gone, &all_jobs);
+	add_ids(&all_jobs, jobs, njobs);
+	run(&lock_jobs, &all_jobs, NULL);
+	for (int i = 1; i < lengthof(lock_parts); i++)
+		run(&lock_parts[i], &gone, NULL);
+	SPI_finish();
 }
 
 /*

@@ -17,6 +17,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
+#include "utils/rls.h"
 
 #include "base/compat.h"
 #include "base/json.h"
@@ -37,6 +38,9 @@ typedef enum LockGroup
 
 static const RarrEntityKind group_entities[NGROUPS] = {
 	RARR_MEDIA, RARR_JOB, RARR_QUEUE_ITEM, RARR_CONFIG, RARR_WEBUI_USER
+};
+static const char *const tables[NGROUPS] = {
+	"media", "processing_jobs", "queue_items", "configuration", "webui_users"
 };
 
 /* The rows of a table that operations change. */
@@ -175,16 +179,36 @@ add_target(const JsonbValue *object, Targets *targets, int room)
 	return true;
 }
 
-/* A series comes before the media of its episodes, with its row if that goes, too. */
-static void
-lock_series(RarrEntity *media, RarrRowLock lock, const Targets *targets)
+/*
+ * May the user delete any media row, and so lock what goes along, which takes the
+ * owner's rights?  Not where row security keeps some from him.
+ */
+static bool
+may_delete(Oid media)
 {
-	RarrEntity *series = rarr_entity(RARR_SERIES);
+	return pg_class_aclcheck(media, GetUserId(), ACL_DELETE) == ACLCHECK_OK &&
+		check_enable_rls(media, InvalidOid, true) != RLS_ENABLED;
+}
 
-	rarr_lock_rows(media, "media", "id", " AND t.type" RARR_EQ "'series'", lock,
-				   targets->ids, targets->count);
-	rarr_lock_rows(series, "series", "media_id", "", RARR_DELETE_ROW,
-				   targets->deleted, targets->ndeleted);
+/* Locks media, and jobs where media are deleted: then returns true. */
+static bool
+lock_media(const Targets *media, const Targets *jobs)
+{
+	RarrEntity *entity = rarr_entity(RARR_MEDIA);
+	RarrRowLock lock = media->ndeleted > 0 ? RARR_DELETE_ROW : RARR_CHANGE_ROW;
+	bool		jobs_too = may_lock(rarr_entity(RARR_JOB)->tableid);
+
+	/* a series comes before the media of its episodes */
+	rarr_lock_rows(entity, "media", "id", " AND t.type" RARR_EQ "'series'", lock,
+				   media->ids, media->count);
+	if (media->ndeleted > 0 && may_delete(entity->tableid))
+	{
+		rarr_lock_deletes(media->deleted, media->ndeleted, media->ids, media->count,
+						  jobs->ids, jobs_too ? jobs->count : 0);
+		return true;
+	}
+	rarr_lock_rows(entity, "media", "id", "", lock, media->ids, media->count);
+	return false;
 }
 
 /*
@@ -201,22 +225,22 @@ rarr_lock_operations(Jsonb *operations)
 	JsonbValue	value;
 	int			room = JB_ROOT_COUNT(operations);
 	int			count = 0;
+	int			first = GROUP_JOBS;
 
 	while ((token = JsonbIteratorNext(&it, &value, true)) != WJB_DONE)
 	{
 		if (token == WJB_ELEM && add_target(&value, targets, room))
 			count++;
 	}
-	for (int i = 0; i < NGROUPS && count > 1 && !XactReadOnly; i++)
+	if (count < 2 || XactReadOnly)
+		return;
+	if (targets[GROUP_MEDIA].count > 0 && lock_media(&targets[GROUP_MEDIA], &targets[GROUP_JOBS]))
+		first++;
+	for (int i = first; i < NGROUPS; i++)
 	{
-		RarrEntity *entity;
-		RarrRowLock lock = targets[i].ndeleted > 0 ? RARR_DELETE_ROW : RARR_CHANGE_ROW;
-
-		if (targets[i].count == 0)
-			continue;
-		entity = rarr_entity(group_entities[i]);
-		if (i == GROUP_MEDIA)
-			lock_series(entity, lock, &targets[i]);
-		rarr_lock_rows(entity, entity->def->table, "id", "", lock, targets[i].ids, targets[i].count);
+		if (targets[i].count > 0)
+			rarr_lock_rows(rarr_entity(group_entities[i]), tables[i], "id", "",
+						   targets[i].ndeleted > 0 ? RARR_DELETE_ROW : RARR_CHANGE_ROW,
+						   targets[i].ids, targets[i].count);
 	}
 }
