@@ -59,7 +59,8 @@ IS 'queues up to "limit" (1 to 10000) failed or cancelled jobs that pass the fil
 REVOKE ALL ON FUNCTION researcharr.job_retry_all(jsonb, int) FROM PUBLIC;
 
 -- Deletes lock rows in the order that everybody keeps to.  An episode's row no longer takes its media
--- row along; a series takes its episodes' along.
+-- row along; a series takes its episodes' along.  Tables are locked in the order of transactions that
+-- write to them: media first.
 CREATE FUNCTION researcharr.media_delete_lock()
 RETURNS trigger LANGUAGE C
 AS 'MODULE_PATHNAME', 'researcharr_media_delete_lock';
@@ -69,8 +70,6 @@ REVOKE ALL ON FUNCTION researcharr.media_delete_lock() FROM PUBLIC;
 COMMENT ON FUNCTION researcharr.episode_media_delete()
 IS 'trigger: a series takes the media rows of its episodes along, however it is deleted';
 COMMENT ON TABLE researcharr.episodes IS 'what only episodes have; deleting a series deletes the media rows of its episodes';
-DROP TRIGGER researcharr_media_delete ON researcharr.episodes;
-DROP TRIGGER researcharr_media_truncate ON researcharr.episodes;
 CREATE TRIGGER researcharr_lock_series BEFORE DELETE ON researcharr.media
 	FOR EACH ROW WHEN (old.type = 'series') EXECUTE FUNCTION researcharr.media_delete_lock();
 -- AFTER triggers fire in the order of their names, too: before the foreign keys', which begin with RI_.
@@ -87,6 +86,8 @@ COMMENT ON TRIGGER researcharr_lock_series ON researcharr.media IS 'locks a seri
 COMMENT ON TRIGGER "A_researcharr_lock_parts" ON researcharr.media IS 'locks jobs, and what else goes along, in the right order';
 COMMENT ON TRIGGER researcharr_media_delete ON researcharr.series IS 'a series takes its episodes'' media rows along';
 COMMENT ON TRIGGER researcharr_media_truncate ON researcharr.series IS 'a series takes its episodes'' media rows along';
+DROP TRIGGER researcharr_media_delete ON researcharr.episodes;
+DROP TRIGGER researcharr_media_truncate ON researcharr.episodes;
 
 -- job_dequeue_wait: its result needs no argument any more.
 

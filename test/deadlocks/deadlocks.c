@@ -183,7 +183,7 @@ wait_until_stuck(void)
 
 /* Takes what a call answered; returns whether it was the victim of a deadlock */
 static bool
-finish(int session, int call)
+finish(int session, int call, int other)
 {
 	PGresult   *result;
 	bool		deadlock = false;
@@ -195,8 +195,9 @@ finish(int session, int call)
 
 		good = good && state == NULL;
 		deadlock = deadlock || (state != NULL && strcmp(state, "40P01") == 0);
-		if (deadlock && getenv("SHOW") != NULL)
-			fprintf(stderr, "%s: %s\n", calls[call].name, PQresultErrorMessage(result));
+		if (state != NULL && strcmp(state, "40P01") == 0)
+			fprintf(stderr, "%s beside %s: %s\n", calls[call].name, calls[other].name,
+					PQresultErrorMessage(result));
 		if (state != NULL && strncmp(state, "XX", 2) == 0)
 		{
 			fprintf(stderr, "%s: %s", calls[call].name, PQresultErrorMessage(result));
@@ -236,7 +237,7 @@ run_round(int a, int b, Round *round, unsigned *seed)
 	send(SECOND, b, round, keep, seed);
 	wait_until_stuck();
 	do_it(HOLDER, "ROLLBACK");
-	if (finish(FIRST, a) + finish(SECOND, b) > 0)
+	if (finish(FIRST, a, b) + finish(SECOND, b, a) > 0)
 		__atomic_add_fetch(&shared->deadlocks[a][b], 1, __ATOMIC_RELAXED);
 	if (keep)
 		prepare(round);
