@@ -25,6 +25,7 @@
 #include "parser/parse_relation.h"
 #include "rewrite/rewriteHandler.h"
 #include "storage/latch.h"
+#include "storage/lock.h"
 #include "utils/acl.h"
 #include "utils/rel.h"
 #include "utils/sortsupport.h"
@@ -76,6 +77,17 @@ rarr_is_owner(Oid relid, Oid roleid)
 	return object_ownercheck(RelationRelationId, relid, roleid);
 #else
 	return pg_class_ownercheck(relid, roleid);
+#endif
+}
+
+/* Whether a role may SET ROLE to another one; a superuser may to any. */
+static inline bool
+rarr_can_set_role(Oid member, Oid role)
+{
+#if PG_VERSION_NUM >= 160000
+	return member_can_set_role(member, role);
+#else
+	return is_member_of_role(member, role);
 #endif
 }
 
@@ -159,6 +171,17 @@ rarr_is_not_null(TupleDesc desc, int i)
 	return TupleDescCompactAttr(desc, i)->attnullability == ATTNULLABLE_VALID;
 #else
 	return TupleDescAttr(desc, i)->attnotnull;
+#endif
+}
+
+/* Has a table generated columns?  From 18 on, they can be virtual. */
+static inline bool
+rarr_has_generated_columns(const TupleConstr *constr)
+{
+#if PG_VERSION_NUM >= 180000
+	return constr->has_generated_stored || constr->has_generated_virtual;
+#else
+	return constr->has_generated_stored;
 #endif
 }
 
@@ -295,6 +318,20 @@ rarr_index_insert_cleanup(Relation index, IndexInfo *info)
 {
 #if PG_VERSION_NUM >= 170000
 	index_insert_cleanup(index, info);
+#endif
+}
+
+/*
+ * A lock that is not waited for, and not an error where shared memory is full:
+ * LOCKACQUIRE_NOT_AVAIL then.  18 can also log that it is not to be had.
+ */
+static inline LockAcquireResult
+rarr_lock_acquire_quietly(const LOCKTAG *tag, LOCKMODE mode, LOCALLOCK **local)
+{
+#if PG_VERSION_NUM >= 180000
+	return LockAcquireExtended(tag, mode, false, true, false, local, false);
+#else
+	return LockAcquireExtended(tag, mode, false, true, false, local);
 #endif
 }
 

@@ -8,7 +8,7 @@
 #  2. What was restored works on: jobs are handed out and finished, changes
 #     are put on record, once, in the partition of their time.
 #  3. Data alone, into a database where the extension is, by a superuser and
-#     by a role that is none but owns the tables.
+#     by a role that is none but owns the tables, or may SET ROLE to their owner.
 #  4. Anybody else's rows are not taken for a dump's.
 
 use strict;
@@ -133,6 +133,15 @@ is(contents('again'), contents('from_custom'), 'the same after a second time');
 $node->command_ok([ @dump, '--data-only', '-f', $data ], 'a dump of data alone');
 my $install = q{CREATE EXTENSION researcharr CASCADE;
 	CREATE TABLE researcharr.history_now (LIKE researcharr.processing_history_default INCLUDING ALL);};
+my $give_to_app = q{DO $$
+	DECLARE r regclass;
+	BEGIN
+		FOR r IN SELECT oid FROM pg_class WHERE relnamespace = 'researcharr'::regnamespace AND relkind IN ('r', 'p') LOOP
+			EXECUTE format('ALTER TABLE %s OWNER TO app', r);
+		END LOOP;
+	END $$;
+	GRANT USAGE ON SCHEMA researcharr TO app;
+	GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA researcharr TO app;};
 $node->safe_psql('postgres', 'CREATE ROLE app LOGIN');
 foreach my $user ('', 'app')
 {
@@ -140,21 +149,29 @@ foreach my $user ('', 'app')
 	my @as = $user ? ('-U', $user) : ();
 
 	new_db($db, $install);
-	$node->safe_psql($db, q{DO $$
-		DECLARE r regclass;
-		BEGIN
-			FOR r IN SELECT oid FROM pg_class WHERE relnamespace = 'researcharr'::regnamespace AND relkind IN ('r', 'p') LOOP
-				EXECUTE format('ALTER TABLE %s OWNER TO app', r);
-			END LOOP;
-		END $$;
-		GRANT USAGE ON SCHEMA researcharr TO app;
-		GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA researcharr TO app;}) if $user;
+	$node->safe_psql($db, $give_to_app) if $user;
 	$node->command_ok([ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', @as, '-d', $node->connstr($db), '-f', $data ],
 		"$db is loaded");
 	is(contents($db), $source, "$db has every row once, and no other");
 	works($db, 'processing_history_default');
 }
 like(slurp_file($node->logfile), qr/are taken for those of a dump/, 'the log says so');
+
+# ... and by pg_restore: as a superuser who takes the owners' places, and as a
+# role that may only SET ROLE to the tables' owner
+my $archive = "$dir/data.dump";
+$node->safe_psql('postgres', 'CREATE ROLE operator LOGIN NOINHERIT IN ROLE app');
+$node->command_ok([ 'pg_dump', '--no-sync', '-Fc', '--data-only', '-d', $node->connstr('data_by_app'), '-f', $archive ],
+	'an archive of data alone');
+foreach ([ 'data_by_owners', '--use-set-session-authorization' ], [ 'data_by_role', '--role=app', '-U', 'operator' ])
+{
+	my ($db, @options) = @$_;
+
+	new_db($db, $install);
+	$node->safe_psql($db, $give_to_app);
+	$node->command_ok([ 'pg_restore', '-e', @options, '-d', $node->connstr($db), $archive ], "$db is loaded");
+	is(contents($db), contents('data_by_app'), "$db has every row once, and no other");
+}
 
 # 4. one who may insert, but is not the owner, with a dump's settings
 $node->safe_psql('postgres', 'CREATE ROLE guest LOGIN');
