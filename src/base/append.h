@@ -16,12 +16,14 @@ typedef struct RarrAppendColumn
 {
 	const char *name;
 	Oid			type;			/* checked, since DDL can change it */
+	bool		optional;		/* older versions of the extension lack it */
 } RarrAppendColumn;
 
 typedef struct RarrAppend RarrAppend;
 
 extern RarrAppend *rarr_append_begin(const char *table, const RarrAppendColumn *columns, int ncolumns);
+extern RarrAppend *rarr_append_begin_at_exit(const char *table, const RarrAppendColumn *columns, int ncolumns);
 extern void rarr_append_row(RarrAppend *append, const Datum *values, const bool *nulls);
-extern void rarr_append_end(RarrAppend *append);
+extern bool rarr_append_end(RarrAppend *append);
 
 #endif							/* RARR_BASE_APPEND_H */

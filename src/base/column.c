@@ -52,6 +52,17 @@ rarr_require_column(Relation rel, const char *name, Oid type)
 	return attnum;
 }
 
+/* Is a column as code knows it? */
+static bool
+column_fits(TupleDesc desc, int i, const RarrColumn *column, bool nulls)
+{
+	Form_pg_attribute att = i < desc->natts ? TupleDescAttr(desc, i) : NULL;
+
+	return att != NULL && !att->attisdropped && att->atttypid == column->type &&
+		strcmp(NameStr(att->attname), column->name) == 0 &&
+		(nulls || !column->not_null || rarr_is_not_null(desc, i));
+}
+
 /*
  * The first columns of a relation of this name must be these, for code that
  * knows them by number: a value of another type, or a NULL, would be taken for an
@@ -64,11 +75,8 @@ rarr_check_columns_of(TupleDesc desc, const char *name, const RarrColumn *column
 	for (int i = 0; i < ncolumns; i++)
 	{
 		const RarrColumn *column = &columns[i];
-		Form_pg_attribute att = i < desc->natts ? TupleDescAttr(desc, i) : NULL;
 
-		if (att != NULL && !att->attisdropped && att->atttypid == column->type &&
-			strcmp(NameStr(att->attname), column->name) == 0 &&
-			(nulls || !column->not_null || rarr_is_not_null(desc, i)))
+		if (column_fits(desc, i, column, nulls))
 			continue;
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -79,6 +87,13 @@ rarr_check_columns_of(TupleDesc desc, const char *name, const RarrColumn *column
 	}
 }
 
+/* False for a view, a foreign or a partitioned table that has the table's name. */
+static bool
+is_heap(Relation rel)
+{
+	return rel->rd_tableam == GetHeapamTableAmRoutine();
+}
+
 /*
  * The same of a relation, which must also be a table of the heap's: code looks
  * into its pages.
@@ -86,12 +101,23 @@ rarr_check_columns_of(TupleDesc desc, const char *name, const RarrColumn *column
 void
 rarr_check_columns(Relation rel, const RarrColumn *columns, int ncolumns, bool nulls)
 {
-	/* NULL for a view, a foreign or a partitioned table that has its name */
-	if (ncolumns > 0 && rel->rd_tableam != GetHeapamTableAmRoutine())
+	if (ncolumns > 0 && !is_heap(rel))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("relation \"%s\" is not an ordinary table of the access method \"heap\"",
 						RelationGetRelationName(rel)),
 				 errhint("The extension's own tables must stay as they were made.")));
 	rarr_check_columns_of(RelationGetDescr(rel), RelationGetRelationName(rel), columns, ncolumns, nulls);
+}
+
+/*
+ * Would rarr_check_columns() raise no error?
+ */
+bool
+rarr_columns_fit(Relation rel, const RarrColumn *columns, int ncolumns, bool nulls)
+{
+	for (int i = 0; i < ncolumns; i++)
+		if (!column_fits(RelationGetDescr(rel), i, &columns[i], nulls))
+			return false;
+	return ncolumns == 0 || is_heap(rel);
 }

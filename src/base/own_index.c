@@ -68,8 +68,11 @@ predicate_fits(Relation index, const RarrIndexDef *def)
 	return true;
 }
 
-static bool
-index_fits(Relation index, const RarrIndexDef *def)
+/*
+ * Is this the index of the definition, whatever its name?
+ */
+bool
+rarr_index_fits(Relation index, const RarrIndexDef *def)
 {
 	Form_pg_index form = index->rd_index;
 	int			i = 0;
@@ -97,7 +100,7 @@ raise_missing(Relation rel, const RarrIndexDef *def)
 			index_close(index, AccessShareLock);
 			continue;
 		}
-		if (!index_fits(index, def))
+		if (!rarr_index_fits(index, def))
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("index \"%s.%s\" is not the one that the extension made", RARR_SCHEMA, def->name),
@@ -121,7 +124,7 @@ find_in_table(RarrTable *table, const RarrIndexDef *def)
 	{
 		Relation	index = rarr_table_open_index(table, i);
 
-		if (index_fits(index, def) && (table->index_valid[i] || index->rd_index->indisvalid))
+		if (rarr_index_fits(index, def) && (table->index_valid[i] || index->rd_index->indisvalid))
 			return i;
 	}
 	return -1;
@@ -157,7 +160,7 @@ open_if_fit(Oid indexid, const RarrIndexDef *def, LOCKMODE lockmode)
 {
 	Relation	index = index_open(indexid, lockmode);
 
-	if (index_fits(index, def) && index->rd_index->indisvalid)
+	if (rarr_index_fits(index, def) && index->rd_index->indisvalid)
 		return index;
 	index_close(index, lockmode);
 	return NULL;

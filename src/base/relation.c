@@ -348,7 +348,7 @@ make_changes(RarrTable *table)
 		table->changes[i] = rri;
 		table->estate->es_opened_result_relations =
 			lappend(table->estate->es_opened_result_relations, rri);
-		if (!def->below_triggers &&
+		if (def->below_triggers ? rarr_choose_constraint_triggers(rri->ri_TrigDesc) :
 			rarr_choose_triggers(rri->ri_TrigDesc, &def->changes[i], table->changed[i]))
 			table->has_triggers = true;
 		describe_indexes(table, rri);

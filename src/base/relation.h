@@ -38,7 +38,7 @@ typedef struct RarrTableDef
 	const char *name;			/* in our schema */
 	int			ncolumns;		/* the code knows columns 1..ncolumns by number */
 	const RarrColumn *columns;
-	bool		below_triggers; /* users' do not fire either */
+	bool		below_triggers; /* users' do not fire either; constraints hold */
 	int			nchecks;		/* how many CHECKs and indexes the install script */
 	int			nindexes;		/* ... makes */
 	int			nchanges;
@@ -82,7 +82,8 @@ typedef struct RarrTable
 	int			known_at[RARR_MAX_INDEXES]; /* ... and which of indexids they are */
 	Relation   *indexes;		/* NULL: not open */
 	ExprState **defaults;		/* of users' columns; NULL where there is none */
-	bool		has_triggers;	/* row triggers of users' are to be fired */
+	bool		has_triggers;	/* row triggers are to be fired: users', and those
+								 * that check constraints */
 	bool		has_user_rules; /* ... or users added constraints, indexes or generated
 								 * columns: any of them can refuse a change */
 

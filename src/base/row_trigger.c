@@ -9,6 +9,8 @@
  * the key of an INSERT, or an UPDATE leaves the key's columns alone.  A user's
  * BEFORE trigger may put other values in, so that beside one they all fire.
  *
+ * On a log no trigger fires but those that check constraints.
+ *
  * Copyright (c) 2026, researcharr contributors
  *
  *-------------------------------------------------------------------------
@@ -23,6 +25,7 @@
 #include "catalog/pg_proc.h"
 #include "catalog/pg_trigger.h"
 #include "commands/trigger.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
@@ -150,5 +153,33 @@ rarr_choose_triggers(TriggerDesc *triggers, const RarrChange *change,
 	}
 	if (!left)
 		no_triggers(triggers);
+	return left;
+}
+
+/*
+ * Of a table below triggers, whose rows are only inserted: turn off all row
+ * triggers but those by which the server checks constraints after the row is
+ * in, which are a foreign key's and a deferrable unique index's.  True if some
+ * are left.
+ */
+bool
+rarr_choose_constraint_triggers(TriggerDesc *triggers)
+{
+	bool		left = false;
+
+	if (triggers == NULL)
+		return false;
+	for (int i = 0; i < triggers->numtriggers; i++)
+	{
+		Trigger    *trigger = &triggers->triggers[i];
+
+		if (RI_FKey_trigger_type(trigger->tgfoid) == RI_TRIGGER_FK ||
+			trigger->tgfoid == F_UNIQUE_KEY_RECHECK)
+			left |= TRIGGER_FOR_INSERT(trigger->tgtype) && trigger->tgenabled != TRIGGER_DISABLED;
+		else
+			trigger->tgenabled = TRIGGER_DISABLED;
+	}
+	no_triggers(triggers);
+	triggers->trig_insert_after_row = left;
 	return left;
 }

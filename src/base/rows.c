@@ -7,8 +7,9 @@
  * many rows: one WAL record a page.  Then they go into one index after the
  * other (index_entries.c).
  *
- * For tables without row triggers that have to fire.  Whoever inserts a row or
- * two is better served by row_change.c.
+ * For tables without row triggers that have to fire, but for those that check
+ * constraints after the row is in: a foreign key, a deferrable unique index.
+ * Whoever inserts a row or two is better served by row_change.c.
  *
  * Copyright (c) 2026, researcharr contributors
  *
@@ -19,6 +20,7 @@
 #include "access/htup_details.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "commands/trigger.h"
 #include "executor/executor.h"
 #include "executor/nodeModifyTable.h"
 #include "miscadmin.h"
@@ -57,7 +59,7 @@ rarr_rows_begin(RarrTable *table, int change)
 {
 	RarrRows   *rows = palloc0(sizeof(RarrRows));
 
-	Assert(!table->has_triggers);
+	Assert(!table->has_triggers || table->def->below_triggers);
 	rows->cxt = CurrentMemoryContext;
 	rows->table = table;
 	rows->rri = table->changes[change];
@@ -88,6 +90,28 @@ rarr_rows_next(RarrRows *rows)
 	return rows->slots[rows->nrows];
 }
 
+/*
+ * Put the rows, which are in the table, into its indexes one by one, and queue
+ * the checks of constraints that come later.
+ */
+static void
+insert_one_by_one(RarrRows *rows)
+{
+	EState	   *estate = rows->table->estate;
+
+	for (int i = 0; i < rows->nrows; i++)
+	{
+		List	   *recheck;
+
+		CHECK_FOR_INTERRUPTS();
+		recheck = rarr_insert_index_tuples(rows->rri, rows->slots[i], estate, false, NULL, NIL);
+		if (rows->table->has_triggers)
+			ExecARInsertTriggers(estate, rows->rri, rows->slots[i], recheck, NULL);
+		list_free(recheck);
+		ResetPerTupleExprContext(estate);
+	}
+}
+
 /* Put the rows, which are in the table, into its indexes. */
 static void
 insert_into_indexes(RarrRows *rows)
@@ -96,16 +120,11 @@ insert_into_indexes(RarrRows *rows)
 	EState	   *estate = table->estate;
 	RarrIndexEntries *entries;
 
-	if (table->nindexes == 0)
+	if (table->nindexes == 0 && !table->has_triggers)
 		return;
-	if (rows->nrows < FEW_ROWS || !rarr_has_plain_indexes(table, rows->rri))
+	if (table->has_triggers || rows->nrows < FEW_ROWS || !rarr_has_plain_indexes(table, rows->rri))
 	{
-		for (int i = 0; i < rows->nrows; i++)
-		{
-			CHECK_FOR_INTERRUPTS();
-			list_free(rarr_insert_index_tuples(rows->rri, rows->slots[i], estate, false, NULL, NIL));
-			ResetPerTupleExprContext(estate);
-		}
+		insert_one_by_one(rows);
 		return;
 	}
 	entries = rarr_index_entries_begin(table, rows->rri);

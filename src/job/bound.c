@@ -14,10 +14,13 @@
  * that the session finishes is forgotten at the commit, lest the list fill up.
  *
  * A session that ends takes no interrupts, so nothing there may wait: where a
- * lock is not to be had, on a table or an index, the lease's end applies.  It runs no code of users'
- * either: the same where processing_jobs has triggers of theirs.  And the
- * commit does not wait for the disk or a standby: if it is lost, the lease's
- * end applies again.  When the server crashes, nothing runs at all.
+ * lock is not to be had, on a table, an index or a job, the lease's end applies.
+ * It runs no code of users' either, and breaks no rule of theirs, since an error
+ * would end it as FATAL: the same where one of the tables has triggers, unique
+ * indexes or generated columns of theirs, or functions in a CHECK or an index
+ * (base/at_exit.c).  And the commit does not wait for the disk or a standby: if
+ * it is lost, the lease's end applies again.  When the server crashes, nothing
+ * runs at all.
  *
  * Copyright (c) 2026, researcharr contributors
  *
@@ -29,16 +32,16 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/namespace.h"
-#include "catalog/pg_inherits.h"
 #include "lib/ilist.h"
 #include "storage/ipc.h"
-#include "storage/lmgr.h"
 #include "utils/hsearch.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/relcache.h"
 
+#include "base/at_exit.h"
+#include "base/own_index.h"
 #include "base/relation.h"
 #include "job/bound.h"
 #include "job/finish.h"
@@ -156,47 +159,27 @@ at_subxact_end(SubXactEvent event, SubTransactionId mine, SubTransactionId paren
 	}
 }
 
-/* Lock a table and its indexes for changes, if nobody has to be waited for. */
+/*
+ * Can jobs be handed back?  Locks processing_jobs if so.  The history is looked
+ * at when a row is written to it.
+ */
 static bool
-lock_table(Oid relid)
+can_hand_back(void)
 {
-	Relation	rel;
-	List	   *indexes;
-	ListCell   *lc;
-	bool		locked = true;
-
-	if (!ConditionalLockRelationOid(relid, RowExclusiveLock))
-		return false;
-	rel = try_table_open(relid, NoLock);
-	if (rel == NULL)
-		return false;
-	indexes = RelationGetIndexList(rel);
-	foreach(lc, indexes)
-		locked = locked && ConditionalLockRelationOid(lfirst_oid(lc), RowExclusiveLock);
-	table_close(rel, NoLock);
-	return locked;
-}
-
-/* Lock what handing jobs back needs, if nobody has to be waited for. */
-static bool
-lock_tables(void)
-{
+	static const RarrIndexDef *const own_indexes[] = {&rarr_job_id_index, &rarr_job_unique_index, NULL};
 	Oid			schema = get_namespace_oid(RARR_SCHEMA, true);
-	Oid			jobs = OidIsValid(schema) ? get_relname_relid(rarr_job_table.name, schema) : InvalidOid;
-	Oid			history = OidIsValid(schema) ? get_relname_relid("processing_history", schema) : InvalidOid;
-	Oid			types = OidIsValid(schema) ? get_relname_relid("job_types", schema) : InvalidOid;
-	ListCell   *lc;
+	Oid			relid = OidIsValid(schema) ? get_relname_relid(rarr_job_table.name, schema) : InvalidOid;
+	Relation	jobs;
+	bool		result;
 
-	/* the policies, for how long a job waits, may have to be read */
-	if (!OidIsValid(types) || !ConditionalLockRelationOid(types, AccessShareLock))
+	if (!OidIsValid(relid) || !rarr_exit_has_lock_room(relid) || !rarr_exit_lock_table(relid))
 		return false;
-
-	if (!OidIsValid(jobs) || !OidIsValid(history) || !lock_table(jobs) || !lock_table(history))
-		return false;
-	foreach(lc, find_inheritance_children(history, NoLock))
-		if (!lock_table(lfirst_oid(lc)))
-			return false;
-	return true;
+	jobs = table_open(relid, NoLock);
+	result = rarr_columns_fit(jobs, rarr_job_table.columns, rarr_job_table.ncolumns, false) &&
+		rarr_exit_may_write(jobs, 0, own_indexes) &&
+		OidIsValid(rarr_index_oid(jobs, &rarr_job_id_index));
+	table_close(jobs, NoLock);
+	return result;
 }
 
 /* before_shmem_exit callback */
@@ -214,14 +197,13 @@ hand_back(int code, Datum arg)
 	XactReadOnly = false;
 	XactIsoLevel = XACT_READ_COMMITTED;
 	synchronous_commit = SYNCHRONOUS_COMMIT_OFF;
-	if (lock_tables())
-	{
-		jobs = palloc(hash_get_num_entries(bound) * sizeof(RarrBoundJob));
-		dlist_foreach(iter, &order)
-			jobs[n++] = dlist_container(BoundEntry, node, iter.cur)->job;
-		rarr_jobs_hand_back(jobs, n);
-	}
-	CommitTransactionCommand();
+	jobs = palloc(hash_get_num_entries(bound) * sizeof(RarrBoundJob));
+	dlist_foreach(iter, &order)
+		jobs[n++] = dlist_container(BoundEntry, node, iter.cur)->job;
+	if (can_hand_back() && rarr_jobs_hand_back(jobs, n))
+		CommitTransactionCommand();
+	else
+		AbortCurrentTransaction();
 }
 
 static void

@@ -26,6 +26,6 @@ extern void rarr_job_release(RarrWork *work, int64 delay);
 extern void rarr_job_end(RarrWork *work, RarrHistoryAction action, RarrJobStatus status);
 extern void rarr_job_begin_retry(RarrWork *work);
 extern void rarr_job_end_retry(RarrWork *work);
-extern void rarr_jobs_hand_back(const RarrBoundJob *bound, int n);
+extern bool rarr_jobs_hand_back(const RarrBoundJob *bound, int n);
 
 #endif							/* RARR_JOB_FINISH_H */

@@ -9,6 +9,10 @@
  * history_trigger.c finds it out.  Either way, all rows of a statement are
  * written in one go.
  *
+ * A row must never fail because of what the job holds, or the job could be
+ * neither claimed, finished nor deleted: jobs that are older than the limits of
+ * worker_input.c may hold more, and lose the end of it here.
+ *
  * Copyright (c) 2026, researcharr contributors
  *
  *-------------------------------------------------------------------------
@@ -16,12 +20,15 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #include "base/append.h"
+#include "base/guc.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "base/uuid.h"
 #include "job/history.h"
 
@@ -56,7 +63,9 @@ static const char *const action_names[] = {
 struct RarrHistory
 {
 	RarrAppend *append;
+	MemoryContext context;		/* that the history lives in */
 	MemoryContext row_context;	/* reset after each row */
+	Jsonb	   *by;				/* who works; NULL until it is needed */
 };
 
 /* Adds a text; nothing where there is none. */
@@ -73,17 +82,55 @@ put_time(JsonbParseState **state, const char *name, TimestampTz time)
 	rarr_json_put_text(state, name, rarr_json_time(TimestampTzGetDatum(time), TIMESTAMPTZOID));
 }
 
+/* Who works in this session, as an object, made once for all rows. */
+static Jsonb *
+who_works(RarrHistory *history)
+{
+	if (history->by == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(history->context);
+		JsonbParseState *state = NULL;
+
+		pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+		put_text(&state, "role", rarr_role_name(GetUserId()));
+		if (rarr_user_id[0] != '\0')
+			put_text(&state, "user_id", rarr_valid_text(rarr_user_id));
+		put_text(&state, "session_user", rarr_role_name(GetSessionUserId()));
+		history->by = JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+		MemoryContextSwitchTo(old);
+	}
+	return history->by;
+}
+
+/* Adds a text that is cut short where it is longer than max_bytes. */
+static void
+put_clipped(JsonbParseState **state, const char *name, const char *text, int max_bytes)
+{
+	if (text)
+		rarr_json_put_text(state, name, rarr_clip_text(text, max_bytes));
+}
+
 /* The details of an entry; keys without a value are absent. */
 static Datum
-build_details(const RarrHistoryEntry *entry)
+build_details(RarrHistory *history, const RarrHistoryEntry *entry)
 {
 	JsonbParseState *state = NULL;
 
 	/* in the order in which jsonb keeps its keys: the shortest first */
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	if (entry->by_operator)
+	{
+		Jsonb	   *by = who_works(history);
+		JsonbValue	value;
+
+		value.type = jbvBinary;
+		value.val.binary.data = &by->root;
+		value.val.binary.len = VARSIZE(by) - VARHDRSZ;
+		rarr_json_put(&state, "by", &value);
+	}
 	put_text(&state, "from", entry->from);
-	put_text(&state, "error", entry->error);
-	put_text(&state, "worker", entry->worker);
+	put_clipped(&state, "error", entry->error, RARR_HISTORY_ERROR_BYTES);
+	put_clipped(&state, "worker", entry->worker, RARR_HISTORY_WORKER_BYTES);
 	rarr_json_put_int(&state, "attempt", entry->attempt);
 	if (entry->claimed_at != 0)
 	{
@@ -93,6 +140,19 @@ build_details(const RarrHistoryEntry *entry)
 	return JsonbPGetDatum(JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL)));
 }
 
+static RarrHistory *
+begin(RarrAppend *append)
+{
+	RarrHistory *history = palloc(sizeof(RarrHistory));
+
+	history->append = append;
+	history->context = CurrentMemoryContext;
+	history->row_context = AllocSetContextCreate(CurrentMemoryContext, "researcharr history row",
+												 ALLOCSET_DEFAULT_SIZES);
+	history->by = NULL;
+	return history;
+}
+
 /*
  * Begins to write; many rows cost no more memory than one.  The caller has
  * made sure that the transaction may write.
@@ -100,12 +160,7 @@ build_details(const RarrHistoryEntry *entry)
 RarrHistory *
 rarr_history_begin(void)
 {
-	RarrHistory *history = palloc(sizeof(RarrHistory));
-
-	history->append = rarr_append_begin("processing_history", columns, NCOLUMNS);
-	history->row_context = AllocSetContextCreate(CurrentMemoryContext, "researcharr history row",
-												 ALLOCSET_DEFAULT_SIZES);
-	return history;
+	return begin(rarr_append_begin("processing_history", columns, NCOLUMNS));
 }
 
 /* Puts an entry on record. */
@@ -124,7 +179,7 @@ rarr_history_add(RarrHistory *history, const RarrHistoryEntry *entry)
 	values[COL_ACTION] = CStringGetTextDatum(action_names[entry->action]);
 	nulls[COL_STATUS] = entry->to == NULL;
 	values[COL_STATUS] = entry->to ? CStringGetTextDatum(entry->to) : (Datum) 0;
-	values[COL_DETAILS] = build_details(entry);
+	values[COL_DETAILS] = build_details(history, entry);
 	values[COL_TIMESTAMP] = TimestampTzGetDatum(entry->ended_at);
 	rarr_append_row(history->append, values, nulls);
 
@@ -132,12 +187,20 @@ rarr_history_add(RarrHistory *history, const RarrHistoryEntry *entry)
 	MemoryContextReset(history->row_context);
 }
 
+static bool
+end(RarrHistory *history)
+{
+	bool		done = rarr_append_end(history->append);
+
+	MemoryContextDelete(history->row_context);
+	pfree(history);
+	return done;
+}
+
 void
 rarr_history_end(RarrHistory *history)
 {
-	rarr_append_end(history->append);
-	MemoryContextDelete(history->row_context);
-	pfree(history);
+	(void) end(history);
 }
 
 /*
@@ -155,4 +218,23 @@ rarr_history_write(const RarrHistoryEntry *entries, int n)
 	for (int i = 0; i < n; i++)
 		rarr_history_add(history, &entries[i]);
 	rarr_history_end(history);
+}
+
+/*
+ * rarr_history_write for a session that ends, which waits for nothing and raises
+ * no error (base/append.c).  False if not all is on record: then the transaction
+ * must not commit.
+ */
+bool
+rarr_history_write_at_exit(const RarrHistoryEntry *entries, int n)
+{
+	RarrAppend *append = rarr_append_begin_at_exit("processing_history", columns, NCOLUMNS);
+	RarrHistory *history;
+
+	if (append == NULL)
+		return false;
+	history = begin(append);
+	for (int i = 0; i < n; i++)
+		rarr_history_add(history, &entries[i]);
+	return end(history);
 }

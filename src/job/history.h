@@ -13,6 +13,8 @@
 #include "datatype/timestamp.h"
 #include "utils/uuid.h"
 
+#include "job/worker_input.h"
+
 typedef enum RarrHistoryAction
 {
 	RARR_HISTORY_COMPLETED,
@@ -25,6 +27,10 @@ typedef enum RarrHistoryAction
 	RARR_HISTORY_MARKED_COMPLETED,
 	RARR_HISTORY_DELETED
 } RarrHistoryAction;
+
+/* a row keeps no more bytes of a worker's name and of an error */
+#define RARR_HISTORY_WORKER_BYTES	(4 * RARR_WORKER_MAX_CHARS)
+#define RARR_HISTORY_ERROR_BYTES	RARR_ERROR_MAX_BYTES
 
 /*
  * One change of a job's status, or the end of one of its attempts.
@@ -45,6 +51,8 @@ typedef struct RarrHistoryEntry
 	TimestampTz claimed_at;		/* 0 where no attempt ended */
 	TimestampTz ended_at;		/* when this happened, always set */
 	const char *error;			/* NULL for none */
+	bool		by_operator;	/* not by the worker or the queue itself: the row
+								 * says by whom */
 } RarrHistoryEntry;
 
 /* rows on their way into processing_history */
@@ -54,5 +62,6 @@ extern RarrHistory *rarr_history_begin(void);
 extern void rarr_history_add(RarrHistory *history, const RarrHistoryEntry *entry);
 extern void rarr_history_end(RarrHistory *history);
 extern void rarr_history_write(const RarrHistoryEntry *entries, int n);
+extern bool rarr_history_write_at_exit(const RarrHistoryEntry *entries, int n);
 
 #endif							/* RARR_JOB_HISTORY_H */

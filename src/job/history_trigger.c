@@ -31,6 +31,7 @@
 #include "base/compat.h"
 #include "base/args.h"
 #include "base/column.h"
+#include "base/text.h"
 #include "job/history.h"
 
 /* where the columns are that tell a job's story */
@@ -97,13 +98,14 @@ add(Recorder *recorder, const RarrHistoryEntry *entry)
 	rarr_history_add(recorder->history, entry);
 }
 
+/* A text, which the history keeps no more than max_bytes of. */
 static char *
-get_text(TupleTableSlot *job, AttrNumber attnum)
+get_text(TupleTableSlot *job, AttrNumber attnum, int max_bytes)
 {
 	bool		isnull;
 	Datum		value = slot_getattr(job, attnum, &isnull);
 
-	return isnull ? NULL : TextDatumGetCString(value);
+	return isnull ? NULL : rarr_clip_datum(value, max_bytes);
 }
 
 static int
@@ -143,14 +145,14 @@ describe_old(const JobColumns *columns, TupleTableSlot *job, RarrHistoryEntry *e
 		return false;
 	entry->job_id = *DatumGetUUIDP(slot_getattr(job, columns->id, &isnull));
 	entry->media_id = *DatumGetUUIDP(slot_getattr(job, columns->media_id, &isnull));
-	entry->from = get_text(job, columns->status);
+	entry->from = get_text(job, columns->status, RARR_HISTORY_WORKER_BYTES);
 	entry->attempt = get_int(job, columns->attempt);
 	if (is_running(entry->from))
 	{
 		Datum		started_at = slot_getattr(job, columns->started_at, &isnull);
 
 		entry->claimed_at = isnull ? 0 : DatumGetTimestampTz(started_at);
-		entry->worker = get_text(job, columns->worker);
+		entry->worker = get_text(job, columns->worker, RARR_HISTORY_WORKER_BYTES);
 	}
 	return true;
 }
@@ -191,8 +193,9 @@ record_update(Recorder *recorder, TupleTableSlot *old_job, TupleTableSlot *new_j
 	MemoryContext old = MemoryContextSwitchTo(recorder->row_context);
 	RarrHistoryEntry entry = {0};
 
-	entry.to = get_text(new_job, columns->status);
+	entry.to = get_text(new_job, columns->status, RARR_HISTORY_WORKER_BYTES);
 	entry.ended_at = recorder->now;
+	entry.by_operator = true;
 	if (describe_old(columns, old_job, &entry) && entry.to != NULL &&
 		find_action(&entry, get_int(new_job, columns->attempt),
 					get_int(new_job, columns->retry_count) > get_int(old_job, columns->retry_count),
@@ -200,7 +203,7 @@ record_update(Recorder *recorder, TupleTableSlot *old_job, TupleTableSlot *new_j
 	{
 		if (entry.action == RARR_HISTORY_FAILED || entry.action == RARR_HISTORY_RETRIED ||
 			entry.action == RARR_HISTORY_LAPSED)
-			entry.error = get_text(new_job, columns->error_message);
+			entry.error = get_text(new_job, columns->error_message, RARR_HISTORY_ERROR_BYTES);
 		add(recorder, &entry);
 	}
 	MemoryContextSwitchTo(old);
@@ -215,6 +218,7 @@ record_delete(Recorder *recorder, TupleTableSlot *job)
 
 	entry.action = RARR_HISTORY_DELETED;
 	entry.ended_at = recorder->now;
+	entry.by_operator = true;
 	if (describe_old(&recorder->columns, job, &entry))
 		add(recorder, &entry);
 	MemoryContextSwitchTo(old);

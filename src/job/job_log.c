@@ -10,10 +10,18 @@
  */
 #include "postgres.h"
 
-#include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "base/text.h"
 #include "job/job_log.h"
+
+/* Whose word ends an attempt or changes a status: an operator's? */
+static bool
+is_operators(RarrHistoryAction action)
+{
+	return action == RARR_HISTORY_RELEASED || action == RARR_HISTORY_CANCELLED ||
+		action == RARR_HISTORY_REQUEUED || action == RARR_HISTORY_MARKED_COMPLETED;
+}
 
 /*
  * Note a change of the job whose version before it is in oldslot.  Where that
@@ -45,11 +53,12 @@ rarr_job_log_add(RarrJobLog *log, TupleTableSlot *oldslot, RarrHistoryAction act
 	entry->to = rarr_job_status_name(to);
 	entry->attempt = DatumGetInt32(rarr_job_value(oldslot, JOB_ATTEMPT));
 	entry->worker = from == JOB_RUNNING && !rarr_job_is_null(oldslot, JOB_WORKER) ?
-		TextDatumGetCString(rarr_job_value(oldslot, JOB_WORKER)) : NULL;
+		rarr_clip_datum(rarr_job_value(oldslot, JOB_WORKER), RARR_HISTORY_WORKER_BYTES) : NULL;
 	entry->claimed_at = from == JOB_RUNNING && !rarr_job_is_null(oldslot, JOB_STARTED_AT) ?
 		DatumGetTimestampTz(rarr_job_value(oldslot, JOB_STARTED_AT)) : 0;
 	entry->ended_at = now;
 	entry->error = error;
+	entry->by_operator = is_operators(action);
 }
 
 /*
@@ -61,4 +70,17 @@ rarr_job_log_write(RarrJobLog *log)
 	if (log->n > 0)
 		rarr_history_write(log->entries, log->n);
 	log->n = 0;
+}
+
+/*
+ * rarr_job_log_write for a session that ends; false if the transaction must not
+ * commit.
+ */
+bool
+rarr_job_log_write_at_exit(RarrJobLog *log)
+{
+	bool		done = log->n == 0 || rarr_history_write_at_exit(log->entries, log->n);
+
+	log->n = 0;
+	return done;
 }

@@ -358,18 +358,13 @@ refresh(void)
 	PG_END_TRY();
 }
 
-/*
- * The policy of a type, or NULL.  The pointer stays good as long as the
- * backend; what is there may change when a function of this file is called.
- */
-const RarrJobType *
-rarr_job_type_find(const char *name, int len)
+/* The policy of a type as the cache has it, or NULL. */
+static const RarrJobType *
+find_type(const char *name, int len)
 {
 	int			low = 0;
-	int			high;
+	int			high = ntypes;
 
-	refresh();
-	high = ntypes;
 	while (low < high)
 	{
 		int			middle = (low + high) / 2;
@@ -385,6 +380,17 @@ rarr_job_type_find(const char *name, int len)
 			high = middle;
 	}
 	return NULL;
+}
+
+/*
+ * The policy of a type, or NULL.  The pointer stays good as long as the
+ * backend; what is there may change when a function of this file is called.
+ */
+const RarrJobType *
+rarr_job_type_find(const char *name, int len)
+{
+	refresh();
+	return find_type(name, len);
 }
 
 /*
@@ -419,6 +425,18 @@ const RarrJobType *
 rarr_job_type_policy(const char *name, int len)
 {
 	const RarrJobType *type = rarr_job_type_find(name, len);
+
+	return type != NULL ? type : &builtin_policy;
+}
+
+/*
+ * rarr_job_type_policy() as this backend last read it, for a session that ends: no
+ * table is read, and no error raised.
+ */
+const RarrJobType *
+rarr_job_type_last_known(const char *name, int len)
+{
+	const RarrJobType *type = find_type(name, len);
 
 	return type != NULL ? type : &builtin_policy;
 }

@@ -30,11 +30,9 @@
 #include "base/guc.h"
 #include "base/metadata.h"
 #include "base/relation.h"
+#include "base/text.h"
 #include "job/job_row.h"
 #include "job/worker_input.h"
-
-/* room for the mark that says that an error was truncated, with a number */
-#define MARK_MAX_BYTES		64
 
 /* The size of a text in bytes, without reading what is stored out of line. */
 static Size
@@ -86,18 +84,9 @@ rarr_error_text_fits(Datum error)
 Datum
 rarr_error_text_truncate(Datum error)
 {
-	text	   *beginning;
-	int			length;
-	char	   *result;
-
 	if (rarr_error_text_fits(error))
 		return error;
-	beginning = DatumGetTextPSlice(error, 0, RARR_ERROR_MAX_BYTES - MARK_MAX_BYTES);
-	length = pg_mbcliplen(VARDATA_ANY(beginning), VARSIZE_ANY_EXHDR(beginning),
-						  RARR_ERROR_MAX_BYTES - MARK_MAX_BYTES);
-	result = psprintf("%.*s [truncated from %zu bytes]", length, VARDATA_ANY(beginning),
-					  text_size(error));
-	return CStringGetTextDatum(result);
+	return CStringGetTextDatum(rarr_clip_datum(error, RARR_ERROR_MAX_BYTES));
 }
 
 /* RA003 where a result, a jsonb, is larger than metadata may be. */

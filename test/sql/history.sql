@@ -7,14 +7,16 @@ FROM generate_series(1, 9) n;
 
 -- what is on record since the last look, without what differs from run to run
 CREATE TEMP TABLE seen AS SELECT id FROM researcharr.processing_history;
-CREATE FUNCTION pg_temp.news(OUT job text, OUT action text, OUT status text, OUT details jsonb, OUT times boolean)
+CREATE FUNCTION pg_temp.news(OUT job text, OUT action text, OUT status text, OUT details jsonb, OUT by text, OUT times boolean)
 RETURNS SETOF record LANGUAGE SQL AS $$
 	WITH news AS (
 		INSERT INTO pg_temp.seen SELECT h.id FROM researcharr.processing_history h
 		WHERE h.id NOT IN (SELECT s.id FROM pg_temp.seen s)
 		RETURNING id)
 	SELECT coalesce(j.unique_key, right(h.job_id::text, 4)), h.action, h.status,
-		h.details - ARRAY['claimed_at', 'ended_at'],
+		h.details - ARRAY['claimed_at', 'ended_at', 'by'],
+		CASE WHEN h.details->'by' = jsonb_build_object('session_user', session_user, 'role', current_role, 'user_id', 'tester')
+			THEN 'me' ELSE h.details->>'by' END,
 		(h.details->>'claimed_at')::timestamptz <= (h.details->>'ended_at')::timestamptz
 			AND (h.details->>'ended_at')::timestamptz = h."timestamp"
 	FROM researcharr.processing_history h JOIN news ON news.id = h.id
@@ -80,7 +82,7 @@ SELECT * FROM pg_temp.news();
 
 -- Deleted while running, and in any other state: by DELETE, a cascade, TRUNCATE.
 DELETE FROM researcharr.processing_jobs WHERE unique_key IN ('n', 'o');
-SELECT action, status, details - ARRAY['claimed_at', 'ended_at'] AS details, times FROM pg_temp.news() ORDER BY details;
+SELECT action, status, details - ARRAY['claimed_at', 'ended_at'] AS details, by, times FROM pg_temp.news() ORDER BY details;
 DELETE FROM researcharr.media WHERE id = '01900000-0000-7000-8000-000000000103';
 SELECT action, status, details->>'from' AS "from", count(*), count(times) AS ended FROM pg_temp.news() GROUP BY 1, 2, 3 ORDER BY 3;
 BEGIN;
@@ -152,7 +154,7 @@ ALTER TABLE researcharr.history_other DROP COLUMN gone;
 ALTER TABLE researcharr.processing_history ATTACH PARTITION researcharr.history_other
 	FOR VALUES FROM (MINVALUE) TO (MAXVALUE);
 SELECT researcharr.job_cancel(id) FROM researcharr.processing_jobs WHERE unique_key = 'saved';
-SELECT tableoid::regclass, action, status, details FROM researcharr.processing_history;
+SELECT tableoid::regclass, action, status, details - 'by' AS details FROM researcharr.processing_history;
 SAVEPOINT s;
 \set VERBOSITY terse
 SELECT researcharr.job_retry(id) FROM researcharr.processing_jobs WHERE unique_key = 'saved';

@@ -1,0 +1,239 @@
+/*-------------------------------------------------------------------------
+ *
+ * at_exit.c
+ *		Which tables a session that ends may write to, and locks for it.
+ *
+ * When a session ends, it takes no interrupts any more, and an error ends it
+ * as FATAL, with the rest of its work undone.  So what it writes then must not
+ * wait for anybody, must not run users' code, and must not fail because of a
+ * user's rule.  Everything here answers by true or false and raises no error;
+ * what remains are the server's own emergencies, such as a full disk.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/amapi.h"
+#include "access/genam.h"
+#include "access/table.h"
+#include "access/transam.h"
+#include "catalog/dependency.h"
+#include "catalog/pg_index.h"
+#include "catalog/pg_proc.h"
+#include "commands/extension.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/relcache.h"
+#include "utils/syscache.h"
+
+#include "base/at_exit.h"
+#include "base/compat.h"
+#include "base/own_index.h"
+#include "base/own_table.h"
+
+/*
+ * Lock a relation for changes, if nobody has to be waited for and shared memory
+ * has room for the lock.  The lock is kept to the end of the transaction.
+ */
+bool
+rarr_exit_lock_relation(Oid relid)
+{
+	LOCKTAG		tag;
+	LOCALLOCK  *local;
+	LockAcquireResult result;
+
+	SET_LOCKTAG_RELATION(tag, MyDatabaseId, relid);
+	result = rarr_lock_acquire_quietly(&tag, RowExclusiveLock, &local);
+	if (result == LOCKACQUIRE_NOT_AVAIL)
+		return false;
+	if (result != LOCKACQUIRE_ALREADY_CLEAR)
+	{
+		AcceptInvalidationMessages();
+		MarkLockClear(local);
+	}
+	return true;
+}
+
+/*
+ * Has shared memory room for the lock that a transaction id takes?  Tried with a
+ * lock of its own on the table, which conflicts with nobody's.
+ */
+bool
+rarr_exit_has_lock_room(Oid relid)
+{
+	LOCKTAG		tag;
+	LOCALLOCK  *local;
+
+	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, RelationRelationId, relid, 1);
+	if (rarr_lock_acquire_quietly(&tag, AccessShareLock, &local) == LOCKACQUIRE_NOT_AVAIL)
+		return false;
+	(void) LockRelease(&tag, AccessShareLock, false);
+	return true;
+}
+
+/*
+ * rarr_exit_lock_relation of a table and its indexes.  False if there is no such
+ * table, too.
+ */
+bool
+rarr_exit_lock_table(Oid relid)
+{
+	Relation	rel;
+	ListCell   *lc;
+	bool		locked = true;
+
+	if (!OidIsValid(relid) || !rarr_exit_lock_relation(relid))
+		return false;
+	rel = try_table_open(relid, NoLock);
+	if (rel == NULL)
+		return false;
+	foreach(lc, RelationGetIndexList(rel))
+		locked = locked && rarr_exit_lock_relation(lfirst_oid(lc));
+	table_close(rel, NoLock);
+	return locked;
+}
+
+/* Is a function neither the server's own nor the extension's? */
+static bool
+is_foreign_function(Oid function, void *context)
+{
+	return function >= FirstNormalObjectId &&
+		getExtensionOfObject(ProcedureRelationId, function) != get_extension_oid(RARR_EXTENSION, true);
+}
+
+/* Does an expression run users' code?  A domain's constraints may. */
+static bool
+runs_foreign_code(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (check_functions_in_node(node, is_foreign_function, NULL))
+		return true;
+	if (IsA(node, CoerceToDomain))
+		return true;
+	return expression_tree_walker(node, runs_foreign_code, context);
+}
+
+/* The same of a column of an index's row in pg_index, which may be NULL. */
+static bool
+index_runs_foreign_code(Relation index, AttrNumber column)
+{
+	HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(RelationGetRelid(index)));
+	bool		isnull = true;
+	Datum		expression = (Datum) 0;
+	bool		result;
+
+	if (!HeapTupleIsValid(tuple))
+		return true;
+	/* not by relcache.c's functions: they simplify, which runs functions */
+	expression = SysCacheGetAttr(INDEXRELID, tuple, column, &isnull);
+	result = !isnull && runs_foreign_code(stringToNode(TextDatumGetCString(expression)), NULL);
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+/* Can no two rows be equal in a unique index: is this column among its keys? */
+static bool
+has_key(Relation index, AttrNumber column)
+{
+	for (int i = 0; i < index->rd_index->indnkeyatts; i++)
+		if (column != 0 && index->rd_index->indkey.values[i] == column)
+			return true;
+	return false;
+}
+
+static bool
+is_known(Relation index, const RarrIndexDef *const *known)
+{
+	for (; *known != NULL; known++)
+		if (rarr_index_fits(index, *known))
+			return true;
+	return false;
+}
+
+/* Can an index take an entry without waiting and without users' code? */
+static bool
+index_is_safe(Relation index, AttrNumber fresh, const RarrIndexDef *const *known)
+{
+	Form_pg_index form = index->rd_index;
+	int			nsupport = index->rd_indam->amsupport * form->indnkeyatts;
+
+	if (form->indisexclusion || index->rd_rel->relam >= FirstNormalObjectId ||
+		index_runs_foreign_code(index, Anum_pg_index_indexprs) ||
+		index_runs_foreign_code(index, Anum_pg_index_indpred))
+		return false;
+	for (int i = 0; i < nsupport; i++)
+		if (is_foreign_function(index->rd_support[i], NULL))
+			return false;
+	return !form->indisunique || has_key(index, fresh) || is_known(index, known);
+}
+
+/*
+ * Can rows of a table, which is locked with its indexes, be written without
+ * waiting for other transactions and without users' code?  Row triggers are the
+ * caller's to look for.  A unique index must be one of `known`, a list that NULL
+ * ends, or have the column `fresh`, if that is not 0: its values are new.
+ */
+bool
+rarr_exit_may_write(Relation rel, AttrNumber fresh, const RarrIndexDef *const *known)
+{
+	TupleConstr *constr = RelationGetDescr(rel)->constr;
+	ListCell   *lc;
+	bool		safe = true;
+
+	if (constr != NULL)
+	{
+		if (rarr_has_generated_columns(constr))
+			return false;
+		for (int i = 0; i < constr->num_check; i++)
+			if (runs_foreign_code(stringToNode(constr->check[i].ccbin), NULL))
+				return false;
+	}
+	foreach(lc, RelationGetIndexList(rel))
+	{
+		Relation	index = index_open(lfirst_oid(lc), NoLock);
+
+		safe = safe && index_is_safe(index, fresh, known);
+		index_close(index, NoLock);
+	}
+	return safe;
+}
+
+/*
+ * The CHECKs of an open table, which rarr_exit_may_write() found to run no users'
+ * code, compiled for rarr_exit_checks_hold().
+ */
+List *
+rarr_exit_prepare_checks(RarrTable *table)
+{
+	TupleConstr *constr = RelationGetDescr(table->rel)->constr;
+	List	   *checks = NIL;
+
+	for (int i = 0; constr != NULL && i < constr->num_check; i++)
+		if (rarr_check_is_enforced(&constr->check[i]))
+			checks = lappend(checks, ExecPrepareExpr(stringToNode(constr->check[i].ccbin), table->estate));
+	return checks;
+}
+
+/*
+ * Would the row in the slot pass the table's CHECKs?  The executor would raise an
+ * error.
+ */
+bool
+rarr_exit_checks_hold(RarrTable *table, List *checks, TupleTableSlot *slot)
+{
+	ExprContext *econtext = GetPerTupleExprContext(table->estate);
+	ListCell   *lc;
+
+	econtext->ecxt_scantuple = slot;
+	foreach(lc, checks)
+		if (!ExecCheck(lfirst(lc), econtext))
+			return false;
+	return true;
+}

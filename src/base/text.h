@@ -1,0 +1,19 @@
+/*-------------------------------------------------------------------------
+ *
+ * text.h
+ *		Strings made fit to be stored: valid in the database's encoding, and no
+ *		longer than a limit.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef RARR_BASE_TEXT_H
+#define RARR_BASE_TEXT_H
+
+extern const char *rarr_valid_text(const char *string);
+extern const char *rarr_role_name(Oid role);
+extern const char *rarr_clip_text(const char *string, int max_bytes);
+extern char *rarr_clip_datum(Datum value, int max_bytes);
+
+#endif							/* RARR_BASE_TEXT_H */

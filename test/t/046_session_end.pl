@@ -1,0 +1,214 @@
+# 046_session_end.pl: a session that ends hands its jobs back without waiting,
+# without users' code and without an error (researcharr.bind_leases).
+#
+#  1. With users' rules on processing_jobs or the history: where the server
+#     would run their code, or they could refuse the row, leases end later; the
+#     session ends at once all the same, and its log has no error.
+#  2. With locks that others hold.
+#  3. With hundreds of partitions of the history and hardly any room for locks:
+#     an append opens the partition that it writes to, and no other.
+
+use strict;
+use warnings;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = PostgreSQL::Test::Cluster->new('session_end');
+$node->init;
+$node->append_conf('postgresql.conf', q{
+shared_preload_libraries = 'researcharr'
+max_connections = 60
+max_locks_per_transaction = 10
+max_prepared_transactions = 0
+autovacuum = off
+});
+$node->start;
+
+sub sql { return $node->safe_psql('postgres', $_[0]) }
+
+sql(q{CREATE EXTENSION researcharr CASCADE;
+	INSERT INTO researcharr.media (id, title, type) VALUES ('01900000-0000-7000-8000-000000000001', 'Watched', 'movie');
+	CREATE FUNCTION public.tell(anyelement) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$
+	BEGIN
+		IF current_setting('test.active', true) = 'on' THEN
+			RAISE EXCEPTION 'user code at exit';
+		END IF;
+		RETURN true;
+	END $$;
+	CREATE TABLE public.kept (job uuid REFERENCES researcharr.processing_jobs (id));
+	CREATE TABLE public.jobs (id uuid PRIMARY KEY)});
+
+# A session that has claimed n jobs, and its backend's pid
+sub claim
+{
+	my ($n) = @_;
+	my $session = $node->background_psql('postgres', on_error_die => 1);
+
+	my $pid = $session->query_safe('SELECT pg_backend_pid()');
+	$session->query_safe('SET researcharr.bind_leases = on');
+	is($session->query_safe("SELECT count(*) FROM researcharr.job_dequeue(max_jobs => $n)"), $n, "$n claimed") if $n > 1;
+	$session->query_safe("SELECT FROM researcharr.job_dequeue()") if $n == 1;
+	$session->query_safe("SET test.active = 'on'");
+	return ($session, $pid);
+}
+
+sub enqueue
+{
+	my ($n) = @_;
+
+	sql("DELETE FROM public.kept; TRUNCATE researcharr.processing_jobs CASCADE;
+		SELECT count(researcharr.job_enqueue('01900000-0000-7000-8000-000000000001', 'search'))
+		FROM generate_series(1, $n)");
+	return;
+}
+
+# Ends a session with two jobs; how many of them are queued again?
+sub ends
+{
+	my ($name, $handed_back, $before_end) = @_;
+	my ($session, $pid);
+	my $log = -s $node->logfile;
+
+	($session, $pid) = claim(2);
+	$before_end->() if $before_end;
+	is(sql("SELECT pg_terminate_backend($pid, 60000)"), 't', "$name: it ends at once");
+	is(sql("SELECT count(*) FROM researcharr.processing_jobs WHERE status = 'queued' AND retry_count = 1"),
+		$handed_back, "$name: $handed_back of 2 handed back");
+	is(sql("SELECT count(*) FROM researcharr.processing_history h JOIN researcharr.processing_jobs j ON j.id = h.job_id
+		WHERE h.action = 'lapsed' AND h.status = 'queued'"), $handed_back, "$name: as many on record");
+	unlike(slurp_file($node->logfile, $log),
+		qr/ERROR|WARNING|PANIC|FATAL:  (?!terminating connection due to administrator command)/, "$name: no error");
+	eval { $session->quit };
+	return;
+}
+
+# 1.
+my @rules = (
+	[ 'no rule', 2, '' ],
+	[ 'a CHECK with a function', 0, 'ALTER TABLE researcharr.processing_jobs ADD CONSTRAINT rule CHECK (public.tell(status))' ],
+	[ 'a CHECK without a function', 2, 'ALTER TABLE researcharr.processing_jobs ADD CONSTRAINT rule CHECK (retry_count < 5)' ],
+	[ 'a CHECK that refuses a retry', 0, 'ALTER TABLE researcharr.processing_jobs ADD CONSTRAINT rule CHECK (retry_count < 1)' ],
+	[ 'a generated column', 0, 'ALTER TABLE researcharr.processing_jobs ADD rule boolean GENERATED ALWAYS AS (public.tell(status)) STORED' ],
+	[ 'an index', 2, 'CREATE INDEX rule ON researcharr.processing_jobs (worker)' ],
+	[ 'an index on a function', 0, 'CREATE INDEX rule ON researcharr.processing_jobs (public.tell(status))' ],
+	[ 'an index with a function in its predicate', 0, 'CREATE INDEX rule ON researcharr.processing_jobs (status) WHERE public.tell(status)' ],
+	[ 'a unique index', 0, 'CREATE UNIQUE INDEX rule ON researcharr.processing_jobs (id, status)' ],
+	[ 'an exclusion constraint', 0, 'ALTER TABLE researcharr.processing_jobs ADD CONSTRAINT rule EXCLUDE (id WITH =)' ],
+	[ 'a trigger', 0, 'CREATE TRIGGER rule BEFORE UPDATE ON researcharr.processing_jobs FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()' ],
+	[ 'a CHECK of the history', 0, 'ALTER TABLE researcharr.processing_history ADD CONSTRAINT rule CHECK (public.tell(action))' ],
+	[ 'a CHECK of the history that refuses the row', 0, q{ALTER TABLE researcharr.processing_history ADD CONSTRAINT rule CHECK (action <> 'lapsed')} ],
+	[ 'an index of the history on a function', 0, 'CREATE INDEX rule ON researcharr.processing_history (public.tell(action))' ],
+	[ 'a unique index of the history with its id', 2, 'CREATE UNIQUE INDEX rule ON researcharr.processing_history_default (id, action)' ],
+	[ 'a unique index of the history without it', 0, 'CREATE UNIQUE INDEX rule ON researcharr.processing_history_default (job_id)' ],
+	[ 'a foreign key of the history', 0, 'ALTER TABLE researcharr.processing_history ADD CONSTRAINT rule FOREIGN KEY (job_id) REFERENCES public.jobs' ],
+	[ 'a deferrable constraint of the history', 0, 'ALTER TABLE researcharr.processing_history_default ADD CONSTRAINT rule UNIQUE (id) DEFERRABLE' ],
+);
+foreach (@rules)
+{
+	my ($name, $handed_back, $rule) = @$_;
+
+	enqueue(2);
+	sql('TRUNCATE researcharr.processing_history');
+	sql($rule) if $rule;
+	ends($name, $handed_back);
+	sql(q{DROP INDEX IF EXISTS researcharr.rule; DROP TRIGGER IF EXISTS rule ON researcharr.processing_jobs})
+	  unless $rule =~ /CONSTRAINT|COLUMN|ADD rule/;
+	sql("ALTER TABLE researcharr.$1 DROP CONSTRAINT rule") if $rule =~ /TABLE researcharr\.(\w+) ADD CONSTRAINT/;
+	sql('ALTER TABLE researcharr.processing_jobs DROP COLUMN IF EXISTS rule');
+}
+
+# a table that is not what it was when the jobs were claimed
+my %changes = (
+	'a column with another name' => [ 'ALTER TABLE researcharr.processing_jobs RENAME worker TO workman',
+		'ALTER TABLE researcharr.processing_jobs RENAME workman TO worker' ],
+	'no index of ids' => [ 'ALTER TABLE researcharr.processing_jobs DROP CONSTRAINT processing_jobs_pkey CASCADE',
+		'ALTER TABLE researcharr.processing_jobs ADD CONSTRAINT processing_jobs_pkey PRIMARY KEY (id);
+		ALTER TABLE public.kept ADD FOREIGN KEY (job) REFERENCES researcharr.processing_jobs' ],
+	'no partition for the present' => [ 'ALTER TABLE researcharr.processing_history DETACH PARTITION researcharr.processing_history_default',
+		'ALTER TABLE researcharr.processing_history ATTACH PARTITION researcharr.processing_history_default DEFAULT' ],
+	'a history with another name' => [ 'ALTER TABLE researcharr.processing_history RENAME TO other_history',
+		'ALTER TABLE researcharr.other_history RENAME TO processing_history' ],
+	'a job without a status' => [ q{ALTER TABLE researcharr.processing_jobs DROP CONSTRAINT processing_jobs_status_check,
+			DROP CONSTRAINT processing_jobs_lease_expires_at_check;
+		UPDATE researcharr.processing_jobs SET status = 'unknown'},
+		q{TRUNCATE researcharr.processing_jobs CASCADE; ALTER TABLE researcharr.processing_jobs ADD CONSTRAINT processing_jobs_status_check
+			CHECK (status IN ('queued', 'running', 'completed', 'failed', 'cancelled'))} ],
+);
+foreach my $name (sort keys %changes)
+{
+	my ($change, $undo) = @{ $changes{$name} };
+	my ($session, $pid);
+	my $log = -s $node->logfile;
+
+	enqueue(2);
+	($session, $pid) = claim(2);
+	sql($change);
+	is(sql("SELECT pg_terminate_backend($pid, 60000)"), 't', "$name: it ends at once");
+	sql($undo);
+	is(sql("SELECT count(*) FROM researcharr.processing_jobs WHERE status = 'queued'"), 0, "$name: the leases end later");
+	unlike(slurp_file($node->logfile, $log),
+		qr/ERROR|WARNING|PANIC|FATAL:  (?!terminating connection due to administrator command)/, "$name: no error");
+	eval { $session->quit };
+}
+
+# 2.
+my $locker = $node->background_psql('postgres', on_error_die => 1);
+my @locks = (
+	[ 'a job that somebody has locked', 1, 'SELECT FROM researcharr.processing_jobs LIMIT 1 FOR UPDATE' ],
+	[ 'a job that somebody refers to', 2, 'INSERT INTO public.kept SELECT id FROM researcharr.processing_jobs LIMIT 1' ],
+	[ 'a table that somebody has locked', 0, 'LOCK TABLE researcharr.processing_jobs IN SHARE MODE' ],
+	[ 'a history that somebody has locked', 0, 'LOCK TABLE ONLY researcharr.processing_history IN SHARE MODE' ],
+	[ 'a partition that somebody has locked', 0, 'LOCK TABLE researcharr.processing_history_default IN SHARE MODE' ],
+);
+foreach (@locks)
+{
+	my ($name, $handed_back, $lock) = @$_;
+
+	enqueue(2);
+	ends($name, $handed_back, sub { $locker->query_safe("BEGIN; $lock") });
+	$locker->query_safe('ROLLBACK');
+}
+enqueue(2);
+sql('CREATE UNIQUE INDEX rule ON researcharr.processing_jobs (id, status)');
+ends('a unique index that has a column of the claim, and a job that somebody refers to', 0,
+	sub { $locker->query_safe('BEGIN; INSERT INTO public.kept SELECT id FROM researcharr.processing_jobs LIMIT 1') });
+$locker->query_safe('ROLLBACK');
+sql('DROP INDEX researcharr.rule');
+$locker->quit;
+
+# 3.
+sql(qq{DO \$\$ BEGIN PERFORM pg_catalog.set_config('client_min_messages', 'warning', true); END \$\$});
+foreach my $batch (0 .. 14)
+{
+	# few at a time: the statement that makes a partition keeps its locks
+	sql(qq{DO \$\$
+	BEGIN
+		FOR n IN 20 * $batch .. 20 * $batch + 19 LOOP
+			EXECUTE format('CREATE TABLE researcharr.history_%s PARTITION OF researcharr.processing_history (PRIMARY KEY (id)) FOR VALUES FROM (%L) TO (%L)',
+				n, lpad(to_hex(n), 8, '0') || '-0000-0000-0000-000000000000', lpad(to_hex(n + 1), 8, '0') || '-0000-0000-0000-000000000000');
+			EXECUTE format('CREATE INDEX ON researcharr.history_%s (job_id)', n);
+			COMMIT;
+		END LOOP;
+	END \$\$});
+}
+enqueue(40);
+is( sql(q{BEGIN; SELECT count(*) FROM researcharr.job_dequeue() j, researcharr.job_release(j.id, j.attempt);
+		SELECT string_agg(DISTINCT relation::regclass::text, ' ') FROM pg_locks
+		WHERE pid = pg_backend_pid() AND relation::regclass::text ~ 'history' AND relation::regclass::text !~ '_(idx|pkey)'; COMMIT}),
+	"1\nresearcharr.processing_history researcharr.processing_history_default", 'an append locks the log and one partition');
+is( sql(q{BEGIN; UPDATE researcharr.processing_jobs SET status = 'cancelled', completed_at = now() WHERE id = (SELECT min(id::text)::uuid FROM researcharr.processing_jobs);
+		SELECT string_agg(DISTINCT relation::regclass::text, ' ') FROM pg_locks
+		WHERE pid = pg_backend_pid() AND relation::regclass::text ~ 'history' AND relation::regclass::text !~ '_(idx|pkey)'; ROLLBACK}),
+	'researcharr.processing_history researcharr.processing_history_default', 'so does that of a trigger');
+my $log = -s $node->logfile;
+my @sessions = map { (claim(1))[0] } 1 .. 40;
+is(sql(q{SELECT count(*) FROM researcharr.processing_jobs WHERE status = 'running'}), 40, 'forty sessions have a job each');
+sql(q{SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()});
+ok($node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'client backend'}), 'they are gone');
+is(sql(q{SELECT count(*) FROM researcharr.processing_jobs WHERE status = 'queued' AND retry_count = 1}), 40, 'and their jobs handed back');
+unlike(slurp_file($node->logfile, $log), qr/out of shared memory|PANIC|FATAL:  (?!terminating connection due)/, 'there was room for all locks');
+eval { $_->quit } foreach @sessions;
+
+$node->stop;
+done_testing();
