@@ -25,6 +25,13 @@ ALTER TABLE researcharr.webui_users ENABLE ALWAYS TRIGGER zz_researcharr_guard;
 COMMENT ON TRIGGER zz_researcharr_guard ON researcharr.configuration IS 'secrets stay secret';
 COMMENT ON TRIGGER zz_researcharr_guard ON researcharr.webui_users IS 'hashes stay out of messages';
 
+-- Who did it.
+COMMENT ON COLUMN researcharr.processing_history.details
+IS 'from (the old status), attempt, worker, error; claimed_at and ended_at where an attempt ended; by (session_user, role, user_id) where an operator did it';
+ALTER TABLE researcharr.audit_log ADD COLUMN acting_role text;
+COMMENT ON COLUMN researcharr.audit_log.acting_role
+IS 'the current role: that of SET ROLE, or a SECURITY DEFINER function''s owner; NULL in rows from before version 1.5';
+
 -- Statements that lock processing_jobs come after all others: workers wait from
 -- the first of them until the update's transaction ends.
 

@@ -22,7 +22,7 @@ COMMENT ON COLUMN researcharr.processing_history.action
 IS 'completed, retried, failed, lapsed, released, cancelled, requeued, marked_completed or deleted';
 COMMENT ON COLUMN researcharr.processing_history.status IS 'the job''s new status; NULL for deleted';
 COMMENT ON COLUMN researcharr.processing_history.details
-IS 'from (the old status), attempt, worker, error; claimed_at and ended_at where an attempt ended';
+IS 'from (the old status), attempt, worker, error; claimed_at and ended_at where an attempt ended; by (session_user, role, user_id) where an operator did it';
 COMMENT ON COLUMN researcharr.processing_history."timestamp" IS 'when it happened, by the clock';
 
 CREATE TABLE researcharr.processing_history_default PARTITION OF researcharr.processing_history (

@@ -12,7 +12,8 @@ CREATE TABLE researcharr.audit_log (
 	changes        jsonb NOT NULL,
 	"timestamp"    timestamptz NOT NULL,
 	database_user  text NOT NULL,
-	transaction_id xid8 NOT NULL
+	transaction_id xid8 NOT NULL,
+	acting_role    text
 ) PARTITION BY RANGE (id);
 COMMENT ON TABLE researcharr.audit_log IS 'append-only: a row for each row of the application''s data that was made, changed or deleted';
 COMMENT ON COLUMN researcharr.audit_log.id IS 'UUID version 7: when the row was made; the partition key';
@@ -27,6 +28,8 @@ IS 'by column name, changed columns only: {"old": …, "new": …}; a create has
 COMMENT ON COLUMN researcharr.audit_log."timestamp" IS 'when the statement''s changes were put on record, by the clock';
 COMMENT ON COLUMN researcharr.audit_log.database_user IS 'the session user: the role that had logged in';
 COMMENT ON COLUMN researcharr.audit_log.transaction_id IS 'the transaction; of this cluster, so without a meaning after a restore into another';
+COMMENT ON COLUMN researcharr.audit_log.acting_role
+IS 'the current role: that of SET ROLE, or a SECURITY DEFINER function''s owner; NULL in rows from before version 1.5';
 
 CREATE TABLE researcharr.audit_log_default PARTITION OF researcharr.audit_log (
 	CONSTRAINT audit_log_default_pkey PRIMARY KEY (id)
@@ -51,7 +54,8 @@ COMMENT ON TRIGGER researcharr_guard_truncate ON researcharr.audit_log_default I
 -- The trigger function's arguments: the entity type; then words, each with the
 -- column that follows it.  key: it identifies a row; ignore: bookkeeping; mask:
 -- its values are ***, or, with "if" after it, where that column is true; only:
--- an update of any column but these is not on record.
+-- an update of any column but these is not on record.  All of them but ignore
+-- must name columns that the table has.
 
 CREATE FUNCTION researcharr.audit_record()
 RETURNS trigger LANGUAGE C

@@ -10,6 +10,12 @@
  * there.  A toasted value that an update left alone keeps its toast pointer
  * and is never fetched; nor are two of different lengths, to compare them.
  *
+ * The record of a row is bounded, whatever the row holds: a statement must not
+ * fail because its record does not fit into a jsonb, and a log that is only
+ * appended to must not take in what nobody will read.  A long text loses its
+ * end, and of a larger value of another type only its size is put on record.
+ * Where that happens, the column's member says so: "truncated": true.
+ *
  * Nothing here reads tables or settings: rows and columns come as arguments.
  * What is allocated goes to the current memory context, which the caller
  * resets from row to row.
@@ -20,11 +26,11 @@
  */
 #include "postgres.h"
 
+#include "access/detoast.h"
 #include "catalog/pg_type.h"
-#include "nodes/makefuncs.h"
+#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
-#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/numeric.h"
 #include "utils/uuid.h"
@@ -33,6 +39,9 @@
 #include "audit/diff.h"
 
 #define MASK "***"
+
+/* what all values of a row may have together, in bytes of their JSON */
+#define MAX_ROW_BYTES	(16 * 1024 * 1024)
 
 static RarrDiffKind
 kind_of_type(Oid type)
@@ -79,15 +88,7 @@ rarr_diff_init_column(RarrDiffColumn *column, Form_pg_attribute att)
 	column->masked = false;
 	column->masked_if = 0;
 	if (column->kind == RARR_DIFF_OTHER)
-	{
-		Node	   *arg = (Node *) makeNullConst(column->type, -1, InvalidOid);
-
-		/* to_jsonb(anyelement) asks the expression for its argument's type */
-		fmgr_info(F_TO_JSONB, &column->to_jsonb);
-		fmgr_info_set_expr((Node *) makeFuncExpr(F_TO_JSONB, JSONBOID, list_make1(arg),
-												 InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL),
-						   &column->to_jsonb);
-	}
+		rarr_to_json_init(&column->to_json, column->type);
 }
 
 static void
@@ -128,10 +129,62 @@ jsonb_value(JsonbValue *value, Jsonb *jsonb)
 	}
 }
 
-/* A column's value, which is not NULL, as JSON; it may point into the datum. */
-void
-rarr_diff_value(const RarrDiffColumn *column, Datum datum, JsonbValue *value)
+/* The bytes of a value's own form, without reading what is stored out of line. */
+static Size
+value_size(const RarrDiffColumn *column, Datum datum)
 {
+	return column->typlen == -1 ? toast_raw_datum_size(datum) - VARHDRSZ : 0;
+}
+
+/* What is put on record in the place of a value that is too large. */
+static void
+size_value(JsonbValue *value, Size size)
+{
+	char	   *text = psprintf("(%zu bytes)", size);
+
+	string_value(value, text, strlen(text));
+}
+
+/* A text, or as much of its beginning as max_bytes have room for; false then. */
+static bool
+text_value(JsonbValue *value, Datum datum, Size size, Size max_bytes)
+{
+	text	   *string;
+
+	if (size <= max_bytes)
+	{
+		string = DatumGetTextPP(datum);
+		string_value(value, VARDATA_ANY(string), VARSIZE_ANY_EXHDR(string));
+		return true;
+	}
+	string = DatumGetTextPSlice(datum, 0, max_bytes);
+	string_value(value, VARDATA_ANY(string),
+				 pg_mbcliplen(VARDATA_ANY(string), VARSIZE_ANY_EXHDR(string), max_bytes));
+	return false;
+}
+
+/* The same of a jsonb, which is kept whole or not at all. */
+static bool
+bounded_jsonb_value(JsonbValue *value, Jsonb *jsonb, Size max_bytes)
+{
+	if (VARSIZE(jsonb) > max_bytes)
+	{
+		size_value(value, VARSIZE(jsonb) - VARHDRSZ);
+		return false;
+	}
+	jsonb_value(value, jsonb);
+	return true;
+}
+
+/*
+ * A column's value, which is not NULL, as JSON; it may point into the datum.
+ * False if it has more than max_bytes, and is not, or not whole, in the result.
+ */
+bool
+rarr_diff_value(const RarrDiffColumn *column, Datum datum, Size max_bytes, JsonbValue *value)
+{
+	Size		size = value_size(column, datum);
+
 	value->type = jbvNumeric;
 	switch (column->kind)
 	{
@@ -149,17 +202,9 @@ rarr_diff_value(const RarrDiffColumn *column, Datum datum, JsonbValue *value)
 			value->val.numeric = int64_to_numeric(DatumGetInt64(datum));
 			break;
 		case RARR_DIFF_TEXT:
-			{
-				text	   *string = DatumGetTextPP(datum);
-
-				string_value(value, VARDATA_ANY(string), VARSIZE_ANY_EXHDR(string));
-				break;
-			}
+			return text_value(value, datum, size, Min(max_bytes, RARR_DIFF_MAX_TEXT));
 		case RARR_DIFF_UUID:
 			uuid_value(value, DatumGetUUIDP(datum));
-			break;
-		case RARR_DIFF_JSONB:
-			jsonb_value(value, DatumGetJsonbP(datum));
 			break;
 		case RARR_DIFF_TIME:
 			{
@@ -168,10 +213,18 @@ rarr_diff_value(const RarrDiffColumn *column, Datum datum, JsonbValue *value)
 				string_value(value, text, strlen(text));
 				break;
 			}
+		case RARR_DIFF_JSONB:
 		case RARR_DIFF_OTHER:
-			jsonb_value(value, DatumGetJsonbP(FunctionCall1(unconstify(FmgrInfo *, &column->to_jsonb), datum)));
-			break;
+			if (size > Min(max_bytes, column->kind == RARR_DIFF_JSONB ? RARR_DIFF_MAX_JSON : RARR_DIFF_MAX_TEXT))
+			{
+				size_value(value, size);
+				return false;
+			}
+			return bounded_jsonb_value(value, column->kind == RARR_DIFF_JSONB ? DatumGetJsonbP(datum) :
+									   rarr_to_json(&column->to_json, datum),
+									   Min(max_bytes, RARR_DIFF_MAX_JSON));
 	}
+	return true;
 }
 
 static bool
@@ -200,20 +253,60 @@ push_key(JsonbParseState **state, const char *name)
 	pushJsonbValue(state, WJB_KEY, &key);
 }
 
-/* Pushes the value of one side: "old" or "new". */
-static void
+/* What is left of the bytes that a row may have, after this value. */
+static Size
+bytes_left(Size left, const JsonbValue *value)
+{
+	Size		used = value->type == jbvString ? value->val.string.len :
+		value->type == jbvBinary ? value->val.binary.len : 0;
+
+	return left - Min(left, used);
+}
+
+/*
+ * Pushes the value of one side: "old" or "new".  left: the bytes that the row may
+ * still have.  False if the value is not there, or not whole.
+ */
+static bool
 push_side(JsonbParseState **state, const char *side, const RarrDiffColumn *column,
-		  bool masked, TupleTableSlot *row)
+		  bool masked, TupleTableSlot *row, Size *left)
 {
 	JsonbValue	value;
+	bool		whole = true;
 
 	if (row->tts_isnull[column->attnum - 1])
 		value.type = jbvNull;
 	else if (masked)
 		string_value(&value, MASK, strlen(MASK));
 	else
-		rarr_diff_value(column, row->tts_values[column->attnum - 1], &value);
+		whole = rarr_diff_value(column, row->tts_values[column->attnum - 1], *left, &value);
+	*left = bytes_left(*left, &value);
 	rarr_json_put(state, side, &value);
+	return whole;
+}
+
+/* Pushes what a column has to tell. */
+static void
+push_column(JsonbParseState **state, const RarrDiffColumn *column, bool masked,
+			TupleTableSlot *old_row, TupleTableSlot *new_row, Size *left)
+{
+	bool		whole = true;
+
+	push_key(state, column->name);
+	pushJsonbValue(state, WJB_BEGIN_OBJECT, NULL);
+	if (new_row)
+		whole &= push_side(state, "new", column, masked, new_row, left);
+	if (old_row)
+		whole &= push_side(state, "old", column, masked, old_row, left);
+	if (!whole)
+	{
+		JsonbValue	yes;
+
+		yes.type = jbvBool;
+		yes.val.boolean = true;
+		rarr_json_put(state, "truncated", &yes);
+	}
+	pushJsonbValue(state, WJB_END_OBJECT, NULL);
 }
 
 static bool
@@ -253,6 +346,7 @@ rarr_diff_rows(const RarrDiffColumn *columns, int ncolumns,
 			   TupleTableSlot *old_row, TupleTableSlot *new_row)
 {
 	JsonbParseState *state = NULL;
+	Size		left = MAX_ROW_BYTES;
 
 	if (old_row)
 		slot_getallattrs(old_row);
@@ -270,13 +364,7 @@ rarr_diff_rows(const RarrDiffColumn *columns, int ncolumns,
 			continue;
 		if (state == NULL)
 			pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-		push_key(&state, column->name);
-		pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-		if (new_row)
-			push_side(&state, "new", column, masked, new_row);
-		if (old_row)
-			push_side(&state, "old", column, masked, old_row);
-		pushJsonbValue(&state, WJB_END_OBJECT, NULL);
+		push_column(&state, column, masked, old_row, new_row, &left);
 	}
 	if (state == NULL)
 		return (Datum) 0;

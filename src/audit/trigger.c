@@ -8,9 +8,9 @@
  * differs to audit_log (append.c), with memory for a row and a batch.
  *
  * The trigger's arguments say how to read the table: the entity type, then
- * pairs of a word and a column.  A column named by key, mask or if must be
- * there: without it, a change would be put on record under no key, or a
- * secret in clear, so that the statement fails instead.
+ * pairs of a word and a column.  A column named by key, mask, if or only must
+ * be there: without it, a change would be put on record under no key, a secret
+ * in clear, or nothing at all, so that the statement fails instead.
  *
  * Copyright (c) 2026, researcharr contributors
  *
@@ -39,14 +39,19 @@
 #include "base/column.h"
 #include "base/guc.h"
 #include "base/restore.h"
+#include "base/text.h"
 #include "base/uuid.h"
 #include "audit/diff.h"
+#include "audit/to_json.h"
+
+/* of a row's key as text: a B-tree has room for 2704 bytes, entity type included */
+#define KEY_MAX_BYTES	2000
 
 /* the columns that are written, in this order */
 enum
 {
 	COL_ID, COL_ENTITY_TYPE, COL_ENTITY_ID, COL_ACTION, COL_USER_ID, COL_CHANGES,
-	COL_TIMESTAMP, COL_DATABASE_USER, COL_TRANSACTION_ID, NCOLUMNS
+	COL_TIMESTAMP, COL_DATABASE_USER, COL_TRANSACTION_ID, COL_ACTING_ROLE, NCOLUMNS
 };
 
 static const RarrAppendColumn log_columns[NCOLUMNS] = {
@@ -59,6 +64,7 @@ static const RarrAppendColumn log_columns[NCOLUMNS] = {
 	[COL_TIMESTAMP] = {"timestamp", TIMESTAMPTZOID},
 	[COL_DATABASE_USER] = {"database_user", TEXTOID},
 	[COL_TRANSACTION_ID] = {"transaction_id", XID8OID},
+	[COL_ACTING_ROLE] = {"acting_role", TEXTOID, .optional = true},	/* since 1.5 */
 };
 
 /* the work of one statement */
@@ -121,13 +127,15 @@ check_arguments(const TriggerData *trigdata)
 		valid = false;
 		for (int j = 0; j < lengthof(words); j++)
 			valid |= strcmp(trigger->tgargs[i], words[j]) == 0;
+		if (strcmp(trigger->tgargs[i], "if") == 0)
+			valid = i > 1 && strcmp(trigger->tgargs[i - 2], "mask") == 0;
 	}
 	if (!valid)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("audit trigger \"%s\" on \"%s\" has wrong arguments, or names no key",
 						trigger->tgname, RelationGetRelationName(trigdata->tg_relation)),
-				 errhint("Its arguments are the entity type, then pairs: key, ignore, mask, if or only, and a column.")));
+				 errhint("Its arguments are the entity type, then pairs: key, ignore, mask, if or only, and a column; if comes after a mask.")));
 }
 
 /* Lists the columns that are compared: all but those that the arguments except. */
@@ -199,29 +207,12 @@ read_arguments(Audit *audit)
 			masked = named_column(trigdata, name);
 			mask_column(audit, masked, 0);
 		}
+		else if (strcmp(word, "only") == 0)
+			(void) named_column(trigdata, name);
 		else if (strcmp(word, "if") == 0)
 			mask_column(audit, masked,
 						rarr_require_column(trigdata->tg_relation, name, BOOLOID));
 	}
-}
-
-/*
- * Makes the settings that have a say in the text of some types what pg_dump
- * and postgres_fdw make them.  Returns the nest level to go back to.
- */
-static int
-use_neutral_settings(void)
-{
-	static const char *const settings[][2] = {
-		{"datestyle", "ISO"}, {"intervalstyle", "postgres"}, {"timezone", "UTC"},
-		{"extra_float_digits", "3"}, {"bytea_output", "hex"},
-	};
-	int			level = NewGUCNestLevel();
-
-	for (int i = 0; i < lengthof(settings); i++)
-		(void) set_config_option(settings[i][0], settings[i][1], PGC_USERSET, PGC_S_SESSION,
-								 GUC_ACTION_SAVE, true, 0, false);
-	return level;
 }
 
 /* Opens the log, and sets what all rows of the statement share. */
@@ -235,29 +226,36 @@ begin_rows(Audit *audit)
 	values[COL_ENTITY_TYPE] = CStringGetTextDatum(audit->trigdata->tg_trigger->tgargs[0]);
 	values[COL_ACTION] = CStringGetTextDatum(audit->action);
 	audit->nulls[COL_USER_ID] = rarr_user_id[0] == '\0';
-	values[COL_USER_ID] = CStringGetTextDatum(rarr_user_id);
+	values[COL_USER_ID] = CStringGetTextDatum(rarr_valid_text(rarr_user_id));
 	values[COL_TIMESTAMP] = TimestampTzGetDatum(GetCurrentTimestamp());
-	values[COL_DATABASE_USER] = CStringGetTextDatum(GetUserNameFromId(GetSessionUserId(), false));
+	values[COL_DATABASE_USER] = CStringGetTextDatum(rarr_role_name(GetSessionUserId()));
+	values[COL_ACTING_ROLE] = CStringGetTextDatum(rarr_role_name(GetUserId()));
 	values[COL_TRANSACTION_ID] = FullTransactionIdGetDatum(GetTopFullTransactionId());
 	MemoryContextSwitchTo(old);
 }
 
-/* A JSON value as the text that ->> gives. */
-static text *
+/* A JSON value as the text that ->> gives, but not longer than an index can hold. */
+static Datum
 text_of_json(JsonbValue *value)
 {
+	const char *string;
+
 	switch (value->type)
 	{
 		case jbvString:
-			return cstring_to_text_with_len(value->val.string.val, value->val.string.len);
+			string = pnstrdup(value->val.string.val, value->val.string.len);
+			break;
 		case jbvNumeric:
-			return cstring_to_text(DatumGetCString(DirectFunctionCall1(numeric_out,
-																	   NumericGetDatum(value->val.numeric))));
+			string = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(value->val.numeric)));
+			break;
 		case jbvBool:
-			return cstring_to_text(value->val.boolean ? "true" : "false");
+			string = value->val.boolean ? "true" : "false";
+			break;
 		default:
-			return cstring_to_text(JsonbToCString(NULL, &JsonbValueToJsonb(value)->root, 0));
+			string = JsonbToCString(NULL, &JsonbValueToJsonb(value)->root, 0);
+			break;
 	}
+	return CStringGetTextDatum(rarr_clip_text(string, KEY_MAX_BYTES));
 }
 
 /*
@@ -281,7 +279,7 @@ set_key(Audit *audit, TupleTableSlot *row)
 		if (isnull)
 			value.type = jbvNull;
 		else
-			rarr_diff_value(&audit->keys[i], datum, &value);
+			(void) rarr_diff_value(&audit->keys[i], datum, RARR_DIFF_MAX_TEXT, &value);
 		if (audit->nkeys > 1)
 			pushJsonbValue(&state, WJB_ELEM, &value);
 		else if (!isnull)
@@ -291,7 +289,7 @@ set_key(Audit *audit, TupleTableSlot *row)
 		result = pushJsonbValue(&state, WJB_END_ARRAY, NULL);
 	audit->nulls[COL_ENTITY_ID] = result == NULL;
 	if (result != NULL)
-		audit->values[COL_ENTITY_ID] = PointerGetDatum(text_of_json(result));
+		audit->values[COL_ENTITY_ID] = text_of_json(result);
 }
 
 /*
@@ -461,7 +459,7 @@ researcharr_audit_record(PG_FUNCTION_ARGS)
 											  ALLOCSET_DEFAULT_SIZES);
 	read_arguments(&audit);
 	if (audit.by_settings)
-		level = use_neutral_settings();
+		level = rarr_use_neutral_settings();
 	record(&audit);
 	if (audit.by_settings)
 		AtEOXact_GUC(true, level);

@@ -10,6 +10,7 @@
 #include "utils/lsyscache.h"
 
 #include "base/args.h"
+#include "base/own_table.h"
 
 /*
  * The running function got NULL for the required argument of this name (22004).
@@ -53,14 +54,26 @@ rarr_array_argument(FunctionCallInfo fcinfo, int n, const char *name, Oid type, 
 }
 
 /*
- * A trigger function starts with this: called by hand, it raises 39P01.
+ * Every trigger function of the extension starts with this: 39P01 where it is
+ * called by hand, or by a trigger on a table that is not the extension's.
  */
 void
 rarr_require_trigger(FunctionCallInfo fcinfo, const char *name)
 {
+	const TriggerData *trigger;
+
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function \"%s\" was not called as a trigger", name),
 				 errhint("Only a trigger that the extension made calls it.")));
+	trigger = (TriggerData *) fcinfo->context;
+	if (!rarr_is_own_table(RelationGetRelid(trigger->tg_relation)))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("trigger \"%s\" on \"%s\" cannot call \"%s\"",
+						trigger->tg_trigger->tgname,
+						RelationGetRelationName(trigger->tg_relation), name),
+				 errdetail("The table is not one of the extension's."),
+				 errhint("Drop the trigger: the function serves the extension's own tables only.")));
 }

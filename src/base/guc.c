@@ -14,6 +14,7 @@
 #include "postgres.h"
 
 #include "datatype/timestamp.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/guc.h"
 
@@ -34,7 +35,10 @@ int			rarr_max_lease = 30 * SECS_PER_DAY;
 
 /*
  * The user's id goes into the audit log and into server logs as it is: it
- * must fit on a line and have a sane length.
+ * must fit on a line, have a sane length, and be valid in the database's
+ * encoding, which the server does not check for startup options.  Where no
+ * database is chosen yet, any bytes pass; whoever stores them looks again
+ * (text.c).
  */
 static bool
 check_user_id(char **newval, void **extra, GucSource source)
@@ -60,6 +64,14 @@ check_user_id(char **newval, void **extra, GucSource source)
 			GUC_check_errhint("Use printable characters only.");
 			return false;
 		}
+	}
+
+	if (!pg_verifymbstr(*newval, len, true))
+	{
+		GUC_check_errdetail("The value is not valid in the database's encoding, \"%s\".",
+							GetDatabaseEncodingName());
+		GUC_check_errhint("Send the value in the encoding of the database; a SET after the connection is made converts it.");
+		return false;
 	}
 	return true;
 }

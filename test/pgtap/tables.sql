@@ -24,7 +24,8 @@ $actual$, ARRAY[
 		|| 'changes jsonb not null, '
 		|| 'timestamp timestamp with time zone not null, '
 		|| 'database_user text not null, '
-		|| 'transaction_id xid8 not null',
+		|| 'transaction_id xid8 not null, '
+		|| 'acting_role text',
 	'cache_entries: '
 		|| 'key text not null, '
 		|| 'value bytea not null, '

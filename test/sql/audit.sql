@@ -206,10 +206,11 @@ UPDATE researcharr.media SET external_id = '3';
 SELECT action, changes FROM pg_temp.news();
 ROLLBACK;
 
--- The same trigger serves any table: keys of several columns, all types.
+-- The same trigger serves any table of the extension: keys of several columns, all types.
 CREATE DOMAIN pg_temp.small AS int;
 CREATE TABLE pg_temp.kinds (a int, b text, s int2, l int8, n numeric, f float8, t timestamp, z timestamptz, y bytea,
 	r int[], d pg_temp.small, c char(4), u uuid, o boolean, i interval, j jsonb, secret text, PRIMARY KEY (a, b));
+ALTER EXTENSION researcharr ADD TABLE pg_temp.kinds;
 CREATE TRIGGER audit_i AFTER INSERT ON pg_temp.kinds REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT
 	EXECUTE FUNCTION researcharr.audit_record('kinds', 'key', 'a', 'key', 'b', 'mask', 'secret', 'if', 'o', 'ignore', 'absent');
 CREATE TRIGGER audit_u AFTER UPDATE ON pg_temp.kinds REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT
@@ -227,7 +228,9 @@ DELETE FROM pg_temp.kinds;
 SELECT entity_id, action, changes FROM pg_temp.news();
 
 -- What it cannot work with.
+ALTER EXTENSION researcharr DROP TABLE pg_temp.kinds;
 CREATE TABLE pg_temp.wrong (id int, name text);
+ALTER EXTENSION researcharr ADD TABLE pg_temp.wrong;
 CREATE TRIGGER wrong AFTER INSERT ON pg_temp.wrong REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT
 	EXECUTE FUNCTION researcharr.audit_record();
 INSERT INTO pg_temp.wrong VALUES (1);
@@ -253,10 +256,19 @@ CREATE TRIGGER wrong AFTER INSERT ON pg_temp.wrong REFERENCING NEW TABLE AS new_
 INSERT INTO pg_temp.wrong VALUES (1, 'secret');
 DROP TRIGGER wrong ON pg_temp.wrong;
 CREATE TRIGGER wrong AFTER INSERT ON pg_temp.wrong REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT
+	EXECUTE FUNCTION researcharr.audit_record('wrong', 'key', 'id', 'if', 'id');
+INSERT INTO pg_temp.wrong VALUES (1, 'secret');
+DROP TRIGGER wrong ON pg_temp.wrong;
+CREATE TRIGGER wrong AFTER INSERT ON pg_temp.wrong REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT
+	EXECUTE FUNCTION researcharr.audit_record('wrong', 'key', 'id', 'only', 'nam');
+INSERT INTO pg_temp.wrong VALUES (1, 'unseen');
+DROP TRIGGER wrong ON pg_temp.wrong;
+CREATE TRIGGER wrong AFTER INSERT ON pg_temp.wrong REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT
 	EXECUTE FUNCTION researcharr.audit_record('wrong', 'key', 'id');
 BEGIN READ ONLY;
 INSERT INTO pg_temp.wrong VALUES (1);
 ROLLBACK;
+ALTER EXTENSION researcharr DROP TABLE pg_temp.wrong;
 SELECT researcharr.audit_record();
 
 -- Silent: for a restore, and where a superuser turned it off; never for
