@@ -87,6 +87,7 @@ build()
 		fsync = off
 		checkpoint_timeout = 1h
 		shared_buffers = 64MB
+		researcharr.agenda_refresh = 1h		# or slow machines verify more
 	END
 	$as_user pg_ctl -s -w -D "$work/pg" -l "$work/server.log" start ||
 		die "the server does not start"
