@@ -17,17 +17,6 @@ SERVERS_OWN='cache lookup failed for|tuple concurrently (updated|deleted)'
 # Lines of the server's log that tell of a crash.
 CRASHED='PANIC|TRAP|was terminated by signal|server process .* exited with|AddressSanitizer'
 
-# numbers NAME...: die unless each of these variables is a whole number
-numbers()
-{
-	for name; do
-		eval "value=\$$name"
-		case $value in
-		'' | *[!0-9]*) die "$name=$value: not a whole number" ;;
-		esac
-	done
-}
-
 # The work directory, with the extension in it
 have_extension()
 {

@@ -25,6 +25,17 @@ die()
 	exit 1
 }
 
+# numbers NAME...: die unless each of these variables is a whole number
+numbers()
+{
+	for name; do
+		eval "value=\$$name"
+		case $value in
+		'' | *[!0-9]*) die "$name=$value: not a whole number" ;;
+		esac
+	done
+}
+
 # Stop what runs in the work directory, and remove it.
 clean_up()
 {

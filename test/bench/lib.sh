@@ -6,17 +6,6 @@
 
 . "$srcdir/test/lib.sh"
 
-# numbers NAME...: die unless each of these variables is a whole number
-numbers()
-{
-	for name; do
-		eval "value=\$$name"
-		case $value in
-		'' | *[!0-9]*) die "$name=$value: not a whole number" ;;
-		esac
-	done
-}
-
 run_sql()
 {
 	$as_user psql -XqAt -v ON_ERROR_STOP=1 -d "$@" || die "psql failed"
