@@ -4,6 +4,41 @@
 
 SET LOCAL search_path = pg_catalog, pg_temp;
 
+-- pg_trgm may exist already, too: an old version, or one whose owner could drop
+-- it, and the extension with it.
+
+CREATE FUNCTION researcharr.check_trgm() RETURNS void
+	LANGUAGE C VOLATILE
+	AS 'MODULE_PATHNAME', 'researcharr_check_trgm';
+SELECT researcharr.check_trgm();
+DROP FUNCTION researcharr.check_trgm();
+
+-- Titles as media_search compares them.  A type, because casting to one takes
+-- no privilege: an index's expression is evaluated as whoever writes the row.
+
+CREATE TYPE researcharr.search_text;
+CREATE FUNCTION researcharr.search_text_in(cstring) RETURNS researcharr.search_text
+	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+	AS 'MODULE_PATHNAME', 'researcharr_search_text_in';
+COMMENT ON FUNCTION researcharr.search_text_in(cstring)
+IS 'input function of search_text: the words of a text, in lower case, without diacritics and punctuation';
+CREATE FUNCTION researcharr.search_text_out(researcharr.search_text) RETURNS cstring
+	LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE
+	AS 'textout';
+COMMENT ON FUNCTION researcharr.search_text_out(researcharr.search_text)
+IS 'output function of search_text';
+CREATE TYPE researcharr.search_text (
+	INPUT = researcharr.search_text_in,
+	OUTPUT = researcharr.search_text_out,
+	LIKE = pg_catalog.text,
+	CATEGORY = 'S'
+);
+COMMENT ON TYPE researcharr.search_text
+IS 'a text as media_search compares it: its words in lower case, without diacritics and punctuation, a space before and behind each';
+CREATE CAST (researcharr.search_text AS pg_catalog.text) WITHOUT FUNCTION;
+COMMENT ON CAST (researcharr.search_text AS pg_catalog.text)
+IS 'the same characters';
+
 -- Flat rows are read with the privileges, and under the row security, of who reads them.
 ALTER VIEW researcharr.movie_rows SET (security_invoker = true);
 ALTER VIEW researcharr.series_rows SET (security_invoker = true);

@@ -4,6 +4,38 @@
 
 SET LOCAL search_path = pg_catalog, pg_temp;
 
+-- pg_trgm may have been changed since 1.5.
+
+CREATE FUNCTION researcharr.check_trgm() RETURNS void
+	LANGUAGE C VOLATILE
+	AS 'MODULE_PATHNAME', 'researcharr_check_trgm';
+SELECT researcharr.check_trgm();
+DROP FUNCTION researcharr.check_trgm();
+
+-- The index that media_search uses.  Writers of media wait while it is made,
+-- unless an index of this name is there already: a large library gets it
+-- before, by CREATE INDEX CONCURRENTLY in version 1.5, which has the type.  The
+-- queue goes on: nothing before this locks processing_jobs.  The operator class
+-- is where pg_trgm is.  Only superusers can make operator classes, and the
+-- check sees to it that it is pg_trgm's.
+SELECT pg_catalog.set_config('search_path', 'pg_catalog, ' || pg_catalog.quote_ident(n.nspname) || ', pg_temp', true)
+FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
+WHERE e.extname = 'pg_trgm';
+CREATE INDEX IF NOT EXISTS media_search_idx ON researcharr.media
+	USING gin (CAST(CAST(title AS researcharr.search_text) AS pg_catalog.text) gin_trgm_ops);
+SET LOCAL search_path = pg_catalog, pg_temp;
+COMMENT ON INDEX researcharr.media_search_idx IS 'for media_search';
+
+CREATE FUNCTION researcharr.check_search_index(index regclass) RETURNS void
+	LANGUAGE C VOLATILE STRICT
+	AS 'MODULE_PATHNAME', 'researcharr_check_search_index';
+SELECT researcharr.check_search_index('researcharr.media_search_idx');
+DROP FUNCTION researcharr.check_search_index(regclass);
+
+COMMENT ON INDEX researcharr.media_title_trgm_idx IS 'for like, ilike and contains on titles';
+COMMENT ON FUNCTION researcharr.media_search(text, text)
+IS 'media whose titles are like the query, but for case, diacritics, punctuation and slips, the best 1000 of each kind: equal ones first, then those that begin with it, then by whole words and similarity';
+
 -- many jobs in one call
 
 CREATE FUNCTION researcharr.job_heartbeat_many(ids uuid[], attempts int[], lease interval DEFAULT NULL,

@@ -18,3 +18,12 @@ DROP FUNCTION researcharr.check_schema();
 CREATE FUNCTION researcharr.revoke_default_privileges(fresh boolean) RETURNS void
 	LANGUAGE C VOLATILE
 	AS 'MODULE_PATHNAME', 'researcharr_revoke_default_privileges';
+
+-- pg_trgm may exist already, too: an old version, or one whose owner could drop
+-- it, and the extension with it.
+
+CREATE FUNCTION researcharr.check_trgm() RETURNS void
+	LANGUAGE C VOLATILE
+	AS 'MODULE_PATHNAME', 'researcharr_check_trgm';
+SELECT researcharr.check_trgm();
+DROP FUNCTION researcharr.check_trgm();

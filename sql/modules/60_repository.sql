@@ -488,13 +488,53 @@ FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extna
 WHERE e.extname = 'pg_trgm';
 CREATE INDEX IF NOT EXISTS media_title_trgm_idx ON researcharr.media USING gin (title gin_trgm_ops);
 SET LOCAL search_path = pg_catalog, pg_temp;
-COMMENT ON INDEX researcharr.media_title_trgm_idx IS 'for media_search, and like and ilike on titles';
+COMMENT ON INDEX researcharr.media_title_trgm_idx IS 'for like, ilike and contains on titles';
+
+-- Titles as media_search compares them.  A type, because casting to one takes
+-- no privilege: an index's expression is evaluated as whoever writes the row.
+
+CREATE TYPE researcharr.search_text;
+CREATE FUNCTION researcharr.search_text_in(cstring) RETURNS researcharr.search_text
+	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+	AS 'MODULE_PATHNAME', 'researcharr_search_text_in';
+COMMENT ON FUNCTION researcharr.search_text_in(cstring)
+IS 'input function of search_text: the words of a text, in lower case, without diacritics and punctuation';
+CREATE FUNCTION researcharr.search_text_out(researcharr.search_text) RETURNS cstring
+	LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE
+	AS 'textout';
+COMMENT ON FUNCTION researcharr.search_text_out(researcharr.search_text)
+IS 'output function of search_text';
+CREATE TYPE researcharr.search_text (
+	INPUT = researcharr.search_text_in,
+	OUTPUT = researcharr.search_text_out,
+	LIKE = pg_catalog.text,
+	CATEGORY = 'S'
+);
+COMMENT ON TYPE researcharr.search_text
+IS 'a text as media_search compares it: its words in lower case, without diacritics and punctuation, a space before and behind each';
+CREATE CAST (researcharr.search_text AS pg_catalog.text) WITHOUT FUNCTION;
+COMMENT ON CAST (researcharr.search_text AS pg_catalog.text)
+IS 'the same characters';
+
+SELECT pg_catalog.set_config('search_path', 'pg_catalog, ' || pg_catalog.quote_ident(n.nspname) || ', pg_temp', true)
+FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
+WHERE e.extname = 'pg_trgm';
+CREATE INDEX IF NOT EXISTS media_search_idx ON researcharr.media
+	USING gin (CAST(CAST(title AS researcharr.search_text) AS pg_catalog.text) gin_trgm_ops);
+SET LOCAL search_path = pg_catalog, pg_temp;
+COMMENT ON INDEX researcharr.media_search_idx IS 'for media_search';
+
+CREATE FUNCTION researcharr.check_search_index(index regclass) RETURNS void
+	LANGUAGE C VOLATILE STRICT
+	AS 'MODULE_PATHNAME', 'researcharr_check_search_index';
+SELECT researcharr.check_search_index('researcharr.media_search_idx');
+DROP FUNCTION researcharr.check_search_index(regclass);
 
 CREATE FUNCTION researcharr.media_search(query text, media_type text DEFAULT NULL)
 RETURNS SETOF researcharr.media LANGUAGE C STABLE ROWS 100
 AS 'MODULE_PATHNAME', 'researcharr_media_search';
 COMMENT ON FUNCTION researcharr.media_search(text, text)
-IS 'media whose titles are like the query, the best 1000: equal ones first, then those that begin with it, then by whole words and similarity';
+IS 'media whose titles are like the query, but for case, diacritics, punctuation and slips, the best 1000 of each kind: equal ones first, then those that begin with it, then by whole words and similarity';
 
 -- More about media
 

@@ -8,7 +8,9 @@
  * schema would be a trap: its owner could replace what the extension puts
  * there, and objects that already lie there could be taken for the
  * extension's own.  So the schema has to be empty, and to belong to whoever
- * installs or to a superuser.  PL/pgSQL may be absent, hence C.
+ * installs or to a superuser.  pg_trgm, on which the extension depends, may
+ * be there already, too, and must be one that we can use (trgm.c).  PL/pgSQL
+ * may be absent, hence C.
  *
  * Copyright (c) 2026, researcharr contributors
  *
@@ -21,6 +23,7 @@
 #include "access/table.h"
 #include "catalog/dependency.h"
 #include "catalog/indexing.h"
+#include "catalog/pg_database.h"
 #include "catalog/pg_depend.h"
 #include "catalog/pg_extension.h"
 #include "catalog/pg_namespace.h"
@@ -30,7 +33,20 @@
 #include "miscadmin.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
 #include "utils/syscache.h"
+
+#include "base/compat.h"
+#include "base/trgm.h"
+
+static void
+require_script(void)
+{
+	if (!creating_extension)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("this function serves CREATE EXTENSION and ALTER EXTENSION UPDATE only")));
+}
 
 static void
 check_owner(Oid schema)
@@ -108,12 +124,70 @@ researcharr_check_schema(PG_FUNCTION_ARGS)
 	Oid			self = fcinfo->flinfo->fn_oid;
 	Oid			schema = get_func_namespace(self);
 
-	if (!creating_extension)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("this function serves CREATE EXTENSION only")));
-
+	require_script();
 	check_owner(schema);
 	check_empty(schema, self);
+	PG_RETURN_VOID();
+}
+
+static Oid
+owner_of_database(void)
+{
+	HeapTuple	tup = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(MyDatabaseId));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(tup))
+		elog(ERROR, "cache lookup failed for database %u", MyDatabaseId);
+	owner = ((Form_pg_database) GETSTRUCT(tup))->datdba;
+	ReleaseSysCache(tup);
+	return owner;
+}
+
+/*
+ * Raises an error unless pg_trgm has all that we use, and belongs to a role
+ * whose DROP EXTENSION pg_trgm CASCADE, which drops us and all data, is no
+ * news: whoever runs the script, the database's owner or a superuser.  Scripts
+ * drop this function when it has served.
+ */
+PG_FUNCTION_INFO_V1(researcharr_check_trgm);
+Datum
+researcharr_check_trgm(PG_FUNCTION_ARGS)
+{
+	Oid			owner;
+
+	require_script();
+	owner = rarr_trgm_owner();
+	if (owner != GetUserId() && owner != owner_of_database() && !superuser_arg(owner))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("extension \"pg_trgm\" belongs to role \"%s\"",
+						GetUserNameFromId(owner, false)),
+				 errdetail("With DROP EXTENSION pg_trgm CASCADE that role could drop this extension and all its data."),
+				 errhint("Drop pg_trgm and create it as a superuser, or, where objects depend on it, change its owner with REASSIGN OWNED.")));
+	(void) rarr_trgm();
+	PG_RETURN_VOID();
+}
+
+/*
+ * check_search_index(index regclass)
+ *		Raises an error unless media_search can use the index.  It may have been
+ *		there before the script, made by hand.
+ */
+PG_FUNCTION_INFO_V1(researcharr_check_search_index);
+Datum
+researcharr_check_search_index(PG_FUNCTION_ARGS)
+{
+	Relation	index;
+
+	require_script();
+	index = index_open(PG_GETARG_OID(0), AccessShareLock);
+	if (!index->rd_index->indisvalid ||
+		index->rd_opfamily[0] != get_opclass_family(rarr_trgm()->gin_ops))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("index \"%s\" cannot be used", RelationGetRelationName(index)),
+				 errdetail("It is not valid, or its operator class is not pg_trgm's gin_trgm_ops."),
+				 errhint("Drop the index; the script makes a new one.")));
+	index_close(index, NoLock);
 	PG_RETURN_VOID();
 }

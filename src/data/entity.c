@@ -33,6 +33,7 @@
 #include "base/compat.h"
 #include "base/own_index.h"
 #include "base/row_trigger.h"
+#include "data/by_oid.h"
 #include "data/entity.h"
 #include "data/query.h"
 
@@ -239,9 +240,7 @@ masked_expression(const RarrEntityColumn *column, Relation masked)
 {
 	if (masked == NULL || rarr_find_column(RelationGetDescr(masked), column->name) != 0)
 		return psprintf("t.%s", column->quoted);
-	return psprintf("NULL::%s", format_type_extended(column->type, column->typmod,
-													 FORMAT_TYPE_TYPEMOD_GIVEN |
-													 FORMAT_TYPE_FORCE_QUALIFY));
+	return psprintf(RARR_BY_OID_NULL, column->type, column->typmod);
 }
 
 /*

@@ -10,8 +10,10 @@
 #include "postgres.h"
 
 #include "access/stratnum.h"
+#include "catalog/pg_namespace.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "parser/scansup.h"
 #include "utils/array.h"
@@ -24,6 +26,7 @@
 #include "base/compat.h"
 #include "base/errors.h"
 #include "base/json.h"
+#include "data/by_oid.h"
 #include "data/filter.h"
 #include "data/value.h"
 
@@ -118,16 +121,13 @@ read_value(const Condition *condition, const JsonbValue *value)
 	return result;
 }
 
-/* "OPERATOR(schema.name)" of the operator that the type compares by. */
-static const char *
+/* The operator that the type compares by. */
+static Oid
 comparison(const Condition *condition)
 {
 	TypeCacheEntry *type = lookup_type_cache(condition->column->type,
 											 TYPECACHE_BTREE_OPFAMILY | TYPECACHE_EQ_OPR);
 	Oid			operator = InvalidOid;
-	HeapTuple	tuple;
-	Form_pg_operator form;
-	const char *result;
 
 	if (OidIsValid(type->btree_opf))
 		operator = condition->filter->strategy == 0 ? get_negator(type->eq_opr) :
@@ -135,20 +135,40 @@ comparison(const Condition *condition)
 								condition->filter->strategy);
 	if (!OidIsValid(operator))
 		unknown_operator(condition);
-	tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(operator));
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for operator %u", operator);
-	form = (Form_pg_operator) GETSTRUCT(tuple);
-	result = psprintf("OPERATOR(%s.%s)", quote_identifier(get_namespace_name(form->oprnamespace)),
-					  NameStr(form->oprname));
-	ReleaseSysCache(tuple);
-	return result;
+	return operator;
 }
 
 static void
 write_column(const Condition *condition)
 {
 	rarr_query_add(condition->query, rarr_entity_expression(condition->entity, condition->column));
+}
+
+/*
+ * Writes "column operator value", or "column operator ANY (value)".  An operator
+ * that is not the server's own goes by its OID: the owner of its schema could put
+ * another of its name in its place.
+ */
+static void
+write_operation(const Condition *condition, Oid operator, bool any, Oid type, Datum value)
+{
+	RarrQuery  *query = condition->query;
+	HeapTuple	tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(operator));
+	Form_pg_operator form;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for operator %u", operator);
+	form = (Form_pg_operator) GETSTRUCT(tuple);
+	rarr_query_bind(query, type, value);
+	if (form->oprnamespace != PG_CATALOG_NAMESPACE)
+		appendStringInfo(&query->sql, any ? RARR_BY_OID_ANY : RARR_BY_OID_OPERATOR, operator,
+						 rarr_entity_expression(condition->entity, condition->column), query->nparams);
+	else
+		appendStringInfo(&query->sql, any ? "%s OPERATOR(pg_catalog.%s) ANY ($%d)" :
+						 "%s OPERATOR(pg_catalog.%s) $%d",
+						 rarr_entity_expression(condition->entity, condition->column),
+						 NameStr(form->oprname), query->nparams);
+	ReleaseSysCache(tuple);
 }
 
 static void
@@ -163,24 +183,20 @@ static void
 write_comparison(const Condition *condition)
 {
 	int			strategy = condition->filter->strategy;
-	const char *operator;
 
 	if (condition->value->type == jbvNull && (strategy == BTEqualStrategyNumber || strategy == 0))
 	{
 		write_null_test(condition, strategy != 0);
 		return;
 	}
-	operator = comparison(condition);
-	write_column(condition);
-	appendStringInfo(&condition->query->sql, " %s ", operator);
-	rarr_query_param(condition->query, condition->column->type,
-					 read_value(condition, condition->value), false);
+	write_operation(condition, comparison(condition), false, condition->column->type,
+					read_value(condition, condition->value));
 }
 
 static void
 write_in(const Condition *condition)
 {
-	const char *operator = comparison(condition);
+	Oid			operator = comparison(condition);
 	Oid			array_type = get_array_type(condition->column->type);
 	ArrayBuildState *array;
 	JsonbIterator *it;
@@ -201,10 +217,8 @@ write_in(const Condition *condition)
 			array = accumArrayResult(array, read_value(condition, &element), false,
 									 condition->column->type, CurrentMemoryContext);
 	}
-	write_column(condition);
-	appendStringInfo(&condition->query->sql, " %s ANY (", operator);
-	rarr_query_param(condition->query, array_type, makeArrayResult(array, CurrentMemoryContext), false);
-	rarr_query_add(condition->query, ")");
+	write_operation(condition, operator, true, array_type,
+					makeArrayResult(array, CurrentMemoryContext));
 }
 
 static bool
@@ -264,7 +278,31 @@ write_is_null(const Condition *condition)
 	write_null_test(condition, condition->value->val.boolean);
 }
 
-/* Of text, another text; of jsonb and arrays, what @> means. */
+/* A LIKE pattern for whatever contains the text. */
+static Datum
+containing_pattern(const text *part)
+{
+	const char *string = VARDATA_ANY(part);
+	int			length = VARSIZE_ANY_EXHDR(part);
+	StringInfoData pattern;
+
+	initStringInfo(&pattern);
+	appendStringInfoChar(&pattern, '%');
+	for (int i = 0, n; i < length; i += n)
+	{
+		n = pg_mblen(string + i);
+		if (n == 1 && strchr("\\%_", string[i]) != NULL)
+			appendStringInfoChar(&pattern, '\\');
+		appendBinaryStringInfo(&pattern, string + i, n);
+	}
+	appendStringInfoChar(&pattern, '%');
+	return PointerGetDatum(cstring_to_text_with_len(pattern.data, pattern.len));
+}
+
+/*
+ * Of text, another text, by LIKE, which a trigram index serves; of jsonb and
+ * arrays, what @> means.
+ */
 static void
 write_contains(const Condition *condition)
 {
@@ -272,11 +310,10 @@ write_contains(const Condition *condition)
 
 	if (is_text(condition))
 	{
-		rarr_query_add(condition->query, "pg_catalog.strpos(");
 		write_column(condition);
-		rarr_query_add(condition->query, ", ");
-		rarr_query_param(condition->query, TEXTOID, read_text(condition), false);
-		rarr_query_add(condition->query, ") OPERATOR(pg_catalog.>) 0");
+		rarr_query_add(condition->query, " OPERATOR(pg_catalog.~~) ");
+		rarr_query_param(condition->query, TEXTOID,
+						 containing_pattern(DatumGetTextPP(read_text(condition))), false);
 		return;
 	}
 	if (getBaseType(type) != JSONBOID && !type_is_array_domain(type))

@@ -3,8 +3,8 @@
  *		Statements that are put together from names and parameters, and where
  *		their rows go.
  *
- *		What a statement says is its shape: names from the catalog, quoted, and
- *		parameters.  So its text is the key by which an entity keeps its plan, from
+ *		What a statement says is its shape: names of our own and pg_catalog's
+ *		objects, OIDs of others (by_oid.h), and parameters.  So its text is the key by which an entity keeps its plan, from
  *		call to call, and the plan cache sees to it that the plan follows DDL.  An
  *		entity keeps so many plans, and lets go of the one unused for longest.
  *
@@ -29,6 +29,7 @@
 
 #include "base/compat.h"
 #include "base/result.h"
+#include "data/by_oid.h"
 #include "data/query.h"
 #include "data/secret.h"
 
@@ -41,6 +42,7 @@ struct RarrPlan
 	int			flags;
 	SPIPlanPtr	plan;
 	int			busy;			/* how many calls are executing it */
+	RarrParamTypes *types;		/* of its parameters */
 	struct RarrPlan *next;		/* used less recently */
 };
 
@@ -140,6 +142,7 @@ forget_oldest_plan(RarrEntity *entity)
 	*oldest = plan->next;
 	entity->nplans--;
 	SPI_freeplan(plan->plan);
+	pfree(plan->types);
 	pfree(plan->sql);
 	pfree(plan);
 	return true;
@@ -152,13 +155,27 @@ get_plan(RarrEntity *entity, RarrQuery *query, int flags)
 	const char *sql = query->sql.data;
 	uint32		hash = hash_bytes((const unsigned char *) sql, query->sql.len);
 	RarrPlan   *plan = find_plan(entity, sql, hash, flags);
+	RarrParamTypes *types;
 	SPIPlanPtr	made;
 
 	if (plan != NULL)
 		return plan;
-	made = SPI_prepare_cursor(sql, query->nparams, query->types,
-							  flags & RARR_GENERIC ? CURSOR_OPT_GENERIC_PLAN :
-							  flags & RARR_CUSTOM ? CURSOR_OPT_CUSTOM_PLAN : 0);
+	types = MemoryContextAlloc(entity->cxt, offsetof(RarrParamTypes, types) +
+							   query->nparams * sizeof(Oid));
+	types->n = query->nparams;
+	memcpy(types->types, query->types, query->nparams * sizeof(Oid));
+	PG_TRY();
+	{
+		made = rarr_prepare_by_oid(sql, types,
+								   flags & RARR_GENERIC ? CURSOR_OPT_GENERIC_PLAN :
+								   flags & RARR_CUSTOM ? CURSOR_OPT_CUSTOM_PLAN : 0);
+	}
+	PG_CATCH();
+	{
+		pfree(types);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
 	if (made == NULL)
 		elog(ERROR, "could not prepare \"%s\": %s", sql, SPI_result_code_string(SPI_result));
 
@@ -171,6 +188,7 @@ get_plan(RarrEntity *entity, RarrQuery *query, int flags)
 	if (SPI_keepplan(made) != 0)
 		elog(ERROR, "could not keep the plan of \"%s\"", sql);
 	plan->plan = made;
+	plan->types = types;
 	plan->next = entity->plans;
 	entity->plans = plan;
 	entity->nplans++;

@@ -2,133 +2,162 @@
  * search.c
  *		media_search: titles that are like a query.
  *
- *		First the titles that have the query in them, which a trigram index finds
- *		at little cost however common the query's words are: equal ones, then
- *		those that begin with it, then those that have it as whole words, then by
- *		similarity.  Only where these are few, the titles that have a run of words
- *		similar to the query, which a slip of the pen leaves true; these cost some
- *		10 us each to compare.  A slip changes up to four trigrams: of a short word
- *		that leaves few, so that, where nothing is found, its letters are swapped,
- *		and then less is asked for.
+ *		Titles and the query are compared as search_text.c reduces them to words,
+ *		and an index holds the titles in that form.  It is asked for, in this
+ *		order, until there is enough:
  *
- *		Of one or two letters the index knows only words that begin or end with
- *		them, so that such a query goes by similarity, and all titles are read only
- *		where that finds nothing; or at once where the letters are not ASCII, since
- *		many scripts write two of them for a word, and none between words.
+ *		1. Titles that contain the query: equal ones, then those that begin with
+ *		   it, then those that have it as whole words, then as the beginning of a
+ *		   word, and, behind all that 2 and 3 find, anywhere.
+ *		2. Titles that have it with one slip of the pen (slips.c).
+ *		3. Titles that have all of its words, in whatever order.
+ *		4. Titles that have a run of words similar to it, which several slips leave
+ *		   true.  Each costs some 10 us to compare.  Where nothing is found at all,
+ *		   a few titles that are less similar.
  *
- *		The extension pg_trgm may live in any schema, so its operators are named
- *		with it; and its threshold is a setting of the session's, so it is set for
- *		the call.
+ *		All but the last take LIKE patterns, so that the server's own operator
+ *		serves; what is of pg_trgm is called by its OID (base/trgm.c).  The planner
+ *		takes patterns with many alternatives for less selective than they are,
+ *		and would read all titles: so seqscans are off where the index helps.
+ *
+ *		Of a query of one or two letters the index knows the words that begin with
+ *		it.  Only where there are none all titles are read; or at once where the
+ *		letters are not ASCII, since many scripts write two of them for a word, and
+ *		none between words.  A query of punctuation alone is looked for as it is.
  */
 #include "postgres.h"
 
 #include <ctype.h>
 
-#include "access/genam.h"
 #include "access/htup_details.h"
-#include "access/table.h"
-#include "catalog/pg_extension.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "common/string.h"
 #include "mb/pg_wchar.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
+#include "utils/formatting.h"
 #include "utils/guc.h"
+#include "utils/hsearch.h"
 #include "utils/lsyscache.h"
-#include "utils/tuplestore.h"
+#include "utils/syscache.h"
 #include "utils/uuid.h"
 
 #include "base/args.h"
 #include "base/compat.h"
 #include "base/errors.h"
+#include "base/relation.h"
 #include "base/result.h"
+#include "base/trgm.h"
+#include "data/by_oid.h"
 #include "data/query.h"
+#include "data/search_text.h"
+#include "data/slips.h"
 
 #define MAX_QUERY		500		/* characters: as many as a title has */
-#define MAX_FOUND		"1000"	/* titles of each kind: the best ones */
-#define FEW				10		/* with fewer titles, similar ones are asked for */
-#define SIMILAR_ENOUGH	0.6		/* to be asked for first ... */
-#define MAX_SWAPPED		9		/* trigrams: with more, swapped letters leave enough */
-#define LEAST_SIMILAR	0.25	/* ... and at last: one wrong letter of four */
+#define MAX_FOUND		1000	/* titles of each kind: the best ones */
+#define FEW				10		/* with fewer titles, less alike ones are asked for */
+#define SIMILAR_ENOUGH	0.6		/* a run of words to the query */
+#define LEAST_SIMILAR	0.25	/* the same where there is nothing else */
+#define MAX_WORDS		16		/* of a query that are looked for one by one */
+#define TRIGRAM			3		/* letters */
 
 #define RANK			"\"rank of media_search\""	/* no column of a user's has that name */
-#define BEGINS_WITH_QUERY \
-	"pg_catalog.lower(pg_catalog.left(t.title, pg_catalog.char_length($1)))" \
-	RARR_EQ "pg_catalog.lower($1)"
+#define FORM_NAME		"\"form of media_search\""
+#define BY_LENGTH		"pg_catalog.char_length(t.title), t.title, t.id"
+
+/* A title as it is compared: as the index has it, or before version 1.5, which has the type. */
+#define FORM			"CAST(CAST(t.title AS researcharr.search_text) AS pg_catalog.text)"
+#define FORM_1_4		"(' ' OPERATOR(pg_catalog.||) pg_catalog.lower(t.title) OPERATOR(pg_catalog.||) ' ')"
 
 /* What is searched for. */
 typedef struct Search
 {
 	RarrEntity *entity;
-	Datum		query;			/* text, without white space at its ends */
-	const char *string;			/* the same */
+	const RarrTrgm *trgm;
+	const char *string;			/* the query, without white space at its ends */
 	Datum		type;			/* of media, or 0 for any */
-	const char *trgm;			/* pg_trgm's schema, quoted */
+	bool		has_form;		/* is there the type search_text? */
+	const char *words;			/* the query as it is compared, without spaces at its ends */
+	bool		is_ascii;		/* the words */
+	bool		indexable;		/* are they letters to pg_trgm? */
+	int			nletters;		/* characters of the words */
+	int			longest;		/* of them without a space between */
+
+	ReturnSetInfo *rsinfo;
+	HTAB	   *put;			/* the ids of the rows in the result */
 } Search;
 
-/* The schema of pg_trgm, quoted.  42704 where the extension is gone. */
-static const char *
-trgm_schema(void)
-{
-	Relation	rel = table_open(ExtensionRelationId, AccessShareLock);
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple	tuple;
-	char	   *schema = NULL;
-
-	ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber, F_NAMEEQ,
-				CStringGetDatum("pg_trgm"));
-	scan = systable_beginscan(rel, ExtensionNameIndexId, true, NULL, 1, &key);
-	tuple = systable_getnext(scan);
-	if (HeapTupleIsValid(tuple))
-		schema = get_namespace_name(((Form_pg_extension) GETSTRUCT(tuple))->extnamespace);
-	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
-	if (schema == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("extension \"pg_trgm\" does not exist"),
-				 errhint("Create it: the extension needs it.")));
-	return quote_identifier(schema);
-}
-
-/* The string with a backslash before each of these characters. */
+/* A string as titles are compared. */
 static char *
-escape(const char *string, const char *special)
+make_form(const Search *search, const char *string, int length)
 {
 	StringInfoData result;
 
 	initStringInfo(&result);
-	for (; *string != '\0'; string++)
-	{
-		if (strchr(special, *string) != NULL)
-			appendStringInfoChar(&result, '\\');
-		appendStringInfoChar(&result, *string);
-	}
+	if (search->has_form)
+		rarr_search_text(&result, string, length);
+	else
+		appendStringInfo(&result, " %s ", str_tolower(string, length, DEFAULT_COLLATION_OID));
 	return result.data;
 }
 
-/*
- * What an index can use of the query: the longest run of letters and digits, and
- * how many trigrams pg_trgm makes of all of them.
- */
-static void
-count_letters(const char *string, int *longest, int *trigrams)
+/* Does the database's locale know letters that are not ASCII?  pg_trgm goes by it. */
+static bool
+knows_letters(void)
 {
+	return GetDatabaseEncoding() == PG_UTF8 &&
+		strcmp(str_tolower("\xC3\x89", 2, DEFAULT_COLLATION_OID), "\xC3\xA9") == 0;
+}
+
+/* Sets the words and what there is to know of them. */
+static void
+set_words(Search *search)
+{
+	char	   *form = make_form(search, search->string, strlen(search->string));
+	int			length = strlen(form);
 	int			run = 0;
 
-	*longest = *trigrams = 0;
-	for (; *string != '\0'; string += pg_mblen(string))
+	if (length >= 2)
+		form[length - 1] = '\0';
+	search->words = length >= 2 ? form + 1 : form;
+	search->is_ascii = pg_is_ascii(search->words);
+	search->indexable = search->is_ascii || knows_letters();
+	for (const char *letter = search->words; *letter != '\0'; letter += pg_mblen(letter))
 	{
-		if (!isalnum((unsigned char) *string) && !IS_HIGHBIT_SET(*string))
-		{
-			run = 0;
-			continue;
-		}
-		*trigrams += run++ == 0 ? 2 : 1;
-		*longest = Max(*longest, run);
+		run = isalnum((unsigned char) *letter) || IS_HIGHBIT_SET(*letter) ? run + 1 : 0;
+		search->longest = Max(search->longest, run);
+		search->nletters++;
 	}
+}
+
+/* Text for a parameter: what is before, the words, what is behind. */
+static Datum
+surrounded(const char *before, const char *words, const char *behind)
+{
+	return CStringGetTextDatum(psprintf("%s%s%s", before, words, behind));
+}
+
+/* The LIKE pattern that is the string between what is before and behind. */
+static Datum
+make_pattern(const char *before, const char *string, int length, const char *behind)
+{
+	StringInfoData result;
+
+	initStringInfo(&result);
+	appendStringInfoString(&result, before);
+	rarr_append_escaped(&result, string, length);
+	appendStringInfoString(&result, behind);
+	return CStringGetTextDatum(result.data);
+}
+
+/* Adds " FROM media AS t", with the title's form as s.f. */
+static void
+add_from(RarrQuery *query, const Search *search)
+{
+	appendStringInfo(&query->sql, " FROM researcharr.media AS t, LATERAL (SELECT %s) AS s (f)",
+					 search->has_form ? FORM : FORM_1_4);
 }
 
 static void
@@ -140,40 +169,128 @@ add_type(RarrQuery *query, const Search *search)
 	rarr_query_param(query, TEXTOID, search->type, false);
 }
 
+static void
+set_for_call(const char *name, const char *value)
+{
+	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+}
+
+/* Runs a query; where the index serves it, all titles are read only if there is none. */
+static List *
+run(const Search *search, RarrQuery *query, bool indexed, int flags)
+{
+	int			nest_level = NewGUCNestLevel();
+	List	   *found;
+
+	if (indexed && search->indexable && search->has_form)
+		set_for_call("enable_seqscan", "off");
+	found = rarr_query_list(search->entity, query, RARR_READ | flags);
+	AtEOXact_GUC(true, nest_level);
+	return found;
+}
+
 /*
- * The titles that have the query in them.  $1 is the query, $2 a LIKE pattern
- * for it, $3 a regular expression for it as whole words.  The rank is worked out
- * once for each title, at as little cost as it can be; how similar a title is,
- * only for the best: the shorter it is, the more so.
+ * The titles whose form contains the words: anywhere, or only where a word
+ * begins.  $1 is the query, $2 its words between spaces, $3 the same with no
+ * space behind.
  */
 static List *
-find_containing(const Search *search)
+find_containing(const Search *search, bool anywhere)
 {
 	RarrQuery	query;
 
 	rarr_query_init(&query);
 	appendStringInfo(&query.sql, "SELECT %s FROM (SELECT t.*,"
-					 " CASE WHEN " BEGINS_WITH_QUERY
-					 " THEN CASE WHEN pg_catalog.char_length(t.title)" RARR_EQ "pg_catalog.char_length($1)"
-					 " THEN 0 ELSE 1 END"
-					 " WHEN t.title OPERATOR(pg_catalog.~*) $3 THEN 2 ELSE 3 END AS " RANK
-					 " FROM researcharr.media AS t WHERE t.title OPERATOR(pg_catalog.~~*) $2",
-					 search->entity->list);
-	rarr_query_bind(&query, TEXTOID, search->query);
-	rarr_query_bind(&query, TEXTOID,
-					CStringGetTextDatum(psprintf("%%%s%%", escape(search->string, "\\%_"))));
-	rarr_query_bind(&query, TEXTOID,
-					CStringGetTextDatum(psprintf("\\m%s\\M", escape(search->string, "\\^$.|?*+()[]{}"))));
+					 " CASE WHEN pg_catalog.lower(t.title)" RARR_EQ "pg_catalog.lower($1) THEN 0"
+					 " WHEN s.f" RARR_EQ "$2 THEN 1"
+					 " WHEN s.f OPERATOR(pg_catalog.^@) $2 THEN 2"
+					 " WHEN s.f OPERATOR(pg_catalog.^@) $3 THEN 3"
+					 " WHEN pg_catalog.strpos(s.f, $2) OPERATOR(pg_catalog.>) 0 THEN 4"
+					 " WHEN pg_catalog.strpos(s.f, $3) OPERATOR(pg_catalog.>) 0 THEN 5"
+					 " ELSE 6 END AS " RANK, search->entity->list);
+	rarr_query_bind(&query, TEXTOID, CStringGetTextDatum(search->string));
+	rarr_query_bind(&query, TEXTOID, surrounded(" ", search->words, " "));
+	rarr_query_bind(&query, TEXTOID, surrounded(" ", search->words, ""));
+	add_from(&query, search);
+	rarr_query_add(&query, " WHERE s.f OPERATOR(pg_catalog.~~) ");
+	rarr_query_param(&query, TEXTOID,
+					 make_pattern(anywhere ? "%" : "% ", search->words, strlen(search->words), "%"), false);
 	add_type(&query, search);
-	appendStringInfo(&query.sql, " ORDER BY " RANK ", pg_catalog.char_length(t.title), t.id LIMIT " MAX_FOUND ") AS t"
-					 " ORDER BY t." RANK ", %s.similarity($1, t.title) DESC, t.title, t.id",
-					 search->trgm);
-	return rarr_query_list(search->entity, &query, RARR_READ | RARR_CUSTOM);
+	rarr_query_add(&query, " ORDER BY " RANK ", " BY_LENGTH " LIMIT " CppAsString2(MAX_FOUND) ") AS t"
+				   " ORDER BY t." RANK ", " BY_LENGTH);
+	return run(search, &query, !anywhere || search->longest >= TRIGRAM, RARR_CUSTOM);
 }
 
-/* The titles that have a run of words similar enough to the query. */
+/* The titles that contain the query, which has neither letters nor digits, as it is. */
 static List *
-find_similar(const Search *search, double threshold)
+find_as_it_is(const Search *search)
+{
+	RarrQuery	query;
+
+	rarr_query_init(&query);
+	appendStringInfo(&query.sql, "SELECT %s FROM researcharr.media AS t"
+					 " WHERE pg_catalog.strpos(t.title, $1) OPERATOR(pg_catalog.>) 0",
+					 search->entity->list);
+	rarr_query_bind(&query, TEXTOID, CStringGetTextDatum(search->string));
+	add_type(&query, search);
+	rarr_query_add(&query, " ORDER BY pg_catalog.strpos(t.title, $1) OPERATOR(pg_catalog.<>) 1, "
+				   BY_LENGTH " LIMIT " CppAsString2(MAX_FOUND));
+	return run(search, &query, false, RARR_CUSTOM);
+}
+
+/*
+ * The titles that have the words but for one slip, those that are most similar
+ * first.  That is worked out for the shortest only.
+ */
+static List *
+find_slips(const Search *search)
+{
+	RarrQuery	query;
+
+	rarr_query_init(&query);
+	appendStringInfo(&query.sql, "SELECT %s FROM (SELECT t.*, s.f AS " FORM_NAME, search->entity->list);
+	rarr_query_bind(&query, TEXTOID, CStringGetTextDatum(search->words));
+	add_from(&query, search);
+	rarr_query_add(&query, " WHERE s.f OPERATOR(pg_catalog.~~) ANY (");
+	rarr_query_param(&query, TEXTARRAYOID, rarr_slip_patterns(search->words), false);
+	rarr_query_add(&query, ")");
+	add_type(&query, search);
+	appendStringInfo(&query.sql, " ORDER BY " BY_LENGTH " LIMIT " CppAsString2(MAX_FOUND) ") AS t"
+					 " ORDER BY " RARR_BY_OID_FUNCTION " DESC, t.title, t.id",
+					 search->trgm->similarity, "t." FORM_NAME, 1);
+
+	/* a plan for these patterns would cost more than it gains */
+	return run(search, &query, true, RARR_GENERIC);
+}
+
+/* The titles that have all the words, or words that begin with them, in whatever order. */
+static List *
+find_all_words(const Search *search)
+{
+	RarrQuery	query;
+	const char *word = search->words;
+	int			nwords = 0;
+
+	rarr_query_init(&query);
+	appendStringInfo(&query.sql, "SELECT %s", search->entity->list);
+	add_from(&query, search);
+	while (*word != '\0' && nwords < MAX_WORDS)
+	{
+		int			length = strcspn(word, " ");
+
+		appendStringInfo(&query.sql, " %s s.f OPERATOR(pg_catalog.~~) ", nwords++ == 0 ? "WHERE" : "AND");
+		rarr_query_param(&query, TEXTOID, make_pattern("% ", word, length, "%"), false);
+		word += length;
+		word += strspn(word, " ");
+	}
+	add_type(&query, search);
+	rarr_query_add(&query, " ORDER BY " BY_LENGTH " LIMIT " CppAsString2(MAX_FOUND));
+	return run(search, &query, true, RARR_CUSTOM);
+}
+
+/* The titles that have a run of words similar enough to the words, at most so many. */
+static List *
+find_similar(const Search *search, double similarity, int max)
 {
 	int			nest_level = NewGUCNestLevel();
 	RarrQuery	query;
@@ -181,63 +298,20 @@ find_similar(const Search *search, double threshold)
 
 	/* its settings are known once it is loaded */
 	(void) load_external_function("$libdir/pg_trgm", "word_similarity", true, NULL);
-	(void) set_config_option("pg_trgm.word_similarity_threshold", psprintf("%g", threshold),
-							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	set_for_call("pg_trgm.word_similarity_threshold", psprintf("%g", similarity));
 	rarr_query_init(&query);
-	appendStringInfo(&query.sql, "SELECT %s FROM researcharr.media AS t"
-					 " WHERE $1 OPERATOR(%s.<%%) t.title", search->entity->list, search->trgm);
-	rarr_query_bind(&query, TEXTOID, search->query);
+	appendStringInfo(&query.sql, "SELECT %s", search->entity->list);
+	add_from(&query, search);
+	rarr_query_bind(&query, TEXTOID, CStringGetTextDatum(search->words));
+	appendStringInfo(&query.sql, " WHERE " RARR_BY_OID_OPERATOR, search->trgm->similar_word, "s.f", 1);
 	add_type(&query, search);
-	appendStringInfo(&query.sql, " ORDER BY CASE WHEN " BEGINS_WITH_QUERY " THEN 0 ELSE 1 END,"
-					 " %s.strict_word_similarity($1, t.title) DESC,"
-					 " %s.similarity($1, t.title) DESC, t.title, t.id LIMIT " MAX_FOUND,
-					 search->trgm, search->trgm);
-	found = rarr_query_list(search->entity, &query, RARR_READ | RARR_CUSTOM);
+	appendStringInfo(&query.sql, " ORDER BY " RARR_BY_OID_FUNCTION " DESC, " RARR_BY_OID_FUNCTION
+					 " DESC, t.title, t.id LIMIT %d",
+					 search->trgm->strict_word_similarity, "s.f", 1,
+					 search->trgm->similarity, "s.f", 1, max);
+	found = run(search, &query, true, RARR_CUSTOM);
 	AtEOXact_GUC(true, nest_level);
 	return found;
-}
-
-/* LIKE patterns for the query with each two neighbouring letters swapped, as text[]. */
-static Datum
-swapped_patterns(const char *string)
-{
-	ArrayBuildState *patterns = initArrayResult(TEXTOID, CurrentMemoryContext, false);
-
-	for (const char *first = string; *first != '\0'; first += pg_mblen(first))
-	{
-		const char *second = first + pg_mblen(first);
-		char	   *swapped;
-
-		if (*second == '\0')
-			break;
-		swapped = psprintf("%.*s%.*s%.*s%s", (int) (first - string), string,
-						   pg_mblen(second), second, pg_mblen(first), first,
-						   second + pg_mblen(second));
-		patterns = accumArrayResult(patterns,
-									CStringGetTextDatum(psprintf("%%%s%%", escape(swapped, "\\%_"))),
-									false, TEXTOID, CurrentMemoryContext);
-	}
-	return makeArrayResult(patterns, CurrentMemoryContext);
-}
-
-/*
- * The titles that have the query in them but for two neighbouring letters, which
- * are swapped: of a short word that leaves nothing similar.
- */
-static List *
-find_swapped(const Search *search)
-{
-	RarrQuery	query;
-
-	rarr_query_init(&query);
-	appendStringInfo(&query.sql, "SELECT %s FROM (SELECT t.* FROM researcharr.media AS t"
-					 " WHERE t.title OPERATOR(pg_catalog.~~*) ANY ($2)", search->entity->list);
-	rarr_query_bind(&query, TEXTOID, search->query);
-	rarr_query_bind(&query, TEXTARRAYOID, swapped_patterns(search->string));
-	add_type(&query, search);
-	appendStringInfo(&query.sql, " ORDER BY pg_catalog.char_length(t.title), t.id LIMIT " MAX_FOUND ") AS t"
-					 " ORDER BY %s.similarity($1, t.title) DESC, t.title, t.id", search->trgm);
-	return rarr_query_list(search->entity, &query, RARR_READ | RARR_CUSTOM);
 }
 
 static pg_uuid_t *
@@ -249,30 +323,102 @@ id_of(const Search *search, HeapTuple row)
 									  search->entity->desc, &isnull));
 }
 
-static bool
-is_among(const Search *search, List *rows, HeapTuple row)
+/* Puts a row into the result, unless it is there already. */
+static void
+put_row(const Search *search, HeapTuple row)
 {
-	ListCell   *cell;
+	bool		is_there;
 
-	foreach(cell, rows)
-	{
-		if (memcmp(id_of(search, lfirst(cell)), id_of(search, row), UUID_LEN) == 0)
-			return true;
-	}
-	return false;
+	(void) hash_search(search->put, id_of(search, row), HASH_ENTER, &is_there);
+	if (!is_there)
+		rarr_result_put_tuple(search->rsinfo, search->entity->desc, row);
 }
 
-/* Puts the rows, without those that were put before, into the result. */
 static void
-put_rows(ReturnSetInfo *rsinfo, const Search *search, List *rows, List *before)
+put_rows(const Search *search, List *rows)
 {
 	ListCell   *cell;
 
 	foreach(cell, rows)
+		put_row(search, lfirst(cell));
+}
+
+/*
+ * Puts the rows that have the words where a word begins, and returns the others.
+ * Counts those that have them as whole words.
+ */
+static List *
+put_words(const Search *search, List *rows, int *whole)
+{
+	AttrNumber	attnum = rarr_entity_column(search->entity, "title", strlen("title"))->attnum;
+	char	   *begin = psprintf(" %s", search->words);
+	char	   *words = psprintf(" %s ", search->words);
+	List	   *others = NIL;
+	ListCell   *cell;
+
+	*whole = 0;
+	foreach(cell, rows)
 	{
-		if (!is_among(search, before, lfirst(cell)))
-			rarr_result_put_tuple(rsinfo, search->entity->desc, lfirst(cell));
+		bool		isnull;
+		Datum		value = heap_getattr(lfirst(cell), attnum, search->entity->desc, &isnull);
+		text	   *title = isnull ? cstring_to_text("") : DatumGetTextPP(value);
+		char	   *form = make_form(search, VARDATA_ANY(title), VARSIZE_ANY_EXHDR(title));
+
+		*whole += strstr(form, words) != NULL;
+		if (!search->is_ascii || strstr(form, begin) != NULL)
+			put_row(search, lfirst(cell));
+		else
+			others = lappend(others, lfirst(cell));
+		pfree(form);
 	}
+	return others;
+}
+
+static bool
+has_few(const Search *search)
+{
+	return hash_get_num_entries(search->put) < FEW;
+}
+
+/* Where nothing else is found: the few titles that are the most similar. */
+static void
+guess(const Search *search)
+{
+	int			trigrams = search->nletters + 1;	/* of all words: one more than letters and spaces */
+	double		similarity = Max((trigrams - 4) / (double) trigrams, LEAST_SIMILAR);
+
+	if (similarity < SIMILAR_ENOUGH)
+		put_rows(search, find_similar(search, similarity, FEW));
+}
+
+/* Finds the titles, and puts them into the result. */
+static void
+find(const Search *search)
+{
+	bool		is_short = search->is_ascii && search->longest < TRIGRAM;
+	List	   *containing;
+	List	   *others;
+	int			whole;
+
+	if (search->words[0] == '\0')
+	{
+		put_rows(search, find_as_it_is(search));
+		return;
+	}
+	containing = find_containing(search, !is_short);
+	others = put_words(search, containing, &whole);
+	if (is_short && hash_get_num_entries(search->put) == 0)
+		others = find_containing(search, true);
+	if (whole < FEW && list_length(containing) < MAX_FOUND && search->longest >= TRIGRAM && search->indexable &&
+		search->nletters <= RARR_MAX_SLIP_LETTERS)
+		put_rows(search, find_slips(search));
+	if (has_few(search) && strchr(search->words, ' ') != NULL)
+		put_rows(search, find_all_words(search));
+	put_rows(search, others);
+	if (has_few(search) && search->longest >= TRIGRAM)
+		put_rows(search, find_similar(search, SIMILAR_ENOUGH, MAX_FOUND));
+	if (hash_get_num_entries(search->put) == 0 && search->longest >= TRIGRAM)
+		guess(search);
 }
 
 /* Reads the arguments; false where nothing is asked for. */
@@ -301,9 +447,7 @@ read_arguments(FunctionCallInfo fcinfo, Search *search)
 				 errmsg("query has more than %d characters", MAX_QUERY),
 				 errhint("No title is longer than that.")));
 	search->string = pnstrdup(start, length);
-	search->query = CStringGetTextDatum(search->string);
 	search->type = PG_ARGISNULL(1) ? (Datum) 0 : PG_GETARG_DATUM(1);
-	search->trgm = trgm_schema();
 	return length > 0;
 }
 
@@ -314,41 +458,27 @@ PG_FUNCTION_INFO_V1(researcharr_media_search);
  * query, the best first
  *
  * Errors: 22004 for NULL as query; 22023 for one that is longer than a title;
- * RA003 for a type that media cannot have.
+ * RA003 for a type that media cannot have; 55000 where pg_trgm is not usable.
  */
 Datum
 researcharr_media_search(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *rsinfo;
-	Search		search;
-	List	   *found = NIL;
-	List	   *similar = NIL;
-	int			longest;
-	int			trigrams;
-	double		threshold;
-	bool		short_of_index;
+	HASHCTL		control = {.keysize = sizeof(pg_uuid_t), .entrysize = sizeof(pg_uuid_t),
+		.hcxt = CurrentMemoryContext};
+	Search		search = {0};
 
 	RARR_REQUIRE_ARG(0, "query");
 	search.entity = rarr_entity(RARR_MEDIA);
-	rsinfo = rarr_result_begin(fcinfo, search.entity->desc);
+	search.rsinfo = rarr_result_begin(fcinfo, search.entity->desc);
 	if (!read_arguments(fcinfo, &search))
 		return (Datum) 0;
-	count_letters(search.string, &longest, &trigrams);
-	short_of_index = longest < 3 && longest > 0 && pg_is_ascii(search.string);
-	if (!short_of_index)
-		found = find_containing(&search);
-	if (list_length(found) < FEW && longest > 0)
-	{
-		similar = find_similar(&search, SIMILAR_ENOUGH);
-		threshold = Max((trigrams - 4) / (double) trigrams, LEAST_SIMILAR);
-		if (found == NIL && similar == NIL && longest >= 3 && trigrams <= MAX_SWAPPED)
-			found = find_swapped(&search);
-		if (found == NIL && similar == NIL && threshold < SIMILAR_ENOUGH && !short_of_index)
-			similar = find_similar(&search, threshold);
-	}
-	if (short_of_index && similar == NIL)
-		found = find_containing(&search);
-	put_rows(rsinfo, &search, found, NIL);
-	put_rows(rsinfo, &search, similar, found);
+	search.trgm = rarr_trgm();
+	search.has_form = OidIsValid(GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid,
+												 CStringGetDatum("search_text"),
+												 ObjectIdGetDatum(get_namespace_oid(RARR_SCHEMA, false))));
+	set_words(&search);
+	search.put = hash_create("rows of media_search", 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	find(&search);
+	hash_destroy(search.put);
 	return (Datum) 0;
 }

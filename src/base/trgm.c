@@ -1,0 +1,338 @@
+/*
+ * trgm.c
+ *		What we use of the extension pg_trgm, by OID.
+ *
+ *		pg_trgm is a trusted extension: a role with no more than CREATE on the
+ *		database can own it.  Such a role can install an old version, add
+ *		functions of its own to the extension, and move or rename the schema at
+ *		any moment.  So neither a name nor membership says that a function is
+ *		pg_trgm's own, and whatever we call runs with our caller's rights.  What
+ *		the role cannot do is to make a C function or an operator class, or to
+ *		change an object of a superuser's.  Hence we accept an object only if it
+ *		is a member of pg_trgm, belongs to a superuser, and all functions behind
+ *		it are either the server's or written in C in pg_trgm's own library; and
+ *		we use it by its OID.  An object that passed can be replaced by a
+ *		superuser only.
+ *
+ *		The owner of pg_trgm can also drop it, and whatever depends on it with it:
+ *		our extension and its data.  So an installation and an update refuse
+ *		owners who could not do that anyway.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/catalog.h"
+#include "catalog/dependency.h"
+#include "catalog/indexing.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_amop.h"
+#include "catalog/pg_amproc.h"
+#include "catalog/pg_depend.h"
+#include "catalog/pg_extension.h"
+#include "catalog/pg_language.h"
+#include "catalog/pg_opclass.h"
+#include "catalog/pg_operator.h"
+#include "catalog/pg_opfamily.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/catcache.h"
+#include "utils/fmgroids.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+
+#include "base/compat.h"
+#include "base/trgm.h"
+
+#define TRGM	"pg_trgm"
+
+static RarrTrgm trgm;
+static uint64 changes = 1;		/* of the catalogs that were read for it */
+static uint64 trgm_as_of = 0;	/* the changes that it takes into account; 0: none yet */
+
+static void
+catalog_changed(Datum arg, int cacheid, uint32 hashvalue)
+{
+	changes++;
+}
+
+/* A copy of the extension's row.  42704: there is none. */
+static HeapTuple
+find_extension(const char *name)
+{
+	Relation	rel = table_open(ExtensionRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber, F_NAMEEQ,
+				CStringGetDatum(name));
+	scan = systable_beginscan(rel, ExtensionNameIndexId, true, NULL, 1, &key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+		tuple = heap_copytuple(tuple);
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	if (!HeapTupleIsValid(tuple))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("extension \"%s\" does not exist", name),
+				 errhint("Create it: this extension needs it.")));
+	return tuple;
+}
+
+/* Is the function's text in this column one of these? */
+static bool
+has_text(HeapTuple tuple, AttrNumber column, const char *one, const char *other)
+{
+	bool		isnull;
+	Datum		value = SysCacheGetAttr(PROCOID, tuple, column, &isnull);
+	char	   *string;
+
+	if (isnull)
+		return false;
+	string = TextDatumGetCString(value);
+	return strcmp(string, one) == 0 || strcmp(string, other) == 0;
+}
+
+/* Is the function written in C, in pg_trgm's library, and a superuser's? */
+static bool
+is_of_library(HeapTuple tuple)
+{
+	Form_pg_proc proc = (Form_pg_proc) GETSTRUCT(tuple);
+
+	return proc->prolang == ClanguageId && superuser_arg(proc->proowner) &&
+		has_text(tuple, Anum_pg_proc_probin, "$libdir/" TRGM, TRGM);
+}
+
+/* Is the function the server's own, or of pg_trgm's library? */
+static bool
+is_trusted_function(Oid function)
+{
+	HeapTuple	tuple;
+	bool		result;
+
+	if (IsPinnedObject(ProcedureRelationId, function))
+		return true;
+	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	result = is_of_library(tuple);
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+static bool
+takes_two_texts(Form_pg_proc proc)
+{
+	return proc->pronargs == 2 && proc->proargtypes.values[0] == TEXTOID &&
+		proc->proargtypes.values[1] == TEXTOID && !proc->proretset;
+}
+
+/* Takes a function that is a member, if we use it and it passes. */
+static void
+take_function(RarrTrgm *result, Oid oid)
+{
+	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(oid));
+	Form_pg_proc proc;
+
+	if (!HeapTupleIsValid(tuple))
+		return;
+	proc = (Form_pg_proc) GETSTRUCT(tuple);
+	if (takes_two_texts(proc) && proc->prorettype == FLOAT4OID && is_of_library(tuple))
+	{
+		if (has_text(tuple, Anum_pg_proc_prosrc, "similarity", "similarity"))
+			result->similarity = oid;
+		else if (has_text(tuple, Anum_pg_proc_prosrc, "strict_word_similarity", "strict_word_similarity"))
+			result->strict_word_similarity = oid;
+	}
+	ReleaseSysCache(tuple);
+}
+
+/* Is this the C function behind text %> text? */
+static bool
+is_similar_word(Oid function)
+{
+	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	bool		result;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	result = takes_two_texts((Form_pg_proc) GETSTRUCT(tuple)) &&
+		((Form_pg_proc) GETSTRUCT(tuple))->prorettype == BOOLOID && is_of_library(tuple) &&
+		has_text(tuple, Anum_pg_proc_prosrc, "word_similarity_commutator_op",
+				 "word_similarity_commutator_op");
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+/* Does an operator that is a member pass?  Its estimators are its owner's choice. */
+static bool
+is_trusted_operator(Oid oid)
+{
+	HeapTuple	tuple;
+	Form_pg_operator operator;
+	bool		result;
+
+	if (IsPinnedObject(OperatorRelationId, oid))
+		return true;
+	tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(oid));
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	operator = (Form_pg_operator) GETSTRUCT(tuple);
+	result = superuser_arg(operator->oprowner) && is_trusted_function(operator->oprcode) &&
+		operator->oprleft == TEXTOID && operator->oprright == TEXTOID;
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+static void
+take_operator(RarrTrgm *result, Oid oid)
+{
+	if (is_trusted_operator(oid) && is_similar_word(get_opcode(oid)))
+		result->similar_word = oid;
+}
+
+/* Are all operators and support functions of the family trusted, and is it a superuser's? */
+static bool
+is_trusted_family(Oid oid)
+{
+	HeapTuple	tuple = SearchSysCache1(OPFAMILYOID, ObjectIdGetDatum(oid));
+	CatCList   *list;
+	bool		result;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	result = superuser_arg(((Form_pg_opfamily) GETSTRUCT(tuple))->opfowner);
+	ReleaseSysCache(tuple);
+
+	list = SearchSysCacheList1(AMOPSTRATEGY, ObjectIdGetDatum(oid));
+	for (int i = 0; i < list->n_members; i++)
+		result = result &&
+			is_trusted_operator(((Form_pg_amop) GETSTRUCT(&list->members[i]->tuple))->amopopr);
+	ReleaseSysCacheList(list);
+
+	list = SearchSysCacheList1(AMPROCNUM, ObjectIdGetDatum(oid));
+	for (int i = 0; i < list->n_members; i++)
+		result = result &&
+			is_trusted_function(((Form_pg_amproc) GETSTRUCT(&list->members[i]->tuple))->amproc);
+	ReleaseSysCacheList(list);
+	return result;
+}
+
+static void
+take_operator_class(RarrTrgm *result, Oid oid)
+{
+	HeapTuple	tuple = SearchSysCache1(CLAOID, ObjectIdGetDatum(oid));
+	Form_pg_opclass class;
+
+	if (!HeapTupleIsValid(tuple))
+		return;
+	class = (Form_pg_opclass) GETSTRUCT(tuple);
+	if (class->opcmethod == GIN_AM_OID && class->opcintype == TEXTOID &&
+		strcmp(NameStr(class->opcname), "gin_trgm_ops") == 0 &&
+		superuser_arg(class->opcowner) && is_trusted_family(class->opcfamily))
+		result->gin_ops = oid;
+	ReleaseSysCache(tuple);
+}
+
+/* Looks through the members of pg_trgm. */
+static void
+take_members(RarrTrgm *result, Oid extension)
+{
+	Relation	depend = table_open(DependRelationId, AccessShareLock);
+	ScanKeyData key[2];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&key[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(ExtensionRelationId));
+	ScanKeyInit(&key[1], Anum_pg_depend_refobjid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(extension));
+	scan = systable_beginscan(depend, DependReferenceIndexId, true, NULL, 2, key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_depend member = (Form_pg_depend) GETSTRUCT(tuple);
+
+		if (member->deptype != DEPENDENCY_EXTENSION)
+			continue;
+		if (member->classid == ProcedureRelationId)
+			take_function(result, member->objid);
+		else if (member->classid == OperatorRelationId)
+			take_operator(result, member->objid);
+		else if (member->classid == OperatorClassRelationId)
+			take_operator_class(result, member->objid);
+	}
+	systable_endscan(scan);
+	table_close(depend, AccessShareLock);
+}
+
+/* 55000: an object that we use is not there, or does not pass. */
+static void
+require(bool usable, const char *object)
+{
+	if (usable)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("extension \"%s\" has no usable %s", TRGM, object),
+			 errdetail("It must be a member of the extension, belong to a superuser, and be written in C in the extension's own library."),
+			 errhint("Run ALTER EXTENSION " TRGM " UPDATE. If that does not help, a superuser has to create " TRGM " anew.")));
+}
+
+/* Reads the catalogs, and raises an error unless all that we use is there. */
+static void
+read_catalogs(RarrTrgm *result)
+{
+	Oid			family;
+
+	take_members(result, ((Form_pg_extension) GETSTRUCT(find_extension(TRGM)))->oid);
+	require(OidIsValid(result->similarity), "function similarity(text, text)");
+	require(OidIsValid(result->strict_word_similarity), "function strict_word_similarity(text, text)");
+	require(OidIsValid(result->similar_word), "operator %>(text, text)");
+	require(OidIsValid(result->gin_ops), "operator class gin_trgm_ops");
+	family = get_opclass_family(result->gin_ops);
+	require(op_in_opfamily(result->similar_word, family) && op_in_opfamily(OID_TEXT_LIKE_OP, family),
+			"operator class gin_trgm_ops");
+}
+
+/*
+ * What we use of pg_trgm, all of it.  Errors: 42704 where the extension is gone;
+ * 55000 where an object is not there or does not pass.
+ */
+const RarrTrgm *
+rarr_trgm(void)
+{
+	static bool registered = false;
+
+	if (!registered)
+	{
+		static const int caches[] = {PROCOID, OPEROID, CLAOID, OPFAMILYOID, AMOPSTRATEGY, AUTHOID};
+
+		for (int i = 0; i < lengthof(caches); i++)
+			CacheRegisterSyscacheCallback(caches[i], catalog_changed, (Datum) 0);
+		registered = true;
+	}
+	if (trgm_as_of != changes)
+	{
+		uint64		before = changes;
+		RarrTrgm	result = {0};
+
+		read_catalogs(&result);
+		trgm = result;
+		trgm_as_of = before;
+	}
+	return &trgm;
+}
+
+/* The role that can drop pg_trgm. */
+Oid
+rarr_trgm_owner(void)
+{
+	return ((Form_pg_extension) GETSTRUCT(find_extension(TRGM)))->extowner;
+}

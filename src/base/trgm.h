@@ -1,0 +1,20 @@
+/*
+ * trgm.h
+ *		What we use of the extension pg_trgm, by OID.
+ */
+#ifndef RARR_BASE_TRGM_H
+#define RARR_BASE_TRGM_H
+
+/* All objects passed the checks of trgm.c. */
+typedef struct RarrTrgm
+{
+	Oid			similarity;		/* functions (text, text) -> real */
+	Oid			strict_word_similarity;
+	Oid			similar_word;	/* operator text %> text: is a word of the left similar? */
+	Oid			gin_ops;		/* operator class gin_trgm_ops, which has it */
+} RarrTrgm;
+
+extern const RarrTrgm *rarr_trgm(void);
+extern Oid	rarr_trgm_owner(void);
+
+#endif							/* RARR_BASE_TRGM_H */

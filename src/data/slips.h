@@ -1,0 +1,16 @@
+/*
+ * slips.h
+ *		LIKE patterns for words with a slip of the pen.
+ */
+#ifndef RARR_DATA_SLIPS_H
+#define RARR_DATA_SLIPS_H
+
+#include "lib/stringinfo.h"
+
+#define RARR_MAX_SLIP_LETTERS	24	/* longer words stay similar with a slip in them */
+#define RARR_MIN_SLIP_LETTERS	3
+
+extern void rarr_append_escaped(StringInfo pattern, const char *string, int length);
+extern Datum rarr_slip_patterns(const char *words);
+
+#endif							/* RARR_DATA_SLIPS_H */
