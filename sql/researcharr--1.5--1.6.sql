@@ -17,12 +17,15 @@ DROP FUNCTION researcharr.check_trgm();
 -- before, by CREATE INDEX CONCURRENTLY in version 1.5, which has the type.  The
 -- queue goes on: nothing before this locks processing_jobs.  The operator class
 -- is where pg_trgm is.  Only superusers can make operator classes, and the
--- check sees to it that it is pg_trgm's.
+-- check sees to it that it is pg_trgm's.  A search scans the index up to some
+-- 400 times, and each time the whole list of pending entries, so that this is
+-- kept short.
 SELECT pg_catalog.set_config('search_path', 'pg_catalog, ' || pg_catalog.quote_ident(n.nspname) || ', pg_temp', true)
 FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
 WHERE e.extname = 'pg_trgm';
 CREATE INDEX IF NOT EXISTS media_search_idx ON researcharr.media
-	USING gin (CAST(CAST(title AS researcharr.search_text) AS pg_catalog.text) gin_trgm_ops);
+	USING gin (CAST(CAST(title AS researcharr.search_text) AS pg_catalog.text) gin_trgm_ops)
+	WITH (gin_pending_list_limit = 64);
 SET LOCAL search_path = pg_catalog, pg_temp;
 COMMENT ON INDEX researcharr.media_search_idx IS 'for media_search';
 

@@ -494,12 +494,12 @@ COMMENT ON INDEX researcharr.media_title_trgm_idx IS 'for like, ilike and contai
 -- no privilege: an index's expression is evaluated as whoever writes the row.
 
 CREATE TYPE researcharr.search_text;
-CREATE FUNCTION researcharr.search_text_in(cstring) RETURNS researcharr.search_text
+CREATE FUNCTION researcharr.search_text_in(string cstring) RETURNS researcharr.search_text
 	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
 	AS 'MODULE_PATHNAME', 'researcharr_search_text_in';
 COMMENT ON FUNCTION researcharr.search_text_in(cstring)
 IS 'input function of search_text: the words of a text, in lower case, without diacritics and punctuation';
-CREATE FUNCTION researcharr.search_text_out(researcharr.search_text) RETURNS cstring
+CREATE FUNCTION researcharr.search_text_out(value researcharr.search_text) RETURNS cstring
 	LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE
 	AS 'textout';
 COMMENT ON FUNCTION researcharr.search_text_out(researcharr.search_text)
@@ -516,11 +516,14 @@ CREATE CAST (researcharr.search_text AS pg_catalog.text) WITHOUT FUNCTION;
 COMMENT ON CAST (researcharr.search_text AS pg_catalog.text)
 IS 'the same characters';
 
+-- The index of titles in that form.  A search scans it up to some 400 times, and
+-- each time the whole list of pending entries, so that this is kept short.
 SELECT pg_catalog.set_config('search_path', 'pg_catalog, ' || pg_catalog.quote_ident(n.nspname) || ', pg_temp', true)
 FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
 WHERE e.extname = 'pg_trgm';
 CREATE INDEX IF NOT EXISTS media_search_idx ON researcharr.media
-	USING gin (CAST(CAST(title AS researcharr.search_text) AS pg_catalog.text) gin_trgm_ops);
+	USING gin (CAST(CAST(title AS researcharr.search_text) AS pg_catalog.text) gin_trgm_ops)
+	WITH (gin_pending_list_limit = 64);
 SET LOCAL search_path = pg_catalog, pg_temp;
 COMMENT ON INDEX researcharr.media_search_idx IS 'for media_search';
 

@@ -137,42 +137,52 @@ find_plain(pg_wchar c)
 	return NULL;
 }
 
-/* Puts a character that is not ASCII; "bytes" is how the database writes it. */
+/* Puts a character that Unicode takes apart no further; "bytes" is how the database writes it. */
+static void
+put_part(Words *words, pg_wchar c, const char *bytes, int length)
+{
+	const char *plain = find_plain(c);
+
+	if (is_ignored(c))
+		return;
+	if (c < 0x80)
+		put_ascii(words, (char) c);
+	else if (is_separator(c))
+		end_word(words);
+	else if (plain != NULL)
+	{
+		for (; *plain != '\0'; plain++)
+			put_letter(words, plain, 1);
+	}
+	else
+		put_letter(words, bytes, length);
+}
+
+/* Puts a character that is not ASCII. */
 static void
 put_character(Words *words, pg_wchar c, const char *bytes, int length)
 {
 	pg_wchar	whole[2] = {c == 0x03C2 ? 0x03C3 : c, 0};	/* a final sigma is a sigma */
-	const char *plain = find_plain(c);
 	pg_wchar   *parts;
 
-	if (is_ignored(c))
-		return;
-	if (plain != NULL)
-	{
-		for (; *plain != '\0'; plain++)
-			put_letter(words, plain, 1);
-		return;
-	}
 	if (c >= 0xAC00 && c <= 0xD7A3)	/* Hangul stays whole */
 	{
 		put_letter(words, bytes, length);
 		return;
 	}
+	if (is_ignored(c))			/* also where it could be taken apart */
+		return;
 	parts = unicode_normalize(UNICODE_NFKD, whole);
 	for (pg_wchar *part = parts; *part != 0; part++)
 	{
 		unsigned char utf8[8];
 
-		if (*part < 0x80)
-			put_ascii(words, (char) *part);
-		else if (is_separator(*part))
-			end_word(words);
-		else if (*part == c)
-			put_letter(words, bytes, length);
-		else if (!is_ignored(*part) && GetDatabaseEncoding() == PG_UTF8)
+		if (*part == c || GetDatabaseEncoding() != PG_UTF8)
+			put_part(words, *part, bytes, length);
+		else
 		{
 			unicode_to_utf8(*part, utf8);
-			put_letter(words, (char *) utf8, pg_utf_mblen(utf8));
+			put_part(words, *part, (char *) utf8, pg_utf_mblen(utf8));
 		}
 	}
 	pfree(parts);

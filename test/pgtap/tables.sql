@@ -260,6 +260,7 @@ SELECT results_eq($actual$
 	ORDER BY c.relname COLLATE "C"
 $actual$, ARRAY[
 	'CREATE INDEX audit_log_default_entity_idx ON audit_log_default USING btree (entity_type, entity_id)',
+	'CREATE INDEX media_search_idx ON media USING gin ((((title)::search_text)::text) gin_trgm_ops) WITH (gin_pending_list_limit=''64'')',
 	'CREATE INDEX media_title_idx ON media USING btree (title, type) WHERE (external_id IS NULL)',
 	'CREATE INDEX media_title_trgm_idx ON media USING gin (title gin_trgm_ops)',
 	'CREATE INDEX processing_history_default_job_id_idx ON processing_history_default USING btree (job_id)',

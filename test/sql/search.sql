@@ -70,5 +70,12 @@ BEGIN
     EXECUTE query;
     RETURN coalesce((SELECT seq_scan FROM pg_stat_xact_user_tables WHERE relid = 'researcharr.media'::regclass), 0) - before;
 END $$;
-SELECT q, pg_temp.scans(format('SELECT researcharr.media_search(%L)', q)) AS sequential FROM unnest('{matrix,incepton,star wrs,it}'::text[]) q;
+SELECT q, pg_temp.scans(format('SELECT researcharr.media_search(%L)', q)) AS sequential FROM unnest('{matrix,incepton,star wrs,it,lodz,kti,xyzzy,man in hat}'::text[]) q;
+
+-- nor does contains read the table, whatever it asks for
+INSERT INTO media (title, type) VALUES ('100% Wolf', 'movie'), ('a_b', 'movie'), ('C:\ Drive', 'movie'), ('axb', 'movie');
+SELECT f AS filter, pg_temp.scans(format('SELECT researcharr.media_count(%L)', f)) AS sequential, media_count(f), (SELECT string_agg(title, ', ') FROM media_get_all(f, 3)) AS found
+  FROM unnest(ARRAY['{"title": {"contains": "Filler c4ca4"}}', '{"title": {"contains": "0% Wolf"}}', '{"title": {"contains": "C:\\ Dr"}}', '{"title": {"contains": "olf"}}',
+    '{"title": {"contains": "OLF"}}', '{"title": {"ilike": "%0% WOLF"}}']::jsonb[]) f;
+SELECT f AS filter, media_count(f) FROM unnest(ARRAY['{"title": {"contains": "_"}}', '{"title": {"contains": "%"}}', '{"title": {"contains": "\\"}}', '{"title": {"contains": ""}}']::jsonb[]) f;
 DELETE FROM media;
