@@ -18,13 +18,13 @@ DROP FUNCTION researcharr.check_trgm();
 
 CREATE TYPE researcharr.search_text;
 CREATE FUNCTION researcharr.search_text_in(string cstring) RETURNS researcharr.search_text
-	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+	LANGUAGE C IMMUTABLE PARALLEL SAFE
 	AS 'MODULE_PATHNAME', 'researcharr_search_text_in';
 COMMENT ON FUNCTION researcharr.search_text_in(cstring)
 IS 'input function of search_text: the words of a text, in lower case, without diacritics and punctuation';
 CREATE FUNCTION researcharr.search_text_out(value researcharr.search_text) RETURNS cstring
-	LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE
-	AS 'textout';
+	LANGUAGE C IMMUTABLE PARALLEL SAFE
+	AS 'MODULE_PATHNAME', 'researcharr_search_text_out';
 COMMENT ON FUNCTION researcharr.search_text_out(researcharr.search_text)
 IS 'output function of search_text';
 CREATE TYPE researcharr.search_text (

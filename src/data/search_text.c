@@ -222,15 +222,27 @@ rarr_search_text(StringInfo result, const char *string, int length)
 }
 
 PG_FUNCTION_INFO_V1(researcharr_search_text_in);
+PG_FUNCTION_INFO_V1(researcharr_search_text_out);
 
-/* search_text_in(cstring) -> search_text */
+/* search_text_in(string cstring) -> search_text */
 Datum
 researcharr_search_text_in(PG_FUNCTION_ARGS)
 {
-	const char *string = PG_GETARG_CSTRING(0);
+	const char *string = PG_ARGISNULL(0) ? NULL : PG_GETARG_CSTRING(0);
 	StringInfoData result;
 
+	if (string == NULL)			/* the server also passes NULL as a pointer */
+		PG_RETURN_NULL();
 	initStringInfo(&result);
 	rarr_search_text(&result, string, strlen(string));
 	PG_RETURN_TEXT_P(cstring_to_text_with_len(result.data, result.len));
+}
+
+/* search_text_out(value search_text) -> cstring */
+Datum
+researcharr_search_text_out(PG_FUNCTION_ARGS)
+{
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	PG_RETURN_CSTRING(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 }

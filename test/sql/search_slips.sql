@@ -5,6 +5,7 @@ SET search_path = researcharr;
 SELECT t AS title, t::search_text AS compared
   FROM unnest(ARRAY['Łódź', 'POKÉMON', 'Ocean''s Eleven', 'S.W.A.T.', 'M*A*S*H', 'J.Edgar', 'E.T. the Extra-Terrestrial', 'Vol.2', '2.0', 'Straße', 'Ærø', 'Ǽ', 'WALL·E',
     '½ Nelson', 'C++', '???', '', '  Ça   va?  ', 'naïve', 'e' || U&'\0301' || 't' || U&'\0301' || 'é', 'ﬁ', '千と千尋の神隠し', '시그널', 'd’Amélie', '100% Wolf']) t;
+SELECT NULL::text::search_text IS NULL AS "null", search_text_in(NULL) IS NULL AS "in", search_text_out(NULL) IS NULL AS "out", 'A-B'::search_text::text || 'c' AS text;
 DELETE FROM media;
 INSERT INTO media (title, type) SELECT t, 'movie' FROM unnest(ARRAY['Łódź', 'Pokémon', 'Spider-Man', 'Spider-Man: Homecoming', 'Ocean''s Eleven', 'S.W.A.T.', 'WALL·E', 'X-Men',
     'Star Wars: Episode V - The Empire Strikes Back', 'The Lord of the Rings', 'Good']) t;

@@ -261,7 +261,7 @@ is($node->safe_psql($name, $index), $before, 'an index that was made before is k
 search($name, 'by an index that was made before');
 
 $name = new_db();
-$node->safe_psql($name, q{CREATE EXTENSION researcharr VERSION '1.5' CASCADE});
+$node->safe_psql($name, q{CREATE EXTENSION researcharr VERSION '1.4' CASCADE});
 $node->safe_psql($name, $fill);
 my $writer = $node->background_psql($name);
 $writer->query_safe(q{BEGIN; UPDATE researcharr.media SET status = 'processing'});
