@@ -183,13 +183,15 @@ static void
 write_comparison(const Condition *condition)
 {
 	int			strategy = condition->filter->strategy;
+	Oid			operator;
 
 	if (condition->value->type == jbvNull && (strategy == BTEqualStrategyNumber || strategy == 0))
 	{
 		write_null_test(condition, strategy != 0);
 		return;
 	}
-	write_operation(condition, comparison(condition), false, condition->column->type,
+	operator = comparison(condition);
+	write_operation(condition, operator, false, condition->column->type,
 					read_value(condition, condition->value));
 }
 
