@@ -30,6 +30,9 @@ $node->start;
 $node->safe_psql(
 	'postgres', q{
 	CREATE EXTENSION researcharr CASCADE;
+	-- a job that lapses again waits for so long
+	SELECT researcharr.job_type_register(name, backoff_base => '10 ms', backoff_cap => '100 ms')
+	  FROM researcharr.job_type_policies;
 	INSERT INTO researcharr.media (title, type)
 	SELECT 'film ' || n, 'movie' FROM generate_series(1, 20) AS n;
 	CREATE TABLE added (id uuid);

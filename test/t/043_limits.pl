@@ -102,6 +102,9 @@ sub check_rest
 {
 	my ($node, $name) = @_;
 	my $running = running($node);
+
+	# jobs that lapsed before are handed on at once, too
+	$node->safe_psql('postgres', q{UPDATE researcharr.processing_jobs SET retry_count = 0 WHERE status = 'running'});
 	my $started = $node->safe_psql('postgres', q{
 		SELECT count(*) FROM (SELECT * FROM researcharr.job_dequeue('{limited}', 1000, '1 h')) AS d
 		 WHERE NOT d.error_message = 'lease expired' OR d.error_message IS NULL});
