@@ -29,6 +29,7 @@
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
+#include "utils/lsyscache.h"
 #include "utils/relcache.h"
 #include "utils/syscache.h"
 
@@ -105,6 +106,22 @@ is_foreign_function(Oid function, void *context)
 {
 	return function >= FirstNormalObjectId &&
 		getExtensionOfObject(ProcedureRelationId, function) != get_extension_oid(RARR_EXTENSION, true);
+}
+
+/* Does a default run users' code when it is compiled, which evaluates what never changes? */
+static bool
+is_foreign_constant(Oid function, void *context)
+{
+	return is_foreign_function(function, context) && func_volatile(function) == PROVOLATILE_IMMUTABLE;
+}
+
+static bool
+compiles_foreign_code(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	return check_functions_in_node(node, is_foreign_constant, NULL) ||
+		expression_tree_walker(node, compiles_foreign_code, context);
 }
 
 /* Does an expression run users' code?  A domain's constraints may. */
@@ -193,6 +210,9 @@ rarr_exit_may_write(Relation rel, AttrNumber fresh, const RarrIndexDef *const *k
 			return false;
 		for (int i = 0; i < constr->num_check; i++)
 			if (runs_foreign_code(stringToNode(constr->check[i].ccbin), NULL))
+				return false;
+		for (int i = 0; i < constr->num_defval; i++)
+			if (compiles_foreign_code(stringToNode(constr->defval[i].adbin), NULL))
 				return false;
 	}
 	foreach(lc, RelationGetIndexList(rel))

@@ -36,6 +36,7 @@ sql(q{CREATE EXTENSION researcharr CASCADE;
 		END IF;
 		RETURN true;
 	END $$;
+	CREATE FUNCTION public.now_and_then() RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN public.tell(clock_timestamp()); END';
 	CREATE TABLE public.kept (job uuid REFERENCES researcharr.processing_jobs (id));
 	CREATE TABLE public.jobs (id uuid PRIMARY KEY)});
 
@@ -90,6 +91,8 @@ my @rules = (
 	[ 'a CHECK without a function', 2, 'ALTER TABLE researcharr.processing_jobs ADD CONSTRAINT rule CHECK (retry_count < 5)' ],
 	[ 'a CHECK that refuses a retry', 0, 'ALTER TABLE researcharr.processing_jobs ADD CONSTRAINT rule CHECK (retry_count < 1)' ],
 	[ 'a generated column', 0, 'ALTER TABLE researcharr.processing_jobs ADD rule boolean GENERATED ALWAYS AS (public.tell(status)) STORED' ],
+	[ 'a default with a function that may be evaluated at any time', 0, 'ALTER TABLE researcharr.processing_jobs ADD rule boolean DEFAULT public.tell(true)' ],
+	[ 'a default with another function', 2, 'ALTER TABLE researcharr.processing_jobs ADD rule text DEFAULT public.now_and_then()' ],
 	[ 'an index', 2, 'CREATE INDEX rule ON researcharr.processing_jobs (worker)' ],
 	[ 'an index on a function', 0, 'CREATE INDEX rule ON researcharr.processing_jobs (public.tell(status))' ],
 	[ 'an index with a function in its predicate', 0, 'CREATE INDEX rule ON researcharr.processing_jobs (status) WHERE public.tell(status)' ],
