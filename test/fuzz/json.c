@@ -415,6 +415,21 @@ put_operation(PQExpBuffer raw, int n)
 	appendPQExpBufferChar(raw, '}');
 }
 
+/* Creates of the same entity with the same fields, which are written together. */
+static void
+put_batch(PQExpBuffer raw, int n)
+{
+	static const char *const shapes[] = {
+		"\"media\", \"values\": {\"type\": \"movie\", \"title\"", "\"movie\", \"values\": {\"year\": 1999, \"title\"",
+		"\"series\", \"values\": {\"title\"", "\"config\", \"values\": {\"value\": \"1\", \"key\"",
+		"\"webui_user\", \"values\": {\"password_hash\": \"x\", \"username\""
+	};
+	const char *shape = pick(shapes);
+
+	for (int i = 0; i < n; i++)
+		appendPQExpBuffer(raw, "%s{\"op\": \"create\", \"entity\": %s: \"batch %u\"}}", i > 0 ? ", " : "", shape, chance(100000));
+}
+
 /* Objects as Radarr and Sonarr make them. */
 static void
 put_import(PQExpBuffer raw, const char *name)
@@ -449,9 +464,12 @@ sensible_json(PQExpBuffer raw, const char *name, char entity)
 	if (import || jobs || begins(name, "operations") || begins(name, "entities") || begins(name, "items"))
 	{
 		int			n = chance(5);
+		bool		batch = begins(name, "operations") && chance(2);
 
 		appendPQExpBufferChar(raw, '[');
-		for (int i = 0; i < n; i++)
+		if (batch)
+			put_batch(raw, n);
+		for (int i = 0; i < n && !batch; i++)
 		{
 			appendPQExpBufferStr(raw, i > 0 ? ", " : "");
 			if (chance(30) == 0)
