@@ -264,7 +264,7 @@ $name = new_db();
 $node->safe_psql($name, q{CREATE EXTENSION researcharr VERSION '1.4' CASCADE});
 $node->safe_psql($name, $fill);
 my $writer = $node->background_psql($name);
-$writer->query_safe(q{BEGIN; UPDATE researcharr.media SET status = 'processing'});
+$writer->query_safe(q{BEGIN; LOCK TABLE researcharr.media IN ROW EXCLUSIVE MODE});
 my $update = $node->background_psql($name, on_error_stop => 0);
 $update->query_until(qr/started/, "\\echo started\nALTER EXTENSION researcharr UPDATE;\n\\echo done\n");
 $node->poll_query_until($name, q{SELECT EXISTS (SELECT FROM pg_locks
