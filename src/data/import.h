@@ -73,6 +73,7 @@ typedef struct ImportItem
 	int64		source_id;		/* the object's own "id" */
 	pg_uuid_t	media_id;		/* once it is known */
 	bool		row_differs;	/* must the kind's table be written? */
+	bool		gets_id;		/* does its media row get another external id? */
 	bool		moves;
 } ImportItem;
 

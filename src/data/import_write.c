@@ -53,6 +53,7 @@ struct ImportPlans
 	SPIPlanPtr	match;
 	SPIPlanPtr	insert;
 	SPIPlanPtr	update;
+	SPIPlanPtr	update_id;		/* the external id as well */
 	SPIPlanPtr	park;			/* NULL where no row has a place to leave */
 	SPIPlanPtr	put;
 };
@@ -91,19 +92,21 @@ items_relation(const ImportKind *kind)
  * For each item that is there: its media id, whether its media row differs,
  * whether its row in the kind's table is absent or differs, and whether that
  * leaves its place.  The external id counts before what else tells; where the
- * latter did, "known_as" is the row's own external id.
+ * latter did, "known_as" is the row's own external id, and "gets_id" says whether
+ * it gets another.
  */
 static char *
 match_sql(const ImportKind *kind)
 {
-	return psprintf("SELECT i.n, CAST(e.id AS pg_catalog.uuid), e.media_differs, e.row_differs, e.moves, e.known_as FROM %s"
+	return psprintf("SELECT i.n, CAST(e.id AS pg_catalog.uuid), e.media_differs, e.row_differs, e.moves, e.known_as, e.gets_id FROM %s"
 					" CROSS JOIN LATERAL (SELECT c.id,"
 					" pg_catalog.record_ne("
 					"ROW(c.title, c.external_id, c.metadata OPERATOR(pg_catalog.->) '%s'),"
 					" ROW(i.title, COALESCE(i.external_id, c.external_id), i.extra)) AS media_differs,"
 					" s.media_id IS NULL OR pg_catalog.record_ne(ROW(%s), ROW(%s)) AS row_differs,"
 					" s.media_id IS NOT NULL AND %s AS moves,"
-					" CASE WHEN c.rank OPERATOR(pg_catalog.=) 2 THEN c.external_id END AS known_as"
+					" CASE WHEN c.rank OPERATOR(pg_catalog.=) 2 THEN c.external_id END AS known_as,"
+					" pg_catalog.record_ne(ROW(c.external_id), ROW(COALESCE(i.external_id, c.external_id))) AS gets_id"
 					" FROM (SELECT m.id, m.title, m.external_id, m.metadata, 1 AS rank"
 					" FROM researcharr.media AS m"
 					" WHERE m.type OPERATOR(pg_catalog.=) '%s'"
@@ -130,14 +133,18 @@ insert_sql(const ImportKind *kind)
 					kind->type, kind->service, items_relation(kind));
 }
 
+/*
+ * An UPDATE that names the external id, which a unique constraint has, locks the
+ * row as a DELETE does, so that jobs cannot be enqueued for it meanwhile.
+ */
 static char *
-update_sql(const ImportKind *kind)
+update_sql(const ImportKind *kind, bool with_id)
 {
-	return psprintf("UPDATE researcharr.media AS m SET title = i.title,"
-					" external_id = COALESCE(i.external_id, m.external_id),"
+	return psprintf("UPDATE researcharr.media AS m SET title = i.title,%s"
 					" metadata = m.metadata OPERATOR(pg_catalog.||)"
 					" pg_catalog.jsonb_build_object('%s', i.extra)"
 					" FROM %s WHERE m.id OPERATOR(pg_catalog.=) i.id",
+					with_id ? " external_id = i.external_id," : "",
 					kind->service, items_relation(kind));
 }
 
@@ -202,7 +209,8 @@ rarr_import_prepare(const ImportKind *kind)
 
 	plans->match = prepare(plans, match_sql(kind));
 	plans->insert = prepare(plans, insert_sql(kind));
-	plans->update = prepare(plans, update_sql(kind));
+	plans->update = prepare(plans, update_sql(kind, false));
+	plans->update_id = prepare(plans, update_sql(kind, true));
 	plans->put = prepare(plans, put_sql(kind));
 	if (kind->moves != NULL)
 		plans->park = prepare(plans, park_sql(kind));
@@ -280,6 +288,7 @@ take_match(Import *import, const ImportKind *kind, ImportItem **items, HeapTuple
 	item->media_id = *DatumGetUUIDP(id);
 	item->row_differs = DatumGetBool(SPI_getbinval(row, desc, 4, &isnull));
 	item->moves = DatumGetBool(SPI_getbinval(row, desc, 5, &isnull));
+	item->gets_id = DatumGetBool(SPI_getbinval(row, desc, 7, &isnull));
 	item->state = item->row_differs || DatumGetBool(SPI_getbinval(row, desc, 3, &isnull)) ?
 		IMPORT_UPDATED : IMPORT_UNCHANGED;
 
@@ -332,6 +341,18 @@ is_written(const ImportItem *item)
 }
 
 static bool
+gets_id(const ImportItem *item)
+{
+	return is_updated(item) && item->gets_id;
+}
+
+static bool
+keeps_id(const ImportItem *item)
+{
+	return is_updated(item) && !item->gets_id;
+}
+
+static bool
 is_moved(const ImportItem *item)
 {
 	return item->state == IMPORT_UPDATED && item->moves;
@@ -371,6 +392,7 @@ static void
 lock_items(const ImportKind *kind, ImportItem **items, int nitems)
 {
 	pg_uuid_t  *ids = palloc(sizeof(pg_uuid_t) * Max(nitems, 1));
+	RarrRowLock lock = RARR_CHANGE_ROW;
 	int			n;
 
 	for (int i = 0; i < kind->nfields; i++)
@@ -388,10 +410,13 @@ lock_items(const ImportKind *kind, ImportItem **items, int nitems)
 	n = 0;
 	for (int i = 0; i < nitems; i++)
 	{
-		if (items[i]->state == IMPORT_UPDATED)
-			ids[n++] = items[i]->media_id;
+		if (!is_updated(items[i]))
+			continue;
+		ids[n++] = items[i]->media_id;
+		if (items[i]->gets_id)
+			lock = RARR_DELETE_ROW;
 	}
-	rarr_lock_rows(rarr_entity(RARR_MEDIA), "media", "id", "", RARR_CHANGE_ROW, ids, n);
+	rarr_lock_rows(rarr_entity(RARR_MEDIA), "media", "id", "", lock, ids, n);
 	pfree(ids);
 }
 
@@ -405,7 +430,7 @@ write_items(Import *import, ImportPlans *plans, ImportItem *items, int nitems)
 	{
 		if (items[i].state != IMPORT_FAILED)
 			items[i].state = IMPORT_PENDING;
-		items[i].row_differs = items[i].moves = false;
+		items[i].row_differs = items[i].moves = items[i].gets_id = false;
 	}
 	n = choose(items, nitems, is_pending, chosen);
 	match(import, plans, chosen, n);
@@ -417,8 +442,10 @@ write_items(Import *import, ImportPlans *plans, ImportItem *items, int nitems)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNIQUE_VIOLATION),
 				 errmsg("the media row was not inserted: another session was first, or a trigger prevented it")));
-	n = choose(items, nitems, is_updated, chosen);
+	n = choose(items, nitems, keeps_id, chosen);
 	run(plans, plans->update, chosen, n);
+	n = choose(items, nitems, gets_id, chosen);
+	run(plans, plans->update_id, chosen, n);
 	n = choose(items, nitems, is_moved, chosen);
 	run(plans, plans->park, chosen, n);
 	n = choose(items, nitems, is_put, chosen);

@@ -50,6 +50,7 @@ typedef struct Targets
 	int			count;
 	pg_uuid_t  *deleted;		/* those that are deleted */
 	int			ndeleted;
+	bool		keys;			/* does a media row get another external id? */
 } Targets;
 
 /* May the user lock rows of the table? */
@@ -154,6 +155,7 @@ add_target(const JsonbValue *object, Targets *targets, int room)
 	JsonbValue	op;
 	JsonbValue	entity;
 	JsonbValue	id;
+	JsonbValue	values;
 	pg_uuid_t	uuid;
 	LockGroup		group;
 	Targets    *mine;
@@ -176,6 +178,10 @@ add_target(const JsonbValue *object, Targets *targets, int room)
 	mine->ids[mine->count++] = uuid;
 	if (is_word(&op, "delete"))
 		mine->deleted[mine->ndeleted++] = uuid;
+	else if (rarr_json_member(object->val.binary.data, "values", &values) &&
+			 rarr_json_is_object(&values) &&
+			 rarr_json_member(values.val.binary.data, "external_id", &values))
+		mine->keys = true;
 	return true;
 }
 
@@ -195,7 +201,7 @@ static bool
 lock_media(const Targets *media, const Targets *jobs)
 {
 	RarrEntity *entity = rarr_entity(RARR_MEDIA);
-	RarrRowLock lock = media->ndeleted > 0 ? RARR_DELETE_ROW : RARR_CHANGE_ROW;
+	RarrRowLock lock = media->ndeleted > 0 || media->keys ? RARR_DELETE_ROW : RARR_CHANGE_ROW;
 	bool		jobs_too = may_lock(rarr_entity(RARR_JOB)->tableid);
 
 	/* a series comes before the media of its episodes */

@@ -15,7 +15,8 @@ typedef enum RarrRowLock
 {
 	RARR_KEEP_ROW,				/* who would delete it */
 	RARR_CHANGE_ROW,			/* who would change it, too */
-	RARR_DELETE_ROW				/* who would refer to it, too */
+	RARR_DELETE_ROW				/* who would refer to it, too; also to change
+								 * columns of a unique constraint */
 } RarrRowLock;
 
 extern void rarr_lock_rows(RarrEntity *entity, const char *table, const char *column,
