@@ -20,6 +20,9 @@
  *	 sleeps no longer than until the agenda has something to look at.  It is the
  *	 one that has slept longest, and is woken last.  If something becomes due
  *	 earlier than it would wake, it is told; when it leaves, it names another.
+ *	 A timer that is stopped (by a signal, say) does none of that.  So whoever
+ *	 sleeps looks every TIMER_CHECK whether the timers of its types still get
+ *	 on, and takes the place of one that does not.
  *
  * With nobody asleep for a type all this costs whoever makes a job of it
  * available the reading of one counter.
@@ -55,6 +58,10 @@
 
 /* how many latches wait to be set until the lock is released */
 #define BATCH		32
+
+/* how often sleepers look whether a timer still gets on, and how late it may be */
+#define TIMER_CHECK	(10 * USECS_PER_SEC)
+#define TIMER_LATE	(5 * USECS_PER_SEC)
 
 /* Backends to wake, once the lock is released. */
 typedef struct Wakeups
@@ -167,6 +174,15 @@ release_token(RarrWaiter *waiter)
 	waiter->token = RARR_NONE;
 }
 
+/* Make a waiter the timer of a type, or nobody; it has yet to find out when to wake. */
+static void
+set_timer(int type, int i)
+{
+	rarr_waits->types[type].timer = i;
+	rarr_waits->types[type].timer_missed = rarr_monotonic_now() + TIMER_LATE;
+	pg_atomic_write_u64(&rarr_waits->types[type].until, (uint64) DT_NOEND);
+}
+
 /* Make the one that sleeps longest the timer of a type, or nobody. */
 static void
 pass_timer_on(int type, Wakeups *wakeups)
@@ -175,8 +191,7 @@ pass_timer_on(int type, Wakeups *wakeups)
 
 	while (i != RARR_NONE && !wants(rarr_waiter(i), type))
 		i = rarr_waiter(i)->previous;
-	rarr_waits->types[type].timer = i;
-	pg_atomic_write_u64(&rarr_waits->types[type].until, (uint64) DT_NOEND);
+	set_timer(type, i);
 	if (i != RARR_NONE)
 		note_wakeup(wakeups, rarr_waiter(i));
 }
@@ -377,10 +392,7 @@ rarr_wait_enter(const RarrAgendaRef *refs, int n, int64 looked)
 		pg_atomic_fetch_add_u32(&what->asleep, 1);
 		what->looked = Max(what->looked, looked);
 		if (what->timer == RARR_NONE)
-		{
-			what->timer = mine;
-			pg_atomic_write_u64(&what->until, (uint64) DT_NOEND);
-		}
+			set_timer(type, mine);
 	}
 	unlock(&wakeups);
 	pg_memory_barrier();
@@ -417,12 +429,33 @@ tell_timer(int type, const Now *now, TimestampTz retry, Wakeups *wakeups)
 	note_wakeup(wakeups, rarr_waiter(what->timer));
 }
 
+/* When the timer of a type, which is this backend, has to look at the agenda. */
+static TimestampTz
+timer_deadline(int type, const Now *now, int64 poll, TimestampTz yield_at)
+{
+	RarrWaitType *what = &rarr_waits->types[type];
+	TimestampTz seen = by_system(now, what->looked);
+	TimestampTz until = seen + poll;
+
+	pg_atomic_write_u64(&what->until, (uint64) DT_NOEND);
+	pg_memory_barrier();		/* whoever lowers a place from here on sees it */
+	if (yield_at > seen)
+		until = Min(until, yield_at);
+	if (what->retry > what->looked)
+		until = Min(until, by_system(now, what->retry));
+	until = rarr_agenda_next_look(type, seen, until, now->system, now->mono);
+	pg_atomic_write_u64(&what->until, (uint64) until);
+	what->timer_missed = until == DT_NOEND ? PG_INT64_MAX :
+		now->mono + Max(until - now->system, 0) + TIMER_LATE;
+	return until;
+}
+
 /*
  * In how many microseconds this backend, which looked then, has to look at the
- * agenda again, for the types whose timer it is; PG_INT64_MAX if it is nobody's.  What was due at
- * the last look, and was not to be had then, is looked at again
- * researcharr.poll_interval after it, or at yield_at, when limits may let it
- * through: by this backend or by the timer.
+ * agenda again, or to ask that again; PG_INT64_MAX for never.  It has to look
+ * for the types whose timer it is.  What was due at the last look, and was not to
+ * be had then, is looked at again researcharr.poll_interval after it, or at
+ * yield_at, when limits may let it through: by this backend or by the timer.
  */
 int64
 rarr_wait_time_left(int64 looked, TimestampTz yield_at)
@@ -440,26 +473,17 @@ rarr_wait_time_left(int64 looked, TimestampTz yield_at)
 	for_each_type(type, waiter)
 	{
 		RarrWaitType *what = &rarr_waits->types[type];
-		TimestampTz until;
-		TimestampTz seen;
 
 		what->looked = Max(what->looked, looked);
-		if (what->timer != mine)
+		if (what->timer != mine && now.mono > what->timer_missed)
+			set_timer(type, mine);
+		if (what->timer == mine)
+			deadline = Min(deadline, timer_deadline(type, &now, poll, yield_at));
+		else
 		{
 			tell_timer(type, &now, Min(by_system(&now, looked) + poll, yield_at), &wakeups);
-			continue;
+			deadline = Min(deadline, now.system + TIMER_CHECK);
 		}
-		pg_atomic_write_u64(&what->until, (uint64) DT_NOEND);
-		pg_memory_barrier();	/* whoever lowers a place from here on sees it */
-		seen = by_system(&now, what->looked);
-		until = seen + poll;
-		if (yield_at > seen)
-			until = Min(until, yield_at);
-		if (what->retry > what->looked)
-			until = Min(until, by_system(&now, what->retry));
-		until = rarr_agenda_next_look(type, seen, until, now.system, now.mono);
-		pg_atomic_write_u64(&what->until, (uint64) until);
-		deadline = Min(deadline, until);
 	}
 	unlock(&wakeups);
 	return deadline == DT_NOEND ? PG_INT64_MAX : Max(deadline - now.system, 0);

@@ -42,8 +42,10 @@ typedef struct RarrWaitType
 	pg_atomic_uint64 until;		/* when that one will wake, by the system's
 								 * clock; DT_NOEND while it has yet to find
 								 * out */
-	int64		looked;			/* by rarr_monotonic_now(): what was due until
-								 * then was seen to; */
+
+	/* by rarr_monotonic_now() */
+	int64		timer_missed;	/* from then on the timer is taken to be stopped */
+	int64		looked;			/* what was due until then was seen to; */
 	int64		retry;			/* who could not have it then said when to
 								 * look again */
 } RarrWaitType;

@@ -21,6 +21,11 @@ SELECT * FROM job_type_register('archive', 40, 0, '1 day', 'linear', '0', '36500
 -- for a known one NULL keeps what is
 SELECT * FROM job_type_register('archive', weight => 7, paused => false) \gx
 SELECT name, priority, backoff, weight FROM job_type_register('archive');
+-- also one of the two values of a rate; a new type needs both
+SELECT rate_limit, rate_interval FROM job_type_register('archive', rate_limit => 200);
+SELECT rate_limit, rate_interval FROM job_type_register('archive', rate_interval => '2 minutes');
+SELECT job_type_register('half', rate_limit => 200);
+SELECT job_type_register('half', rate_interval => '2 minutes');
 -- a built-in one is changed from its own values
 SELECT name, priority, max_retries, lease, backoff, jitter
   FROM job_type_register('search', lease => '1 hour');
@@ -66,6 +71,7 @@ DELETE FROM processing_jobs;
 --
 -- dropping: a running job can finish, queued ones wait for its return
 --
+UPDATE job_types SET rate_limit = NULL, rate_interval = NULL WHERE name = 'archive';
 SELECT count(job_enqueue(:'film', 'archive', priority => p, max_retries => 1))
   FROM generate_series(1, 3) AS p;
 SELECT count(*) FROM job_dequeue('{archive}', 2, '1 hour', 'w1');

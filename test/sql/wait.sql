@@ -57,6 +57,9 @@ CALL researcharr.job_dequeue_wait(NULL, '{download}', 30) \gset
 SELECT jsonb_array_length(:'jobs');
 \unset jobs
 
+-- the argument for the result can be left out
+CALL researcharr.job_dequeue_wait(job_types => '{verify}', timeout => '0');
+
 -- arguments
 CALL researcharr.job_dequeue_wait(NULL, timeout => '-1 us');
 CALL researcharr.job_dequeue_wait(NULL, timeout => '36501 days');

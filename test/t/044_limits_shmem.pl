@@ -6,6 +6,7 @@
 #  2. A sleeper is woken when a prepared transaction or a TRUNCATE makes room.
 #  3. Without room for all running jobs: a rollback lets go at once.
 #  4. The counters of types and tables that are gone are given to others.
+#  5. A database that is created with the OID of one that is gone.
 
 use strict;
 use warnings;
@@ -151,6 +152,9 @@ is(take('two', 9), 2, 'it is rolled back: its places are free at once');
 sql('TRUNCATE researcharr.processing_jobs');
 is(take('two', 9), 0, 'none is left');
 
+my @warnings = slurp_file($node->logfile) =~ /WARNING:  shared memory has no more room for running jobs/g;
+is(scalar @warnings, 1, 'that there is no room is said once');
+
 # a database that is gone keeps no room
 $node->safe_psql('postgres', 'CREATE DATABASE gone');
 $node->safe_psql('gone', "CREATE EXTENSION researcharr CASCADE;
@@ -214,6 +218,32 @@ is(sql('SELECT count(*), sum(jobs), bool_or(estimated) FROM researcharr.job_stat
 sql("DELETE FROM researcharr.processing_jobs WHERE job_type ~ 'm'");
 sql('SELECT count(*) FROM researcharr.job_stats()');
 is_estimated('until there are fewer');
+
+# 5.
+$node->append_conf('postgresql.conf', "researcharr.agenda_types = 256\nresearcharr.limited_jobs = 1000");
+$node->restart;
+sql('CREATE DATABASE template');
+$node->safe_psql('template', "CREATE EXTENSION researcharr CASCADE;
+	INSERT INTO researcharr.media (id, title, type) VALUES ($media, 'Watched', 'movie');
+	SELECT researcharr.job_type_register('two', max_running => 2);
+	SELECT researcharr.job_type_register('rated', rate_limit => 3, rate_interval => '1 h');
+	SELECT count(researcharr.job_enqueue($media, n)) FROM unnest('{two, rated}'::text[]) AS n, generate_series(1, 10);
+	SELECT count(*) FROM researcharr.job_dequeue('{two}', 2)");
+
+sub in_copy { return $node->safe_psql('copy', $_[0]) }
+
+foreach my $n (1 .. 2)
+{
+	sql('CREATE DATABASE copy TEMPLATE template OID 70000');
+	is(in_copy(q{SELECT count(*) FROM researcharr.job_dequeue('{two}', 5)}), 0, "copy $n: two are running");
+	is(in_copy(q{SELECT string_agg(status || ' ' || jobs, ', ' ORDER BY status) FROM researcharr.job_stats() WHERE job_type = 'two'}),
+		'queued 8, running 2', 'and are counted');
+	is(in_copy(q{SELECT count(*) FROM researcharr.job_dequeue('{rated}', 5)}), 3, 'its bucket is full');
+	is(in_copy(q{SELECT count(researcharr.job_complete(id, attempt)) FROM researcharr.processing_jobs WHERE status = 'running'}), 5,
+		'all are done');
+	is(in_copy(q{SELECT count(*) FROM researcharr.job_dequeue('{two}', 1)}), 1, 'so that one may run');
+	sql('DROP DATABASE copy');
+}
 
 $node->stop;
 done_testing();

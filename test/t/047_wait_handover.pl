@@ -1,0 +1,150 @@
+# 047_wait_handover.pl: claims and wake-ups that job_dequeue_wait must not lose.
+#
+#  1. The server cannot keep the result: nothing is claimed.
+#  2. The commit fails, at the end of the CALL: nothing is claimed.
+#  3. Several CALLs in a pipeline commit one by one.
+#  4. A sleeper is woken for a type whose slot in the agenda is then given to
+#     another database's type: it passes the wake-up on to that type's sleepers.
+#  5. The sleeper that looks after what falls due is stopped: another one does.
+
+use strict;
+use warnings;
+use IPC::Run qw(start);
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(time usleep);
+
+my $node = PostgreSQL::Test::Cluster->new('wait_handover');
+$node->init;
+$node->append_conf('postgresql.conf', q{
+shared_preload_libraries = 'researcharr'
+researcharr.agenda_types = 5
+researcharr.agenda_refresh = 1h
+researcharr.poll_interval = 1h
+autovacuum = off
+});
+$node->start;
+
+my $media = "'01900000-0000-7000-8000-000000000001'";
+
+sub sql { return $node->safe_psql($_[1] // 'postgres', $_[0]) }
+
+sub create
+{
+	return sql("CREATE EXTENSION researcharr CASCADE;
+		INSERT INTO researcharr.media (id, title, type) VALUES ($media, 'Watched', 'movie')", $_[0]);
+}
+
+sub running { return sql("SELECT count(*) FROM researcharr.processing_jobs WHERE status = 'running'") }
+
+create('postgres');
+
+# 1.  The claims themselves take some 12 MB of temporary files, the result 16.
+my $failures = 0;
+foreach my $kb (10_000, 12_800, 13_600, 14_400, 40_000)
+{
+	sql("TRUNCATE researcharr.processing_jobs;
+		INSERT INTO researcharr.processing_jobs (media_id, job_type, metadata)
+		SELECT $media, 'search', jsonb_build_object('x', repeat('x', 1000)) FROM generate_series(1, 10000)");
+	my ($rc, $out, $err) = $node->psql('postgres', "SET work_mem = '64kB'; SET temp_file_limit = '${kb}kB';
+		\\o /dev/null
+		CALL researcharr.job_dequeue_wait(NULL, '{search}', 10000, timeout => '0')");
+	if ($err =~ /temp_file_limit/)
+	{
+		$failures++;
+		is(running(), 0, "temp_file_limit of $kb kB: an error, and no claims");
+	}
+	else
+	{
+		is(running(), 10000, "temp_file_limit of $kb kB: all are claimed");
+	}
+}
+cmp_ok($failures, '>', 1, 'the result was too large for some');
+isnt($failures, 5, 'but not for the last');
+
+# 2.
+sql("TRUNCATE researcharr.processing_jobs;
+	CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE division_by_zero; END';
+	CREATE CONSTRAINT TRIGGER refuse AFTER UPDATE ON researcharr.processing_jobs DEFERRABLE INITIALLY DEFERRED
+	FOR EACH ROW EXECUTE FUNCTION refuse();
+	SELECT count(researcharr.job_enqueue($media, 'search')) FROM generate_series(1, 3)");
+my ($rc, $out, $err) = $node->psql('postgres', q{CALL researcharr.job_dequeue_wait(max_jobs => 2, timeout => '0')});
+like($err, qr/division_by_zero/, 'the commit fails');
+is(running(), 0, 'no claims');
+sql('DROP TRIGGER refuse ON researcharr.processing_jobs; DROP FUNCTION refuse');
+
+# 3.
+append_to_file($node->basedir . '/pipeline.sql', q{\startpipeline
+CALL researcharr.job_dequeue_wait(timeout => '0');
+SELECT 1/count(*) FROM pg_class WHERE false;
+\endpipeline
+});
+my $pgbench = start([ 'pgbench', '-n', '-M', 'extended', '-t', 1, '-f', $node->basedir . '/pipeline.sql', $node->connstr('postgres') ],
+	'>', \$out, '2>', \$err);
+$pgbench->finish;
+like($err, qr/division by zero/, 'what comes after it in a pipeline fails');
+is(running(), 1, 'the claim was committed before');
+
+# 4.
+sql('TRUNCATE researcharr.processing_jobs');
+sql('CREATE DATABASE other');
+create('other');
+sql("SELECT researcharr.job_type_register(n) FROM unnest('{a, e}'::text[]) AS n");
+sql("SELECT researcharr.job_type_register('b')", 'other');
+
+my $clients = 0;
+
+sub sleeper
+{
+	my ($args, $db) = @_;
+	my %client = (name => 'client ' . ++$clients, out => '', err => '');
+	local $ENV{PGAPPNAME} = $client{name};
+
+	$client{run} = start([ 'psql', '-XAtq', '-d', $node->connstr($db), '-c', "CALL researcharr.job_dequeue_wait($args)" ],
+		'<', \undef, '>', \$client{out}, '2>', \$client{err});
+	$node->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_activity
+		WHERE wait_event_type = 'Extension' AND application_name = '$client{name}'") or die;
+	$client{pid} = sql("SELECT pid FROM pg_stat_activity WHERE application_name = '$client{name}' AND query ~ '^CALL'");
+	return \%client;
+}
+
+$node->restart;
+my $first = sleeper('', 'postgres');	# of a, download, e, search, verify: all slots
+my $woken = sleeper('', 'postgres');	# the last one is woken first
+kill 'STOP', $woken->{pid};
+sql("SELECT researcharr.job_enqueue($media, 'e')");
+sql("DELETE FROM researcharr.job_types; SELECT researcharr.job_type_register('c')");
+is(sql("SELECT count(*) FROM researcharr.job_dequeue('{c}')"), 0, 'types that are gone let go of their slots');
+my @sleepers = map { sleeper("job_types => '{b}'", 'other') } 1 .. 2;
+sql("WITH due AS MATERIALIZED (SELECT clock_timestamp() + '1 s' AS at)
+	SELECT count(researcharr.job_enqueue($media, 'b', available_at => at)) FROM due, generate_series(1, 2)", 'other');
+ok($node->poll_query_until('other', "SELECT count(*) = 1 FROM researcharr.processing_jobs WHERE status = 'running'"),
+	'a job falls due, and wakes one');
+kill 'CONT', $woken->{pid};
+my $got = 0;
+my $end = time + 30;
+while ($got < 2 && time < $end)
+{
+	usleep(50_000);
+	$got = sql("SELECT count(*) FROM researcharr.processing_jobs WHERE status = 'running'", 'other');
+}
+is($got, 2, 'who was woken for the slot passes that on');
+sql("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query ~ '^CALL'");
+$_->{run}->finish foreach $first, $woken, @sleepers;
+
+# 5.
+sql('TRUNCATE researcharr.processing_jobs');
+my $stopped = sleeper("job_types => '{search}'", 'postgres');
+my $second = sleeper("job_types => '{search}', timeout => '60 s'", 'postgres');
+kill 'STOP', $stopped->{pid};
+sql("SELECT researcharr.job_enqueue($media, 'search', available_at => clock_timestamp() + '1 s')");
+$second->{run}->finish;
+like($second->{out}, qr/"status": "running"/, 'a job falls due while the first sleeper is stopped');
+kill 'CONT', $stopped->{pid};
+sql("SELECT researcharr.job_enqueue($media, 'search')");
+$stopped->{run}->finish;
+like($stopped->{out}, qr/"status": "running"/, 'and that one goes on afterwards');
+
+$node->stop;
+done_testing();
