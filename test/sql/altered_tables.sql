@@ -56,6 +56,8 @@ ROLLBACK;
 --
 -- jobs that their constraints would refuse
 --
+CREATE FUNCTION pg_temp.state(sql text) RETURNS text LANGUAGE plpgsql AS
+$$ BEGIN EXECUTE sql; RETURN 'ok'; EXCEPTION WHEN OTHERS THEN RETURN sqlstate; END $$;
 BEGIN;
 ALTER TABLE processing_jobs ALTER status DROP NOT NULL;
 INSERT INTO processing_jobs (media_id, job_type, status) VALUES (:'film', 'search', NULL);
@@ -74,8 +76,6 @@ END $$;
 INSERT INTO processing_jobs (id, media_id, job_type, status) VALUES ('01900000-0000-7000-8000-00000000000a', :'film', 'search', 'odd');
 SAVEPOINT s;
 -- with the library preloaded, neither looks at the job
-CREATE FUNCTION pg_temp.state(sql text) RETURNS text LANGUAGE plpgsql AS
-$$ BEGIN EXECUTE sql; RETURN 'ok'; EXCEPTION WHEN OTHERS THEN RETURN sqlstate; END $$;
 SELECT pg_temp.state('SELECT FROM researcharr.job_dequeue()') IN ('ok', '55000') AS fits;
 SELECT pg_temp.state('SELECT FROM researcharr.job_stats()') IN ('ok', '55000') AS fits;
 SELECT job_cancel('01900000-0000-7000-8000-00000000000a');
@@ -202,10 +202,16 @@ DECLARE
 BEGIN
     job.id := (SELECT id FROM researcharr.processing_jobs);
     SELECT * INTO job FROM researcharr.job_dequeue();
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'passed over: attempt %', (SELECT attempt FROM researcharr.processing_jobs);
+    END IF;
     states := states || format('%s %s, ', job.doubled, job.ended);
     SELECT * INTO job FROM researcharr.job_fail(job.id, job.attempt, 'e', '0');
     states := states || format('%s %s, ', job.doubled, job.ended);
     SELECT * INTO job FROM researcharr.job_dequeue();
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'passed over: attempt %', (SELECT attempt FROM researcharr.processing_jobs);
+    END IF;
     PERFORM researcharr.job_complete(job.id, job.attempt);
     SELECT * INTO job FROM researcharr.processing_jobs;
     states := states || format('%s %s', job.doubled, job.ended);
@@ -214,6 +220,7 @@ EXCEPTION WHEN OTHERS THEN
     RETURN sqlstate || ' ' || sqlerrm;
 END $$;
 SELECT pg_temp.life();
+-- a claim passes over a job that they refuse, and leaves it as it is
 ALTER TABLE processing_jobs ADD CONSTRAINT odd CHECK (doubled < 2);
 SELECT pg_temp.life();
 ALTER TABLE processing_jobs DROP CONSTRAINT odd, ADD CONSTRAINT odd CHECK (NOT ended);
@@ -237,12 +244,14 @@ DELETE FROM public.attempts;
 SELECT pg_temp.life();
 -- indexes of them
 INSERT INTO processing_jobs (media_id, job_type, available_at, attempt) VALUES (:'film', 'search', now() + '1 day', 1);
-SELECT attempt FROM job_dequeue();
+SELECT pg_temp.state('SELECT FROM researcharr.job_dequeue()');
+SELECT attempt FROM processing_jobs ORDER BY available_at;
 DELETE FROM processing_jobs WHERE available_at > now();
 DROP TABLE public.attempts;
 ALTER TABLE processing_jobs DROP CONSTRAINT odd, ADD CONSTRAINT odd EXCLUDE (doubled WITH =) WHERE (NOT ended);
 INSERT INTO processing_jobs (media_id, job_type, available_at, attempt) VALUES (:'film', 'search', now() + '1 day', 1);
-SELECT attempt FROM job_dequeue();
+SELECT pg_temp.state('SELECT FROM researcharr.job_dequeue()');
+SELECT attempt FROM processing_jobs ORDER BY available_at;
 DELETE FROM processing_jobs WHERE available_at > now();
 ALTER TABLE processing_jobs DROP CONSTRAINT odd;
 -- triggers of them
