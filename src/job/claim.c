@@ -327,10 +327,13 @@ claim_jobs(Claim *claim, RarrStream *streams, int n, int max_jobs, Tuplestoresta
 
 	while (max_jobs > 0 && (first = rarr_streams_first(streams, n)) != NULL)
 	{
+		int			buried = claim->buried;
 		Taken		taken = first->limit != NULL ? take_limited(claim, first) : take(claim, first);
 
-		if (claim->guard != NULL)
-			rarr_guard_done(claim->guard, taken == TAKEN);
+		if (claim->guard != NULL &&
+			!rarr_guard_done(claim->guard, taken == TAKEN || (taken == PASSED && claim->buried > buried)) &&
+			taken != TAKEN)
+			max_jobs = 0;
 		switch (taken)
 		{
 			case TAKEN:

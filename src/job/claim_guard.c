@@ -8,8 +8,9 @@
  * an error about one of them.  If that ended the call, one job would keep all
  * workers from every job behind it.  So such a claim runs in a subtransaction,
  * and where it fails it runs again without the job that it was at.  An error
- * that comes when the jobs are taken already, from an AFTER trigger, does not
- * name its job; then jobs are claimed one by one, each in a subtransaction.
+ * that comes when the jobs are changed already, from an AFTER trigger, does not
+ * name its job; then jobs are changed one by one, each in a subtransaction,
+ * those included of which the claim only records that they lapsed or failed.
  *
  * A table without rules of users', as nearly all are, needs no subtransaction.
  *
@@ -53,12 +54,17 @@ rarr_guard_admits(RarrClaimGuard *guard, const pg_uuid_t *id)
 	return true;
 }
 
-/* The claim is done with the job that it came to. */
-void
-rarr_guard_done(RarrClaimGuard *guard, bool taken)
+/*
+ * The claim is done with the job that it came to.  changed: it handed the job
+ * out, or put it on record that the job lapsed or failed.  False if the claim has
+ * to end here, so that an AFTER trigger's error is about this job.
+ */
+bool
+rarr_guard_done(RarrClaimGuard *guard, bool changed)
 {
 	guard->taking = false;
-	guard->took |= taken;
+	guard->changed |= changed;
+	return !(guard->one_by_one && changed);
 }
 
 static bool
@@ -79,7 +85,7 @@ is_about_job(const ErrorData *error, void *arg)
 {
 	const RarrClaimGuard *guard = ((Try *) arg)->claim->guard;
 
-	return (guard->taking || guard->took) && guard->nbad < RARR_MAX_BAD_JOBS &&
+	return (guard->taking || guard->changed) && guard->nbad < RARR_MAX_BAD_JOBS &&
 		(rarr_error_is_about_data(error) || error->sqlerrcode == ERRCODE_DATA_CORRUPTED);
 }
 
@@ -146,7 +152,7 @@ claim_guarded(RarrClaim *claim, List *types, int max_jobs, Tuplestorestate *resu
 
 		CHECK_FOR_INTERRUPTS();
 		this.guard = guard;
-		guard->taking = guard->took = false;
+		guard->taking = guard->changed = false;
 		taken = -1;
 		if (rarr_subtransaction(claim_rows, is_about_job, &try, &error))
 		{
@@ -157,7 +163,7 @@ claim_guarded(RarrClaim *claim, List *types, int max_jobs, Tuplestorestate *resu
 		else
 			pass_over(guard, error);
 		tuplestore_end(rows);
-	} while (taken < 0 || (guard->one_by_one && taken > 0 && max_jobs > 0 && !claim->full));
+	} while (taken < 0 || (guard->one_by_one && guard->changed && max_jobs > 0 && !claim->full));
 	claim->guard = NULL;
 }
 

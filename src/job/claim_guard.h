@@ -17,11 +17,11 @@ typedef struct RarrClaimGuard
 	int			nbad;
 	pg_uuid_t	current;		/* the job that the claim came to last */
 	bool		taking;			/* it is being taken */
-	bool		took;			/* it, or one before it, was taken */
-	bool		one_by_one;		/* each job is claimed on its own */
+	bool		changed;		/* it, or one before it, was changed */
+	bool		one_by_one;		/* each job is changed on its own */
 } RarrClaimGuard;
 
 extern bool rarr_guard_admits(RarrClaimGuard *guard, const pg_uuid_t *id);
-extern void rarr_guard_done(RarrClaimGuard *guard, bool taken);
+extern bool rarr_guard_done(RarrClaimGuard *guard, bool changed);
 
 #endif							/* RARR_CLAIM_GUARD_H */

@@ -62,6 +62,23 @@ SELECT pg_temp.dequeue(10) AS taken;
 SELECT metadata->>'n' AS n, status, attempt FROM processing_jobs ORDER BY 1;
 SELECT count(*) AS history FROM processing_history WHERE job_id IN (SELECT id FROM processing_jobs);
 
+-- also about a job that nobody gets, because its last lease has ended
+TRUNCATE processing_jobs;
+SET bad.jobs = '';
+SELECT pg_temp.enqueue(6);
+SELECT pg_temp.dequeue(1) AS taken;
+UPDATE processing_jobs SET max_retries = 0, lease_expires_at = clock_timestamp() WHERE status = 'running';
+SET bad.jobs = '1,4';
+SELECT pg_temp.dequeue(2) AS taken;
+SELECT pg_temp.dequeue(10) AS taken;
+SELECT pg_temp.dequeue(10) AS taken;
+SELECT metadata->>'n' AS n, status, attempt FROM processing_jobs ORDER BY 1;
+-- once nothing refuses it, it has failed
+SET bad.jobs = '4';
+SELECT pg_temp.dequeue(10) AS taken;
+SELECT metadata->>'n' AS n, status, attempt FROM processing_jobs WHERE metadata->>'n' IN ('1', '4') ORDER BY 1;
+SELECT action, h.status FROM processing_history AS h JOIN processing_jobs AS j ON j.id = job_id;
+
 -- an error that is not about the job ends the call, and nothing is claimed
 TRUNCATE processing_jobs;
 SELECT pg_temp.enqueue(6);
