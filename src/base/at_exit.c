@@ -21,7 +21,9 @@
 #include "access/transam.h"
 #include "catalog/dependency.h"
 #include "catalog/pg_index.h"
+#include "catalog/pg_language.h"
 #include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
 #include "commands/extension.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
@@ -108,11 +110,27 @@ is_foreign_function(Oid function, void *context)
 		getExtensionOfObject(ProcedureRelationId, function) != get_extension_oid(RARR_EXTENSION, true);
 }
 
-/* Does a default run users' code when it is compiled, which evaluates what never changes? */
 static bool
-is_foreign_constant(Oid function, void *context)
+is_in_sql(Oid function)
 {
-	return is_foreign_function(function, context) && func_volatile(function) == PROVOLATILE_IMMUTABLE;
+	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	bool		result = !HeapTupleIsValid(tuple) ||
+		((Form_pg_proc) GETSTRUCT(tuple))->prolang == SQLlanguageId;
+
+	if (HeapTupleIsValid(tuple))
+		ReleaseSysCache(tuple);
+	return result;
+}
+
+/*
+ * Does a default run users' code when it is compiled?  That evaluates what never
+ * changes, and puts the body of a function in SQL in the place of its call.
+ */
+static bool
+is_compiled(Oid function, void *context)
+{
+	return is_foreign_function(function, context) &&
+		(func_volatile(function) == PROVOLATILE_IMMUTABLE || is_in_sql(function));
 }
 
 static bool
@@ -120,7 +138,7 @@ compiles_foreign_code(Node *node, void *context)
 {
 	if (node == NULL)
 		return false;
-	return check_functions_in_node(node, is_foreign_constant, NULL) ||
+	return check_functions_in_node(node, is_compiled, NULL) ||
 		expression_tree_walker(node, compiles_foreign_code, context);
 }
 
@@ -137,7 +155,41 @@ runs_foreign_code(Node *node, void *context)
 	return expression_tree_walker(node, runs_foreign_code, context);
 }
 
-/* The same of a column of an index's row in pg_index, which may be NULL. */
+/* Is users' code run to compile the default of a type, which a domain can have? */
+static bool
+type_compiles_foreign_code(Oid type)
+{
+	HeapTuple	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
+	bool		isnull = true;
+	Datum		expression;
+	bool		result;
+
+	if (!HeapTupleIsValid(tuple))
+		return true;
+	expression = SysCacheGetAttr(TYPEOID, tuple, Anum_pg_type_typdefaultbin, &isnull);
+	result = !isnull && compiles_foreign_code(stringToNode(TextDatumGetCString(expression)), NULL);
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+/* The same of the defaults of all columns, which the executor's state for a table has. */
+static bool
+defaults_compile_foreign_code(TupleDesc desc)
+{
+	for (int i = 0; desc->constr != NULL && i < desc->constr->num_defval; i++)
+		if (compiles_foreign_code(stringToNode(desc->constr->defval[i].adbin), NULL))
+			return true;
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute column = TupleDescAttr(desc, i);
+
+		if (!column->attisdropped && !column->atthasdef && type_compiles_foreign_code(column->atttypid))
+			return true;
+	}
+	return false;
+}
+
+/* runs_foreign_code() of a column of an index's row in pg_index, which may be NULL. */
 static bool
 index_runs_foreign_code(Relation index, AttrNumber column)
 {
@@ -204,15 +256,14 @@ rarr_exit_may_write(Relation rel, AttrNumber fresh, const RarrIndexDef *const *k
 	ListCell   *lc;
 	bool		safe = true;
 
+	if (defaults_compile_foreign_code(RelationGetDescr(rel)))
+		return false;
 	if (constr != NULL)
 	{
 		if (rarr_has_generated_columns(constr))
 			return false;
 		for (int i = 0; i < constr->num_check; i++)
 			if (runs_foreign_code(stringToNode(constr->check[i].ccbin), NULL))
-				return false;
-		for (int i = 0; i < constr->num_defval; i++)
-			if (compiles_foreign_code(stringToNode(constr->defval[i].adbin), NULL))
 				return false;
 	}
 	foreach(lc, RelationGetIndexList(rel))
@@ -242,15 +293,19 @@ rarr_exit_prepare_checks(RarrTable *table)
 }
 
 /*
- * Would the row in the slot pass the table's CHECKs?  The executor would raise an
- * error.
+ * Would the row in the slot pass the table's CHECKs, and its NOT NULLs?  The
+ * executor would raise an error.
  */
 bool
 rarr_exit_checks_hold(RarrTable *table, List *checks, TupleTableSlot *slot)
 {
+	TupleDesc	desc = RelationGetDescr(table->rel);
 	ExprContext *econtext = GetPerTupleExprContext(table->estate);
 	ListCell   *lc;
 
+	for (int i = 0; i < desc->natts; i++)
+		if (TupleDescAttr(desc, i)->attnotnull && slot_attisnull(slot, i + 1))
+			return false;
 	econtext->ecxt_scantuple = slot;
 	foreach(lc, checks)
 		if (!ExecCheck(lfirst(lc), econtext))

@@ -37,6 +37,8 @@ sql(q{CREATE EXTENSION researcharr CASCADE;
 		RETURN true;
 	END $$;
 	CREATE FUNCTION public.now_and_then() RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN public.tell(clock_timestamp()); END';
+	CREATE FUNCTION public.in_sql() RETURNS boolean LANGUAGE sql AS 'SELECT public.tell(true)';
+	CREATE DOMAIN public.told AS boolean DEFAULT public.tell(1);
 	CREATE TABLE public.kept (job uuid REFERENCES researcharr.processing_jobs (id));
 	CREATE TABLE public.jobs (id uuid PRIMARY KEY)});
 
@@ -99,6 +101,11 @@ my @rules = (
 	[ 'a unique index', 0, 'CREATE UNIQUE INDEX rule ON researcharr.processing_jobs (id, status)' ],
 	[ 'an exclusion constraint', 0, 'ALTER TABLE researcharr.processing_jobs ADD CONSTRAINT rule EXCLUDE (id WITH =)' ],
 	[ 'a trigger', 0, 'CREATE TRIGGER rule BEFORE UPDATE ON researcharr.processing_jobs FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()' ],
+	[ 'a default with a function in SQL, whose body takes its place', 0, 'ALTER TABLE researcharr.processing_jobs ADD rule boolean DEFAULT public.in_sql()' ],
+	[ 'a default without a function of a user', 2, 'ALTER TABLE researcharr.processing_jobs ADD rule timestamptz DEFAULT clock_timestamp()' ],
+	[ 'a domain whose default has a function', 0, 'ALTER TABLE researcharr.processing_jobs ADD rule public.told' ],
+	[ 'a default of the history with a function', 0, 'ALTER TABLE researcharr.processing_history ADD rule boolean DEFAULT public.tell(1)' ],
+	[ 'a column of the history that must have a value', 0, 'ALTER TABLE researcharr.processing_history ADD rule int NOT NULL DEFAULT 1' ],
 	[ 'a CHECK of the history', 0, 'ALTER TABLE researcharr.processing_history ADD CONSTRAINT rule CHECK (public.tell(action))' ],
 	[ 'a CHECK of the history that refuses the row', 0, q{ALTER TABLE researcharr.processing_history ADD CONSTRAINT rule CHECK (action <> 'lapsed')} ],
 	[ 'an index of the history on a function', 0, 'CREATE INDEX rule ON researcharr.processing_history (public.tell(action))' ],
@@ -114,11 +121,12 @@ foreach (@rules)
 	enqueue(2);
 	sql('TRUNCATE researcharr.processing_history');
 	sql($rule) if $rule;
-	ends($name, $handed_back);
+	# what the session knows of expressions is out of date when it ends
+	ends($name, $handed_back, sub { sql('CREATE OR REPLACE FUNCTION public.news() RETURNS int LANGUAGE sql RETURN 1') });
 	sql(q{DROP INDEX IF EXISTS researcharr.rule; DROP TRIGGER IF EXISTS rule ON researcharr.processing_jobs})
 	  unless $rule =~ /CONSTRAINT|COLUMN|ADD rule/;
 	sql("ALTER TABLE researcharr.$1 DROP CONSTRAINT rule") if $rule =~ /TABLE researcharr\.(\w+) ADD CONSTRAINT/;
-	sql('ALTER TABLE researcharr.processing_jobs DROP COLUMN IF EXISTS rule');
+	sql("ALTER TABLE researcharr.$_ DROP COLUMN IF EXISTS rule") foreach 'processing_jobs', 'processing_history';
 }
 
 # a table that is not what it was when the jobs were claimed
