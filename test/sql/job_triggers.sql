@@ -191,7 +191,7 @@ CREATE TRIGGER take_more BEFORE UPDATE ON processing_jobs
 \set VERBOSITY sqlstate
 SELECT count(*) FROM job_dequeue('{search}');
 \set VERBOSITY default
-SELECT DISTINCT status, attempt FROM processing_jobs;
+SELECT DISTINCT status, attempt FROM processing_jobs ORDER BY status;
 DELETE FROM job_types WHERE name = 'scan';
 -- after the claim it takes whatever is next
 SELECT pg_temp.refill();
