@@ -515,6 +515,7 @@ rarr_entity_of_function(FunctionCallInfo fcinfo, const char *suffix)
 		register_callbacks();
 		if (functions != NULL)
 			hash_destroy(functions);
+		functions = NULL;		/* hash_create() can run out of memory */
 		functions = hash_create("researcharr functions of entities", 64, &control,
 								HASH_ELEM | HASH_BLOBS);
 		functions_valid = true;
