@@ -183,6 +183,16 @@ set_timer(int type, int i)
 	pg_atomic_write_u64(&rarr_waits->types[type].until, (uint64) DT_NOEND);
 }
 
+/* Have the timer of a type find out anew when to wake; one that is stopped will not. */
+static void
+notify_timer(int type, Wakeups *wakeups)
+{
+	RarrWaitType *what = &rarr_waits->types[type];
+
+	what->timer_missed = Min(what->timer_missed, rarr_monotonic_now() + TIMER_LATE);
+	note_wakeup(wakeups, rarr_waiter(what->timer));
+}
+
 /* Make the one that sleeps longest the timer of a type, or nobody. */
 static void
 pass_timer_on(int type, Wakeups *wakeups)
@@ -271,7 +281,7 @@ rarr_wait_tell(const RarrAgendaRef *ref, TimestampTz at, int64 jobs)
 	if (due)
 		wake_for_type(type, jobs, &wakeups);
 	else if (what->timer != RARR_NONE)
-		note_wakeup(&wakeups, rarr_waiter(what->timer));
+		notify_timer(type, &wakeups);
 	unlock(&wakeups);
 }
 
@@ -426,7 +436,7 @@ tell_timer(int type, const Now *now, TimestampTz retry, Wakeups *wakeups)
 		(TimestampTz) pg_atomic_read_u64(&rarr_agenda_slot(type)->next_due) > by_system(now, what->looked))
 		return;
 	what->retry = now->mono + (retry - now->system);
-	note_wakeup(wakeups, rarr_waiter(what->timer));
+	notify_timer(type, wakeups);
 }
 
 /* When the timer of a type, which is this backend, has to look at the agenda. */
