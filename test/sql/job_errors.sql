@@ -266,12 +266,12 @@ COMMIT;
 
 -- a long value is cut short between two characters
 SELECT job_enqueue(:'film', 'search', metadata => to_jsonb(repeat('ü', 60)));
--- an attempt that cannot be raised any more
+-- a job whose attempt cannot be raised any more fails alone
 DELETE FROM processing_jobs;
 INSERT INTO processing_jobs (id, media_id, job_type, attempt)
 VALUES ('01900000-0000-7000-8000-000000000001', :'film', 'search', 2147483647);
 SELECT count(*) FROM job_dequeue();
-SELECT status, attempt FROM processing_jobs;
+SELECT status, attempt, error_message FROM processing_jobs;
 
 DELETE FROM job_types;
 DELETE FROM media;
