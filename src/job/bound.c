@@ -46,6 +46,7 @@
 #include "job/bound.h"
 #include "job/finish.h"
 #include "job/job_row.h"
+#include "job/job_type.h"
 
 /* of more than that, the leases of the oldest do not end with the session */
 #define MAX_BOUND	10000
@@ -193,6 +194,7 @@ hand_back(int code, Datum arg)
 	if (dlist_is_empty(&order) || RecoveryInProgress())
 		return;
 	AbortOutOfAnyTransaction();
+	rarr_job_types_freeze();
 	StartTransactionCommand();
 	XactReadOnly = false;
 	XactIsoLevel = XACT_READ_COMMITTED;

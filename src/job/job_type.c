@@ -113,6 +113,7 @@ static RarrJobType **types = NULL;	/* the known ones, sorted by name */
 static int	ntypes = 0;
 static Oid	types_relid = InvalidOid;
 static bool cache_valid = false;
+static bool frozen = false;		/* the session ends: policies are not read any more */
 
 static void
 types_changed(Datum arg, Oid relid)
@@ -332,6 +333,16 @@ load_types(void)
 	MemoryContextDelete(cxt);
 }
 
+/*
+ * The session ends, and may neither wait for the table of policies nor raise an
+ * error about them: from now on they are what was read last.
+ */
+void
+rarr_job_types_freeze(void)
+{
+	frozen = true;
+}
+
 /* Make sure that the cache is there, and has all that is committed. */
 static void
 refresh(void)
@@ -343,6 +354,8 @@ refresh(void)
 		CacheRegisterRelcacheCallback(types_changed, (Datum) 0);
 		registered = true;
 	}
+	if (frozen)
+		return;
 	AcceptInvalidationMessages();
 	if (cache_valid)
 		return;

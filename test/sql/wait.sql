@@ -162,7 +162,7 @@ ALTER TABLE researcharr.processing_jobs ADD COLUMN numbers int[] DEFAULT '{1,NUL
 	ADD COLUMN part researcharr.job_types, ADD COLUMN scalar jsonb DEFAULT '"s"', ADD COLUMN list jsonb DEFAULT '[[], null, 1.50]';
 SELECT pg_temp.add(20), pg_temp.add(21), pg_temp.add(22);
 UPDATE researcharr.processing_jobs SET metadata = '{"a": {"b": [1, {"c": null}, "\u00e9\"\\"]}, "z": 1e3, "": true}', part.name = 'p',
-	unique_key = E'\'"\\\n\u00e9' WHERE id::text ~ '20$';
+	unique_key = E'\'"\\\n\u00e9' WHERE id::text ~ '-100000000020$';
 CALL researcharr.job_dequeue_wait(NULL, max_jobs => 3, worker => E'\t') \gset
 SELECT pg_temp.ids(:'jobs'), bool_and(j = to_jsonb(p)) AS same
 FROM jsonb_array_elements(:'jobs') j JOIN researcharr.processing_jobs p ON p.id = (j->>'id')::uuid;
