@@ -87,7 +87,7 @@ INSERT INTO expected VALUES
 		'boolean'),
 	('job_dequeue(job_types text[] DEFAULT NULL::text[], max_jobs integer DEFAULT 1, lease interval DEFAULT NULL::interval, worker text DEFAULT NULL::text)',
 		'SETOF researcharr.processing_jobs'),
-	('job_dequeue_wait(INOUT jobs jsonb, IN job_types text[] DEFAULT NULL::text[], IN max_jobs integer DEFAULT 1, IN lease interval DEFAULT NULL::interval, IN worker text DEFAULT NULL::text, IN timeout interval DEFAULT NULL::interval)',
+	('job_dequeue_wait(INOUT jobs jsonb DEFAULT NULL::jsonb, IN job_types text[] DEFAULT NULL::text[], IN max_jobs integer DEFAULT 1, IN lease interval DEFAULT NULL::interval, IN worker text DEFAULT NULL::text, IN timeout interval DEFAULT NULL::interval)',
 		NULL),
 	('job_enqueue(media_id uuid, job_type text, priority integer DEFAULT NULL::integer, available_at timestamp with time zone DEFAULT NULL::timestamp with time zone, max_retries integer DEFAULT NULL::integer, metadata jsonb DEFAULT NULL::jsonb, unique_key text DEFAULT NULL::text)',
 		'uuid'),
