@@ -13,6 +13,8 @@ use Test::More;
 
 my $node = PostgreSQL::Test::Cluster->new('encoding');
 $node->init(extra => [ '--encoding=UTF8', '--no-locale' ]);
+# also where all servers are to preload the library
+$node->append_conf('postgresql.conf', "shared_preload_libraries = ''");
 $node->start;
 my $dir = PostgreSQL::Test::Utils::tempdir();
 
