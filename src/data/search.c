@@ -41,6 +41,7 @@
 #include "utils/guc.h"
 #include "utils/hsearch.h"
 #include "utils/lsyscache.h"
+#include "utils/rls.h"
 #include "utils/syscache.h"
 #include "utils/uuid.h"
 
@@ -79,6 +80,7 @@ typedef struct Search
 	const char *string;			/* the query, without white space at its ends */
 	Datum		type;			/* of media, or 0 for any */
 	bool		has_form;		/* is there the type search_text? */
+	bool		indexed;		/* is there the index, and can it serve? */
 	const char *words;			/* the query as it is compared, without spaces at its ends */
 	bool		is_ascii;		/* the words */
 	bool		indexable;		/* are they letters to pg_trgm? */
@@ -182,7 +184,7 @@ run(const Search *search, RarrQuery *query, bool indexed, int flags)
 	int			nest_level = NewGUCNestLevel();
 	List	   *found;
 
-	if (indexed && search->indexable && search->has_form)
+	if (indexed && search->indexable && search->indexed)
 		set_for_call("enable_seqscan", "off");
 	found = rarr_query_list(search->entity, query, RARR_READ | flags);
 	AtEOXact_GUC(true, nest_level);
@@ -252,7 +254,7 @@ find_slips(const Search *search)
 	rarr_query_bind(&query, TEXTOID, CStringGetTextDatum(search->words));
 	add_from(&query, search);
 	rarr_query_add(&query, " WHERE s.f OPERATOR(pg_catalog.~~) ANY (");
-	rarr_query_param(&query, TEXTARRAYOID, rarr_slip_patterns(search->words), false);
+	rarr_query_param(&query, TEXTARRAYOID, rarr_slip_patterns(search->words, search->indexed), false);
 	rarr_query_add(&query, ")");
 	add_type(&query, search);
 	appendStringInfo(&query.sql, " ORDER BY " BY_LENGTH " LIMIT " CppAsString2(MAX_FOUND) ") AS t"
@@ -451,6 +453,22 @@ read_arguments(FunctionCallInfo fcinfo, Search *search)
 	return length > 0;
 }
 
+/*
+ * Looks for what makes the search better: the type search_text and the index.
+ * The SQL objects of older versions have neither, and row security keeps an
+ * index from serving.
+ */
+static void
+look_for_index(Search *search)
+{
+	Oid			schema = get_namespace_oid(RARR_SCHEMA, false);
+
+	search->has_form = OidIsValid(GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid,
+												  CStringGetDatum("search_text"), ObjectIdGetDatum(schema)));
+	search->indexed = search->has_form && OidIsValid(get_relname_relid("media_search_idx", schema)) &&
+		check_enable_rls(search->entity->relid, InvalidOid, true) != RLS_ENABLED;
+}
+
 PG_FUNCTION_INFO_V1(researcharr_media_search);
 
 /*
@@ -473,9 +491,7 @@ researcharr_media_search(PG_FUNCTION_ARGS)
 	if (!read_arguments(fcinfo, &search))
 		return (Datum) 0;
 	search.trgm = rarr_trgm();
-	search.has_form = OidIsValid(GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid,
-												 CStringGetDatum("search_text"),
-												 ObjectIdGetDatum(get_namespace_oid(RARR_SCHEMA, false))));
+	look_for_index(&search);
 	set_words(&search);
 	search.put = hash_create("rows of media_search", 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	find(&search);

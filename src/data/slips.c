@@ -11,9 +11,10 @@
  *
  *		The patterns are for texts as search_text.c makes them: the words begin
  *		behind a space.  Short words with a letter changed or added must also end
- *		where the word of the title ends, since too many words begin like them;
- *		and of these, each letter that it may be gives a pattern, as what is left
- *		without it has too few trigrams.
+ *		where the word of the title ends, since too many words begin like them.
+ *		For the index, each letter that it may be gives a pattern of these, as
+ *		what is left without it has too few trigrams; where all titles are read,
+ *		the fewer patterns the better.
  */
 #include "postgres.h"
 
@@ -34,7 +35,7 @@ typedef struct Slips
 {
 	int			n;				/* characters */
 	const char *letters[RARR_MAX_SLIP_LETTERS + 1];	/* and where the last one ends */
-	bool		is_ascii;
+	bool		each_letter;	/* gives a pattern where any letter may be */
 	ArrayBuildState *patterns;
 } Slips;
 
@@ -91,7 +92,7 @@ add_letter(Slips *slips, int from, int to, char letter)
 static void
 add_any_letter(Slips *slips, int from, int to)
 {
-	if (slips->n > SHORT_LETTERS || !slips->is_ascii)
+	if (!slips->each_letter)
 	{
 		add_letter(slips, from, to, '_');
 		return;
@@ -131,18 +132,19 @@ add_swapped(Slips *slips, int i)
 }
 
 /*
- * The patterns, as text[], for words of RARR_MIN_SLIP_LETTERS to
- * RARR_MAX_SLIP_LETTERS characters.
+ * The patterns, as text[], for words of at most RARR_MAX_SLIP_LETTERS characters,
+ * by an index or without.
  */
 Datum
-rarr_slip_patterns(const char *words)
+rarr_slip_patterns(const char *words, bool indexed)
 {
-	Slips		slips = {.patterns = initArrayResult(TEXTOID, CurrentMemoryContext, false),
-		.is_ascii = pg_is_ascii(words)};
+	Slips		slips = {.patterns = initArrayResult(TEXTOID, CurrentMemoryContext, false)};
+	bool		is_ascii = pg_is_ascii(words);
 
 	for (; *words != '\0' && slips.n < RARR_MAX_SLIP_LETTERS; words += pg_mblen(words))
 		slips.letters[slips.n++] = words;
 	slips.letters[slips.n] = words;
+	slips.each_letter = indexed && is_ascii && slips.n <= SHORT_LETTERS;
 	for (int i = 0; i < slips.n; i++)
 	{
 		add_any_letter(&slips, i, i + 1);

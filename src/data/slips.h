@@ -8,9 +8,8 @@
 #include "lib/stringinfo.h"
 
 #define RARR_MAX_SLIP_LETTERS	24	/* longer words stay similar with a slip in them */
-#define RARR_MIN_SLIP_LETTERS	3
 
 extern void rarr_append_escaped(StringInfo pattern, const char *string, int length);
-extern Datum rarr_slip_patterns(const char *words);
+extern Datum rarr_slip_patterns(const char *words, bool indexed);
 
 #endif							/* RARR_DATA_SLIPS_H */

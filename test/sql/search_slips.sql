@@ -42,5 +42,26 @@ SELECT kind, count(*) AS slips, count(place) AS found, count(*) FILTER (WHERE pl
   FROM slips, LATERAL (SELECT min(n) FILTER (WHERE s.title = slips.title) AS place, count(*) AS rows
     FROM media_search(query) WITH ORDINALITY AS s (id, title, type, external_id, status, metadata, created_at, updated_at, n)) AS f
  GROUP BY kind ORDER BY kind;
+-- without the index, and where row security keeps it from serving, the same is found
+CREATE ROLE regress_searcher;
+GRANT USAGE ON SCHEMA researcharr TO regress_searcher;
+GRANT SELECT ON media TO regress_searcher;
+GRANT EXECUTE ON FUNCTION media_search TO regress_searcher;
+CREATE FUNCTION pg_temp.found() RETURNS TABLE (query text, found text) LANGUAGE sql AS $$
+    SELECT q, (SELECT string_agg(title, ' | ') FROM researcharr.media_search(q)) FROM unnest(ARRAY['dnue', 'dume', 'deune', 'heqt', 'glaidator', 'pokemno', 'knight dark', 'jaws']) q
+$$;
+SELECT * FROM pg_temp.found();
+BEGIN;
+DROP INDEX media_search_idx;
+SELECT * FROM pg_temp.found();
+ROLLBACK;
+ALTER TABLE media ENABLE ROW LEVEL SECURITY;
+CREATE POLICY dunes ON media FOR SELECT TO regress_searcher USING (title LIKE '%D%');
+SET ROLE regress_searcher;
+SELECT * FROM pg_temp.found();
+RESET ROLE;
+ALTER TABLE media DISABLE ROW LEVEL SECURITY;
+DROP POLICY dunes ON media;
+DROP OWNED BY regress_searcher;
+DROP ROLE regress_searcher;
 DELETE FROM media;
-
