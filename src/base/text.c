@@ -25,6 +25,7 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
+#include "base/compat.h"
 #include "base/text.h"
 
 /* room for the mark at the end of a clipped text, with a number */
