@@ -95,7 +95,9 @@ BEGIN
 END
 $$;
 SAVEPOINT s;
+\set VERBOSITY terse
 UPDATE researcharr.media SET m = 'good';
+\set VERBOSITY default
 ROLLBACK TO s;
 SELECT m, p FROM researcharr.media;
 ROLLBACK;
