@@ -222,6 +222,23 @@ note_limits(Wait *wait, List *types)
 }
 
 /*
+ * The server will keep the result in a tuplestore, which spills what exceeds
+ * work_mem.  Spill it once here first: if the server's own tuplestore cannot be
+ * written, the abort fails once more when it closes that, and is begun anew.
+ */
+static void
+try_to_spill(HeapTuple result)
+{
+	Tuplestorestate *store;
+
+	if (result->t_len < work_mem * INT64CONST(512))
+		return;					/* well below work_mem */
+	store = tuplestore_begin_heap(false, false, work_mem);
+	tuplestore_puttuple(store, result);
+	tuplestore_end(store);
+}
+
+/*
  * There are jobs, claimed, and the result holds them.  At top level the server
  * is told to commit when the statement ends, also where the client has sent more
  * statements already.
@@ -229,6 +246,8 @@ note_limits(Wait *wait, List *types)
 static void
 hand_over(Wait *wait)
 {
+	if (!wait->nested)
+		try_to_spill(wait->result);
 	check_client();
 	rarr_wait_leave(wait->looked_mono);
 	if (wait->nested)
