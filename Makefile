@@ -108,7 +108,9 @@ endif
 # Objects know no more than "some header changed" (the server may have been
 # built without dependency tracking), and are made anew when the compiler, the
 # flags or the server differ from the last time.
-flags = $(PGXS) $(VERSION) $(with_llvm) $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS)
+# PGXS adds the source tree as it was named, which changes nothing.
+flags = $(PGXS) $(VERSION) $(with_llvm) $(CC) \
+	$(filter-out -I$(srcdir),$(CPPFLAGS)) $(CFLAGS) $(LDFLAGS)
 flags_file := $(CURDIR)/.build-flags
 $(OBJS) $(OBJS:.o=.bc): $(headers) $(flags_file)
 $(flags_file): FORCE
@@ -118,8 +120,8 @@ FORCE:
 ifneq ($(frozen),yes)
 $(script): $(modules) $(top)/$(EXTENSION).control $(flags_file)
 	@mkdir -p $(@D)
-	@{ printf '%s\n' '$(guard)' '$(marker)'; $(body); } >$@.new && \
-		mv $@.new $@
+	@{ printf '%s\n' '$(guard)' '$(marker)'; $(body); } >$@.$$$$ && \
+		mv $@.$$$$ $@
 else
 all: frozen-check
 .PHONY: frozen-check
