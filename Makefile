@@ -37,9 +37,8 @@ MODULE_big = researcharr
 EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'.*/\1/p" \
 	$(top)/$(EXTENSION).control)
 
-sources := $(patsubst $(top)/%,%,$(sort $(wildcard $(top)/src/*.c \
-	$(top)/src/*/*.c)))
-headers := $(wildcard $(top)/src/*.h $(top)/src/*/*.h)
+sources := $(patsubst $(top)/%,%,$(sort $(shell find $(top)/src -name '*.c')))
+headers := $(sort $(shell find $(top)/src -name '*.h'))
 OBJS = $(sources:.c=.o)
 
 # The current version's script is made from the modules, unless it has been

@@ -5,13 +5,19 @@
 
 use strict;
 use warnings;
+use File::Find;
 use FindBin;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $top = "$FindBin::Bin/../..";
-my @sources = map { s{^\Q$top\E/}{}r }
-  sort glob("$top/src/*.[ch] $top/src/*/*.[ch]");
+my @sources;
+find(
+	sub {
+		push @sources, $File::Find::name =~ s{^\Q$top\E/}{}r if /\.[ch]$/;
+	},
+	"$top/src");
+@sources = sort @sources;
 
 # Which parts a part may include headers of; the public header of each of the
 # middle four has its own name.
@@ -32,7 +38,7 @@ sub bad_includes
 
 	foreach (@lines)
 	{
-		my ($part, $name) = /^#include "(\w+)\/(\w+)\.h"/ or next;
+		my ($part, $name) = /^#include "(\w+)\/([\w\/]+)\.h"/ or next;
 		next unless exists $layer{$part} && -e "$top/src/$part/$name.h";
 		next if $own eq '' || $part eq $own || $layer{$part} < $layer{$own}
 		  && ($part eq 'base' || $part eq $name);
