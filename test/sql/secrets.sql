@@ -1,5 +1,5 @@
 -- Secret settings, and users' hashes: who may write them without reading them
--- does not learn them.  The log is looked at by test/t/033_secrets_in_log.pl.
+-- does not learn them.  The log is looked at by test/t/034_secrets_in_log.pl.
 BEGIN;
 SET LOCAL search_path = researcharr;
 CREATE ROLE regress_manager;

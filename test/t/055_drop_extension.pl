@@ -1,4 +1,4 @@
-# 047_drop_extension.pl: the extension is dropped and created anew beside callers.
+# 055_drop_extension.pl: the extension is dropped and created anew beside callers.
 #
 # A function looks up a table by its name, and then waits for its lock.  By then
 # the table may be gone, or another one have its name.  Callers get a clear error,

@@ -1,4 +1,4 @@
-# 046_subtransaction_terminate.pl: a session that is terminated while it runs an
+# 056_subtransaction_terminate.pl: a session that is terminated while it runs an
 # internal subtransaction ends alone, and leaves nothing behind.
 #
 #  1. In a batch of a unit of work.

@@ -1,4 +1,4 @@
-# 046_session_end.pl: a session that ends hands its jobs back without waiting,
+# 049_session_end.pl: a session that ends hands its jobs back without waiting,
 # without users' code and without an error (researcharr.bind_leases).
 #
 #  1. With users' rules on processing_jobs or the history: where the server

@@ -1,4 +1,4 @@
-# 033_secrets_in_log.pl: the server's log does not show secrets.
+# 034_secrets_in_log.pl: the server's log does not show secrets.
 #
 # Settings that are secret, and users' hashes, are written by calls and by
 # plain DML that fail, with the value in the statement's text.  Neither the

@@ -1,4 +1,4 @@
-# 047_wait_handover.pl: claims and wake-ups that job_dequeue_wait must not lose.
+# 048_wait_handover.pl: claims and wake-ups that job_dequeue_wait must not lose.
 #
 #  1. The server cannot keep the result: nothing is claimed.
 #  2. The commit fails, at the end of the CALL: nothing is claimed.

@@ -1,4 +1,4 @@
-# 040_crash.pl: nothing is lost and nothing done twice when the server dies.
+# 051_crash.pl: nothing is lost and nothing done twice when the server dies.
 #
 # Eight workers take jobs, and complete, fail or release them, roll back, add
 # new ones or just forget them.  In the midst of that a worker's backend is

@@ -1,4 +1,4 @@
-# 043_wait.pl: job_dequeue_wait with several sleepers, and what can befall them.
+# 047_wait.pl: job_dequeue_wait with several sleepers, and what can befall them.
 #
 #  1. Asleep, a session holds nothing: VACUUM, ALTER TABLE and CREATE INDEX
 #     CONCURRENTLY pass.

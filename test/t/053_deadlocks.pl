@@ -1,4 +1,4 @@
-# 047_deadlocks.pl: no two calls deadlock (test/deadlocks).
+# 053_deadlocks.pl: no two calls deadlock (test/deadlocks).
 #
 # DEADLOCK_ROUNDS (10) rounds of each pair of calls, from DEADLOCK_SEED (new).
 # The table of pairs is in the log.

@@ -1,4 +1,4 @@
-# 047_damaged_value.pl: a job with a value that cannot be read fails alone.
+# 057_damaged_value.pl: a job with a value that cannot be read fails alone.
 #
 # The values of two jobs are stored out of line.  Of the table that holds them,
 # all pages are taken away: what a failing disk leaves.

@@ -1,4 +1,4 @@
-# 041_stress.pl: many clients that treat the queue badly (test/stress).
+# 052_stress.pl: many clients that treat the queue badly (test/stress).
 #
 # For STRESS_SECONDS (15) with STRESS_CONNECTIONS (20), from STRESS_SEED (new):
 # once with the agenda, and once, shorter, without the library preloaded.  Then

@@ -1,4 +1,4 @@
-# 045_concurrently.pl: indexes built and replaced CONCURRENTLY, under load.
+# 054_concurrently.pl: indexes built and replaced CONCURRENTLY, under load.
 #
 # What a session keeps of the jobs' table must know of each index: one that is
 # gone cannot be opened, and one that it does not know of would miss its rows.
