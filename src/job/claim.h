@@ -10,7 +10,7 @@
 #include "utils/tuplestore.h"
 
 #include "base/relation.h"
-#include "job/job_log.h"
+#include "job/history/job_log.h"
 
 /* A claim: what is wanted, and what came of it. */
 typedef struct RarrClaim

@@ -21,10 +21,10 @@
 #include "base/compat.h"
 #include "base/row_change.h"
 #include "job/batch.h"
-#include "job/bound.h"
-#include "job/job_hint.h"
-#include "job/work.h"
-#include "job/worker_input.h"
+#include "job/call.h"
+#include "job/core/session_jobs.h"
+#include "job/core/tid_cache.h"
+#include "job/core/worker_input.h"
 
 /* The job in jobs->oldslot is done: its next version. */
 static void

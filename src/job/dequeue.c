@@ -18,8 +18,8 @@
 #include "base/compat.h"
 #include "base/relation.h"
 #include "job/claim.h"
-#include "job/job_type.h"
-#include "job/worker_input.h"
+#include "job/core/job_type.h"
+#include "job/core/worker_input.h"
 
 #define MAX_JOBS		10000
 

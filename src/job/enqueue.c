@@ -37,13 +37,13 @@
 #include "base/row_change.h"
 #include "base/rows.h"
 #include "base/uuid.h"
-#include "job/agenda_notes.h"
-#include "job/counters.h"
+#include "job/agenda/pending.h"
+#include "job/core/job_row.h"
+#include "job/core/job_type.h"
+#include "job/core/media_ref.h"
+#include "job/core/unique_key.h"
 #include "job/enqueue.h"
-#include "job/job_row.h"
-#include "job/job_type.h"
-#include "job/media_ref.h"
-#include "job/unique_key.h"
+#include "job/stats/counters.h"
 
 #define MAX_UNIQUE_KEY	255
 

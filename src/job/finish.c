@@ -28,13 +28,13 @@
 #include "base/compat.h"
 #include "base/result.h"
 #include "base/row_change.h"
-#include "job/bound.h"
+#include "job/call.h"
+#include "job/core/job_type.h"
+#include "job/core/session_jobs.h"
+#include "job/core/tid_cache.h"
+#include "job/core/worker_input.h"
 #include "job/finish.h"
-#include "job/job_hint.h"
-#include "job/job_type.h"
 #include "job/lapse.h"
-#include "job/work.h"
-#include "job/worker_input.h"
 
 /* The job in jobs->oldslot is over. */
 static void

@@ -6,8 +6,8 @@
 #ifndef RARR_JOB_FINISH_H
 #define RARR_JOB_FINISH_H
 
-#include "job/bound.h"
-#include "job/work.h"
+#include "job/call.h"
+#include "job/core/session_jobs.h"
 
 /* What a worker says of an attempt that failed. */
 typedef struct RarrFailure

@@ -26,9 +26,9 @@
 #include "base/compat.h"
 #include "base/row_change.h"
 #include "job/batch.h"
+#include "job/core/worker_input.h"
 #include "job/finish.h"
 #include "job/job.h"
-#include "job/worker_input.h"
 
 PG_FUNCTION_INFO_V1(researcharr_job_heartbeat_many);
 PG_FUNCTION_INFO_V1(researcharr_job_release_many);

@@ -32,12 +32,12 @@
 #include "base/duration.h"
 #include "base/metadata.h"
 #include "base/restore.h"
-#include "job/agenda_notes.h"
-#include "job/counters.h"
-#include "job/job_row.h"
-#include "job/job_type.h"
-#include "job/limits_notes.h"
-#include "job/worker_input.h"
+#include "job/agenda/pending.h"
+#include "job/core/job_row.h"
+#include "job/core/job_type.h"
+#include "job/core/worker_input.h"
+#include "job/limits/pending.h"
+#include "job/stats/counters.h"
 
 /* Kept by the functions: an UPDATE may not change them ... */
 static const int kept_on_update[] = {

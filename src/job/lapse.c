@@ -23,7 +23,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
-#include "job/job_row.h"
+#include "job/core/job_row.h"
 #include "job/lapse.h"
 
 /*

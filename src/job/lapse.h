@@ -8,8 +8,8 @@
 #include "executor/tuptable.h"
 
 #include "base/relation.h"
-#include "job/job_log.h"
-#include "job/job_type.h"
+#include "job/core/job_type.h"
+#include "job/history/job_log.h"
 
 /* What a running job is in for, if its attempt lapses. */
 typedef enum RarrLapse

@@ -17,10 +17,10 @@
 #include "utils/timestamp.h"
 
 #include "base/own_index.h"
-#include "job/job_row.h"
-#include "job/job_type.h"
-#include "job/limits.h"
-#include "job/take_scan.h"
+#include "job/core/dequeue_scan.h"
+#include "job/core/job_row.h"
+#include "job/core/job_type.h"
+#include "job/limits/limits.h"
 
 /* When the type's next job can be handed out: the least time of any group. */
 static TimestampTz

@@ -25,9 +25,9 @@
 
 #include "base/args.h"
 #include "base/errors.h"
-#include "base/result.h"
 #include "base/relation.h"
-#include "job/job_type.h"
+#include "base/result.h"
+#include "job/core/job_type.h"
 
 #define SHOWN_BYTES		400		/* of a text argument in a message: what a name can have */
 

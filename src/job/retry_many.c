@@ -25,9 +25,9 @@
 #include "base/own_index.h"
 #include "base/subtransaction.h"
 #include "job/batch.h"
+#include "job/core/unique_key.h"
 #include "job/finish.h"
 #include "job/job.h"
-#include "job/unique_key.h"
 
 /* A job with a unique key, locked. */
 typedef struct Keyed

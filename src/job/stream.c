@@ -34,8 +34,8 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#include "job/agenda_notes.h"
-#include "job/job_row.h"
+#include "job/agenda/pending.h"
+#include "job/core/job_row.h"
 #include "job/share.h"
 #include "job/stream.h"
 

@@ -7,9 +7,9 @@
 
 #include "executor/tuptable.h"
 
-#include "job/agenda.h"
-#include "job/job_type.h"
-#include "job/take_scan.h"
+#include "job/agenda/agenda.h"
+#include "job/core/dequeue_scan.h"
+#include "job/core/job_type.h"
 
 struct RarrLimitUse;
 

@@ -19,7 +19,7 @@
 
 #include "base/compat.h"
 #include "base/subtransaction.h"
-#include "job/job_row.h"
+#include "job/core/job_row.h"
 #include "job/unclaimable.h"
 
 /* Is this value of the row stored out of line? */

@@ -1,0 +1,409 @@
+/*
+ * import.c
+ *		media_import_radarr() and media_import_sonarr(): a whole library from the
+ *		arrays that Radarr's and Sonarr's v3 APIs answer with.
+ *
+ *		An array is read object by object (import_read.c) into batches, and each
+ *		batch is written set at a time (import_write.c).  An object that cannot be
+ *		imported is reported with its position and reason, and the others land.
+ *
+ *		Two imports from one service take turns: media without an external id are
+ *		recognised by title and year, which no unique constraint covers.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_proc.h"
+#include "common/hashfn.h"
+#include "funcapi.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#include "base/args.h"
+#include "base/compat.h"
+#include "base/errors.h"
+#include "base/json.h"
+#include "data/import/import.h"
+
+#define BATCH_ITEMS		500
+#define BATCH_BYTES		(4 * 1024 * 1024)
+
+/* errors that the result lists, and that a strict import's DETAIL shows */
+#define LISTED_ERRORS	10000
+#define SHOWN_ERRORS	10
+
+/* bytes of a message that the result has room for */
+#define MESSAGE_BYTES	1000
+
+/* What an object stands for, and the first object that does. */
+typedef struct SeenEntry
+{
+	uint64		hash;			/* of the identity: the key */
+	char	   *identity;
+	int			index;
+} SeenEntry;
+
+typedef struct SeriesEntry
+{
+	int64		source_id;		/* Sonarr's: the key */
+	int			matches;		/* how many series have it */
+	pg_uuid_t	media_id;		/* the last one's */
+} SeriesEntry;
+
+static HTAB *
+make_table(Import *import, const char *name, Size entry_size)
+{
+	HASHCTL		control = {
+		.keysize = sizeof(uint64),
+		.entrysize = entry_size,
+		.hcxt = import->context
+	};
+
+	return hash_create(name, 256, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+}
+
+static SeenEntry *
+find_seen(Import *import, const char *identity, HASHACTION action, bool *found)
+{
+	uint64		hash = hash_bytes_extended((const unsigned char *) identity, strlen(identity), 0);
+
+	return hash_search(import->seen, &hash, action, found);
+}
+
+/*
+ * Notes what the object at this index stands for.  Returns the index of the
+ * first object of the array that stands for it: its own, if there is no other.
+ */
+int
+rarr_import_seen(Import *import, const char *identity, int index)
+{
+	bool		found;
+	SeenEntry  *entry = find_seen(import, identity, HASH_ENTER, &found);
+
+	if (!found)
+	{
+		entry->identity = MemoryContextStrdup(import->context, identity);
+		entry->index = index;
+	}
+	return strcmp(entry->identity, identity) == 0 ? entry->index : index;
+}
+
+/* The index of the first object that stands for this; -1 if none is known. */
+int
+rarr_import_first(Import *import, const char *identity)
+{
+	SeenEntry  *entry = find_seen(import, identity, HASH_FIND, NULL);
+
+	return entry != NULL && strcmp(entry->identity, identity) == 0 ? entry->index : -1;
+}
+
+/* A series has this id in Sonarr and this media row. */
+void
+rarr_import_add_series(Import *import, int64 source_id, const pg_uuid_t *media_id)
+{
+	bool		found;
+	SeriesEntry *entry = hash_search(import->series, &source_id, HASH_ENTER, &found);
+
+	entry->matches = found ? entry->matches + 1 : 1;
+	entry->media_id = *media_id;
+}
+
+/* How many series have this id in Sonarr; *media_id is the last one's. */
+int
+rarr_import_find_series(Import *import, int64 source_id, pg_uuid_t *media_id)
+{
+	SeriesEntry *entry = hash_search(import->series, &source_id, HASH_FIND, NULL);
+
+	if (entry == NULL)
+		return 0;
+	*media_id = entry->media_id;
+	return entry->matches;
+}
+
+/* The item cannot be imported: counts it and puts the reason on record. */
+void
+rarr_import_fail(Import *import, const ImportKind *kind, ImportItem *item,
+				 int sqlstate, const char *message)
+{
+	MemoryContext old = MemoryContextSwitchTo(import->context);
+
+	item->state = IMPORT_FAILED;
+	import->failed++;
+	if (list_length(import->errors) < LISTED_ERRORS)
+	{
+		ImportError *error = palloc(sizeof(ImportError));
+
+		error->kind = kind;
+		error->index = item->index;
+		error->sqlstate = sqlstate;
+		error->message = pnstrdup(message, pg_mbcliplen(message, strlen(message), MESSAGE_BYTES));
+		import->errors = lappend(import->errors, error);
+	}
+	MemoryContextSwitchTo(old);
+}
+
+/* Writes a batch; a strict import that has failed already writes no more. */
+static void
+flush(Import *import, ImportPlans *plans, ImportItem *items, int nitems)
+{
+	if (nitems > 0 && !(import->strict && import->failed > 0))
+		rarr_import_write(import, plans, items, nitems);
+	MemoryContextReset(import->batch_context);
+}
+
+/* Which external ids the array has. */
+static void
+note_external_ids(Import *import, const ImportKind *kind, Jsonb *array)
+{
+	JsonbIterator *it = JsonbIteratorInit(&array->root);
+	JsonbIteratorToken token;
+	JsonbValue	object;
+	int			index = 0;
+
+	import->seen = make_table(import, "objects of an import", sizeof(SeenEntry));
+	while ((token = JsonbIteratorNext(&it, &object, true)) != WJB_DONE)
+	{
+		MemoryContext old;
+
+		if (token != WJB_ELEM)
+			continue;
+		CHECK_FOR_INTERRUPTS();
+		old = MemoryContextSwitchTo(import->batch_context);
+		rarr_import_note_external_id(import, kind, &object, index++);
+		MemoryContextSwitchTo(old);
+		if (index % BATCH_ITEMS == 0)
+			MemoryContextReset(import->batch_context);
+	}
+}
+
+/* Imports an array of objects of one kind.  Needs an SPI connection. */
+static void
+import_array(Import *import, const ImportKind *kind, Jsonb *array)
+{
+	MemoryContext old = MemoryContextSwitchTo(import->context);
+	ImportPlans *plans = rarr_import_prepare(kind);
+	ImportItem *items = palloc(sizeof(ImportItem) * BATCH_ITEMS);
+	JsonbIterator *it;
+	JsonbIteratorToken token;
+	JsonbValue	object;
+	Size		bytes = 0;
+	int			nitems = 0;
+	int			index = 0;
+
+	note_external_ids(import, kind, array);
+	it = JsonbIteratorInit(&array->root);
+	while ((token = JsonbIteratorNext(&it, &object, true)) != WJB_DONE)
+	{
+		ImportItem *item = &items[nitems];
+
+		if (token != WJB_ELEM)
+			continue;
+		CHECK_FOR_INTERRUPTS();
+		memset(item, 0, sizeof(ImportItem));
+		item->index = index++;
+
+		MemoryContextSwitchTo(import->batch_context);
+		if (rarr_import_read(import, kind, &object, item))
+		{
+			nitems++;
+			bytes += VARSIZE_ANY(DatumGetPointer(item->extra));
+		}
+		if (nitems == BATCH_ITEMS || bytes >= BATCH_BYTES)
+		{
+			flush(import, plans, items, nitems);
+			nitems = 0;
+			bytes = 0;
+		}
+		MemoryContextSwitchTo(import->context);
+	}
+	MemoryContextSwitchTo(import->batch_context);
+	flush(import, plans, items, nitems);
+	MemoryContextSwitchTo(old);
+
+	import->total += index;
+	hash_destroy(import->seen);
+}
+
+/*
+ * Looks up the series of earlier imports for episodes whose series is not part
+ * of this one.
+ */
+static void
+find_old_series(Import *import, Jsonb *episodes)
+{
+	MemoryContext old = MemoryContextSwitchTo(import->context);
+	JsonbIterator *it = JsonbIteratorInit(&episodes->root);
+	JsonbIteratorToken token;
+	JsonbValue	value;
+	Datum	   *ids = palloc(sizeof(Datum) * Max(JB_ROOT_COUNT(episodes), 1));
+	int			nids = 0;
+
+	while ((token = JsonbIteratorNext(&it, &value, true)) != WJB_DONE)
+	{
+		int64		id;
+		bool		found;
+		SeriesEntry *entry;
+
+		if (token != WJB_ELEM || !rarr_json_is_object(&value) ||
+			!rarr_json_member(value.val.binary.data, "seriesId", &value) ||
+			rarr_json_int(&value, &id) != NULL)
+			continue;
+		entry = hash_search(import->series, &id, HASH_ENTER, &found);
+		if (found)
+			continue;
+		entry->matches = 0;
+		ids[nids++] = Int64GetDatum(id);
+	}
+	rarr_import_find_old_series(import, ids, nids);
+	MemoryContextSwitchTo(old);
+}
+
+/* By array, then by position. */
+static int
+compare_errors(const ListCell *a, const ListCell *b)
+{
+	const ImportError *x = lfirst(a);
+	const ImportError *y = lfirst(b);
+
+	if (x->kind != y->kind)
+		return x->kind == &rarr_import_series ? -1 : 1;
+	return x->index < y->index ? -1 : x->index > y->index;
+}
+
+/* The first errors as a JSON array. */
+static Jsonb *
+list_errors(Import *import, int limit)
+{
+	JsonbParseState *state = NULL;
+	ListCell   *cell;
+
+	list_sort(import->errors, compare_errors);
+	pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
+	foreach(cell, import->errors)
+	{
+		ImportError *error = lfirst(cell);
+
+		if (foreach_current_index(cell) >= limit)
+			break;
+		pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+		rarr_json_put_text(&state, "source", error->kind->source);
+		rarr_json_put_int(&state, "index", error->index);
+		rarr_json_put_text(&state, "sqlstate", pstrdup(unpack_sql_state(error->sqlstate)));
+		rarr_json_put_text(&state, "message", error->message);
+		pushJsonbValue(&state, WJB_END_OBJECT, NULL);
+	}
+	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_ARRAY, NULL));
+}
+
+/* Ends a strict import with an error if it has any. */
+static void
+check_strict(Import *import)
+{
+	Jsonb	   *errors;
+
+	if (!import->strict || import->failed == 0)
+		return;
+	errors = list_errors(import, SHOWN_ERRORS);
+	ereport(ERROR,
+			(errcode(ERRCODE_RARR_VALIDATION),
+			 errmsg("%d of %d objects cannot be imported", import->failed, import->total),
+			 errdetail("%s", JsonbToCString(NULL, &errors->root, VARSIZE(errors))),
+			 errhint("Nothing was imported. Without \"strict\" the others are imported and these are reported.")));
+}
+
+/* The array in argument n (from 0); 22004 or 22023 where there is none. */
+static Jsonb *
+array_argument(FunctionCallInfo fcinfo, int n, const char *name, const char *resource)
+{
+	Jsonb	   *array;
+
+	RARR_REQUIRE_ARG(n, name);
+	array = PG_GETARG_JSONB_P(n);
+	if (!JB_ROOT_IS_ARRAY(array) || JB_ROOT_IS_SCALAR(array))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("argument \"%s\" must be a JSON array, not %s", name,
+						JB_ROOT_IS_OBJECT(array) ? "an object" : "a single value"),
+				 errhint("Pass what GET %s answers.", resource)));
+	return array;
+}
+
+/* Readies an import, and waits for one of the same service to end. */
+static Import *
+begin_import(FunctionCallInfo fcinfo, const char *command, bool strict)
+{
+	Import	   *import = palloc0(sizeof(Import));
+
+	PreventCommandIfReadOnly(command);
+	PreventCommandIfParallelMode(command);
+	LockDatabaseObject(ProcedureRelationId, fcinfo->flinfo->fn_oid, 0, ShareUpdateExclusiveLock);
+
+	import->strict = strict;
+	import->context = AllocSetContextCreate(CurrentMemoryContext, "researcharr import",
+											ALLOCSET_DEFAULT_SIZES);
+	import->batch_context = AllocSetContextCreate(import->context, "researcharr import batch",
+												  ALLOCSET_DEFAULT_SIZES);
+	import->series = make_table(import, "series of an import", sizeof(SeriesEntry));
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	return import;
+}
+
+/* The function's result; an error instead where the import is strict. */
+static Datum
+end_import(FunctionCallInfo fcinfo, Import *import)
+{
+	TupleDesc	desc;
+	Datum		values[5];
+	bool		nulls[5] = {false};
+
+	if (SPI_finish() != SPI_OK_FINISH)
+		elog(ERROR, "could not disconnect from SPI");
+	check_strict(import);
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+
+	values[0] = Int32GetDatum(import->created);
+	values[1] = Int32GetDatum(import->updated);
+	values[2] = Int32GetDatum(import->unchanged);
+	values[3] = Int32GetDatum(import->failed);
+	values[4] = JsonbPGetDatum(list_errors(import, LISTED_ERRORS));
+	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls));
+}
+
+/*
+ * media_import_radarr(movies jsonb, strict boolean)
+ *		returns (created, updated, unchanged, failed int, errors jsonb)
+ */
+PG_FUNCTION_INFO_V1(researcharr_media_import_radarr);
+Datum
+researcharr_media_import_radarr(PG_FUNCTION_ARGS)
+{
+	Jsonb	   *movies = array_argument(fcinfo, 0, "movies", "/api/v3/movie");
+	Import	   *import = begin_import(fcinfo, "media_import_radarr()",
+									  !PG_ARGISNULL(1) && PG_GETARG_BOOL(1));
+
+	import_array(import, &rarr_import_movies, movies);
+	PG_RETURN_DATUM(end_import(fcinfo, import));
+}
+
+/*
+ * media_import_sonarr(series jsonb, episodes jsonb, strict boolean)
+ *		returns (created, updated, unchanged, failed int, errors jsonb)
+ */
+PG_FUNCTION_INFO_V1(researcharr_media_import_sonarr);
+Datum
+researcharr_media_import_sonarr(PG_FUNCTION_ARGS)
+{
+	Jsonb	   *series = array_argument(fcinfo, 0, "series", "/api/v3/series");
+	Jsonb	   *episodes = array_argument(fcinfo, 1, "episodes", "/api/v3/episode");
+	Import	   *import = begin_import(fcinfo, "media_import_sonarr()",
+									  !PG_ARGISNULL(2) && PG_GETARG_BOOL(2));
+
+	import_array(import, &rarr_import_series, series);
+	find_old_series(import, episodes);
+	import_array(import, &rarr_import_episodes, episodes);
+	PG_RETURN_DATUM(end_import(fcinfo, import));
+}

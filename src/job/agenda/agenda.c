@@ -1,0 +1,599 @@
+/*-------------------------------------------------------------------------
+ *
+ * agenda.c
+ *		Where the next job of each type and priority can be, in shared memory.
+ *
+ * The jobs of one type and priority are a group, in the order of the take
+ * index.  Entries of finished jobs pile up before the first one that waits,
+ * and while any old snapshot is open nothing can remove them: a dequeue that
+ * starts at the beginning of a group walks over all of them, each time.  The
+ * agenda holds, for each group, a place before which no job can be handed out,
+ * and a dequeue enters the index there.
+ *
+ * The place is only a lower bound, and a hint: jobs are found in the table, by
+ * a snapshot, and locked there.  What keeps it a lower bound:
+ *
+ * - Whatever makes a job available earlier lowers the place after its own
+ *	 commit or abort (agenda_notes.c), and moves the group's generation on.
+ * - A claim raises the place past what it saw, but only if the generation is
+ *	 still the one that it read before it took its snapshot: else something
+ *	 became available that the snapshot could not show.
+ * - A walker (agenda_walk.c) looks for what slipped past all the same, and for
+ *	 leases that ended, and lowers the place where it finds something.
+ *
+ * Locks: agenda->lock, over which slot belongs to whom, before a slot's own.
+ * Neither is held while anything else is done that could fail or wait.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "storage/shmem.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+
+#include "base/clock.h"
+#include "base/guc.h"
+#include "base/relation.h"
+#include "base/shmem.h"
+#include "job/agenda/agenda.h"
+#include "job/agenda/pending.h"
+#include "job/core/job_row.h"
+#include "job/core/job_type.h"
+#include "job/job.h"
+#include "job/prepared.h"
+#include "job/wait/wait_list.h"
+
+/* how long a backend that found no free slot does without looking again */
+#define FULL_RETRY		(10 * USECS_PER_SEC)
+
+typedef struct Agenda
+{
+	LWLock		lock;			/* over which slot belongs to whom */
+	int			tranche;
+	pg_atomic_uint64 incarnations;	/* given out so far */
+	int			nslots;
+	RarrAgendaType slots[FLEXIBLE_ARRAY_MEMBER];
+} Agenda;
+
+static Agenda *agenda = NULL;
+
+static Size
+agenda_size(void)
+{
+	return offsetof(Agenda, slots) + mul_size(rarr_agenda_types, sizeof(RarrAgendaType));
+}
+
+static void
+attach_agenda(void *memory, bool first)
+{
+	agenda = memory;
+	if (first)
+	{
+		memset(memory, 0, agenda_size());
+		agenda->nslots = rarr_agenda_types;
+		pg_atomic_init_u64(&agenda->incarnations, 0);
+		agenda->tranche = LWLockNewTrancheId();
+		LWLockInitialize(&agenda->lock, agenda->tranche);
+		for (int i = 0; i < agenda->nslots; i++)
+		{
+			RarrAgendaType *slot = &agenda->slots[i];
+
+			LWLockInitialize(&slot->lock, agenda->tranche);
+			pg_atomic_init_u64(&slot->next_due, 0);
+			pg_atomic_init_u64(&slot->next_lapse, 0);
+			pg_atomic_init_u64(&slot->pass, 0);
+			pg_atomic_init_u64(&slot->turn_alive, 0);
+			for (int j = 0; j < RARR_WALKS; j++)
+			{
+				pg_atomic_init_u64(&slot->clocks[j].last_step, 0);
+				pg_atomic_init_u64(&slot->clocks[j].pause, 0);
+				pg_atomic_init_u64(&slot->clocks[j].resting, 0);
+			}
+		}
+	}
+	LWLockRegisterTranche(agenda->tranche, "researcharr_agenda");
+}
+
+static const RarrShmemPart agenda_part = {"researcharr agenda", agenda_size, attach_agenda};
+
+/*
+ * Declare the agenda's shared memory; while the library is preloaded.
+ */
+void
+rarr_agenda_init(void)
+{
+	rarr_shmem_add(&agenda_part);
+	rarr_agenda_notes_init();
+	rarr_agenda_prepared_init();
+	rarr_wait_list_init();
+}
+
+bool
+rarr_agenda_is_there(void)
+{
+	return agenda != NULL;
+}
+
+/* The rest needs the slot's lock, unless it says otherwise. */
+
+static RarrPlace
+get_place(const RarrAgendaType *slot, int priority)
+{
+	RarrPlace	place = {slot->at[priority], slot->id[priority]};
+
+	return place;
+}
+
+static void
+set_place(RarrAgendaType *slot, int priority, const RarrPlace *place)
+{
+	TimestampTz before = slot->at[priority];
+	TimestampTz least;
+
+	slot->at[priority] = place->at;
+	slot->id[priority] = place->id;
+	least = (TimestampTz) pg_atomic_read_u64(&slot->next_due);
+	if (place->at < least)
+		least = place->at;
+	else if (before == least && place->at > before)
+	{
+		least = DT_NOEND;
+		for (int p = 0; p < RARR_PRIORITIES; p++)
+			least = Min(least, slot->at[p]);
+	}
+	pg_atomic_write_u64(&slot->next_due, (uint64) least);
+}
+
+static void
+lower_place(RarrAgendaType *slot, int priority, const RarrPlace *place)
+{
+	RarrPlace	now = get_place(slot, priority);
+
+	slot->generation[priority]++;
+	if (rarr_place_compare(place, &now) < 0)
+		set_place(slot, priority, place);
+}
+
+/* Nothing is known of the type: everything may be due anywhere. */
+static void
+reset_slot(RarrAgendaType *slot)
+{
+	for (int p = 0; p < RARR_PRIORITIES; p++)
+	{
+		slot->generation[p]++;
+		slot->at[p] = DT_NOBEGIN;
+		slot->running_first[p] = rarr_last_place;
+		slot->running_last[p] = rarr_first_place;
+		memset(&slot->id[p], 0, sizeof(pg_uuid_t));
+	}
+	pg_atomic_write_u64(&slot->next_due, (uint64) DT_NOBEGIN);
+	pg_atomic_write_u64(&slot->next_lapse, (uint64) DT_NOBEGIN);
+	for (int i = 0; i < RARR_WALKS; i++)
+	{
+		slot->walks[i].under_way = false;
+		slot->walks[i].group = -1;
+		slot->walks[i].last_round = DT_NOBEGIN;
+		pg_atomic_write_u64(&slot->clocks[i].pause, 0);
+		pg_atomic_write_u64(&slot->clocks[i].resting, 0);
+	}
+	slot->walks[RARR_WALK_LAPSES].noted_lapse = DT_NOBEGIN;
+}
+
+static bool
+slot_is_for(const RarrAgendaType *slot, Oid table, const char *name)
+{
+	return slot->incarnation != 0 && slot->database == MyDatabaseId &&
+		slot->table == table && strcmp(slot->name, name) == 0;
+}
+
+/* Under agenda->lock: the slot of a type, or NULL. */
+static RarrAgendaType *
+find_slot(Oid table, const char *name)
+{
+	for (int i = 0; i < agenda->nslots; i++)
+		if (slot_is_for(&agenda->slots[i], table, name))
+			return &agenda->slots[i];
+	return NULL;
+}
+
+/* Under agenda->lock, exclusively: give a slot to a type. */
+static void
+assign_slot(RarrAgendaType *slot, Oid table, const char *name)
+{
+	LWLockAcquire(&slot->lock, LW_EXCLUSIVE);
+	slot->incarnation = pg_atomic_add_fetch_u64(&agenda->incarnations, 1);
+	slot->database = MyDatabaseId;
+	slot->table = table;
+	strlcpy(slot->name, name, sizeof(slot->name));
+	memset(slot->raised, 0, sizeof(slot->raised));
+	memset(slot->refused, 0, sizeof(slot->refused));
+	memset(slot->found, 0, sizeof(slot->found));
+	slot->turn = 0;
+	pg_atomic_write_u64(&slot->pass, 0);
+	reset_slot(slot);
+	LWLockRelease(&slot->lock);
+}
+
+/* Does a slot belong to a database or a job type that is gone? */
+static bool
+is_abandoned(Oid database, Oid table, const char *name)
+{
+	if (database != MyDatabaseId)
+		return !SearchSysCacheExists1(DATABASEOID, ObjectIdGetDatum(database));
+	return table != rarr_relation_oid(rarr_job_table.name) ||
+		rarr_job_type_find(name, strlen(name)) == NULL;
+}
+
+/*
+ * Free the slots whose database or job type is gone.  The catalogs are looked
+ * at without a lock held, one slot at a time.
+ */
+static void
+free_abandoned_slots(void)
+{
+	for (int i = 0; i < agenda->nslots; i++)
+	{
+		RarrAgendaType *slot = &agenda->slots[i];
+		char		name[RARR_TYPE_NAME_MAX + 1];
+		uint64		incarnation;
+		Oid			database;
+		Oid			table;
+
+		LWLockAcquire(&agenda->lock, LW_SHARED);
+		incarnation = slot->incarnation;
+		database = slot->database;
+		table = slot->table;
+		strlcpy(name, slot->name, sizeof(name));
+		LWLockRelease(&agenda->lock);
+
+		if (incarnation == 0 || !is_abandoned(database, table, name))
+			continue;
+		LWLockAcquire(&agenda->lock, LW_EXCLUSIVE);
+		LWLockAcquire(&slot->lock, LW_EXCLUSIVE);
+		if (slot->incarnation == incarnation)
+			slot->incarnation = 0;
+		LWLockRelease(&slot->lock);
+		LWLockRelease(&agenda->lock);
+	}
+}
+
+/* The slot of a type, which is given one if it has none and one is free. */
+static bool
+find_or_assign_slot(Oid table, const char *name, RarrAgendaRef *ref)
+{
+	RarrAgendaType *slot;
+	bool		assigned = false;
+
+	LWLockAcquire(&agenda->lock, LW_EXCLUSIVE);
+	slot = find_slot(table, name);
+	for (int i = 0; i < agenda->nslots && slot == NULL; i++)
+	{
+		if (agenda->slots[i].incarnation == 0)
+		{
+			slot = &agenda->slots[i];
+			assign_slot(slot, table, name);
+			assigned = true;
+		}
+	}
+	ref->slot = slot;
+	if (slot != NULL)
+		ref->incarnation = slot->incarnation;
+	LWLockRelease(&agenda->lock);
+	if (assigned)
+		rarr_wait_tell(ref, DT_NOBEGIN, PG_INT64_MAX);	/* all who wait for the slot's last owner */
+	return slot != NULL;
+}
+
+/*
+ * The slot of a job type of this database, whose jobs are in `table`.  With
+ * `create` it is given one, if one is free; that may look at catalogs, while
+ * without it nothing can fail.  False if it has none.
+ */
+bool
+rarr_agenda_find(Oid table, const char *name, bool create, RarrAgendaRef *ref)
+{
+	static int64 full_until = 0;
+
+	if (agenda == NULL)
+		return false;
+	LWLockAcquire(&agenda->lock, LW_SHARED);
+	ref->slot = find_slot(table, name);
+	if (ref->slot != NULL)
+		ref->incarnation = ref->slot->incarnation;
+	LWLockRelease(&agenda->lock);
+	if (ref->slot != NULL || !create || rarr_monotonic_now() < full_until)
+		return ref->slot != NULL;
+
+	if (find_or_assign_slot(table, name, ref))
+		return true;
+	free_abandoned_slots();
+	if (find_or_assign_slot(table, name, ref))
+		return true;
+	full_until = rarr_monotonic_now() + FULL_RETRY;
+	return false;
+}
+
+/*
+ * This backend's key for a type; made if there is none.
+ */
+RarrAgendaKey *
+rarr_agenda_key(Oid table, const char *name, int len)
+{
+	static RarrAgendaKey *keys = NULL;
+	RarrAgendaKey *key;
+
+	for (key = keys; key != NULL; key = key->next)
+		if (key->table == table && strncmp(key->name, name, len) == 0 && key->name[len] == '\0')
+			return key;
+	key = MemoryContextAllocZero(TopMemoryContext, offsetof(RarrAgendaKey, name) + len + 1);
+	key->table = table;
+	memcpy(key->name, name, len);
+	key->next = keys;
+	keys = key;
+	return key;
+}
+
+/*
+ * The slot of a key's type; see rarr_agenda_find.  NULL if it has none.
+ *
+ * A type whose jobs nobody has asked for yet has none, and its enqueuers need
+ * not look through all slots for it each time: one that is given to it means an
+ * incarnation more.  Who makes a slot looks for jobs afterwards, and what is to
+ * be told was done before the barrier: one of the two sees the other.
+ */
+const RarrAgendaRef *
+rarr_agenda_ref(RarrAgendaKey *key, bool create)
+{
+	uint64		incarnations;
+
+	if (agenda == NULL)
+		return NULL;
+	if (key->ref.slot != NULL && key->ref.slot->incarnation == key->ref.incarnation)
+		return &key->ref;
+	pg_memory_barrier();
+	incarnations = pg_atomic_read_u64(&agenda->incarnations);
+	if (!create && key->absent && key->absent_at == incarnations)
+		return NULL;
+	key->absent = !rarr_agenda_find(key->table, key->name, create, &key->ref);
+	key->absent_at = incarnations;
+	return key->absent ? NULL : &key->ref;
+}
+
+/*
+ * Lock a slot, if it is still the handle's.
+ */
+bool
+rarr_agenda_lock(const RarrAgendaRef *ref, LWLockMode mode)
+{
+	LWLockAcquire(&ref->slot->lock, mode);
+	if (ref->slot->incarnation == ref->incarnation)
+		return true;
+	LWLockRelease(&ref->slot->lock);
+	return false;
+}
+
+void
+rarr_agenda_unlock(const RarrAgendaRef *ref)
+{
+	LWLockRelease(&ref->slot->lock);
+}
+
+/*
+ * The least time at which a job of the type can be due, or a lease of it can
+ * end; without a lock, so that asking for what is not there costs nothing.
+ */
+TimestampTz
+rarr_agenda_next_due(const RarrAgendaRef *ref)
+{
+	TimestampTz due = (TimestampTz) pg_atomic_read_u64(&ref->slot->next_due);
+	TimestampTz lapse = (TimestampTz) pg_atomic_read_u64(&ref->slot->next_lapse);
+
+	if (ref->slot->incarnation != ref->incarnation)
+		return DT_NOBEGIN;
+	return Min(due, lapse);
+}
+
+/*
+ * A slot's number, and the slot of a number.
+ */
+int
+rarr_agenda_index(const RarrAgendaRef *ref)
+{
+	return ref->slot - agenda->slots;
+}
+
+RarrAgendaType *
+rarr_agenda_slot(int index)
+{
+	return &agenda->slots[index];
+}
+
+static void
+fill_view(const RarrAgendaType *slot, int priority, RarrAgendaView *view)
+{
+	view->priority = priority;
+	view->place = get_place(slot, priority);
+	view->generation = slot->generation[priority];
+}
+
+/*
+ * The highest priority below `below` of which a job can be due at `now`, for a
+ * caller that takes its snapshot afterwards; false if there is none.
+ */
+bool
+rarr_agenda_look(const RarrAgendaRef *ref, int below, TimestampTz now, RarrAgendaView *view)
+{
+	bool		found = false;
+
+	if (!rarr_agenda_lock(ref, LW_SHARED))
+		return false;
+	for (int p = below - 1; p >= 0 && !found; p--)
+	{
+		found = ref->slot->at[p] <= now;
+		if (found)
+			fill_view(ref->slot, p, view);
+	}
+	LWLockRelease(&ref->slot->lock);
+	return found;
+}
+
+/*
+ * What rarr_agenda_look says, of one priority, due or not.
+ */
+bool
+rarr_agenda_look_at(const RarrAgendaRef *ref, int priority, RarrAgendaView *view)
+{
+	if (!rarr_agenda_lock(ref, LW_SHARED))
+		return false;
+	fill_view(ref->slot, priority, view);
+	LWLockRelease(&ref->slot->lock);
+	return true;
+}
+
+/*
+ * A claim saw that nothing before `place` can be handed out: raise the group's
+ * place, unless something became available since the view.
+ */
+void
+rarr_agenda_raise(const RarrAgendaRef *ref, const RarrAgendaView *view, const RarrPlace *place)
+{
+	RarrAgendaType *slot = ref->slot;
+	int			p = view->priority;
+	RarrPlace	now;
+
+	if (!rarr_agenda_lock(ref, LW_EXCLUSIVE))
+		return;
+	now = get_place(slot, p);
+	if (slot->generation[p] != view->generation)
+		slot->refused[p]++;
+	else if (rarr_place_compare(place, &now) > 0)
+	{
+		set_place(slot, p, place);
+		slot->raised[p]++;
+	}
+	LWLockRelease(&slot->lock);
+}
+
+/*
+ * So many jobs became available, or may have: the first one can be handed out
+ * at `place`.  Wakes whoever sleeps until then.  Cannot fail.
+ */
+void
+rarr_agenda_lower(const RarrAgendaRef *ref, int priority, const RarrPlace *place, int64 jobs)
+{
+	if (!rarr_agenda_lock(ref, LW_EXCLUSIVE))
+		return;
+	lower_place(ref->slot, priority, place);
+	LWLockRelease(&ref->slot->lock);
+	rarr_wait_tell(ref, place->at, jobs);
+}
+
+/*
+ * The limits of a type let go of a place: jobs that are due may be handed out,
+ * though none became available.  Cannot fail.
+ */
+void
+rarr_agenda_poke(RarrAgendaKey *key)
+{
+	const RarrAgendaRef *ref = rarr_agenda_ref(key, false);
+
+	if (ref != NULL)
+		rarr_wait_tell(ref, DT_NOBEGIN, 1);
+}
+
+static void
+widen(RarrPlace *first, RarrPlace *last, const RarrPlace *more_first, const RarrPlace *more_last)
+{
+	if (rarr_place_compare(more_first, first) < 0)
+		*first = *more_first;
+	if (rarr_place_compare(more_last, last) > 0)
+		*last = *more_last;
+}
+
+/*
+ * Jobs from `first` to `last` are running, under leases the first of which
+ * ends at `lease`.  Cannot fail.
+ */
+void
+rarr_agenda_note_running(const RarrAgendaRef *ref, int priority, const RarrPlace *first,
+						 const RarrPlace *last, TimestampTz lease)
+{
+	RarrAgendaType *slot = ref->slot;
+	RarrAgendaWalk *walk = &slot->walks[RARR_WALK_LAPSES];
+
+	if (!rarr_agenda_lock(ref, LW_EXCLUSIVE))
+		return;
+	widen(&slot->running_first[priority], &slot->running_last[priority], first, last);
+	if (walk->group == priority)
+		widen(&walk->noted_first, &walk->noted_last, first, last);
+	walk->noted_lapse = Min(walk->noted_lapse, lease);
+	if (lease < (TimestampTz) pg_atomic_read_u64(&slot->next_lapse))
+		pg_atomic_write_u64(&slot->next_lapse, (uint64) lease);
+	LWLockRelease(&slot->lock);
+	rarr_wait_tell(ref, lease, 1);
+}
+
+/*
+ * Forget all that is known of this database's jobs.  Cannot fail.
+ */
+void
+rarr_agenda_forget_all(void)
+{
+	if (agenda == NULL)
+		return;
+	LWLockAcquire(&agenda->lock, LW_SHARED);
+	for (int i = 0; i < agenda->nslots; i++)
+	{
+		RarrAgendaType *slot = &agenda->slots[i];
+
+		if (slot->incarnation == 0 || slot->database != MyDatabaseId)
+			continue;
+		LWLockAcquire(&slot->lock, LW_EXCLUSIVE);
+		reset_slot(slot);
+		LWLockRelease(&slot->lock);
+	}
+	LWLockRelease(&agenda->lock);
+	rarr_wait_wake_database();
+}
+
+/*
+ * Free the slots of a database that is gone; nobody is connected to it.
+ */
+void
+rarr_agenda_forget_database(Oid database)
+{
+	LWLockAcquire(&agenda->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < agenda->nslots; i++)
+	{
+		RarrAgendaType *slot = &agenda->slots[i];
+
+		LWLockAcquire(&slot->lock, LW_EXCLUSIVE);
+		if (slot->database == database)
+			slot->incarnation = 0;
+		LWLockRelease(&slot->lock);
+	}
+	LWLockRelease(&agenda->lock);
+}
+
+/*
+ * A copy of the i-th slot, for agenda_status(); false behind the last one.  A
+ * free slot's copy has no incarnation.
+ */
+bool
+rarr_agenda_copy(int i, RarrAgendaType *copy)
+{
+	if (agenda == NULL || i >= agenda->nslots)
+		return false;
+	LWLockAcquire(&agenda->lock, LW_SHARED);
+	LWLockAcquire(&agenda->slots[i].lock, LW_SHARED);
+	memcpy(copy, &agenda->slots[i], sizeof(RarrAgendaType));
+	LWLockRelease(&agenda->slots[i].lock);
+	LWLockRelease(&agenda->lock);
+	return true;
+}

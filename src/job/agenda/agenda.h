@@ -1,0 +1,148 @@
+/*
+ * agenda.h
+ *		Where the next job of each type and priority can be, in shared memory.
+ */
+#ifndef RARR_JOB_AGENDA_H
+#define RARR_JOB_AGENDA_H
+
+#include "datatype/timestamp.h"
+#include "port/atomics.h"
+#include "storage/lwlock.h"
+#include "utils/uuid.h"
+
+#include "job/core/queue_pos.h"
+
+#define RARR_PRIORITIES		101
+#define RARR_TYPE_NAME_MAX	(100 * 4)	/* 100 characters, in bytes */
+
+/* When a note is to be acted upon; see agenda_notes.c. */
+typedef enum RarrNoteTime
+{
+	RARR_AT_COMMIT,				/* the version that a change makes */
+	RARR_AT_ABORT,				/* the version that comes back */
+	RARR_NOTE_TIMES
+} RarrNoteTime;
+
+typedef enum RarrAgendaWalkKind
+{
+	RARR_WALK_LAPSES,			/* where jobs are running, for leases that ended */
+	RARR_WALK_EVERYTHING,		/* for what slipped past */
+	RARR_WALKS
+} RarrAgendaWalkKind;
+
+/* When a walk takes its next step; times by rarr_monotonic_now(). */
+typedef struct RarrAgendaClock
+{
+	pg_atomic_uint64 last_step; /* when the last one began */
+	pg_atomic_uint64 pause;		/* microseconds from there to the next one */
+	pg_atomic_uint64 resting;	/* 1 between two rounds, else 0 */
+} RarrAgendaClock;
+
+/* A walk over a type's groups, in rounds of steps: see agenda_walk.c. */
+typedef struct RarrAgendaWalk
+{
+	bool		under_way;		/* a round has begun and is not at its end */
+	int			priority;		/* where the next step goes on */
+	RarrPlace	place;
+	int			group;			/* priority of the group that it is in, or -1 */
+	RarrPlace	seen_last;		/* the last job that it saw running there, */
+	RarrPlace	noted_last;		/* that was noted since it entered it, */
+	RarrPlace	noted_first;	/* and the first one since its last step began */
+	TimestampTz lapse;			/* least lease that the round saw */
+	TimestampTz noted_lapse;	/* least lease noted since it began */
+	TimestampTz last_round;		/* the last one's last step, for agenda_status() */
+} RarrAgendaWalk;
+
+/*
+ * A job type of a database, in shared memory.  What is due is in arrays by
+ * priority, so that looking for the highest one reads little memory; and what an
+ * idle worker looks at, of every type, stands together at the beginning.
+ */
+typedef struct RarrAgendaType
+{
+	uint64		incarnation;	/* of the slot; 0 while it is free */
+	pg_atomic_uint64 next_due;	/* least of at[] */
+	pg_atomic_uint64 next_lapse;	/* no running job's lease ends before this */
+	RarrAgendaClock clocks[RARR_WALKS];
+
+	LWLock		lock;			/* over all that is not atomic */
+	Oid			database;
+	Oid			table;			/* processing_jobs */
+	char		name[RARR_TYPE_NAME_MAX + 1];
+
+	/* No job of a priority can be handed out before its place. */
+	TimestampTz at[RARR_PRIORITIES];
+	pg_uuid_t	id[RARR_PRIORITIES];
+	uint64		generation[RARR_PRIORITIES];	/* grows when a place is lowered */
+
+	/* No job that is before its group's place is running outside of these. */
+	RarrPlace	running_first[RARR_PRIORITIES];
+	RarrPlace	running_last[RARR_PRIORITIES];
+
+	pg_atomic_uint64 pass;		/* whose turn it is, by weight; see share.c */
+
+	/* Whose step of a walk is under way: see take_turn() in agenda_walk.c. */
+	uint64		turn;			/* its number, or 0 */
+	uint64		turns;			/* how many were given out */
+	pg_atomic_uint64 turn_alive;	/* when it last made progress, by
+									 * rarr_monotonic_now() */
+	RarrAgendaWalk walks[RARR_WALKS];
+
+	/* What happened, for agenda_status() */
+	uint64		raised[RARR_PRIORITIES];
+	uint64		refused[RARR_PRIORITIES];
+	uint64		found[RARR_PRIORITIES];
+} RarrAgendaType;
+
+/* A backend's handle on a slot; stale once the slot was given away. */
+typedef struct RarrAgendaRef
+{
+	RarrAgendaType *slot;
+	uint64		incarnation;
+} RarrAgendaRef;
+
+/* A type's name and table, as this backend knows them; lives as long as it. */
+typedef struct RarrAgendaKey
+{
+	struct RarrAgendaKey *next;
+	Oid			table;
+	RarrAgendaRef ref;
+	bool		absent;			/* it had no slot, */
+	uint64		absent_at;		/* when so many incarnations were given out */
+	int64		window;			/* see enter_group() in stream.c */
+	int			notes[RARR_NOTE_TIMES][RARR_PRIORITIES];	/* where agenda_notes.c made
+															 * the latest one */
+	char		name[FLEXIBLE_ARRAY_MEMBER];
+} RarrAgendaKey;
+
+/* What a claim was told about a group. */
+typedef struct RarrAgendaView
+{
+	int			priority;
+	RarrPlace	place;			/* nothing can be handed out before it */
+	uint64		generation;		/* for rarr_agenda_raise */
+} RarrAgendaView;
+
+extern bool rarr_agenda_is_there(void);
+
+extern RarrAgendaKey *rarr_agenda_key(Oid table, const char *name, int len);
+extern const RarrAgendaRef *rarr_agenda_ref(RarrAgendaKey *key, bool create);
+extern bool rarr_agenda_find(Oid table, const char *name, bool create, RarrAgendaRef *ref);
+extern bool rarr_agenda_lock(const RarrAgendaRef *ref, LWLockMode mode);
+extern void rarr_agenda_unlock(const RarrAgendaRef *ref);
+
+extern TimestampTz rarr_agenda_next_due(const RarrAgendaRef *ref);
+extern int	rarr_agenda_index(const RarrAgendaRef *ref);
+extern RarrAgendaType *rarr_agenda_slot(int index);
+extern bool rarr_agenda_look(const RarrAgendaRef *ref, int below, TimestampTz now, RarrAgendaView *view);
+extern bool rarr_agenda_look_at(const RarrAgendaRef *ref, int priority, RarrAgendaView *view);
+extern void rarr_agenda_raise(const RarrAgendaRef *ref, const RarrAgendaView *view, const RarrPlace *place);
+extern void rarr_agenda_lower(const RarrAgendaRef *ref, int priority, const RarrPlace *place, int64 jobs);
+extern void rarr_agenda_poke(RarrAgendaKey *key);
+extern void rarr_agenda_note_running(const RarrAgendaRef *ref, int priority, const RarrPlace *first,
+									 const RarrPlace *last, TimestampTz lease);
+extern void rarr_agenda_forget_all(void);
+extern void rarr_agenda_forget_database(Oid database);
+extern bool rarr_agenda_copy(int i, RarrAgendaType *copy);
+
+#endif							/* RARR_JOB_AGENDA_H */

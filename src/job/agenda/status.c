@@ -1,0 +1,82 @@
+/*-------------------------------------------------------------------------
+ *
+ * status.c
+ *		agenda_status(): what the agenda knows, for people.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "base/errors.h"
+#include "job/agenda/agenda.h"
+
+#define NCOLUMNS	10
+
+static Datum
+time_or_null(TimestampTz at, bool *isnull)
+{
+	*isnull = TIMESTAMP_NOT_FINITE(at);
+	return TimestampTzGetDatum(at);
+}
+
+/* The row of one group. */
+static void
+put_group(ReturnSetInfo *rsinfo, const RarrAgendaType *type, int p)
+{
+	const RarrAgendaWalk *walk = &type->walks[RARR_WALK_EVERYTHING];
+	Datum		values[NCOLUMNS];
+	bool		nulls[NCOLUMNS] = {false};
+
+	values[0] = CStringGetTextDatum(type->name);
+	values[1] = Int32GetDatum(p);
+	values[2] = TimestampTzGetDatum(type->at[p]);
+	values[3] = UUIDPGetDatum(&type->id[p]);
+	nulls[3] = TIMESTAMP_NOT_FINITE(type->at[p]);
+	values[4] = BoolGetDatum(type->at[p] <= GetCurrentTimestamp());
+	values[5] = time_or_null((TimestampTz) pg_atomic_read_u64(unconstify(pg_atomic_uint64 *, &type->next_lapse)),
+							 &nulls[5]);
+	values[6] = Int64GetDatum((int64) type->raised[p]);
+	values[7] = Int64GetDatum((int64) type->refused[p]);
+	values[8] = time_or_null(walk->last_round, &nulls[8]);
+	values[9] = Int64GetDatum((int64) type->found[p]);
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+}
+
+PG_FUNCTION_INFO_V1(researcharr_agenda_status);
+
+/*
+ * agenda_status() -> a row for each group of this database that the agenda
+ *		knows anything of
+ *
+ * Errors: RA005 where the library is not preloaded.
+ */
+Datum
+researcharr_agenda_status(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	RarrAgendaType *type = palloc(sizeof(RarrAgendaType));
+
+	if (!rarr_agenda_is_there())
+		ereport(ERROR,
+				(errcode(ERRCODE_RARR_NEEDS_PRELOAD),
+				 errmsg("there is no agenda"),
+				 errdetail("It lives in the server's shared memory; without it the queue works, more slowly."),
+				 errhint("Add researcharr to shared_preload_libraries and restart the server.")));
+	InitMaterializedSRF(fcinfo, 0);
+	for (int i = 0; rarr_agenda_copy(i, type); i++)
+	{
+		if (type->incarnation == 0 || type->database != MyDatabaseId)
+			continue;
+		for (int p = RARR_PRIORITIES - 1; p >= 0; p--)
+			if (type->at[p] != DT_NOEND || type->raised[p] > 1)
+				put_group(rsinfo, type, p);
+	}
+	return (Datum) 0;
+}

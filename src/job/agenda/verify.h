@@ -1,0 +1,19 @@
+/*
+ * verify.h
+ *		Looking for what the agenda missed, and for leases that ended.
+ */
+#ifndef RARR_JOB_AGENDA_WALK_H
+#define RARR_JOB_AGENDA_WALK_H
+
+#include "utils/rel.h"
+
+#include "job/agenda/agenda.h"
+
+/* now, mono: the time by the system's clock, and by rarr_monotonic_now() */
+extern TimestampTz rarr_agenda_next_look(int index, TimestampTz looked, TimestampTz retry,
+										 TimestampTz now, int64 mono);
+extern bool rarr_agenda_walk_is_due(const RarrAgendaRef *ref, TimestampTz now, int64 mono);
+extern void rarr_agenda_walk(RarrAgendaKey *key, Relation jobs, Relation index, TimestampTz now);
+extern void rarr_agenda_walk_ended(void);
+
+#endif							/* RARR_JOB_AGENDA_WALK_H */

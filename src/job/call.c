@@ -1,0 +1,194 @@
+/*-------------------------------------------------------------------------
+ *
+ * call.c
+ *		One call of a function that changes a job by its id: finding the job,
+ *		locking it, writing its next version, and what goes on record.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/stratnum.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
+
+#include "base/compat.h"
+#include "base/errors.h"
+#include "base/own_index.h"
+#include "base/row_change.h"
+#include "job/call.h"
+#include "job/core/session_jobs.h"
+#include "job/core/tid_cache.h"
+
+/*
+ * Begin a call: nothing is known of the job yet.  function: its name, for 25006
+ * where nothing may be written.
+ */
+void
+rarr_work_begin(RarrWork *work, const char *function)
+{
+	rarr_prevent_read_only(function);
+
+	/* What this transaction's earlier commands wrote must be visible. */
+	CommandCounterIncrement();
+	memset(work, 0, sizeof(RarrWork));
+	work->wait = LockWaitBlock;
+	work->jobs = rarr_table_open(&rarr_job_table);
+	work->lock_mode = rarr_table_lock_mode(work->jobs, 1 << JOB_CHANGE_FINISH | 1 << JOB_CHANGE_REQUEUE);
+	PushActiveSnapshot(GetTransactionSnapshot());
+}
+
+/*
+ * End a call, and put on record what it did.
+ */
+void
+rarr_work_end(RarrWork *work)
+{
+	rarr_table_close(work->jobs);
+	rarr_job_log_write(&work->log);
+	PopActiveSnapshot();
+}
+
+/* The row with this id, as the snapshot sees it, in jobs->oldslot. */
+static bool
+search_job(RarrTable *jobs, Datum id)
+{
+	Relation	index = rarr_table_index(jobs, &rarr_job_id_index);
+	IndexScanDesc scan = rarr_index_beginscan(jobs->rel, index, GetActiveSnapshot(), 1);
+	ScanKeyData key;
+	bool		found;
+
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_UUID_EQ, id);
+	index_rescan(scan, &key, 1, NULL, 0);
+	found = index_getnext_slot(scan, ForwardScanDirection, jobs->oldslot);
+	index_endscan(scan);
+	return found;
+}
+
+/* The row with this id, from where this backend remembers it or by a search. */
+bool
+rarr_work_find(RarrTable *jobs, Datum id)
+{
+	return rarr_job_hint_fetch(jobs, DatumGetUUIDP(id)) || search_job(jobs, id);
+}
+
+/*
+ * Lock the job with this id that rarr_work_find() found, waiting for whoever has
+ * it, and put its latest version into jobs->oldslot; false if there is none any
+ * more (or, where the work waits for nobody, somebody has it).  Under REPEATABLE
+ * READ and SERIALIZABLE a job that changed since the snapshot raises 40001.
+ */
+bool
+rarr_work_lock_found(RarrWork *work, Datum id)
+{
+	RarrTable  *jobs = work->jobs;
+	TupleTableSlot *slot = jobs->oldslot;
+	ItemPointerData tid;
+	TM_FailureData failure;
+	TM_Result	result;
+
+	tid = slot->tts_tid;
+	result = table_tuple_lock(jobs->rel, &tid, GetActiveSnapshot(), slot,
+							  GetCurrentCommandId(false), work->lock_mode, work->wait,
+							  IsolationUsesXactSnapshot() ? 0 : TUPLE_LOCK_FLAG_FIND_LAST_VERSION,
+							  &failure);
+	if (IsolationUsesXactSnapshot() && (result == TM_Updated || result == TM_Deleted))
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("could not serialize access due to concurrent update")));
+	if (result != TM_Ok)
+	{
+		ExecClearTuple(slot);
+		return false;
+	}
+	slot_getallattrs(slot);
+
+	/* what happens now comes after what the last one to have it did */
+	work->now = GetCurrentTimestamp();
+
+	/* a later version may have been given another id */
+	return memcmp(rarr_job_id(slot), DatumGetUUIDP(id), UUID_LEN) == 0;
+}
+
+/* rarr_work_find and rarr_work_lock_found: false where there is no such job. */
+bool
+rarr_work_lock(RarrWork *work, Datum id)
+{
+	return rarr_work_find(work->jobs, id) && rarr_work_lock_found(work, id);
+}
+
+/* Is the job in jobs->oldslot, whose attributes are all deformed, running under the attempt? */
+bool
+rarr_is_running_under(RarrTable *jobs, int attempt)
+{
+	return rarr_job_status(jobs->oldslot) == JOB_RUNNING &&
+		DatumGetInt32(rarr_job_value(jobs->oldslot, JOB_ATTEMPT)) == attempt;
+}
+
+/*
+ * RA001: the job, locked in jobs->oldslot if that is not empty, is not running
+ * under the attempt.
+ */
+void
+rarr_lease_lost(RarrWork *work, Datum id, int attempt)
+{
+	RarrTable  *jobs = work->jobs;
+	char	   *name = DatumGetCString(DirectFunctionCall1(uuid_out, id));
+
+	if (!TTS_EMPTY(jobs->oldslot) && memcmp(rarr_job_id(jobs->oldslot), DatumGetUUIDP(id), UUID_LEN) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_RARR_LEASE_LOST),
+				 errmsg("job %s is not running under attempt %d", name, attempt),
+				 errdetail("It is %s; its latest attempt is %d.",
+						   rarr_job_status_name(rarr_job_status(jobs->oldslot)),
+						   DatumGetInt32(rarr_job_value(jobs->oldslot, JOB_ATTEMPT))),
+				 errhint("The lease was lost: drop the work, nothing was changed.")));
+	ereport(ERROR,
+			(errcode(ERRCODE_RARR_LEASE_LOST),
+			 errmsg("job %s does not exist", name),
+			 errhint("Give the id and the attempt of a row that job_dequeue returned.")));
+}
+
+/* Lock the job that a worker speaks of; RA001 if it is no longer the worker's. */
+void
+rarr_work_lock_own(RarrWork *work, Datum id, int attempt)
+{
+	if (!rarr_work_lock(work, id) || !rarr_is_running_under(work->jobs, attempt))
+		rarr_lease_lost(work, id, attempt);
+}
+
+/*
+ * Lock the job, if it is running under the attempt; else false.  A job of another
+ * worker's must not stay locked: that one could not complete it before this
+ * transaction ends.  So one that is seen not to be the caller's is left alone.
+ */
+bool
+rarr_work_lock_if_own(RarrWork *work, Datum id, int attempt)
+{
+	if (!rarr_work_find(work->jobs, id))
+		return false;
+	slot_getallattrs(work->jobs->oldslot);
+	if (!IsolationUsesXactSnapshot() && !rarr_is_running_under(work->jobs, attempt))
+		return false;
+	return rarr_work_lock_found(work, id) && rarr_is_running_under(work->jobs, attempt);
+}
+
+/* Write the next version of the job, which is in jobs->newslot. */
+void
+rarr_work_write(RarrWork *work, int change)
+{
+	if (!rarr_job_make_change(work->jobs, change))
+		rarr_table_refused(work->jobs);
+	if (change != JOB_CHANGE_HEARTBEAT)
+		rarr_bound_done(rarr_job_id(work->jobs->oldslot));
+}

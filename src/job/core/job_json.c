@@ -1,0 +1,145 @@
+/*-------------------------------------------------------------------------
+ *
+ * job_json.c
+ *		Jobs as jsonb objects, the same that to_jsonb() makes of their rows.
+ *
+ * They are put together value by value, and not by way of JSON's text: that is
+ * half the work, and a text would have to be parsed, under limits of its own
+ * (the stack's, for values that are nested deeply) which a job that was
+ * accepted could exceed for ever, and keep all others from being handed out.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/tuptable.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "utils/builtins.h"
+#include "utils/datetime.h"
+#include "utils/fmgroids.h"
+#include "utils/json.h"
+#include "utils/lsyscache.h"
+#include "utils/numeric.h"
+#include "utils/typcache.h"
+
+#include "base/json.h"
+#include "base/relation.h"
+#include "job/core/job_json.h"
+#include "job/core/job_row.h"
+
+/* A value of jsonb, which must live as long as the result is put together. */
+static void
+set_jsonb(JsonbValue *value, Jsonb *jsonb)
+{
+	if (JsonbExtractScalar(&jsonb->root, value))
+		return;
+	value->type = jbvBinary;
+	value->val.binary.data = &jsonb->root;
+	value->val.binary.len = VARSIZE(jsonb) - VARHDRSZ;
+}
+
+static void
+set_string(JsonbValue *value, char *string)
+{
+	value->type = jbvString;
+	value->val.string.val = string;
+	value->val.string.len = strlen(string);
+}
+
+/* to_jsonb() of a value of any type: of a column that users added. */
+static Jsonb *
+to_jsonb_of(Form_pg_attribute column, Datum datum)
+{
+	Node	   *argument = (Node *) makeNullConst(column->atttypid, column->atttypmod, column->attcollation);
+	FmgrInfo	function;
+
+	fmgr_info(F_TO_JSONB, &function);
+	fmgr_info_set_expr((Node *) makeFuncExpr(F_TO_JSONB, JSONBOID, list_make1(argument), InvalidOid,
+											 InvalidOid, COERCE_EXPLICIT_CALL), &function);
+	return DatumGetJsonbP(FunctionCall1(&function, datum));
+}
+
+/* What a column holds; a copy, since the slot is used for the next job. */
+static void
+set_value(JsonbValue *value, Form_pg_attribute column, Datum datum)
+{
+	switch (column->atttypid)
+	{
+		case TEXTOID:
+			set_string(value, TextDatumGetCString(datum));
+			break;
+		case UUIDOID:
+			set_string(value, DatumGetCString(DirectFunctionCall1(uuid_out, datum)));
+			break;
+		case TIMESTAMPTZOID:
+			set_string(value, JsonEncodeDateTime(palloc(MAXDATELEN + 1), datum, TIMESTAMPTZOID, NULL));
+			break;
+		case INT4OID:
+			value->type = jbvNumeric;
+			value->val.numeric = int64_to_numeric(DatumGetInt32(datum));
+			break;
+		case JSONBOID:
+			set_jsonb(value, DatumGetJsonbPCopy(datum));
+			break;
+		default:
+			set_jsonb(value, to_jsonb_of(column, datum));
+			break;
+	}
+}
+
+static void
+push_job(JsonbParseState **state, TupleTableSlot *slot)
+{
+	TupleDesc	desc = slot->tts_tupleDescriptor;
+
+	slot_getallattrs(slot);
+	pushJsonbValue(state, WJB_BEGIN_OBJECT, NULL);
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute column = TupleDescAttr(desc, i);
+		JsonbValue	value;
+
+		if (column->attisdropped)
+			continue;
+		if (slot->tts_isnull[i])
+			value.type = jbvNull;
+		else
+			set_value(&value, column, slot->tts_values[i]);
+		rarr_json_put(state, NameStr(column->attname), &value);
+	}
+	pushJsonbValue(state, WJB_END_OBJECT, NULL);
+}
+
+/*
+ * Rows of processing_jobs, in their order, as an array of objects, which is
+ * made in `cxt`.  relid: the table's, which has been locked since before the rows
+ * were formed, so that their type is still the same.  Needs an active snapshot.
+ */
+Datum
+rarr_jobs_as_jsonb(Tuplestorestate *jobs, Oid relid, MemoryContext cxt)
+{
+	TupleDesc	desc = lookup_rowtype_tupdesc(get_rel_type_id(relid), -1);
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple);
+	JsonbParseState *state = NULL;
+	JsonbValue *array;
+	MemoryContext old;
+	Jsonb	   *result;
+
+	pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
+	while (tuplestore_gettupleslot(jobs, true, false, slot))
+	{
+		CHECK_FOR_INTERRUPTS();
+		push_job(&state, slot);
+	}
+	array = pushJsonbValue(&state, WJB_END_ARRAY, NULL);
+	old = MemoryContextSwitchTo(cxt);
+	result = JsonbValueToJsonb(array);
+	MemoryContextSwitchTo(old);
+	ExecDropSingleTupleTableSlot(slot);
+	ReleaseTupleDesc(desc);
+	return JsonbPGetDatum(result);
+}

@@ -1,0 +1,266 @@
+/*-------------------------------------------------------------------------
+ *
+ * job_row.c
+ *		A row of processing_jobs: its columns, and the changes that the
+ *		functions of the queue make to it.
+ *
+ * A claim and a heartbeat change no column that an index or an index's
+ * predicate has, so that they are HOT.  The others change completed_at or
+ * available_at.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/tuptable.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "base/duration.h"
+#include "base/json.h"
+#include "base/row_change.h"
+#include "job/agenda/pending.h"
+#include "job/core/job_row.h"
+#include "job/limits/pending.h"
+#include "job/stats/counters.h"
+
+static const RarrColumn job_columns[] = {
+	{"id", UUIDOID, true},
+	{"media_id", UUIDOID, true},
+	{"job_type", TEXTOID, true},
+	{"status", TEXTOID, true},
+	{"priority", INT4OID, true},
+	{"retry_count", INT4OID, true},
+	{"max_retries", INT4OID, true},
+	{"error_message", TEXTOID},
+	{"started_at", TIMESTAMPTZOID},
+	{"completed_at", TIMESTAMPTZOID},
+	{"metadata", JSONBOID},
+	{"created_at", TIMESTAMPTZOID},
+	{"updated_at", TIMESTAMPTZOID, true},
+	{"attempt", INT4OID, true},
+	{"available_at", TIMESTAMPTZOID, true},
+	{"lease_expires_at", TIMESTAMPTZOID},
+	{"worker", TEXTOID},
+	{"result", JSONBOID},
+	{"unique_key", TEXTOID},
+};
+
+/* the indexes that are scanned, and the one that decides on unique keys */
+const RarrIndexDef rarr_job_take_index = {
+	"processing_jobs_take_idx", {JOB_JOB_TYPE, -JOB_PRIORITY, JOB_AVAILABLE_AT, JOB_ID},
+	.null_column = JOB_COMPLETED_AT
+};
+const RarrIndexDef rarr_job_id_index = {"processing_jobs_pkey", {JOB_ID}};
+const RarrIndexDef rarr_job_unique_index = {
+	"processing_jobs_unique_key_idx", {JOB_JOB_TYPE, JOB_UNIQUE_KEY},
+	.null_column = JOB_COMPLETED_AT, .not_null_column = JOB_UNIQUE_KEY, .unique = true
+};
+
+/* What each kind of change touches, and whose key enqueue.c checks; 0 ends a list. */
+static const RarrChange job_changes[] = {
+	[JOB_CHANGE_ENQUEUE] = {CMD_INSERT, {JOB_MEDIA_ID}, "media"},
+	[JOB_CHANGE_CLAIM] = {CMD_UPDATE, {JOB_STATUS, JOB_RETRY_COUNT, JOB_ERROR_MESSAGE, JOB_STARTED_AT,
+	JOB_UPDATED_AT, JOB_ATTEMPT, JOB_LEASE_EXPIRES_AT, JOB_WORKER}},
+	[JOB_CHANGE_HEARTBEAT] = {CMD_UPDATE, {JOB_UPDATED_AT, JOB_LEASE_EXPIRES_AT}},
+	[JOB_CHANGE_FINISH] = {CMD_UPDATE, {JOB_STATUS, JOB_ERROR_MESSAGE, JOB_COMPLETED_AT, JOB_UPDATED_AT,
+	JOB_LEASE_EXPIRES_AT, JOB_RESULT}, .is_last = true},
+	[JOB_CHANGE_REQUEUE] = {CMD_UPDATE, {JOB_STATUS, JOB_RETRY_COUNT, JOB_ERROR_MESSAGE, JOB_COMPLETED_AT,
+	JOB_UPDATED_AT, JOB_AVAILABLE_AT, JOB_LEASE_EXPIRES_AT}},
+};
+
+const RarrTableDef rarr_job_table = {
+	.name = "processing_jobs",
+	.ncolumns = JOB_NCOLUMNS,
+	.columns = job_columns,
+	.nchecks = 11,
+	.nindexes = 4,
+	.nchanges = lengthof(job_changes),
+	.changes = job_changes,
+};
+
+static const char *const status_names[] = {
+	[JOB_QUEUED] = "queued",
+	[JOB_RUNNING] = "running",
+	[JOB_COMPLETED] = "completed",
+	[JOB_FAILED] = "failed",
+	[JOB_CANCELLED] = "cancelled",
+};
+
+const char *
+rarr_job_status_name(RarrJobStatus status)
+{
+	return status_names[status];
+}
+
+/*
+ * A column of a slot whose attributes are all deformed.
+ */
+Datum
+rarr_job_value(TupleTableSlot *slot, int column)
+{
+	return slot->tts_values[column - 1];
+}
+
+bool
+rarr_job_is_null(TupleTableSlot *slot, int column)
+{
+	return slot->tts_isnull[column - 1];
+}
+
+pg_uuid_t *
+rarr_job_id(TupleTableSlot *slot)
+{
+	return DatumGetUUIDP(rarr_job_value(slot, JOB_ID));
+}
+
+static int
+find_status(TupleTableSlot *slot)
+{
+	text	   *status = DatumGetTextPP(rarr_job_value(slot, JOB_STATUS));
+
+	for (int i = 0; i < lengthof(status_names); i++)
+		if (VARSIZE_ANY_EXHDR(status) == strlen(status_names[i]) &&
+			memcmp(VARDATA_ANY(status), status_names[i], VARSIZE_ANY_EXHDR(status)) == 0)
+			return i;
+	return -1;
+}
+
+RarrJobStatus
+rarr_job_status(TupleTableSlot *slot)
+{
+	int			status = find_status(slot);
+
+	if (status < 0)
+	{
+		char	   *name = TextDatumGetCString(rarr_job_value(slot, JOB_STATUS));
+
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("job %s has an unknown status: %s",
+						DatumGetCString(DirectFunctionCall1(uuid_out, rarr_job_value(slot, JOB_ID))),
+						rarr_quote_clipped(name, strlen(name))),
+				 errhint("Give it a status that the CHECK constraint of researcharr.processing_jobs allows, and restore the constraint.")));
+	}
+	return status;
+}
+
+/*
+ * Does the row have a status that a job can have?  One that is not in the
+ * table yet may have any, but for NULL.
+ */
+bool
+rarr_job_has_status(TupleTableSlot *slot)
+{
+	return find_status(slot) >= 0;
+}
+
+/*
+ * Change a column of the next version of a row.
+ */
+void
+rarr_job_set(TupleTableSlot *slot, int column, Datum value)
+{
+	slot->tts_values[column - 1] = value;
+	slot->tts_isnull[column - 1] = false;
+}
+
+void
+rarr_job_set_null(TupleTableSlot *slot, int column)
+{
+	slot->tts_values[column - 1] = (Datum) 0;
+	slot->tts_isnull[column - 1] = true;
+}
+
+/*
+ * Set the status, and what goes with it: completed_at is set exactly when the
+ * job is finished, and only a running one has a lease.
+ */
+void
+rarr_job_set_status(TupleTableSlot *slot, RarrJobStatus status, TimestampTz now)
+{
+	rarr_job_set(slot, JOB_STATUS, CStringGetTextDatum(status_names[status]));
+	if (status == JOB_QUEUED || status == JOB_RUNNING)
+		rarr_job_set_null(slot, JOB_COMPLETED_AT);
+	else
+		rarr_job_set(slot, JOB_COMPLETED_AT, TimestampTzGetDatum(now));
+	if (status != JOB_RUNNING)
+		rarr_job_set_null(slot, JOB_LEASE_EXPIRES_AT);
+}
+
+/*
+ * From when on a job can be handed out.  Not before its available_at, which
+ * may have been moved while it runs; DT_NOEND for a finished job.
+ */
+TimestampTz
+rarr_job_due_at(TupleTableSlot *slot)
+{
+	TimestampTz available = DatumGetTimestampTz(rarr_job_value(slot, JOB_AVAILABLE_AT));
+
+	switch (rarr_job_status(slot))
+	{
+		case JOB_QUEUED:
+			return available;
+		case JOB_RUNNING:
+			return Max(available, DatumGetTimestampTz(rarr_job_value(slot, JOB_LEASE_EXPIRES_AT)));
+		default:
+			return DT_NOEND;
+	}
+}
+
+/*
+ * Begin the next version of the row that is in jobs->oldslot, in
+ * jobs->newslot: the same, but for updated_at.
+ */
+void
+rarr_job_begin_change(RarrTable *jobs, TimestampTz now)
+{
+	TimestampTz before = DatumGetTimestampTz(rarr_job_value(jobs->oldslot, JOB_UPDATED_AT));
+
+	rarr_table_copy_row(jobs->newslot, jobs->oldslot);
+	rarr_job_set(jobs->newslot, JOB_UPDATED_AT, TimestampTzGetDatum(rarr_time_after(now, before)));
+}
+
+/* A job was changed: who keeps account of jobs hears of it. */
+static void
+note_change(RarrTable *jobs)
+{
+	rarr_agenda_note_job(RARR_AT_COMMIT, jobs->rel, jobs->newslot);
+	rarr_limits_note_change(jobs->rel, jobs->oldslot, jobs->newslot);
+	rarr_counters_note(jobs->rel, jobs->oldslot, jobs->newslot);
+}
+
+/*
+ * Change the row in jobs->oldslot to what is in jobs->newslot; false if a
+ * trigger of a user's keeps it.  The agenda is owed a word, however the
+ * transaction ends: of what comes back before the change, and of what there is
+ * to be after it, since users' triggers have their say in that.
+ */
+bool
+rarr_job_make_change(RarrTable *jobs, int change)
+{
+	rarr_agenda_note_job(RARR_AT_ABORT, jobs->rel, jobs->oldslot);
+	if (!rarr_table_update(jobs, change, jobs->oldslot, jobs->newslot))
+		return false;
+	slot_getallattrs(jobs->newslot);
+	note_change(jobs);
+	return true;
+}
+
+/*
+ * rarr_job_make_change of a row that was seen but not locked; false, with
+ * nothing changed, if it has changed since, or somebody who is not to be waited
+ * for has it.  Not where has_triggers.
+ */
+bool
+rarr_job_make_change_unlocked(RarrTable *jobs, int change, bool wait)
+{
+	rarr_agenda_note_job(RARR_AT_ABORT, jobs->rel, jobs->oldslot);
+	if (!rarr_table_update_unlocked(jobs, change, jobs->oldslot, jobs->newslot, wait))
+		return false;
+	note_change(jobs);
+	return true;
+}

@@ -1,0 +1,19 @@
+/*
+ * session_jobs.h
+ *		Jobs whose leases end with this session.
+ */
+#ifndef RARR_JOB_BOUND_H
+#define RARR_JOB_BOUND_H
+
+#include "utils/uuid.h"
+
+typedef struct RarrBoundJob
+{
+	pg_uuid_t	id;
+	int32		attempt;
+} RarrBoundJob;
+
+extern void rarr_bound_add(const pg_uuid_t *id, int32 attempt);
+extern void rarr_bound_done(const pg_uuid_t *id);
+
+#endif							/* RARR_JOB_BOUND_H */

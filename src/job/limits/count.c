@@ -1,0 +1,276 @@
+/*-------------------------------------------------------------------------
+ *
+ * count.c
+ *		Which jobs of a type are running, as the table has it.
+ *
+ * What counts is what may be running once all open transactions have
+ * committed: jobs that are running, though somebody is about to end them, and
+ * jobs that an open claim made running.  No snapshot shows both.  So the table
+ * is looked at twice: first dirtily, for what open claims wrote, and then by a
+ * snapshot that is taken after that.
+ *
+ * While nobody can begin a claim of the type, that misses nothing.  A job is
+ * running at the moment of the snapshot.  If its claim was committed by then,
+ * the snapshot shows it.  If not, its claim was open all the while that the
+ * first look took, and the version that it wrote was there to be found.  A
+ * dirty look alone could miss a committed one that moves in the index while it
+ * goes on.  What this transaction itself claimed counts, and what it ended does
+ * so, too: it may abort.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/relscan.h"
+#include "access/stratnum.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/hsearch.h"
+#include "utils/snapmgr.h"
+
+#include "base/compat.h"
+#include "job/core/job_row.h"
+#include "job/limits/count.h"
+
+typedef struct Found
+{
+	pg_uuid_t	id;				/* the key */
+	int32		attempt;
+} Found;
+
+static void
+init_running(RarrRunning *running, int room)
+{
+	memset(running, 0, sizeof(RarrRunning));
+	running->lapse = DT_NOEND;
+	running->lapsed = palloc(Max(room, 1) * sizeof(RarrJobPlace));
+}
+
+/* The job in the slot is running: note when its lease ends. */
+static void
+note_lease(RarrRunning *running, int *room, TupleTableSlot *slot, TimestampTz now)
+{
+	RarrJobPlace *lapsed;
+
+	running->lapse = Min(running->lapse,
+						 DatumGetTimestampTz(rarr_job_value(slot, JOB_LEASE_EXPIRES_AT)));
+	if (rarr_job_due_at(slot) > now)
+		return;
+	if (running->nlapsed == *room)
+	{
+		*room *= 2;
+		running->lapsed = repalloc_huge(running->lapsed, *room * sizeof(RarrJobPlace));
+	}
+	lapsed = &running->lapsed[running->nlapsed++];
+	lapsed->priority = DatumGetInt32(rarr_job_value(slot, JOB_PRIORITY));
+	lapsed->place.at = DatumGetTimestampTz(rarr_job_value(slot, JOB_AVAILABLE_AT));
+	lapsed->place.id = *rarr_job_id(slot);
+}
+
+static int
+compare_places(const void *a, const void *b)
+{
+	const RarrJobPlace *one = a;
+	const RarrJobPlace *other = b;
+
+	if (one->priority != other->priority)
+		return one->priority > other->priority ? -1 : 1;
+	return rarr_place_compare(&one->place, &other->place);
+}
+
+static void
+note_found(HTAB *found, TupleTableSlot *slot)
+{
+	int32		attempt = DatumGetInt32(rarr_job_value(slot, JOB_ATTEMPT));
+	bool		known;
+	Found	   *job = hash_search(found, rarr_job_id(slot), HASH_ENTER, &known);
+
+	job->attempt = known ? Max(job->attempt, attempt) : attempt;
+}
+
+/*
+ * The latest snapshot, without what this transaction itself did: a job that it
+ * ended runs on if it aborts.
+ */
+static Snapshot
+register_snapshot(void)
+{
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+
+	Assert(snapshot->copied);
+	snapshot->curcid = FirstCommandId;
+	return snapshot;
+}
+
+/*
+ * Under SERIALIZABLE a look by a snapshot would count as a read that other
+ * transactions' claims conflict with.  So it goes over all versions there, and
+ * asks for each one whether the snapshot shows it.
+ */
+static Snapshot
+unwatched(Snapshot snapshot)
+{
+	return IsMVCCSnapshot(snapshot) && IsolationIsSerializable() ? SnapshotAny : snapshot;
+}
+
+static bool
+next_version(IndexScanDesc scan, Relation jobs, Snapshot snapshot, TupleTableSlot *slot)
+{
+	while (index_getnext_slot(scan, ForwardScanDirection, slot))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (scan->xs_snapshot == SnapshotAny && !table_tuple_satisfies_snapshot(jobs, slot, snapshot))
+			continue;
+		slot_getallattrs(slot);
+		return true;
+	}
+	return false;
+}
+
+/* Find the type's jobs that the snapshot shows running, or shows to be about to. */
+static void
+scan_type(Relation jobs, Relation index, Datum type, Snapshot snapshot, HTAB *found,
+		  RarrRunning *running, TimestampTz now)
+{
+	TupleTableSlot *slot = table_slot_create(jobs, NULL);
+	IndexScanDesc scan = rarr_index_beginscan(jobs, index, unwatched(snapshot), 1);
+	int			room = 16;
+	ScanKeyData key;
+
+	ScanKeyEntryInitialize(&key, 0, 1, BTEqualStrategyNumber, InvalidOid,
+						   index->rd_indcollation[0], F_TEXTEQ, type);
+	index_rescan(scan, &key, 1, NULL, 0);
+	while (next_version(scan, jobs, snapshot, slot))
+	{
+		if (rarr_job_status(slot) != JOB_RUNNING)
+			continue;
+		note_found(found, slot);
+		if (running != NULL)
+			note_lease(running, &room, slot, now);
+	}
+	index_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+}
+
+/*
+ * All jobs of the type that are running, or may be once open claims have
+ * committed.  The caller sees to it that nobody begins a claim meanwhile that
+ * is to be counted.  Reads all unfinished jobs of the type, twice.
+ */
+void
+rarr_running_read(Relation jobs, Relation take_index, const char *type, TimestampTz now,
+				  RarrRunning *running)
+{
+	HASHCTL		control = {.keysize = sizeof(pg_uuid_t), .entrysize = sizeof(Found),
+	.hcxt = CurrentMemoryContext};
+	HTAB	   *found = hash_create("researcharr running jobs", 64, &control,
+								   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	Datum		name = CStringGetTextDatum(type);
+	SnapshotData dirty;
+	Snapshot	snapshot;
+	HASH_SEQ_STATUS status;
+	Found	   *job;
+
+	init_running(running, 16);
+	InitDirtySnapshot(dirty);
+	scan_type(jobs, take_index, name, &dirty, found, NULL, now);
+	snapshot = register_snapshot();
+	scan_type(jobs, take_index, name, snapshot, found, running, now);
+	UnregisterSnapshot(snapshot);
+
+	running->jobs = palloc_extended((hash_get_num_entries(found) + 1) * sizeof(RarrHeldJob),
+									MCXT_ALLOC_HUGE);
+	hash_seq_init(&status, found);
+	while ((job = hash_seq_search(&status)) != NULL)
+	{
+		running->jobs[running->n].id = job->id;
+		running->jobs[running->n++].attempt = job->attempt;
+	}
+	hash_destroy(found);
+	qsort(running->lapsed, running->nlapsed, sizeof(RarrJobPlace), compare_places);
+}
+
+static bool
+is_of_type(TupleTableSlot *slot, const char *type)
+{
+	text	   *name = DatumGetTextPP(rarr_job_value(slot, JOB_JOB_TYPE));
+
+	return VARSIZE_ANY_EXHDR(name) == strlen(type) &&
+		memcmp(VARDATA_ANY(name), type, VARSIZE_ANY_EXHDR(name)) == 0;
+}
+
+/*
+ * Does the snapshot show a job of the type running, or to be about to?  Its row
+ * is then in the slot.
+ */
+static bool
+is_running(Relation jobs, Relation index, const char *type, const pg_uuid_t *id, Snapshot snapshot,
+		   TupleTableSlot *slot)
+{
+	IndexScanDesc scan = rarr_index_beginscan(jobs, index, unwatched(snapshot), 1);
+	bool		running = false;
+	ScanKeyData key;
+
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_UUID_EQ, UUIDPGetDatum(id));
+	index_rescan(scan, &key, 1, NULL, 0);
+	while (!running && next_version(scan, jobs, snapshot, slot))
+		running = rarr_job_status(slot) == JOB_RUNNING && is_of_type(slot, type);
+	index_endscan(scan);
+	return running;
+}
+
+/* Is a job not running that a snapshot did not show running?  See the file's head. */
+static bool
+is_gone(Relation jobs, Relation index, const char *type, const pg_uuid_t *id, TupleTableSlot *slot)
+{
+	SnapshotData dirty;
+	Snapshot	snapshot;
+	bool		gone;
+
+	InitDirtySnapshot(dirty);
+	if (is_running(jobs, index, type, id, &dirty, slot))
+		return false;
+	snapshot = register_snapshot();
+	gone = !is_running(jobs, index, type, id, snapshot, slot);
+	UnregisterSnapshot(snapshot);
+	return gone;
+}
+
+/*
+ * Look at each of these jobs: those that are not running any more, as jobs of
+ * the type, come first in the array afterwards, and how many they are is returned.  Of the others,
+ * *running says which have lapsed.
+ */
+int
+rarr_running_look(Relation jobs, Relation id_index, const char *type, RarrHeldJob *held, int n,
+				  TimestampTz now, RarrRunning *running)
+{
+	TupleTableSlot *slot = table_slot_create(jobs, NULL);
+	Snapshot	snapshot = register_snapshot();
+	int			room = Max(n, 1);
+	int			gone = 0;
+
+	init_running(running, room);
+	for (int i = 0; i < n; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (is_running(jobs, id_index, type, &held[i].id, snapshot, slot))
+			note_lease(running, &room, slot, now);
+		else if (is_gone(jobs, id_index, type, &held[i].id, slot))
+		{
+			RarrHeldJob job = held[i];
+
+			held[i] = held[gone];
+			held[gone++] = job;
+		}
+	}
+	UnregisterSnapshot(snapshot);
+	ExecDropSingleTupleTableSlot(slot);
+	qsort(running->lapsed, running->nlapsed, sizeof(RarrJobPlace), compare_places);
+	return gone;
+}

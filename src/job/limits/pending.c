@@ -1,0 +1,432 @@
+/*-------------------------------------------------------------------------
+ *
+ * pending.c
+ *		What a transaction owes the limits of job types once it is over.
+ *
+ * A transaction's end says what became of its claims, and which attempts it
+ * ended, after it is visible to others; notes are kept until then.  A
+ * subtransaction that aborts acts on its own at once.  A note is made before
+ * what it tells of is done: nothing may fail between the two.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_collation.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "job/core/job_row.h"
+#include "job/job.h"
+#include "job/limits/pending.h"
+#include "job/wait/wait_list.h"
+
+/* from so many on, attempts that a transaction ended are no longer noted singly */
+#define MANY_NOTES		10000
+
+/* how far back a note is looked for that need not be made twice */
+#define LOOK_BACK		8
+
+typedef enum NoteKind
+{
+	NOTE_NONE,
+	NOTE_CLAIM,
+	NOTE_LATE,					/* claims that were not asked for */
+	NOTE_LEFT,					/* an attempt that ended */
+	NOTE_MOVED,					/* a lapsed job that was handed on */
+	NOTE_LEASE,					/* a lease that ends earlier */
+	NOTE_DOUBT,					/* jobs of the type may have left */
+	NOTE_DOUBT_ALL,				/* jobs of any type */
+	NOTE_FORGET					/* others may be running */
+} NoteKind;
+
+typedef struct Note
+{
+	NoteKind	kind;
+	int			level;			/* of the subtransaction */
+	RarrLimitRef ref;
+	RarrHeldJob job;
+	bool		token;
+	bool		placeless;		/* a claim that was counted, and has no entry */
+	TimestampTz lease;
+} Note;
+
+static Note *notes = NULL;
+static int	nnotes = 0;
+static int	room = 0;
+
+static Note *
+add_note(NoteKind kind, const RarrLimitRef *ref)
+{
+	Note	   *note;
+
+	if (nnotes == room)
+	{
+		int			more = Max(room * 2, 16);
+
+		notes = notes == NULL ? MemoryContextAlloc(TopMemoryContext, more * sizeof(Note)) :
+			repalloc_huge(notes, (Size) more * sizeof(Note));
+		room = more;
+	}
+	note = &notes[nnotes];
+	memset(note, 0, sizeof(Note));
+	note->kind = kind;
+	note->level = GetCurrentTransactionNestLevel();
+	if (ref != NULL)
+		note->ref = *ref;
+	note->lease = DT_NOEND;
+	nnotes++;
+	return note;
+}
+
+/* A note that one of a kind is enough of; a look at the last few will do. */
+static Note *
+get_note(NoteKind kind, const RarrLimitRef *ref)
+{
+	for (int i = nnotes - 1; i >= 0 && i >= nnotes - LOOK_BACK; i--)
+		if (notes[i].kind == kind && notes[i].level == GetCurrentTransactionNestLevel() &&
+			(ref == NULL ||
+			 (notes[i].ref.slot == ref->slot && notes[i].ref.incarnation == ref->incarnation)))
+			return &notes[i];
+	return add_note(kind, ref);
+}
+
+/*
+ * Jobs of all types of this database may have left: whoever waits for that
+ * looks.
+ */
+static void
+doubt_all(void)
+{
+	char		name[RARR_TYPE_NAME_MAX + 1];
+	RarrAgendaRef ref;
+	Oid			table;
+	int			i = 0;
+
+	while (rarr_held_doubt_next(&i, &table, name))
+		if (rarr_agenda_find(table, name, false, &ref))
+			rarr_wait_tell(&ref, DT_NOBEGIN, 1);
+}
+
+static void
+doubt(const Note *note)
+{
+	rarr_held_doubt(&note->ref);
+	rarr_agenda_poke(note->ref.key);
+}
+
+static void
+act_at_commit(const Note *note)
+{
+	switch (note->kind)
+	{
+		case NOTE_CLAIM:
+			rarr_held_keep(&note->job);
+			break;
+		case NOTE_LEFT:
+			rarr_held_drop(&note->ref, &note->job.id, note->job.attempt);
+			rarr_agenda_poke(note->ref.key);
+			break;
+		case NOTE_MOVED:
+			rarr_held_move(&note->ref, &note->job.id, note->job.attempt);
+			break;
+		case NOTE_DOUBT:
+			doubt(note);
+			break;
+		case NOTE_DOUBT_ALL:
+			doubt_all();
+			break;
+		case NOTE_FORGET:
+			rarr_held_forget(&note->ref);
+			break;
+		case NOTE_LATE:
+		case NOTE_LEASE:
+		case NOTE_NONE:
+			break;
+	}
+	if (note->lease != DT_NOEND)
+		rarr_held_note_lease(&note->ref, note->lease);
+}
+
+static void
+at_commit(void)
+{
+	for (int i = 0; i < nnotes; i++)
+		act_at_commit(&notes[i]);
+	nnotes = 0;
+}
+
+/*
+ * The claim did not come to pass.  One without an entry was counted, perhaps
+ * by others who gave it one.
+ */
+static void
+undo_claim(const Note *note)
+{
+	rarr_held_return(&note->ref, &note->job, note->token);
+	if (note->placeless)
+		rarr_held_doubt(&note->ref);
+	rarr_agenda_poke(note->ref.key);
+}
+
+/* Drop the notes of this level and deeper ones, which did not come to pass. */
+static void
+at_abort(int level)
+{
+	while (nnotes > 0 && notes[nnotes - 1].level >= level)
+	{
+		const Note *note = &notes[--nnotes];
+
+		if (note->kind == NOTE_CLAIM)
+			undo_claim(note);
+		else if (note->kind == NOTE_LATE)
+			doubt(note);
+	}
+}
+
+/*
+ * The transaction goes on under another name: its claims count as running.
+ * What it ended is found when it is committed (rarr_limits_prepared_ended).
+ */
+static void
+at_prepare(void)
+{
+	for (int i = 0; i < nnotes; i++)
+	{
+		if (notes[i].kind == NOTE_CLAIM || notes[i].kind == NOTE_FORGET)
+			act_at_commit(&notes[i]);
+	}
+	nnotes = 0;
+}
+
+static void
+at_xact_end(XactEvent event, void *arg)
+{
+	if (event == XACT_EVENT_COMMIT)
+		at_commit();
+	else if (event == XACT_EVENT_ABORT)
+		at_abort(0);
+	else if (event == XACT_EVENT_PREPARE)
+		at_prepare();
+}
+
+static void
+at_subxact_end(SubXactEvent event, SubTransactionId mine, SubTransactionId parent, void *arg)
+{
+	int			level = GetCurrentTransactionNestLevel();
+
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+		at_abort(level);
+	else if (event == SUBXACT_EVENT_COMMIT_SUB)
+		for (int i = nnotes - 1; i >= 0 && notes[i].level >= level; i--)
+			notes[i].level = level - 1;
+}
+
+/*
+ * Declare the shared memory and take the callbacks; while the library is
+ * preloaded.
+ */
+void
+rarr_limits_init(void)
+{
+	rarr_held_init();
+	RegisterXactCallback(at_xact_end, NULL);
+	RegisterSubXactCallback(at_subxact_end, NULL);
+}
+
+/*
+ * A prepared transaction of this database ended: what became of the jobs of
+ * types with limits has to be looked at.  Cannot fail.
+ */
+void
+rarr_limits_prepared_ended(void)
+{
+	if (rarr_held_any())
+		doubt_all();
+}
+
+/*
+ * Room for the note of a claim that is about to be reserved.  It says nothing
+ * before rarr_limits_note_claim(); rarr_limits_note_drop(), of the last one
+ * alone, takes it back.
+ */
+int
+rarr_limits_note_prepare(const RarrLimitRef *ref)
+{
+	(void) add_note(NOTE_NONE, ref);
+	return nnotes - 1;
+}
+
+void
+rarr_limits_note_drop(int note)
+{
+	Assert(note == nnotes - 1 && notes[note].kind == NOTE_NONE);
+	nnotes = note;
+}
+
+/*
+ * The claim has its entry, if it needs one, and its token.  placeless: it has
+ * no entry, because it was counted instead.
+ */
+void
+rarr_limits_note_claim(int note, const RarrHeldJob *job, bool token, bool placeless)
+{
+	notes[note].kind = NOTE_CLAIM;
+	notes[note].job = *job;
+	notes[note].token = token;
+	notes[note].placeless = placeless;
+}
+
+/*
+ * The claim is of this job, which is about to run under this attempt until
+ * `lease`.
+ */
+void
+rarr_limits_note_bind(int note, const pg_uuid_t *id, int32 attempt, TimestampTz lease)
+{
+	notes[note].job.id = *id;
+	notes[note].job.attempt = attempt;
+	notes[note].lease = lease;
+	rarr_held_bind(&notes[note].job);
+}
+
+/*
+ * The job was not claimed.
+ */
+void
+rarr_limits_note_undo(int note)
+{
+	rarr_held_return(&notes[note].ref, &notes[note].job, notes[note].token);
+	notes[note].kind = NOTE_NONE;
+	notes[note].lease = DT_NOEND;
+}
+
+/*
+ * The transaction claimed jobs of a type that has got a limit meanwhile, and
+ * asked for no place: which ones are running has to be read again, now and
+ * if they are not in the end.
+ */
+void
+rarr_limits_note_late(const RarrLimitRef *ref)
+{
+	(void) get_note(NOTE_LATE, ref);
+	rarr_held_forget(ref);
+}
+
+/* The handle on the type of a job that is or was running; false where it does not matter. */
+static bool
+find_limit(Relation jobs, TupleTableSlot *job, RarrLimitRef *ref)
+{
+	text	   *name = DatumGetTextPP(rarr_job_value(job, JOB_JOB_TYPE));
+	const RarrJobType *type = rarr_job_type_find(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
+
+	if (type == NULL || type->max_running == 0)
+		return false;
+	*ref = rarr_held_find(RelationGetRelid(jobs), type, false);
+	return ref->slot >= 0;
+}
+
+static int32
+attempt_of(TupleTableSlot *job)
+{
+	return DatumGetInt32(rarr_job_value(job, JOB_ATTEMPT));
+}
+
+static TimestampTz
+lease_of(TupleTableSlot *job)
+{
+	return DatumGetTimestampTz(rarr_job_value(job, JOB_LEASE_EXPIRES_AT));
+}
+
+/*
+ * A function of the queue changed a job.  Claims of queued ones are noted
+ * already.
+ */
+void
+rarr_limits_note_change(Relation jobs, TupleTableSlot *old, TupleTableSlot *new)
+{
+	NoteKind	kind;
+	RarrLimitRef ref;
+	Note	   *note;
+
+	if (!rarr_held_any() || rarr_job_status(old) != JOB_RUNNING)
+		return;
+	if (rarr_job_status(new) != JOB_RUNNING)
+		kind = NOTE_LEFT;
+	else if (attempt_of(new) != attempt_of(old))
+		kind = NOTE_MOVED;
+	else if (lease_of(new) < lease_of(old))
+		kind = NOTE_LEASE;
+	else
+		return;
+	if (!find_limit(jobs, old, &ref))
+		return;
+	if (kind == NOTE_LEFT && nnotes > MANY_NOTES)
+	{
+		(void) get_note(NOTE_DOUBT, &ref);
+		return;
+	}
+	note = add_note(kind, &ref);
+	note->job.id = *rarr_job_id(old);
+	note->job.attempt = kind == NOTE_LEFT ? attempt_of(old) : attempt_of(new);
+	if (kind != NOTE_LEFT)
+		note->lease = lease_of(new);
+}
+
+/* Is this row of plain DML, which may be none that can be, a running job? */
+static bool
+dml_is_running(TupleTableSlot *job)
+{
+	static const int needed[] = {JOB_ID, JOB_JOB_TYPE, JOB_STATUS, JOB_ATTEMPT, JOB_LEASE_EXPIRES_AT};
+
+	if (job == NULL)
+		return false;
+	for (int i = 0; i < lengthof(needed); i++)
+		if (rarr_job_is_null(job, needed[i]))
+			return false;
+	return rarr_job_has_status(job) && rarr_job_status(job) == JOB_RUNNING;
+}
+
+/* Are the two versions, both running, of one job, that counts for one type? */
+static bool
+is_same_job(TupleTableSlot *old, TupleTableSlot *new)
+{
+	return memcmp(rarr_job_id(old), rarr_job_id(new), UUID_LEN) == 0 &&
+		DatumGetBool(DirectFunctionCall2Coll(texteq, DEFAULT_COLLATION_OID,
+											 rarr_job_value(old, JOB_JOB_TYPE),
+											 rarr_job_value(new, JOB_JOB_TYPE)));
+}
+
+/*
+ * Plain DML is about to make, change or delete a job; NULL for a version that
+ * there is not.
+ */
+void
+rarr_limits_note_dml(Relation jobs, TupleTableSlot *old, TupleTableSlot *new)
+{
+	RarrLimitRef ref;
+	Note	   *note;
+
+	if (!rarr_held_any())
+		return;
+	if (dml_is_running(old) && find_limit(jobs, old, &ref))
+		(void) get_note(NOTE_DOUBT, &ref);
+	if (dml_is_running(new) && find_limit(jobs, new, &ref))
+	{
+		if (!dml_is_running(old) || !is_same_job(old, new))
+			(void) get_note(NOTE_FORGET, &ref);
+		note = get_note(NOTE_LEASE, &ref);
+		note->lease = Min(note->lease, lease_of(new));
+	}
+}
+
+void
+rarr_limits_note_truncate(void)
+{
+	if (rarr_held_any())
+		(void) get_note(NOTE_DOUBT_ALL, NULL);
+}

@@ -1,0 +1,26 @@
+/*
+ * rate.h
+ *		How often a job of a type may start, kept in a table.
+ */
+#ifndef RARR_JOB_LIMITS_RATE_H
+#define RARR_JOB_LIMITS_RATE_H
+
+#include "base/relation.h"
+#include "job/core/job_type.h"
+
+/* A type's bucket, for one call of a dequeue. */
+typedef struct RarrRate
+{
+	RarrTable  *table;			/* NULL until a token is asked for, or there is none */
+	bool		asked;
+	double		tokens;
+	TimestampTz now;
+	bool		changed;		/* there is something to write down */
+} RarrRate;
+
+extern double rarr_rate_refill(const RarrJobType *type, double tokens, int64 since, int64 now);
+extern bool rarr_rate_take(RarrRate *rate, const RarrJobType *type);
+extern void rarr_rate_return(RarrRate *rate);
+extern void rarr_rate_close(RarrRate *rate);
+
+#endif							/* RARR_JOB_LIMITS_RATE_H */

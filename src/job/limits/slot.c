@@ -1,0 +1,491 @@
+/*-------------------------------------------------------------------------
+ *
+ * slot.c
+ *		The types with limits, in shared memory: which slot is whose, what is
+ *		known of it, and the buckets of rates.
+ *
+ * A bucket holds up to rate_limit tokens and gets so many in each
+ * rate_interval; a job that starts takes one.
+ *
+ * One lock guards all that limits keep in shared memory; it is held for a few
+ * instructions, but for sweeps, which read the pool.  Nothing under it
+ * allocates memory or fails.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "access/transam.h"
+#include "catalog/pg_database.h"
+#include "miscadmin.h"
+#include "storage/shmem.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+
+#include "base/clock.h"
+#include "base/guc.h"
+#include "base/shmem.h"
+#include "job/core/job_row.h"
+#include "job/limits/rate.h"
+#include "job/limits/shmem.h"
+
+/* how often a set at its limit is swept without a reason */
+#define SWEEP_INTERVAL	(10 * USECS_PER_SEC)
+
+/* after how long without use a type's slot can be given to another one */
+#define IDLE_TIME		(60 * USECS_PER_SEC)
+
+/* how often a backend looks for room that nobody needs */
+#define RECLAIM_INTERVAL	(10 * USECS_PER_SEC)
+
+RarrLimits *rarr_limits = NULL;
+RarrLimitEntry *rarr_limit_entries = NULL;
+
+static Size
+limits_size(void)
+{
+	return MAXALIGN(offsetof(RarrLimits, limits) + mul_size(rarr_agenda_types, sizeof(RarrLimit)));
+}
+
+static Size
+held_size(void)
+{
+	return add_size(limits_size(), mul_size(rarr_limited_jobs, sizeof(RarrLimitEntry)));
+}
+
+static void
+attach_held(void *memory, bool first)
+{
+	rarr_limits = memory;
+	rarr_limit_entries = (RarrLimitEntry *) ((char *) memory + limits_size());
+	if (first)
+	{
+		memset(memory, 0, held_size());
+		rarr_limits->max_limits = rarr_agenda_types;
+		rarr_limits->max_entries = rarr_limited_jobs;
+		rarr_limits->tranche = LWLockNewTrancheId();
+		LWLockInitialize(&rarr_limits->lock, rarr_limits->tranche);
+		for (int i = 0; i < RARR_LIMIT_BUCKETS; i++)
+			rarr_limits->buckets[i] = RARR_NO_ENTRY;
+		for (int i = 0; i < rarr_limits->max_entries; i++)
+		{
+			rarr_limit_entries[i].limit = -1;
+			rarr_limit_entries[i].next = i + 1 < rarr_limits->max_entries ? i + 1 : RARR_NO_ENTRY;
+		}
+		rarr_limits->free = rarr_limits->max_entries > 0 ? 0 : RARR_NO_ENTRY;
+	}
+	LWLockRegisterTranche(rarr_limits->tranche, "researcharr_limits");
+}
+
+static const RarrShmemPart held_part = {"researcharr limits", held_size, attach_held};
+
+/*
+ * Declare the shared memory; while the library is preloaded.
+ */
+void
+rarr_held_init(void)
+{
+	rarr_shmem_add(&held_part);
+}
+
+/*
+ * Has any type a limit, as far as is known?  Without a lock, for those that
+ * have nothing to do with limits.
+ */
+bool
+rarr_held_any(void)
+{
+	return rarr_limits != NULL && rarr_limits->nlimits > 0;
+}
+
+/* The rest needs the lock, unless it takes it. */
+
+RarrLimit *
+rarr_limit_of(const RarrLimitRef *ref)
+{
+	if (ref->slot < 0 || rarr_limits->limits[ref->slot].incarnation != ref->incarnation)
+		return NULL;
+	return &rarr_limits->limits[ref->slot];
+}
+
+/*
+ * Fill a bucket that is new.  It is full if the type was made known since the
+ * server's start, and not changed since; else any number of jobs may have
+ * started just before, and it was empty when limits were first looked at.  A
+ * type may have had no slot before, and used its row of job_type_rates: then it
+ * was empty when that happened to any type for the last time.
+ */
+static void
+fill(RarrLimit *limit, const RarrJobType *type, int64 now)
+{
+	bool		old = !TransactionIdIsNormal(type->made_by) ||
+		!TransactionIdIsNormal(rarr_limits->first_xid) ||
+		TransactionIdPrecedes(type->made_by, rarr_limits->first_xid);
+
+	limit->filled = true;
+	limit->tokens = old || rarr_limits->denied_at != 0 ? 0 : type->rate_limit;
+	limit->refilled_at = old ? rarr_limits->since : now;
+	if (rarr_limits->denied_at != 0)
+		limit->refilled_at = Max(old ? rarr_limits->since : 0, rarr_limits->denied_at);
+}
+
+/*
+ * How many tokens the type's bucket holds now: not when the dequeue began, since
+ * others may have looked at it in the meantime.
+ */
+static double
+refill(RarrLimit *limit, const RarrJobType *type, int64 now)
+{
+	if (!limit->filled)
+		fill(limit, type, now);
+	limit->tokens = rarr_rate_refill(type, limit->tokens, limit->refilled_at, now);
+	limit->refilled_at = now;
+	limit->capacity = type->rate_limit;
+	return limit->tokens;
+}
+
+/* When there is a token, by the system's clock; DT_NOBEGIN if there is one now. */
+static TimestampTz
+token_at(RarrLimit *limit, const RarrJobType *type)
+{
+	double		missing;
+
+	if (type->rate_limit == 0)
+		return DT_NOBEGIN;
+	missing = 1.0 - refill(limit, type, rarr_monotonic_now());
+	if (missing <= 0)
+		return DT_NOBEGIN;
+	return GetCurrentTimestamp() + 1 + (int64) ceil(missing * type->rate_interval / type->rate_limit);
+}
+
+/* Under the lock: does the bucket let a job start? */
+bool
+rarr_limit_take_token(RarrLimit *limit, const RarrJobType *type)
+{
+	int64		now;
+
+	if (type->rate_limit == 0)
+		return true;
+	now = rarr_monotonic_now();
+	if (refill(limit, type, now) < 1)
+		return false;
+	limit->tokens -= 1;
+	limit->full_at = now + type->rate_interval;
+	return true;
+}
+
+/* Does the set have all that are running, and room for one more that may start? */
+static bool
+is_counted(const RarrLimit *limit, const RarrJobType *type, int64 now)
+{
+	return limit->counted_for != 0 && limit->counted_for == type->version && limit->settle_at > now &&
+		(rarr_limits->free != RARR_NO_ENTRY || limit->held >= type->max_running);
+}
+
+static bool
+is_for(const RarrLimit *limit, Oid table, const char *name)
+{
+	return limit->incarnation != 0 && limit->database == MyDatabaseId &&
+		limit->table == table && strcmp(limit->name, name) == 0;
+}
+
+static int
+find_limit(Oid table, const char *name)
+{
+	for (int i = 0; i < rarr_limits->nlimits; i++)
+		if (is_for(&rarr_limits->limits[i], table, name))
+			return i;
+	return -1;
+}
+
+/* A slot that is free, or that nobody used of late, for a type; or -1. */
+static int
+assign_limit(Oid table, const char *name, int64 now)
+{
+	int			slot = -1;
+	RarrLimit  *limit;
+
+	for (int i = 0; i < rarr_limits->nlimits && slot < 0; i++)
+	{
+		limit = &rarr_limits->limits[i];
+		if (limit->held == 0 &&
+			(limit->incarnation == 0 || (now - limit->used_at > IDLE_TIME && now > limit->full_at)))
+			slot = i;
+	}
+	if (rarr_limits->nlimits < rarr_limits->max_limits)
+		slot = rarr_limits->nlimits++;
+	if (slot < 0)
+	{
+		rarr_limits->denied_at = now;
+		return -1;
+	}
+	limit = &rarr_limits->limits[slot];
+	memset(limit, 0, sizeof(RarrLimit));
+	limit->incarnation = ++rarr_limits->incarnations;
+	limit->database = MyDatabaseId;
+	limit->table = table;
+	limit->lapse = DT_NOEND;
+	limit->noted = DT_NOEND;
+	limit->settle_at = PG_INT64_MAX;
+	strlcpy(limit->name, name, sizeof(limit->name));
+	return slot;
+}
+
+/*
+ * A policy is being changed, by a transaction of this xid: later ones are not
+ * older than the server's start.
+ */
+void
+rarr_held_policy_changed(TransactionId xid)
+{
+	int64		now = rarr_monotonic_now();
+
+	if (rarr_limits == NULL)
+		return;
+	LWLockAcquire(&rarr_limits->lock, LW_EXCLUSIVE);
+	if (!TransactionIdIsNormal(rarr_limits->first_xid))
+	{
+		rarr_limits->first_xid = xid;
+		rarr_limits->since = now;
+	}
+	LWLockRelease(&rarr_limits->lock);
+}
+
+/*
+ * The slot of a type; with `create`, made if there is room.
+ */
+RarrLimitRef
+rarr_held_find(Oid table, const RarrJobType *type, bool create)
+{
+	RarrLimitRef ref = {-1, 0, NULL};
+	int64		now = create ? rarr_monotonic_now() : 0;
+
+	if (rarr_limits == NULL)
+		return ref;
+	if (create && !TransactionIdIsNormal(rarr_limits->first_xid))
+		rarr_held_policy_changed(ReadNextTransactionId());
+	ref.key = rarr_agenda_key(table, type->name, strlen(type->name));
+	LWLockAcquire(&rarr_limits->lock, create ? LW_EXCLUSIVE : LW_SHARED);
+	ref.slot = find_limit(table, type->name);
+	if (ref.slot < 0 && create)
+		ref.slot = assign_limit(table, type->name, now);
+	if (ref.slot >= 0)
+		ref.incarnation = rarr_limits->limits[ref.slot].incarnation;
+	if (ref.slot >= 0 && create)
+		rarr_limits->limits[ref.slot].used_at = now;
+	LWLockRelease(&rarr_limits->lock);
+	return ref;
+}
+
+/* Under the lock: when a set is to be swept, by the system's clock, which says `now`. */
+static TimestampTz
+sweep_at(const RarrLimit *limit, TimestampTz now, int64 mono)
+{
+	TimestampTz due = DT_NOBEGIN;
+
+	if (!limit->doubtful)
+		due = Min(limit->lapse, now + (limit->last_sweep + SWEEP_INTERVAL - mono));
+	return Max(due, now + (limit->next_sweep - mono));
+}
+
+/*
+ * What the type's limits say; false if it has no slot.
+ */
+bool
+rarr_held_state(const RarrLimitRef *ref, const RarrJobType *type, TimestampTz now,
+				RarrLimitState *state)
+{
+	RarrLimit  *limit;
+	int64		mono = rarr_monotonic_now();
+	bool		found;
+
+	if (ref->slot < 0)
+		return false;
+	LWLockAcquire(&rarr_limits->lock, LW_EXCLUSIVE);
+	limit = rarr_limit_of(ref);
+	found = limit != NULL;
+	if (found)
+	{
+		state->counted = is_counted(limit, type, mono);
+		state->settling = limit->counted_for == type->version && limit->settle_at <= mono;
+		state->forgotten = limit->forgotten;
+		state->held = limit->held;
+		state->doubtful = limit->doubtful;
+		state->pending = limit->pending;
+		state->lapse = limit->lapse;
+		state->token_at = token_at(limit, type);
+		state->sweep_at = sweep_at(limit, now, mono);
+	}
+	LWLockRelease(&rarr_limits->lock);
+	return found;
+}
+
+/*
+ * A running job's lease may end at this time.
+ */
+void
+rarr_held_note_lease(const RarrLimitRef *ref, TimestampTz lease)
+{
+	RarrLimit  *limit;
+
+	LWLockAcquire(&rarr_limits->lock, LW_EXCLUSIVE);
+	limit = rarr_limit_of(ref);
+	if (limit != NULL)
+	{
+		limit->lapse = Min(limit->lapse, lease);
+		limit->noted = Min(limit->noted, lease);
+	}
+	LWLockRelease(&rarr_limits->lock);
+}
+
+/*
+ * Jobs of the type may have left without a word: look after them.
+ */
+void
+rarr_held_doubt(const RarrLimitRef *ref)
+{
+	LWLockAcquire(&rarr_limits->lock, LW_EXCLUSIVE);
+	if (rarr_limit_of(ref) != NULL)
+		rarr_limit_of(ref)->doubtful = true;
+	LWLockRelease(&rarr_limits->lock);
+}
+
+/*
+ * The same of one type of this database after the other: of the next one whose
+ * slot is not before *i, and that has jobs running.  False behind the last one.
+ * name: room for RARR_TYPE_NAME_MAX + 1 bytes.
+ */
+bool
+rarr_held_doubt_next(int *i, Oid *table, char *name)
+{
+	bool		found = false;
+
+	LWLockAcquire(&rarr_limits->lock, LW_EXCLUSIVE);
+	for (; *i < rarr_limits->nlimits && !found; (*i)++)
+	{
+		RarrLimit  *limit = &rarr_limits->limits[*i];
+
+		if (limit->database != MyDatabaseId || limit->held == 0)
+			continue;
+		limit->doubtful = true;
+		*table = limit->table;
+		strlcpy(name, limit->name, sizeof(limit->name));
+		found = true;
+	}
+	LWLockRelease(&rarr_limits->lock);
+	return found;
+}
+
+/*
+ * Jobs of the type may be running that the set does not have.
+ */
+void
+rarr_held_forget(const RarrLimitRef *ref)
+{
+	LWLockAcquire(&rarr_limits->lock, LW_EXCLUSIVE);
+	if (rarr_limit_of(ref) != NULL)
+		rarr_limit_forget(rarr_limit_of(ref));
+	LWLockRelease(&rarr_limits->lock);
+}
+
+/* Does the slot belong to a database that is gone, or to a type that has no limit any more? */
+static bool
+is_abandoned(Oid database, Oid table, const char *name)
+{
+	const RarrJobType *type;
+
+	if (database != MyDatabaseId)
+		return !SearchSysCacheExists1(DATABASEOID, ObjectIdGetDatum(database));
+	type = rarr_job_type_find(name, strlen(name));
+	return table != rarr_relation_oid(rarr_job_table.name) || type == NULL || type->max_running == 0;
+}
+
+/*
+ * There was no room: see whether anything is kept that nobody needs.  The
+ * catalogs are looked at without the lock; at most once in a while.
+ */
+void
+rarr_held_reclaim(void)
+{
+	static int64 next = 0;
+	int64		now = rarr_monotonic_now();
+
+	if (rarr_limits == NULL || now < next)
+		return;
+	next = now + RECLAIM_INTERVAL;
+	for (int i = 0; i < rarr_limits->nlimits; i++)
+	{
+		RarrLimit  *limit = &rarr_limits->limits[i];
+		char		name[RARR_TYPE_NAME_MAX + 1];
+		uint64		incarnation;
+		Oid			database;
+		Oid			table;
+
+		LWLockAcquire(&rarr_limits->lock, LW_SHARED);
+		incarnation = limit->incarnation;
+		database = limit->database;
+		table = limit->table;
+		strlcpy(name, limit->name, sizeof(name));
+		LWLockRelease(&rarr_limits->lock);
+
+		if (incarnation == 0 || !is_abandoned(database, table, name))
+			continue;
+		LWLockAcquire(&rarr_limits->lock, LW_EXCLUSIVE);
+		if (limit->incarnation == incarnation)
+			rarr_limit_clear(i);
+		LWLockRelease(&rarr_limits->lock);
+	}
+}
+
+/*
+ * Free the slots of a database that is gone, with all that they hold; nobody is
+ * connected to it.  Cannot fail.
+ */
+void
+rarr_held_forget_database(Oid database)
+{
+	if (rarr_limits == NULL)
+		return;
+	LWLockAcquire(&rarr_limits->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < rarr_limits->nlimits; i++)
+	{
+		RarrLimit  *limit = &rarr_limits->limits[i];
+
+		if (limit->incarnation == 0 || limit->database != database)
+			continue;
+		rarr_limit_clear(i);
+		limit->incarnation = 0;
+		limit->database = InvalidOid;
+	}
+	LWLockRelease(&rarr_limits->lock);
+}
+
+/*
+ * If running jobs of types with limits found no room in shared memory, say so.
+ * Once after each start of the server, since only then the setting can be
+ * changed; each session of a pool would only say it again.
+ */
+void
+rarr_held_warn_full(void)
+{
+	bool		first;
+
+	if (rarr_limits == NULL || !rarr_limits->full || rarr_limits->warned || rarr_limited_jobs == 0)
+		return;
+	LWLockAcquire(&rarr_limits->lock, LW_EXCLUSIVE);
+	first = !rarr_limits->warned;
+	rarr_limits->warned = true;
+	LWLockRelease(&rarr_limits->lock);
+	if (first)
+		ereport(WARNING,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("shared memory has no more room for running jobs of types with max_running"),
+				 errdetail("There is room for %d. One call of job_dequeue returns no more jobs than there is room for; the next one reads the running jobs from the table.",
+						   rarr_limited_jobs),
+				 errhint("Raise researcharr.limited_jobs and restart the server.")));
+}

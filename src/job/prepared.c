@@ -1,0 +1,288 @@
+/*-------------------------------------------------------------------------
+ *
+ * prepared.c
+ *		What prepared transactions owe the agenda.
+ *
+ * PREPARE TRANSACTION ends a transaction for its session, but not for anybody
+ * else: its notes are due when COMMIT PREPARED or ROLLBACK PREPARED is done, by
+ * whatever session.  No callback tells of that, hence the utility hook.  Until
+ * then the notes lie in shared memory, under the transaction's identifier.  One
+ * whose notes nobody kept makes the agenda forget this database's places, when
+ * it ends: one that has too many for its room, or was prepared on another
+ * server, before a crash, or by the apply worker of a subscription.  That costs
+ * a walk, and nothing else.  Transactions without notes are kept as well, so
+ * that those of other applications make nobody forget anything.
+ *
+ * The hook is not called where an apply worker prepares and commits; what it
+ * enqueues is found by the walker.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/twophase.h"
+#include "access/xact.h"
+#include "commands/dbcommands.h"
+#include "miscadmin.h"
+#include "nodes/parsenodes.h"
+#include "storage/shmem.h"
+#include "tcop/utility.h"
+
+#include "base/compat.h"
+#include "base/shmem.h"
+#include "job/limits/pending.h"
+#include "job/limits/running_set.h"
+#include "job/prepared.h"
+#include "job/stats/counters.h"
+
+/* groups that a prepared transaction can have notes of */
+#define MAX_NOTES	16
+
+/* A note in shared memory: the key is another process's, so it is spelt out. */
+typedef struct KeptNote
+{
+	RarrNote	note;
+	Oid			table;
+	char		name[RARR_TYPE_NAME_MAX + 1];
+} KeptNote;
+
+typedef struct Prepared
+{
+	uint64		serial;			/* differs from all others'; 0: unused */
+	bool		everything;		/* too many notes */
+	char		gid[GIDSIZE];
+	int			n;
+	KeptNote	notes[MAX_NOTES];
+} Prepared;
+
+typedef struct PreparedNotes
+{
+	LWLock		lock;
+	int			tranche;
+	uint64		serials;		/* given out so far */
+	Prepared	transactions[FLEXIBLE_ARRAY_MEMBER];
+} PreparedNotes;
+
+static PreparedNotes *prepared = NULL;
+static ProcessUtility_hook_type prev_utility = NULL;
+
+/* the identifier that the transaction is about to be prepared under */
+static char preparing[GIDSIZE];
+
+static Size
+prepared_size(void)
+{
+	return offsetof(PreparedNotes, transactions) + mul_size(max_prepared_xacts, sizeof(Prepared));
+}
+
+static void
+attach_prepared(void *memory, bool first)
+{
+	prepared = memory;
+	if (first)
+	{
+		memset(memory, 0, prepared_size());
+		prepared->tranche = LWLockNewTrancheId();
+		LWLockInitialize(&prepared->lock, prepared->tranche);
+	}
+	LWLockRegisterTranche(prepared->tranche, "researcharr_prepared");
+}
+
+static const RarrShmemPart prepared_part = {
+	"researcharr prepared transactions", prepared_size, attach_prepared
+};
+
+static Prepared *
+find_prepared(const char *gid)
+{
+	for (int i = 0; i < max_prepared_xacts; i++)
+		if (prepared->transactions[i].serial != 0 && strcmp(prepared->transactions[i].gid, gid) == 0)
+			return &prepared->transactions[i];
+	return NULL;
+}
+
+static void
+keep_note(Prepared *transaction, const RarrNote *note)
+{
+	KeptNote   *kept;
+
+	if (note->key == NULL || transaction->n == MAX_NOTES)
+	{
+		transaction->everything = true;
+		return;
+	}
+	kept = &transaction->notes[transaction->n++];
+	kept->note = *note;
+	kept->table = note->key->table;
+	strlcpy(kept->name, note->key->name, sizeof(kept->name));
+}
+
+/* Under the lock: where to keep the notes of this transaction, or NULL. */
+static Prepared *
+room_for(const char *gid)
+{
+	Prepared   *same = find_prepared(gid);	/* ended without our knowledge */
+
+	if (same != NULL)
+		return same;
+	for (int i = 0; i < max_prepared_xacts; i++)
+		if (prepared->transactions[i].serial == 0)
+			return &prepared->transactions[i];
+	return NULL;
+}
+
+/*
+ * The transaction is prepared: keep its notes.  Cannot fail.
+ */
+void
+rarr_agenda_prepared_keep(const RarrNote *notes, int n)
+{
+	Prepared   *transaction;
+
+	LWLockAcquire(&prepared->lock, LW_EXCLUSIVE);
+	transaction = preparing[0] != '\0' ? room_for(preparing) : NULL;
+	if (transaction != NULL)
+	{
+		transaction->serial = ++prepared->serials;
+		transaction->everything = false;
+		transaction->n = 0;
+		strlcpy(transaction->gid, preparing, GIDSIZE);
+		for (int i = 0; i < n; i++)
+			keep_note(transaction, &notes[i]);
+	}
+	LWLockRelease(&prepared->lock);
+	preparing[0] = '\0';
+}
+
+/* Under the lock: act on the notes of a transaction that is over. */
+static void
+act_on(Prepared *transaction)
+{
+	transaction->serial = 0;
+	if (transaction->everything)
+		rarr_agenda_forget_all();
+	for (int i = 0; i < transaction->n; i++)
+	{
+		RarrAgendaRef ref;
+		const RarrNote *note = &transaction->notes[i].note;
+
+		if (!rarr_agenda_find(transaction->notes[i].table, transaction->notes[i].name, false, &ref))
+			continue;
+		if (note->queued)
+			rarr_agenda_lower(&ref, note->priority, &note->place, note->jobs);
+		if (note->running)
+			rarr_agenda_note_running(&ref, note->priority, &note->running_place,
+									 &note->running_last, note->lease);
+	}
+}
+
+/*
+ * The transaction of this identifier is over, whose notes had this serial
+ * number before, 0 if there were none.  Meanwhile somebody else may have given
+ * the identifier to another one.  Cannot fail.
+ */
+static void
+act_for(const char *gid, uint64 serial)
+{
+	Prepared   *transaction;
+
+	rarr_limits_prepared_ended();
+	rarr_counters_distrust();
+	LWLockAcquire(&prepared->lock, LW_EXCLUSIVE);
+	transaction = find_prepared(gid);
+	if (transaction != NULL && transaction->serial == serial)
+		act_on(transaction);
+	else
+		rarr_agenda_forget_all();
+	LWLockRelease(&prepared->lock);
+}
+
+static void
+call_next(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
+		  ProcessUtilityContext context, ParamListInfo params,
+		  QueryEnvironment *queryEnv, DestReceiver *dest, QueryCompletion *qc)
+{
+	if (prev_utility)
+		prev_utility(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
+	else
+		standard_ProcessUtility(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
+}
+
+/*
+ * COMMIT PREPARED and ROLLBACK PREPARED: act afterwards, if they did not fail.
+ * The server takes no interrupt between the transaction's end and our turn.
+ */
+static void
+end_prepared(PlannedStmt *pstmt, const char *gid, const char *queryString, bool readOnlyTree,
+			 ProcessUtilityContext context, ParamListInfo params,
+			 QueryEnvironment *queryEnv, DestReceiver *dest, QueryCompletion *qc)
+{
+	Prepared   *transaction;
+	uint64		serial;
+
+	LWLockAcquire(&prepared->lock, LW_SHARED);
+	transaction = find_prepared(gid);
+	serial = transaction != NULL ? transaction->serial : 0;
+	LWLockRelease(&prepared->lock);
+
+	call_next(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
+	act_for(gid, serial);
+}
+
+/*
+ * DROP DATABASE: what is known of it goes at once, since another one may be
+ * created with its OID, from the same template, so that the tables' are the
+ * same as well.
+ */
+static void
+drop_database(PlannedStmt *pstmt, const char *name, const char *queryString, bool readOnlyTree,
+			  ProcessUtilityContext context, ParamListInfo params,
+			  QueryEnvironment *queryEnv, DestReceiver *dest, QueryCompletion *qc)
+{
+	Oid			database = get_database_oid(name, true);
+
+	call_next(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
+	if (!OidIsValid(database))
+		return;
+	rarr_agenda_forget_database(database);
+	rarr_held_forget_database(database);
+	rarr_counters_forget_database(database);
+}
+
+static void
+agenda_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
+			   ProcessUtilityContext context, ParamListInfo params,
+			   QueryEnvironment *queryEnv, DestReceiver *dest, QueryCompletion *qc)
+{
+	Node	   *statement = pstmt->utilityStmt;
+	TransactionStmt *stmt = (TransactionStmt *) statement;
+
+	if (IsA(statement, TransactionStmt) &&
+		(stmt->kind == TRANS_STMT_COMMIT_PREPARED || stmt->kind == TRANS_STMT_ROLLBACK_PREPARED))
+	{
+		end_prepared(pstmt, stmt->gid, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
+		return;
+	}
+	if (IsA(statement, DropdbStmt))
+	{
+		drop_database(pstmt, ((DropdbStmt *) statement)->dbname, queryString, readOnlyTree,
+					  context, params, queryEnv, dest, qc);
+		return;
+	}
+	if (IsA(statement, TransactionStmt) && stmt->kind == TRANS_STMT_PREPARE)
+		strlcpy(preparing, stmt->gid, sizeof(preparing));
+	call_next(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
+}
+
+/*
+ * Declare the shared memory and take the hook; while the library is preloaded.
+ */
+void
+rarr_agenda_prepared_init(void)
+{
+	rarr_shmem_add(&prepared_part);
+	prev_utility = ProcessUtility_hook;
+	ProcessUtility_hook = agenda_utility;
+}

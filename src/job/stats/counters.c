@@ -1,0 +1,483 @@
+/*-------------------------------------------------------------------------
+ *
+ * counters.c
+ *		How many jobs there are of each type and status, in shared memory.
+ *
+ * Whatever changes a job notes what that adds and takes away, and the
+ * transaction's end adds the sums to counters.  Each type has several sets of
+ * them, and a backend keeps to one, so that they do not get in each other's way.
+ * A count of the table (job_stats.c) says what the counters stand for: what it
+ * found, less what they had when its snapshot was taken.
+ *
+ * They are hints.  A BEFORE trigger notes a row that is not written in the end,
+ * a transaction may end between a snapshot and the look at the counters, and
+ * what is prepared is not followed.  The next count puts that right.
+ *
+ * Which counters are a type's may change (counters_slot.c).  A backend's entry
+ * for a type says by their incarnation whether they are still the type's.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#include "base/clock.h"
+#include "job/job.h"
+#include "job/stats/shmem.h"
+
+/* the share of time that counting may take is one in so many */
+#define COUNT_SHARE		100
+
+/* A type, as this backend knows it. */
+typedef struct LocalType
+{
+	struct LocalType *next;
+	Oid			table;
+	CountedType *counters;		/* NULL: there was no room */
+	uint64		incarnation;
+	uint64		reclaims;		/* when it was looked for */
+	char		name[FLEXIBLE_ARRAY_MEMBER];
+} LocalType;
+
+/* What a subtransaction adds. */
+typedef struct Delta
+{
+	LocalType  *type;			/* NULL: everything goes */
+	int			level;
+	int64		jobs[RARR_STATUSES];
+} Delta;
+
+static LocalType *local_types = NULL;
+static Delta *deltas = NULL;
+static int	ndeltas = 0;
+static int	room = 0;
+
+/* Is this backend's entry out of date, or may there be room by now? */
+static bool
+is_stale(const LocalType *type)
+{
+	if (type->counters == NULL)
+		return type->reclaims != pg_atomic_read_u64(&rarr_counters->reclaims);
+	return type->incarnation != pg_atomic_read_u64(&type->counters->incarnation);
+}
+
+static void
+look_up(LocalType *type)
+{
+	LWLockAcquire(&rarr_counters->lock, LW_EXCLUSIVE);
+	type->reclaims = pg_atomic_read_u64(&rarr_counters->reclaims);
+	type->counters = strlen(type->name) <= RARR_TYPE_NAME_MAX ?
+		rarr_counted_type(type->table, type->name) : NULL;
+	if (type->counters != NULL)
+		type->incarnation = pg_atomic_read_u64(&type->counters->incarnation);
+	LWLockRelease(&rarr_counters->lock);
+}
+
+/* This backend's entry of a type. */
+static LocalType *
+local_type(Oid table, const char *name, int len)
+{
+	LocalType  *type;
+
+	for (type = local_types; type != NULL; type = type->next)
+		if (type->table == table && strncmp(type->name, name, len) == 0 && type->name[len] == '\0')
+			break;
+	if (type == NULL)
+	{
+		type = MemoryContextAllocZero(TopMemoryContext, offsetof(LocalType, name) + len + 1);
+		type->table = table;
+		memcpy(type->name, name, len);
+		look_up(type);
+		type->next = local_types;
+		local_types = type;
+	}
+	else if (is_stale(type))
+		look_up(type);
+	return type;
+}
+
+static Stripe *
+own_stripe(CountedType *type)
+{
+	return &type->stripes[MyProcPid % NSTRIPES];
+}
+
+static void
+add_deltas(void)
+{
+	for (int i = 0; i < ndeltas; i++)
+	{
+		const Delta *delta = &deltas[i];
+
+		if (delta->type == NULL)
+			rarr_counted_distrust();
+		else if (delta->type->counters != NULL && !is_stale(delta->type))
+			for (int j = 0; j < RARR_STATUSES; j++)
+				if (delta->jobs[j] != 0)
+					pg_atomic_fetch_add_u64(&own_stripe(delta->type->counters)->jobs[j], delta->jobs[j]);
+	}
+}
+
+/* A count that this backend had begun is over. */
+static void
+stop_counting(void)
+{
+	LWLockAcquire(&rarr_counters->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < rarr_counters->ntables; i++)
+		if (rarr_counted_tables[i].counting == MyProcPid)
+			rarr_counted_tables[i].counting = 0;
+	LWLockRelease(&rarr_counters->lock);
+}
+
+static bool counting = false;
+
+static void
+at_xact_end(XactEvent event, void *arg)
+{
+	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
+		return;
+	if (event == XACT_EVENT_COMMIT)
+		add_deltas();
+	ndeltas = 0;
+	if (counting)
+		stop_counting();
+	counting = false;
+}
+
+/* A subtransaction's deltas become its parent's: one for each type. */
+static void
+raise_level(int level)
+{
+	int			first = ndeltas;
+	int			n;
+
+	while (first > 0 && deltas[first - 1].level >= level)
+		first--;
+	n = first;
+	for (int i = first; i < ndeltas; i++)
+	{
+		Delta	   *same = NULL;
+
+		for (int j = first - 1; j >= 0 && deltas[j].level >= level - 1; j--)
+			if (deltas[j].type == deltas[i].type)
+				same = &deltas[j];
+		for (int j = 0; same != NULL && j < RARR_STATUSES; j++)
+			same->jobs[j] += deltas[i].jobs[j];
+		if (same == NULL)
+		{
+			deltas[n] = deltas[i];
+			deltas[n++].level = level - 1;
+		}
+	}
+	ndeltas = n;
+}
+
+static void
+at_subxact_end(SubXactEvent event, SubTransactionId mine, SubTransactionId parent, void *arg)
+{
+	int			level = GetCurrentTransactionNestLevel();
+
+	if (event == SUBXACT_EVENT_COMMIT_SUB)
+		raise_level(level);
+	else if (event == SUBXACT_EVENT_ABORT_SUB)
+		while (ndeltas > 0 && deltas[ndeltas - 1].level >= level)
+			ndeltas--;
+}
+
+/*
+ * Declare the shared memory and take the callbacks; while the library is
+ * preloaded.
+ */
+void
+rarr_counters_init(void)
+{
+	rarr_counted_init();
+	RegisterXactCallback(at_xact_end, NULL);
+	RegisterSubXactCallback(at_subxact_end, NULL);
+}
+
+static Delta *
+get_delta(LocalType *type)
+{
+	int			level = GetCurrentTransactionNestLevel();
+	Delta	   *delta;
+
+	for (int i = ndeltas - 1; i >= 0 && deltas[i].level >= level; i--)
+		if (deltas[i].type == type)
+			return &deltas[i];
+	if (ndeltas == room)
+	{
+		int			more = Max(room * 2, 16);
+
+		deltas = deltas == NULL ? MemoryContextAlloc(TopMemoryContext, more * sizeof(Delta)) :
+			repalloc_huge(deltas, (Size) more * sizeof(Delta));
+		room = more;
+	}
+	delta = &deltas[ndeltas];
+	memset(delta, 0, sizeof(Delta));
+	delta->type = type;
+	delta->level = level;
+	ndeltas++;
+	return delta;
+}
+
+static void
+count(Relation jobs, TupleTableSlot *job, int n)
+{
+	text	   *type;
+
+	if (job == NULL || rarr_job_is_null(job, JOB_JOB_TYPE) || rarr_job_is_null(job, JOB_STATUS) ||
+		!rarr_job_has_status(job))
+		return;					/* a row that cannot be, before it is refused */
+	type = DatumGetTextPP(rarr_job_value(job, JOB_JOB_TYPE));
+	get_delta(local_type(RelationGetRelid(jobs), VARDATA_ANY(type), VARSIZE_ANY_EXHDR(type)))
+		->jobs[rarr_job_status(job)] += n;
+}
+
+/*
+ * A job is added, changed or deleted; NULL for a version that there is not.
+ * Both are deformed.
+ */
+void
+rarr_counters_note(Relation jobs, TupleTableSlot *old, TupleTableSlot *new)
+{
+	if (rarr_counters == NULL)
+		return;
+	count(jobs, old, -1);
+	count(jobs, new, 1);
+}
+
+/*
+ * All jobs are deleted.
+ */
+void
+rarr_counters_note_truncate(void)
+{
+	if (rarr_counters != NULL)
+		(void) get_delta(NULL);
+}
+
+/*
+ * The counters of this database may be wrong.  Cannot fail.
+ */
+void
+rarr_counters_distrust(void)
+{
+	if (rarr_counters != NULL)
+		rarr_counted_distrust();
+}
+
+/* What this transaction has changed of a type, and what the counters have. */
+static int64
+sum(const CountedType *type, int status, bool with_own)
+{
+	int64		n = 0;
+
+	for (int i = 0; i < NSTRIPES; i++)
+		n += (int64) pg_atomic_read_u64(unconstify(pg_atomic_uint64 *, &type->stripes[i].jobs[status]));
+	for (int i = 0; i < ndeltas && with_own; i++)
+		if (deltas[i].type != NULL && deltas[i].type->counters == type && !is_stale(deltas[i].type))
+			n += deltas[i].jobs[status];
+	return n;
+}
+
+/* Has this transaction deleted all jobs by a TRUNCATE that may yet be undone? */
+static bool
+truncated(void)
+{
+	for (int i = 0; i < ndeltas; i++)
+		if (deltas[i].type == NULL)
+			return true;
+	return false;
+}
+
+static bool
+is_fresh(const CountedTable *counted)
+{
+	return rarr_monotonic_now() - counted->began < counted->cost * COUNT_SHARE;
+}
+
+/* When the oldest job of a type was enqueued, of those that the last count saw. */
+static TimestampTz
+oldest_of(const CountedType *type, TimestampTz counted_at)
+{
+	TimestampTz oldest = counted_at;
+
+	for (int i = 0; i < RARR_STATUSES; i++)
+		oldest = Min(oldest, type->oldest[i]);
+	return oldest;
+}
+
+/*
+ * What the counters say of a table's types; NULL where they are to be set
+ * anew, or are not there.
+ */
+RarrCounts *
+rarr_counters_read(Oid table, int *n)
+{
+	CountedTable *counted;
+	RarrCounts *result;
+	char		(*names)[RARR_TYPE_NAME_MAX + 1];
+	bool		usable;
+
+	*n = 0;
+	if (rarr_counters == NULL || truncated())
+		return NULL;
+	result = palloc_extended(rarr_counters->max * sizeof(RarrCounts), MCXT_ALLOC_HUGE);
+	names = palloc_extended(rarr_counters->max * sizeof(*names), MCXT_ALLOC_HUGE);
+	LWLockAcquire(&rarr_counters->lock, LW_EXCLUSIVE);
+	counted = rarr_counted_table(table);
+	usable = counted != NULL && counted->counted && !counted->incomplete &&
+		(is_fresh(counted) || counted->counting != 0);
+	for (int i = 0; i < rarr_counters->ntypes && usable; i++)
+	{
+		CountedType *type = &rarr_counters->types[i];
+
+		if (!rarr_counted_is_of(type, table))
+			continue;
+		strlcpy(names[*n], type->name, sizeof(*names));
+		result[*n].type = names[*n];
+		for (int j = 0; j < RARR_STATUSES; j++)
+		{
+			result[*n].jobs[j] = type->base[j] + sum(type, j, true);
+			result[*n].oldest[j] = type->oldest[j] == DT_NOEND ?
+				oldest_of(type, counted->counted_at) : type->oldest[j];
+		}
+		(*n)++;
+	}
+	LWLockRelease(&rarr_counters->lock);
+	return usable ? result : NULL;
+}
+
+/*
+ * The table is about to be counted: see to it that there is room for what is
+ * found, if there can be.  Before a snapshot is taken, since it looks at
+ * catalogs.
+ */
+void
+rarr_counters_make_room(Oid table)
+{
+	if (rarr_counters != NULL &&
+		(rarr_counters->ntypes == rarr_counters->max || rarr_counters->ntables == rarr_counters->max))
+		rarr_counted_forget_gone(table);
+}
+
+/*
+ * The caller has taken a snapshot and is about to count the table: what the
+ * counters have now is taken off what it will find.  False where the counters
+ * are not there, or somebody else counts, or the count is not one for others.
+ */
+bool
+rarr_counters_begin_recount(Oid table)
+{
+	CountedTable *counted;
+	bool		begun;
+
+	if (rarr_counters == NULL || truncated())
+		return false;
+	LWLockAcquire(&rarr_counters->lock, LW_EXCLUSIVE);
+	counted = rarr_counted_table(table);
+	begun = counted != NULL && counted->counting == 0;
+	if (begun)
+	{
+		counted->counting = MyProcPid;
+		counted->missing = false;
+		counting = true;
+	}
+	for (int i = 0; i < rarr_counters->ntypes && begun; i++)
+	{
+		CountedType *type = &rarr_counters->types[i];
+
+		if (!rarr_counted_is_of(type, table))
+			continue;
+		for (int j = 0; j < RARR_STATUSES; j++)
+		{
+			type->start[j] = sum(type, j, true);
+			type->found.jobs[j] = 0;
+			type->found.oldest[j] = DT_NOEND;
+		}
+	}
+	LWLockRelease(&rarr_counters->lock);
+	return begun;
+}
+
+/*
+ * The count found so many jobs of a type; of each type once.
+ */
+void
+rarr_counters_set(Oid table, const char *name, const RarrCounts *counts)
+{
+	CountedType *type;
+
+	LWLockAcquire(&rarr_counters->lock, LW_EXCLUSIVE);
+	type = rarr_counted_type(table, name);
+	if (type != NULL)
+		type->found = *counts;
+	LWLockRelease(&rarr_counters->lock);
+}
+
+static bool
+has_none(const CountedType *type)
+{
+	for (int i = 0; i < RARR_STATUSES; i++)
+		if (type->found.jobs[i] != 0)
+			return false;
+	return true;
+}
+
+/*
+ * Under the lock: what the count found is what the counters stand for.  Where
+ * all room is taken, types that it found no jobs of make room.
+ */
+static void
+take_over(Oid table)
+{
+	bool		full = rarr_counted_full();
+
+	for (int i = 0; i < rarr_counters->ntypes; i++)
+	{
+		CountedType *type = &rarr_counters->types[i];
+
+		if (!rarr_counted_is_of(type, table))
+			continue;
+		if (full && has_none(type))
+			rarr_counted_free(type);
+		for (int j = 0; j < RARR_STATUSES; j++)
+		{
+			type->base[j] = type->found.jobs[j] - type->start[j];
+			type->oldest[j] = type->found.oldest[j];
+		}
+	}
+}
+
+/*
+ * The count is over; it began then, by the system's clock and by
+ * rarr_monotonic_now().
+ */
+void
+rarr_counters_end_recount(Oid table, TimestampTz counted_at, int64 began)
+{
+	int64		cost = rarr_monotonic_now() - began;
+	CountedTable *counted;
+
+	LWLockAcquire(&rarr_counters->lock, LW_EXCLUSIVE);
+	counted = rarr_counted_table(table);
+	if (counted != NULL && counted->counting == MyProcPid)
+	{
+		take_over(table);
+		counted->counting = 0;
+		counted->incomplete = counted->missing;
+		counted->counted = true;
+		counted->counted_at = counted_at;
+		counted->began = began;
+		counted->cost = Max(cost, 1);
+	}
+	counting = false;
+	LWLockRelease(&rarr_counters->lock);
+}

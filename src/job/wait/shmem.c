@@ -1,0 +1,97 @@
+/*-------------------------------------------------------------------------
+ *
+ * shmem.c
+ *		The sleepers in shared memory: its layout.
+ *
+ * The list's head and what is known of each slot of the agenda, then an entry
+ * for each backend that can sleep, with a bit for each slot.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "storage/shmem.h"
+
+#include "base/guc.h"
+#include "base/shmem.h"
+#include "job/wait/shmem.h"
+#include "job/wait/wait_list.h"
+
+#define SET_WORDS	((rarr_agenda_types + 63) / 64)
+
+RarrWaitList *rarr_waits = NULL;
+static char *waiters = NULL;
+
+static int
+max_waiters(void)
+{
+	return rarr_max_waiters < 0 ? MaxBackends : rarr_max_waiters;
+}
+
+static Size
+waiter_size(void)
+{
+	return MAXALIGN(offsetof(RarrWaiter, types) + SET_WORDS * sizeof(uint64));
+}
+
+static Size
+list_size(void)
+{
+	return MAXALIGN(add_size(offsetof(RarrWaitList, types), mul_size(rarr_agenda_types, sizeof(RarrWaitType))));
+}
+
+static Size
+whole_size(void)
+{
+	return add_size(list_size(), mul_size(max_waiters(), waiter_size()));
+}
+
+RarrWaiter *
+rarr_waiter(int i)
+{
+	return (RarrWaiter *) (waiters + i * waiter_size());
+}
+
+static void
+attach_list(void *memory, bool first)
+{
+	rarr_waits = memory;
+	waiters = (char *) memory + list_size();
+	if (first)
+	{
+		memset(memory, 0, whole_size());
+		rarr_waits->tranche = LWLockNewTrancheId();
+		LWLockInitialize(&rarr_waits->lock, rarr_waits->tranche);
+		rarr_waits->nwords = SET_WORDS;
+		rarr_waits->first = rarr_waits->last = RARR_NONE;
+		rarr_waits->free = max_waiters() > 0 ? 0 : RARR_NONE;
+		for (int i = 0; i < max_waiters(); i++)
+		{
+			pg_atomic_init_u32(&rarr_waiter(i)->state, WAITER_AWAKE);
+			rarr_waiter(i)->next = i + 1 < max_waiters() ? i + 1 : RARR_NONE;
+		}
+		for (int i = 0; i < rarr_agenda_types; i++)
+		{
+			pg_atomic_init_u32(&rarr_waits->types[i].asleep, 0);
+			pg_atomic_init_u32(&rarr_waits->types[i].woken, 0);
+			pg_atomic_init_u64(&rarr_waits->types[i].until, (uint64) DT_NOEND);
+			rarr_waits->types[i].timer = RARR_NONE;
+			rarr_waits->types[i].looked = rarr_waits->types[i].retry = RARR_NEVER_LOOKED;
+		}
+	}
+	LWLockRegisterTranche(rarr_waits->tranche, "researcharr_waiters");
+}
+
+static const RarrShmemPart list_part = {"researcharr waiters", whole_size, attach_list};
+
+/*
+ * Declare the list's shared memory; while the library is preloaded.
+ */
+void
+rarr_wait_list_init(void)
+{
+	rarr_shmem_add(&list_part);
+}

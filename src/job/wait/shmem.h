@@ -1,0 +1,68 @@
+/*
+ * shmem.h
+ *		The sleepers in shared memory; for wait_shmem.c and wait_list.c alone.
+ */
+#ifndef RARR_JOB_WAIT_SHMEM_H
+#define RARR_JOB_WAIT_SHMEM_H
+
+#include "datatype/timestamp.h"
+#include "port/atomics.h"
+#include "storage/lwlock.h"
+#include "storage/proc.h"
+
+/* no waiter, or no type */
+#define RARR_NONE		(-1)
+
+typedef enum RarrWaiterState
+{
+	WAITER_ASLEEP,				/* in the list */
+	WAITER_AWAKE				/* on its way to look */
+} RarrWaiterState;
+
+typedef struct RarrWaiter
+{
+	pg_atomic_uint32 state;
+	PGPROC	   *proc;
+	Oid			database;
+	int			token;			/* the type that it was woken for, or RARR_NONE */
+	int			previous;		/* in the list */
+	int			next;			/* there, or in that of free ones */
+	uint64		types[FLEXIBLE_ARRAY_MEMBER];	/* a bit for each agenda slot */
+} RarrWaiter;
+
+/*
+ * What is known of a slot of the agenda.  See the head of wait_list.c for what
+ * the times stand for.
+ */
+typedef struct RarrWaitType
+{
+	pg_atomic_uint32 asleep;	/* sleepers that may have its jobs */
+	pg_atomic_uint32 woken;		/* those on the way to them */
+	int			timer;			/* a waiter, or RARR_NONE */
+	pg_atomic_uint64 until;		/* when that one will wake, by the system's
+								 * clock; DT_NOEND while it has yet to find
+								 * out */
+
+	/* by rarr_monotonic_now() */
+	int64		timer_missed;	/* from then on the timer is taken to be stopped */
+	int64		looked;			/* what was due until then was seen to; */
+	int64		retry;			/* who could not have it then said when to
+								 * look again */
+} RarrWaitType;
+
+typedef struct RarrWaitList
+{
+	LWLock		lock;
+	int			tranche;
+	int			nwords;			/* of a set of types */
+	int			first;			/* of the sleepers: the last to enter */
+	int			last;
+	int			free;
+	RarrWaitType types[FLEXIBLE_ARRAY_MEMBER];	/* then the waiters */
+} RarrWaitList;
+
+extern RarrWaitList *rarr_waits;	/* NULL: the library is not preloaded */
+
+extern RarrWaiter *rarr_waiter(int i);
+
+#endif							/* RARR_JOB_WAIT_SHMEM_H */
