@@ -2,8 +2,8 @@
  * call.h
  *		One call of a function that changes a job by its id.
  */
-#ifndef RARR_JOB_WORK_H
-#define RARR_JOB_WORK_H
+#ifndef RARR_JOB_CALL_H
+#define RARR_JOB_CALL_H
 
 #include "nodes/lockoptions.h"
 
@@ -30,4 +30,4 @@ extern void rarr_work_write(RarrWork *work, int change);
 extern bool rarr_is_running_under(RarrTable *jobs, int attempt);
 pg_noreturn extern void rarr_lease_lost(RarrWork *work, Datum id, int attempt);
 
-#endif							/* RARR_JOB_WORK_H */
+#endif							/* RARR_JOB_CALL_H */

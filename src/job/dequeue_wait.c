@@ -20,7 +20,7 @@
  *
  * The list (wait_list.c) wakes it, or the end of its own time.  Without the
  * agenda, or without room in the list, it sleeps for researcharr.poll_interval.
- * A transaction that fails takes it off the list (agenda_notes.c), so that an
+ * A transaction that fails takes it off the list (agenda/pending.c), so that an
  * error or the backend's end anywhere in here wakes somebody else, if need be.
  *
  * Copyright (c) 2026, researcharr contributors

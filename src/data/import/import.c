@@ -3,8 +3,8 @@
  *		media_import_radarr() and media_import_sonarr(): a whole library from the
  *		arrays that Radarr's and Sonarr's v3 APIs answer with.
  *
- *		An array is read object by object (import_read.c) into batches, and each
- *		batch is written set at a time (import_write.c).  An object that cannot be
+ *		An array is read object by object (read.c) into batches, and each
+ *		batch is written set at a time (write.c).  An object that cannot be
  *		imported is reported with its position and reason, and the others land.
  *
  *		Two imports from one service take turns: media without an external id are

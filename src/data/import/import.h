@@ -1,10 +1,10 @@
 /*
  * import.h
- *		What the parts of the import share: import.c runs it, import_read.c turns
- *		a source's objects into items, import_write.c writes items.
+ *		What the parts of the import share: import.c runs it, read.c turns
+ *		a source's objects into items, write.c writes items.
  */
-#ifndef RARR_DATA_IMPORT_H
-#define RARR_DATA_IMPORT_H
+#ifndef RARR_DATA_IMPORT_IMPORT_H
+#define RARR_DATA_IMPORT_IMPORT_H
 
 #include "executor/spi.h"
 #include "utils/hsearch.h"
@@ -109,17 +109,17 @@ extern int	rarr_import_first(Import *import, const char *identity);
 extern void rarr_import_add_series(Import *import, int64 source_id, const pg_uuid_t *media_id);
 extern int	rarr_import_find_series(Import *import, int64 source_id, pg_uuid_t *media_id);
 
-/* import_read.c */
+/* read.c */
 extern void rarr_import_note_external_id(Import *import, const ImportKind *kind,
 										 JsonbValue *object, int index);
 extern bool rarr_import_read(Import *import, const ImportKind *kind, JsonbValue *object,
 							 ImportItem *item);
 
-/* import_write.c */
+/* write.c */
 typedef struct ImportPlans ImportPlans;
 
 extern ImportPlans *rarr_import_prepare(const ImportKind *kind);
 extern void rarr_import_write(Import *import, ImportPlans *plans, ImportItem *items, int nitems);
 extern void rarr_import_find_old_series(Import *import, Datum *source_ids, int nids);
 
-#endif							/* RARR_DATA_IMPORT_H */
+#endif							/* RARR_DATA_IMPORT_IMPORT_H */

@@ -14,11 +14,11 @@
  * a snapshot, and locked there.  What keeps it a lower bound:
  *
  * - Whatever makes a job available earlier lowers the place after its own
- *	 commit or abort (agenda_notes.c), and moves the group's generation on.
+ *	 commit or abort (pending.c), and moves the group's generation on.
  * - A claim raises the place past what it saw, but only if the generation is
  *	 still the one that it read before it took its snapshot: else something
  *	 became available that the snapshot could not show.
- * - A walker (agenda_walk.c) looks for what slipped past all the same, and for
+ * - A walker (verify.c) looks for what slipped past all the same, and for
  *	 leases that ended, and lowers the place where it finds something.
  *
  * Locks: agenda->lock, over which slot belongs to whom, before a slot's own.

@@ -2,8 +2,8 @@
  * agenda.h
  *		Where the next job of each type and priority can be, in shared memory.
  */
-#ifndef RARR_JOB_AGENDA_H
-#define RARR_JOB_AGENDA_H
+#ifndef RARR_JOB_AGENDA_AGENDA_H
+#define RARR_JOB_AGENDA_AGENDA_H
 
 #include "datatype/timestamp.h"
 #include "port/atomics.h"
@@ -15,7 +15,7 @@
 #define RARR_PRIORITIES		101
 #define RARR_TYPE_NAME_MAX	(100 * 4)	/* 100 characters, in bytes */
 
-/* When a note is to be acted upon; see agenda_notes.c. */
+/* When a note is to be acted upon; see pending.c. */
 typedef enum RarrNoteTime
 {
 	RARR_AT_COMMIT,				/* the version that a change makes */
@@ -38,7 +38,7 @@ typedef struct RarrAgendaClock
 	pg_atomic_uint64 resting;	/* 1 between two rounds, else 0 */
 } RarrAgendaClock;
 
-/* A walk over a type's groups, in rounds of steps: see agenda_walk.c. */
+/* A walk over a type's groups, in rounds of steps: see verify.c. */
 typedef struct RarrAgendaWalk
 {
 	bool		under_way;		/* a round has begun and is not at its end */
@@ -81,7 +81,7 @@ typedef struct RarrAgendaType
 
 	pg_atomic_uint64 pass;		/* whose turn it is, by weight; see share.c */
 
-	/* Whose step of a walk is under way: see take_turn() in agenda_walk.c. */
+	/* Whose step of a walk is under way: see take_turn() in verify.c. */
 	uint64		turn;			/* its number, or 0 */
 	uint64		turns;			/* how many were given out */
 	pg_atomic_uint64 turn_alive;	/* when it last made progress, by
@@ -110,7 +110,7 @@ typedef struct RarrAgendaKey
 	bool		absent;			/* it had no slot, */
 	uint64		absent_at;		/* when so many incarnations were given out */
 	int64		window;			/* see enter_group() in stream.c */
-	int			notes[RARR_NOTE_TIMES][RARR_PRIORITIES];	/* where agenda_notes.c made
+	int			notes[RARR_NOTE_TIMES][RARR_PRIORITIES];	/* where pending.c made
 															 * the latest one */
 	char		name[FLEXIBLE_ARRAY_MEMBER];
 } RarrAgendaKey;
@@ -145,4 +145,4 @@ extern void rarr_agenda_forget_all(void);
 extern void rarr_agenda_forget_database(Oid database);
 extern bool rarr_agenda_copy(int i, RarrAgendaType *copy);
 
-#endif							/* RARR_JOB_AGENDA_H */
+#endif							/* RARR_JOB_AGENDA_AGENDA_H */

@@ -12,7 +12,7 @@
  * hundred.
  *
  * A subtransaction that aborts acts on its notes at once.  PREPARE TRANSACTION
- * hands them to agenda_prepared.c.
+ * hands them to prepared.c.
  *
  * Copyright (c) 2026, researcharr contributors
  *

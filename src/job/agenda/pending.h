@@ -2,8 +2,8 @@
  * pending.h
  *		What a transaction owes the agenda once it is over.
  */
-#ifndef RARR_JOB_AGENDA_NOTES_H
-#define RARR_JOB_AGENDA_NOTES_H
+#ifndef RARR_JOB_AGENDA_PENDING_H
+#define RARR_JOB_AGENDA_PENDING_H
 
 #include "executor/tuptable.h"
 #include "utils/rel.h"
@@ -37,4 +37,4 @@ extern bool rarr_agenda_own_look(const RarrAgendaKey *key, int below, TimestampT
 								 int *priority, RarrPlace *place);
 extern void rarr_agenda_apply_note(const RarrNote *note);
 
-#endif							/* RARR_JOB_AGENDA_NOTES_H */
+#endif							/* RARR_JOB_AGENDA_PENDING_H */

@@ -2,8 +2,8 @@
  * verify.h
  *		Looking for what the agenda missed, and for leases that ended.
  */
-#ifndef RARR_JOB_AGENDA_WALK_H
-#define RARR_JOB_AGENDA_WALK_H
+#ifndef RARR_JOB_AGENDA_VERIFY_H
+#define RARR_JOB_AGENDA_VERIFY_H
 
 #include "utils/rel.h"
 
@@ -16,4 +16,4 @@ extern bool rarr_agenda_walk_is_due(const RarrAgendaRef *ref, TimestampTz now, i
 extern void rarr_agenda_walk(RarrAgendaKey *key, Relation jobs, Relation index, TimestampTz now);
 extern void rarr_agenda_walk_ended(void);
 
-#endif							/* RARR_JOB_AGENDA_WALK_H */
+#endif							/* RARR_JOB_AGENDA_VERIFY_H */

@@ -2,8 +2,8 @@
  * dequeue_scan.h
  *		Scans of the take index, the order in which jobs are handed out.
  */
-#ifndef RARR_JOB_TAKE_SCAN_H
-#define RARR_JOB_TAKE_SCAN_H
+#ifndef RARR_JOB_CORE_DEQUEUE_SCAN_H
+#define RARR_JOB_CORE_DEQUEUE_SCAN_H
 
 #include "access/genam.h"
 #include "access/skey.h"
@@ -35,4 +35,4 @@ extern bool rarr_take_scan_next_job(RarrTakeScan *scan, TupleTableSlot *slot);
 extern bool rarr_take_scan_next_entry(RarrTakeScan *scan, RarrPlace *place);
 extern bool rarr_job_is_being_changed(TupleTableSlot *slot);
 
-#endif							/* RARR_JOB_TAKE_SCAN_H */
+#endif							/* RARR_JOB_CORE_DEQUEUE_SCAN_H */

@@ -3,8 +3,8 @@
  *		A row of processing_jobs: its columns, and the changes that the
  *		functions of the queue make to it.
  */
-#ifndef RARR_JOB_ROW_H
-#define RARR_JOB_ROW_H
+#ifndef RARR_JOB_CORE_JOB_ROW_H
+#define RARR_JOB_CORE_JOB_ROW_H
 
 #include "datatype/timestamp.h"
 #include "utils/uuid.h"
@@ -73,4 +73,4 @@ extern bool rarr_job_make_change(RarrTable *jobs, int change);
 extern bool rarr_job_make_change_unlocked(RarrTable *jobs, int change, bool wait);
 extern void rarr_job_begin_change(RarrTable *jobs, TimestampTz now);
 
-#endif							/* RARR_JOB_ROW_H */
+#endif							/* RARR_JOB_CORE_JOB_ROW_H */

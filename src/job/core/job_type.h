@@ -2,8 +2,8 @@
  * job_type.h
  *		Job types and their policies, from this backend's cache.
  */
-#ifndef RARR_JOB_TYPE_H
-#define RARR_JOB_TYPE_H
+#ifndef RARR_JOB_CORE_JOB_TYPE_H
+#define RARR_JOB_CORE_JOB_TYPE_H
 
 #include "nodes/pg_list.h"
 #include "utils/array.h"
@@ -43,4 +43,4 @@ extern List *rarr_job_types_asked(ArrayType *names);
 extern bool rarr_job_type_is_uncommitted(const RarrJobType *type);
 extern int64 rarr_job_type_retry_delay(const RarrJobType *type, int retries);
 
-#endif							/* RARR_JOB_TYPE_H */
+#endif							/* RARR_JOB_CORE_JOB_TYPE_H */

@@ -2,8 +2,8 @@
  * queue_pos.h
  *		Places in a group of the take index.
  */
-#ifndef RARR_JOB_PLACE_H
-#define RARR_JOB_PLACE_H
+#ifndef RARR_JOB_CORE_QUEUE_POS_H
+#define RARR_JOB_CORE_QUEUE_POS_H
 
 #include "datatype/timestamp.h"
 #include "utils/uuid.h"
@@ -21,4 +21,4 @@ extern const RarrPlace rarr_last_place;
 extern int	rarr_place_compare(const RarrPlace *a, const RarrPlace *b);
 extern RarrPlace rarr_place_after(const RarrPlace *place);
 
-#endif							/* RARR_JOB_PLACE_H */
+#endif							/* RARR_JOB_CORE_QUEUE_POS_H */

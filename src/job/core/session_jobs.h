@@ -2,8 +2,8 @@
  * session_jobs.h
  *		Jobs whose leases end with this session.
  */
-#ifndef RARR_JOB_BOUND_H
-#define RARR_JOB_BOUND_H
+#ifndef RARR_JOB_CORE_SESSION_JOBS_H
+#define RARR_JOB_CORE_SESSION_JOBS_H
 
 #include "utils/uuid.h"
 
@@ -16,4 +16,4 @@ typedef struct RarrBoundJob
 extern void rarr_bound_add(const pg_uuid_t *id, int32 attempt);
 extern void rarr_bound_done(const pg_uuid_t *id);
 
-#endif							/* RARR_JOB_BOUND_H */
+#endif							/* RARR_JOB_CORE_SESSION_JOBS_H */

@@ -2,8 +2,8 @@
  * worker_input.h
  *		Limits of what a worker writes into a job.
  */
-#ifndef RARR_WORKER_INPUT_H
-#define RARR_WORKER_INPUT_H
+#ifndef RARR_JOB_CORE_WORKER_INPUT_H
+#define RARR_JOB_CORE_WORKER_INPUT_H
 
 #include "utils/timestamp.h"
 
@@ -17,4 +17,4 @@ extern Datum rarr_error_text_truncate(Datum error);
 extern void rarr_check_result(Datum result);
 extern int64 rarr_lease_arg(const Interval *interval, const char *name, int64 least);
 
-#endif							/* RARR_WORKER_INPUT_H */
+#endif							/* RARR_JOB_CORE_WORKER_INPUT_H */

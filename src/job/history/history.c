@@ -6,7 +6,7 @@
  * Each attempt leaves one row when it ends, and each other change of a job's
  * status its own, in the transaction that makes the change.  The functions
  * that change jobs say what they did; for plain DML, cascades and TRUNCATE,
- * history_trigger.c finds it out.  Either way, all rows of a statement are
+ * trigger.c finds it out.  Either way, all rows of a statement are
  * written in one go.
  *
  * A row must never fail because of what the job holds, or the job could be

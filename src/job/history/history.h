@@ -7,8 +7,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef RARR_JOB_HISTORY_H
-#define RARR_JOB_HISTORY_H
+#ifndef RARR_JOB_HISTORY_HISTORY_H
+#define RARR_JOB_HISTORY_HISTORY_H
 
 #include "datatype/timestamp.h"
 #include "utils/uuid.h"
@@ -64,4 +64,4 @@ extern void rarr_history_end(RarrHistory *history);
 extern void rarr_history_write(const RarrHistoryEntry *entries, int n);
 extern bool rarr_history_write_at_exit(const RarrHistoryEntry *entries, int n);
 
-#endif							/* RARR_JOB_HISTORY_H */
+#endif							/* RARR_JOB_HISTORY_HISTORY_H */

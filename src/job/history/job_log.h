@@ -3,8 +3,8 @@
  *		What a function of the queue did to jobs, gathered and put on record in
  *		one go.
  */
-#ifndef RARR_JOB_LOG_H
-#define RARR_JOB_LOG_H
+#ifndef RARR_JOB_HISTORY_JOB_LOG_H
+#define RARR_JOB_HISTORY_JOB_LOG_H
 
 #include "executor/tuptable.h"
 
@@ -23,4 +23,4 @@ extern void rarr_job_log_add(RarrJobLog *log, TupleTableSlot *oldslot, RarrHisto
 extern void rarr_job_log_write(RarrJobLog *log);
 extern bool rarr_job_log_write_at_exit(RarrJobLog *log);
 
-#endif							/* RARR_JOB_LOG_H */
+#endif							/* RARR_JOB_HISTORY_JOB_LOG_H */

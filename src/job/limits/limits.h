@@ -2,8 +2,8 @@
  * limits.h
  *		How many jobs of a type may run, and how often one may start.
  */
-#ifndef RARR_JOB_LIMITS_H
-#define RARR_JOB_LIMITS_H
+#ifndef RARR_JOB_LIMITS_LIMITS_H
+#define RARR_JOB_LIMITS_LIMITS_H
 
 #include "base/relation.h"
 #include "job/core/job_type.h"
@@ -51,4 +51,4 @@ extern void rarr_limits_check_late(Oid table, const RarrJobType *type, const Rar
  */
 extern TimestampTz rarr_limits_yield_at(Oid table, const RarrJobType *type, TimestampTz now);
 
-#endif							/* RARR_JOB_LIMITS_H */
+#endif							/* RARR_JOB_LIMITS_LIMITS_H */

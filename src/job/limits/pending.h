@@ -2,8 +2,8 @@
  * pending.h
  *		What a transaction owes the limits of job types once it is over.
  */
-#ifndef RARR_JOB_LIMITS_NOTES_H
-#define RARR_JOB_LIMITS_NOTES_H
+#ifndef RARR_JOB_LIMITS_PENDING_H
+#define RARR_JOB_LIMITS_PENDING_H
 
 #include "executor/tuptable.h"
 #include "utils/rel.h"
@@ -24,4 +24,4 @@ extern void rarr_limits_note_dml(Relation jobs, TupleTableSlot *old, TupleTableS
 extern void rarr_limits_note_truncate(void);
 extern void rarr_limits_prepared_ended(void);
 
-#endif							/* RARR_JOB_LIMITS_NOTES_H */
+#endif							/* RARR_JOB_LIMITS_PENDING_H */

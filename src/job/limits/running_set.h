@@ -2,8 +2,8 @@
  * running_set.h
  *		Which jobs of types with limits are running, in shared memory.
  */
-#ifndef RARR_JOB_LIMITS_HELD_H
-#define RARR_JOB_LIMITS_HELD_H
+#ifndef RARR_JOB_LIMITS_RUNNING_SET_H
+#define RARR_JOB_LIMITS_RUNNING_SET_H
 
 #include "access/transam.h"
 #include "datatype/timestamp.h"
@@ -80,4 +80,4 @@ extern void rarr_held_reclaim(void);
 extern void rarr_held_forget_database(Oid database);
 extern void rarr_held_warn_full(void);
 
-#endif							/* RARR_JOB_LIMITS_HELD_H */
+#endif							/* RARR_JOB_LIMITS_RUNNING_SET_H */

@@ -1,7 +1,7 @@
 /*
  * shmem.h
- *		What is in shared memory of types with limits; for limits_slot.c and
- *		limits_held.c alone.
+ *		What is in shared memory of types with limits; for slot.c and
+ *		running_set.c alone.
  */
 #ifndef RARR_JOB_LIMITS_SHMEM_H
 #define RARR_JOB_LIMITS_SHMEM_H

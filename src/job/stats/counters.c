@@ -13,7 +13,7 @@
  * a transaction may end between a snapshot and the look at the counters, and
  * what is prepared is not followed.  The next count puts that right.
  *
- * Which counters are a type's may change (counters_slot.c).  A backend's entry
+ * Which counters are a type's may change (slot.c).  A backend's entry
  * for a type says by their incarnation whether they are still the type's.
  *
  * Copyright (c) 2026, researcharr contributors

@@ -2,8 +2,8 @@
  * counters.h
  *		How many jobs there are of each type and status, in shared memory.
  */
-#ifndef RARR_JOB_COUNTERS_H
-#define RARR_JOB_COUNTERS_H
+#ifndef RARR_JOB_STATS_COUNTERS_H
+#define RARR_JOB_STATS_COUNTERS_H
 
 #include "executor/tuptable.h"
 #include "utils/rel.h"
@@ -31,4 +31,4 @@ extern void rarr_counters_set(Oid table, const char *type, const RarrCounts *cou
 extern void rarr_counters_end_recount(Oid table, TimestampTz counted_at, int64 began);
 extern void rarr_counters_forget_database(Oid database);
 
-#endif							/* RARR_JOB_COUNTERS_H */
+#endif							/* RARR_JOB_STATS_COUNTERS_H */

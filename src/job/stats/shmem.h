@@ -1,10 +1,10 @@
 /*
  * shmem.h
- *		Counters of jobs in shared memory; for counters_slot.c and counters.c
+ *		Counters of jobs in shared memory; for slot.c and counters.c
  *		alone.
  */
-#ifndef RARR_JOB_COUNTERS_SHMEM_H
-#define RARR_JOB_COUNTERS_SHMEM_H
+#ifndef RARR_JOB_STATS_SHMEM_H
+#define RARR_JOB_STATS_SHMEM_H
 
 #include "port/atomics.h"
 #include "storage/lwlock.h"
@@ -75,4 +75,4 @@ extern void rarr_counted_free(CountedType *type);
 /* This one takes it. */
 extern void rarr_counted_forget_gone(Oid own);
 
-#endif							/* RARR_JOB_COUNTERS_SHMEM_H */
+#endif							/* RARR_JOB_STATS_SHMEM_H */

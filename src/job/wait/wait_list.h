@@ -2,8 +2,8 @@
  * wait_list.h
  *		Who sleeps until there is a job, in shared memory.
  */
-#ifndef RARR_JOB_WAIT_LIST_H
-#define RARR_JOB_WAIT_LIST_H
+#ifndef RARR_JOB_WAIT_WAIT_LIST_H
+#define RARR_JOB_WAIT_WAIT_LIST_H
 
 #include "datatype/timestamp.h"
 
@@ -29,4 +29,4 @@ extern void rarr_wait_wake_self(void);
 extern bool rarr_wait_should_peek(const RarrAgendaRef *refs, int n);
 extern void rarr_wait_leave(int64 looked);
 
-#endif							/* RARR_JOB_WAIT_LIST_H */
+#endif							/* RARR_JOB_WAIT_WAIT_LIST_H */
