@@ -46,6 +46,7 @@
 #include "base/column.h"
 #include "base/relation.h"
 #include "base/rows.h"
+#include "base/schema.h"
 
 /* A partition: rows are inserted into it, and nothing else. */
 static const RarrChange partition_changes[] = {{CMD_INSERT, {0}, NULL}};

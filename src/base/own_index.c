@@ -30,6 +30,7 @@
 #include "utils/typcache.h"
 
 #include "base/own_index.h"
+#include "base/schema.h"
 
 /* how often to look again where an index that fits is not valid */
 #define MAX_LOOKS	10

@@ -18,7 +18,7 @@
 
 #include "base/compat.h"
 #include "base/privilege.h"
-#include "base/relation.h"
+#include "base/schema.h"
 
 /* May the current user execute the extension's function of this name? */
 bool

@@ -33,12 +33,10 @@
 
 #include "access/genam.h"
 #include "access/htup_details.h"
-#include "access/relation.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/index.h"
-#include "catalog/namespace.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_index.h"
 #include "commands/trigger.h"
@@ -49,7 +47,6 @@
 #include "optimizer/optimizer.h"
 #include "rewrite/rewriteHandler.h"
 #include "storage/lmgr.h"
-#include "tcop/utility.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -59,6 +56,7 @@
 #include "base/compat.h"
 #include "base/relation.h"
 #include "base/row_trigger.h"
+#include "base/schema.h"
 
 /* how many sets a backend keeps of one definition: more than one of partitions */
 #define MAX_KEPT	4
@@ -69,58 +67,6 @@ static bool callbacks_registered = false;
 
 /* how many relcache invalidations this backend was told of, of any relation */
 static uint64 invalidations = 0;
-
-/*
- * The OID of a table, view or index of our schema.
- */
-Oid
-rarr_relation_oid(const char *name)
-{
-	Oid			schema = get_namespace_oid(RARR_SCHEMA, true);
-	Oid			relid = OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
-
-	if (!OidIsValid(relid))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("relation \"%s.%s\" does not exist", RARR_SCHEMA, name),
-				 errhint("Create the extension in this database, or create it anew if a part of it was dropped.")));
-	return relid;
-}
-
-/*
- * Open a table or view of our schema.  42P01 if there is none, also where it was
- * dropped while this waited for the lock.
- */
-Relation
-rarr_relation_open(const char *name, LOCKMODE lockmode)
-{
-	for (;;)
-	{
-		Oid			relid = rarr_relation_oid(name);
-		Relation	rel = try_relation_open(relid, lockmode);
-
-		CHECK_FOR_INTERRUPTS();
-		if (rel == NULL)
-			continue;
-
-		/* with the lock came the news of what DDL did before */
-		if (rarr_relation_oid(name) == relid)
-			return rel;
-		relation_close(rel, lockmode);
-	}
-}
-
-/*
- * The executor's entry points do not ask whether writing is allowed at all;
- * every function that writes starts with this.
- */
-void
-rarr_prevent_read_only(const char *function)
-{
-	PreventCommandIfReadOnly(function);
-	PreventCommandIfParallelMode(function);
-	PreventCommandDuringRecovery(function);
-}
 
 static void
 relation_changed(Datum arg, Oid relid)

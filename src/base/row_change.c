@@ -25,6 +25,7 @@
 #include "base/compat.h"
 #include "base/index_entries.h"
 #include "base/row_change.h"
+#include "base/schema.h"
 
 static void
 before_change(RarrTable *table)

@@ -31,6 +31,7 @@
 
 #include "base/compat.h"
 #include "base/row_trigger.h"
+#include "base/schema.h"
 
 /* Is any of these columns among those that the caller of an INSERT checks? */
 static bool

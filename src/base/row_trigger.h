@@ -8,7 +8,7 @@
 #include "utils/rel.h"
 #include "utils/reltrigger.h"
 
-#include "base/relation.h"
+#include "base/table_def.h"
 
 extern bool rarr_trigger_is_own(const Trigger *trigger, Oid schema);
 extern bool rarr_choose_constraint_triggers(TriggerDesc *triggers);

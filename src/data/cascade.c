@@ -54,7 +54,7 @@
 #include "base/args.h"
 #include "base/column.h"
 #include "base/compat.h"
-#include "base/relation.h"
+#include "base/schema.h"
 #include "data/row_locks.h"
 
 /* Ids that one statement gets: an array of more could become too large. */

@@ -15,7 +15,7 @@
 #include "utils/uuid.h"
 
 #include "base/compat.h"
-#include "base/relation.h"
+#include "base/schema.h"
 #include "base/uuid.h"
 #include "data/write.h"
 

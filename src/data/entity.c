@@ -33,6 +33,7 @@
 #include "base/compat.h"
 #include "base/own_index.h"
 #include "base/row_trigger.h"
+#include "base/schema.h"
 #include "data/by_oid.h"
 #include "data/entity.h"
 #include "data/query.h"

@@ -17,7 +17,7 @@
 
 #include "base/args.h"
 #include "base/compat.h"
-#include "base/relation.h"
+#include "base/schema.h"
 #include "data/filter.h"
 #include "job/job.h"
 

@@ -21,7 +21,7 @@
 
 #include "base/compat.h"
 #include "base/json.h"
-#include "base/relation.h"
+#include "base/schema.h"
 #include "data/query.h"
 #include "data/row_locks.h"
 

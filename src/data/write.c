@@ -20,7 +20,7 @@
 #include "utils/timestamp.h"
 
 #include "base/compat.h"
-#include "base/relation.h"
+#include "base/schema.h"
 #include "base/uuid.h"
 #include "data/flat.h"
 #include "data/secret.h"

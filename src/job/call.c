@@ -26,6 +26,7 @@
 #include "base/errors.h"
 #include "base/own_index.h"
 #include "base/row_change.h"
+#include "base/schema.h"
 #include "job/call.h"
 #include "job/core/session_jobs.h"
 #include "job/core/tid_cache.h"

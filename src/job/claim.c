@@ -35,6 +35,7 @@
 #include "base/own_index.h"
 #include "base/result.h"
 #include "base/row_change.h"
+#include "base/schema.h"
 #include "job/agenda/pending.h"
 #include "job/agenda/verify.h"
 #include "job/claim.h"

@@ -16,7 +16,7 @@
 
 #include "base/args.h"
 #include "base/compat.h"
-#include "base/relation.h"
+#include "base/schema.h"
 #include "job/claim.h"
 #include "job/core/job_type.h"
 #include "job/core/worker_input.h"

@@ -53,6 +53,7 @@
 #include "base/compat.h"
 #include "base/duration.h"
 #include "base/guc.h"
+#include "base/schema.h"
 #include "job/claim.h"
 #include "job/core/job_json.h"
 #include "job/core/job_row.h"

@@ -36,6 +36,7 @@
 #include "base/own_index.h"
 #include "base/row_change.h"
 #include "base/rows.h"
+#include "base/schema.h"
 #include "base/uuid.h"
 #include "job/agenda/pending.h"
 #include "job/core/job_row.h"

@@ -16,7 +16,7 @@
 #include "utils/timestamp.h"
 
 #include "base/args.h"
-#include "base/relation.h"
+#include "base/schema.h"
 #include "job/enqueue.h"
 
 /* The arguments, in their order */

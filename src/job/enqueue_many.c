@@ -18,7 +18,7 @@
 #include "base/args.h"
 #include "base/errors.h"
 #include "base/json.h"
-#include "base/relation.h"
+#include "base/schema.h"
 #include "job/enqueue.h"
 
 #define SHOWN_BYTES		200		/* of another error's message, at most */

@@ -17,6 +17,7 @@
 #include "utils/timestamp.h"
 
 #include "base/own_index.h"
+#include "base/schema.h"
 #include "job/core/dequeue_scan.h"
 #include "job/core/job_row.h"
 #include "job/core/job_type.h"

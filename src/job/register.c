@@ -25,8 +25,8 @@
 
 #include "base/args.h"
 #include "base/errors.h"
-#include "base/relation.h"
 #include "base/result.h"
+#include "base/schema.h"
 #include "job/core/job_type.h"
 
 #define SHOWN_BYTES		400		/* of a text argument in a message: what a name can have */

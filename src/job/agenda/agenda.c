@@ -39,7 +39,7 @@
 
 #include "base/clock.h"
 #include "base/guc.h"
-#include "base/relation.h"
+#include "base/schema.h"
 #include "base/shmem.h"
 #include "job/agenda/agenda.h"
 #include "job/agenda/pending.h"

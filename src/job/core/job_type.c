@@ -37,10 +37,11 @@
 #include "utils/snapmgr.h"
 
 #include "base/args.h"
+#include "base/column.h"
 #include "base/compat.h"
 #include "base/duration.h"
 #include "base/errors.h"
-#include "base/relation.h"
+#include "base/schema.h"
 #include "job/agenda/pending.h"
 #include "job/core/job_type.h"
 #include "job/job.h"

@@ -28,6 +28,7 @@
 
 #include "base/compat.h"
 #include "base/own_index.h"
+#include "base/schema.h"
 #include "job/core/media_ref.h"
 
 static int

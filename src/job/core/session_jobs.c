@@ -43,6 +43,7 @@
 #include "base/at_exit.h"
 #include "base/own_index.h"
 #include "base/relation.h"
+#include "base/schema.h"
 #include "job/core/job_row.h"
 #include "job/core/job_type.h"
 #include "job/core/session_jobs.h"

@@ -29,7 +29,7 @@
 #include "base/errors.h"
 #include "base/guc.h"
 #include "base/metadata.h"
-#include "base/relation.h"
+#include "base/schema.h"
 #include "base/text.h"
 #include "job/core/job_row.h"
 #include "job/core/worker_input.h"

@@ -40,6 +40,7 @@
 #include "base/compat.h"
 #include "base/own_index.h"
 #include "base/row_change.h"
+#include "base/schema.h"
 #include "job/limits/rate.h"
 
 enum

@@ -29,6 +29,7 @@
 
 #include "base/clock.h"
 #include "base/guc.h"
+#include "base/schema.h"
 #include "base/shmem.h"
 #include "job/core/job_row.h"
 #include "job/limits/rate.h"

@@ -27,7 +27,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
-#include "base/relation.h"
+#include "base/schema.h"
 #include "job/stats/counters.h"
 
 #define NCOLUMNS	5

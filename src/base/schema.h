@@ -1,0 +1,18 @@
+/*
+ * schema.h
+ *		The extension's schema: its relations by name, and whether a transaction
+ *		may write to them.
+ */
+#ifndef RARR_SCHEMA_H
+#define RARR_SCHEMA_H
+
+#include "storage/lockdefs.h"
+#include "utils/relcache.h"
+
+#define RARR_SCHEMA			"researcharr"
+
+extern Oid	rarr_relation_oid(const char *name);
+extern Relation rarr_relation_open(const char *name, LOCKMODE lockmode);
+extern void rarr_prevent_read_only(const char *function);
+
+#endif							/* RARR_SCHEMA_H */
