@@ -28,7 +28,7 @@
 #include "base/row_change.h"
 #include "base/schema.h"
 #include "job/call.h"
-#include "job/core/session_jobs.h"
+#include "job/change.h"
 #include "job/core/tid_cache.h"
 
 /*
@@ -190,6 +190,4 @@ rarr_work_write(RarrWork *work, int change)
 {
 	if (!rarr_job_make_change(work->jobs, change))
 		rarr_table_refused(work->jobs);
-	if (change != JOB_CHANGE_HEARTBEAT)
-		rarr_bound_done(rarr_job_id(work->jobs->oldslot));
 }

@@ -38,6 +38,7 @@
 #include "base/schema.h"
 #include "job/agenda/pending.h"
 #include "job/agenda/verify.h"
+#include "job/change.h"
 #include "job/claim.h"
 #include "job/claim_guard.h"
 #include "job/core/job_row.h"

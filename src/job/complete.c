@@ -22,7 +22,7 @@
 #include "base/row_change.h"
 #include "job/batch.h"
 #include "job/call.h"
-#include "job/core/session_jobs.h"
+#include "job/change.h"
 #include "job/core/tid_cache.h"
 #include "job/core/worker_input.h"
 
@@ -54,10 +54,7 @@ complete_unlocked(RarrWork *work, Datum id, int attempt, Datum result, bool has_
 		return false;
 	work->now = GetCurrentTimestamp();
 	set_completed(work, result, has_result);
-	if (!rarr_job_make_change_unlocked(jobs, JOB_CHANGE_FINISH, true))
-		return false;
-	rarr_bound_done(rarr_job_id(jobs->oldslot));
-	return true;
+	return rarr_job_make_change_unlocked(jobs, JOB_CHANGE_FINISH, true);
 }
 
 /* Complete the job, if it is running under the attempt; else false. */

@@ -38,13 +38,12 @@
 #include "base/rows.h"
 #include "base/schema.h"
 #include "base/uuid.h"
-#include "job/agenda/pending.h"
+#include "job/change.h"
 #include "job/core/job_row.h"
 #include "job/core/job_type.h"
 #include "job/core/media_ref.h"
 #include "job/core/unique_key.h"
 #include "job/enqueue.h"
-#include "job/stats/counters.h"
 
 #define MAX_UNIQUE_KEY	255
 
@@ -199,14 +198,6 @@ insert_unique(RarrTable *jobs, pg_uuid_t *id)
 	return true;
 }
 
-/* A job is in the table: who keeps account of jobs hears of it. */
-static void
-note_new_job(RarrTable *jobs, TupleTableSlot *slot)
-{
-	rarr_agenda_note_job(RARR_AT_COMMIT, jobs->rel, slot);
-	rarr_counters_note(jobs->rel, NULL, slot);
-}
-
 /* Insert one job; with a unique key that is taken, id becomes that job's. */
 static void
 insert_one(RarrTable *jobs, const RarrNewJob *job, TimestampTz now, pg_uuid_t *id)
@@ -222,7 +213,7 @@ insert_one(RarrTable *jobs, const RarrNewJob *job, TimestampTz now, pg_uuid_t *i
 
 	/* not before: users' triggers may have changed the row */
 	slot_getallattrs(jobs->newslot);
-	note_new_job(jobs, jobs->newslot);
+	rarr_change_note_new(jobs, jobs->newslot);
 }
 
 /* Insert the jobs that have no unique key, many at a time. */
@@ -240,7 +231,7 @@ insert_many(RarrTable *table, const RarrNewJob *jobs, int n, TimestampTz now, co
 		CHECK_FOR_INTERRUPTS();
 		slot = rarr_rows_next(rows);
 		make_row(table, slot, &ids[i], &jobs[i], now);
-		note_new_job(table, slot);
+		rarr_change_note_new(table, slot);
 		rarr_rows_add(rows);
 	}
 	rarr_rows_end(rows);

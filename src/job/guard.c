@@ -32,12 +32,10 @@
 #include "base/duration.h"
 #include "base/metadata.h"
 #include "base/restore.h"
-#include "job/agenda/pending.h"
+#include "job/change.h"
 #include "job/core/job_row.h"
 #include "job/core/job_type.h"
 #include "job/core/worker_input.h"
-#include "job/limits/pending.h"
-#include "job/stats/counters.h"
 
 /* Kept by the functions: an UPDATE may not change them ... */
 static const int kept_on_update[] = {
@@ -199,44 +197,6 @@ advance_updated_at(TriggerData *trigger, HeapTuple tuple)
 	return heap_modify_tuple_by_cols(tuple, desc, 1, &column, &after, &isnull);
 }
 
-/* Tell the agenda what the statement makes and unmakes. */
-static void
-note_change(TriggerData *trigger)
-{
-	Relation	jobs = trigger->tg_relation;
-
-	if (!rarr_agenda_is_there())
-		return;
-	if (TRIGGER_FIRED_FOR_STATEMENT(trigger->tg_event))
-	{
-		rarr_agenda_note_everything(RARR_AT_ABORT);
-		rarr_limits_note_truncate();
-		rarr_counters_note_truncate();
-		return;
-	}
-	slot_getallattrs(trigger->tg_trigslot);
-	if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
-	{
-		rarr_agenda_note_job(RARR_AT_COMMIT, jobs, trigger->tg_trigslot);
-		rarr_limits_note_dml(jobs, NULL, trigger->tg_trigslot);
-		rarr_counters_note(jobs, NULL, trigger->tg_trigslot);
-		return;
-	}
-	rarr_agenda_note_job(RARR_AT_ABORT, jobs, trigger->tg_trigslot);
-	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
-	{
-		slot_getallattrs(trigger->tg_newslot);
-		rarr_agenda_note_job(RARR_AT_COMMIT, jobs, trigger->tg_newslot);
-		rarr_limits_note_dml(jobs, trigger->tg_trigslot, trigger->tg_newslot);
-		rarr_counters_note(jobs, trigger->tg_trigslot, trigger->tg_newslot);
-	}
-	else
-	{
-		rarr_limits_note_dml(jobs, trigger->tg_trigslot, NULL);
-		rarr_counters_note(jobs, trigger->tg_trigslot, NULL);
-	}
-}
-
 /* 39P01 where the trigger is of another kind: there would be no row to look at. */
 static void
 check_trigger(const TriggerData *trigger)
@@ -288,7 +248,7 @@ researcharr_processing_jobs_guard(PG_FUNCTION_ARGS)
 		check_insert(trigger->tg_relation, tuple);
 		tuple = apply_limits(trigger, tuple);
 	}
-	note_change(trigger);
+	rarr_change_note_dml(trigger);
 	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
 		tuple = advance_updated_at(trigger, tuple);
 	return PointerGetDatum(tuple);

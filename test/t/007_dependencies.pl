@@ -178,8 +178,7 @@ my @known_cycles = (
 	'data/entity data/query data/secret',
 	'data/flat data/write',
 	'data/import/import data/import/read data/import/write',
-	'job/agenda/agenda job/agenda/pending job/agenda/verify job/core/dequeue_scan job/core/job_row job/core/job_type job/core/unique_key job/enqueue job/job job/limits/pending job/limits/rate job/limits/running_set job/limits/shmem job/limits/slot job/prepared job/stats/counters job/stats/shmem job/stats/slot job/wait/shmem job/wait/wait_list',
-	'job/call job/core/session_jobs job/finish',
+	'job/agenda/agenda job/agenda/pending job/agenda/verify job/call job/change job/core/dequeue_scan job/core/job_type job/core/session_jobs job/enqueue job/finish job/job job/lapse job/limits/pending job/limits/rate job/limits/running_set job/limits/shmem job/limits/slot job/prepared job/stats/counters job/stats/shmem job/stats/slot job/wait/shmem job/wait/wait_list',
 	'job/claim job/claim_guard',
 	'job/share job/stream');
 my @known_upward = (
@@ -190,9 +189,6 @@ my @known_upward = (
 	'job/agenda/pending -> job/prepared',
 	'job/agenda/pending -> job/wait/wait_list',
 	'job/core/dequeue_scan -> job/agenda/agenda',
-	'job/core/job_row -> job/agenda/pending',
-	'job/core/job_row -> job/limits/pending',
-	'job/core/job_row -> job/stats/counters',
 	'job/core/job_type -> job/agenda/pending',
 	'job/core/job_type -> job/job',
 	'job/core/job_type -> job/limits/running_set',

@@ -22,10 +22,7 @@
 #include "base/duration.h"
 #include "base/json.h"
 #include "base/row_change.h"
-#include "job/agenda/pending.h"
 #include "job/core/job_row.h"
-#include "job/limits/pending.h"
-#include "job/stats/counters.h"
 
 static const RarrColumn job_columns[] = {
 	{"id", UUIDOID, true},
@@ -222,45 +219,4 @@ rarr_job_begin_change(RarrTable *jobs, TimestampTz now)
 
 	rarr_table_copy_row(jobs->newslot, jobs->oldslot);
 	rarr_job_set(jobs->newslot, JOB_UPDATED_AT, TimestampTzGetDatum(rarr_time_after(now, before)));
-}
-
-/* A job was changed: who keeps account of jobs hears of it. */
-static void
-note_change(RarrTable *jobs)
-{
-	rarr_agenda_note_job(RARR_AT_COMMIT, jobs->rel, jobs->newslot);
-	rarr_limits_note_change(jobs->rel, jobs->oldslot, jobs->newslot);
-	rarr_counters_note(jobs->rel, jobs->oldslot, jobs->newslot);
-}
-
-/*
- * Change the row in jobs->oldslot to what is in jobs->newslot; false if a
- * trigger of a user's keeps it.  The agenda is owed a word, however the
- * transaction ends: of what comes back before the change, and of what there is
- * to be after it, since users' triggers have their say in that.
- */
-bool
-rarr_job_make_change(RarrTable *jobs, int change)
-{
-	rarr_agenda_note_job(RARR_AT_ABORT, jobs->rel, jobs->oldslot);
-	if (!rarr_table_update(jobs, change, jobs->oldslot, jobs->newslot))
-		return false;
-	slot_getallattrs(jobs->newslot);
-	note_change(jobs);
-	return true;
-}
-
-/*
- * rarr_job_make_change of a row that was seen but not locked; false, with
- * nothing changed, if it has changed since, or somebody who is not to be waited
- * for has it.  Not where has_triggers.
- */
-bool
-rarr_job_make_change_unlocked(RarrTable *jobs, int change, bool wait)
-{
-	rarr_agenda_note_job(RARR_AT_ABORT, jobs->rel, jobs->oldslot);
-	if (!rarr_table_update_unlocked(jobs, change, jobs->oldslot, jobs->newslot, wait))
-		return false;
-	note_change(jobs);
-	return true;
 }

@@ -69,8 +69,6 @@ extern void rarr_job_set(TupleTableSlot *slot, int column, Datum value);
 extern void rarr_job_set_null(TupleTableSlot *slot, int column);
 extern void rarr_job_set_status(TupleTableSlot *slot, RarrJobStatus status, TimestampTz now);
 extern TimestampTz rarr_job_due_at(TupleTableSlot *slot);
-extern bool rarr_job_make_change(RarrTable *jobs, int change);
-extern bool rarr_job_make_change_unlocked(RarrTable *jobs, int change, bool wait);
 extern void rarr_job_begin_change(RarrTable *jobs, TimestampTz now);
 
 #endif							/* RARR_JOB_CORE_JOB_ROW_H */

@@ -1,0 +1,17 @@
+/*
+ * change.h
+ *		Changes of jobs: the one place that notifies all who keep account of jobs.
+ */
+#ifndef RARR_JOB_CHANGE_H
+#define RARR_JOB_CHANGE_H
+
+#include "commands/trigger.h"
+
+#include "base/relation.h"
+
+extern bool rarr_job_make_change(RarrTable *jobs, int change);
+extern bool rarr_job_make_change_unlocked(RarrTable *jobs, int change, bool wait);
+extern void rarr_change_note_new(RarrTable *jobs, TupleTableSlot *slot);
+extern void rarr_change_note_dml(const TriggerData *trigger);
+
+#endif							/* RARR_JOB_CHANGE_H */
