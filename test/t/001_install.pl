@@ -10,45 +10,28 @@
 
 use strict;
 use warnings;
+use FindBin;
+use lib $FindBin::RealBin;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use ResearcharrTest;
 use Test::More;
 
-my $node = PostgreSQL::Test::Cluster->new('install');
-$node->init;
-$node->start;
-my $db = 0;
-
-# A new database with pg_trgm, in which the statements have been run
-sub new_db
-{
-	my ($sql) = @_;
-	my $name = 'db' . ++$db;
-
-	$node->safe_psql('postgres', "CREATE DATABASE $name");
-	$node->safe_psql($name, "CREATE EXTENSION pg_trgm; $sql");
-	return $name;
-}
+my $node = new_node('install');
 
 # CREATE EXTENSION must fail with this SQLSTATE and text, and leave nothing
-sub refused
+sub not_installed
 {
 	my ($name, $sqlstate, $text, $what, $sql) = @_;
-	my ($rc, $out, $err) =
-	  $node->psql($name, $sql // 'CREATE EXTENSION researcharr',
-		extra_params => [ '-v', 'VERBOSITY=verbose' ]);
+	my $err = refused($name, $sql // 'CREATE EXTENSION researcharr', $sqlstate, $text, $what);
 
-	isnt($rc, 0, "$what is refused");
-	like($err, qr/ERROR:  $sqlstate: $text/, "$what: the error");
-	is( $node->safe_psql($name,
-			"SELECT count(*) FROM pg_extension WHERE extname = 'researcharr'"),
-		'0',
-		"$what: nothing is left");
+	is(sql("SELECT count(*) FROM pg_extension WHERE extname = 'researcharr'", $name),
+		'0', "$what: nothing is left");
 	return $err;
 }
 
 # 1.
-my $name = new_db('DROP EXTENSION plpgsql; DROP EXTENSION pg_trgm');
+my $name = new_db('DROP EXTENSION plpgsql');
 $node->safe_psql($name, 'CREATE EXTENSION researcharr CASCADE');
 like($node->safe_psql($name, 'SELECT researcharr.uuid_v7()'),
 	qr/^[0-9a-f]{8}-/, 'installed without PL/pgSQL, and works');
@@ -116,8 +99,8 @@ delete $foreign{extension}
 	"SELECT count(*) FROM pg_available_extensions WHERE name = 'pgtap'");
 foreach my $kind (sort keys %foreign)
 {
-	my $err = refused(
-		new_db("CREATE SCHEMA researcharr; $foreign{$kind}"),
+	my $err = not_installed(
+		new_db("CREATE EXTENSION pg_trgm; CREATE SCHEMA researcharr; $foreign{$kind}"),
 		'42P06',
 		'schema "researcharr" is not empty',
 		"a schema with a foreign $kind");
@@ -128,29 +111,30 @@ foreach my $kind (sort keys %foreign)
 
 $node->safe_psql('postgres',
 	'CREATE ROLE mallory LOGIN; CREATE ROLE admin SUPERUSER');
-refused(
-	new_db('CREATE SCHEMA researcharr AUTHORIZATION mallory'),
+not_installed(
+	new_db('CREATE EXTENSION pg_trgm; CREATE SCHEMA researcharr AUTHORIZATION mallory'),
 	'42501',
 	'schema "researcharr" belongs to another role',
 	"another role's schema");
-$name = new_db('CREATE SCHEMA researcharr AUTHORIZATION admin');
+$name = new_db('CREATE EXTENSION pg_trgm; CREATE SCHEMA researcharr AUTHORIZATION admin');
 $node->safe_psql($name, 'CREATE EXTENSION researcharr');
 ok(1, "installed into another superuser's schema");
 
 # 4.
-$name = new_db('CREATE SCHEMA other');
+$name = new_db('CREATE EXTENSION pg_trgm; CREATE SCHEMA other');
 $node->safe_psql($name, "GRANT ALL ON DATABASE $name TO mallory");
-refused($name, '42501', 'permission denied to create extension',
+not_installed($name, '42501', 'permission denied to create extension',
 	'an ordinary role',
 	'SET ROLE mallory; CREATE EXTENSION researcharr');
-refused($name, '0A000',
+not_installed($name, '0A000',
 	'extension "researcharr" must be installed in schema "researcharr"',
 	'another schema', 'CREATE EXTENSION researcharr SCHEMA other');
 
 # 5. What lies in the schema of a required extension is not taken for the
 # server's: an operator that fits better than any of its own, here.
 $name = new_db(
-	q{CREATE FUNCTION public.trap(float8, int) RETURNS boolean LANGUAGE sql AS 'SELECT true';
+	q{CREATE EXTENSION pg_trgm;
+	  CREATE FUNCTION public.trap(float8, int) RETURNS boolean LANGUAGE sql AS 'SELECT true';
 	  CREATE OPERATOR public.>= (FUNCTION = public.trap, LEFTARG = float8, RIGHTARG = int);
 	  CREATE EXTENSION researcharr});
 is( $node->safe_psql(

@@ -13,13 +13,13 @@
 use strict;
 use warnings;
 use FindBin;
+use lib $FindBin::RealBin;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use ResearcharrTest;
 use Test::More;
 
-my $node = PostgreSQL::Test::Cluster->new('upgrade');
-$node->init;
-$node->start;
+my $node = new_node('upgrade');
 
 # The tables of the extension (partitions' rows are seen through the parent)
 my $tables = q{

@@ -84,4 +84,15 @@ sub broken
 
 ok(@sources > 0, 'there are sources');
 is(broken($_), '', $_) foreach @sources;
+
+# Each TAP test has a number of its own.
+my %numbered;
+foreach (glob "$top/test/t/*.pl")
+{
+	my ($number) = m{/(\d{3})_\w+\.pl$};
+
+	push @{ $numbered{ $number // 'none' } }, s{.*/}{}r;
+}
+is(join(' ', map { @{ $numbered{$_} } } grep { $_ eq 'none' || @{ $numbered{$_} } > 1 } sort keys %numbered),
+	'', 'each TAP test has a number of its own');
 done_testing();

@@ -9,13 +9,14 @@
 
 use strict;
 use warnings;
+use FindBin;
+use lib $FindBin::RealBin;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use ResearcharrTest;
 use Test::More;
 
-my $node = PostgreSQL::Test::Cluster->new('default_privileges');
-$node->init;
-$node->start;
+my $node = new_node('default_privileges');
 $node->safe_psql('postgres', 'CREATE ROLE reader; CREATE ROLE "odd Role"');
 
 my $defaults = join ";\n",

@@ -10,16 +10,15 @@
 
 use strict;
 use warnings;
+use FindBin;
+use lib $FindBin::RealBin;
 use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use ResearcharrTest;
 use Test::More;
 
-my $node = PostgreSQL::Test::Cluster->new('update_locks');
-$node->init;
-$node->append_conf('postgresql.conf',
-	"shared_preload_libraries = 'researcharr'\nautovacuum = off\n");
-$node->start;
+my $node = new_node('update_locks', "shared_preload_libraries = 'researcharr'\nautovacuum = off\n");
 
 my @versions = split /\n/, $node->safe_psql('postgres', q{
 	SELECT version FROM pg_available_extension_versions WHERE name = 'researcharr'

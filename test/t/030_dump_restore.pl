@@ -14,36 +14,24 @@
 use strict;
 use warnings;
 use FindBin;
+use lib $FindBin::RealBin;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use ResearcharrTest;
 use Test::More;
 
-my $node = PostgreSQL::Test::Cluster->new('dump');
-$node->init;
-$node->start;
+my $node = new_node('dump');
 my $dir = PostgreSQL::Test::Utils::tempdir();
 my ($plain, $inserts, $custom, $data) =
   map { "$dir/$_" } qw(plain.sql inserts.sql custom.dump data.sql);
 
-# Every table whose rows the dump has, and a digest of its rows
-sub contents
-{
-	my ($db) = @_;
-	my $queries = $node->safe_psql($db, q{
-		SELECT string_agg(format(
-			'SELECT %L, count(*), md5(string_agg(j, E''\n'' ORDER BY j COLLATE "C")) FROM %s t, CAST(to_jsonb(t) AS text) j',
-			c.oid::regclass, c.oid::regclass), ' UNION ALL ') || ' ORDER BY 1'
-		FROM pg_class c
-		WHERE c.relnamespace = 'researcharr'::regnamespace AND c.relkind = 'r' AND c.relpersistence = 'p'});
-	return $node->safe_psql($db, $queries);
-}
-
-sub new_db
+sub named_db
 {
 	my ($db, $sql) = @_;
 
-	$node->safe_psql('postgres', "CREATE DATABASE $db");
-	$node->safe_psql($db, $sql) if $sql;
+	sql("CREATE DATABASE $db");
+	sql($sql, $db) if $sql;
+	return;
 }
 
 # Does the queue hand out a job and finish it, and is that on record?
@@ -68,7 +56,7 @@ sub works
 }
 
 # a database with rows in all tables, and a partition of the user's own
-new_db('source', q{
+named_db('source', q{
 	CREATE EXTENSION researcharr CASCADE;
 	CREATE TABLE researcharr.history_now (PRIMARY KEY (id),
 		details jsonb NOT NULL, id uuid NOT NULL, job_id uuid NOT NULL, media_id uuid NOT NULL,
@@ -98,7 +86,7 @@ my @dump = ('pg_dump', '--no-sync', '-d', $node->connstr('source'));
 $node->command_ok([ @dump, '-f', $plain ], 'a plain dump');
 $node->command_ok([ @dump, '--rows-per-insert=10', '-f', $inserts ], 'a dump of INSERTs');
 $node->command_ok([ @dump, '-Fc', '-f', $custom ], 'a custom dump');
-new_db($_) foreach qw(from_plain from_inserts from_custom from_sections);
+named_db($_) foreach qw(from_plain from_inserts from_custom from_sections);
 foreach ([ 'from_plain', $plain ], [ 'from_inserts', $inserts ])
 {
 	my ($db, $file) = @$_;
@@ -124,7 +112,7 @@ foreach my $db (qw(from_plain from_inserts from_custom from_sections))
 }
 
 # a dump of what was restored is the same dump
-new_db('again');
+named_db('again');
 $node->command_ok([ 'pg_dump', '--no-sync', '-Fc', '-d', $node->connstr('from_custom'), '-f', "$dir/again" ], 'dumped again');
 $node->command_ok([ 'pg_restore', '-e', '-d', $node->connstr('again'), "$dir/again" ], 'restored again');
 is(contents('again'), contents('from_custom'), 'the same after a second time');
@@ -148,7 +136,7 @@ foreach my $user ('', 'app')
 	my $db = 'data_by_' . ($user || 'superuser');
 	my @as = $user ? ('-U', $user) : ();
 
-	new_db($db, $install);
+	named_db($db, $install);
 	$node->safe_psql($db, $give_to_app) if $user;
 	$node->command_ok([ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', @as, '-d', $node->connstr($db), '-f', $data ],
 		"$db is loaded");
@@ -167,7 +155,7 @@ foreach ([ 'data_by_owners', '--use-set-session-authorization' ], [ 'data_by_rol
 {
 	my ($db, @options) = @$_;
 
-	new_db($db, $install);
+	named_db($db, $install);
 	$node->safe_psql($db, $give_to_app);
 	$node->command_ok([ 'pg_restore', '-e', @options, '-d', $node->connstr($db), $archive ], "$db is loaded");
 	is(contents($db), contents('data_by_app'), "$db has every row once, and no other");

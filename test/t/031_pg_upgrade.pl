@@ -8,8 +8,10 @@
 use strict;
 use warnings;
 use FindBin;
+use lib $FindBin::RealBin;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use ResearcharrTest;
 use Test::More;
 
 my ($bindir) = run_command([ 'pg_config', '--bindir' ]);
@@ -20,16 +22,10 @@ my @nodes = map { PostgreSQL::Test::Cluster->new($_) } qw(old new);
 foreach my $node (@nodes)
 {
 	$node->init;
-	$node->append_conf('postgresql.conf', "shared_preload_libraries = 'researcharr'");
+	$node->append_conf('postgresql.conf', $preload);
 }
 my ($old, $new) = @nodes;
 
-my $contents = q{
-	SELECT string_agg(format(
-		'SELECT %L, count(*), md5(string_agg(j, E''\n'' ORDER BY j COLLATE "C")) FROM %s t, CAST(to_jsonb(t) AS text) j',
-		c.oid::regclass, c.oid::regclass), ' UNION ALL ') || ' ORDER BY 1'
-	FROM pg_class c WHERE c.relnamespace = 'researcharr'::regnamespace AND c.relkind = 'r'
-	AND c.relpersistence = 'p'};
 my $catalog = q{
 	SELECT c.relname, pg_get_expr(c.relpartbound, c.oid), (SELECT count(*) FROM pg_trigger t WHERE t.tgrelid = c.oid),
 		(SELECT string_agg(t.tgname::text || t.tgenabled::text, ',' ORDER BY t.tgname) FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal),
@@ -48,7 +44,8 @@ $old->safe_psql('postgres', q{
 $old->command_ok([ 'psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-d', $old->connstr('postgres'),
 		'-f', "$FindBin::Bin/../data/fill.sql" ], 'the old cluster is filled');
 $old->safe_psql('postgres', q{SELECT researcharr.job_complete(id, attempt) FROM researcharr.job_dequeue(ARRAY['search'])});
-my $rows = $old->safe_psql('postgres', $old->safe_psql('postgres', $contents));
+use_node($old);
+my $rows = contents();
 my $objects = $old->safe_psql('postgres', $catalog);
 like($rows, qr/researcharr\.$_\|[1-9]/, "there are rows in $_")
   foreach qw(audit_now processing_history_default processing_jobs job_types);
@@ -61,7 +58,8 @@ command_ok([ 'pg_upgrade', '--no-sync', '-d', $old->data_dir, '-D', $new->data_d
 	'pg_upgrade');
 
 $new->start;
-is($new->safe_psql('postgres', $new->safe_psql('postgres', $contents)), $rows, 'every row once, and no other');
+use_node($new);
+is(contents(), $rows, 'every row once, and no other');
 is($new->safe_psql('postgres', $catalog), $objects, 'the same objects');
 is( $new->safe_psql('postgres', q{
 		SELECT count(researcharr.job_enqueue('01900000-0000-7000-8000-000000000001', 'search'));

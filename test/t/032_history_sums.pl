@@ -9,13 +9,14 @@
 
 use strict;
 use warnings;
+use FindBin;
+use lib $FindBin::RealBin;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use ResearcharrTest;
 use Test::More;
 
-my $node = PostgreSQL::Test::Cluster->new('sums');
-$node->init;
-$node->start;
+my $node = new_node('sums');
 $node->safe_psql('postgres', q{
 	CREATE EXTENSION researcharr CASCADE;
 	SELECT FROM researcharr.job_type_register('search', max_retries => 2, backoff_base => '0');

@@ -7,23 +7,16 @@
 
 use strict;
 use warnings;
+use FindBin;
+use lib $FindBin::RealBin;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use ResearcharrTest;
 use Test::More;
 
-my $node = PostgreSQL::Test::Cluster->new('encoding');
-$node->init(extra => [ '--encoding=UTF8', '--no-locale' ]);
-# also where all servers are to preload the library
-$node->append_conf('postgresql.conf', "shared_preload_libraries = ''");
-$node->start;
+# without the library preloaded, also where test/run preloads it
+my $node = new_node('encoding', "shared_preload_libraries = ''", extra => [ '--encoding=UTF8', '--no-locale' ]);
 my $dir = PostgreSQL::Test::Utils::tempdir();
-
-sub sql
-{
-	my ($sql, @more) = @_;
-
-	return $node->safe_psql('postgres', $sql, @more);
-}
 
 # a role whose name is no UTF-8: "m", then the byte E9
 $node->safe_psql('postgres', 'CREATE DATABASE latin TEMPLATE template0 ENCODING LATIN1');
@@ -37,7 +30,7 @@ sql(q{CREATE EXTENSION researcharr CASCADE;
 	SELECT researcharr.job_enqueue('01900000-0000-7000-8000-000000000001', 'search')});
 
 # a role's name, in the audit log and in the history
-sub as_role { return sql($_[0], extra_params => [ '-U', $role ]) }
+sub as_role { return sql($_[0], undef, extra_params => [ '-U', $role ]) }
 as_role(q{INSERT INTO researcharr.media (title, type) VALUES ('By m', 'movie')});
 is(sql(q{SELECT database_user, acting_role FROM researcharr.audit_log ORDER BY id DESC LIMIT 1}), 'm\xe9|m\xe9', 'a role\'s name');
 my $job = sql('SELECT id FROM researcharr.processing_jobs');

@@ -7,14 +7,14 @@
 
 use strict;
 use warnings;
+use FindBin;
+use lib $FindBin::RealBin;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use ResearcharrTest;
 use Test::More;
 
-my $node = PostgreSQL::Test::Cluster->new('secrets');
-$node->init;
-$node->append_conf('postgresql.conf', "log_error_verbosity = verbose\nlog_statement = none\n");
-$node->start;
+my $node = new_node('secrets', "log_error_verbosity = verbose\nlog_statement = none\n");
 $node->safe_psql('postgres', 'CREATE EXTENSION researcharr CASCADE;
 	SELECT researcharr.config_set(\'k\', \'old\', \'string\', NULL, true);
 	SELECT researcharr.webui_user_create(\'{"username": "u", "password_hash": "h"}\')');

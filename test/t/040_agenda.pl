@@ -13,34 +13,21 @@
 
 use strict;
 use warnings;
-use IPC::Run;
+use FindBin;
+use lib $FindBin::RealBin;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use ResearcharrTest;
 use Test::More;
 use Time::HiRes qw(time usleep);
 
-my $node = PostgreSQL::Test::Cluster->new('agenda');
-$node->init;
-$node->append_conf('postgresql.conf', q{
+my $node = new_node('agenda', q{
 shared_preload_libraries = 'researcharr'
 researcharr.agenda_refresh = 1h
 max_prepared_transactions = 5
 restart_after_crash = on
 autovacuum = off
 });
-$node->start;
-
-my $media = "'01900000-0000-7000-8000-000000000001'";
-
-sub sql { return $node->safe_psql($_[1] // 'postgres', $_[0]) }
-
-sub create
-{
-	my ($db) = @_;
-
-	sql("CREATE EXTENSION researcharr CASCADE;
-		INSERT INTO researcharr.media (id, title, type) VALUES ($media, 'Watched', 'movie')", $db);
-}
 
 # How many jobs a dequeue hands out
 sub take { return sql("SELECT count(*) FROM researcharr.job_dequeue(max_jobs => 9)", $_[0]) }
@@ -61,7 +48,7 @@ sub take_within
 
 sub enqueue { return sql("SELECT count(researcharr.job_enqueue($media, 'search'))", $_[0]) }
 
-create('postgres');
+create_extension();
 
 # 1.
 foreach my $how ('restart', 'crash')
@@ -97,8 +84,7 @@ is(take(), 0, 'a prepared transaction of somebody else');
 
 # 2.  A walk waits in front of a page that somebody has locked: no way to tell
 # from outside, so many are interrupted at random.
-sql("ALTER SYSTEM SET researcharr.agenda_refresh = '10 ms'");
-sql("SELECT pg_reload_conf()");
+reload('researcharr.agenda_refresh' => '10 ms');
 sql("INSERT INTO researcharr.processing_jobs (media_id, job_type) SELECT $media, 'search' FROM generate_series(1, 20000)");
 sql("BEGIN; SELECT count(*) FROM researcharr.job_dequeue(max_jobs => 10000); ROLLBACK");
 sql("UPDATE researcharr.processing_jobs SET available_at = available_at + '1 day'");
@@ -116,23 +102,20 @@ sql("INSERT INTO researcharr.processing_jobs (media_id, job_type) VALUES ($media
 ok(take_within(1, 60), 'the walk goes on after backends were stopped in it');
 
 # 3.
-sql("ALTER SYSTEM SET researcharr.agenda_refresh = '1 h'");
-sql("SELECT pg_reload_conf()");
+reload('researcharr.agenda_refresh' => '1 h');
 take() for 1 .. 3;
 usleep(200_000);
 take() for 1 .. 3;
 sql("INSERT INTO researcharr.processing_jobs (media_id, job_type) VALUES ($media, 'search')");
 is(take(), 0, 'a row that no trigger told of slips past');
-sql("ALTER SYSTEM SET researcharr.agenda_refresh = '100 ms'");
-sql("SELECT pg_reload_conf()");
+reload('researcharr.agenda_refresh' => '100 ms');
 ok(take_within(1, 30), 'and is found once looking for it is due');
 is(sql("SELECT sum(found) > 0 FROM researcharr.agenda_status()"), 't', 'agenda_status() counts it');
 sql("ALTER TABLE researcharr.processing_jobs ENABLE ALWAYS TRIGGER zz_researcharr_guard");
 
 # 4.  Entries of finished jobs that an old snapshot keeps make the look for
 # leases take several steps.
-sql("ALTER SYSTEM SET researcharr.agenda_refresh = '1 h'");
-sql("SELECT pg_reload_conf()");
+reload('researcharr.agenda_refresh' => '1 h');
 sql("TRUNCATE researcharr.processing_jobs");
 my $old = $node->background_psql('postgres');
 $old->query_safe("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1");
@@ -160,7 +143,7 @@ is(sql("SELECT string_agg(priority::text, '' ORDER BY n) FROM researcharr.job_de
 is(sql("SELECT count(*) FROM researcharr.job_dequeue(max_jobs => 20)"), 7, 'and to the last');
 
 sql("CREATE DATABASE other");
-create('other');
+create_extension('other');
 enqueue('other');
 is(take('other'), 1, 'another database, without room');
 sql("DELETE FROM researcharr.job_types");
@@ -174,7 +157,7 @@ is(sql("SELECT count(DISTINCT job_type) FROM researcharr.agenda_status()"), 3, '
 
 # another database with the OIDs of one that is gone
 sql("CREATE DATABASE template");
-create('template');
+create_extension('template');
 sql("INSERT INTO researcharr.processing_jobs (media_id, job_type) VALUES ($media, 'search')", 'template');
 sql("CREATE DATABASE other OID 100000 TEMPLATE template");
 is(take('other'), 1, 'a copy of a database');
@@ -185,22 +168,18 @@ is(take('other'), 1, 'another copy, under the same OID');
 sql("DROP DATABASE other");
 
 # 6.
-my $waited = '';
-my $waiter = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'),
-		'-c', "CALL researcharr.job_dequeue_wait(NULL, timeout => '100 s')" ], '<', \undef, '>', \$waited);
-$node->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event_type = 'Extension' AND query LIKE 'CALL%'");
+my $waiter = sleeper("timeout => '100 s'");
 sql($_) foreach 'VACUUM FULL researcharr.processing_jobs', 'REINDEX TABLE researcharr.processing_jobs',
   'REINDEX TABLE CONCURRENTLY researcharr.processing_jobs',
   'CLUSTER researcharr.processing_jobs USING processing_jobs_pkey';
 enqueue();
-$waiter->finish;
-like($waited, qr/"attempt": 1/, 'a sleeper gets its job from the table as it is by then');
+is(got($waiter), 1, 'a sleeper gets its job from the table as it is by then');
 
 # 7.
 my $session = $node->background_psql('postgres');
 $session->query_safe("SELECT count(*) FROM researcharr.job_dequeue()");
 sql("DROP EXTENSION researcharr; DROP SCHEMA IF EXISTS researcharr");
-create('postgres');
+create_extension();
 enqueue();
 is($session->query_safe("SELECT count(*) FROM researcharr.job_dequeue()"), 1, 'a new extension, in an old session');
 enqueue();

@@ -11,17 +11,17 @@
 
 use strict;
 use warnings;
+use FindBin;
+use lib $FindBin::RealBin;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use ResearcharrTest;
 use Test::More;
 
 my $seed = $ARGV[0] // $ENV{SEED} // int(rand(1e6));
 my $seconds = $ENV{SECONDS} // 6;
-my $node = PostgreSQL::Test::Cluster->new('model');
-$node->init;
 # the log would have every statement of the test
-$node->append_conf('postgresql.conf', "log_statement = none\nlog_min_error_statement = panic");
-$node->start;
+my $node = new_node('model', "log_statement = none\nlog_min_error_statement = panic");
 
 $node->safe_psql(
 	'postgres', <<'END');

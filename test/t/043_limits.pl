@@ -8,9 +8,12 @@
 
 use strict;
 use warnings;
+use FindBin;
+use lib $FindBin::RealBin;
 use IPC::Run qw(start finish);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use ResearcharrTest;
 use Test::More;
 
 my $limit = 7;
@@ -113,16 +116,13 @@ sub check_rest
 		0, "$name: and no more than these");
 }
 
-my $node = PostgreSQL::Test::Cluster->new('limits');
-$node->init;
-$node->append_conf('postgresql.conf', q{
+my $node = new_node('limits', q{
 max_connections = 100
 max_prepared_transactions = 5
 restart_after_crash = on
 fsync = off
 shared_preload_libraries = ''
 });
-$node->start;
 $node->safe_psql('postgres', q{
 	CREATE EXTENSION researcharr CASCADE;
 	INSERT INTO researcharr.media (title, type) VALUES ('film', 'movie')});
@@ -153,14 +153,11 @@ check_rest($node, 'after the work');
 	fill($node);
 	$node->safe_psql('postgres', q{
 		BEGIN; SELECT count(*) FROM researcharr.job_dequeue('{limited}', 2, '1 h'); PREPARE TRANSACTION 'claimed'});
-	my ($out, $err) = ('', '');
-	my $client = start([ 'psql', '-XqAt', '-d', $node->connstr('postgres'), '-c',
-			q{BEGIN; SELECT count(*) FROM researcharr.job_dequeue('{limited}', 2); SELECT pg_sleep(100)} ],
-		'>', \$out, '2>', \$err);
+	my $client = in_background(q{BEGIN; SELECT count(*) FROM researcharr.job_dequeue('{limited}', 2); SELECT pg_sleep(100)});
 	my $asleep = q{query LIKE '%pg_sleep(100)' AND state = 'active' AND pid <> pg_backend_pid() AND wait_event = 'PgSleep'};
 	$node->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_activity WHERE $asleep");
 	kill 'KILL', $node->safe_psql('postgres', "SELECT pid FROM pg_stat_activity WHERE $asleep");
-	finish($client);
+	$client->{run}->finish;
 	$node->poll_query_until('postgres', 'SELECT true');
 	is($node->safe_psql('postgres', q{SELECT count(*) FROM researcharr.job_dequeue('{limited}', 1000, '1 h')}),
 		$limit - 2, 'what is prepared counts after a crash');

@@ -10,15 +10,15 @@
 
 use strict;
 use warnings;
-use IPC::Run qw(start);
+use FindBin;
+use lib $FindBin::RealBin;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use ResearcharrTest;
 use Test::More;
 use Time::HiRes qw(time usleep);
 
-my $node = PostgreSQL::Test::Cluster->new('limits_shmem');
-$node->init;
-$node->append_conf('postgresql.conf', q{
+my $node = new_node('limits_shmem', q{
 shared_preload_libraries = 'researcharr'
 researcharr.agenda_refresh = 1h
 researcharr.poll_interval = 1h
@@ -27,33 +27,12 @@ max_prepared_transactions = 5
 autovacuum = off
 fsync = off
 });
-$node->start;
-
-my $media = "'01900000-0000-7000-8000-000000000001'";
-
-sub sql { return $node->safe_psql('postgres', $_[0]) }
-
-sub register { return sql("SELECT name FROM researcharr.job_type_register($_[0])") }
 
 sub enqueue { return sql("SELECT count(researcharr.job_enqueue($media, '$_[0]')) FROM generate_series(1, $_[1])") }
 
 sub take { return sql("SELECT count(*) FROM researcharr.job_dequeue('{$_[0]}', $_[1])") }
 
-sub background
-{
-	my ($sql) = @_;
-	my ($out, $err) = ('', '');
-
-	return start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', $sql ], '<', \undef, '>', \$out, '2>', \$err);
-}
-
-sub create
-{
-	return sql("CREATE EXTENSION IF NOT EXISTS researcharr CASCADE;
-		INSERT INTO researcharr.media (id, title, type) VALUES ($media, 'Watched', 'movie')");
-}
-
-create();
+create_extension();
 
 # 1.
 register(q{'rated', rate_limit => 10, rate_interval => '10 s'});
@@ -64,7 +43,7 @@ sql(q{CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS
 	WHEN (NEW.worker = 'slow' AND OLD.status = 'queued') EXECUTE FUNCTION slow()});
 my $holder = $node->background_psql('postgres');
 $holder->query_safe('SELECT pg_advisory_lock(1)');
-my $slow = background(q{SELECT count(*) FROM researcharr.job_dequeue('{rated}', 3, worker => 'slow')});
+my $slow = in_background(q{SELECT count(*) FROM researcharr.job_dequeue('{rated}', 3, worker => 'slow')});
 $node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'advisory'});
 cmp_ok(take('rated', 9), '==', 9, 'a full bucket, less one that is on the way');
 my $more = 0;
@@ -76,7 +55,7 @@ for (1 .. 600)
 }
 cmp_ok($more, '>=', 4, 'more as time goes by');
 $holder->quit;
-$slow->finish;
+$slow->{run}->finish;
 take('rated', 9);
 is(sql(q{SELECT count(*) <= 10.5 + extract(epoch FROM clock_timestamp() - min(started_at))
 	FROM researcharr.processing_jobs WHERE job_type = 'rated' AND status = 'running'}),
@@ -100,11 +79,9 @@ my $running = q{SELECT count(*) FROM researcharr.processing_jobs WHERE job_type 
 sub woken_by
 {
 	my ($name, $sql) = @_;
-	my $sleeper = background(q{CALL researcharr.job_dequeue_wait(NULL, '{one}', worker => 'sleeper', timeout => '60 s')});
+	my $sleeper = sleeper(q{'{one}', worker => 'sleeper', timeout => '60 s'});
 	my $end = time + 60;
 
-	$node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity
-		WHERE wait_event_type = 'Extension' AND query ~ '^CALL'});
 	usleep(200_000);
 	my $told = (split /\n/, sql("$sql;\nSELECT clock_timestamp()"))[-1];
 	usleep(20_000) while time < $end
@@ -113,7 +90,7 @@ sub woken_by
 	is(sql(qq{SELECT started_at < '$told'::timestamptz + '6 s' FROM researcharr.processing_jobs WHERE worker = 'sleeper'}),
 		't', "$name wakes a sleeper");
 	sql(q{SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query ~ '^CALL'});
-	$sleeper->finish;
+	$sleeper->{run}->finish;
 	return;
 }
 
@@ -141,13 +118,13 @@ register(q{'two', max_running => 2});
 enqueue('three', 5);
 enqueue('two', 9);
 is(take('three', 9), 3, 'three fill what room there is');
-my $open = background(q{BEGIN; SELECT count(*) FROM researcharr.job_dequeue('{two}', 9); SELECT pg_sleep(60); COMMIT});
+my $open = in_background(q{BEGIN; SELECT count(*) FROM researcharr.job_dequeue('{two}', 9); SELECT pg_sleep(60); COMMIT});
 $node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'});
 is(take('two', 9), 0, 'where there is no room the open claim counts');
 sql(q{SELECT count(researcharr.job_complete(id, attempt)) FROM researcharr.processing_jobs WHERE status = 'running'});
 is(take('two', 9), 0, 'and where there is again');
 sql(q{SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'});
-$open->finish;
+$open->{run}->finish;
 is(take('two', 9), 2, 'it is rolled back: its places are free at once');
 sql('TRUNCATE researcharr.processing_jobs');
 is(take('two', 9), 0, 'none is left');
@@ -157,9 +134,8 @@ is(scalar @warnings, 1, 'that there is no room is said once');
 
 # a database that is gone keeps no room
 $node->safe_psql('postgres', 'CREATE DATABASE gone');
-$node->safe_psql('gone', "CREATE EXTENSION researcharr CASCADE;
-	INSERT INTO researcharr.media (id, title, type) VALUES ($media, 'Watched', 'movie');
-	SELECT researcharr.job_type_register('gone', max_running => 3);
+create_extension('gone');
+$node->safe_psql('gone', "SELECT researcharr.job_type_register('gone', max_running => 3);
 	SELECT count(researcharr.job_enqueue($media, 'gone')) FROM generate_series(1, 5)");
 is($node->safe_psql('gone', q{SELECT count(*) FROM researcharr.job_dequeue('{gone}', 9)}), 3, 'three in a database');
 sql('DROP DATABASE gone');
@@ -204,7 +180,7 @@ is_estimated('counters of types without jobs are given to others');
 foreach my $n (1 .. 8)
 {
 	sql(q{SET client_min_messages = warning; DROP EXTENSION researcharr; DROP SCHEMA IF EXISTS researcharr});
-	create();
+	create_extension();
 	enqueue('search', 100);
 	sql(q{SELECT count(*) FROM researcharr.job_stats()});
 }
@@ -223,9 +199,8 @@ is_estimated('until there are fewer');
 $node->append_conf('postgresql.conf', "researcharr.agenda_types = 256\nresearcharr.limited_jobs = 1000");
 $node->restart;
 sql('CREATE DATABASE template');
-$node->safe_psql('template', "CREATE EXTENSION researcharr CASCADE;
-	INSERT INTO researcharr.media (id, title, type) VALUES ($media, 'Watched', 'movie');
-	SELECT researcharr.job_type_register('two', max_running => 2);
+create_extension('template');
+$node->safe_psql('template', "SELECT researcharr.job_type_register('two', max_running => 2);
 	SELECT researcharr.job_type_register('rated', rate_limit => 3, rate_interval => '1 h');
 	SELECT count(researcharr.job_enqueue($media, n)) FROM unnest('{two, rated}'::text[]) AS n, generate_series(1, 10);
 	SELECT count(*) FROM researcharr.job_dequeue('{two}', 2)");

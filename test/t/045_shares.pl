@@ -8,26 +8,22 @@
 
 use strict;
 use warnings;
+use FindBin;
+use lib $FindBin::RealBin;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use ResearcharrTest;
 use Test::More;
 
 my %weights = (one => 1, three => 3, six => 6);
 my $all = '{' . join(',', sort keys %weights) . '}';
 
-my $node = PostgreSQL::Test::Cluster->new('shares');
-$node->init;
-$node->append_conf('postgresql.conf', q{
+my $node = new_node('shares', q{
 max_connections = 30
 autovacuum = off
 fsync = off
 shared_preload_libraries = ''
 });
-$node->start;
-
-sub sql { return $node->safe_psql('postgres', $_[0]) }
-
-sub register { return sql("SELECT name FROM researcharr.job_type_register($_[0])") }
 
 sub refill
 {

@@ -11,9 +11,11 @@
 use strict;
 use warnings;
 use FindBin;
+use lib $FindBin::RealBin;
 use IPC::Run qw(start);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use ResearcharrTest;
 use Test::More;
 use Time::HiRes qw(time usleep);
 
@@ -48,6 +50,7 @@ sub is_held { return (unpack 'q5', slurp_file($file))[4] }
 append_to_file($file, pack 'q5', (0) x 5);
 
 my $node = PostgreSQL::Test::Cluster->new('clock');
+use_node($node);
 $node->init;
 $node->append_conf('postgresql.conf', q{
 shared_preload_libraries = 'researcharr'
@@ -66,11 +69,8 @@ sub start_node
 }
 start_node();
 
-my $media = "'01900000-0000-7000-8000-000000000001'";
 my $hour = 3600;
 my $until_2038 = 13 * 365 * 24 * 3600;
-
-sub sql { return $node->safe_psql('postgres', $_[0]) }
 
 sub take { return sql("SELECT count(*) FROM researcharr.job_dequeue('{$_[0]}', " . ($_[1] // 1) . ')') }
 
@@ -78,14 +78,8 @@ sub take { return sql("SELECT count(*) FROM researcharr.job_dequeue('{$_[0]}', "
 sub taken_at_last
 {
 	my ($type) = @_;
-	my $end = time + 30;
 
-	while (time < $end)
-	{
-		return 1 if take($type) > 0;
-		usleep(50_000);
-	}
-	return 0;
+	return within(30, "SELECT count(*) > 0 FROM researcharr.job_dequeue('{$type}')");
 }
 
 sub enqueue
@@ -93,38 +87,6 @@ sub enqueue
 	my ($type, $in) = @_;
 
 	return sql("SELECT count(researcharr.job_enqueue($media, '$type', available_at => clock_timestamp() + '$in'))");
-}
-
-my $clients = 0;
-
-sub sleeper
-{
-	my ($args) = @_;
-	my %client = (name => 'client ' . ++$clients, out => '', err => '');
-	local $ENV{PGAPPNAME} = $client{name};
-
-	$client{run} = start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'),
-		'-c', "CALL researcharr.job_dequeue_wait($args)" ], '<', \undef, '>', \$client{out}, '2>', \$client{err});
-	asleep(\%client);
-	return \%client;
-}
-
-sub asleep
-{
-	my ($client) = @_;
-
-	return $node->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_activity
-		WHERE wait_event_type = 'Extension' AND application_name = '$client->{name}'");
-}
-
-# How many jobs a sleeper gets until its time is over
-sub got
-{
-	my ($client) = @_;
-
-	$client->{run}->finish;
-	my $n = () = $client->{out} =~ /"status": "running"/g;
-	return $n;
 }
 
 # All look once while the clock is ahead, so that what they remember is.
@@ -138,8 +100,7 @@ sub look_ahead
 	return;
 }
 
-sql("CREATE EXTENSION researcharr CASCADE;
-	INSERT INTO researcharr.media (id, title, type) VALUES ($media, 'Watched', 'movie')");
+create_extension();
 
 # 1. and 3.
 foreach my $how ('with preload', 'without')
@@ -153,13 +114,13 @@ foreach my $how ('with preload', 'without')
 	foreach my $ahead ($hour, $until_2038)
 	{
 		look_ahead($ahead, 'search');
-		my $sleeper = sleeper("NULL, '{search}', timeout => '30 s'");
+		my $sleeper = sleeper("'{search}', timeout => '30 s'");
 		enqueue('search', '0.5 s');
 		is(got($sleeper), 1, "$how, $ahead s ahead: a job that falls due");
 		sql('TRUNCATE researcharr.processing_jobs');
 
 		set_clock(system => $ahead);
-		$sleeper = sleeper("NULL, '{search}', timeout => '30 s'");
+		$sleeper = sleeper("'{search}', timeout => '30 s'");
 		set_clock(system => 0);
 		enqueue('search', '0.5 s');
 		is(got($sleeper), 1, 'while somebody sleeps');
@@ -169,23 +130,23 @@ foreach my $how ('with preload', 'without')
 		enqueue('search', '0 s');
 		take('search');
 		sql("UPDATE researcharr.processing_jobs SET lease_expires_at = clock_timestamp() + '0.5 s' WHERE status = 'running'");
-		$sleeper = sleeper("NULL, '{search}', timeout => '30 s'");
+		$sleeper = sleeper("'{search}', timeout => '30 s'");
 		is(got($sleeper), 1, 'a lease that ends');
 		sql('TRUNCATE researcharr.processing_jobs');
 	}
 
 	set_clock(system => $hour);
-	my $sleeper = sleeper("NULL, '{search}', timeout => '2 s'");
+	my $sleeper = sleeper("'{search}', timeout => '2 s'");
 	set_clock(system => 0);
 	my $begun = time;
 	is(got($sleeper), 0, 'nothing comes');
 	cmp_ok(time - $begun, '<', 60, "$how, a timeout is over when it is, though the clock was set back");
 
-	$sleeper = sleeper("NULL, '{search}', timeout => '600 s'");
+	$sleeper = sleeper("'{search}', timeout => '600 s'");
 	set_clock(system => $hour);
 	sql("SELECT researcharr.job_type_register('download', priority => 1)");
 	usleep(500_000);
-	asleep($sleeper);
+	within(60, "SELECT wait_event_type = 'Extension' FROM pg_stat_activity WHERE application_name = '$sleeper->{name}'");
 	enqueue('search', '0 s');
 	is(got($sleeper), 1, 'and not before, though it was set ahead');
 	set_clock(system => 0);

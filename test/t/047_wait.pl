@@ -17,15 +17,16 @@
 
 use strict;
 use warnings;
+use FindBin;
+use lib $FindBin::RealBin;
 use IPC::Run qw(start);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use ResearcharrTest;
 use Test::More;
 use Time::HiRes qw(time usleep);
 
-my $node = PostgreSQL::Test::Cluster->new('wait');
-$node->init(allows_streaming => 1);
-$node->append_conf('postgresql.conf', q{
+my $node = new_node('wait', q{
 shared_preload_libraries = 'researcharr'
 researcharr.agenda_refresh = 1h
 researcharr.poll_interval = 1h
@@ -33,21 +34,7 @@ max_connections = 150
 max_prepared_transactions = 5
 autovacuum = off
 restart_after_crash = on
-});
-$node->start;
-
-my $media = "'01900000-0000-7000-8000-000000000001'";
-
-sub sql { return $node->safe_psql($_[1] // 'postgres', $_[0]) }
-
-sub create
-{
-	my ($db) = @_;
-
-	sql("CREATE EXTENSION researcharr CASCADE;
-		INSERT INTO researcharr.media (id, title, type) VALUES ($media, 'Watched', 'movie')", $db);
-	return;
-}
+}, allows_streaming => 1);
 
 sub enqueue
 {
@@ -58,42 +45,6 @@ sub enqueue
 		clock_timestamp() + '" . ($more{in} // 0) . " s')) FROM generate_series(1, $n)))", $more{db});
 }
 
-# A client in the background, that says one thing or several.  What it prints is in ->{out}.
-my $clients = 0;
-
-sub client
-{
-	my ($sql, $db) = @_;
-	my %client = (name => 'client ' . ++$clients, out => '', err => '');
-	local $ENV{PGAPPNAME} = $client{name};
-
-	$client{run} = start(
-		[ 'psql', '-XAtq', '-d', $node->connstr($db // 'postgres'), map { ('-c', $_) } ref $sql ? @$sql : $sql ],
-		'<', \undef, '>', \$client{out}, '2>', \$client{err});
-	return \%client;
-}
-
-sub backend
-{
-	my ($client) = @_;
-
-	return sql("SELECT pid FROM pg_stat_activity WHERE application_name = '$client->{name}'");
-}
-
-# Until the query answers t, or for that many seconds
-sub within
-{
-	my ($seconds, $query) = @_;
-	my $end = time + $seconds;
-
-	while (1)
-	{
-		return 1 if sql($query) eq 't';
-		return 0 if time > $end;
-		usleep(10_000);
-	}
-}
-
 sub asleep
 {
 	my ($n) = @_;
@@ -101,26 +52,6 @@ sub asleep
 	return within(60, "SELECT count(*) = $n FROM pg_stat_activity WHERE wait_event_type = 'Extension'
 		AND query ~ '^(CALL|DO)'")
 	  || diag sql("SELECT application_name, state, wait_event_type, wait_event, query FROM pg_stat_activity");
-}
-
-sub sleeper
-{
-	my ($args, $db) = @_;
-	my $client = client('CALL researcharr.job_dequeue_wait(NULL' . ($args ? ", $args" : '') . ')', $db);
-
-	within(60, "SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event_type = 'Extension'
-		AND application_name = '$client->{name}'") or die "$client->{name} does not sleep: $client->{err}";
-	return $client;
-}
-
-# How many jobs a sleeper that is done got
-sub got
-{
-	my ($client) = @_;
-
-	$client->{run}->finish;
-	my $n = () = $client->{out} =~ /"status": "running"/g;
-	return $n;
 }
 
 sub cancel_all
@@ -135,7 +66,7 @@ sub cancel_all
 my $waiting = "SELECT count(*) FROM researcharr.processing_jobs WHERE status = 'queued'";
 my $none_waits = "SELECT count(*) = 0 FROM researcharr.processing_jobs WHERE status = 'queued'";
 
-create('postgres');
+create_extension('postgres');
 
 # 1.
 my @three = map { sleeper() } 1 .. 3;
@@ -230,7 +161,7 @@ sql("TRUNCATE researcharr.processing_jobs; DELETE FROM researcharr.job_types");
 
 # 3.  An old sleeper takes what the others leave.  The last to come is woken
 # first: it is stopped, woken, and ended before it can look.
-my $worker = client(q{DO $$ DECLARE j jsonb; BEGIN LOOP
+my $worker = in_background(q{DO $$ DECLARE j jsonb; BEGIN LOOP
 	CALL researcharr.job_dequeue_wait(j, max_jobs => 100);
 	PERFORM researcharr.job_complete((e->>'id')::uuid, (e->>'attempt')::int) FROM jsonb_array_elements(j) e;
 	COMMIT; END LOOP; END $$});
@@ -299,8 +230,7 @@ ok(within(20, "SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = $pid"), 'al
 is(sql("SELECT status, attempt FROM researcharr.processing_jobs"), 'queued|0', 'which took nothing');
 
 # 5.
-sql("ALTER SYSTEM SET researcharr.poll_interval = '200 ms'");
-sql("SELECT pg_reload_conf()");
+reload('researcharr.poll_interval' => '200 ms');
 within(20, "SELECT current_setting('researcharr.poll_interval') = '200ms'");
 my $locker = $node->background_psql('postgres');
 $locker->query_safe("BEGIN; SELECT FROM researcharr.processing_jobs FOR UPDATE");
@@ -309,8 +239,7 @@ is(sql($waiting), 1, 'a locked job waits');
 $locker->query_safe("COMMIT");
 ok(within(20, $none_waits), 'and is taken when it is let go of, though that tells nobody');
 ok(asleep(2), 'by one');
-sql("ALTER SYSTEM SET researcharr.agenda_refresh = '200 ms'");
-sql("SELECT pg_reload_conf()");
+reload('researcharr.agenda_refresh' => '200 ms');
 sql("ALTER TABLE researcharr.processing_jobs DISABLE TRIGGER zz_researcharr_guard");
 within(20, "SELECT current_setting('researcharr.agenda_refresh') = '200ms'");
 shift @three;
@@ -348,18 +277,11 @@ $node->restart;
 enqueue(2);
 is(join(' ', map { got($_) } @many), '1 1', 'no room at all');
 
-sub set_poll_interval
-{
-	my ($time) = @_;
-
-	sql("ALTER SYSTEM SET researcharr.poll_interval = '$time'");
-	return sql("SELECT pg_reload_conf()");
-}
-set_poll_interval('1 h');
+reload('researcharr.poll_interval' => '1 h');
 within(20, "SELECT current_setting('researcharr.poll_interval') = '1h'");
 @many = map { sleeper("timeout => '60 s'") } 1 .. 2;
 enqueue(2);
-set_poll_interval('50 ms');
+reload('researcharr.poll_interval' => '50 ms');
 is(join(' ', map { got($_) } @many), '1 1', 'the configuration reaches who sleeps');
 $node->append_conf('postgresql.conf', "researcharr.max_waiters = -1\nresearcharr.agenda_types = 256");
 $node->restart;
@@ -372,7 +294,7 @@ sub bound
 
 	sql("TRUNCATE researcharr.processing_jobs");
 	enqueue(2);
-	my $client = client([ 'SET researcharr.bind_leases = on', 'SELECT id FROM researcharr.job_dequeue(max_jobs => 2)', @more ]);
+	my $client = in_background([ 'SET researcharr.bind_leases = on', 'SELECT id FROM researcharr.job_dequeue(max_jobs => 2)', @more ]);
 	within(60, "SELECT count(*) = 2 FROM researcharr.processing_jobs WHERE attempt = 1") or diag 'no claim';
 	return $client;
 }
@@ -401,7 +323,7 @@ sub taken_over
 
 	sql("TRUNCATE researcharr.processing_jobs");
 	enqueue(2);
-	my $client = client([ 'SET researcharr.bind_leases = on', @commands, $sleep ]);
+	my $client = in_background([ 'SET researcharr.bind_leases = on', @commands, $sleep ]);
 	within(60, "SELECT count(*) = 1 FROM pg_stat_activity WHERE query ~ '^SELECT pg_sleep' AND application_name = '$client->{name}'")
 	  or diag 'no claim';
 	sql("ROLLBACK PREPARED 'p'") if grep /PREPARE/, @commands;
@@ -452,7 +374,7 @@ ok(within(20, "SELECT count(*) = 2 FROM researcharr.processing_jobs WHERE status
 is(sql("SELECT count(*) FROM researcharr.processing_jobs WHERE available_at > clock_timestamp() + interval '20 s'"), 2,
 	'and waits, since a retry was used up before');
 sql("TRUNCATE researcharr.processing_jobs");
-$bound = client(q{DO $$ DECLARE j jsonb; BEGIN
+$bound = in_background(q{DO $$ DECLARE j jsonb; BEGIN
 	SET researcharr.bind_leases = on;
 	CALL researcharr.job_dequeue_wait(j, max_jobs => 2);
 	PERFORM pg_sleep(1000);
@@ -514,7 +436,7 @@ handed_back(0, 'after a crash the lease counts');
 
 # 8.
 sql("CREATE DATABASE other");
-create('other');
+create_extension('other');
 my @other = map { sleeper(undef, 'other') } 1 .. 3;
 my $here = sleeper();
 is($node->psql('postgres', 'DROP DATABASE other WITH (FORCE)'), 0, 'DROP DATABASE (FORCE)');
@@ -567,6 +489,7 @@ $node->stop('fast');
 $last->{run}->finish;
 $standby->promote;
 $node = $standby;
+use_node($node);
 $last = sleeper();
 enqueue(1);
 is(got($last), 1, 'and the standby, once it is promoted');

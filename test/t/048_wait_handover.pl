@@ -9,46 +9,34 @@
 
 use strict;
 use warnings;
+use FindBin;
+use lib $FindBin::RealBin;
 use IPC::Run qw(start);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use ResearcharrTest;
 use Test::More;
 use Time::HiRes qw(time usleep);
 
-my $node = PostgreSQL::Test::Cluster->new('wait_handover');
-$node->init;
-$node->append_conf('postgresql.conf', q{
+my $node = new_node('wait_handover', q{
 shared_preload_libraries = 'researcharr'
 researcharr.agenda_types = 5
 researcharr.agenda_refresh = 1h
 researcharr.poll_interval = 1h
 autovacuum = off
 });
-$node->start;
-
-my $media = "'01900000-0000-7000-8000-000000000001'";
-
-sub sql { return $node->safe_psql($_[1] // 'postgres', $_[0]) }
-
-sub create
-{
-	return sql("CREATE EXTENSION researcharr CASCADE;
-		INSERT INTO researcharr.media (id, title, type) VALUES ($media, 'Watched', 'movie')", $_[0]);
-}
 
 sub running { return sql("SELECT count(*) FROM researcharr.processing_jobs WHERE status = 'running'", $_[0]) }
 
-# So many jobs are running before so many seconds are over
+# Are so many jobs running before so many seconds are over?
 sub running_within
 {
 	my ($seconds, $n, $db) = @_;
-	my $end = time + $seconds;
 
-	usleep(50_000) while running($db) < $n && time < $end;
-	return running($db) == $n;
+	return within($seconds, "SELECT count(*) = $n FROM researcharr.processing_jobs WHERE status = 'running'", $db);
 }
 
-create('postgres');
+create_extension('postgres');
 
 # 1.  The claims themselves take some 12 MB of temporary files, the result 16.
 my $failures = 0;
@@ -100,30 +88,15 @@ is(running(), 1, 'the claim was committed before');
 # 4.
 sql('TRUNCATE researcharr.processing_jobs');
 sql('CREATE DATABASE other');
-create('other');
+create_extension('other');
 sql("SELECT researcharr.job_type_register(n) FROM unnest('{a, e}'::text[]) AS n");
 sql("SELECT researcharr.job_type_register('b')", 'other');
-
-my $clients = 0;
-
-sub sleeper
-{
-	my ($args, $db) = @_;
-	my %client = (name => 'client ' . ++$clients, out => '', err => '');
-	local $ENV{PGAPPNAME} = $client{name};
-
-	$client{run} = start([ 'psql', '-XAtq', '-d', $node->connstr($db), '-c', "CALL researcharr.job_dequeue_wait($args)" ],
-		'<', \undef, '>', \$client{out}, '2>', \$client{err});
-	$node->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_activity
-		WHERE wait_event_type = 'Extension' AND application_name = '$client{name}'") or die;
-	$client{pid} = sql("SELECT pid FROM pg_stat_activity WHERE application_name = '$client{name}' AND query ~ '^CALL'");
-	return \%client;
-}
 
 $node->restart;
 my $first = sleeper('', 'postgres');	# of a, download, e, search, verify: all slots
 my $woken = sleeper('', 'postgres');	# the last one is woken first
-kill 'STOP', $woken->{pid};
+my $pid = backend($woken);
+kill 'STOP', $pid;
 sql("SELECT researcharr.job_enqueue($media, 'e')");
 sql("DELETE FROM researcharr.job_types; SELECT researcharr.job_type_register('c')");
 is(sql("SELECT count(*) FROM researcharr.job_dequeue('{c}')"), 0, 'types that are gone let go of their slots');
@@ -132,7 +105,7 @@ sql("WITH due AS MATERIALIZED (SELECT clock_timestamp() + '1 s' AS at)
 	SELECT count(researcharr.job_enqueue($media, 'b', available_at => at)) FROM due, generate_series(1, 2)", 'other');
 ok($node->poll_query_until('other', "SELECT count(*) = 1 FROM researcharr.processing_jobs WHERE status = 'running'"),
 	'a job falls due, and wakes one');
-kill 'CONT', $woken->{pid};
+kill 'CONT', $pid;
 ok(running_within(30, 2, 'other'), 'who was woken for the slot passes that on');
 sql("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query ~ '^CALL'");
 $_->{run}->finish foreach $first, $woken, @sleepers;
@@ -141,10 +114,11 @@ $_->{run}->finish foreach $first, $woken, @sleepers;
 sql('TRUNCATE researcharr.processing_jobs');
 my $stopped = sleeper("job_types => '{search}'", 'postgres');
 my $second = sleeper("job_types => '{search}'", 'postgres');
-kill 'STOP', $stopped->{pid};
+$pid = backend($stopped);
+kill 'STOP', $pid;
 sql("SELECT researcharr.job_enqueue($media, 'search', available_at => clock_timestamp() + '1 s')");
 ok(running_within(60, 1, 'postgres'), 'a job falls due while the first sleeper is stopped');
-kill 'CONT', $stopped->{pid};
+kill 'CONT', $pid;
 sql("SELECT researcharr.job_enqueue($media, 'search')");
 ok(running_within(60, 2, 'postgres'), 'and that one goes on afterwards');
 sql("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query ~ '^CALL'");

@@ -10,26 +10,23 @@
 
 use strict;
 use warnings;
+use FindBin;
+use lib $FindBin::RealBin;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use ResearcharrTest;
 use Test::More;
 
-my $node = PostgreSQL::Test::Cluster->new('session_end');
-$node->init;
-$node->append_conf('postgresql.conf', q{
+my $node = new_node('session_end', q{
 shared_preload_libraries = 'researcharr'
 max_connections = 60
 max_locks_per_transaction = 10
 max_prepared_transactions = 0
 autovacuum = off
 });
-$node->start;
 
-sub sql { return $node->safe_psql('postgres', $_[0]) }
-
-sql(q{CREATE EXTENSION researcharr CASCADE;
-	INSERT INTO researcharr.media (id, title, type) VALUES ('01900000-0000-7000-8000-000000000001', 'Watched', 'movie');
-	CREATE FUNCTION public.tell(anyelement) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$
+create_extension();
+sql(q{CREATE FUNCTION public.tell(anyelement) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$
 	BEGIN
 		IF current_setting('test.active', true) = 'on' THEN
 			RAISE EXCEPTION 'user code at exit';
@@ -61,7 +58,7 @@ sub enqueue
 	my ($n) = @_;
 
 	sql("DELETE FROM public.kept; TRUNCATE researcharr.processing_jobs CASCADE;
-		SELECT count(researcharr.job_enqueue('01900000-0000-7000-8000-000000000001', 'search'))
+		SELECT count(researcharr.job_enqueue($media, 'search'))
 		FROM generate_series(1, $n)");
 	return;
 }

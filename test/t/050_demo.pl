@@ -10,9 +10,11 @@ use warnings;
 use Cwd;
 use File::Temp;
 use FindBin;
+use lib $FindBin::RealBin;
 use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use ResearcharrTest;
 use Test::More;
 
 my $top = "$FindBin::Bin/../..";
@@ -82,9 +84,7 @@ sub table
 }
 
 # 2.
-my $node = PostgreSQL::Test::Cluster->new('demo');
-$node->init;
-$node->start;
+my $node = new_node('demo');
 $node->safe_psql('postgres', q{
 	CREATE EXTENSION researcharr CASCADE;
 	INSERT INTO researcharr.media (title, type) VALUES ('a', 'movie');

@@ -6,31 +6,21 @@
 
 use strict;
 use warnings;
-use File::Temp;
 use FindBin;
-use IPC::Run;
-use PostgreSQL::Test::Utils;
+use lib $FindBin::RealBin;
+use ResearcharrTest;
 use Test::More;
 
-my $stress = "$FindBin::Bin/../stress/run";
 my $seconds = $ENV{STRESS_SECONDS} // 15;
 my $connections = $ENV{STRESS_CONNECTIONS} // 20;
 my $seed = $ENV{STRESS_SEED} // time;
 
-# a socket's path must be short
-local $ENV{TMPDIR} = File::Temp::tempdir('rsXXXX', DIR => $ENV{TMPDIR} || '/tmp', CLEANUP => 1);
-local $ENV{INSTALLED} = 1;
-
 sub stress
 {
 	my ($name, $time, %settings) = @_;
-	my $out = '';
 
 	local @ENV{ keys %settings } = values %settings;
-	my $ok = IPC::Run::run([ $stress, $time, $seed, $connections ], '>', \$out, '2>&1');
-	ok($ok, $name);
-	note($out) if $ok;
-	diag($out) if !$ok;
+	my $out = run_program($name, 'stress', $time, $seed, $connections);
 	like($out, qr/^seed $seed: 0 violations$/m, "$name: nothing was broken");
 	return $out;
 }

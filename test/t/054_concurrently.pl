@@ -10,38 +10,31 @@
 
 use strict;
 use warnings;
-use IPC::Run;
+use FindBin;
+use lib $FindBin::RealBin;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use ResearcharrTest;
 use Test::More;
 use Time::HiRes qw(time);
 
 my $seconds = $ENV{CONCURRENTLY_SECONDS} // 8;
-my $node = PostgreSQL::Test::Cluster->new('concurrently');
-$node->init;
-$node->append_conf('postgresql.conf', "shared_preload_libraries = 'researcharr'\nfsync = off");
-$node->start;
+my $node = new_node('concurrently', "shared_preload_libraries = 'researcharr'\nfsync = off");
 
-sub sql { return $node->safe_psql('postgres', $_[0]) }
-
-sql(q{CREATE EXTENSION researcharr CASCADE;
-	INSERT INTO researcharr.media (id, title, type) VALUES ('01900000-0000-7000-8000-000000000001', 'Watched', 'movie')});
+create_extension();
 
 # Sessions that enqueue, claim and complete, in transactions of their own
 my @workers = map
 {
-	my %worker = (out => '', err => '');
-	$worker{run} = IPC::Run::start([ 'psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('postgres'), '-c',
-			qq{DO \$\$ DECLARE j record; BEGIN LOOP
-	PERFORM researcharr.job_enqueue('01900000-0000-7000-8000-000000000001', 'search', unique_key => random()::text);
+	in_background(qq{DO \$\$ DECLARE j record; BEGIN LOOP
+	PERFORM researcharr.job_enqueue($media, 'search', unique_key => random()::text);
 	COMMIT;
 	FOR j IN SELECT * FROM researcharr.job_dequeue() LOOP PERFORM researcharr.job_complete(j.id, j.attempt); END LOOP;
 	COMMIT;
 	PERFORM researcharr.job_next_due();
 	COMMIT;
 	EXIT WHEN EXISTS (SELECT FROM researcharr.configuration WHERE key = 'stop');
-END LOOP; END \$\$} ], '<', \undef, '>', \$worker{out}, '2>', \$worker{err});
-	\%worker;
+END LOOP; END \$\$});
 } 1 .. 3;
 
 my $end = time + $seconds;

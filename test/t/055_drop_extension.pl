@@ -6,18 +6,16 @@
 
 use strict;
 use warnings;
+use FindBin;
+use lib $FindBin::RealBin;
 use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use ResearcharrTest;
 use Test::More;
 
 my $rounds = $ENV{DROP_ROUNDS} // 15;
-my $node = PostgreSQL::Test::Cluster->new('drop_extension');
-$node->init;
-$node->append_conf('postgresql.conf', "shared_preload_libraries = 'researcharr'\nfsync = off\ndeadlock_timeout = 50ms\nbacktrace_functions = 'relation_open'");
-$node->start;
-
-sub sql { return $node->safe_psql('postgres', $_[0]) }
+my $node = new_node('drop_extension', "shared_preload_libraries = 'researcharr'\nfsync = off\ndeadlock_timeout = 50ms\nbacktrace_functions = 'relation_open'");
 
 my $film = '01900000-0000-7000-8000-000000000001';
 my $create = qq{CREATE EXTENSION researcharr CASCADE; INSERT INTO researcharr.media (id, title, type) VALUES ('$film', 'Film', 'movie');};

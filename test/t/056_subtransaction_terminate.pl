@@ -7,14 +7,14 @@
 
 use strict;
 use warnings;
+use FindBin;
+use lib $FindBin::RealBin;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use ResearcharrTest;
 use Test::More;
 
-my $node = PostgreSQL::Test::Cluster->new('terminate');
-$node->init;
-$node->append_conf('postgresql.conf', "shared_preload_libraries = 'researcharr'\nfsync = off");
-$node->start;
+my $node = new_node('terminate', "shared_preload_libraries = 'researcharr'\nfsync = off");
 $node->safe_psql('postgres', q{
 	CREATE EXTENSION researcharr CASCADE;
 	CREATE TABLE steps (step text);

@@ -5,15 +5,14 @@
 
 use strict;
 use warnings;
+use FindBin;
+use lib $FindBin::RealBin;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use ResearcharrTest;
 use Test::More;
 
-my $node = PostgreSQL::Test::Cluster->new('damaged');
-$node->init;
-$node->append_conf('postgresql.conf',
-	"shared_preload_libraries = 'researcharr'");
-$node->start;
+my $node = new_node('damaged', $preload);
 $node->safe_psql(
 	'postgres', q{
 	CREATE EXTENSION researcharr CASCADE;

@@ -10,16 +10,15 @@
 use strict;
 use warnings;
 use FindBin;
+use lib $FindBin::RealBin;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use ResearcharrTest;
 use Test::More;
 
 my $top = "$FindBin::Bin/../..";
 my @files = ("$top/README.md", sort glob "$top/docs/*.md");
-my $node = PostgreSQL::Test::Cluster->new('docs');
-$node->init;
-$node->append_conf('postgresql.conf', "shared_preload_libraries = 'researcharr'");
-$node->start;
+my $node = new_node('docs', $preload);
 $node->safe_psql('postgres', 'CREATE EXTENSION researcharr CASCADE');
 
 sub lines
