@@ -32,9 +32,7 @@ _PG_init(void)
 	rarr_guc_init();
 	if (process_shared_preload_libraries_in_progress)
 	{
-		rarr_agenda_init();
-		rarr_limits_init();
-		rarr_counters_init();
+		rarr_job_init();
 		rarr_shmem_init();
 	}
 }

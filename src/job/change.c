@@ -117,3 +117,25 @@ rarr_change_note_dml(const TriggerData *trigger)
 	rarr_limits_note_dml(jobs, old, new);
 	rarr_counters_note(jobs, old, new);
 }
+
+/*
+ * A prepared transaction of this database ended, and what it changed is not known,
+ * but for the agenda (prepared.c).  Cannot fail.
+ */
+void
+rarr_change_prepared_ended(void)
+{
+	rarr_limits_prepared_ended();
+	rarr_counters_distrust();
+}
+
+/*
+ * A database is gone: nothing may be left of what is known of its jobs.
+ */
+void
+rarr_change_forget_database(Oid database)
+{
+	rarr_agenda_forget_database(database);
+	rarr_held_forget_database(database);
+	rarr_counters_forget_database(database);
+}

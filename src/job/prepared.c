@@ -32,10 +32,9 @@
 
 #include "base/compat.h"
 #include "base/shmem.h"
-#include "job/limits/pending.h"
-#include "job/limits/running_set.h"
+#include "job/agenda/pending.h"
+#include "job/change.h"
 #include "job/prepared.h"
-#include "job/stats/counters.h"
 
 /* groups that a prepared transaction can have notes of */
 #define MAX_NOTES	16
@@ -133,12 +132,12 @@ room_for(const char *gid)
 	return NULL;
 }
 
-/*
- * The transaction is prepared: keep its notes.  Cannot fail.
- */
-void
-rarr_agenda_prepared_keep(const RarrNote *notes, int n)
+/* The transaction is prepared: keep its notes.  Cannot fail. */
+static void
+keep_notes(void)
 {
+	int			n;
+	const RarrNote *notes = rarr_agenda_take_notes(&n);
 	Prepared   *transaction;
 
 	LWLockAcquire(&prepared->lock, LW_EXCLUSIVE);
@@ -154,6 +153,13 @@ rarr_agenda_prepared_keep(const RarrNote *notes, int n)
 	}
 	LWLockRelease(&prepared->lock);
 	preparing[0] = '\0';
+}
+
+static void
+at_xact_end(XactEvent event, void *arg)
+{
+	if (event == XACT_EVENT_PREPARE)
+		keep_notes();
 }
 
 /* Under the lock: act on the notes of a transaction that is over. */
@@ -188,8 +194,7 @@ act_for(const char *gid, uint64 serial)
 {
 	Prepared   *transaction;
 
-	rarr_limits_prepared_ended();
-	rarr_counters_distrust();
+	rarr_change_prepared_ended();
 	LWLockAcquire(&prepared->lock, LW_EXCLUSIVE);
 	transaction = find_prepared(gid);
 	if (transaction != NULL && transaction->serial == serial)
@@ -246,9 +251,7 @@ drop_database(PlannedStmt *pstmt, const char *name, const char *queryString, boo
 	call_next(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
 	if (!OidIsValid(database))
 		return;
-	rarr_agenda_forget_database(database);
-	rarr_held_forget_database(database);
-	rarr_counters_forget_database(database);
+	rarr_change_forget_database(database);
 }
 
 static void
@@ -277,12 +280,13 @@ agenda_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 }
 
 /*
- * Declare the shared memory and take the hook; while the library is preloaded.
+ * Declare the shared memory, take the callback and the hook; while the library is preloaded.
  */
 void
 rarr_agenda_prepared_init(void)
 {
 	rarr_shmem_add(&prepared_part);
+	RegisterXactCallback(at_xact_end, NULL);
 	prev_utility = ProcessUtility_hook;
 	ProcessUtility_hook = agenda_utility;
 }

@@ -20,6 +20,7 @@
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/typcache.h"
 
@@ -27,7 +28,9 @@
 #include "base/errors.h"
 #include "base/result.h"
 #include "base/schema.h"
+#include "job/agenda/pending.h"
 #include "job/core/job_type.h"
+#include "job/limits/running_set.h"
 
 #define SHOWN_BYTES		400		/* of a text argument in a message: what a name can have */
 
@@ -260,4 +263,20 @@ Datum
 researcharr_job_type_resume(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_BOOL(set_paused(fcinfo, false));
+}
+
+PG_FUNCTION_INFO_V1(researcharr_job_types_changed);
+
+/*
+ * Trigger, after any statement that changes job_types: every session reads the
+ * policies anew once the change is committed, and this one at once.
+ */
+Datum
+researcharr_job_types_changed(PG_FUNCTION_ARGS)
+{
+	rarr_require_trigger(fcinfo, "job_types_changed");
+	rarr_held_policy_changed(GetTopTransactionId());
+	CacheInvalidateRelcache(((TriggerData *) fcinfo->context)->tg_relation);
+	rarr_agenda_note_policies();
+	return PointerGetDatum(NULL);
 }

@@ -178,28 +178,15 @@ my @known_cycles = (
 	'data/entity data/query data/secret',
 	'data/flat data/write',
 	'data/import/import data/import/read data/import/write',
-	'job/agenda/agenda job/agenda/pending job/agenda/verify job/call job/change job/core/dequeue_scan job/core/job_type job/core/session_jobs job/enqueue job/finish job/job job/lapse job/limits/pending job/limits/rate job/limits/running_set job/limits/shmem job/limits/slot job/prepared job/stats/counters job/stats/shmem job/stats/slot job/wait/shmem job/wait/wait_list',
+	'job/call job/change job/core/session_jobs job/finish',
 	'job/claim job/claim_guard',
-	'job/share job/stream');
+	'job/limits/running_set job/limits/shmem job/limits/slot',
+	'job/share job/stream',
+	'job/stats/counters job/stats/shmem job/stats/slot');
 my @known_upward = (
-	'job/agenda/agenda -> job/job',
-	'job/agenda/agenda -> job/prepared',
-	'job/agenda/agenda -> job/wait/shmem',
-	'job/agenda/agenda -> job/wait/wait_list',
-	'job/agenda/pending -> job/prepared',
-	'job/agenda/pending -> job/wait/wait_list',
-	'job/core/dequeue_scan -> job/agenda/agenda',
-	'job/core/job_type -> job/agenda/pending',
-	'job/core/job_type -> job/job',
-	'job/core/job_type -> job/limits/running_set',
-	'job/core/job_type -> job/limits/slot',
 	'job/core/session_jobs -> job/finish',
 	'job/limits/count -> job/stream',
-	'job/limits/limits -> job/stream',
-	'job/limits/pending -> job/job',
-	'job/limits/pending -> job/wait/wait_list',
-	'job/stats/counters -> job/job',
-	'job/stats/shmem -> job/agenda/agenda');
+	'job/limits/limits -> job/stream');
 
 ok(keys %$graph > 50, 'there are sources');
 is_deeply([ sort grep { !exists $level{ folder($_) } } keys %$graph ],

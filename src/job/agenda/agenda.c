@@ -42,12 +42,8 @@
 #include "base/schema.h"
 #include "base/shmem.h"
 #include "job/agenda/agenda.h"
-#include "job/agenda/pending.h"
 #include "job/core/job_row.h"
 #include "job/core/job_type.h"
-#include "job/job.h"
-#include "job/prepared.h"
-#include "job/wait/wait_list.h"
 
 /* how long a backend that found no free slot does without looking again */
 #define FULL_RETRY		(10 * USECS_PER_SEC)
@@ -60,6 +56,8 @@ typedef struct Agenda
 	int			nslots;
 	RarrAgendaType slots[FLEXIBLE_ARRAY_MEMBER];
 } Agenda;
+
+void		(*rarr_agenda_wake_hook) (const RarrAgendaRef *ref, TimestampTz at, int64 jobs) = NULL;
 
 static Agenda *agenda = NULL;
 
@@ -109,15 +107,22 @@ void
 rarr_agenda_init(void)
 {
 	rarr_shmem_add(&agenda_part);
-	rarr_agenda_notes_init();
-	rarr_agenda_prepared_init();
-	rarr_wait_list_init();
 }
 
 bool
 rarr_agenda_is_there(void)
 {
 	return agenda != NULL;
+}
+
+/*
+ * For whoever waits for jobs: see rarr_agenda_wake_hook.  Cannot fail.
+ */
+void
+rarr_agenda_wake(const RarrAgendaRef *ref, TimestampTz at, int64 jobs)
+{
+	if (rarr_agenda_wake_hook != NULL)
+		rarr_agenda_wake_hook(ref, at, jobs);
 }
 
 /* The rest needs the slot's lock, unless it says otherwise. */
@@ -286,7 +291,7 @@ find_or_assign_slot(Oid table, const char *name, RarrAgendaRef *ref)
 		ref->incarnation = slot->incarnation;
 	LWLockRelease(&agenda->lock);
 	if (assigned)
-		rarr_wait_tell(ref, DT_NOBEGIN, PG_INT64_MAX);	/* all who wait for the slot's last owner */
+		rarr_agenda_wake(ref, DT_NOBEGIN, PG_INT64_MAX);	/* all who wait for the slot's last owner */
 	return slot != NULL;
 }
 
@@ -491,7 +496,7 @@ rarr_agenda_lower(const RarrAgendaRef *ref, int priority, const RarrPlace *place
 		return;
 	lower_place(ref->slot, priority, place);
 	LWLockRelease(&ref->slot->lock);
-	rarr_wait_tell(ref, place->at, jobs);
+	rarr_agenda_wake(ref, place->at, jobs);
 }
 
 /*
@@ -504,7 +509,7 @@ rarr_agenda_poke(RarrAgendaKey *key)
 	const RarrAgendaRef *ref = rarr_agenda_ref(key, false);
 
 	if (ref != NULL)
-		rarr_wait_tell(ref, DT_NOBEGIN, 1);
+		rarr_agenda_wake(ref, DT_NOBEGIN, 1);
 }
 
 static void
@@ -536,7 +541,7 @@ rarr_agenda_note_running(const RarrAgendaRef *ref, int priority, const RarrPlace
 	if (lease < (TimestampTz) pg_atomic_read_u64(&slot->next_lapse))
 		pg_atomic_write_u64(&slot->next_lapse, (uint64) lease);
 	LWLockRelease(&slot->lock);
-	rarr_wait_tell(ref, lease, 1);
+	rarr_agenda_wake(ref, lease, 1);
 }
 
 /*
@@ -559,7 +564,7 @@ rarr_agenda_forget_all(void)
 		LWLockRelease(&slot->lock);
 	}
 	LWLockRelease(&agenda->lock);
-	rarr_wait_wake_database();
+	rarr_agenda_wake(NULL, DT_NOBEGIN, PG_INT64_MAX);
 }
 
 /*
@@ -579,21 +584,4 @@ rarr_agenda_forget_database(Oid database)
 		LWLockRelease(&slot->lock);
 	}
 	LWLockRelease(&agenda->lock);
-}
-
-/*
- * A copy of the i-th slot, for agenda_status(); false behind the last one.  A
- * free slot's copy has no incarnation.
- */
-bool
-rarr_agenda_copy(int i, RarrAgendaType *copy)
-{
-	if (agenda == NULL || i >= agenda->nslots)
-		return false;
-	LWLockAcquire(&agenda->lock, LW_SHARED);
-	LWLockAcquire(&agenda->slots[i].lock, LW_SHARED);
-	memcpy(copy, &agenda->slots[i], sizeof(RarrAgendaType));
-	LWLockRelease(&agenda->slots[i].lock);
-	LWLockRelease(&agenda->lock);
-	return true;
 }

@@ -10,10 +10,8 @@
 #include "storage/lwlock.h"
 #include "utils/uuid.h"
 
+#include "job/core/job_type.h"
 #include "job/core/queue_pos.h"
-
-#define RARR_PRIORITIES		101
-#define RARR_TYPE_NAME_MAX	(100 * 4)	/* 100 characters, in bytes */
 
 /* When a note is to be acted upon; see pending.c. */
 typedef enum RarrNoteTime
@@ -123,6 +121,15 @@ typedef struct RarrAgendaView
 	uint64		generation;		/* for rarr_agenda_raise */
 } RarrAgendaView;
 
+/*
+ * Called, if it is set, for whoever waits for jobs: so many jobs of a type can be
+ * handed out from this time on; ref is NULL when that may be true of any type of
+ * this database.  Must not fail.
+ */
+extern void (*rarr_agenda_wake_hook) (const RarrAgendaRef *ref, TimestampTz at, int64 jobs);
+
+extern void rarr_agenda_wake(const RarrAgendaRef *ref, TimestampTz at, int64 jobs);
+extern void rarr_agenda_init(void);
 extern bool rarr_agenda_is_there(void);
 
 extern RarrAgendaKey *rarr_agenda_key(Oid table, const char *name, int len);
@@ -143,6 +150,5 @@ extern void rarr_agenda_note_running(const RarrAgendaRef *ref, int priority, con
 									 const RarrPlace *last, TimestampTz lease);
 extern void rarr_agenda_forget_all(void);
 extern void rarr_agenda_forget_database(Oid database);
-extern bool rarr_agenda_copy(int i, RarrAgendaType *copy);
 
 #endif							/* RARR_JOB_AGENDA_AGENDA_H */

@@ -27,10 +27,7 @@
 #include "utils/timestamp.h"
 
 #include "job/agenda/pending.h"
-#include "job/agenda/verify.h"
 #include "job/core/job_row.h"
-#include "job/prepared.h"
-#include "job/wait/wait_list.h"
 
 static RarrNote *notes = NULL;
 static int	nnotes = 0;
@@ -39,11 +36,9 @@ static int	room = 0;
 /* the policies of job types, by the transaction that is being committed */
 static bool policies_changed = false;
 
-/*
- * Act on a note.  Cannot fail.
- */
-void
-rarr_agenda_apply_note(const RarrNote *note)
+/* Act on a note.  Cannot fail. */
+static void
+apply_note(const RarrNote *note)
 {
 	const RarrAgendaRef *ref;
 
@@ -70,7 +65,7 @@ apply_notes(RarrNoteTime time, int level)
 {
 	for (int i = 0; i < nnotes; i++)
 		if (notes[i].time == time && notes[i].level >= level)
-			rarr_agenda_apply_note(&notes[i]);
+			apply_note(&notes[i]);
 }
 
 static void
@@ -83,13 +78,7 @@ at_xact_end(XactEvent event, void *arg)
 			nnotes = 0;
 			break;
 		case XACT_EVENT_ABORT:
-			rarr_agenda_walk_ended();
-			rarr_wait_leave(RARR_NEVER_LOOKED);
 			apply_notes(RARR_AT_ABORT, 0);
-			nnotes = 0;
-			break;
-		case XACT_EVENT_PREPARE:
-			rarr_agenda_prepared_keep(notes, nnotes);
 			nnotes = 0;
 			break;
 		default:
@@ -108,7 +97,7 @@ after_locks(ResourceReleasePhase phase, bool is_commit, bool is_top_level, void 
 	if (!policies_changed || phase != RESOURCE_RELEASE_AFTER_LOCKS || !is_top_level)
 		return;
 	policies_changed = false;
-	rarr_wait_wake_database();
+	rarr_agenda_wake(NULL, DT_NOBEGIN, PG_INT64_MAX);
 }
 
 /* Drop the notes of this level and deeper ones; they are the last. */
@@ -212,7 +201,6 @@ at_subxact_end(SubXactEvent event, SubTransactionId mine, SubTransactionId paren
 
 	if (event == SUBXACT_EVENT_ABORT_SUB)
 	{
-		rarr_agenda_walk_ended();
 		apply_notes(RARR_AT_ABORT, level);
 		drop_level(level);
 	}
@@ -377,7 +365,19 @@ rarr_agenda_own_look(const RarrAgendaKey *key, int below, TimestampTz now,
 }
 
 /*
- * Take the callbacks, for notes and for walks; while the library is preloaded.
+ * This transaction's notes, for whoever acts on them instead: they are no longer
+ * pending here.  They stay valid until the next note is made.
+ */
+const RarrNote *
+rarr_agenda_take_notes(int *n)
+{
+	*n = nnotes;
+	nnotes = 0;
+	return notes;
+}
+
+/*
+ * Take the callbacks; while the library is preloaded.
  */
 void
 rarr_agenda_notes_init(void)

@@ -35,6 +35,6 @@ extern void rarr_agenda_note_everything(RarrNoteTime time);
 extern void rarr_agenda_note_policies(void);
 extern bool rarr_agenda_own_look(const RarrAgendaKey *key, int below, TimestampTz now,
 								 int *priority, RarrPlace *place);
-extern void rarr_agenda_apply_note(const RarrNote *note);
+extern const RarrNote *rarr_agenda_take_notes(int *n);
 
 #endif							/* RARR_JOB_AGENDA_PENDING_H */

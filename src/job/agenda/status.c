@@ -15,6 +15,7 @@
 #include "utils/timestamp.h"
 
 #include "base/errors.h"
+#include "base/guc.h"
 #include "job/agenda/agenda.h"
 
 #define NCOLUMNS	10
@@ -49,6 +50,21 @@ put_group(ReturnSetInfo *rsinfo, const RarrAgendaType *type, int p)
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }
 
+/* A copy of the i-th slot; false behind the last one.  A free slot's has no incarnation. */
+static bool
+copy_slot(int i, RarrAgendaType *copy)
+{
+	RarrAgendaType *slot;
+
+	if (i >= rarr_agenda_types)
+		return false;
+	slot = rarr_agenda_slot(i);
+	LWLockAcquire(&slot->lock, LW_SHARED);
+	memcpy(copy, slot, sizeof(RarrAgendaType));
+	LWLockRelease(&slot->lock);
+	return true;
+}
+
 PG_FUNCTION_INFO_V1(researcharr_agenda_status);
 
 /*
@@ -70,7 +86,7 @@ researcharr_agenda_status(PG_FUNCTION_ARGS)
 				 errdetail("It lives in the server's shared memory; without it the queue works, more slowly."),
 				 errhint("Add researcharr to shared_preload_libraries and restart the server.")));
 	InitMaterializedSRF(fcinfo, 0);
-	for (int i = 0; rarr_agenda_copy(i, type); i++)
+	for (int i = 0; copy_slot(i, type); i++)
 	{
 		if (type->incarnation == 0 || type->database != MyDatabaseId)
 			continue;

@@ -33,6 +33,7 @@
 
 #include "access/relscan.h"
 #include "access/tableam.h"
+#include "access/xact.h"
 #include "miscadmin.h"
 #include "storage/proc.h"
 #include "utils/memutils.h"
@@ -158,11 +159,9 @@ rarr_agenda_next_look(int index, TimestampTz looked, TimestampTz retry, Timestam
 	return next;
 }
 
-/*
- * The step that this backend was taking is over, well or not.  Cannot fail.
- */
-void
-rarr_agenda_walk_ended(void)
+/* The step that this backend was taking is over, well or not.  Cannot fail. */
+static void
+walk_ended(void)
 {
 	if (walking.slot == NULL)
 		return;
@@ -473,7 +472,7 @@ take_step(RarrAgendaKey *key, Relation jobs, Relation index, RarrAgendaWalkKind 
 	}
 	ExecDropSingleTupleTableSlot(step.slot);
 	end_step(&step, done);
-	rarr_agenda_walk_ended();
+	walk_ended();
 }
 
 /*
@@ -487,4 +486,28 @@ rarr_agenda_walk(RarrAgendaKey *key, Relation jobs, Relation index, TimestampTz 
 {
 	for (int i = 0; i < RARR_WALKS; i++)
 		take_step(key, jobs, index, i, now);
+}
+
+static void
+at_xact_end(XactEvent event, void *arg)
+{
+	if (event == XACT_EVENT_ABORT)
+		walk_ended();
+}
+
+static void
+at_subxact_end(SubXactEvent event, SubTransactionId mine, SubTransactionId parent, void *arg)
+{
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+		walk_ended();
+}
+
+/*
+ * Take the callbacks; while the library is preloaded.
+ */
+void
+rarr_agenda_walk_init(void)
+{
+	RegisterXactCallback(at_xact_end, NULL);
+	RegisterSubXactCallback(at_subxact_end, NULL);
 }

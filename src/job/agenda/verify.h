@@ -14,6 +14,6 @@ extern TimestampTz rarr_agenda_next_look(int index, TimestampTz looked, Timestam
 										 TimestampTz now, int64 mono);
 extern bool rarr_agenda_walk_is_due(const RarrAgendaRef *ref, TimestampTz now, int64 mono);
 extern void rarr_agenda_walk(RarrAgendaKey *key, Relation jobs, Relation index, TimestampTz now);
-extern void rarr_agenda_walk_ended(void);
+extern void rarr_agenda_walk_init(void);
 
 #endif							/* RARR_JOB_AGENDA_VERIFY_H */

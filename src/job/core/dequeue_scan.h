@@ -10,7 +10,8 @@
 #include "executor/tuptable.h"
 #include "utils/snapshot.h"
 
-#include "job/agenda/agenda.h"
+#include "job/core/queue_pos.h"
+
 
 /* A scan of the unfinished jobs of one type. */
 typedef struct RarrTakeScan

@@ -42,10 +42,8 @@
 #include "base/duration.h"
 #include "base/errors.h"
 #include "base/schema.h"
-#include "job/agenda/pending.h"
 #include "job/core/job_type.h"
-#include "job/job.h"
-#include "job/limits/running_set.h"
+#include "job/core/queue_pos.h"
 
 /* Columns of job_types that this file reads by number. */
 enum
@@ -522,22 +520,7 @@ rarr_job_type_retry_delay(const RarrJobType *type, int retries)
 							  type->jitter, retries, pg_prng_double(&pg_global_prng_state));
 }
 
-PG_FUNCTION_INFO_V1(researcharr_job_types_changed);
 PG_FUNCTION_INFO_V1(researcharr_job_type_builtin);
-
-/*
- * Trigger, after any statement that changes job_types: every session reads the
- * policies anew once the change is committed, and this one at once.
- */
-Datum
-researcharr_job_types_changed(PG_FUNCTION_ARGS)
-{
-	rarr_require_trigger(fcinfo, "job_types_changed");
-	rarr_held_policy_changed(GetTopTransactionId());
-	CacheInvalidateRelcache(((TriggerData *) fcinfo->context)->tg_relation);
-	rarr_agenda_note_policies();
-	return PointerGetDatum(NULL);
-}
 
 /*
  * job_type_builtin() -> rows of job_types: the types known from the start.
@@ -578,6 +561,9 @@ researcharr_job_type_builtin(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
+/*
+ * Is there a job type of this name?
+ */
 bool
 rarr_job_type_is_known(const char *name, int len)
 {

@@ -10,6 +10,8 @@
 
 #include "base/backoff.h"
 
+#define RARR_TYPE_NAME_MAX	(100 * 4)	/* 100 characters, in bytes */
+
 /* All times are lengths in microseconds. */
 typedef struct RarrJobType
 {
@@ -34,6 +36,7 @@ typedef struct RarrJobType
 	uint64		pass;			/* see share.c; kept when the policy changes */
 } RarrJobType;
 
+extern bool rarr_job_type_is_known(const char *name, int len);
 extern const RarrJobType *rarr_job_type_find(const char *name, int len);
 extern const RarrJobType *rarr_job_type_get(const char *name, int len);
 extern const RarrJobType *rarr_job_type_policy(const char *name, int len);

@@ -8,6 +8,8 @@
 #include "datatype/timestamp.h"
 #include "utils/uuid.h"
 
+#define RARR_PRIORITIES		101		/* 0 to 100 */
+
 /* A place in a group of the take index: the jobs of one type and priority. */
 typedef struct RarrPlace
 {

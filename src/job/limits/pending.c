@@ -20,10 +20,9 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "job/agenda/agenda.h"
 #include "job/core/job_row.h"
-#include "job/job.h"
 #include "job/limits/pending.h"
-#include "job/wait/wait_list.h"
 
 /* from so many on, attempts that a transaction ended are no longer noted singly */
 #define MANY_NOTES		10000
@@ -109,7 +108,7 @@ doubt_all(void)
 
 	while (rarr_held_doubt_next(&i, &table, name))
 		if (rarr_agenda_find(table, name, false, &ref))
-			rarr_wait_tell(&ref, DT_NOBEGIN, 1);
+			rarr_agenda_wake(&ref, DT_NOBEGIN, 1);
 }
 
 static void

@@ -10,6 +10,8 @@
 
 #include "job/limits/running_set.h"
 
+extern void rarr_limits_init(void);
+
 /* of a claim, by the dequeue that makes it */
 extern int	rarr_limits_note_prepare(const RarrLimitRef *ref);
 extern void rarr_limits_note_drop(int note);

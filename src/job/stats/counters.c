@@ -28,7 +28,7 @@
 #include "utils/memutils.h"
 
 #include "base/clock.h"
-#include "job/job.h"
+#include "job/stats/counters.h"
 #include "job/stats/shmem.h"
 
 /* the share of time that counting may take is one in so many */

@@ -20,6 +20,7 @@ typedef struct RarrCounts
 	TimestampTz oldest[RARR_STATUSES];	/* DT_NOEND: not known */
 } RarrCounts;
 
+extern void rarr_counters_init(void);
 extern void rarr_counters_note(Relation jobs, TupleTableSlot *old, TupleTableSlot *new);
 extern void rarr_counters_note_truncate(void);
 extern void rarr_counters_distrust(void);

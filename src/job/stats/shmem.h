@@ -10,7 +10,7 @@
 #include "storage/lwlock.h"
 #include "utils/timestamp.h"
 
-#include "job/agenda/agenda.h"
+#include "job/core/job_type.h"
 #include "job/stats/counters.h"
 
 #define NSTRIPES		16

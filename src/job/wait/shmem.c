@@ -18,7 +18,6 @@
 #include "base/guc.h"
 #include "base/shmem.h"
 #include "job/wait/shmem.h"
-#include "job/wait/wait_list.h"
 
 #define SET_WORDS	((rarr_agenda_types + 63) / 64)
 
@@ -79,7 +78,6 @@ attach_list(void *memory, bool first)
 			pg_atomic_init_u32(&rarr_waits->types[i].woken, 0);
 			pg_atomic_init_u64(&rarr_waits->types[i].until, (uint64) DT_NOEND);
 			rarr_waits->types[i].timer = RARR_NONE;
-			rarr_waits->types[i].looked = rarr_waits->types[i].retry = RARR_NEVER_LOOKED;
 		}
 	}
 	LWLockRegisterTranche(rarr_waits->tranche, "researcharr_waiters");
@@ -91,7 +89,7 @@ static const RarrShmemPart list_part = {"researcharr waiters", whole_size, attac
  * Declare the list's shared memory; while the library is preloaded.
  */
 void
-rarr_wait_list_init(void)
+rarr_waits_init(void)
 {
 	rarr_shmem_add(&list_part);
 }

@@ -45,7 +45,7 @@ typedef struct RarrWaitType
 
 	/* by rarr_monotonic_now() */
 	int64		timer_missed;	/* from then on the timer is taken to be stopped */
-	int64		looked;			/* what was due until then was seen to; */
+	int64		looked;			/* what was due until then was seen to, 0: nothing; */
 	int64		retry;			/* who could not have it then said when to
 								 * look again */
 } RarrWaitType;
@@ -63,6 +63,7 @@ typedef struct RarrWaitList
 
 extern RarrWaitList *rarr_waits;	/* NULL: the library is not preloaded */
 
+extern void rarr_waits_init(void);
 extern RarrWaiter *rarr_waiter(int i);
 
 #endif							/* RARR_JOB_WAIT_SHMEM_H */

@@ -43,6 +43,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "miscadmin.h"
 #include "port/pg_bitutils.h"
 #include "storage/latch.h"
@@ -263,8 +264,8 @@ leave(TimestampTz now, int64 looked, Wakeups *wakeups)
  * jobs can be handed out from this time on, as the agenda knows by now.  Wakes
  * as many sleepers, or lets the type's timer know.  Cannot fail.
  */
-void
-rarr_wait_tell(const RarrAgendaRef *ref, TimestampTz at, int64 jobs)
+static void
+tell(const RarrAgendaRef *ref, TimestampTz at, int64 jobs)
 {
 	int			type = rarr_agenda_index(ref);
 	RarrWaitType *what = &rarr_waits->types[type];
@@ -289,14 +290,12 @@ rarr_wait_tell(const RarrAgendaRef *ref, TimestampTz at, int64 jobs)
  * Wake all sleepers of this database: the agenda was forgotten, or the policies
  * of job types changed.
  */
-void
-rarr_wait_wake_database(void)
+static void
+wake_database(void)
 {
 	Wakeups		wakeups = {0};
 	int			next;
 
-	if (rarr_waits == NULL)
-		return;
 	LWLockAcquire(&rarr_waits->lock, LW_EXCLUSIVE);
 	for (int i = rarr_waits->first; i != RARR_NONE; i = next)
 	{
@@ -551,4 +550,33 @@ rarr_wait_leave(int64 looked)
 	LWLockAcquire(&rarr_waits->lock, LW_EXCLUSIVE);
 	leave(GetCurrentTimestamp(), looked, &wakeups);
 	unlock(&wakeups);
+}
+
+/* rarr_agenda_wake_hook */
+static void
+wake_sleepers(const RarrAgendaRef *ref, TimestampTz at, int64 jobs)
+{
+	if (ref != NULL)
+		tell(ref, at, jobs);
+	else
+		wake_database();
+}
+
+static void
+at_xact_end(XactEvent event, void *arg)
+{
+	if (event == XACT_EVENT_ABORT)
+		rarr_wait_leave(RARR_NEVER_LOOKED);
+}
+
+/*
+ * Declare the shared memory, listen to the agenda and take the callback; while
+ * the library is preloaded.
+ */
+void
+rarr_wait_list_init(void)
+{
+	rarr_waits_init();
+	rarr_agenda_wake_hook = wake_sleepers;
+	RegisterXactCallback(at_xact_end, NULL);
 }

@@ -11,10 +11,6 @@
 
 extern void rarr_wait_list_init(void);
 
-/* for whoever makes jobs available; none of these can fail */
-extern void rarr_wait_tell(const RarrAgendaRef *ref, TimestampTz at, int64 jobs);
-extern void rarr_wait_wake_database(void);
-
 /*
  * For a sleeper: see the head of wait_list.c.  looked: when it last looked for
  * jobs, by rarr_monotonic_now(); RARR_NEVER_LOOKED if it did not get to that.

@@ -1,0 +1,38 @@
+/*-------------------------------------------------------------------------
+ *
+ * job.c
+ *		The job queue at the start of the server: its shared memory, callbacks and hooks.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "job/agenda/pending.h"
+#include "job/agenda/verify.h"
+#include "job/job.h"
+#include "job/limits/pending.h"
+#include "job/prepared.h"
+#include "job/stats/counters.h"
+#include "job/wait/wait_list.h"
+
+/*
+ * Set up all parts; while the library is preloaded.
+ *
+ * The server calls transaction callbacks in the reverse order of this.  When a
+ * transaction aborts, the counters and the limits act first.  Then the verifier
+ * gives its turn up, the session leaves the list of sleepers, and at last the
+ * agenda acts on what comes back, so that it wakes others.
+ */
+void
+rarr_job_init(void)
+{
+	rarr_agenda_init();
+	rarr_agenda_notes_init();
+	rarr_wait_list_init();
+	rarr_agenda_walk_init();
+	rarr_agenda_prepared_init();
+	rarr_limits_init();
+	rarr_counters_init();
+}
