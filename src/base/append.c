@@ -1,24 +1,25 @@
 /*-------------------------------------------------------------------------
  *
  * append.c
- *		Rows appended from C to a log: below privileges and triggers, into the
- *		right partition.
+ *		Append rows to a partitioned log from C, bypassing privileges and
+ *		triggers.
  *
- * The logs are append-only for everybody: their triggers turn DML away, and
- * nobody needs a privilege on them for his changes to be put on record.  So
- * the rows do not go through the executor.  A log is partitioned by range of
- * its first column, a UUID of version 7, which says when the row was made:
- * nearly every row goes to the same partition as the one before.
+ * The logs are append-only for everybody: a trigger rejects DML on them, and a
+ * user needs no privilege on a log for the extension to record his changes
+ * there.  The rows therefore bypass the executor's statement-level machinery.
+ * A log is partitioned by range of its first column, a version 7 UUID, whose
+ * leading bits are the time at which it was generated.  Consecutive rows
+ * therefore nearly always belong to the same partition.
  *
- * The partition is looked up, locked, and looked up once more: one attached
- * or detached meanwhile had to wait for that lock or is seen by the second
- * look.  From then on neither can happen before the transaction ends, so the
- * partition's own constraint needs no check.  No other partition is locked.
- * Rows wait until there are many, and go in together (rows.c).
+ * The target partition is looked up, locked, and looked up again.  A
+ * concurrent ATTACH or DETACH either waits for our lock or is seen by the
+ * second lookup.  Once we hold the lock neither can happen before the
+ * transaction ends, so the partition constraint need not be checked.  No other
+ * partition is locked.  Rows are buffered and inserted in bulk (rows.c).
  *
- * A session that ends appends in another way: it waits for no lock, and where
- * the log or the partition is not fit for a row, or would run users' code, the
- * append says so instead of raising an error (at_exit.c).
+ * An append during session exit is different.  It never waits for a lock.  If
+ * the log or partition cannot be written to safely, or if writing would run
+ * users' code, the append is refused instead of raising an error (at_exit.c).
  *
  * Copyright (c) 2026, researcharr contributors
  *
@@ -48,7 +49,7 @@
 #include "base/rows.h"
 #include "base/schema.h"
 
-/* A partition: rows are inserted into it, and nothing else. */
+/* a partition of a log: the only kind of change is an INSERT */
 static const RarrChange partition_changes[] = {{CMD_INSERT, {0}, NULL}};
 static const RarrTableDef partition_def = {
 	.name = "partition of a log",
@@ -59,19 +60,19 @@ static const RarrTableDef partition_def = {
 
 struct RarrAppend
 {
-	MemoryContext cxt;			/* of all that is allocated */
-	bool		at_exit;		/* the session ends: no waiting, no errors */
-	bool		refused;		/* a row could not be appended at exit */
-	List	   *checks;			/* at exit: the target's CHECKs */
+	MemoryContext cxt;			/* owns all allocations */
+	bool		at_exit;		/* at session exit: no waits, no errors */
+	bool		refused;		/* at exit: some row could not be appended */
+	List	   *checks;			/* at exit: the target's CHECK constraints */
 	Relation	log;			/* the partitioned table */
 	const RarrAppendColumn *columns;
 	int			ncolumns;
-	RarrTable  *target;			/* the partition that rows go to, or NULL */
-	AttrNumber *attnums;		/* the columns' numbers in the target; 0: absent */
-	RarrRows   *rows;			/* on their way into the target */
+	RarrTable  *target;			/* the current target partition, or NULL */
+	AttrNumber *attnums;		/* column numbers in the target; 0 if absent */
+	RarrRows   *rows;			/* buffered rows for the target */
 };
 
-/* Is the table partitioned by range of this column, a uuid, and of nothing else? */
+/* Is the table partitioned by range of just this uuid column? */
 static bool
 is_log(Relation rel, const RarrAppendColumn *key)
 {
@@ -99,11 +100,17 @@ make_append(Relation log, const RarrAppendColumn *columns, int ncolumns)
 }
 
 /*
- * Begins to append to a log of schema researcharr.  The columns must outlive
- * the work; the first is the partition key.  What is allocated goes with
- * rarr_append_end(), or with the memory context that is current now when an
- * error ends the work.  25006 where the transaction must not write; 55000 where
- * the log is not partitioned as the extension made it.
+ * Begin to append to the log researcharr.<table>.
+ *
+ * columns describes the values of each row.  The first column is the partition
+ * key.  The array must stay valid until rarr_append_end().
+ *
+ * The returned state is freed by rarr_append_end() or, on error, with the
+ * memory context that is current now.  Takes RowExclusiveLock on the log and
+ * keeps it until the transaction ends.
+ *
+ * Raises 25006 in a read-only transaction, 42P01 if there is no such log, and
+ * 55000 if the log is not partitioned as the extension created it.
  */
 RarrAppend *
 rarr_append_begin(const char *table, const RarrAppendColumn *columns, int ncolumns)
@@ -122,8 +129,10 @@ rarr_append_begin(const char *table, const RarrAppendColumn *columns, int ncolum
 }
 
 /*
- * rarr_append_begin for a session that ends: NULL where the log is locked by
- * somebody else, or is not as the extension made it.
+ * Like rarr_append_begin(), for session exit.
+ *
+ * Returns NULL, without an error, if the log is locked by another session or
+ * is not partitioned as the extension created it.
  */
 RarrAppend *
 rarr_append_begin_at_exit(const char *table, const RarrAppendColumn *columns, int ncolumns)
@@ -149,8 +158,10 @@ rarr_append_begin_at_exit(const char *table, const RarrAppendColumn *columns, in
 }
 
 /*
- * The partition of a key, as get_partition_for_tuple() of the executor finds
- * it; detached ones count as they do there.  InvalidOid if there is none.
+ * Find the partition for a key, or InvalidOid if there is none.
+ *
+ * This follows the executor's get_partition_for_tuple(), including its
+ * treatment of partitions that are being detached.
  */
 static Oid
 partition_of(Relation log, Datum key)
@@ -174,7 +185,7 @@ partition_of(Relation log, Datum key)
 	return index < 0 ? InvalidOid : desc->oids[index];
 }
 
-/* Lets go of the partition, of whose rows none waits any more. */
+/* Insert the buffered rows and close the current target partition. */
 static void
 close_target(RarrAppend *append)
 {
@@ -185,7 +196,7 @@ close_target(RarrAppend *append)
 	append->target = NULL;
 }
 
-/* The number of a column in a partition; 0 where it is absent and may be. */
+/* Get a column's number in the partition, or 0 if it is optional and absent. */
 static AttrNumber
 column_of(Relation partition, const RarrAppendColumn *column)
 {
@@ -194,7 +205,7 @@ column_of(Relation partition, const RarrAppendColumn *column)
 	return rarr_require_column(partition, column->name, column->type);
 }
 
-/* At exit: would all columns, which are named here, be found, and rows be written? */
+/* At exit: are all our columns present, and can rows be written safely? */
 static bool
 is_fit_at_exit(RarrAppend *append, Relation partition)
 {
@@ -215,8 +226,10 @@ is_fit_at_exit(RarrAppend *append, Relation partition)
 }
 
 /*
- * Makes a partition, which is open and locked, the one that rows go to.  The
- * caller's memory context may be one that is reset after each row.
+ * Make an open and locked partition the current target.
+ *
+ * The caller's memory context may be a per-row one, so allocate in the
+ * append's own context.
  */
 static void
 open_target(RarrAppend *append, Relation partition)
@@ -238,7 +251,7 @@ open_target(RarrAppend *append, Relation partition)
 	MemoryContextSwitchTo(old);
 }
 
-/* Makes the partition of this key the one that rows go to. */
+/* Make the partition for this key the current target. */
 static void
 set_target(RarrAppend *append, Datum key)
 {
@@ -258,7 +271,9 @@ set_target(RarrAppend *append, Datum key)
 							RelationGetRelationName(append->log)),
 					 errhint("Attach a partition for the present time, or a default one.")));
 
-		/* taking the lock also learns what others did before we had it */
+		/*
+		 * locking also processes invalidations, so the next lookup is current
+		 */
 		partition = try_table_open(relid, RowExclusiveLock);
 		if (partition == NULL)
 			continue;
@@ -272,7 +287,9 @@ set_target(RarrAppend *append, Datum key)
 	}
 }
 
-/* set_target at exit: false where the partition cannot be written to. */
+/*
+ * Like set_target(), at exit: returns false if the partition is not writable.
+ */
 static bool
 set_target_at_exit(RarrAppend *append, Datum key)
 {
@@ -297,8 +314,15 @@ set_target_at_exit(RarrAppend *append, Datum key)
 }
 
 /*
- * Appends a row: one value for each column, in their order.  The values are
- * copied.  23502 and 23514 where the table has constraints that they break.
+ * Append a row.
+ *
+ * values and nulls have one element per column, in the order passed to
+ * rarr_append_begin().  Values are copied.
+ *
+ * Raises 23514 if there is no partition for the key, 42809 if the partition is
+ * not an ordinary table, 42703 if the partition lacks a column, and 23502 or
+ * 23514 if the row violates a constraint.  At exit no error is raised;
+ * rarr_append_end() reports the failure.
  */
 void
 rarr_append_row(RarrAppend *append, const Datum *values, const bool *nulls)
@@ -333,8 +357,10 @@ rarr_append_row(RarrAppend *append, const Datum *values, const bool *nulls)
 }
 
 /*
- * Puts in what still waits, and ends the work.  False if a session that ends
- * could not append a row: it must not commit then.
+ * Insert the buffered rows and free the state.
+ *
+ * Returns false if a row could not be appended at session exit; the caller
+ * must then roll back.
  */
 bool
 rarr_append_end(RarrAppend *append)

@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * append.h
- *		Rows appended from C to a log: below privileges and triggers, into the
- *		right partition.
+ *		Append rows to a partitioned log from C, bypassing privileges and
+ *		triggers.
  *
  * Copyright (c) 2026, researcharr contributors
  *
@@ -11,12 +11,12 @@
 #ifndef RARR_BASE_APPEND_H
 #define RARR_BASE_APPEND_H
 
-/* a column that the caller fills; all others of the table get NULL */
+/* a column that the caller supplies; the others are set to NULL */
 typedef struct RarrAppendColumn
 {
 	const char *name;
-	Oid			type;			/* checked, since DDL can change it */
-	bool		optional;		/* older versions of the extension lack it */
+	Oid			type;			/* verified, because DDL can change it */
+	bool		optional;		/* missing in older extension versions */
 } RarrAppendColumn;
 
 typedef struct RarrAppend RarrAppend;

@@ -1,7 +1,11 @@
-/*
+/*-------------------------------------------------------------------------
+ *
  * args.c
- *		Arguments of SQL functions, and errors about how a function was called:
- *		NULL for a required argument, a trigger function called by hand.
+ *		Argument checks shared by the SQL-callable functions.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
@@ -13,7 +17,9 @@
 #include "base/own_table.h"
 
 /*
- * The running function got NULL for the required argument of this name (22004).
+ * Report that a required argument of the running function is NULL (22004).
+ *
+ * name is the argument's name.
  */
 void
 rarr_null_argument(FunctionCallInfo fcinfo, const char *name)
@@ -28,9 +34,15 @@ rarr_null_argument(FunctionCallInfo fcinfo, const char *name)
 }
 
 /*
- * The elements of argument n of the running function, an array of a type with
- * this much about it.  22023 for more than one dimension, 22004 for a NULL in it
- * where none is allowed; name: the argument's.
+ * Return the elements of an array argument of the running function.
+ *
+ * n is the argument's position, counted from 0, and name its name for
+ * messages. type, len, byval and align describe the element type. *count is
+ * set to the number of elements. *nulls is set to their null flags, or nulls
+ * may be NULL.
+ *
+ * Raises 22023 if the array has more than one dimension, and 22004 if it
+ * contains a NULL and nulls_allowed is false.
  */
 Datum *
 rarr_array_argument(FunctionCallInfo fcinfo, int n, const char *name, Oid type, int16 len, bool byval,
@@ -54,8 +66,10 @@ rarr_array_argument(FunctionCallInfo fcinfo, int n, const char *name, Oid type, 
 }
 
 /*
- * Every trigger function of the extension starts with this: 39P01 where it is
- * called by hand, or by a trigger on a table that is not the extension's.
+ * Check that a trigger function is called by a trigger on one of our tables.
+ *
+ * Every trigger function of the extension calls this first. name is the
+ * function's name.  Raises 39P01 otherwise.
  */
 void
 rarr_require_trigger(FunctionCallInfo fcinfo, const char *name)

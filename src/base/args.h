@@ -1,7 +1,14 @@
-/*
+/*-------------------------------------------------------------------------
+ *
  * args.h
- *		Arguments of SQL functions: none is STRICT, so that a NULL where a value
- *		is required gets an error that names the argument, not a silent NULL.
+ *		Argument checks shared by the SQL-callable functions.
+ *
+ * None of our functions is STRICT.  A NULL for a required argument raises an
+ * error that names the argument, instead of silently returning NULL.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #ifndef RARR_ARGS_H
 #define RARR_ARGS_H
@@ -10,7 +17,7 @@
 
 #include "base/compat.h"
 
-/* raises 22004 if argument n (from 0) of the running function is NULL */
+/* raise 22004 if argument n (counted from 0) of the running function is NULL */
 #define RARR_REQUIRE_ARG(n, name) \
 	do { \
 		if (PG_ARGISNULL(n)) \

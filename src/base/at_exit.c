@@ -1,13 +1,14 @@
 /*-------------------------------------------------------------------------
  *
  * at_exit.c
- *		Which tables a session that ends may write to, and locks for it.
+ *		Decide whether a table can be written to safely during session exit.
  *
- * When a session ends, it takes no interrupts any more, and an error ends it
- * as FATAL, with the rest of its work undone.  So what it writes then must not
- * wait for anybody, must not run users' code, and must not fail because of a
- * user's rule.  Everything here answers by true or false and raises no error;
- * what remains are the server's own emergencies, such as a full disk.
+ * During session exit interrupts are held off, and any error is promoted to
+ * FATAL, which discards the remaining exit work.  Hence anything written at
+ * that time must not wait for another session, must not run users' code, and
+ * must not fail because of a constraint or trigger that a user added.  The
+ * functions here return false instead of raising an error.  The server's own
+ * emergencies, such as a full disk, can still raise one.
  *
  * Copyright (c) 2026, researcharr contributors
  *
@@ -41,8 +42,11 @@
 #include "base/own_table.h"
 
 /*
- * Lock a relation for changes, if nobody has to be waited for and shared memory
- * has room for the lock.  The lock is kept to the end of the transaction.
+ * Lock a relation for changes without waiting.
+ *
+ * Takes RowExclusiveLock and keeps it until the transaction ends.  Returns
+ * false if another session holds a conflicting lock, or if the shared lock
+ * table has no room.
  */
 bool
 rarr_exit_lock_relation(Oid relid)
@@ -64,8 +68,10 @@ rarr_exit_lock_relation(Oid relid)
 }
 
 /*
- * Has shared memory room for the lock that a transaction id takes?  Tried with a
- * lock of its own on the table, which conflicts with nobody's.
+ * Is there room in shared memory for the lock on a new transaction ID?
+ *
+ * Tested by taking and releasing a lock on the table in a mode of its own,
+ * which conflicts with nobody's.
  */
 bool
 rarr_exit_has_lock_room(Oid relid)
@@ -81,8 +87,9 @@ rarr_exit_has_lock_room(Oid relid)
 }
 
 /*
- * rarr_exit_lock_relation of a table and its indexes.  False if there is no such
- * table, too.
+ * Like rarr_exit_lock_relation(), for a table and all its indexes.
+ *
+ * Also returns false if the table does not exist.
  */
 bool
 rarr_exit_lock_table(Oid relid)
@@ -102,7 +109,7 @@ rarr_exit_lock_table(Oid relid)
 	return locked;
 }
 
-/* Is a function neither the server's own nor the extension's? */
+/* Does the function belong neither to the server nor to the extension? */
 static bool
 is_foreign_function(Oid function, void *context)
 {
@@ -123,8 +130,8 @@ is_in_sql(Oid function)
 }
 
 /*
- * Does a default run users' code when it is compiled?  That evaluates what never
- * changes, and puts the body of a function in SQL in the place of its call.
+ * Does compiling a default expression run users' code?  Compilation evaluates
+ * immutable functions and inlines SQL functions.
  */
 static bool
 is_compiled(Oid function, void *context)
@@ -142,7 +149,7 @@ compiles_foreign_code(Node *node, void *context)
 		expression_tree_walker(node, compiles_foreign_code, context);
 }
 
-/* Does an expression run users' code?  A domain's constraints may. */
+/* Does evaluating an expression run users' code?  Domain constraints may. */
 static bool
 runs_foreign_code(Node *node, void *context)
 {
@@ -155,7 +162,9 @@ runs_foreign_code(Node *node, void *context)
 	return expression_tree_walker(node, runs_foreign_code, context);
 }
 
-/* Is users' code run to compile the default of a type, which a domain can have? */
+/*
+ * Does compiling the type's default, which a domain can have, run users' code?
+ */
 static bool
 type_compiles_foreign_code(Oid type)
 {
@@ -172,7 +181,7 @@ type_compiles_foreign_code(Oid type)
 	return result;
 }
 
-/* The same of the defaults of all columns, which the executor's state for a table has. */
+/* Like the above, for all column defaults, which the table state compiles. */
 static bool
 defaults_compile_foreign_code(TupleDesc desc)
 {
@@ -189,7 +198,7 @@ defaults_compile_foreign_code(TupleDesc desc)
 	return false;
 }
 
-/* runs_foreign_code() of a column of an index's row in pg_index, which may be NULL. */
+/* Does the expression or predicate in this pg_index column run users' code? */
 static bool
 index_runs_foreign_code(Relation index, AttrNumber column)
 {
@@ -200,14 +209,14 @@ index_runs_foreign_code(Relation index, AttrNumber column)
 
 	if (!HeapTupleIsValid(tuple))
 		return true;
-	/* not by relcache.c's functions: they simplify, which runs functions */
+	/* relcache.c's functions simplify the expression, which runs functions */
 	expression = SysCacheGetAttr(INDEXRELID, tuple, column, &isnull);
 	result = !isnull && runs_foreign_code(stringToNode(TextDatumGetCString(expression)), NULL);
 	ReleaseSysCache(tuple);
 	return result;
 }
 
-/* Can no two rows be equal in a unique index: is this column among its keys? */
+/* Is the column a key of the unique index, so that no two rows can be equal? */
 static bool
 has_key(Relation index, AttrNumber column)
 {
@@ -244,10 +253,12 @@ index_is_safe(Relation index, AttrNumber fresh, const RarrIndexDef *const *known
 }
 
 /*
- * Can rows of a table, which is locked with its indexes, be written without
- * waiting for other transactions and without users' code?  Row triggers are the
- * caller's to look for.  A unique index must be one of `known`, a list that NULL
- * ends, or have the column `fresh`, if that is not 0: its values are new.
+ * Can rows of a table be written without waiting and without users' code?
+ *
+ * The table and its indexes must be locked.  Each unique index must either be
+ * one of known (a NULL-terminated array) or have the column fresh among its
+ * keys, whose values are new; fresh is 0 if there is no such column.  Row
+ * triggers are not examined; that is up to the caller.
  */
 bool
 rarr_exit_may_write(Relation rel, AttrNumber fresh, const RarrIndexDef *const *known)
@@ -277,8 +288,9 @@ rarr_exit_may_write(Relation rel, AttrNumber fresh, const RarrIndexDef *const *k
 }
 
 /*
- * The CHECKs of an open table, which rarr_exit_may_write() found to run no users'
- * code, compiled for rarr_exit_checks_hold().
+ * Compile a table's CHECK constraints for rarr_exit_checks_hold().
+ *
+ * rarr_exit_may_write() must have returned true for the table.
  */
 List *
 rarr_exit_prepare_checks(RarrTable *table)
@@ -293,8 +305,9 @@ rarr_exit_prepare_checks(RarrTable *table)
 }
 
 /*
- * Would the row in the slot pass the table's CHECKs, and its NOT NULLs?  The
- * executor would raise an error.
+ * Does the row satisfy the table's CHECK and NOT NULL constraints?
+ *
+ * The executor would raise an error instead of returning false.
  */
 bool
 rarr_exit_checks_hold(RarrTable *table, List *checks, TupleTableSlot *slot)

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * at_exit.h
- *		Which tables a session that ends may write to, and locks for it.
+ *		Decide whether a table can be written to safely during session exit.
  *
  * Copyright (c) 2026, researcharr contributors
  *

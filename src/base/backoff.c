@@ -1,11 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * backoff.c
- *		How long to wait before the next try: pure arithmetic.
+ *		Compute the delay before a retry.
  *
- * Jitter only shortens a wait.  It spreads the tries of jobs that failed
- * together, as in M. Brooker, "Exponential Backoff And Jitter" (2015), whose
- * "full jitter" is a share of 1 here, and a wait never passes its cap.
+ * This is pure arithmetic.  Jitter only shortens a delay, so a delay never
+ * exceeds its cap.  It spreads out the retries of jobs that failed together.
+ * See M. Brooker, "Exponential Backoff And Jitter" (2015); a jitter of 1 is
+ * its "full jitter".
  *
  * Copyright (c) 2026, researcharr contributors
  *
@@ -18,7 +19,7 @@
 #include "base/backoff.h"
 
 /*
- * The backoff of this name; false where there is none.
+ * Look up a backoff by name.  Returns false if there is none of that name.
  */
 bool
 rarr_backoff_parse(const char *name, RarrBackoff *backoff)
@@ -35,10 +36,12 @@ rarr_backoff_parse(const char *name, RarrBackoff *backoff)
 }
 
 /*
- * The wait, in microseconds, before the next try of something that has used up
- * `retries` retries (from 0).  base and cap: microseconds, not negative;
- * jitter: the share of the wait, 0 to 1, that chance takes part in; chance: a
- * random number from 0 to 1.  The result is between 0 and cap.
+ * Compute the delay, in microseconds, before the next attempt.
+ *
+ * retries is the number of retries already used, from 0. base and cap are in
+ * microseconds and not negative. jitter, from 0 to 1, is the fraction of the
+ * delay that is randomized. chance is a random number from 0 to 1.  The result
+ * is between 0 and cap.
  */
 int64
 rarr_backoff_delay(RarrBackoff backoff, int64 base, int64 cap,

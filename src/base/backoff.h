@@ -1,6 +1,11 @@
-/*
+/*-------------------------------------------------------------------------
+ *
  * backoff.h
- *		How long to wait before the next try.
+ *		Compute the delay before a retry.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #ifndef RARR_BASE_BACKOFF_H
 #define RARR_BASE_BACKOFF_H

@@ -1,6 +1,11 @@
-/*
+/*-------------------------------------------------------------------------
+ *
  * clock.h
- *		The clock by which lengths of time are measured.
+ *		The monotonic clock.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #ifndef RARR_BASE_CLOCK_H
 #define RARR_BASE_CLOCK_H
@@ -8,15 +13,17 @@
 #include "portability/instr_time.h"
 
 /*
- * Microseconds since some moment before the server's start.  Setting the
- * system's clock does not move it.  On Linux it is CLOCK_MONOTONIC: all
- * processes of a machine read the same clock, so that its times can be compared
- * in shared memory, but not with those of another start of the machine, so that
- * they never go into a table.  It stands still while the machine is suspended.
+ * Return the monotonic time in microseconds since an arbitrary origin.
  *
- * What is in tables, due times and ends of leases, is by the system's clock
- * (GetCurrentTimestamp).  Everything else that is remembered, in shared memory
- * or across a loop, is by this one.
+ * Setting the system clock does not affect it.  On Linux this is
+ * CLOCK_MONOTONIC: all processes on a machine read the same clock, so its
+ * times can be compared across processes in shared memory.  They are
+ * meaningless after a reboot and must therefore never be stored in a table.
+ * The clock stops while the machine is suspended.
+ *
+ * Times stored in tables, such as due times and lease ends, use the system
+ * clock (GetCurrentTimestamp()).  All other times, in shared memory or in
+ * loops, use this clock.
  */
 static inline int64
 rarr_monotonic_now(void)

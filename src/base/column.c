@@ -1,11 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * column.c
- *		A table's columns by name.
+ *		Look up and verify a table's columns.
  *
- * C code never takes a column's number for granted: a partition may have
- * another order than its parent, and DDL can drop, rename and retype any
- * column.  What would read or write a value as the wrong type asks here.
+ * C code must not assume a column's number or type.  A partition may order its
+ * columns differently from its parent, and DDL can drop, rename or retype any
+ * column.  Code that would otherwise read or write a value as the wrong type
+ * verifies the columns here first.
  *
  * Copyright (c) 2026, researcharr contributors
  *
@@ -19,7 +20,7 @@
 #include "base/column.h"
 
 /*
- * The number of the column of this name; 0 where there is none.
+ * Return the number of the column with this name, or 0 if there is none.
  */
 AttrNumber
 rarr_find_column(TupleDesc desc, const char *name)
@@ -35,8 +36,9 @@ rarr_find_column(TupleDesc desc, const char *name)
 }
 
 /*
- * The number of a column that the code cannot do without.  42703 where there
- * is none of this name and type.
+ * Return the number of a required column.
+ *
+ * Raises 42703 if there is no column with this name and type.
  */
 AttrNumber
 rarr_require_column(Relation rel, const char *name, Oid type)
@@ -52,7 +54,7 @@ rarr_require_column(Relation rel, const char *name, Oid type)
 	return attnum;
 }
 
-/* Is a column as code knows it? */
+/* Does column i have the expected name, type and nullability? */
 static bool
 column_fits(TupleDesc desc, int i, const RarrColumn *column, bool nulls)
 {
@@ -64,10 +66,13 @@ column_fits(TupleDesc desc, int i, const RarrColumn *column, bool nulls)
 }
 
 /*
- * The first columns of a relation of this name must be these, for code that
- * knows them by number: a value of another type, or a NULL, would be taken for an
- * address.  55000 for the first one that is not as it was made.  nulls: the caller
- * looks at each value itself whether it is NULL.
+ * Verify that a row type begins with the given columns.
+ *
+ * Code that addresses columns by number relies on this: it would take a value
+ * of another type, or a NULL, for a pointer. name is the relation's name for
+ * messages.  If nulls is true, the caller tests each value for NULL itself,
+ * and NOT NULL is not required.  Raises 55000 for the first column that does
+ * not match.
  */
 void
 rarr_check_columns_of(TupleDesc desc, const char *name, const RarrColumn *columns, int ncolumns, bool nulls)
@@ -87,7 +92,10 @@ rarr_check_columns_of(TupleDesc desc, const char *name, const RarrColumn *column
 	}
 }
 
-/* False for a view, a foreign or a partitioned table that has the table's name. */
+/*
+ * Is this an ordinary heap table, and not a view, foreign or partitioned
+ * table?
+ */
 static bool
 is_heap(Relation rel)
 {
@@ -95,8 +103,10 @@ is_heap(Relation rel)
 }
 
 /*
- * The same of a relation, which must also be a table of the heap's: code looks
- * into its pages.
+ * Like rarr_check_columns_of(), for an open relation.
+ *
+ * The relation must also be an ordinary heap table, because code looks into
+ * its pages.  Raises 55000 otherwise.
  */
 void
 rarr_check_columns(Relation rel, const RarrColumn *columns, int ncolumns, bool nulls)
@@ -111,7 +121,7 @@ rarr_check_columns(Relation rel, const RarrColumn *columns, int ncolumns, bool n
 }
 
 /*
- * Would rarr_check_columns() raise no error?
+ * Would rarr_check_columns() succeed?
  */
 bool
 rarr_columns_fit(Relation rel, const RarrColumn *columns, int ncolumns, bool nulls)

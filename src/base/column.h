@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * column.h
- *		A table's columns by name.
+ *		Look up and verify a table's columns.
  *
  * Copyright (c) 2026, researcharr contributors
  *
@@ -12,12 +12,12 @@
 
 #include "utils/rel.h"
 
-/* a column that code knows by number */
+/* a column that code addresses by number */
 typedef struct RarrColumn
 {
 	const char *name;
 	Oid			type;
-	bool		not_null;		/* read without a look whether it is NULL */
+	bool		not_null;		/* read without a test for NULL */
 } RarrColumn;
 
 extern AttrNumber rarr_find_column(TupleDesc desc, const char *name);

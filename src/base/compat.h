@@ -1,10 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * compat.h
- *		What differs among the server versions that are supported.
+ *		Wrappers for server interfaces that differ among the supported
+ *		versions.
  *
- * This is the only file that may look at PG_VERSION_NUM.  Each difference
- * gets a name here, and the rest of the code uses the name.
+ * This is the only file that may test PG_VERSION_NUM.  Each difference gets a
+ * name here, and the rest of the code uses that name.
  *
  * Copyright (c) 2026, researcharr contributors
  *
@@ -36,18 +37,18 @@
 #error "researcharr needs PostgreSQL 15 or later"
 #endif
 
-/* "Does not return": since 18 it stands in front of a declaration. */
+/* Since 18, the "does not return" marker precedes the declaration. */
 #ifndef pg_noreturn
 #define pg_noreturn pg_attribute_noreturn()
 #endif
 
-/* 18 and later make version 7 UUIDs themselves. */
+/* Since 18, the server generates version 7 UUIDs itself. */
 #if PG_VERSION_NUM >= 180000
 #include "utils/fmgrprotos.h"
 #define RARR_SERVER_UUID_V7() DirectFunctionCall1(uuidv7, (Datum) 0)
 #endif
 
-/* 17 and later have infinite intervals. */
+/* Since 17, intervals can be infinite. */
 static inline bool
 rarr_interval_is_infinite(const Interval *interval)
 {
@@ -58,7 +59,7 @@ rarr_interval_is_infinite(const Interval *interval)
 #endif
 }
 
-/* Whether a role may execute a function. */
+/* May the role execute the function? */
 static inline bool
 rarr_function_aclcheck(Oid function, Oid roleid)
 {
@@ -69,7 +70,7 @@ rarr_function_aclcheck(Oid function, Oid roleid)
 #endif
 }
 
-/* Whether a role is a relation's owner, a member of it, or a superuser. */
+/* Is the role the relation's owner, a member of the owner, or a superuser? */
 static inline bool
 rarr_is_owner(Oid relid, Oid roleid)
 {
@@ -80,7 +81,7 @@ rarr_is_owner(Oid relid, Oid roleid)
 #endif
 }
 
-/* Whether a role may SET ROLE to another one; a superuser may to any. */
+/* May the role SET ROLE to the other role?  A superuser may SET ROLE to any. */
 static inline bool
 rarr_can_set_role(Oid member, Oid role)
 {
@@ -91,7 +92,9 @@ rarr_can_set_role(Oid member, Oid role)
 #endif
 }
 
-/* A lexer of JSON text that undoes escapes, so that it finds every error. */
+/*
+ * Create a JSON lexer that de-escapes strings, so that it detects every error.
+ */
 static inline JsonLexContext *
 rarr_json_lexer(char *json, int length, int encoding)
 {
@@ -102,7 +105,7 @@ rarr_json_lexer(char *json, int length, int encoding)
 #endif
 }
 
-/* index_beginscan() has an argument for instrumentation from 18 on. */
+/* Since 18, index_beginscan() has an argument for instrumentation. */
 static inline IndexScanDesc
 rarr_index_beginscan(Relation rel, Relation index, Snapshot snapshot, int nkeys)
 {
@@ -114,9 +117,10 @@ rarr_index_beginscan(Relation rel, Relation index, Snapshot snapshot, int nkeys)
 }
 
 /*
- * A range table of as many entries for one relation as there are sets of
- * updated columns.  What is updated stands in the entry itself up to 15, in
- * its permission info from 16 on.
+ * Initialize a range table with one entry for rel per set of updated columns.
+ *
+ * Up to 15 the updated columns are in the entry itself, since 16 in its
+ * permission info.
  */
 static inline void
 rarr_init_range_table(EState *estate, Relation rel, List *updated)
@@ -152,7 +156,10 @@ rarr_init_range_table(EState *estate, Relation rel, List *updated)
 #endif
 }
 
-/* The compiled CHECK constraints have another name from 18 on; NULL is passed over. */
+/*
+ * Set the compiled CHECK constraints; a NULL element is skipped.  The field
+ * was renamed in 18.
+ */
 static inline void
 rarr_set_constraint_exprs(ResultRelInfo *rri, ExprState **exprs)
 {
@@ -163,7 +170,7 @@ rarr_set_constraint_exprs(ResultRelInfo *rri, ExprState **exprs)
 #endif
 }
 
-/* Is a column free of NULLs?  From 18 on, NOT NULL can be NOT VALID. */
+/* Is the column free of NULLs?  Since 18, NOT NULL can be NOT VALID. */
 static inline bool
 rarr_is_not_null(TupleDesc desc, int i)
 {
@@ -174,7 +181,7 @@ rarr_is_not_null(TupleDesc desc, int i)
 #endif
 }
 
-/* Has a table generated columns?  From 18 on, they can be virtual. */
+/* Has the table generated columns?  Since 18, they can be virtual. */
 static inline bool
 rarr_has_generated_columns(const TupleConstr *constr)
 {
@@ -185,7 +192,7 @@ rarr_has_generated_columns(const TupleConstr *constr)
 #endif
 }
 
-/* CHECK constraints can be NOT ENFORCED from 18 on. */
+/* Since 18, CHECK constraints can be NOT ENFORCED. */
 static inline bool
 rarr_check_is_enforced(const ConstrCheck *check)
 {
@@ -196,7 +203,7 @@ rarr_check_is_enforced(const ConstrCheck *check)
 #endif
 }
 
-/* From 18 on, an expression can name columns that are generated when they are read. */
+/* Since 18, an expression can reference virtual generated columns. */
 static inline Node *
 rarr_expand_generated(Node *expr, Relation rel)
 {
@@ -207,7 +214,7 @@ rarr_expand_generated(Node *expr, Relation rel)
 #endif
 }
 
-/* The number of a relation's file got a type of its own in 16. */
+/* Since 16, a relation's file number has a type of its own. */
 #if PG_VERSION_NUM >= 160000
 typedef RelFileNumber RarrFileNumber;
 #define rarr_file_number(rel) ((rel)->rd_locator.relNumber)
@@ -216,7 +223,9 @@ typedef Oid RarrFileNumber;
 #define rarr_file_number(rel) ((rel)->rd_node.relNode)
 #endif
 
-/* Did this transaction give the relation a new file: by TRUNCATE, or a rewrite? */
+/*
+ * Did this transaction give the relation a new file, by TRUNCATE or a rewrite?
+ */
 static inline bool
 rarr_has_new_file(Relation rel)
 {
@@ -227,7 +236,7 @@ rarr_has_new_file(Relation rel)
 #endif
 }
 
-/* An update says in more words which indexes need new entries from 16 on. */
+/* Since 16, table_tuple_update() reports which indexes need new entries. */
 #if PG_VERSION_NUM >= 160000
 typedef TU_UpdateIndexes RarrUpdateIndexes;
 #define rarr_updates_indexes(update) ((update) != TU_None)
@@ -250,7 +259,7 @@ rarr_update_index_tuples(ResultRelInfo *rri, TupleTableSlot *slot, EState *estat
 #endif
 }
 
-/* EvalPlanQualInit() also takes the result relations from 16 on. */
+/* Since 16, EvalPlanQualInit() also takes the result relations. */
 static inline void
 rarr_epq_init(EPQState *epqstate, EState *estate)
 {
@@ -261,7 +270,7 @@ rarr_epq_init(EPQState *epqstate, EState *estate)
 #endif
 }
 
-/* ExecCheckIndexConstraints() also takes the tuple's place from 18 on. */
+/* Since 18, ExecCheckIndexConstraints() also takes the tuple's TID. */
 static inline bool
 rarr_check_index_constraints(ResultRelInfo *rri, TupleTableSlot *slot, EState *estate,
 							 ItemPointer conflict, List *arbiters)
@@ -276,7 +285,9 @@ rarr_check_index_constraints(ResultRelInfo *rri, TupleTableSlot *slot, EState *e
 #endif
 }
 
-/* ExecInsertIndexTuples() can keep to summarizing indexes from 16 on. */
+/*
+ * Since 16, ExecInsertIndexTuples() can be restricted to summarizing indexes.
+ */
 static inline List *
 rarr_insert_index_tuples(ResultRelInfo *rri, TupleTableSlot *slot, EState *estate,
 						 bool speculative, bool *conflict, List *arbiters)
@@ -288,7 +299,7 @@ rarr_insert_index_tuples(ResultRelInfo *rri, TupleTableSlot *slot, EState *estat
 #endif
 }
 
-/* Whether an index's column is in descending order is told in other words from 18 on. */
+/* In 18, the argument for an index column's sort direction changed. */
 static inline void
 rarr_prepare_index_order(Relation index, bool descending, SortSupport key)
 {
@@ -300,8 +311,10 @@ rarr_prepare_index_order(Relation index, bool descending, SortSupport key)
 }
 
 /*
- * From 17 on an index may keep pins and memory from row to row; the pins until
- * it is told that no more rows come, the memory as long as its IndexInfo is.
+ * Can the index keep pins or memory from one insertion to the next?
+ *
+ * Since 17 an index access method may do so.  It keeps pins until
+ * aminsertcleanup is called, and memory as long as the IndexInfo exists.
  */
 static inline bool
 rarr_index_needs_cleanup(Relation index)
@@ -322,8 +335,10 @@ rarr_index_insert_cleanup(Relation index, IndexInfo *info)
 }
 
 /*
- * A lock that is not waited for, and not an error where shared memory is full:
- * LOCKACQUIRE_NOT_AVAIL then.  18 can also log that it is not to be had.
+ * Try to take a lock without waiting.
+ *
+ * Returns LOCKACQUIRE_NOT_AVAIL, without an error, also if shared memory is
+ * full.  Since 18 there is an argument that logs the failure; it is off.
  */
 static inline LockAcquireResult
 rarr_lock_acquire_quietly(const LOCKTAG *tag, LOCKMODE mode, LOCALLOCK **local)
@@ -336,9 +351,9 @@ rarr_lock_acquire_quietly(const LOCKTAG *tag, LOCKMODE mode, LOCALLOCK **local)
 }
 
 /*
- * What is used of libpq/libpq.h, the same in all versions.  That header needs
- * those of GSSAPI wherever the server has it, and building an extension should
- * not.
+ * The parts of libpq/libpq.h that we use, which are the same in all versions.
+ * Where the server is built with GSSAPI that header needs the GSSAPI headers,
+ * which building an extension should not require.
  */
 extern PGDLLIMPORT WaitEventSet *FeBeWaitSet;
 extern bool pq_check_connection(void);
@@ -346,7 +361,7 @@ extern bool pq_check_connection(void);
 #define FeBeWaitSetSocketPos	0
 #define FeBeWaitSetNEvents		3
 
-/* Waits of extensions have names from 17 on. */
+/* Since 17, extensions can name their wait events. */
 static inline uint32
 rarr_wait_event(const char *name)
 {

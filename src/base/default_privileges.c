@@ -1,20 +1,22 @@
 /*-------------------------------------------------------------------------
  *
  * default_privileges.c
- *		Takes back what default privileges granted on the extension's objects.
+ *		Revoke what default privileges granted on the extension's objects.
  *
- * ALTER DEFAULT PRIVILEGES adds grants to whatever the installing role makes,
- * so that a role that may read all new tables would read users' hashes and
- * secret settings.  The scripts grant nothing to anybody.  So, at its end,
- * each script calls a function that revokes every privilege which a role
- * other than the owner holds on the objects that the script made.
+ * ALTER DEFAULT PRIVILEGES adds grants to every object that the installing
+ * role creates.  A role that may read all new tables could then read users'
+ * password hashes and secret settings.  The scripts themselves grant nothing.
+ * Each script therefore ends by calling a function that revokes every
+ * privilege that a role other than the owner holds on the objects created by
+ * the script.
  *
- * Deliberate grants on older objects stay.  What an object was made with is
- * told apart from what was granted later by two catalogs: pg_depend, whose
- * row for a member of the extension is written when the member is made, and
- * pg_init_privs, which lists the privileges that scripts left behind.
+ * Deliberate grants on older objects are kept.  Two catalogs distinguish
+ * grants made at creation from later ones: the pg_depend row of an extension
+ * member is written when the member is created, and pg_init_privs lists the
+ * privileges that scripts left behind.
  *
- * Default privileges cannot grant on columns, so columns are not looked at.
+ * Default privileges cannot grant on columns, so column privileges are
+ * ignored.
  *
  * Copyright (c) 2026, researcharr contributors
  *
@@ -49,16 +51,16 @@
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
-/* How REVOKE names an object, and who holds privileges on it. */
+/* How REVOKE names an object, and the privileges on it */
 typedef struct Target
 {
 	ObjectAddress address;
-	char	   *name;			/* "TABLE a.b"; NULL for what has no privileges */
+	char	   *name;			/* e.g. "TABLE a.b"; NULL: no privileges */
 	Oid			owner;
 	Acl		   *acl;
 } Target;
 
-/* The privileges in a row of the catalog, or those that NULL stands for. */
+/* Get the ACL in a catalog row, or the default ACL if the column is NULL. */
 static Acl *
 read_acl(int cache, HeapTuple row, AttrNumber column, ObjectType type, Oid owner)
 {
@@ -119,7 +121,7 @@ read_schema(Target *target, HeapTuple row)
 	target->name = psprintf("SCHEMA %s", quote_identifier(NameStr(form->nspname)));
 }
 
-/* Looks an object up; its name stays NULL where nobody can hold privileges on it. */
+/* Look up an object.  Its name stays NULL if it cannot have privileges. */
 static Target *
 make_target(Oid classid, Oid objid)
 {
@@ -152,7 +154,7 @@ make_target(Oid classid, Oid objid)
 	return target;
 }
 
-/* The privileges that scripts left on an object; NULL where none are recorded. */
+/* Get the ACL that scripts left on an object, or NULL if none is recorded. */
 static Acl *
 initial_acl(const ObjectAddress *address)
 {
@@ -197,9 +199,11 @@ holds_any(const Acl *acl, Oid role)
 }
 
 /*
- * "a, b" of the roles, other than the owner, that hold privileges on the
- * object and, unless all is true, held some when a script had made it.  NULL
- * where there are none.
+ * List the roles to revoke from, as "a, b", or NULL if there are none.
+ *
+ * These are the roles other than the owner that hold privileges on the object.
+ * Unless all is true, a role is listed only if it already held some after the
+ * script that created the object.
  */
 static char *
 list_grantees(const Target *target, bool all)
@@ -241,7 +245,7 @@ revoke_from_others(const Target *target, bool all)
 		elog(ERROR, "could not execute \"%s\"", sql);
 }
 
-/* The extension's members: all, or those that this transaction made. */
+/* List the extension's members: all, or those that this transaction created. */
 static List *
 list_members(bool all)
 {
@@ -271,10 +275,11 @@ list_members(bool all)
 
 /*
  * revoke_default_privileges(fresh boolean)
- *		Called at the end of a script, which then drops it.  With fresh, it
- *		covers all objects and the schema; without, the objects that an update
- *		made in this transaction, and of their privileges those that no later
- *		GRANT gave.
+ *
+ * Called at the end of a script, which then drops it.  If fresh is true, it
+ * covers all members and the schema.  Otherwise it covers the objects that an
+ * update created in this transaction, except for privileges that a later GRANT
+ * gave.  Raises 0A000 if called outside of an extension script.
  */
 PG_FUNCTION_INFO_V1(researcharr_revoke_default_privileges);
 Datum

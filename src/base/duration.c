@@ -1,11 +1,15 @@
-/*
- * duration.c
- *		Intervals as lengths of time, in microseconds, and a clock that only
- *		goes forward.
+/*-------------------------------------------------------------------------
  *
- *		A lease or a wait is a length of time, not a step in the calendar: a
- *		month counts as 30 days and a day as 24 hours, as they do when the
- *		server compares two intervals.
+ * duration.c
+ *		Convert intervals to durations in microseconds, and advance timestamps.
+ *
+ * A lease or a delay is a duration, not a step in the calendar.  A month
+ * counts as 30 days and a day as 24 hours, as in the server's comparison of
+ * intervals.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
@@ -16,8 +20,10 @@
 #include "base/duration.h"
 
 /*
- * The length of an interval in microseconds; false where it is infinite or
- * longer than RARR_MAX_DURATION either way.
+ * Convert an interval to microseconds.
+ *
+ * Returns false if it is infinite, or beyond RARR_MAX_DURATION in either
+ * direction.
  */
 bool
 rarr_duration_of_interval(const Interval *interval, int64 *duration)
@@ -37,8 +43,11 @@ rarr_duration_of_interval(const Interval *interval, int64 *duration)
 }
 
 /*
- * The length, in microseconds, of the interval that a function's argument of
- * this name holds.  22023 where it is below `least` or above RARR_MAX_DURATION.
+ * Convert an interval argument to microseconds.
+ *
+ * name is the argument's name, and least its smallest allowed value in
+ * microseconds.  Raises 22023 if the interval is below least or above
+ * RARR_MAX_DURATION.
  */
 int64
 rarr_duration_arg(const Interval *interval, const char *name, int64 least)
@@ -55,7 +64,7 @@ rarr_duration_arg(const Interval *interval, const char *name, int64 least)
 	return duration;
 }
 
-/* The interval of this many microseconds, in days and a time. */
+/* Convert microseconds to an interval of days and time. */
 Interval *
 rarr_interval_of_duration(int64 duration)
 {
@@ -67,7 +76,10 @@ rarr_interval_of_duration(int64 duration)
 }
 
 /*
- * This time, but later than `before`, where that leaves room.
+ * Return time, or before plus one microsecond if time is not later than
+ * before.
+ *
+ * If before is infinite or the last timestamp, time is returned as it is.
  */
 TimestampTz
 rarr_time_after(TimestampTz time, TimestampTz before)
@@ -78,7 +90,7 @@ rarr_time_after(TimestampTz time, TimestampTz before)
 }
 
 /*
- * The clock, but later than `before`, where that leaves room.
+ * Like rarr_time_after(), for the current time of the system clock.
  */
 TimestampTz
 rarr_clock_after(TimestampTz before)

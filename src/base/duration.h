@@ -1,13 +1,18 @@
-/*
+/*-------------------------------------------------------------------------
+ *
  * duration.h
- *		Intervals as lengths of time, in microseconds.
+ *		Convert intervals to durations in microseconds, and advance timestamps.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #ifndef RARR_DURATION_H
 #define RARR_DURATION_H
 
 #include "utils/timestamp.h"
 
-/* 36500 days: the longest lease, wait or delay; far from where int64 ends */
+/* 36500 days: the longest lease, wait or delay; far below the limit of int64 */
 #define RARR_MAX_DURATION	(INT64CONST(36500) * USECS_PER_DAY)
 
 extern bool rarr_duration_of_interval(const Interval *interval, int64 *duration);

@@ -1,11 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * errors.h
- *		The error codes of the extension's own, class RA.
+ *		The extension's own SQLSTATEs, class RA.
  *
- * Anything for which the server has a code uses the server's.  These are
- * part of the interface: applications tell errors apart by them, so a code
- * never changes its meaning.
+ * Where the server has a suitable SQLSTATE, we use that.  The codes below are
+ * part of the interface: applications test for them, so a code never changes
+ * its meaning.
  *
  * Copyright (c) 2026, researcharr contributors
  *
@@ -16,19 +16,22 @@
 
 #include "utils/elog.h"
 
-/* The job was handed on, is no longer running, or does not exist. */
+/*
+ * The lease was lost: the job is claimed by somebody else, not running, or
+ * gone.
+ */
 #define ERRCODE_RARR_LEASE_LOST			MAKE_SQLSTATE('R','A','0','0','1')
 
-/* No such job type. */
+/* There is no such job type. */
 #define ERRCODE_RARR_UNKNOWN_JOB_TYPE	MAKE_SQLSTATE('R','A','0','0','2')
 
-/* An entity's values break the rules of the data model. */
+/* An entity's values violate the rules of the data model. */
 #define ERRCODE_RARR_VALIDATION			MAKE_SQLSTATE('R','A','0','0','3')
 
 /* A filter names an unknown field or operator. */
 #define ERRCODE_RARR_UNKNOWN_FILTER		MAKE_SQLSTATE('R','A','0','0','4')
 
-/* Works only with the library in shared_preload_libraries. */
+/* The function requires the library in shared_preload_libraries. */
 #define ERRCODE_RARR_NEEDS_PRELOAD		MAKE_SQLSTATE('R','A','0','0','5')
 
 #endif							/* RARR_BASE_ERRORS_H */

@@ -1,11 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * guc.c
- *		The server settings of the extension, researcharr.*
+ *		The extension's settings (researcharr.*).
  *
- * This is the only place that defines any, so that an operator's question
- * "what can be set, by whom, in which range" has one answer.  The values are
- * plain variables; whoever uses one includes guc.h.
+ * All settings are defined here.  Their values are plain variables, declared
+ * in guc.h.
  *
  * Copyright (c) 2026, researcharr contributors
  *
@@ -34,11 +33,13 @@ bool		rarr_bind_leases = false;
 int			rarr_max_lease = 30 * SECS_PER_DAY;
 
 /*
- * The user's id goes into the audit log and into server logs as it is: it
- * must fit on a line, have a sane length, and be valid in the database's
- * encoding, which the server does not check for startup options.  Where no
- * database is chosen yet, any bytes pass; whoever stores them looks again
- * (text.c).
+ * Check a new value of researcharr.user_id.
+ *
+ * The value is written to the audit log and the server log as it is.  It must
+ * therefore have no control characters, a limited length, and a valid
+ * encoding; the server does not check the encoding of startup options.  Before
+ * a database is selected any bytes pass, so text.c checks again before the
+ * value is stored.
  */
 static bool
 check_user_id(char **newval, void **extra, GucSource source)
@@ -76,7 +77,7 @@ check_user_id(char **newval, void **extra, GucSource source)
 	return true;
 }
 
-/* Whose changes are put on record, and items of the queues for the services. */
+/* settings of auditing and of the service queues */
 static void
 define_data_settings(void)
 {
@@ -116,7 +117,7 @@ define_data_settings(void)
 							NULL);
 }
 
-/* The job queue, in each session. */
+/* settings of the job queue that can change at run time */
 static void
 define_job_settings(void)
 {
@@ -165,7 +166,7 @@ define_job_settings(void)
 							 NULL);
 }
 
-/* The size of shared memory, set when the server starts. */
+/* sizes of shared memory, which are fixed at server start */
 static void
 define_shared_memory_settings(void)
 {
@@ -204,7 +205,7 @@ define_shared_memory_settings(void)
 }
 
 /*
- * Called once in each process that loads the library.
+ * Define all settings; called once in each process that loads the library.
  */
 void
 rarr_guc_init(void)

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * guc.h
- *		The server settings of the extension, researcharr.*
+ *		The extension's settings (researcharr.*).
  *
  * Copyright (c) 2026, researcharr contributors
  *
@@ -10,34 +10,42 @@
 #ifndef RARR_BASE_GUC_H
 #define RARR_BASE_GUC_H
 
-/* The application's user on whose behalf the session works; "" for none. */
+/* researcharr.user_id: the application user that the session acts for, or "" */
 extern char *rarr_user_id;
 
-/* Are changes put on record by the audit triggers? */
+/* researcharr.audit: do the audit triggers record changes? */
 extern bool rarr_audit;
 
-/* Job types, of all databases, that the agenda has room for. */
+/* researcharr.agenda_types: slots for job types, of all databases */
 extern int	rarr_agenda_types;
 
-/* Running jobs of types with max_running that shared memory has room for. */
+/* researcharr.limited_jobs: slots for running jobs of types with max_running */
 extern int	rarr_limited_jobs;
 
-/* How long, in ms, what slipped past the agenda can stay unseen. */
+/*
+ * researcharr.agenda_refresh: time in ms until the agenda finds what it missed
+ */
 extern int	rarr_agenda_refresh;
 
-/* For how long an item that was handed out is not due again, in seconds. */
+/* researcharr.queue_item_lease: time in seconds before an item is due again */
 extern int	rarr_queue_item_lease;
 
-/* Sessions that can sleep until there is a job; -1: as many as there can be. */
+/* researcharr.max_waiters: sessions that can sleep; -1: MaxBackends */
 extern int	rarr_max_waiters;
 
-/* How long, in ms, a waiter that nobody can wake sleeps between two looks. */
+/*
+ * researcharr.poll_interval: time in ms between polls of a waiter without a
+ * slot
+ */
 extern int	rarr_poll_interval;
 
-/* Do leases of jobs that are claimed now end with the session? */
+/* researcharr.bind_leases: do leases of new claims end with the session? */
 extern bool rarr_bind_leases;
 
-/* The longest lease or delay, in seconds, of a role that does not own the tables. */
+/*
+ * researcharr.max_lease: longest lease or delay in seconds, except for the
+ * owner
+ */
 extern int	rarr_max_lease;
 
 extern void rarr_guc_init(void);

@@ -1,22 +1,21 @@
 /*-------------------------------------------------------------------------
  *
  * index_entries.c
- *		Index entries of rows that were written to a table.
+ *		Insert the index entries of many rows, one index after the other.
  *
- * The entries of many rows go into one index after the other, into each in its
- * own order, so that neighbours find the pages that they need where the last
- * one left them.  The executor, which puts row by row into all indexes, has
- * each time to fetch again what the other indexes' pages drove out of the
- * processor's caches.
+ * Entries of many rows are buffered, sorted in the order of each index, and
+ * inserted index by index.  Neighboring entries then find the pages that they
+ * need in the processor's caches.  The executor inserts row by row into all
+ * indexes, and each insertion evicts the pages of the other indexes.
  *
- * The indexes are not told that an UPDATE left their columns as they were.  A
- * B-tree takes that as a sign of versions that pile up, and before it splits a
- * page, it reads pages of the table for some that nobody can see any more.  That
- * is right where a row is changed again and again.  It is not where the change
- * is a row's last one, as a rule: what there is to gain is half of an index until
- * the next VACUUM, and where the entries of a page point to rows all over the
- * table, as those of media do, the search took a sixth of all that is done to
- * take and complete a job.
+ * index_insert() is told that each entry is new, even for an UPDATE that left
+ * the indexed columns unchanged.  With the "unchanged" hint, a B-tree tries
+ * bottom-up deletion before it splits a page, which reads table pages in
+ * search of dead versions.  That pays off for rows that are updated
+ * repeatedly.  For a row's last update it seldom does: it saves at most half
+ * of the index until the next VACUUM.  If the entries of a page point to rows
+ * all over the table, as those of media do, it took a sixth of the total cost
+ * of dequeueing and completing a job.
  *
  * Copyright (c) 2026, researcharr contributors
  *
@@ -40,11 +39,11 @@
 #include "base/compat.h"
 #include "base/index_entries.h"
 
-/* how many rows' entries wait, and in how much memory, before they go in */
+/* limits of the buffer: number of rows, and bytes */
 #define MAX_ROWS	1000
 #define MAX_BYTES	(4 * 1024 * 1024)
 
-/* What goes into an index for one row. */
+/* An index entry to be inserted. */
 typedef struct Entry
 {
 	ItemPointerData tid;
@@ -52,7 +51,7 @@ typedef struct Entry
 	bool	   *isnull;
 } Entry;
 
-/* What waits to go into one index. */
+/* The buffered entries of one index. */
 typedef struct Waiting
 {
 	Entry	   *entries;
@@ -64,12 +63,12 @@ struct RarrIndexEntries
 {
 	RarrTable  *table;
 	ResultRelInfo *rri;
-	MemoryContext cxt;			/* of what waits */
-	Waiting    *waiting;		/* for each index of the table */
-	int			nrows;			/* whose entries wait */
+	MemoryContext cxt;			/* owns the buffered entries */
+	Waiting    *waiting;		/* one per index of the table */
+	int			nrows;			/* number of rows with buffered entries */
 };
 
-/* The order of an index. */
+/* The sort order of an index. */
 typedef struct Order
 {
 	int			nkeys;
@@ -77,8 +76,10 @@ typedef struct Order
 } Order;
 
 /*
- * Can all indexes of a table, which are open, take entries without what the
- * executor does beside: exclusion constraints, and those that are checked later?
+ * Are all indexes of an open table free of exclusion and deferrable
+ * constraints?
+ *
+ * Only such indexes can be filled by the functions of this file.
  */
 bool
 rarr_has_plain_indexes(const RarrTable *table, const ResultRelInfo *rri)
@@ -90,7 +91,7 @@ rarr_has_plain_indexes(const RarrTable *table, const ResultRelInfo *rri)
 	return true;
 }
 
-/* Does the index take an entry for the row in the slot? */
+/* Does the index need an entry for the row in the slot? */
 static bool
 takes(IndexInfo *info, TupleTableSlot *slot, EState *estate)
 {
@@ -115,8 +116,10 @@ insert_entry(RarrTable *table, Relation index, IndexInfo *info, Datum *values, b
 }
 
 /*
- * Put the entries of one row, which is in the table, into all indexes, which
- * are open and plain.
+ * Insert the index entries of one row.
+ *
+ * The row is already in the table.  All indexes must be open and plain
+ * (rarr_has_plain_indexes()).  Raises 23505 on a duplicate key.
  */
 void
 rarr_index_entries_insert_one(RarrTable *table, ResultRelInfo *rri, TupleTableSlot *slot)
@@ -138,9 +141,11 @@ rarr_index_entries_insert_one(RarrTable *table, ResultRelInfo *rri, TupleTableSl
 }
 
 /*
- * Begins to gather entries for the indexes of a table, which must be open, and
- * stay so until rarr_index_entries_end().  What is allocated goes with that, or
- * with the memory context that is current now when an error ends the work.
+ * Begin to buffer entries for the indexes of a table.
+ *
+ * The indexes must be open and plain, and must stay open until
+ * rarr_index_entries_end().  That function frees the returned state; on error
+ * it is freed with the memory context that is current now.
  */
 RarrIndexEntries *
 rarr_index_entries_begin(RarrTable *table, ResultRelInfo *rri)
@@ -157,7 +162,7 @@ rarr_index_entries_begin(RarrTable *table, ResultRelInfo *rri)
 	return entries;
 }
 
-/* Room for one more entry of an index with natts columns. */
+/* Allocate an entry for an index with natts columns. */
 static Entry *
 add_entry(Waiting *waiting, int natts)
 {
@@ -180,9 +185,11 @@ add_entry(Waiting *waiting, int natts)
 }
 
 /*
- * Copy an entry's values.  They are of the types of the table's columns and of
- * the expressions; what the index keeps of them can be something else: a hash,
- * the keys in them, a box.
+ * Copy an entry's values.
+ *
+ * The values have the types of the table's columns and of the index
+ * expressions.  The types stored in the index can differ, for example a hash,
+ * extracted keys or a bounding box.
  */
 static void
 copy_values(IndexInfo *info, TupleDesc desc, Entry *entry)
@@ -211,9 +218,12 @@ copy_values(IndexInfo *info, TupleDesc desc, Entry *entry)
 }
 
 /*
- * The row in the slot is in the table: take up its entries.  copy: their values
- * will not last until they are inserted; else the slot and the memory for each
- * row of the table's executor state must stay as they are.
+ * Buffer the entries of the row in the slot, which is already in the table.
+ *
+ * If copy is false, the values are not copied: the slot and the per-tuple
+ * memory of the table's executor state must then stay valid until the entries
+ * are inserted.  Inserts the buffered entries if the buffer is full, and may
+ * then raise 23505.
  */
 void
 rarr_index_entries_add(RarrIndexEntries *entries, TupleTableSlot *slot, bool copy)
@@ -258,7 +268,7 @@ compare_entries(const void *a, const void *b, void *arg)
 	return 0;
 }
 
-/* Bring the entries into the order of the index, if it has one. */
+/* Sort the entries in the order of the index, if it has one. */
 static void
 sort_entries(Relation index, Waiting *waiting)
 {
@@ -282,7 +292,8 @@ sort_entries(Relation index, Waiting *waiting)
 }
 
 /*
- * Put all that waits into the indexes.
+ * Insert the buffered entries into the indexes.  Raises 23505 on a duplicate
+ * key.
  */
 void
 rarr_index_entries_insert(RarrIndexEntries *entries)
@@ -310,7 +321,7 @@ rarr_index_entries_insert(RarrIndexEntries *entries)
 }
 
 /*
- * Ends the work; nothing waits any more.
+ * Free the state.  The buffer must be empty.
  */
 void
 rarr_index_entries_end(RarrIndexEntries *entries)

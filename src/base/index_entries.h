@@ -1,6 +1,11 @@
-/*
+/*-------------------------------------------------------------------------
+ *
  * index_entries.h
- *		Index entries of rows that were written to a table.
+ *		Insert the index entries of many rows, one index after the other.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #ifndef RARR_INDEX_ENTRIES_H
 #define RARR_INDEX_ENTRIES_H

@@ -1,16 +1,17 @@
 /*-------------------------------------------------------------------------
  *
  * install.c
- *		What the install script must be sure of before it makes anything.
+ *		Checks that the install and upgrade scripts run before they create
+ *		objects.
  *
- * CREATE EXTENSION makes the schema, but uses one of that name that exists
- * already; it must, since a restore makes the schema first.  Somebody else's
- * schema would be a trap: its owner could replace what the extension puts
- * there, and objects that already lie there could be taken for the
- * extension's own.  So the schema has to be empty, and to belong to whoever
- * installs or to a superuser.  pg_trgm, on which the extension depends, may
- * be there already, too, and must be one that we can use (trgm.c).  PL/pgSQL
- * may be absent, hence C.
+ * CREATE EXTENSION creates the schema, or uses an existing one of that name;
+ * it has to, because a restore creates the schema first.  Another role's
+ * schema would be a trap.  Its owner could replace the extension's objects,
+ * and objects already in it could be mistaken for the extension's own.  The
+ * schema must therefore be empty, and owned by the installing role or a
+ * superuser. pg_trgm, on which the extension depends, may also exist already;
+ * it must be usable (trgm.c).  These checks are in C because PL/pgSQL may not
+ * be installed.
  *
  * Copyright (c) 2026, researcharr contributors
  *
@@ -69,9 +70,11 @@ check_owner(Oid schema)
 }
 
 /*
- * Everything in a schema depends on it, except for parts of what does (a
- * table's row type, say).  The extension itself does too, and "self", the
- * function that asks.
+ * Check that the schema contains no objects.
+ *
+ * Every object in a schema depends on it, except for internal parts such as a
+ * table's row type.  The extension itself and the calling function, self, are
+ * ignored.
  */
 static void
 check_empty(Oid schema, Oid self)
@@ -113,9 +116,12 @@ check_empty(Oid schema, Oid self)
 }
 
 /*
- * Raises an error unless the extension that is being created may use the
- * schema that this very function was created in.  The install script drops
- * it when it has served.
+ * check_schema()
+ *
+ * Raise an error unless the extension being created may use the schema that
+ * contains this function.  The install script drops the function after the
+ * call.  Raises 42501 for another role's schema, 42P06 if the schema is not
+ * empty, and 0A000 if called outside of an extension script.
  */
 PG_FUNCTION_INFO_V1(researcharr_check_schema);
 Datum
@@ -144,10 +150,14 @@ owner_of_database(void)
 }
 
 /*
- * Raises an error unless pg_trgm has all that we use, and belongs to a role
- * whose DROP EXTENSION pg_trgm CASCADE, which drops us and all data, is no
- * news: whoever runs the script, the database's owner or a superuser.  Scripts
- * drop this function when it has served.
+ * check_trgm()
+ *
+ * Raise an error unless pg_trgm has all the objects that we use, and is owned
+ * by the current role, the database owner or a superuser.  The owner of
+ * pg_trgm can drop it with CASCADE, and our extension with all its data along
+ * with it; these roles can do that anyway.  Scripts drop the function after
+ * the call.  Raises 42501 for another owner, and 42704 or 55000 as rarr_trgm()
+ * does.
  */
 PG_FUNCTION_INFO_V1(researcharr_check_trgm);
 Datum
@@ -170,8 +180,9 @@ researcharr_check_trgm(PG_FUNCTION_ARGS)
 
 /*
  * check_search_index(index regclass)
- *		Raises an error unless media_search can use the index.  It may have been
- *		there before the script, made by hand.
+ *
+ * Raise an error unless media_search can use the index, which may have been
+ * created by hand before the script ran.
  */
 PG_FUNCTION_INFO_V1(researcharr_check_search_index);
 Datum

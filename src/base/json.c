@@ -1,11 +1,16 @@
-/*
- * json.c
- *		Members of jsonb objects, read with their types.
+/*-------------------------------------------------------------------------
  *
- *		What arrives as JSON was written by somebody else's program.  So nothing
- *		here raises an error: a reader returns what is wrong with the value, to
- *		be put behind the member's name ("must be a whole number, not \"soon\""),
- *		and its caller decides whether that is an error or one of several.
+ * json.c
+ *		Read typed members of jsonb objects, and build jsonb objects.
+ *
+ * JSON input comes from other programs.  The readers therefore raise no error.
+ * They return a description of what is wrong with a value, such as "must be a
+ * whole number, not \"soon\"", for the caller to put after the member's name.
+ * The caller decides whether to raise it or to collect it.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
@@ -19,10 +24,10 @@
 #include "base/compat.h"
 #include "base/json.h"
 
-/* bytes of a value that a message shows */
+/* longest excerpt of a value in a message, in bytes */
 #define SHOWN_BYTES		64
 
-/* Finds a member of an object; false where it is absent or null. */
+/* Find a member of an object.  Returns false if it is absent or null. */
 bool
 rarr_json_member(JsonbContainer *object, const char *name, JsonbValue *value)
 {
@@ -30,20 +35,25 @@ rarr_json_member(JsonbContainer *object, const char *name, JsonbValue *value)
 		value->type != jbvNull;
 }
 
-/* Is the value, as an iterator or rarr_json_member() gave it, an object? */
+/*
+ * Is the value an object?  It may come from an iterator or rarr_json_member().
+ */
 bool
 rarr_json_is_object(const JsonbValue *value)
 {
 	return value->type == jbvBinary && JsonContainerIsObject(value->val.binary.data);
 }
 
+/*
+ * Is the value an array?  It may come from an iterator or rarr_json_member().
+ */
 bool
 rarr_json_is_array(const JsonbValue *value)
 {
 	return value->type == jbvBinary && JsonContainerIsArray(value->val.binary.data);
 }
 
-/* The string in double quotes, cut short where it is long. */
+/* Put a string in double quotes, truncated to SHOWN_BYTES. */
 char *
 rarr_quote_clipped(const char *string, int length)
 {
@@ -59,7 +69,10 @@ number_text(const JsonbValue *value)
 											   NumericGetDatum(value->val.numeric)));
 }
 
-/* What a message says about a value: itself, or its kind where it is large. */
+/*
+ * Describe a value for a message: the value itself, or its kind if it is
+ * large.
+ */
 char *
 rarr_json_describe(const JsonbValue *value)
 {
@@ -84,8 +97,10 @@ rarr_json_describe(const JsonbValue *value)
 }
 
 /*
- * Reads a string; it is not copied, and has no NUL at its end.  Returns NULL,
- * or what is wrong.
+ * Read a string.
+ *
+ * Returns NULL, or a description of what is wrong. *string is not copied and
+ * not null-terminated; *length is in bytes.
  */
 char *
 rarr_json_text(const JsonbValue *value, const char **string, int *length)
@@ -98,8 +113,9 @@ rarr_json_text(const JsonbValue *value, const char **string, int *length)
 }
 
 /*
- * Reads a whole number of 64 bits, written without a fraction.  Returns NULL,
- * or what is wrong.
+ * Read an integer of 64 bits that is written without a fraction.
+ *
+ * Returns NULL, or a description of what is wrong.
  */
 char *
 rarr_json_int(const JsonbValue *value, int64 *number)
@@ -117,7 +133,7 @@ rarr_json_int(const JsonbValue *value, int64 *number)
 	return psprintf("must be a whole number, not %s", rarr_json_describe(value));
 }
 
-/* Puts a member at the end of the object that is being built. */
+/* Append a member to the object under construction. */
 void
 rarr_json_put(JsonbParseState **state, const char *name, JsonbValue *value)
 {
@@ -130,7 +146,7 @@ rarr_json_put(JsonbParseState **state, const char *name, JsonbValue *value)
 	pushJsonbValue(state, WJB_VALUE, value);
 }
 
-/* rarr_json_put() of a string, which must live as long as the state */
+/* Like rarr_json_put(), for a string, which must live as long as the state. */
 void
 rarr_json_put_text(JsonbParseState **state, const char *name, const char *string)
 {
@@ -142,7 +158,7 @@ rarr_json_put_text(JsonbParseState **state, const char *name, const char *string
 	rarr_json_put(state, name, &value);
 }
 
-/* rarr_json_put() of a number */
+/* Like rarr_json_put(), for an integer. */
 void
 rarr_json_put_int(JsonbParseState **state, const char *name, int64 number)
 {
@@ -154,8 +170,10 @@ rarr_json_put_int(JsonbParseState **state, const char *name, int64 number)
 }
 
 /*
- * A date, timestamp or timestamptz as ISO 8601, palloc'd; the last in UTC,
- * whatever the session's time zone: what is on record must not depend on it.
+ * Format a date, timestamp or timestamptz as ISO 8601.
+ *
+ * A timestamptz is always formatted in UTC, so that stored text does not
+ * depend on the session's time zone.  The result is palloc'd.
  */
 char *
 rarr_json_time(Datum time, Oid type)
@@ -165,7 +183,7 @@ rarr_json_time(Datum time, Oid type)
 	return JsonEncodeDateTime(palloc(MAXDATELEN + 1), time, type, &utc);
 }
 
-/* {}, in the current memory context. */
+/* Return {}, allocated in the current memory context. */
 Jsonb *
 rarr_jsonb_empty_object(void)
 {
@@ -175,7 +193,7 @@ rarr_jsonb_empty_object(void)
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 }
 
-/* The beginning of a whole value as text, for a message. */
+/* Return the beginning of a jsonb's text form, for a message. */
 char *
 rarr_jsonb_excerpt(Jsonb *jsonb)
 {

@@ -1,6 +1,11 @@
-/*
+/*-------------------------------------------------------------------------
+ *
  * json.h
- *		Members of jsonb objects, read with their types.
+ *		Read typed members of jsonb objects, and build jsonb objects.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #ifndef RARR_BASE_JSON_H
 #define RARR_BASE_JSON_H

@@ -1,12 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * log_guard.c
- *		Logs are append-only: DML on them is for their owner alone.
+ *		The trigger that makes logs append-only.
  *
- * What is on record stays as it was written, also where somebody has been
- * granted INSERT, UPDATE, DELETE or TRUNCATE on a log by mistake.  The
- * extension's own rows do not pass through triggers (append.c); the owner,
- * who could drop the guard anyway, needs DML to restore a dump.
+ * A log must stay as it was written, even if somebody was granted INSERT,
+ * UPDATE, DELETE or TRUNCATE on it by mistake.  The extension's own appends
+ * bypass triggers (append.c).  The owner, who could drop the trigger anyway,
+ * needs DML to restore a dump.
  *
  * Copyright (c) 2026, researcharr contributors
  *
@@ -22,8 +22,9 @@
 #include "base/args.h"
 
 /*
- * researcharr.log_guard(): BEFORE trigger, for rows and for TRUNCATE.  42501
- * unless the current user is the table's owner or a superuser.
+ * log_guard(): BEFORE trigger, for rows and for TRUNCATE
+ *
+ * Raises 42501 unless the current user is the table's owner or a superuser.
  */
 PG_FUNCTION_INFO_V1(researcharr_log_guard);
 Datum

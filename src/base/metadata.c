@@ -1,13 +1,19 @@
-/*
- * metadata.c
- *		How large a metadata value is as text, and whether that is allowed.
+/*-------------------------------------------------------------------------
  *
- *		The CHECKs of every table with a metadata column call this for each row
- *		that is written, so it looks at no more of the value than it needs: the
- *		size of the binary form settles the smallest and the largest values, and
- *		for those between the length of the text is counted, not built, and only
- *		up to the limit.  (A few bytes of jsonb can be a number of 147,455 digits:
- *		text that is built first and measured then could be of any size.)
+ * metadata.c
+ *		Check the size of a metadata value's text form.
+ *
+ * The CHECK constraints of every table with a metadata column call this for
+ * each row written, so it reads no more of the value than it needs.  The size
+ * of the binary form decides for the smallest and the largest values.  For the
+ * others, the length of the text is computed without building the text, and
+ * only up to the limit.  (A few bytes of jsonb can represent a number of
+ * 147,455 digits, so text that is built first and measured afterwards could be
+ * of any size.)
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
@@ -20,19 +26,21 @@
 #include "base/metadata.h"
 
 /*
- * A number takes 16 bytes in a jsonb, its entry included, where it needs the
- * long form, and makes at most 147,457 bytes of text; the 80 bytes of an object
- * have room for four.  The rest of those 80 bytes makes 6 bytes of text each.
+ * A jsonb of at most this many bytes always fits.  A number that needs the
+ * long form takes 16 bytes, its entry included, and at most 147,457 bytes as
+ * text.  An object of 80 bytes has room for four of them.  Each of the
+ * remaining bytes produces at most 6 bytes of text.
  */
 #define ALWAYS_FITS_SIZE	80
 
 /*
- * Binary form is at most four times as long as the text: "[0,0]" takes 12 bytes
- * for each number and three of text; everything else has a lower ratio.
+ * A larger jsonb never fits.  The binary form is at most four times as long as
+ * the text: in "[0,0]", each number takes 12 bytes of jsonb and three bytes of
+ * text.  Every other value has a lower ratio.
  */
 #define NEVER_FITS_SIZE		(4 * RARR_METADATA_MAX_BYTES + 64)
 
-/* Bytes of a string in JSON text, quotes and escapes included. */
+/* Length of a string in JSON text, in bytes, with quotes and escapes. */
 static int64
 string_length(const char *string, int length)
 {
@@ -74,8 +82,9 @@ scalar_length(const JsonbValue *value)
 }
 
 /*
- * Bytes of the value's text form, as jsonb_out() would make it; counting stops
- * somewhere above `limit`.
+ * Return the length in bytes of a jsonb's text form, as jsonb_out() builds it.
+ *
+ * Counting stops soon after limit is exceeded.
  */
 int64
 rarr_jsonb_text_length(const JsonbContainer *container, int64 limit)
@@ -90,7 +99,7 @@ rarr_jsonb_text_length(const JsonbContainer *container, int64 limit)
 	{
 		CHECK_FOR_INTERRUPTS();
 
-		/* brackets, and a separator of two bytes between any two members */
+		/* brackets, and a separator of two bytes between members */
 		if (token == WJB_BEGIN_OBJECT)
 			result += 2 + 2 * Max(value.val.object.nPairs - 1, 0);
 		else if (token == WJB_BEGIN_ARRAY && !value.val.array.rawScalar)
@@ -103,7 +112,7 @@ rarr_jsonb_text_length(const JsonbContainer *container, int64 limit)
 	return result;
 }
 
-/* Has this jsonb at most RARR_METADATA_MAX_BYTES as text and, if asked, is it an object? */
+/* Is it within RARR_METADATA_MAX_BYTES as text and, if asked, an object? */
 static bool
 fits(Datum value, bool only_object)
 {
@@ -125,14 +134,14 @@ fits(Datum value, bool only_object)
 	return result;
 }
 
-/* Is this an object of at most RARR_METADATA_MAX_BYTES as text? */
+/* Is this an object with at most RARR_METADATA_MAX_BYTES as text? */
 bool
 rarr_metadata_is_valid(Datum metadata)
 {
 	return fits(metadata, true);
 }
 
-/* Has this jsonb, of any kind, at most RARR_METADATA_MAX_BYTES as text? */
+/* Has this jsonb of any kind at most RARR_METADATA_MAX_BYTES as text? */
 bool
 rarr_jsonb_fits(Datum value)
 {
@@ -141,7 +150,8 @@ rarr_jsonb_fits(Datum value)
 
 /*
  * metadata_is_valid(metadata jsonb) returns boolean
- *		For CHECKs: true for NULL, as there.
+ *
+ * For use in CHECK constraints: returns true for NULL.
  */
 PG_FUNCTION_INFO_V1(researcharr_metadata_is_valid);
 Datum

@@ -1,13 +1,18 @@
-/*
+/*-------------------------------------------------------------------------
+ *
  * metadata.h
- *		How large a metadata value is as text, and whether that is allowed.
+ *		Check the size of a metadata value's text form.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #ifndef RARR_BASE_METADATA_H
 #define RARR_BASE_METADATA_H
 
 #include "utils/jsonb.h"
 
-/* the longest metadata, in bytes of its text form */
+/* longest metadata value, in bytes of its text form */
 #define RARR_METADATA_MAX_BYTES	(1024 * 1024)
 
 extern bool rarr_metadata_is_valid(Datum metadata);

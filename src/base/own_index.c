@@ -1,18 +1,19 @@
 /*-------------------------------------------------------------------------
  *
  * own_index.c
- *		The indexes of our tables that code scans, found by what they hold.
+ *		Find the indexes of our tables by definition, not by name.
  *
- * Code that scans an index gives keys of its columns' types, and relies on its
- * order and on which rows it holds.  All of that is checked here, once for each
- * relation that is opened.  The name of an index says nothing: anybody may give
- * it to an index of another table, and while an index is rebuilt CONCURRENTLY it
- * wanders from one to the other.  So any valid index of the relation that has the
- * right columns will do.
+ * Code that scans an index passes keys of its columns' types, and relies on
+ * its sort order and on which rows it contains.  All of this is verified here,
+ * once per open relation.  The name of an index proves nothing: anybody may
+ * give it to an index of another table, and REINDEX CONCURRENTLY moves it from
+ * one index to another.  Therefore any valid index of the relation that
+ * matches the definition is used.
  *
- * Callers hold a lock on the table.  A valid index that was found under it can be
- * marked invalid while the lock is held, but is not dropped, and stays complete:
- * both DROP INDEX CONCURRENTLY and REINDEX CONCURRENTLY wait for the lock first.
+ * Callers hold a lock on the table.  A valid index found under that lock can
+ * be marked invalid while the lock is held, but it is not dropped and stays
+ * complete: DROP INDEX CONCURRENTLY and REINDEX CONCURRENTLY both wait for the
+ * lock first.
  *
  * Copyright (c) 2026, researcharr contributors
  *
@@ -32,10 +33,10 @@
 #include "base/own_index.h"
 #include "base/schema.h"
 
-/* how often to look again where an index that fits is not valid */
+/* how often to look again if the matching index is not valid */
 #define MAX_LOOKS	10
 
-/* Is a column of the index the one of the definition, in the usual order? */
+/* Does index column i match the definition, with the default sort options? */
 static bool
 column_fits(Relation index, int i, AttrNumber key)
 {
@@ -48,7 +49,7 @@ column_fits(Relation index, int i, AttrNumber key)
 		(!OidIsValid(collation) || get_collation_isdeterministic(collation));
 }
 
-/* Does the index hold the rows of the definition, neither more nor less? */
+/* Does the index contain exactly the rows of the definition? */
 static bool
 predicate_fits(Relation index, const RarrIndexDef *def)
 {
@@ -70,7 +71,7 @@ predicate_fits(Relation index, const RarrIndexDef *def)
 }
 
 /*
- * Is this the index of the definition, whatever its name?
+ * Does the index match the definition, whatever its name?
  */
 bool
 rarr_index_fits(Relation index, const RarrIndexDef *def)
@@ -85,7 +86,10 @@ rarr_index_fits(Relation index, const RarrIndexDef *def)
 	return i == form->indnkeyatts && def->keys[i] == 0 && predicate_fits(index, def);
 }
 
-/* 55000: the table has no index that fits; say what is wrong with that of the name. */
+/*
+ * Raise 55000: no index matches.  The DETAIL says what is wrong with the one
+ * that has the expected name.
+ */
 static void
 raise_missing(Relation rel, const RarrIndexDef *def)
 {
@@ -117,7 +121,7 @@ raise_missing(Relation rel, const RarrIndexDef *def)
 			 errhint("Create it anew as the extension's install script does.")));
 }
 
-/* The position of a usable index in the table's list, or -1. */
+/* Find a usable index in the table's list.  Returns its position, or -1. */
 static int
 find_in_table(RarrTable *table, const RarrIndexDef *def)
 {
@@ -132,8 +136,9 @@ find_in_table(RarrTable *table, const RarrIndexDef *def)
 }
 
 /*
- * An index of an open table, which is closed with the table.  55000 if there is
- * none that fits.
+ * Return an index of an open table that matches the definition.
+ *
+ * It is closed along with the table.  Raises 55000 if there is none.
  */
 Relation
 rarr_table_index(RarrTable *table, const RarrIndexDef *def)
@@ -155,7 +160,7 @@ rarr_table_index(RarrTable *table, const RarrIndexDef *def)
 	return table->indexes[found];
 }
 
-/* Open the index if it fits and is valid; else NULL. */
+/* Open the index if it matches and is valid; otherwise return NULL. */
 static Relation
 open_if_fit(Oid indexid, const RarrIndexDef *def, LOCKMODE lockmode)
 {
@@ -167,7 +172,10 @@ open_if_fit(Oid indexid, const RarrIndexDef *def, LOCKMODE lockmode)
 	return NULL;
 }
 
-/* The first index of the list that fits, opened, or NULL; one that fitted before comes first. */
+/*
+ * Open the first matching index of the list, or return NULL.  The index that
+ * matched last time is tried first.
+ */
 static Relation
 open_from_list(List *indexes, const RarrIndexDef *def, LOCKMODE lockmode)
 {
@@ -189,8 +197,9 @@ open_from_list(List *indexes, const RarrIndexDef *def, LOCKMODE lockmode)
 }
 
 /*
- * The OID of an index of an open relation that scans by any snapshot may use; 0 if
- * there is none.
+ * Return the OID of an index that a scan with any snapshot may use.
+ *
+ * The relation must be open.  Returns InvalidOid if there is no such index.
  */
 Oid
 rarr_index_oid(Relation rel, const RarrIndexDef *def)
@@ -214,12 +223,13 @@ rarr_index_oid(Relation rel, const RarrIndexDef *def)
 }
 
 /*
- * An index of a relation that is open for reading; to be closed by the caller.
- * 55000 if there is none that fits.
+ * Open an index of a relation that is open for reading; the caller closes it.
  *
- * A weak lock on the table does not keep REINDEX CONCURRENTLY from putting a new
- * index in the place of the old one between two looks, so that only invalid ones
- * were seen: the invalidation messages that come then say so.
+ * Raises 55000 if no index matches.
+ *
+ * A weak lock on the table does not stop REINDEX CONCURRENTLY from swapping
+ * the old and the new index between two lookups, so that both were seen while
+ * invalid.  If invalidation messages arrive meanwhile, look again.
  */
 Relation
 rarr_index_open(Relation rel, const RarrIndexDef *def, LOCKMODE lockmode)

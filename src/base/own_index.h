@@ -1,6 +1,11 @@
-/*
+/*-------------------------------------------------------------------------
+ *
  * own_index.h
- *		The indexes of our tables that code scans, found by what they hold.
+ *		Find the indexes of our tables by definition, not by name.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #ifndef RARR_OWN_INDEX_H
 #define RARR_OWN_INDEX_H

@@ -1,16 +1,15 @@
 /*-------------------------------------------------------------------------
  *
  * own_table.c
- *		Which tables are the extension's.
+ *		Determine whether a table belongs to the extension.
  *
- * The trigger functions write to the logs below privileges.  Whoever may
- * execute one can attach it to a table of his own, and could so put on record
- * what never happened.  A table is the extension's if it is a member of the
- * extension, or a partition of a member; its name and its columns prove nothing.
+ * The trigger functions write to the logs and bypass privileges.  A role that
+ * may execute one could attach it to a table of its own and forge log entries.
+ * A table belongs to the extension if it is a member of the extension, or a
+ * partition of a member.  Its name and columns prove nothing.
  *
- * Row triggers ask for each row, so the answer is kept for the session.  Only
- * tables that are ours are kept, and for no longer than their row of pg_class
- * stays as it is.
+ * Row triggers ask for each row, so the answer is cached.  Only tables of ours
+ * are cached, and only until their pg_class row changes.
  *
  * Copyright (c) 2026, researcharr contributors
  *
@@ -28,14 +27,14 @@
 
 #include "base/own_table.h"
 
-/* tables that were found to be ours, the latest last; one more drops them all */
+/* size of the cache; it is emptied when full */
 #define MAX_KNOWN	32
 
 static Oid	known[MAX_KNOWN];
 static uint32 known_hash[MAX_KNOWN];
 static int	nknown = 0;
 
-/* A row of pg_class changed; hash 0: any may have. */
+/* A pg_class row changed; hash 0 means that any row may have. */
 static void
 class_changed(Datum arg, int cacheid, uint32 hash)
 {
@@ -69,7 +68,9 @@ is_member(Oid relid, Oid extension)
 	return getExtensionOfObject(RelationRelationId, relid) == extension;
 }
 
-/* Is the table a member of the extension, or a partition of one, at any level? */
+/*
+ * Is the table a member of the extension, or a partition of one at any level?
+ */
 static bool
 find_out(Oid relid)
 {
@@ -89,7 +90,7 @@ find_out(Oid relid)
 }
 
 /*
- * Is this open table one of the extension's?
+ * Does the open table belong to the extension?
  */
 bool
 rarr_is_own_table(Oid relid)

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * own_table.h
- *		Which tables are the extension's.
+ *		Determine whether a table belongs to the extension.
  *
  * Copyright (c) 2026, researcharr contributors
  *

@@ -1,10 +1,14 @@
-/*
- * privilege.c
- *		Privileges that the server does not check for us.
+/*-------------------------------------------------------------------------
  *
- *		The server checks EXECUTE where SQL calls a function.  C code that does a
- *		function's work below the level of SQL, by another path than that function,
- *		asks here first.
+ * privilege.c
+ *		Check privileges that the server does not check for us.
+ *
+ * The server checks EXECUTE when SQL calls a function.  C code that does the
+ * work of another SQL function without calling it checks that privilege here.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
@@ -20,7 +24,7 @@
 #include "base/privilege.h"
 #include "base/schema.h"
 
-/* May the current user execute the extension's function of this name? */
+/* May the current user execute our function of this name? */
 bool
 rarr_may_execute(const char *function)
 {

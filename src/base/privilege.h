@@ -1,6 +1,11 @@
-/*
+/*-------------------------------------------------------------------------
+ *
  * privilege.h
- *		Privileges that the server does not check for us.
+ *		Check privileges that the server does not check for us.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #ifndef RARR_BASE_PRIVILEGE_H
 #define RARR_BASE_PRIVILEGE_H

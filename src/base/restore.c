@@ -1,19 +1,24 @@
-/*
+/*-------------------------------------------------------------------------
+ *
  * restore.c
- *		Whether the rows that arrive are those of a dump.
+ *		Detect that the inserted rows come from a dump.
  *
- *		A restore must bring back every row once and add none: history and audit
- *		rows are in the dump themselves, and a job's type may come after the job.
- *		So the triggers stay silent while the table's owner or a superuser loads
- *		rows with the two settings that every script of pg_dump and pg_restore
- *		begins with: check_function_bodies off and an empty search_path.
+ * A restore must bring back every row once and add none.  The dump contains
+ * the history and audit rows itself, and a job's type may be restored after
+ * the job.  The triggers therefore do nothing while the table's owner or a
+ * superuser loads rows with the two settings that every pg_dump script begins
+ * with: check_function_bodies off, and an empty search_path.
  *
- *		Anybody can set these two, and then call a SECURITY DEFINER function of the
- *		owner's that inserts a row.  So the rows must come from a COPY or an INSERT
- *		into the table that the client itself sent, outside of any function that
- *		changes the user, and the session's own user must be one who could load
- *		the dump: the owner, one who may SET ROLE to the owner (pg_restore --role),
- *		or a superuser.
+ * Anybody can set these two and then call an owner's SECURITY DEFINER function
+ * that inserts a row.  Therefore the rows must also come from a COPY or INSERT
+ * into the table that the client itself sent, outside of any function that
+ * changes the user.  And the session user must be able to load the dump: the
+ * owner, a role that may SET ROLE to the owner (pg_restore --role), or a
+ * superuser.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
@@ -31,7 +36,7 @@
 #include "base/compat.h"
 #include "base/restore.h"
 
-/* Does the statement that the client sent put rows into the table? */
+/* Does the client's current statement insert rows into the table? */
 static bool
 is_sent_by_client(Relation rel)
 {
@@ -53,7 +58,7 @@ is_sent_by_client(Relation rel)
 	return false;
 }
 
-/* Is the current user the session's own choice, and may both load the dump? */
+/* Is the current user chosen by the session, and may both load the dump? */
 static bool
 is_loaded_by_owner(Relation rel)
 {
@@ -67,8 +72,10 @@ is_loaded_by_owner(Relation rel)
 }
 
 /*
- * For a trigger that fires on INSERT or COPY into rel: true while a dump is
- * being loaded into it.  Says so in the log, once in a session.
+ * In an INSERT trigger on rel, is a dump being loaded into it?
+ *
+ * The first time in a session that this is true, it is reported in the server
+ * log.
  */
 bool
 rarr_is_restoring(Relation rel)

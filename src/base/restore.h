@@ -1,6 +1,11 @@
-/*
+/*-------------------------------------------------------------------------
+ *
  * restore.h
- *		Whether the rows that arrive are those of a dump.
+ *		Detect that the inserted rows come from a dump.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #ifndef RARR_RESTORE_H
 #define RARR_RESTORE_H

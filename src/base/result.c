@@ -1,15 +1,15 @@
 /*-------------------------------------------------------------------------
  *
  * result.c
- *		A function's result: rows of one of our tables, as the caller expects them.
+ *		Return rows of our tables from SQL functions.
  *
- * A statement learns a function's row type when it begins.  The function locks
- * the table later, and by then DDL may have added, dropped or retyped a column.
- * The executor reads the function's rows as the statement knows them, so that a
- * row of another shape would be taken for what it is not.
+ * A statement determines the function's row type when it is planned.  The
+ * function locks the table later, and DDL may have added, dropped or retyped a
+ * column in between.  The executor interprets the returned rows by the type
+ * that the statement knows, so a row of another shape would be misread.
  *
- * A column that was added is behind all others: rows are returned without it.
- * Anything else is an error.
+ * An added column is the last one; rows are returned without it.  Any other
+ * difference is an error.
  *
  * Copyright (c) 2026, researcharr contributors
  *
@@ -24,8 +24,9 @@
 #include "base/result.h"
 
 /*
- * Can rows of type `actual` be returned as rows of type `expected`?  42804 if
- * not.
+ * Check that rows of type actual can be returned as rows of type expected.
+ *
+ * Raises 42804 if not.
  */
 void
 rarr_check_row_type(TupleDesc expected, TupleDesc actual)
@@ -52,9 +53,11 @@ rarr_check_row_type(TupleDesc expected, TupleDesc actual)
 }
 
 /*
- * Begin the running function's result, a set of rows of type `actual`, whose
- * table is locked.  Rows are put with rarr_result_put() into rsinfo->setResult,
- * as rows of rsinfo->setDesc.  42804 as above.
+ * Begin a set-returning function's result, with rows of type actual.
+ *
+ * The table must be locked.  Rows are added with rarr_result_put() to
+ * rsinfo->setResult, with row type rsinfo->setDesc.  Raises 42804 if the types
+ * do not match.
  */
 ReturnSetInfo *
 rarr_result_begin(FunctionCallInfo fcinfo, TupleDesc actual)
@@ -67,8 +70,9 @@ rarr_result_begin(FunctionCallInfo fcinfo, TupleDesc actual)
 }
 
 /*
- * Put a row, whose attributes are all deformed, without the columns that
- * `expected` does not have.
+ * Add a row to a result, without the columns that expected lacks.
+ *
+ * All attributes of the slot must be deformed.
  */
 void
 rarr_result_put(Tuplestorestate *store, TupleDesc expected, TupleTableSlot *slot)
@@ -76,7 +80,7 @@ rarr_result_put(Tuplestorestate *store, TupleDesc expected, TupleTableSlot *slot
 	tuplestore_putvalues(store, expected, slot->tts_values, slot->tts_isnull);
 }
 
-/* The row without the columns that `expected` does not have, as a tuple of `shape`. */
+/* Form a tuple of the row type shape, without the columns that shape lacks. */
 static HeapTuple
 cut_row(TupleDesc actual, HeapTuple row, TupleDesc shape)
 {
@@ -88,7 +92,7 @@ cut_row(TupleDesc actual, HeapTuple row, TupleDesc shape)
 }
 
 /*
- * Put a row of type `actual` into a result that rarr_result_begin() began.
+ * Add a row of type actual to a result begun by rarr_result_begin().
  */
 void
 rarr_result_put_tuple(ReturnSetInfo *rsinfo, TupleDesc actual, HeapTuple row)
@@ -99,9 +103,9 @@ rarr_result_put_tuple(ReturnSetInfo *rsinfo, TupleDesc actual, HeapTuple row)
 }
 
 /*
- * A row with fewer columns than its type has.  Where a set is asked for, it goes
- * into one.  Else the function is called in FROM, where a record of the shape that
- * is expected will do.
+ * Return a row with fewer columns than its type has.  If a set is expected,
+ * the row goes into a set.  Otherwise the function is called in FROM, where a
+ * record of the expected shape suffices.
  */
 static Datum
 return_cut_row(FunctionCallInfo fcinfo, TupleDesc actual, HeapTuple row)
@@ -121,9 +125,11 @@ return_cut_row(FunctionCallInfo fcinfo, TupleDesc actual, HeapTuple row)
 }
 
 /*
- * End a function that returns one row of type `actual`, or, where row is NULL,
- * none: as a set if it is declared to return one, else as NULL.  The table is
- * locked.  42804 as above.
+ * Return one row of type actual, or none if row is NULL.
+ *
+ * If the function is declared to return a set, no row means an empty set;
+ * otherwise it means NULL.  The table must be locked.  Raises 42804 if the
+ * types do not match, and 0A000 if the caller cannot accept a set.
  */
 Datum
 rarr_result_row(FunctionCallInfo fcinfo, TupleDesc actual, HeapTuple row)

@@ -1,6 +1,11 @@
-/*
+/*-------------------------------------------------------------------------
+ *
  * result.h
- *		A function's result: rows of one of our tables, as the caller expects them.
+ *		Return rows of our tables from SQL functions.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #ifndef RARR_RESULT_H
 #define RARR_RESULT_H

@@ -1,8 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * row_change.c
- *		Changing single rows of an open table: the executor's entry points for
- *		one tuple, with the state that relation.c keeps for them.
+ *		Insert and update single rows of an open table.
+ *
+ * This calls the executor's entry points for single tuples, with the state
+ * that relation.c caches for them.
  *
  * Copyright (c) 2026, researcharr contributors
  *
@@ -36,7 +38,7 @@ before_change(RarrTable *table)
 	table->estate->es_output_cid = GetCurrentCommandId(true);
 }
 
-/* An update was not HOT: its row's new index entries, now or when all are gathered. */
+/* Insert the new index entries of a non-HOT update, now or deferred. */
 static void
 update_index_entries(RarrTable *table, int change, TupleTableSlot *slot, RarrUpdateIndexes update_indexes)
 {
@@ -53,9 +55,11 @@ update_index_entries(RarrTable *table, int change, TupleTableSlot *slot, RarrUpd
 }
 
 /*
- * ExecSimpleRelationUpdate() without triggers: indexes are opened only where
- * the change is not HOT.  False, with nothing changed, if the version in
- * oldslot is not the latest one any more.
+ * Update a row that no trigger fires for; false if it was changed meanwhile.
+ *
+ * Like ExecSimpleRelationUpdate(), except that indexes are opened only if the
+ * update is not HOT.  Returns false, with nothing changed, if oldslot does not
+ * hold the latest version any more.
  */
 static bool
 update_without_triggers(RarrTable *table, int change,
@@ -82,8 +86,9 @@ update_without_triggers(RarrTable *table, int change,
 }
 
 /*
- * A trigger of a user's kept a row from being written, without an error.  The
- * caller was about to say that it is there: 09000.
+ * Report that a user's trigger suppressed the write of a row (09000).
+ *
+ * Callers use this if they are about to report the row as written.
  */
 void
 rarr_table_refused(const RarrTable *table)
@@ -96,7 +101,11 @@ rarr_table_refused(const RarrTable *table)
 }
 
 /*
- * Insert a row.  09000 if a user's trigger keeps it out.
+ * Insert a row.
+ *
+ * change is the index of the kind of change in the table's definition.  Raises
+ * 09000 if a user's trigger suppresses the row, and the errors of violated
+ * constraints.
  */
 void
 rarr_table_insert(RarrTable *table, int change, TupleTableSlot *slot)
@@ -111,10 +120,12 @@ rarr_table_insert(RarrTable *table, int change, TupleTableSlot *slot)
 }
 
 /*
- * Insert a row, unless the unique index `arbiter` has an equal one: then false,
- * and where that one is.  Waits for whoever is inserting or deleting an equal
- * one.  This is what INSERT ... ON CONFLICT DO NOTHING does (nodeModifyTable.c).
- * 09000 as above.
+ * Insert a row unless the unique index arbiter has an equal one.
+ *
+ * Like INSERT ... ON CONFLICT DO NOTHING (nodeModifyTable.c), it waits for any
+ * transaction that is inserting or deleting an equal row.  Returns false if
+ * there is one, and sets *conflict to its TID.  Raises 09000 if a user's
+ * trigger suppresses the row.
  */
 bool
 rarr_table_insert_unless(RarrTable *table, int change, TupleTableSlot *slot,
@@ -155,10 +166,13 @@ rarr_table_insert_unless(RarrTable *table, int change, TupleTableSlot *slot,
 }
 
 /*
- * A row that rarr_table_insert_unless() ran into is about to decide what the
- * caller does.  Under REPEATABLE READ and SERIALIZABLE it may only if the active
- * snapshot shows it, or if this transaction wrote it: else 40001, as INSERT ... ON
- * CONFLICT DO NOTHING raises it (ExecCheckTupleVisible() in nodeModifyTable.c).
+ * Check that a conflicting row is visible to the transaction.
+ *
+ * The caller is about to act on a row that rarr_table_insert_unless() found.
+ * Under REPEATABLE READ and SERIALIZABLE, the active snapshot must see the
+ * row, or this transaction must have written it.  Raises 40001 otherwise, as
+ * INSERT ... ON CONFLICT DO NOTHING does (ExecCheckTupleVisible() in
+ * nodeModifyTable.c).
  */
 void
 rarr_row_require_visible(const RarrTable *table, TupleTableSlot *slot)
@@ -176,7 +190,7 @@ rarr_row_require_visible(const RarrTable *table, TupleTableSlot *slot)
 }
 
 /*
- * Give the columns that users added the values that an INSERT would give them.
+ * Set columns that users added to their defaults, as an INSERT does.
  */
 void
 rarr_table_fill_defaults(RarrTable *table, TupleTableSlot *slot)
@@ -189,9 +203,10 @@ rarr_table_fill_defaults(RarrTable *table, TupleTableSlot *slot)
 }
 
 /*
- * Change a row that the caller has locked, and whose latest version is in
- * oldslot, to what newslot holds, or what users' triggers make of it.  False
- * if one of them kept the row from being changed.
+ * Update a row that the caller has locked.
+ *
+ * oldslot holds the latest version, newslot the new values, which users'
+ * triggers may change.  Returns false if a trigger suppressed the update.
  */
 bool
 rarr_table_update(RarrTable *table, int change,
@@ -209,14 +224,15 @@ rarr_table_update(RarrTable *table, int change,
 }
 
 /*
- * Change a row that the caller has seen, in oldslot, but not locked, and that
- * no trigger of a user's waits for.  False, with nothing changed, if the version
- * in oldslot is not the latest one any more; or, where whoever has it is not
- * to be waited for, if somebody has it.
+ * Update a row that the caller has read, in oldslot, but not locked.
  *
- * heap_update() can be told not to wait, and its assertions allow nobody to tell
- * it so.  With them it waits, if somebody came between the caller's look at the
- * row, rarr_row_state(), and the update.
+ * The table must have no triggers to fire.  Returns false, with nothing
+ * changed, if oldslot does not hold the latest version any more or, unless
+ * wait is true, if another transaction has locked or changed the row.
+ *
+ * heap_update() can be told not to wait, but one of its assertions forbids
+ * that.  In an assertion-enabled build it therefore waits if another session
+ * locked the row after the caller called rarr_row_state().
  */
 bool
 rarr_table_update_unlocked(RarrTable *table, int change,
@@ -235,8 +251,10 @@ rarr_table_update_unlocked(RarrTable *table, int change,
 }
 
 /*
- * What an update of the row version in the slot, which is on a page, would find:
- * TM_Ok if it is the latest one, and nobody has it.
+ * Determine what an update of the row version in the slot would find.
+ *
+ * Returns TM_Ok if it is the latest version and no other transaction has
+ * locked or changed it.  The slot must hold a buffer tuple.
  */
 TM_Result
 rarr_row_state(TupleTableSlot *slot)
@@ -252,12 +270,13 @@ rarr_row_state(TupleTableSlot *slot)
 }
 
 /*
- * Many rows will be changed, all in this way, which must be one that is_last:
- * gather their index entries, until rarr_table_insert_gathered(), which must
- * come before the table is closed.  Not where users' triggers could look for
- * the rows in between, by an index that does not have them yet; a volatile
- * function in a CHECK constraint, which should look at nothing but its row, can
- * see them missing.
+ * Begin to defer the index entries of many updates.
+ *
+ * All updates must be of the kind change, which must be one with is_last.  The
+ * caller ends this with rarr_table_insert_gathered() before it closes the
+ * table.  Entries are not deferred if users' triggers could look up the rows
+ * by an index that lacks them.  A volatile function in a CHECK constraint,
+ * which should look at nothing but its row, can see them missing.
  */
 void
 rarr_table_gather(RarrTable *table, int change)
@@ -271,7 +290,7 @@ rarr_table_gather(RarrTable *table, int change)
 }
 
 /*
- * Put what was gathered into the indexes.
+ * Insert the deferred index entries.  Raises 23505 on a duplicate key.
  */
 void
 rarr_table_insert_gathered(RarrTable *table)
@@ -284,8 +303,9 @@ rarr_table_insert_gathered(RarrTable *table)
 }
 
 /*
- * Begin the next version of a row: the values of oldslot, which must stay as
- * it is while newslot is used.
+ * Copy the values of oldslot to newslot, as a base for the next version.
+ *
+ * They are not copied deeply: oldslot must not change while newslot is used.
  */
 void
 rarr_table_copy_row(TupleTableSlot *newslot, TupleTableSlot *oldslot)

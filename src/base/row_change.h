@@ -1,6 +1,11 @@
-/*
+/*-------------------------------------------------------------------------
+ *
  * row_change.h
- *		Changing single rows of an open table.
+ *		Insert and update single rows of an open table.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #ifndef RARR_ROW_CHANGE_H
 #define RARR_ROW_CHANGE_H

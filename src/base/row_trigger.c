@@ -1,15 +1,16 @@
 /*-------------------------------------------------------------------------
  *
  * row_trigger.c
- *		Which row triggers fire when C code changes a row of one of our tables.
+ *		Choose the row triggers that fire when C code changes a row.
  *
- * Users' all fire.  Our own do not: their work is done by the functions that
- * make the change, once for all rows.  Nor do foreign keys' where they would
- * find nothing to do, which spares a query for each row: the caller checked
- * the key of an INSERT, or an UPDATE leaves the key's columns alone.  A user's
- * BEFORE trigger may put other values in, so that beside one they all fire.
+ * Users' triggers all fire.  Our own triggers do not: the functions that make
+ * the change do their work, once for all rows.  A foreign key's trigger does
+ * not fire if it would find nothing to do, which saves a query per row: either
+ * the caller has checked the key of an INSERT, or an UPDATE does not change
+ * the key's columns.  A user's BEFORE trigger may change these values; if
+ * there is one, all foreign key triggers fire.
  *
- * On a log no trigger fires but those that check constraints.
+ * On a log, only triggers that check constraints fire.
  *
  * Copyright (c) 2026, researcharr contributors
  *
@@ -33,7 +34,7 @@
 #include "base/row_trigger.h"
 #include "base/schema.h"
 
-/* Is any of these columns among those that the caller of an INSERT checks? */
+/* Are all of these columns checked by the caller of the INSERT? */
 static bool
 is_checked(const RarrChange *change, const AttrNumber *columns, int n)
 {
@@ -53,7 +54,7 @@ is_changed(const Bitmapset *changed, const AttrNumber *columns, int n)
 	return false;
 }
 
-/* Would this foreign key's trigger find nothing to do? */
+/* Would the foreign key's trigger find nothing to do? */
 static bool
 foreign_key_is_idle(const Trigger *trigger, const RarrChange *change, const Bitmapset *changed)
 {
@@ -87,7 +88,10 @@ foreign_key_is_idle(const Trigger *trigger, const RarrChange *change, const Bitm
 	return idle;
 }
 
-/* Did the extension make it?  Users may have put functions into our schema. */
+/*
+ * Does the trigger belong to the extension?  Users may have created functions
+ * in our schema.
+ */
 bool
 rarr_trigger_is_own(const Trigger *trigger, Oid schema)
 {
@@ -114,9 +118,11 @@ no_triggers(TriggerDesc *triggers)
 }
 
 /*
- * Turn off the row triggers that are not to fire for this kind of change, in
- * the change's own copy of the relation's triggers.  changed: the columns that
- * an UPDATE changes, offset as in updatedCols.  True if some are left.
+ * Disable the row triggers that must not fire for a kind of change.
+ *
+ * triggers is the change's own copy of the relation's triggers. changed is the
+ * set of columns that an UPDATE changes, offset as in updatedCols.  Returns
+ * true if any enabled trigger is left.
  */
 bool
 rarr_choose_triggers(TriggerDesc *triggers, const RarrChange *change,
@@ -158,10 +164,11 @@ rarr_choose_triggers(TriggerDesc *triggers, const RarrChange *change,
 }
 
 /*
- * Of a table below triggers, whose rows are only inserted: turn off all row
- * triggers but those by which the server checks constraints after the row is
- * in, which are a foreign key's and a deferrable unique index's.  True if some
- * are left.
+ * Disable all row triggers except for those that check constraints.
+ *
+ * This is for tables with below_triggers, which are only inserted into.  What
+ * is left are the triggers that check a foreign key or a deferrable unique
+ * index after the row is inserted.  Returns true if there are any.
  */
 bool
 rarr_choose_constraint_triggers(TriggerDesc *triggers)

@@ -1,6 +1,11 @@
-/*
+/*-------------------------------------------------------------------------
+ *
  * row_trigger.h
- *		Which row triggers fire when C code changes a row of one of our tables.
+ *		Choose the row triggers that fire when C code changes a row.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #ifndef RARR_ROW_TRIGGER_H
 #define RARR_ROW_TRIGGER_H

@@ -1,15 +1,15 @@
 /*-------------------------------------------------------------------------
  *
  * rows.c
- *		Rows that wait until there are many, and are then inserted at once.
+ *		Insert rows in bulk.
  *
- * Rows go into a table page by page, with the table access method's call for
- * many rows: one WAL record a page.  Then they go into one index after the
- * other (index_entries.c).
+ * Rows are buffered and inserted with table_multi_insert(), which writes one
+ * WAL record per page.  Then they are inserted into one index after the other
+ * (index_entries.c).
  *
- * For tables without row triggers that have to fire, but for those that check
- * constraints after the row is in: a foreign key, a deferrable unique index.
- * Whoever inserts a row or two is better served by row_change.c.
+ * The table must have no row triggers to fire, except for those that check
+ * constraints afterwards: a foreign key, or a deferrable unique index.  To
+ * insert only a row or two, use row_change.c.
  *
  * Copyright (c) 2026, researcharr contributors
  *
@@ -30,29 +30,31 @@
 #include "base/index_entries.h"
 #include "base/rows.h"
 
-/* how many rows wait, and how many bytes of them, before they go in */
+/* limits of the buffer: number of rows, and bytes */
 #define MAX_ROWS	1000
 #define MAX_BYTES	(512 * 1024)
 
-/* so few are not worth the sorting */
+/* up to this many rows, sorting the index entries does not pay off */
 #define FEW_ROWS	16
 
 struct RarrRows
 {
-	MemoryContext cxt;			/* of all that is allocated */
+	MemoryContext cxt;			/* owns all allocations */
 	RarrTable  *table;
 	ResultRelInfo *rri;
-	TupleTableSlot **slots;		/* the first is the table's own */
-	int			nslots;			/* made so far */
-	int			nrows;			/* waiting */
-	Size		nbytes;			/* of those */
+	TupleTableSlot **slots;		/* the first one is the table's newslot */
+	int			nslots;			/* allocated so far */
+	int			nrows;			/* buffered rows */
+	Size		nbytes;			/* ... and their size */
 };
 
 /*
- * Begins to insert rows into an open table, whose indexes must stay open until
- * rarr_rows_end(); change: which of the table's kinds of change it is.  What is
- * allocated goes with rarr_rows_end(), or with the memory context that is
- * current now when an error ends the work.
+ * Begin to insert rows into an open table.
+ *
+ * change is the index of the kind of change in the table's definition.  The
+ * table's indexes must stay open until rarr_rows_end().  That function frees
+ * the returned state; on error it is freed with the memory context that is
+ * current now.
  */
 RarrRows *
 rarr_rows_begin(RarrTable *table, int change)
@@ -68,8 +70,9 @@ rarr_rows_begin(RarrTable *table, int change)
 }
 
 /*
- * The slot of the next row, empty: to be filled with values, which need to
- * last until rarr_rows_add().
+ * Return the empty slot for the next row.
+ *
+ * The caller stores values in it, which must stay valid until rarr_rows_add().
  */
 TupleTableSlot *
 rarr_rows_next(RarrRows *rows)
@@ -91,8 +94,8 @@ rarr_rows_next(RarrRows *rows)
 }
 
 /*
- * Put the rows, which are in the table, into its indexes one by one, and queue
- * the checks of constraints that come later.
+ * Insert the index entries of the rows one by one, and queue deferred checks.
+ * The rows are already in the table.
  */
 static void
 insert_one_by_one(RarrRows *rows)
@@ -112,7 +115,7 @@ insert_one_by_one(RarrRows *rows)
 	}
 }
 
-/* Put the rows, which are in the table, into its indexes. */
+/* Insert the index entries of the rows, which are already in the table. */
 static void
 insert_into_indexes(RarrRows *rows)
 {
@@ -135,7 +138,7 @@ insert_into_indexes(RarrRows *rows)
 	ResetPerTupleExprContext(estate);
 }
 
-/* Put the waiting rows into the table and its indexes. */
+/* Insert the buffered rows into the table and its indexes. */
 static void
 flush(RarrRows *rows)
 {
@@ -145,7 +148,7 @@ flush(RarrRows *rows)
 	if (rows->nrows == 0)
 		return;
 
-	/* the access method leaks */
+	/* table_multi_insert() leaks memory */
 	old = MemoryContextSwitchTo(GetPerTupleMemoryContext(table->estate));
 	if (rows->nrows == 1)
 		table_tuple_insert(table->rel, rows->slots[0], GetCurrentCommandId(true), 0, NULL);
@@ -162,9 +165,10 @@ flush(RarrRows *rows)
 }
 
 /*
- * The slot that rarr_rows_next() gave is filled: take the row in.  The slot's
- * values are copied.  23502 and 23514 where the table has constraints that they
- * break.
+ * Buffer the row in the slot that rarr_rows_next() returned.
+ *
+ * The slot's values are copied.  Raises 23502 or 23514 if the row violates a
+ * constraint, and 23505 if the buffer is full and a key is a duplicate.
  */
 void
 rarr_rows_add(RarrRows *rows)
@@ -187,7 +191,7 @@ rarr_rows_add(RarrRows *rows)
 		flush(rows);
 }
 
-/* Inserts what still waits, and ends the work; the table stays open. */
+/* Insert the buffered rows and free the state.  The table stays open. */
 void
 rarr_rows_end(RarrRows *rows)
 {

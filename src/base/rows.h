@@ -1,6 +1,11 @@
-/*
+/*-------------------------------------------------------------------------
+ *
  * rows.h
- *		Rows that wait until there are many, and are then inserted at once.
+ *		Insert rows in bulk.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #ifndef RARR_ROWS_H
 #define RARR_ROWS_H

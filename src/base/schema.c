@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * schema.c
- *		The extension's schema: its relations by name, and whether a transaction
- *		may write to them.
+ *		Open relations of the extension's schema, and reject read-only
+ *		transactions.
  *
  * Copyright (c) 2026, researcharr contributors
  *
@@ -20,7 +20,7 @@
 #include "base/schema.h"
 
 /*
- * The OID of a table, view or index of our schema.
+ * Return the OID of a table, view or index of our schema, or raise 42P01.
  */
 Oid
 rarr_relation_oid(const char *name)
@@ -37,8 +37,10 @@ rarr_relation_oid(const char *name)
 }
 
 /*
- * Open a table or view of our schema.  42P01 if there is none, also where it was
- * dropped while this waited for the lock.
+ * Open a table or view of our schema.
+ *
+ * Raises 42P01 if there is none, or if it was dropped while this function
+ * waited for the lock.
  */
 Relation
 rarr_relation_open(const char *name, LOCKMODE lockmode)
@@ -52,7 +54,7 @@ rarr_relation_open(const char *name, LOCKMODE lockmode)
 		if (rel == NULL)
 			continue;
 
-		/* with the lock came the news of what DDL did before */
+		/* locking processes invalidations, so this lookup is current */
 		if (rarr_relation_oid(name) == relid)
 			return rel;
 		relation_close(rel, lockmode);
@@ -60,8 +62,11 @@ rarr_relation_open(const char *name, LOCKMODE lockmode)
 }
 
 /*
- * The executor's entry points do not ask whether writing is allowed at all;
- * every function that writes starts with this.
+ * Raise 25006 if the transaction must not write.
+ *
+ * The executor's entry points do not check this, so every function that writes
+ * calls this first. function is its name, for the message.  Raises 25000 in
+ * parallel mode.
  */
 void
 rarr_prevent_read_only(const char *function)

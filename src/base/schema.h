@@ -1,7 +1,12 @@
-/*
+/*-------------------------------------------------------------------------
+ *
  * schema.h
- *		The extension's schema: its relations by name, and whether a transaction
- *		may write to them.
+ *		Open relations of the extension's schema, and reject read-only
+ *		transactions.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #ifndef RARR_SCHEMA_H
 #define RARR_SCHEMA_H

@@ -1,11 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * shmem.c
- *		Parts of the server's shared memory, where the library is preloaded.
+ *		Request and attach the extension's shared memory.
  *
- * All that is kept there are hints and caches: losing it costs time, never a
- * row.  Without preload there is none, and whoever has a part must work
- * without it or say what is missing.
+ * Shared memory holds only hints and caches; losing it costs time, but never a
+ * row.  It exists only if the library is preloaded.  Each part must work
+ * without it, or report that preloading is required.
  *
  * Copyright (c) 2026, researcharr contributors
  *
@@ -28,8 +28,9 @@ static shmem_request_hook_type prev_request = NULL;
 static shmem_startup_hook_type prev_startup = NULL;
 
 /*
- * Declare a part; to be called while the library is preloaded, before
- * rarr_shmem_init().
+ * Register a part of shared memory.
+ *
+ * Called while the library is preloaded, before rarr_shmem_init().
  */
 void
 rarr_shmem_add(const RarrShmemPart *part)
@@ -64,8 +65,7 @@ attach_memory(void)
 }
 
 /*
- * Ask for the parts' memory when the server wants to know, and attach to it
- * once it is there.
+ * Install the hooks that request and attach the registered parts.
  */
 void
 rarr_shmem_init(void)

@@ -1,19 +1,24 @@
-/*
+/*-------------------------------------------------------------------------
+ *
  * shmem.h
- *		Parts of the server's shared memory, where the library is preloaded.
+ *		Request and attach the extension's shared memory.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #ifndef RARR_BASE_SHMEM_H
 #define RARR_BASE_SHMEM_H
 
-/* A part of shared memory; a static constant of the file that owns it. */
+/* a part of shared memory; a static constant of the file that owns it */
 typedef struct RarrShmemPart
 {
 	const char *name;
 	Size		(*size) (void);
 
 	/*
-	 * Called in every process that attaches; `first` where the memory is new.
-	 * It must not raise an error.
+	 * Called in each process that attaches; first is true if the memory is
+	 * new.  Must not raise an error.
 	 */
 	void		(*attach) (void *memory, bool first);
 } RarrShmemPart;

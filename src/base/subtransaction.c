@@ -1,12 +1,17 @@
-/*
+/*-------------------------------------------------------------------------
+ *
  * subtransaction.c
  *		Run a function in an internal subtransaction.
  *
- *		An error that leaves an internal subtransaction open breaks the session:
- *		whoever catches the error next (an EXCEPTION block of PL/pgSQL, or the main
- *		loop) ends the inner subtransaction and takes it for his own.  So this file
- *		is the only one that begins and ends internal subtransactions, and it rolls
- *		one back before anything else happens to its error, whatever the error is.
+ * An error that leaves an internal subtransaction open breaks the session:
+ * whatever catches the error next (an EXCEPTION block of PL/pgSQL, or the main
+ * loop) ends the inner subtransaction instead of its own.  Therefore only this
+ * file begins and ends internal subtransactions.  It rolls back first and
+ * handles the error afterwards, whatever the error is.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
@@ -17,13 +22,13 @@
 #include "base/subtransaction.h"
 
 /*
- * Runs the body in a subtransaction, in the caller's memory context.
+ * Run body(arg) in a subtransaction, in the caller's memory context.
  *
- * True: the body returned true, and what it did is kept.  False: all that it did
- * is undone; *error is NULL where the body returned false, else the error that
- * it raised, which catches() accepted.  *error, a copy, is in the caller's memory
- * context.  An error that catches() does not accept is thrown on, after the
- * rollback.  A termination is FATAL, which never comes here.
+ * Returns true if body returned true; its effects are then kept.  Otherwise
+ * its effects are rolled back. *error is NULL if body returned false.  If body
+ * raised an error that catches() accepts, *error is a copy of it in the
+ * caller's memory context.  Any other error is rethrown after the rollback.  A
+ * termination is FATAL and does not come here.
  */
 bool
 rarr_subtransaction(RarrSubtransactionBody body, RarrErrorFilter catches, void *arg,
@@ -32,7 +37,7 @@ rarr_subtransaction(RarrSubtransactionBody body, RarrErrorFilter catches, void *
 	MemoryContext cxt = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
 	ErrorData  *volatile caught = NULL;
-	volatile bool keep = false;		/* must survive the longjmp */
+	volatile bool keep = false;		/* survives longjmp */
 
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(cxt);
@@ -61,13 +66,12 @@ rarr_subtransaction(RarrSubtransactionBody body, RarrErrorFilter catches, void *
 }
 
 /*
- * Does the error say that something is wrong with the data, so that other data
- * may fare better?  It does not where the connection, the transaction, the
- * server, its resources or the operator are the reason.
+ * Is the error caused by the data, so that other data may succeed?
  *
- * Of class 54, only 54000 can be about the data (an index entry that is too
- * large); the others are limits of the statement, such as the depth of the
- * stack.
+ * Errors caused by the connection, the transaction, the server, its resources
+ * or the operator are not.  In class 54, only 54000 can be about the data (an
+ * index entry that is too large); the others are limits of the statement, such
+ * as its stack depth.
  */
 bool
 rarr_error_is_about_data(const ErrorData *error)
@@ -81,7 +85,8 @@ rarr_error_is_about_data(const ErrorData *error)
 		case ERRCODE_INSUFFICIENT_RESOURCES:
 		case ERRCODE_OPERATOR_INTERVENTION:
 		case ERRCODE_SYSTEM_ERROR:
-		case MAKE_SQLSTATE('7', '2', '0', '0', '0'):	/* snapshot too old, before 17 */
+		case MAKE_SQLSTATE('7', '2', '0', '0', '0'):	/* snapshot too old,
+														 * before 17 */
 		case ERRCODE_CONFIG_FILE_ERROR:
 		case ERRCODE_INTERNAL_ERROR:
 			return false;

@@ -1,14 +1,19 @@
-/*
+/*-------------------------------------------------------------------------
+ *
  * subtransaction.h
  *		Run a function in an internal subtransaction.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #ifndef RARR_BASE_SUBTRANSACTION_H
 #define RARR_BASE_SUBTRANSACTION_H
 
-/* What runs in the subtransaction; false rolls it back without an error. */
+/* what runs in the subtransaction; false rolls it back without an error */
 typedef bool (*RarrSubtransactionBody) (void *arg);
 
-/* Does the caller go on after this error?  Others are thrown on. */
+/* does the caller handle this error? others are rethrown */
 typedef bool (*RarrErrorFilter) (const ErrorData *error, void *arg);
 
 extern bool rarr_subtransaction(RarrSubtransactionBody body, RarrErrorFilter catches, void *arg,

@@ -1,7 +1,11 @@
-/*
+/*-------------------------------------------------------------------------
+ *
  * table_def.h
- *		What the code knows of a table of ours: its columns, its indexes, and the
- *		kinds of changes that are made to its rows.
+ *		Definitions of our tables: columns, indexes, and kinds of changes.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #ifndef RARR_TABLE_DEF_H
 #define RARR_TABLE_DEF_H
@@ -20,36 +24,37 @@
 typedef struct RarrChange
 {
 	CmdType		command;
-	AttrNumber	columns[RARR_MAX_COLUMNS];	/* that an UPDATE changes, or whose foreign
-											 * key the caller of an INSERT checks
+	AttrNumber	columns[RARR_MAX_COLUMNS];	/* the columns that an UPDATE
+											 * changes, or the foreign key that
+											 * the caller of an INSERT checks
 											 * itself; ends with 0 */
-	const char *referenced;		/* the table of ours that this key refers to */
-	bool		is_last;		/* as a rule, no other change of the row's follows that
-								 * makes new index entries; see index_entries.c */
+	const char *referenced;		/* our table that this foreign key references */
+	bool		is_last;		/* usually the row's last change that inserts
+								 * index entries; see index_entries.c */
 } RarrChange;
 
-/* What the code knows of a table; a static constant of the module that owns it. */
+/* A table's definition; a static constant of the file that owns it. */
 typedef struct RarrTableDef
 {
-	const char *name;			/* in our schema */
-	int			ncolumns;		/* the code knows columns 1..ncolumns by number */
+	const char *name;			/* without the schema */
+	int			ncolumns;		/* columns 1..ncolumns are addressed by number */
 	const RarrColumn *columns;
-	bool		below_triggers; /* users' do not fire either; constraints hold */
-	int			nchecks;		/* how many CHECKs and indexes the install script */
-	int			nindexes;		/* ... makes */
+	bool		below_triggers; /* users' triggers do not fire; constraints hold */
+	int			nchecks;		/* number of CHECK constraints and ... */
+	int			nindexes;		/* ... indexes that the install script creates */
 	int			nchanges;
 	const RarrChange *changes;
 } RarrTableDef;
 
-/* An index of ours that code scans, or that decides on conflicts; see own_index.c. */
+/* An index that code scans or uses as an arbiter; see own_index.c. */
 typedef struct RarrIndexDef
 {
-	const char *name;			/* that the install script gives it, for messages */
-	AttrNumber	keys[RARR_MAX_KEYS + 1];	/* its columns in order, negative for
+	const char *name;			/* name in the install script, for messages */
+	AttrNumber	keys[RARR_MAX_KEYS + 1];	/* columns in order, negative for
 											 * DESC; ends with 0 */
-	AttrNumber	null_column;	/* it has only rows where this column is NULL; 0: all */
-	AttrNumber	not_null_column;	/* ... and where this one is not NULL */
-	bool		unique;			/* it must be unique */
+	AttrNumber	null_column;	/* only rows where this column is NULL; 0: all */
+	AttrNumber	not_null_column;	/* ... and this one is NOT NULL */
+	bool		unique;			/* must it be unique? */
 } RarrIndexDef;
 
 #endif							/* RARR_TABLE_DEF_H */

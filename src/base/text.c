@@ -1,17 +1,16 @@
 /*-------------------------------------------------------------------------
  *
  * text.c
- *		Strings made fit to be stored: valid in the database's encoding, and no
- *		longer than a limit.
+ *		Sanitize text before it is stored: valid encoding, limited length.
  *
- * Text that reaches a function as an argument went through an input function,
- * which checked its encoding.  Settings and role names did not: the server
- * checks no startup option, and a role may have been named in a database of
- * another encoding.  One such byte in a table makes a dump of it that cannot be
- * restored.
+ * Function arguments of type text have passed an input function, which checks
+ * their encoding.  Settings and role names have not: the server does not check
+ * startup options, and a role may have been created in a database with another
+ * encoding.  A single invalid byte in a table makes its dump impossible to
+ * restore.
  *
- * A log must never refuse a row because a value is long: the statement that the
- * row is about would fail.  So a long text loses its end, and says so.
+ * A log must not reject a row because a value is too long, since the statement
+ * being logged would fail.  Long text is therefore truncated and marked.
  *
  * Copyright (c) 2026, researcharr contributors
  *
@@ -28,12 +27,13 @@
 #include "base/compat.h"
 #include "base/text.h"
 
-/* room for the mark at the end of a clipped text, with a number */
+/* space for the mark at the end of truncated text, with a number in it */
 #define MARK_MAX_BYTES		64
 
 /*
- * The string itself if it is valid in the database's encoding; else a palloc'd
- * copy that has \xHH for each byte that is not.
+ * Return the string if it is valid in the database encoding.
+ *
+ * Otherwise return a palloc'd copy with \xHH in place of each invalid byte.
  */
 const char *
 rarr_valid_text(const char *string)
@@ -63,8 +63,10 @@ rarr_valid_text(const char *string)
 }
 
 /*
- * The name of a role as valid text, palloc'd.  A role that was dropped while a
- * session works under it has the name that pg_get_userbyid() gives it.
+ * Return a role's name as valid text, palloc'd.
+ *
+ * For a role dropped during the session, this is what pg_get_userbyid()
+ * returns.
  */
 const char *
 rarr_role_name(Oid role)
@@ -74,7 +76,7 @@ rarr_role_name(Oid role)
 	return name ? rarr_valid_text(name) : psprintf("unknown (OID=%u)", role);
 }
 
-/* The first bytes of a text of `total` bytes, and a mark: max_bytes in all. */
+/* Truncate a text of total bytes to max_bytes, including the mark. */
 static char *
 clip(const char *string, int length, Size total, int max_bytes)
 {
@@ -83,8 +85,10 @@ clip(const char *string, int length, Size total, int max_bytes)
 }
 
 /*
- * The string itself if it has at most max_bytes; else a palloc'd copy of its
- * beginning with a mark at the end, not longer than max_bytes.
+ * Return the string if it has at most max_bytes bytes.
+ *
+ * Otherwise return a palloc'd, truncated and marked copy of at most max_bytes
+ * bytes.
  */
 const char *
 rarr_clip_text(const char *string, int max_bytes)
@@ -95,8 +99,9 @@ rarr_clip_text(const char *string, int max_bytes)
 }
 
 /*
- * rarr_clip_text of a value of type text, as a palloc'd string.  Of a long value
- * that is stored out of line no more is read than is returned.
+ * Like rarr_clip_text(), for a value of type text; the result is palloc'd.
+ *
+ * Of a long value stored out of line, only the returned part is read.
  */
 char *
 rarr_clip_datum(Datum value, int max_bytes)

@@ -1,8 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * text.h
- *		Strings made fit to be stored: valid in the database's encoding, and no
- *		longer than a limit.
+ *		Sanitize text before it is stored: valid encoding, limited length.
  *
  * Copyright (c) 2026, researcharr contributors
  *

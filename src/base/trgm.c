@@ -1,22 +1,27 @@
-/*
+/*-------------------------------------------------------------------------
+ *
  * trgm.c
- *		What we use of the extension pg_trgm, by OID.
+ *		Find and verify the objects of pg_trgm that we use.
  *
- *		pg_trgm is a trusted extension: a role with no more than CREATE on the
- *		database can own it.  Such a role can install an old version, add
- *		functions of its own to the extension, and move or rename the schema at
- *		any moment.  So neither a name nor membership says that a function is
- *		pg_trgm's own, and whatever we call runs with our caller's rights.  What
- *		the role cannot do is to make a C function or an operator class, or to
- *		change an object of a superuser's.  Hence we accept an object only if it
- *		is a member of pg_trgm, belongs to a superuser, and all functions behind
- *		it are either the server's or written in C in pg_trgm's own library; and
- *		we use it by its OID.  An object that passed can be replaced by a
- *		superuser only.
+ * pg_trgm is a trusted extension, so a role with only CREATE on the database
+ * can own it.  Such a role can install an old version, add functions of its
+ * own to the extension, and move or rename its schema at any time.  Neither a
+ * name nor membership therefore proves that a function is pg_trgm's own, and
+ * what we call runs with our caller's rights.  But the role can neither create
+ * C functions or operator classes, nor change a superuser's objects.
  *
- *		The owner of pg_trgm can also drop it, and whatever depends on it with it:
- *		our extension and its data.  So an installation and an update refuse
- *		owners who could not do that anyway.
+ * Hence an object is accepted only if it is a member of pg_trgm, is owned by a
+ * superuser, and all functions behind it are either the server's or written in
+ * C in pg_trgm's library.  It is then used by its OID.  Only a superuser can
+ * replace an accepted object.
+ *
+ * The owner of pg_trgm can also drop it with everything that depends on it:
+ * our extension and its data.  Scripts therefore reject an owner who could not
+ * do that anyway (install.c).
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
@@ -52,8 +57,9 @@
 #define TRGM	"pg_trgm"
 
 static RarrTrgm trgm;
-static uint64 changes = 1;		/* of the catalogs that were read for it */
-static uint64 trgm_as_of = 0;	/* the changes that it takes into account; 0: none yet */
+static uint64 changes = 1;		/* number of invalidations of the catalogs read */
+static uint64 trgm_as_of = 0;	/* value of changes when trgm was filled; 0:
+								 * never */
 
 static void
 catalog_changed(Datum arg, int cacheid, uint32 hashvalue)
@@ -61,7 +67,7 @@ catalog_changed(Datum arg, int cacheid, uint32 hashvalue)
 	changes++;
 }
 
-/* A copy of the extension's row.  42704: there is none. */
+/* Return a copy of the extension's pg_extension row, or raise 42704. */
 static HeapTuple
 find_extension(const char *name)
 {
@@ -86,7 +92,7 @@ find_extension(const char *name)
 	return tuple;
 }
 
-/* Is the function's text in this column one of these? */
+/* Is the text in this column of a pg_proc row one of the two strings? */
 static bool
 has_text(HeapTuple tuple, AttrNumber column, const char *one, const char *other)
 {
@@ -100,7 +106,7 @@ has_text(HeapTuple tuple, AttrNumber column, const char *one, const char *other)
 	return strcmp(string, one) == 0 || strcmp(string, other) == 0;
 }
 
-/* Is the function written in C, in pg_trgm's library, and a superuser's? */
+/* Is the function written in C, in pg_trgm's library, owned by a superuser? */
 static bool
 is_of_library(HeapTuple tuple)
 {
@@ -110,7 +116,7 @@ is_of_library(HeapTuple tuple)
 		has_text(tuple, Anum_pg_proc_probin, "$libdir/" TRGM, TRGM);
 }
 
-/* Is the function the server's own, or of pg_trgm's library? */
+/* Does the function belong to the server or to pg_trgm's library? */
 static bool
 is_trusted_function(Oid function)
 {
@@ -127,6 +133,9 @@ is_trusted_function(Oid function)
 	return result;
 }
 
+/*
+ * Does the function take two texts and return a single value?
+ */
 static bool
 takes_two_texts(Form_pg_proc proc)
 {
@@ -134,7 +143,7 @@ takes_two_texts(Form_pg_proc proc)
 		proc->proargtypes.values[1] == TEXTOID && !proc->proretset;
 }
 
-/* Takes a function that is a member, if we use it and it passes. */
+/* Record a member function if it is one that we use, and trusted. */
 static void
 take_function(RarrTrgm *result, Oid oid)
 {
@@ -171,7 +180,7 @@ is_similar_word(Oid function)
 	return result;
 }
 
-/* Does an operator that is a member pass?  Its estimators are its owner's choice. */
+/* Is a member operator trusted?  Its estimators are its owner's choice. */
 static bool
 is_trusted_operator(Oid oid)
 {
@@ -191,6 +200,9 @@ is_trusted_operator(Oid oid)
 	return result;
 }
 
+/*
+ * Record a member operator if it is one that we use, and trusted.
+ */
 static void
 take_operator(RarrTrgm *result, Oid oid)
 {
@@ -198,7 +210,10 @@ take_operator(RarrTrgm *result, Oid oid)
 		result->similar_word = oid;
 }
 
-/* Are all operators and support functions of the family trusted, and is it a superuser's? */
+/*
+ * Is the operator family owned by a superuser, and are all its operators and
+ * support functions trusted?
+ */
 static bool
 is_trusted_family(Oid oid)
 {
@@ -225,6 +240,9 @@ is_trusted_family(Oid oid)
 	return result;
 }
 
+/*
+ * Record a member operator class if it is one that we use, and trusted.
+ */
 static void
 take_operator_class(RarrTrgm *result, Oid oid)
 {
@@ -241,7 +259,7 @@ take_operator_class(RarrTrgm *result, Oid oid)
 	ReleaseSysCache(tuple);
 }
 
-/* Looks through the members of pg_trgm. */
+/* Record the members of pg_trgm that we use. */
 static void
 take_members(RarrTrgm *result, Oid extension)
 {
@@ -272,7 +290,7 @@ take_members(RarrTrgm *result, Oid extension)
 	table_close(depend, AccessShareLock);
 }
 
-/* 55000: an object that we use is not there, or does not pass. */
+/* Raise 55000 if an object that we use is missing or not trusted. */
 static void
 require(bool usable, const char *object)
 {
@@ -285,7 +303,7 @@ require(bool usable, const char *object)
 			 errhint("Run ALTER EXTENSION " TRGM " UPDATE. If that does not help, a superuser has to create " TRGM " anew.")));
 }
 
-/* Reads the catalogs, and raises an error unless all that we use is there. */
+/* Read the catalogs, and raise an error if an object is missing. */
 static void
 read_catalogs(RarrTrgm *result)
 {
@@ -302,8 +320,10 @@ read_catalogs(RarrTrgm *result)
 }
 
 /*
- * What we use of pg_trgm, all of it.  Errors: 42704 where the extension is gone;
- * 55000 where an object is not there or does not pass.
+ * Return the verified objects of pg_trgm.
+ *
+ * The result stays valid until the next call.  Raises 42704 if the extension
+ * does not exist, and 55000 if an object is missing or not trusted.
  */
 const RarrTrgm *
 rarr_trgm(void)
@@ -330,7 +350,10 @@ rarr_trgm(void)
 	return &trgm;
 }
 
-/* The role that can drop pg_trgm. */
+/*
+ * Return the role that owns pg_trgm and can drop it.  Raises 42704 if the
+ * extension does not exist.
+ */
 Oid
 rarr_trgm_owner(void)
 {

@@ -1,17 +1,23 @@
-/*
+/*-------------------------------------------------------------------------
+ *
  * trgm.h
- *		What we use of the extension pg_trgm, by OID.
+ *		Find and verify the objects of pg_trgm that we use.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #ifndef RARR_BASE_TRGM_H
 #define RARR_BASE_TRGM_H
 
-/* All objects passed the checks of trgm.c. */
+/* The objects; all have passed the checks of trgm.c. */
 typedef struct RarrTrgm
 {
 	Oid			similarity;		/* functions (text, text) -> real */
 	Oid			strict_word_similarity;
-	Oid			similar_word;	/* operator text %> text: is a word of the left similar? */
-	Oid			gin_ops;		/* operator class gin_trgm_ops, which has it */
+	Oid			similar_word;	/* operator text %> text: is a word of the left
+								 * similar? */
+	Oid			gin_ops;		/* operator class gin_trgm_ops, which contains %> */
 } RarrTrgm;
 
 extern const RarrTrgm *rarr_trgm(void);

@@ -1,18 +1,18 @@
 /*-------------------------------------------------------------------------
  *
  * uuid.c
- *		UUIDs of version 7: ids that sort by the time they were made.
+ *		Generate version 7 UUIDs, which sort by time of generation.
  *
- * The layout is RFC 9562's: 48 bits of milliseconds since 1970, the version,
- * 12 bits that carry the fraction of the millisecond (its section 6.2, method
- * 3), the variant, and 62 random bits.  Within a backend each id is greater
- * than the one before, also when the clock is set back or two are made within
- * its resolution: then the time is carried on from the last id.
+ * The layout follows RFC 9562: 48 bits of milliseconds since 1970, the
+ * version, 12 bits with the fraction of the millisecond (section 6.2, method
+ * 3), the variant, and 62 random bits.  Within a backend each UUID is greater
+ * than the previous one.  If the clock is set back, or two UUIDs are generated
+ * within its resolution, the time is advanced from the previous UUID.
  *
- * Servers that can make them do it themselves.  Elsewhere the random bytes
- * are drawn in blocks, since asking for eight at a time costs several times
- * as much as all the rest.  A block belongs to the process that drew it: a
- * forked process never uses what its parent has left over.
+ * Servers that can generate version 7 UUIDs do it themselves.  Otherwise
+ * random bytes are drawn in blocks, because drawing eight at a time costs
+ * several times as much as everything else.  A block belongs to the process
+ * that drew it: a forked process never uses its parent's remainder.
  *
  * Copyright (c) 2026, researcharr contributors
  *
@@ -45,15 +45,15 @@ rarr_uuid_v7(pg_uuid_t *out)
 #define NS_PER_S	INT64CONST(1000000000)
 #define NS_PER_MS	INT64CONST(1000000)
 
-/* Steps of the 12-bit fraction within a millisecond, and one's length. */
+/* steps of the 12-bit fraction in a millisecond, and the length of one */
 #define FRACTION_STEPS	4096
 #define STEP_NS			(NS_PER_MS / FRACTION_STEPS + 1)
 
-#define RANDOM_BYTES	8		/* used for one id */
+#define RANDOM_BYTES	8		/* bytes used for one UUID */
 #define RANDOM_BLOCK	(128 * RANDOM_BYTES)
 
 /*
- * Nanoseconds since 1970, at least a step later than the last time.
+ * Return nanoseconds since 1970, at least one step after the last result.
  */
 static int64
 next_time(void)
@@ -69,7 +69,7 @@ next_time(void)
 }
 
 /*
- * Puts RANDOM_BYTES random bytes, never used before, at "dest".
+ * Store RANDOM_BYTES random bytes, never used before, at dest.
  */
 static void
 take_random(unsigned char *dest)
@@ -99,7 +99,7 @@ rarr_uuid_v7(pg_uuid_t *out)
 	uint64		ms;
 	uint32		fraction;
 
-	/* what can fail comes first */
+	/* first, because it can fail */
 	take_random(out->data + 8);
 
 	ns = next_time();
@@ -116,7 +116,7 @@ rarr_uuid_v7(pg_uuid_t *out)
 #endif
 
 /*
- * researcharr.uuid_v7() returns uuid
+ * uuid_v7() returns uuid
  */
 PG_FUNCTION_INFO_V1(researcharr_uuid_v7);
 Datum

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * uuid.h
- *		UUIDs of version 7: ids that sort by the time they were made.
+ *		Generate version 7 UUIDs, which sort by time of generation.
  *
  * Copyright (c) 2026, researcharr contributors
  *
@@ -13,8 +13,10 @@
 #include "utils/uuid.h"
 
 /*
- * Makes a new UUID, greater than every one that this backend made before.
- * Raises internal_error when the system has no random bytes to give.
+ * Generate a UUID that is greater than every one this backend generated
+ * before.
+ *
+ * Raises XX000 if the system provides no random bytes.
  */
 extern void rarr_uuid_v7(pg_uuid_t *out);
 
