@@ -1,13 +1,18 @@
-/*
- * array_literal.c
- *		JSON arrays as array literals.
+/*-------------------------------------------------------------------------
  *
- *		Results give an array column as a JSON array, and one of more dimensions as
- *		arrays in an array.  Here such a value becomes the text that the array's
- *		input function reads: that one knows element types, domains, modifiers and
- *		what dimensions there may be.  What it would be too lenient about is
- *		checked before: elements must have the JSON type that a column of their
- *		type takes.
+ * array_literal.c
+ *		Convert JSON arrays to array literals.
+ *
+ * Results represent an array column as a JSON array, and a multidimensional
+ * one as nested arrays.  This file converts such a value to text for the
+ * array's input function, which knows element types, domains, type modifiers
+ * and the allowed dimensions.  It is too lenient about the elements' JSON
+ * types, so those are checked here: an element must have the JSON type that a
+ * column of its type requires.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
@@ -21,16 +26,16 @@
 #include "base/json.h"
 #include "data/array_literal.h"
 
-/* A literal that is being written. */
+/* An array literal under construction. */
 typedef struct Literal
 {
 	StringInfoData text;
-	Oid			element;		/* the elements' base type */
+	Oid			element;		/* base type of the elements */
 	char		delimiter;
-	char	   *problem;		/* or NULL */
+	char	   *problem;		/* what is wrong, or NULL */
 } Literal;
 
-/* What the JSON value of an element must be; NULL where it is. */
+/* Return what an element's JSON value must be, or NULL if it is that. */
 static const char *
 check_element(Oid element, const JsonbValue *value)
 {
@@ -50,7 +55,7 @@ check_element(Oid element, const JsonbValue *value)
 	}
 }
 
-/* Adds an element in quotes, which every type's may have. */
+/* Append an element in quotes, which the elements of any type may have. */
 static void
 add_quoted(StringInfo text, const char *string, int length)
 {
@@ -127,9 +132,11 @@ add_array(Literal *literal, JsonbContainer *array)
 }
 
 /*
- * The literal of an array of this element type.  NULL where an element is of
- * another JSON type than it has to be: then *problem says which one.  In an array
- * of jsonb, an array is an element and no dimension.
+ * Convert a JSON array to a literal of an array of the given element type.
+ *
+ * Returns NULL, and sets *problem to what is wrong, if an element has the
+ * wrong JSON type.  In an array of jsonb, a nested array is an element, not a
+ * dimension.
  */
 char *
 rarr_array_literal(Oid element, const JsonbValue *array, char **problem)

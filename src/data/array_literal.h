@@ -1,6 +1,11 @@
-/*
+/*-------------------------------------------------------------------------
+ *
  * array_literal.h
- *		JSON arrays as array literals.
+ *		Convert JSON arrays to array literals.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #ifndef RARR_DATA_ARRAY_LITERAL_H
 #define RARR_DATA_ARRAY_LITERAL_H

@@ -1,15 +1,19 @@
-/*
+/*-------------------------------------------------------------------------
+ *
  * by_oid.c
- *		Operators, functions and types outside pg_catalog, in the text of
+ *		Refer to operators, functions and types by OID in the text of
  *		statements.
  *
- *		A name in the text of a statement is looked up when the statement is
- *		analyzed, and again whenever its plan becomes invalid.  A schema other
- *		than pg_catalog and our own may belong to anybody, and its owner can
- *		rename it at any moment and put an object of the same name into a new
- *		one: that object would run with the rights of whoever calls us.  So the
- *		text has the OID instead, and the parser's hooks make an expression of
- *		it; no name is looked up.
+ * A name in a statement's text is looked up when the statement is analyzed,
+ * and again whenever its plan is invalidated.  A schema other than pg_catalog
+ * and our own may belong to any role.  Its owner can rename it at any time and
+ * create an object of the same name in a new schema; that object would run
+ * with our caller's rights.  The text therefore contains the OID, and parser
+ * hooks turn it into an expression.  No name is looked up.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
@@ -47,7 +51,7 @@ param_reference(ParseState *pstate, ParamRef *reference)
 	return make_param(pstate, reference->number, reference->location);
 }
 
-/* Casts an argument to the type that the operator or function takes. */
+/* Cast an argument to the type that the operator or function takes. */
 static Node *
 coerce_argument(ParseState *pstate, Node *argument, Oid wanted)
 {
@@ -95,7 +99,10 @@ make_function(ParseState *pstate, Oid oid, Node *first, Node *second)
 								 InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
 }
 
-/* The expression for a column reference, if that refers to an object by its OID; else NULL. */
+/*
+ * If a column reference refers to an object by OID, return its expression,
+ * else NULL.
+ */
 static Node *
 reference_by_oid(ParseState *pstate, ColumnRef *reference)
 {
@@ -139,8 +146,10 @@ set_up_parser(ParseState *pstate, void *types)
 }
 
 /*
- * Prepares a statement that may refer to objects by their OIDs.  Within an SPI
- * connection; the types must live as long as the plan.
+ * Prepare a statement that may refer to objects by their OIDs.
+ *
+ * Requires an SPI connection. types must live as long as the plan.  Raises the
+ * errors of parse analysis.
  */
 SPIPlanPtr
 rarr_prepare_by_oid(const char *sql, RarrParamTypes *types, int cursor_options)

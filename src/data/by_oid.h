@@ -1,7 +1,12 @@
-/*
+/*-------------------------------------------------------------------------
+ *
  * by_oid.h
- *		Operators, functions and types outside pg_catalog, in the text of
+ *		Refer to operators, functions and types by OID in the text of
  *		statements.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #ifndef RARR_DATA_BY_OID_H
 #define RARR_DATA_BY_OID_H
@@ -10,20 +15,21 @@
 
 /*
  * How a statement's text refers to an object by its OID: as a column reference
- * whose first name is one of these.  All columns in statements stand behind an
- * alias of ours, so no column of a user's can be taken for a reference.
+ * that begins with one of these names.  In our statements every column is
+ * qualified with an alias, so a user's column cannot be mistaken for such a
+ * reference.
  *
- *	"%operator OID".LEFT."$n"	LEFT operator $n; LEFT is a column reference
- *	"%any OID".LEFT."$n"		LEFT operator ANY ($n)
- *	"%function OID".LEFT."$n"	function($n, LEFT)
- *	"%null OID TYPMOD"			NULL of this type
+ *     "%operator OID".LEFT."$n"   LEFT operator $n; LEFT is a column reference
+ *     "%any OID".LEFT."$n"        LEFT operator ANY ($n)
+ *     "%function OID".LEFT."$n"   function($n, LEFT)
+ *     "%null OID TYPMOD"          NULL of this type
  */
 #define RARR_BY_OID_OPERATOR	"\"%%operator %u\".%s.\"$%d\""
 #define RARR_BY_OID_ANY			"\"%%any %u\".%s.\"$%d\""
 #define RARR_BY_OID_FUNCTION	"\"%%function %u\".%s.\"$%d\""
 #define RARR_BY_OID_NULL		"\"%%null %u %d\""
 
-/* The types of a statement's parameters; must live as long as its plan. */
+/* the types of a statement's parameters; must live as long as its plan */
 typedef struct RarrParamTypes
 {
 	int			n;

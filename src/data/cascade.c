@@ -1,37 +1,42 @@
-/*
+/*-------------------------------------------------------------------------
+ *
  * cascade.c
- *		What goes along when media or a series is deleted, and in which order it is
- *		locked.
+ *		Lock rows in order, and cascade to episodes, when media or series are
+ *		deleted.
  *
- *		Foreign keys delete the jobs, queue items and subtype rows of a media row.
- *		Two things they cannot do.  They lock rows in the order in which a scan
- *		finds them, so that two sessions that meet at the same jobs deadlock.  And
- *		nothing leads them from a series to the media rows of its episodes.
+ * Foreign keys delete the jobs, queue items and subtype rows of a media row.
+ * But they lock rows in the order in which a scan finds them, so two sessions
+ * that delete the same jobs can deadlock.  And no foreign key leads from a
+ * series to the media rows of its episodes.
  *
- *		The lock order, everywhere in the extension, is:
+ * The lock order, everywhere in the extension, is:
  *
- *		1. media rows in order of id, but
- *		2. a series, first its media row and then its row in series, before the
- *		   media rows of its episodes;
- *		3. jobs in order of id;
- *		4. queue items, then rows of movies and episodes, in order of id.
+ * 1. media rows in order of id, except that
+ * 2. a series' media row, and then its row in series, come before the media
+ *    rows of its episodes;
+ * 3. jobs in order of id;
+ * 4. queue items, then rows of movies and episodes, in order of id.
  *
- *		The server locks a row before it calls a BEFORE trigger.  So a DELETE on
- *		series has locked that row first, whatever is done here, and (2) follows.
- *		The lock on a series' row also keeps others from adding episodes to it:
- *		their foreign key waits for it.
+ * The server locks a row before it calls a BEFORE trigger.  A DELETE on series
+ * has therefore already locked that row, and rule 2 follows from this.  The
+ * lock on a series' row also stops others from adding episodes to it, because
+ * their foreign key waits for it.
  *
- *		A DELETE on media fires, first, a BEFORE ROW trigger for a series, which
- *		locks its row and its episodes' media; then, when all media rows of the
- *		statement are deleted, an AFTER ROW trigger whose name comes before those
- *		of the foreign keys, which locks all jobs, and the rest; then the foreign
- *		keys.  When a series' row goes, a BEFORE ROW trigger deletes the media of
- *		its episodes.
+ * A DELETE on media fires these triggers in order.  First, for a series, a
+ * BEFORE ROW trigger locks its row and its episodes' media.  Then, when the
+ * statement has deleted all its media rows, an AFTER ROW trigger locks all
+ * jobs and the rest; its name sorts before those of the foreign keys'
+ * triggers, which fire last.  When a series' row is deleted, a BEFORE ROW
+ * trigger deletes the media of its episodes.
  *
- *		All of this runs the way the server's own cascades do: as the owner of the
- *		table that is locked or changed, since whoever may delete a series need not
- *		be allowed to delete media.  AFTER triggers on what is deleted are left to
- *		the statement that began it all, and fire as its user.
+ * As in the server's own cascades, each step runs as the owner of the table
+ * that is locked or changed, because a role that may delete a series need not
+ * be allowed to delete media.  AFTER triggers on the deleted rows are queued
+ * for the outermost statement, and fire as its user.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
@@ -57,26 +62,28 @@
 #include "base/schema.h"
 #include "data/row_locks.h"
 
-/* Ids that one statement gets: an array of more could become too large. */
+/* maximum ids per statement, so that the array does not become too large */
 #define MAX_IDS	(1024 * 1024)
 
-/* A statement, planned at its first use in the session; $1 is an array of ids. */
+/*
+ * A statement, planned when first used in the session; $1 is an array of ids.
+ */
 typedef struct Statement
 {
-	const char *table;			/* as whose owner it runs */
+	const char *table;			/* runs as the owner of this table */
 	int			result;
 	const char *sql;
 	SPIPlanPtr	plan;
 } Statement;
 
-/* Locks rows of a table in order of a column, those that a condition chooses. */
+/* Lock the rows of a table that satisfy a condition, in order of a column. */
 #define LOCK(table, column, condition) \
 	{table, SPI_OK_SELECT, \
 	"SELECT pg_catalog.count(*) FROM (SELECT FROM researcharr." table " AS t" \
 	" WHERE t." condition " OPERATOR(pg_catalog.=) ANY ($1)" \
 	" ORDER BY t." column " FOR UPDATE) AS s", NULL}
 
-/* A series, and its episodes' media */
+/* a series, and the media of its episodes */
 static Statement lock_series = LOCK("series", "media_id", "media_id");
 static Statement lock_media = LOCK("media", "id", "id");
 static Statement delete_media = {
@@ -92,7 +99,10 @@ static Statement find_all_episodes = {
 	"episodes", SPI_OK_SELECT, "SELECT e.media_id FROM researcharr.episodes AS e", NULL
 };
 
-/* What belongs to media, jobs first; where one row goes, its subtype row needs no order. */
+/*
+ * the rows that belong to media, jobs first; for a single row, its subtype row
+ * needs no order
+ */
 static Statement lock_parts[] = {
 	LOCK("processing_jobs", "id", "media_id"),
 	LOCK("queue_items", "id", "media_id"),
@@ -107,7 +117,7 @@ static Statement find_jobs = {
 };
 static Statement lock_jobs = LOCK("processing_jobs", "id", "id");
 
-/* Ids of rows */
+/* an array of row ids */
 typedef struct Ids
 {
 	pg_uuid_t  *values;
@@ -149,7 +159,7 @@ prepare(Statement *statement)
 	bool		has_ids = strstr(statement->sql, "$1") != NULL;
 	SPIPlanPtr	made;
 
-	/* it is kept for any ids, few or many: a generic plan goes by the index */
+	/* kept for any number of ids: a generic plan uses the index */
 	made = SPI_prepare_cursor(statement->sql, has_ids ? 1 : 0, &type, CURSOR_OPT_GENERIC_PLAN);
 	if (made == NULL || SPI_keepplan(made) != 0)
 		elog(ERROR, "could not plan \"%s\"", statement->sql);
@@ -157,9 +167,11 @@ prepare(Statement *statement)
 }
 
 /*
- * Runs a statement with an array of ids, within an SPI connection, as the owner
- * of its table.  Where a transaction has one snapshot, a row that this does not
- * show is found all the same, and to delete it raises 40001.
+ * Run a statement with an array of ids, as the owner of its table.
+ *
+ * Requires an SPI connection.  In a transaction with a single snapshot, a row
+ * that the snapshot does not show is found nevertheless; deleting it raises
+ * 40001.
  */
 static void
 run_with_array(Statement *statement, Datum array)
@@ -189,7 +201,7 @@ run_with_array(Statement *statement, Datum array)
 	SetUserIdAndSecContext(user, context);
 }
 
-/* Adds the ids that the statement that was run has found. */
+/* Add the ids that the last statement returned. */
 static void
 add_found(Ids *ids)
 {
@@ -202,8 +214,8 @@ add_found(Ids *ids)
 }
 
 /*
- * Runs a statement for the ids, which it sorts, so many at a time.  Adds what
- * it finds to found, if that is not NULL.
+ * Sort the ids and run a statement for them, up to MAX_IDS at a time.  Adds
+ * the ids that it returns to found, unless that is NULL.
  */
 static void
 run(Statement *statement, Ids *ids, Ids *found)
@@ -244,7 +256,7 @@ add_ids(Ids *ids, const pg_uuid_t *values, int count)
 		add_id(ids, UUIDPGetDatum(&values[i]));
 }
 
-/* Raises 39P01: the trigger does not have the shape that the function is for. */
+/* Raise 39P01: the trigger is not defined as the function requires. */
 static void
 wrong_trigger(TriggerData *trigger, const char *function)
 {
@@ -256,7 +268,7 @@ wrong_trigger(TriggerData *trigger, const char *function)
 			 errhint("The function is for the extension's own triggers only.")));
 }
 
-/* Is it one of the extension's tables, of this name? */
+/* Did the trigger fire on the extension's table of this name? */
 static bool
 is_table(FunctionCallInfo fcinfo, const TriggerData *trigger, const char *name)
 {
@@ -264,7 +276,7 @@ is_table(FunctionCallInfo fcinfo, const TriggerData *trigger, const char *name)
 		get_relname_relid(name, get_func_namespace(fcinfo->flinfo->fn_oid));
 }
 
-/* Connects to SPI, with the id in the row that fired the trigger. */
+/* Connect to SPI, and get the id of the row that fired the trigger. */
 static void
 begin_with_row(TriggerData *trigger, const char *column, Ids *ids)
 {
@@ -280,9 +292,9 @@ begin_with_row(TriggerData *trigger, const char *column, Ids *ids)
 }
 
 /*
- * Deletes media rows, with their cascades at work even where
- * session_replication_role has turned them off: jobs of a media row that is gone
- * would stay behind.
+ * Delete media rows.  Cascades are enforced even if session_replication_role
+ * disables them; otherwise the jobs of the deleted media rows would stay
+ * behind.
  */
 static void
 delete_ids(Ids *ids)
@@ -297,9 +309,9 @@ delete_ids(Ids *ids)
 }
 
 /*
- * The media of the series' episodes: locks them and, if so asked, deletes them.
- * Meanwhile one of them may have gone to another series, unless its media row
- * was locked before: so they are looked for anew.
+ * Lock and, if so asked, delete the media of the series' episodes.  An episode
+ * may have moved to another series unless its media row was already locked, so
+ * look them up again.
  */
 static void
 reach_episodes(Ids *series, bool delete)
@@ -318,9 +330,11 @@ reach_episodes(Ids *series, bool delete)
 }
 
 /*
- * For a call that will delete some media rows, one by one, and change others and
- * jobs: takes the locks on all of them, and on what goes along.  The media rows
- * of series are locked already.
+ * Lock everything that a call will delete or change.
+ *
+ * The call deletes the media rows in deleted, one by one, and changes the rows
+ * in media and jobs.  This also locks the rows that the deletes cascade to.
+ * The media rows of series must already be locked.
  */
 void
 rarr_lock_deletes(const pg_uuid_t *deleted, int ndeleted, const pg_uuid_t *media, int nmedia,
@@ -350,9 +364,9 @@ rarr_lock_deletes(const pg_uuid_t *deleted, int ndeleted, const pg_uuid_t *media
 }
 
 /*
- * Deletes the media of all episodes, before a TRUNCATE removes their rows.  AFTER
- * triggers fire before it goes on: it may be about to remove the rows that they
- * need.
+ * Delete the media of all episodes before a TRUNCATE removes the rows.  AFTER
+ * triggers fire before this returns, because the TRUNCATE may be about to
+ * remove rows that they need.
  */
 static void
 delete_all_episodes(void)
@@ -370,8 +384,8 @@ delete_all_episodes(void)
 }
 
 /*
- * The ids of the rows in a transition table; also, if series is not NULL, those
- * of media rows that are series.
+ * Read the ids in a transition table.  If series is not NULL, also collect the
+ * ids of media rows that are series.
  */
 static void
 read_transition_table(TriggerData *trigger, const char *column, Ids *ids, Ids *series)
@@ -401,12 +415,13 @@ read_transition_table(TriggerData *trigger, const char *column, Ids *ids, Ids *s
 }
 
 /*
- * episode_media_delete()
- *		On series, BEFORE DELETE for each row and BEFORE TRUNCATE: deletes the media
- *		of the episodes.  On episodes, as versions up to 1.5 have it, AFTER DELETE
- *		with the transition table "deleted", and BEFORE TRUNCATE: the same for the
- *		episodes that go.  It works with its owner's rights, so it serves no other
- *		table.
+ * episode_media_delete(): trigger
+ *
+ * On series, BEFORE DELETE for each row and BEFORE TRUNCATE, it deletes the
+ * media of the episodes.  In versions up to 1.5 it is attached to episodes,
+ * AFTER DELETE with the transition table "deleted" and BEFORE TRUNCATE, and
+ * does the same for the deleted episodes.  It works with its owner's rights
+ * and therefore raises 39P01 on any other table.
  */
 PG_FUNCTION_INFO_V1(researcharr_episode_media_delete);
 Datum
@@ -447,8 +462,8 @@ researcharr_episode_media_delete(PG_FUNCTION_ARGS)
 }
 
 /*
- * Is this the first event of its statement, or of a statement's cascade?  Events
- * are in the order of the transition table's rows.
+ * Is this the first event of its statement, or of a statement's cascade?
+ * Events are in the order of the transition table's rows.
  */
 static bool
 is_first(TriggerData *trigger)
@@ -474,7 +489,9 @@ is_first(TriggerData *trigger)
 	return first;
 }
 
-/* Locks what belongs to all media rows that the statement deleted. */
+/*
+ * Lock the rows that belong to all the media rows that the statement deleted.
+ */
 static void
 lock_all_parts(TriggerData *trigger)
 {
@@ -492,9 +509,11 @@ lock_all_parts(TriggerData *trigger)
 }
 
 /*
- * media_delete_lock(), on media: BEFORE DELETE for each row that is a series, and
- * AFTER DELETE for each row, with a transition table of the old rows
- *		Takes the locks that the statement and its cascades need, in their order.
+ * media_delete_lock(): trigger
+ *
+ * On media, BEFORE DELETE for each row that is a series, and AFTER DELETE for
+ * each row with a transition table of old rows, it takes the locks that the
+ * statement and its cascades need, in the order above.
  */
 PG_FUNCTION_INFO_V1(researcharr_media_delete_lock);
 Datum

@@ -1,12 +1,17 @@
-/*
- * config.c
- *		The application's settings: whether a value reads as its type.
+/*-------------------------------------------------------------------------
  *
- *		A value is kept as text, and config_get_int() and its kin must never fail
- *		on what the table accepted.  So the rules are written out here, rather
- *		than left to the server's input functions, whose idea of an integer
- *		differs among versions, and none of which (before PostgreSQL 16) can
- *		say no without raising an error.
+ * config.c
+ *		Check that a setting's value is valid for its type.
+ *
+ * A value is stored as text, and config_get_int() and the like must never fail
+ * on a value that the table accepted.  The rules are therefore implemented
+ * here instead of using the server's input functions: these accept different
+ * integers in different versions, and before PostgreSQL 16 none can report
+ * invalid input without raising an error.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
@@ -17,14 +22,19 @@
 #include "base/compat.h"
 #include "data/config.h"
 
-/* So that jsonb, at most four times as long, holds any: its limit is 256 MB. */
+/*
+ * A jsonb takes at most four times the length of its text, and its limit is
+ * 256 MB.
+ */
 #define JSON_MAX_BYTES	(16 * 1024 * 1024)
 
-/* Largest power of ten, and most digits after the point, that numeric holds. */
+/* numeric's largest power of ten, and its most digits after the point */
 #define NUMERIC_MAX_POWER	131071
 #define NUMERIC_MAX_SCALE	16383
 
-/* An optional sign and decimal digits, nothing else, that fit into 64 bits? */
+/*
+ * Is the text an optional sign and decimal digits only, and fits into 64 bits?
+ */
 static bool
 is_int64(const char *text, int length)
 {
@@ -37,7 +47,9 @@ is_int64(const char *text, int length)
 	if (text == end)
 		return false;
 
-	/* counted downwards: the smallest has no positive counterpart */
+	/*
+	 * count downwards, because the smallest value has no positive counterpart
+	 */
 	for (; text < end; text++)
 	{
 		if (*text < '0' || *text > '9' ||
@@ -49,15 +61,16 @@ is_int64(const char *text, int length)
 }
 
 /*
- * Can numeric hold a number that is well-formed JSON?  Every digit after the
- * point counts for it, and so does the place of the first digit that is not 0.
+ * Can numeric hold this well-formed JSON number?  All digits after the point
+ * count, and so does the position of the first nonzero digit.
  */
 static bool
 is_numeric(const char *text, const char *end)
 {
-	int64		place = -1;		/* power of ten of the last digit before the point */
+	int64		place = -1;		/* power of ten of the last digit before the
+								 * point */
 	int64		scale = 0;		/* digits after the point */
-	int64		zeros = 0;		/* before the first other digit */
+	int64		zeros = 0;		/* ... before the first nonzero digit */
 	int64		exponent = 0;
 	bool		nonzero = false;
 	bool		point = false;
@@ -96,9 +109,9 @@ is_numeric(const char *text, const char *end)
 }
 
 /*
- * Text that jsonb accepts too: no \u0000, and every number within numeric's
- * range.  The parser is asked to undo escapes, which is what finds the former;
- * the latter takes a second walk over the tokens.
+ * Is the text JSON that jsonb accepts, without \u0000 and with every number in
+ * numeric's range?  The parser finds the former if it de-escapes strings; the
+ * latter takes a second pass over the tokens.
  */
 static bool
 is_json(char *text, int length)
@@ -127,7 +140,11 @@ equals(const char *value, int length, const char *string)
 	return length == strlen(string) && memcmp(value, string, length) == 0;
 }
 
-/* Does a value read as its type?  True for a type that is unknown. */
+/*
+ * Is the value valid for its type?  Returns true if the type is unknown.
+ *
+ * length is in bytes.
+ */
 bool
 rarr_setting_is_valid(const char *value, int length, const char *type)
 {
@@ -142,8 +159,9 @@ rarr_setting_is_valid(const char *value, int length, const char *type)
 
 /*
  * config_value_is_valid(value text, value_type text) returns boolean
- *		For a CHECK: true where either is NULL, and for a type that is unknown,
- *		which is another CHECK's affair.
+ *
+ * For use in a CHECK constraint: returns true if either is NULL, and for an
+ * unknown type, which another constraint rejects.
  */
 PG_FUNCTION_INFO_V1(researcharr_config_value_is_valid);
 Datum

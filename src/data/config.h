@@ -1,6 +1,11 @@
-/*
+/*-------------------------------------------------------------------------
+ *
  * config.h
- *		The application's settings: whether a value reads as its type.
+ *		Check that a setting's value is valid for its type.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #ifndef RARR_DATA_CONFIG_H
 #define RARR_DATA_CONFIG_H

@@ -1,10 +1,15 @@
-/*
- * create_many.c
- *		New rows of an entity, many in one statement.
+/*-------------------------------------------------------------------------
  *
- *		A statement pays for starting and ending, for reading the tables' CHECKs
- *		and for its statement triggers, several times what a row costs.  Rows that
- *		are given the same columns go in together, as arrays.
+ * create_many.c
+ *		Insert many rows of an entity with one statement.
+ *
+ * Starting and ending a statement, reading the tables' CHECK constraints and
+ * firing statement triggers costs several times as much as a row.  Rows that
+ * set the same columns are therefore inserted together, passed as arrays.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
@@ -19,7 +24,7 @@
 #include "base/uuid.h"
 #include "data/write.h"
 
-/* Adds an array of one value for each row as a parameter. */
+/* Add a parameter: an array with one value per row. */
 static void
 add_array(RarrQuery *query, Oid type, Datum *values, bool *nulls, int n)
 {
@@ -36,7 +41,7 @@ add_array(RarrQuery *query, Oid type, Datum *values, bool *nulls, int n)
 	rarr_query_add(query, ")");
 }
 
-/* The rows' ids: those given, or new ones. */
+/* Get the rows' ids: those given, or new ones. */
 static pg_uuid_t *
 make_ids(RarrEntity *entity, RarrValues *values, int n)
 {
@@ -66,8 +71,8 @@ add_ids(RarrQuery *query, const pg_uuid_t *ids, int n)
 }
 
 /*
- * Writes "INSERT INTO table (columns) SELECT ... FROM arrays" for the columns of
- * the table that the rows are given.
+ * Write "INSERT INTO table (columns) SELECT ... FROM arrays", with the columns
+ * of the table that the rows set.
  */
 static void
 write_insert(RarrQuery *query, const RarrEntity *entity, bool subtable, const pg_uuid_t *ids,
@@ -106,7 +111,7 @@ write_insert(RarrQuery *query, const RarrEntity *entity, bool subtable, const pg
 	appendStringInfo(&query->sql, ") AS u (id%s)", names.data);
 }
 
-/* Enqueues the jobs; returns their ids. */
+/* Enqueue the jobs and return their ids. */
 static pg_uuid_t *
 create_jobs(RarrEntity *entity, RarrValues *values, int n)
 {
@@ -120,7 +125,7 @@ create_jobs(RarrEntity *entity, RarrValues *values, int n)
 	return ids;
 }
 
-/* Puts the rows into an array; false where there are not n of them. */
+/* Copy the rows to an array.  Returns false unless there are exactly n. */
 static bool
 place_rows(List *found, int n, HeapTuple *rows)
 {
@@ -133,7 +138,7 @@ place_rows(List *found, int n, HeapTuple *rows)
 	return true;
 }
 
-/* Reads the rows of these ids; false where one of them is not to be seen. */
+/* Read the rows with these ids.  Returns false if one is not visible. */
 static bool
 read_rows(RarrEntity *entity, const pg_uuid_t *ids, int n, HeapTuple *rows)
 {
@@ -143,14 +148,17 @@ read_rows(RarrEntity *entity, const pg_uuid_t *ids, int n, HeapTuple *rows)
 	appendStringInfo(&query.sql, "SELECT %s FROM ROWS FROM (", rarr_entity_list(entity));
 	add_ids(&query, ids, n);
 
-	/* OFFSET 0: by the index for each, however small the table was at first */
+	/*
+	 * OFFSET 0 forces an index lookup per id, even if the table was small when
+	 * planned
+	 */
 	appendStringInfo(&query.sql, ") WITH ORDINALITY AS u (id, n) CROSS JOIN LATERAL"
 					 " (SELECT * FROM researcharr.%s AS r WHERE r.id" RARR_EQ "u.id OFFSET 0) AS t"
 					 " ORDER BY u.n", rarr_entity_source(entity));
 	return place_rows(rarr_query_list(entity, &query, RARR_GENERIC), n, rows);
 }
 
-/* Writes the rows of a flat entity; false where a trigger interfered. */
+/* Insert the rows of a flat entity.  Returns false if a trigger interfered. */
 static bool
 create_flat_rows(RarrEntity *entity, const pg_uuid_t *ids, const RarrValues *values, int n,
 				 HeapTuple *rows)
@@ -165,12 +173,12 @@ create_flat_rows(RarrEntity *entity, const pg_uuid_t *ids, const RarrValues *val
 }
 
 /*
- * Writes n new rows, all given the same columns, and puts them into rows.
+ * Insert n new rows that all set the same columns, and return them in rows.
  *
- * False where triggers of the user's kept rows out or changed their ids, so that
- * it cannot be told which row is whose.  The caller then rolls back, and writes
- * them one by one.  Values are used up.  Errors are those of rarr_entity_create(),
- * and do not tell of which row they are.
+ * Returns false if users' triggers suppressed rows or changed their ids, so
+ * that rows cannot be matched with values.  The caller then rolls back and
+ * inserts them one by one.  The values are consumed.  Raises the errors of
+ * rarr_entity_create(), without saying which row caused them.
  */
 bool
 rarr_entity_create_many(RarrEntity *entity, RarrValues *values, int n, HeapTuple *rows)
@@ -186,7 +194,7 @@ rarr_entity_create_many(RarrEntity *entity, RarrValues *values, int n, HeapTuple
 	write_insert(&query, entity, false, ids, values, n);
 	if (strcmp(rarr_entity_source(entity), entity->def->table) == 0)
 	{
-		/* they come in the order in which they were inserted */
+		/* rows are returned in the order of insertion */
 		appendStringInfo(&query.sql, " RETURNING %s", entity->list);
 		return place_rows(rarr_query_list(entity, &query, RARR_GENERIC), n, rows);
 	}

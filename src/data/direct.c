@@ -1,14 +1,18 @@
-/*
- * direct.c
- *		Rows by an index, without the executor.
+/*-------------------------------------------------------------------------
  *
- *		A row by its id is what applications ask for most, and starting and ending
- *		the executor costs more than finding the row.  So where it comes to the
- *		same, the index is read right here.  Where it does not (the user has
- *		privileges on some columns only, row security applies, the table has
- *		children, a module wants to see every permission check, there is no index
- *		for it), these functions say so by returning false, and the caller runs a
- *		statement.
+ * direct.c
+ *		Read rows through an index, without the executor.
+ *
+ * Reading a row by its id is the most frequent request, and starting and
+ * ending the executor costs more than finding the row.  If the result is the
+ * same, the index is read directly.  Otherwise these functions return false
+ * and the caller runs a statement.  That is the case if the user has
+ * privileges on some columns only, row security applies, the table has
+ * children, a module hooks permission checks, or there is no suitable index.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
@@ -28,17 +32,17 @@
 #include "base/compat.h"
 #include "data/direct.h"
 
-/* With more rows than these, a statement sorts them. */
+/* more rows than this are left to a statement, which sorts them */
 #define MAX_ROWS	64
 
-/* A row while it waits to be sorted. */
+/* a row to be sorted */
 typedef struct FoundRow
 {
 	pg_uuid_t	id;
 	HeapTuple	tuple;
 } FoundRow;
 
-/* A scan of the rows with a key. */
+/* a scan for the rows with a key */
 typedef struct DirectScan
 {
 	Relation	rel;
@@ -47,7 +51,7 @@ typedef struct DirectScan
 	TupleTableSlot *slot;
 } DirectScan;
 
-/* May the user read all of the table just so? */
+/* May the user read the whole table without further checks? */
 static bool
 may_read(RarrEntity *entity)
 {
@@ -56,7 +60,7 @@ may_read(RarrEntity *entity)
 		check_enable_rls(entity->relid, InvalidOid, true) == RLS_NONE;
 }
 
-/* Begins a scan; false where it would not be as good as a statement. */
+/* Begin a scan.  Returns false if a statement must be used. */
 static bool
 begin_scan(DirectScan *scan, RarrEntity *entity, Oid index, const pg_uuid_t *key)
 {
@@ -65,7 +69,9 @@ begin_scan(DirectScan *scan, RarrEntity *entity, Oid index, const pg_uuid_t *key
 	if (!OidIsValid(index) || !may_read(entity))
 		return false;
 
-	/* locked since the entity was looked up; but this transaction can alter it, too */
+	/*
+	 * locked since the entity was looked up, but this transaction can alter it
+	 */
 	scan->rel = table_open(entity->relid, AccessShareLock);
 	if (!entity->valid || scan->rel->rd_rel->relhassubclass)
 	{
@@ -89,7 +95,9 @@ next_row(DirectScan *scan)
 	return true;
 }
 
-/* The lock on the table is kept to the transaction's end, as a statement would. */
+/*
+ * The lock on the table is kept until the transaction ends, as by a statement.
+ */
 static void
 end_scan(DirectScan *scan)
 {
@@ -106,8 +114,10 @@ form_row(TupleDesc desc, DirectScan *scan)
 }
 
 /*
- * Finds the row with this id; NULL where there is none.  False where that must
- * be asked by a statement.
+ * Find the row with this id.
+ *
+ * Sets *row to the row, allocated in the current memory context, or to NULL if
+ * there is none.  Returns false if a statement must be used instead.
  */
 bool
 rarr_direct_row(RarrEntity *entity, const pg_uuid_t *id, HeapTuple *row)
@@ -128,8 +138,11 @@ compare_rows(const void *a, const void *b)
 }
 
 /*
- * Puts the rows with this key, in the order of their ids, into the running
- * function's result, which was begun with rarr_result_begin().  False, and nothing is in there, where that must be asked by a statement.
+ * Add the rows with this key, in order of id, to the running function's
+ * result.
+ *
+ * rsinfo must have been begun with rarr_result_begin().  Returns false, with
+ * nothing added, if a statement must be used instead.
  */
 bool
 rarr_direct_rows(RarrEntity *entity, Oid index, const pg_uuid_t *key, ReturnSetInfo *rsinfo)

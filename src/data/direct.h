@@ -1,6 +1,11 @@
-/*
+/*-------------------------------------------------------------------------
+ *
  * direct.h
- *		Rows by an index, without the executor.
+ *		Read rows through an index, without the executor.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #ifndef RARR_DATA_DIRECT_H
 #define RARR_DATA_DIRECT_H

@@ -1,11 +1,17 @@
-/*
- * filter.c
- *		Filters and orders from a caller, as SQL.
+/*-------------------------------------------------------------------------
  *
- *		Nothing that a caller wrote becomes part of a statement's text: names are
- *		looked up among the entity's columns and written as the catalog has them,
- *		operators are those of the column's type, values are parameters.  The
- *		parameters have the column's own type, so that an index on it serves.
+ * filter.c
+ *		Translate filters and sort orders to SQL.
+ *
+ * Nothing that the caller wrote becomes part of a statement's text.  Names are
+ * looked up among the entity's columns and written as in the catalog,
+ * operators are those of the column's type, and values are parameters.  The
+ * parameters have the column's own type, so that an index on the column can be
+ * used.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
@@ -32,7 +38,7 @@
 
 typedef struct Filter Filter;
 
-/* One condition, while it is written. */
+/* A condition being written. */
 typedef struct Condition
 {
 	RarrQuery  *query;
@@ -42,13 +48,13 @@ typedef struct Condition
 	const JsonbValue *value;
 } Condition;
 
-/* An operator of filters. */
+/* A filter operator. */
 struct Filter
 {
 	const char *name;
 	void		(*write) (const Condition *condition);
-	int			strategy;		/* of a comparison: the btree's; 0 for <> */
-	const char *operator;		/* of another: its name in pg_catalog */
+	int			strategy;		/* comparison: the btree strategy; 0 for <> */
+	const char *operator;		/* otherwise: the operator's name in pg_catalog */
 };
 
 static void write_comparison(const Condition *condition);
@@ -82,7 +88,7 @@ unknown_column(const RarrEntity *entity, const char *what, const char *name, int
 			 errhint("Write columns as they are listed, without quotes.")));
 }
 
-/* RA004: the column's type has no such operator. */
+/* Raise RA004: the column's type does not support the operator. */
 static void
 unknown_operator(const Condition *condition)
 {
@@ -94,7 +100,7 @@ unknown_operator(const Condition *condition)
 			 errhint("Comparisons are for types with an order, like and ilike for text, contains for text, jsonb and arrays.")));
 }
 
-/* 22023: the value is not one that the column or the operator takes. */
+/* Raise 22023: the value is not valid for the column or the operator. */
 static void
 bad_value(const Condition *condition, const char *problem)
 {
@@ -115,13 +121,14 @@ read_value(const Condition *condition, const JsonbValue *value)
 
 	if (value->type == jbvNull)
 		bad_value(condition, "must not be null");
-	column.typmod = -1;			/* to be compared as it is: not rounded, not cut */
+	column.typmod = -1;			/* compare with the value as given: do not
+								 * round or truncate it */
 	if (!rarr_value_read(&column, value, &result, &violation))
 		bad_value(condition, violation.message);
 	return result;
 }
 
-/* The operator that the type compares by. */
+/* Find the operator that compares values of the column's type. */
 static Oid
 comparison(const Condition *condition)
 {
@@ -145,9 +152,9 @@ write_column(const Condition *condition)
 }
 
 /*
- * Writes "column operator value", or "column operator ANY (value)".  An operator
- * that is not the server's own goes by its OID: the owner of its schema could put
- * another of its name in its place.
+ * Write "column operator value", or "column operator ANY (value)".  An
+ * operator outside pg_catalog is referred to by OID, because the owner of its
+ * schema could replace it with another of the same name.
  */
 static void
 write_operation(const Condition *condition, Oid operator, bool any, Oid type, Datum value)
@@ -178,7 +185,7 @@ write_null_test(const Condition *condition, bool isnull)
 	rarr_query_add(condition->query, isnull ? " IS NULL" : " IS NOT NULL");
 }
 
-/* eq and ne of null ask whether there is a value. */
+/* eq and ne with null test for NULL */
 static void
 write_comparison(const Condition *condition)
 {
@@ -243,7 +250,7 @@ read_text(const Condition *condition)
 	return PointerGetDatum(cstring_to_text_with_len(text, length));
 }
 
-/* A pattern's last backslash must have a character behind it. */
+/* Does a pattern end in a backslash with no character to escape? */
 static bool
 ends_in_escape(const text *pattern)
 {
@@ -280,7 +287,7 @@ write_is_null(const Condition *condition)
 	write_null_test(condition, condition->value->val.boolean);
 }
 
-/* A LIKE pattern for whatever contains the text. */
+/* Build a LIKE pattern that matches any text containing this text. */
 static Datum
 containing_pattern(const text *part)
 {
@@ -302,8 +309,8 @@ containing_pattern(const text *part)
 }
 
 /*
- * Of text, another text, by LIKE, which a trigram index serves; of jsonb and
- * arrays, what @> means.
+ * Write a "contains" condition.  For text, it is a LIKE, which a trigram index
+ * supports; for jsonb and arrays, it is @>.
  */
 static void
 write_contains(const Condition *condition)
@@ -348,7 +355,7 @@ find_operator(const RarrEntityColumn *column, const char *name, int length)
 					 column->name)));
 }
 
-/* Writes all conditions of a column. */
+/* Write all conditions of a column. */
 static void
 write_conditions(Condition *condition, const JsonbValue *value)
 {
@@ -379,9 +386,11 @@ write_conditions(Condition *condition, const JsonbValue *value)
 }
 
 /*
- * Adds a WHERE clause: " WHERE true AND ..." on the columns of t.  Errors: RA004
- * for a column that the entity, or an operator that the column does not have;
- * 22023 for filters that are no object, or a value that does not fit.
+ * Append a WHERE clause for a caller's filters to a query.
+ *
+ * The clause is " WHERE true AND ...", on the columns of t. filters may be
+ * NULL.  Raises RA004 if the entity lacks a column or the column's type an
+ * operator, and 22023 if filters is not an object or a value is not valid.
  */
 void
 rarr_filter_add(RarrQuery *query, const RarrEntity *entity, Jsonb *filters)
@@ -413,7 +422,10 @@ rarr_filter_add(RarrQuery *query, const RarrEntity *entity, Jsonb *filters)
 	}
 }
 
-/* 22023: one part of an order is not "column [asc|desc] [nulls first|last]". */
+/*
+ * Raise 22023: a part of the order is not "column [asc|desc] [nulls
+ * first|last]".
+ */
 static void
 bad_order(const char *part, int length)
 {
@@ -423,7 +435,7 @@ bad_order(const char *part, int length)
 			 errhint("Write column names, each with \"asc\" or \"desc\" and \"nulls first\" or \"nulls last\" behind it if wanted, and commas between them: \"priority desc, created_at\".")));
 }
 
-/* The next word of a part, in lower case; NULL at its end. */
+/* Get the next word of a part, in lower case, or NULL at its end. */
 static char *
 next_word(const char **position, const char *end)
 {
@@ -437,7 +449,7 @@ next_word(const char **position, const char *end)
 	return *position == start ? NULL : asc_tolower(start, *position - start);
 }
 
-/* Writes one part of an order; returns its column. */
+/* Write a part of the order and return its column. */
 static const RarrEntityColumn *
 write_order(RarrQuery *query, const RarrEntity *entity, const char *part, int length)
 {
@@ -483,9 +495,11 @@ write_order(RarrQuery *query, const RarrEntity *entity, const char *part, int le
 }
 
 /*
- * Adds an ORDER BY clause.  A total order, which pages need, ends with the id.
- * Errors: RA004 for a column that the entity does not have; 22023 for anything
- * else that is not an order.
+ * Append an ORDER BY clause to a query.
+ *
+ * If total is true, the id is appended as a tie-breaker, so that LIMIT and
+ * OFFSET are deterministic.  Raises RA004 if the entity lacks a column, and
+ * 22023 for other invalid orders.
  */
 void
 rarr_order_add(RarrQuery *query, const RarrEntity *entity, const char *order, bool total)

@@ -1,6 +1,11 @@
-/*
+/*-------------------------------------------------------------------------
+ *
  * filter.h
- *		Filters and orders from a caller, as SQL.
+ *		Translate filters and sort orders to SQL.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #ifndef RARR_DATA_FILTER_H
 #define RARR_DATA_FILTER_H

@@ -1,8 +1,12 @@
-/*
+/*-------------------------------------------------------------------------
+ *
  * finders.c
- *		The questions that applications ask most, each in its own function:
- *		media by external id and by status, jobs that wait, have failed, or are a
- *		media's.
+ *		Frequent queries as functions: media by external id or status, jobs by
+ *		media, and pending and failed jobs.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
@@ -16,7 +20,7 @@
 #include "data/direct.h"
 #include "data/query.h"
 
-/* Begins "SELECT columns FROM the entity's rows AS t". */
+/* Begin "SELECT columns FROM the entity's rows AS t". */
 static void
 begin_select(RarrQuery *query, const RarrEntity *entity)
 {
@@ -25,7 +29,7 @@ begin_select(RarrQuery *query, const RarrEntity *entity)
 					 entity->def->relation);
 }
 
-/* RA003 where the rule says that there is no such value. */
+/* Raise RA003 if the rule does not allow the value. */
 static void
 check_argument(const RarrRule *rule, text *value)
 {
@@ -41,8 +45,10 @@ check_argument(const RarrRule *rule, text *value)
 PG_FUNCTION_INFO_V1(researcharr_media_get_by_external_id);
 
 /*
- * media_get_by_external_id(external_id text, type text) -> the media, or none
- * Errors: 22004 for NULL; RA003 for a type that media cannot have.
+ * media_get_by_external_id(external_id text, type text) returns SETOF media
+ *
+ * Returns the media row, or nothing.  Raises 22004 for NULL, and RA003 for an
+ * unknown media type.
  */
 Datum
 researcharr_media_get_by_external_id(PG_FUNCTION_ARGS)
@@ -64,8 +70,10 @@ researcharr_media_get_by_external_id(PG_FUNCTION_ARGS)
 PG_FUNCTION_INFO_V1(researcharr_media_get_by_status);
 
 /*
- * media_get_by_status(status text) -> the media that have it, oldest first
- * Errors: 22004 for NULL; RA003 for a status that media cannot have.
+ * media_get_by_status(status text) returns SETOF media
+ *
+ * Returns the media with this status, oldest first.  Raises 22004 for NULL,
+ * and RA003 for an unknown status.
  */
 Datum
 researcharr_media_get_by_status(PG_FUNCTION_ARGS)
@@ -86,8 +94,9 @@ researcharr_media_get_by_status(PG_FUNCTION_ARGS)
 PG_FUNCTION_INFO_V1(researcharr_job_get_by_media);
 
 /*
- * job_get_by_media(media_id uuid) -> its jobs, oldest first
- * Errors: 22004 for NULL.
+ * job_get_by_media(media_id uuid) returns SETOF processing_jobs
+ *
+ * Returns the jobs of a media row, oldest first.  Raises 22004 for NULL.
  */
 Datum
 researcharr_job_get_by_media(PG_FUNCTION_ARGS)
@@ -111,7 +120,9 @@ researcharr_job_get_by_media(PG_FUNCTION_ARGS)
 PG_FUNCTION_INFO_V1(researcharr_job_get_failed);
 
 /*
- * job_get_failed() -> the failed jobs, the last to fail first
+ * job_get_failed() returns SETOF processing_jobs
+ *
+ * Returns the failed jobs, most recently failed first.
  */
 Datum
 researcharr_job_get_failed(PG_FUNCTION_ARGS)
@@ -126,9 +137,9 @@ researcharr_job_get_failed(PG_FUNCTION_ARGS)
 }
 
 /*
- * The index that jobs are taken by begins with their type.  So the types of
- * unfinished jobs are looked up one after the other, and each one's first jobs
- * from there: a short list costs no walk over a long queue.
+ * The types of unfinished jobs.  The dequeue index begins with the job type,
+ * so a recursive query looks up one type after the other, and then each type's
+ * first jobs.  A short list thus does not scan a long queue.
  */
 #define JOB_TYPES_OF_UNFINISHED \
 	"WITH RECURSIVE types AS (" \
@@ -141,9 +152,10 @@ researcharr_job_get_failed(PG_FUNCTION_ARGS)
 PG_FUNCTION_INFO_V1(researcharr_job_get_pending);
 
 /*
- * job_get_pending("limit" bigint) -> the queued jobs, by priority, then by the
- * time from which they may be handed out, whether that has come or not
- * Errors: 22023 for a negative limit.
+ * job_get_pending("limit" bigint) returns SETOF processing_jobs
+ *
+ * Returns the queued jobs by priority and then by available_at, including
+ * those that are not due yet.  Raises 22023 for a negative limit.
  */
 Datum
 researcharr_job_get_pending(PG_FUNCTION_ARGS)

@@ -1,17 +1,23 @@
-/*
+/*-------------------------------------------------------------------------
+ *
  * flat.c
- *		Writing rows that lie in two tables: movies, series and episodes.
+ *		Write flat rows, which are stored in two tables: movies, series and
+ *		episodes.
  *
- *		A flat row is written media row first, and every change of it changes the
- *		media row too, if only its updated_at.  So whoever has seen an updated_at
- *		has seen the whole flat row, and two who change it at the same time take
- *		turns at the media row.
+ * The media row is written first, and every update also updates the media row,
+ * at least its updated_at.  A reader of updated_at has thus seen the state of
+ * the whole flat row, and concurrent updates are serialized on the media row.
  *
- *		Both halves are written, or none.  A user's trigger, rule or row security
- *		can keep out the second one without an error.  Where the subtype's table
- *		has such, both are written in a subtransaction, which is then rolled back.
- *		Elsewhere a subtransaction would cost without need: each takes an xid, and
- *		more than 64 of them in a transaction slow down everybody's snapshots.
+ * Either both halves are written or neither.  A user's trigger, a rule or row
+ * security can suppress the second half without an error.  If the subtype's
+ * table has any of these, both halves are written in a subtransaction, which
+ * is rolled back in that case.  Otherwise a subtransaction is avoided: each
+ * one consumes a transaction ID, and a transaction with more than 64 of them
+ * slows down all snapshots.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
@@ -22,18 +28,18 @@
 #include "base/subtransaction.h"
 #include "data/flat.h"
 
-/* A flat row that is being written. */
+/* A flat row being written. */
 typedef struct FlatWrite
 {
 	RarrEntity *entity;
-	RarrValues *values;			/* of a new row; or */
-	const RarrValues *changes;	/* of an update */
+	RarrValues *values;			/* of a new row, or NULL */
+	const RarrValues *changes;	/* of an update, or NULL */
 	const TimestampTz *expected;
 	pg_uuid_t	id;
-	HeapTuple	row;			/* the result; NULL where there is none */
+	HeapTuple	row;			/* the result; NULL if there is none */
 } FlatWrite;
 
-/* Inserts both halves; false where the second one was kept out. */
+/* Insert both halves.  Returns false if the second one was suppressed. */
 static bool
 insert_halves(void *arg)
 {
@@ -59,7 +65,7 @@ insert_halves(void *arg)
 	return true;
 }
 
-/* Updates both halves; false where the second one stayed as it was. */
+/* Update both halves.  Returns false if the second one was suppressed. */
 static bool
 update_halves(void *arg)
 {
@@ -73,7 +79,7 @@ update_halves(void *arg)
 		rarr_query_add(&query, "updated_at = t.updated_at");
 	rarr_add_condition(&query, entity, &write->id, write->expected);
 	if (rarr_query_run(entity, &query, RARR_GENERIC) == 0)
-		return true;			/* there is no such row, or a trigger kept it as it is */
+		return true;			/* no such row, or a trigger suppressed it */
 
 	rarr_query_init(&query);
 	appendStringInfo(&query.sql, "UPDATE researcharr.%s AS t SET ", entity->def->subtable);
@@ -95,9 +101,9 @@ catch_nothing(const ErrorData *error, void *arg)
 }
 
 /*
- * Writes both halves or none; returns the row, or NULL.  40001 where the second
- * half is gone, although nothing was known that could keep it out: somebody
- * deleted it, or added a trigger, at the same time.
+ * Write both halves or neither, and return the row, or NULL.  Raises 40001 if
+ * the second half is missing although nothing that could suppress it was
+ * known: somebody concurrently deleted it or added a trigger.
  */
 static HeapTuple
 write_halves(RarrSubtransactionBody body, FlatWrite *write)
@@ -117,8 +123,10 @@ write_halves(RarrSubtransactionBody body, FlatWrite *write)
 }
 
 /*
- * Writes a new flat row; returns it, or NULL where a trigger of the user's kept
- * it out.  Values are used up.
+ * Insert a flat row.
+ *
+ * Returns it, or NULL if a user's trigger suppressed it.  The values are
+ * consumed.
  */
 HeapTuple
 rarr_flat_create(RarrEntity *entity, RarrValues *values)
@@ -132,8 +140,10 @@ rarr_flat_create(RarrEntity *entity, RarrValues *values)
 }
 
 /*
- * Changes a flat row; returns it, or NULL where there is none as expected, and
- * where a trigger of the user's kept it as it is.
+ * Update a flat row.
+ *
+ * Returns it, or NULL if there is no row with this id and the expected
+ * updated_at, or if a user's trigger suppressed the update.
  */
 HeapTuple
 rarr_flat_update(RarrEntity *entity, const pg_uuid_t *id, const RarrValues *values,

@@ -1,6 +1,11 @@
-/*
+/*-------------------------------------------------------------------------
+ *
  * flat.h
- *		Writing rows that lie in two tables.
+ *		Write flat rows, which are stored in two tables.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #ifndef RARR_DATA_FLAT_H
 #define RARR_DATA_FLAT_H

@@ -1,13 +1,18 @@
-/*
- * job_all.c
- *		Cancelling, and queueing again, all jobs that pass filters, in calls of
- *		bounded size: job_cancel_all, job_retry_all.
+/*-------------------------------------------------------------------------
  *
- *		The jobs are chosen by a statement of the caller's, who needs the privilege
- *		to read them; what is done with them is the queue's (job/job.h).  A job that
- *		another session changes in between is left out, and the next ones are
- *		chosen, until the limit is reached or there are no more: zero means that
- *		there is nothing left to do.
+ * job_all.c
+ *		Cancel or retry all jobs that match filters: job_cancel_all,
+ *		job_retry_all.
+ *
+ * A statement with the caller's privileges selects the jobs, so the caller
+ * must be allowed to read them.  The job queue makes the changes (job/job.h).
+ * A job that another session changes meanwhile is skipped and more are
+ * selected, until the limit is reached or no job is left.  A result of zero
+ * therefore means that nothing is left to do.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
@@ -21,9 +26,9 @@
 #include "data/filter.h"
 #include "job/job.h"
 
-#define MAX_JOBS	10000		/* that a call changes */
+#define MAX_JOBS	10000		/* maximum per call */
 
-/* What is done with the jobs, and which ones it can be done with. */
+/* What is done with the jobs, and to which jobs it applies. */
 typedef struct Deed
 {
 	const char *function;
@@ -37,7 +42,10 @@ static const Deed cancel_all = {
 	rarr_jobs_cancel
 };
 
-/* A job whose unique key is taken is not chosen: a limit's worth of them would hide the others. */
+/*
+ * A job whose unique key is taken is not selected: many of them could hide all
+ * others.
+ */
 static const Deed retry_all = {
 	"job_retry_all()",
 	" AND t.status" RARR_EQ "ANY ('{failed,cancelled}'::pg_catalog.text[])"
@@ -47,7 +55,10 @@ static const Deed retry_all = {
 	rarr_jobs_retry
 };
 
-/* The first jobs behind an id (NULL: from the first on) that pass the filters; how many. */
+/*
+ * Select up to n jobs with an id greater than after (if not NULL) that match
+ * the filters.  Returns their number.
+ */
 static int
 choose_jobs(RarrEntity *entity, const Deed *deed, Jsonb *filters, const pg_uuid_t *after, int limit,
 			Datum **ids)
@@ -75,7 +86,7 @@ choose_jobs(RarrEntity *entity, const Deed *deed, Jsonb *filters, const pg_uuid_
 	return n;
 }
 
-/* Do it with up to "limit" of the jobs; how many that were. */
+/* Apply the deed to up to "limit" jobs and return their number. */
 static int64
 do_all(FunctionCallInfo fcinfo, const Deed *deed)
 {
@@ -106,10 +117,12 @@ do_all(FunctionCallInfo fcinfo, const Deed *deed)
 PG_FUNCTION_INFO_V1(researcharr_job_cancel_all);
 
 /*
- * job_cancel_all(filters jsonb, "limit" int) -> how many queued and running jobs
- * that pass the filters were cancelled
- * Errors: 22004 NULL for filters; 22023 a limit that is not 1 to 10000; those of
- * filters; 42501 without the privilege to read jobs.
+ * job_cancel_all(filters jsonb, "limit" int) returns int
+ *
+ * Cancels queued and running jobs that match the filters and returns their
+ * number.  Raises 22004 if filters is NULL, 22023 if the limit is not between
+ * 1 and 10000, the errors of rarr_filter_add(), and 42501 without the
+ * privilege to read jobs.
  */
 Datum
 researcharr_job_cancel_all(PG_FUNCTION_ARGS)
@@ -120,9 +133,11 @@ researcharr_job_cancel_all(PG_FUNCTION_ARGS)
 PG_FUNCTION_INFO_V1(researcharr_job_retry_all);
 
 /*
- * job_retry_all(filters jsonb, "limit" int) -> how many failed and cancelled jobs
- * that pass the filters were queued again
- * Errors: as job_cancel_all(); 40001 as job_retry_many().
+ * job_retry_all(filters jsonb, "limit" int) returns int
+ *
+ * Queues failed and cancelled jobs that match the filters again, and returns
+ * their number.  Raises the errors of job_cancel_all(), and 40001 as
+ * job_retry_many() does.
  */
 Datum
 researcharr_job_retry_all(PG_FUNCTION_ARGS)

@@ -1,10 +1,15 @@
-/*
- * queue_item.c
- *		Handing out what waits for Radarr and Sonarr, and what became of it.
+/*-------------------------------------------------------------------------
  *
- *		An item that is handed out is not due again before its next_retry_at,
- *		which is set to the end of a lease: so no second caller gets it meanwhile,
- *		and one whose caller never comes back is handed out again.
+ * queue_item.c
+ *		Hand out items of the service queues, and record the outcome.
+ *
+ * An item that is handed out gets the end of a lease as its next_retry_at and
+ * is not due before that time.  No other caller gets it meanwhile, and if its
+ * caller never reports back, it is handed out again.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
@@ -20,9 +25,9 @@
 #include "base/guc.h"
 #include "data/query.h"
 
-#define MAX_ITEMS		10000	/* that a call may ask for */
+#define MAX_ITEMS		10000	/* maximum per call */
 
-/* the wait before the next try, as the built-in job types have it */
+/* delay before a retry: the defaults of the built-in job types */
 #define RETRY_BASE		(30 * USECS_PER_SEC)
 #define RETRY_CAP		(USECS_PER_HOUR)
 #define RETRY_JITTER	0.1
@@ -30,12 +35,12 @@
 PG_FUNCTION_INFO_V1(researcharr_queue_item_get_next);
 
 /*
- * queue_item_get_next(service text, "limit" int) -> items that are due, by
- * priority, then the one processed longest ago (never counts as longest)
+ * queue_item_get_next(service text, "limit" int) returns SETOF queue_items
  *
- * They are not due again for researcharr.queue_item_lease.
- * Errors: 22004 for NULL as service; RA003 for an unknown one; 22023 for a limit
- * that is not 1 to 10000.
+ * Returns due items by priority, then by last_processed_at, never-processed
+ * items first.  Their next_retry_at is set to researcharr.queue_item_lease
+ * from now.  Raises 22004 if service is NULL, RA003 if it is unknown, and
+ * 22023 if the limit is not between 1 and 10000.
  */
 Datum
 researcharr_queue_item_get_next(PG_FUNCTION_ARGS)
@@ -83,9 +88,10 @@ researcharr_queue_item_get_next(PG_FUNCTION_ARGS)
 PG_FUNCTION_INFO_V1(researcharr_queue_item_update_last_processed);
 
 /*
- * queue_item_update_last_processed(id uuid) -> is there such an item?  It was
- * processed just now: next_retry_at and the retry count are cleared.
- * Errors: 22004 for NULL.
+ * queue_item_update_last_processed(id uuid) returns boolean
+ *
+ * Records that the item was processed just now: next_retry_at and the retry
+ * count are cleared.  Returns whether the item exists.  Raises 22004 for NULL.
  */
 Datum
 researcharr_queue_item_update_last_processed(PG_FUNCTION_ARGS)
@@ -105,10 +111,11 @@ researcharr_queue_item_update_last_processed(PG_FUNCTION_ARGS)
 PG_FUNCTION_INFO_V1(researcharr_queue_item_increment_retry_count);
 
 /*
- * queue_item_increment_retry_count(id uuid) -> is there such an item?  It
- * failed: its next try is after 30 s, doubled with each retry up to an hour,
- * less up to a tenth by chance.
- * Errors: 22004 for NULL.
+ * queue_item_increment_retry_count(id uuid) returns boolean
+ *
+ * Records that the item failed.  The next retry is after 30 s, doubled with
+ * each retry up to an hour, and shortened by up to a tenth at random.  Returns
+ * whether the item exists.  Raises 22004 for NULL.
  */
 Datum
 researcharr_queue_item_increment_retry_count(PG_FUNCTION_ARGS)

@@ -1,11 +1,16 @@
-/*
- * reference.c
- *		Strings of a unit of work that stand for what an operation returned.
+/*-------------------------------------------------------------------------
  *
- *		A string that is exactly "$n.field" stands for a field of the n-th result,
- *		from 0; a field's name begins with a letter or an underscore, so that
- *		"$9.99" is just that.  A string that begins with "$$" stands for itself
- *		with one "$" less.  All other strings are what they are.
+ * reference.c
+ *		Resolve references to earlier results in a unit of work.
+ *
+ * A string that is exactly "$n.field" is replaced by a field of the n-th
+ * result, counted from 0.  A field's name begins with a letter or an
+ * underscore, so "$9.99" is an ordinary string.  In a string that begins with
+ * "$$", the first "$" is removed.  All other strings are left alone.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
@@ -14,7 +19,7 @@
 #include "data/reference.h"
 #include "data/violations.h"
 
-/* 22023 */
+/* Raise 22023 for an invalid reference. length is in bytes. */
 void
 rarr_bad_reference(const char *reference, int length, const char *problem)
 {
@@ -24,7 +29,9 @@ rarr_bad_reference(const char *reference, int length, const char *problem)
 			 errhint("A string of the form $n.field stands for a field of the n-th result, from 0. One that begins with $$ stands for itself with one $ less.")));
 }
 
-/* Can a field's name begin with it?  Bytes of other than ASCII letters count. */
+/*
+ * Can a field's name begin with this byte?  Bytes of non-ASCII letters count.
+ */
 static bool
 begins_name(unsigned char c)
 {
@@ -32,8 +39,8 @@ begins_name(unsigned char c)
 }
 
 /*
- * Is the string exactly "$n.field"?  Then *n and *field are set; a number too
- * large for an array is as good as any that is not there yet.
+ * Is the string exactly "$n.field"?  If so, set *n and *field.  A number
+ * beyond any array index is set to one that no result has.
  */
 static bool
 is_reference(const char *string, int length, int *n, const char **field)
@@ -57,7 +64,7 @@ is_reference(const char *string, int length, int *n, const char **field)
 	return true;
 }
 
-/* Makes of a string the value that it stands for. */
+/* Replace a string by the value that it refers to. */
 static void
 resolve_string(JsonbValue *value, RarrFindResult find, void *arg)
 {
@@ -99,8 +106,10 @@ has_reference(JsonbContainer *container)
 }
 
 /*
- * Replaces every string in the value, at any depth, by what it stands for.
- * 22023 for one that refers to nothing.
+ * Replace every reference in the value, at any depth.
+ *
+ * find(arg, ...) returns the results.  Raises 22023 for a reference to a
+ * result or field that does not exist.
  */
 void
 rarr_resolve_references(JsonbValue *value, RarrFindResult find, void *arg)
@@ -114,7 +123,7 @@ rarr_resolve_references(JsonbValue *value, RarrFindResult find, void *arg)
 	if (value->type == jbvString)
 	{
 		resolve_string(value, find, arg);
-		return;					/* what a result has in it is data */
+		return;					/* results are data: they are not resolved again */
 	}
 	if (value->type != jbvBinary || !has_reference(value->val.binary.data))
 		return;

@@ -1,6 +1,11 @@
-/*
+/*-------------------------------------------------------------------------
+ *
  * reference.h
- *		Strings of a unit of work that stand for what an operation returned.
+ *		Resolve references to earlier results in a unit of work.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #ifndef RARR_DATA_REFERENCE_H
 #define RARR_DATA_REFERENCE_H
@@ -10,8 +15,8 @@
 #include "base/compat.h"
 
 /*
- * Returns the n-th result, from 0, for the string that refers to it; for one
- * that is not there it raises an error.
+ * Return the n-th result, counted from 0. reference is the string that refers
+ * to it, for messages.  Raises an error if there is no such result.
  */
 typedef Jsonb *(*RarrFindResult) (void *arg, int n, const char *reference, int length);
 

@@ -1,10 +1,16 @@
-/*
- * repository.c
- *		The repositories: E_get_by_id, E_get_all, E_create, E_update, E_delete,
- *		E_exists and E_count, once for all entities (E_validate: violations.c).
+/*-------------------------------------------------------------------------
  *
- *		Each is one C function behind as many SQL functions as there are entities;
- *		which one was called tells the entity.
+ * repository.c
+ *		The repository functions: E_get_by_id, E_get_all, E_create, E_update,
+ *		E_delete, E_exists and E_count, for every entity E. (E_validate is in
+ *		violations.c.)
+ *
+ * Each C function implements the SQL functions of all entities.  The name of
+ * the SQL function that was called determines the entity.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
@@ -24,8 +30,9 @@
 PG_FUNCTION_INFO_V1(researcharr_entity_get_by_id);
 
 /*
- * E_get_by_id(id uuid) -> the row, or none
- * Errors: 22004 for NULL.
+ * E_get_by_id(id uuid) returns SETOF E
+ *
+ * Returns the row, or nothing.  Raises 22004 for NULL.
  */
 Datum
 researcharr_entity_get_by_id(PG_FUNCTION_ARGS)
@@ -39,7 +46,7 @@ researcharr_entity_get_by_id(PG_FUNCTION_ARGS)
 	return rarr_result_row(fcinfo, entity->desc, row);
 }
 
-/* Adds LIMIT or OFFSET; 22023 for a negative number. */
+/* Append LIMIT or OFFSET.  Raises 22023 for a negative number. */
 static void
 add_bound(RarrQuery *query, const char *keyword, const char *name, int64 number)
 {
@@ -55,13 +62,13 @@ add_bound(RarrQuery *query, const char *keyword, const char *name, int64 number)
 PG_FUNCTION_INFO_V1(researcharr_entity_get_all);
 
 /*
- * E_get_all(filters jsonb, "limit" bigint, "offset" bigint, order_by text) ->
- * the rows that pass the filters.  With a limit or an offset, rows that are
- * equal by order_by are in the order of their ids.
+ * E_get_all(filters jsonb, "limit" bigint, "offset" bigint, order_by text)
+ * returns SETOF E
  *
- * Errors: RA004 for an unknown column or operator; 22023 for filters that are
- * no object, a value that does not fit its column, a negative limit or offset,
- * and an order_by that cannot be read.
+ * Returns the rows that match the filters.  With a limit or an offset, rows
+ * that are equal by order_by are ordered by id.  Raises RA004 for an unknown
+ * column or operator, and 22023 if filters is not an object, a value is not
+ * valid for its column, limit or offset is negative, or order_by is malformed.
  */
 Datum
 researcharr_entity_get_all(PG_FUNCTION_ARGS)
@@ -87,8 +94,10 @@ researcharr_entity_get_all(PG_FUNCTION_ARGS)
 PG_FUNCTION_INFO_V1(researcharr_entity_count);
 
 /*
- * E_count(filters jsonb) -> how many rows pass the filters
- * Errors: those of filters, as above.
+ * E_count(filters jsonb) returns bigint
+ *
+ * Returns the number of rows that match the filters.  Raises the errors of
+ * filters, as above.
  */
 Datum
 researcharr_entity_count(PG_FUNCTION_ARGS)
@@ -109,8 +118,9 @@ researcharr_entity_count(PG_FUNCTION_ARGS)
 PG_FUNCTION_INFO_V1(researcharr_entity_exists);
 
 /*
- * E_exists(id uuid) -> is there a row of this id?
- * Errors: 22004 for NULL.
+ * E_exists(id uuid) returns boolean
+ *
+ * Returns whether there is a row with this id.  Raises 22004 for NULL.
  */
 Datum
 researcharr_entity_exists(PG_FUNCTION_ARGS)
@@ -131,12 +141,13 @@ researcharr_entity_exists(PG_FUNCTION_ARGS)
 PG_FUNCTION_INFO_V1(researcharr_entity_create);
 
 /*
- * E_create(entity jsonb) -> the new row
+ * E_create(entity jsonb) returns E
  *
- * A flat row becomes its two tables' rows, a job is enqueued.  null is as good
- * as leaving a field out.
- * Errors: 22004 for NULL; RA003 with all violations in the DETAIL; 23505 for a
- * duplicate; 23503 for a reference to nothing; RA002 for a job of unknown type.
+ * Inserts a row and returns it.  For a flat entity, a row is inserted into
+ * both tables; a job is enqueued.  A null member is treated as absent.  Raises
+ * 22004 for NULL, RA003 with all violations in the DETAIL, 23505 for a
+ * duplicate key, 23503 for a dangling reference, and RA002 for an unknown job
+ * type.
  */
 Datum
 researcharr_entity_create(PG_FUNCTION_ARGS)
@@ -154,12 +165,13 @@ researcharr_entity_create(PG_FUNCTION_ARGS)
 PG_FUNCTION_INFO_V1(researcharr_entity_update);
 
 /*
- * E_update(id uuid, changes jsonb, expected_updated_at timestamptz) -> the
- * changed row, or none where there is none of this id
+ * E_update(id uuid, changes jsonb, expected_updated_at timestamptz) returns
+ * SETOF E
  *
- * Errors: 22004 for NULL; RA003 with all violations in the DETAIL; 40001 where
- * the row has changed since expected_updated_at; 22023 where the entity has no
- * such column; 55000 for a finished job; 23505 and 23503 as above.
+ * Updates the row and returns it, or nothing if there is no row with this id.
+ * Raises 22004 for NULL, RA003 with all violations in the DETAIL, 40001 if the
+ * row has changed since expected_updated_at, 22023 if the entity has no such
+ * column, 55000 for a finished job, and 23505 and 23503 as above.
  */
 Datum
 researcharr_entity_update(PG_FUNCTION_ARGS)
@@ -181,9 +193,10 @@ researcharr_entity_update(PG_FUNCTION_ARGS)
 PG_FUNCTION_INFO_V1(researcharr_entity_delete);
 
 /*
- * E_delete(id uuid) -> was there a row, which is gone now, with all that
- * belongs to it?
- * Errors: 22004 for NULL.
+ * E_delete(id uuid) returns boolean
+ *
+ * Deletes the row and everything that belongs to it.  Returns whether there
+ * was a row.  Raises 22004 for NULL.
  */
 Datum
 researcharr_entity_delete(PG_FUNCTION_ARGS)

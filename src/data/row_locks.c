@@ -1,12 +1,17 @@
-/*
- * row_locks.c
- *		Locks on rows, taken in one order before a call changes them.
+/*-------------------------------------------------------------------------
  *
- *		A call that changes several rows, in an order that its caller chose, would
- *		deadlock with one that changes them in another.  So it locks them first, in
- *		the order that cascade.c describes.  Rows are locked as the user who calls:
- *		what he may not lock, he may not change either, and that is for the change
- *		itself to say.
+ * row_locks.c
+ *		Lock rows in a fixed order before a call changes them.
+ *
+ * A call that changes several rows in an order chosen by its caller could
+ * deadlock with another one.  It therefore first locks the rows in the order
+ * described in cascade.c.  Rows are locked with the caller's privileges.  Rows
+ * that the caller may not lock are skipped: it may not change them either, and
+ * the change itself raises the error.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
@@ -25,7 +30,7 @@
 #include "data/query.h"
 #include "data/row_locks.h"
 
-/* Tables whose rows an array of operations changes, in the order of their locks. */
+/* The tables whose rows operations change, in lock order. */
 typedef enum LockGroup
 {
 	GROUP_MEDIA,
@@ -48,9 +53,9 @@ typedef struct Targets
 {
 	pg_uuid_t  *ids;
 	int			count;
-	pg_uuid_t  *deleted;		/* those that are deleted */
+	pg_uuid_t  *deleted;		/* rows to be deleted */
 	int			ndeleted;
-	bool		keys;			/* does a media row get another external id? */
+	bool		keys;			/* does the external id of a media row change? */
 } Targets;
 
 /* May the user lock rows of the table? */
@@ -65,9 +70,11 @@ may_lock(Oid relid)
 }
 
 /*
- * Locks the rows of the table whose column has one of the ids, in the column's
- * order; condition: "" or SQL that begins with AND.  Nothing where the user may
- * not lock them.
+ * Lock the rows of a table whose column has one of the ids, in order of the
+ * column.
+ *
+ * condition is "" or SQL that begins with AND.  The rows are locked as lock
+ * says.  Does nothing if the user may not lock them.
  */
 void
 rarr_lock_rows(RarrEntity *entity, const char *table, const char *column, const char *condition,
@@ -97,7 +104,7 @@ rarr_lock_rows(RarrEntity *entity, const char *table, const char *column, const 
 	pfree(values);
 }
 
-/* A string that is a UUID as the server writes them.  Others are not looked at. */
+/* Read a UUID in the server's output format.  Other strings are ignored. */
 static bool
 read_id(const JsonbValue *value, pg_uuid_t *id)
 {
@@ -117,7 +124,7 @@ read_id(const JsonbValue *value, pg_uuid_t *id)
 	return true;
 }
 
-/* The group of the entity of this name; NGROUPS for what is not changed. */
+/* The lock group of the entity with this name; NGROUPS if it is not changed. */
 static LockGroup
 group_of(const JsonbValue *name)
 {
@@ -146,8 +153,8 @@ is_word(const JsonbValue *value, const char *word)
 }
 
 /*
- * Adds the row that an operation changes, if it says which.  What is wrong with
- * an operation is found when it is run.
+ * Add the row that an operation changes, if it names one.  Errors in an
+ * operation are reported when it is run.
  */
 static bool
 add_target(const JsonbValue *object, Targets *targets, int room)
@@ -186,8 +193,9 @@ add_target(const JsonbValue *object, Targets *targets, int room)
 }
 
 /*
- * May the user delete any media row, and so lock what goes along, which takes the
- * owner's rights?  Not where row security keeps some from him.
+ * May the user delete any media row?  Then the rows that a delete cascades to
+ * may be locked too, which takes the owner's rights.  False if row security
+ * hides some rows from the user.
  */
 static bool
 may_delete(Oid media)
@@ -196,7 +204,9 @@ may_delete(Oid media)
 		check_enable_rls(media, InvalidOid, true) != RLS_ENABLED;
 }
 
-/* Locks media, and jobs where media are deleted: then returns true. */
+/*
+ * Lock media.  Also locks jobs, and returns true, if media are to be deleted.
+ */
 static bool
 lock_media(const Targets *media, const Targets *jobs)
 {
@@ -218,9 +228,10 @@ lock_media(const Targets *media, const Targets *jobs)
 }
 
 /*
- * Locks the rows that unit_of_work's operations update and delete, if they are
- * more than one.  Ids that come from earlier results are not known yet: most of
- * them are of new rows, which nobody else sees.
+ * Lock the rows that unit_of_work's operations update and delete.
+ *
+ * Does nothing for a single row.  Ids that come from earlier results are not
+ * known yet; most of them are of new rows, which no other session sees.
  */
 void
 rarr_lock_operations(Jsonb *operations)

@@ -1,6 +1,11 @@
-/*
+/*-------------------------------------------------------------------------
+ *
  * row_locks.h
- *		Locks on rows, taken in one order before a call changes them.
+ *		Lock rows in a fixed order before a call changes them.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #ifndef RARR_DATA_ROW_LOCKS_H
 #define RARR_DATA_ROW_LOCKS_H
@@ -10,13 +15,16 @@
 
 #include "data/entity.h"
 
-/* How rows are locked; on those of a table that others refer to, so many wait: */
+/*
+ * How to lock rows.  If other tables reference the rows, the lock blocks
+ * whoever wants
+ */
 typedef enum RarrRowLock
 {
-	RARR_KEEP_ROW,				/* who would delete it */
-	RARR_CHANGE_ROW,			/* who would change it, too */
-	RARR_DELETE_ROW				/* who would refer to it, too; also to change
-								 * columns of a unique constraint */
+	RARR_KEEP_ROW,				/* to delete the row */
+	RARR_CHANGE_ROW,			/* ... or update it */
+	RARR_DELETE_ROW				/* ... or reference it; also for updates of
+								 * unique columns */
 } RarrRowLock;
 
 extern void rarr_lock_rows(RarrEntity *entity, const char *table, const char *column,

@@ -1,29 +1,35 @@
-/*
+/*-------------------------------------------------------------------------
+ *
  * search.c
- *		media_search: titles that are like a query.
+ *		media_search: search titles by similarity.
  *
- *		Titles and the query are compared as search_text.c reduces them to words,
- *		and an index holds the titles in that form.  It is asked for, in this
- *		order, until there is enough:
+ * The query and the titles are compared in the normalized form of
+ * search_text.c, for which there is an index.  These searches run in order
+ * until there are enough results:
  *
- *		1. Titles that contain the query: equal ones, then those that begin with
- *		   it, then those that have it as whole words, then as the beginning of a
- *		   word, and, behind all that 2 and 3 find, anywhere.
- *		2. Titles that have it with one slip of the pen (slips.c).
- *		3. Titles that have all of its words, in whatever order.
- *		4. Titles that have a run of words similar to it, which several slips leave
- *		   true.  Each costs some 10 us to compare.  Where nothing is found at all,
- *		   a few titles that are less similar.
+ * 1.  Titles that contain the query.  Equal titles come first, then those that
+ *    begin with it, those that contain it as whole words, those that contain
+ *    it at the beginning of a word and, after the results of 2 and 3, those
+ *    that contain it anywhere.
+ * 2.  Titles that contain the query with one typo (slips.c).
+ * 3.  Titles that contain all its words, in any order.
+ * 4.  Titles that contain a run of words similar to the query, which tolerates
+ *    several typos.  Each comparison takes some 10 us.  If there are no
+ *    results at all, a few less similar titles are returned.
  *
- *		All but the last take LIKE patterns, so that the server's own operator
- *		serves; what is of pg_trgm is called by its OID (base/trgm.c).  The planner
- *		takes patterns with many alternatives for less selective than they are,
- *		and would read all titles: so seqscans are off where the index helps.
+ * All searches but the last use LIKE patterns, and thus the server's own
+ * operator.  Objects of pg_trgm are used by OID (base/trgm.c).  The planner
+ * underestimates the selectivity of patterns with many alternatives and would
+ * read all titles, so enable_seqscan is off where the index helps.
  *
- *		Of a query of one or two letters the index knows the words that begin with
- *		it.  Only where there are none all titles are read; or at once where the
- *		letters are not ASCII, since many scripts write two of them for a word, and
- *		none between words.  A query of punctuation alone is looked for as it is.
+ * For a query of one or two letters, the index only finds words that begin
+ * with it.  All titles are read if there are none, or if the letters are not
+ * ASCII: many scripts write a word with two letters, and no spaces between
+ * words.  A query of punctuation only is searched for as it is.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
@@ -56,42 +62,48 @@
 #include "data/search_text.h"
 #include "data/slips.h"
 
-#define MAX_QUERY		500		/* characters: as many as a title has */
-#define MAX_FOUND		1000	/* titles of each kind: the best ones */
-#define FEW				10		/* with fewer titles, less alike ones are asked for */
-#define SIMILAR_ENOUGH	0.6		/* a run of words to the query */
-#define LEAST_SIMILAR	0.25	/* the same where there is nothing else */
-#define MAX_WORDS		16		/* of a query that are looked for one by one */
-#define TRIGRAM			3		/* letters */
+#define MAX_QUERY		500		/* maximum length of a title, in characters */
+#define MAX_FOUND		1000	/* maximum results per search; the best ones
+								 * are kept */
+#define FEW				10		/* with fewer results, search for less similar
+								 * titles */
+#define SIMILAR_ENOUGH	0.6		/* word similarity required in step 4 */
+#define LEAST_SIMILAR	0.25	/* ... if there are no other results */
+#define MAX_WORDS		16		/* maximum words of a query in step 3 */
+#define TRIGRAM			3		/* length of a trigram */
 
-#define RANK			"\"rank of media_search\""	/* no column of a user's has that name */
+#define RANK			"\"rank of media_search\""	/* not the name of any
+													 * user's column */
 #define FORM_NAME		"\"form of media_search\""
 #define BY_LENGTH		"pg_catalog.char_length(t.title), t.title, t.id"
 
-/* A title as it is compared: as the index has it, or before version 1.5, which has the type. */
+/*
+ * A title in normalized form: as in the index or, before version 1.5, which
+ * introduced the type, as it is.
+ */
 #define FORM			"CAST(CAST(t.title AS researcharr.search_text) AS pg_catalog.text)"
 #define FORM_1_4		"(' ' OPERATOR(pg_catalog.||) pg_catalog.lower(t.title) OPERATOR(pg_catalog.||) ' ')"
 
-/* What is searched for. */
+/* A search. */
 typedef struct Search
 {
 	RarrEntity *entity;
 	const RarrTrgm *trgm;
-	const char *string;			/* the query, without white space at its ends */
-	Datum		type;			/* of media, or 0 for any */
-	bool		has_form;		/* is there the type search_text? */
-	bool		indexed;		/* is there the index, and can it serve? */
-	const char *words;			/* the query as it is compared, without spaces at its ends */
-	bool		is_ascii;		/* the words */
-	bool		indexable;		/* are they letters to pg_trgm? */
-	int			nletters;		/* characters of the words */
-	int			longest;		/* of them without a space between */
+	const char *string;			/* the query, trimmed */
+	Datum		type;			/* media type, or 0 for any */
+	bool		has_form;		/* does the type search_text exist? */
+	bool		indexed;		/* is there a usable index? */
+	const char *words;			/* the normalized query, trimmed */
+	bool		is_ascii;		/* is it ASCII only? */
+	bool		indexable;		/* does pg_trgm treat it as letters? */
+	int			nletters;		/* length in characters, without spaces */
+	int			longest;		/* characters of its longest word */
 
 	ReturnSetInfo *rsinfo;
-	HTAB	   *put;			/* the ids of the rows in the result */
+	HTAB	   *put;			/* ids of the rows in the result */
 } Search;
 
-/* A string as titles are compared. */
+/* Normalize a string as titles are. */
 static char *
 make_form(const Search *search, const char *string, int length)
 {
@@ -105,7 +117,7 @@ make_form(const Search *search, const char *string, int length)
 	return result.data;
 }
 
-/* Does the database's locale know letters that are not ASCII?  pg_trgm goes by it. */
+/* Does the database's locale know non-ASCII letters? pg_trgm depends on it. */
 static bool
 knows_letters(void)
 {
@@ -113,7 +125,7 @@ knows_letters(void)
 		strcmp(str_tolower("\xC3\x89", 2, DEFAULT_COLLATION_OID), "\xC3\xA9") == 0;
 }
 
-/* Sets the words and what there is to know of them. */
+/* Normalize the query and determine its properties. */
 static void
 set_words(Search *search)
 {
@@ -134,14 +146,14 @@ set_words(Search *search)
 	}
 }
 
-/* Text for a parameter: what is before, the words, what is behind. */
+/* Make a text parameter of prefix, words and suffix. */
 static Datum
 surrounded(const char *before, const char *words, const char *behind)
 {
 	return CStringGetTextDatum(psprintf("%s%s%s", before, words, behind));
 }
 
-/* The LIKE pattern that is the string between what is before and behind. */
+/* Make a LIKE pattern of the escaped string between a prefix and a suffix. */
 static Datum
 make_pattern(const char *before, const char *string, int length, const char *behind)
 {
@@ -154,7 +166,7 @@ make_pattern(const char *before, const char *string, int length, const char *beh
 	return CStringGetTextDatum(result.data);
 }
 
-/* Adds " FROM media AS t", with the title's form as s.f. */
+/* Append " FROM media AS t", with the normalized title as s.f. */
 static void
 add_from(RarrQuery *query, const Search *search)
 {
@@ -177,7 +189,7 @@ set_for_call(const char *name, const char *value)
 	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 }
 
-/* Runs a query; where the index serves it, all titles are read only if there is none. */
+/* Run a query.  If the index can be used, sequential scans are disabled. */
 static List *
 run(const Search *search, RarrQuery *query, bool indexed, int flags)
 {
@@ -192,9 +204,9 @@ run(const Search *search, RarrQuery *query, bool indexed, int flags)
 }
 
 /*
- * The titles whose form contains the words: anywhere, or only where a word
- * begins.  $1 is the query, $2 its words between spaces, $3 the same with no
- * space behind.
+ * Find titles that contain the words, anywhere or at the beginning of a word.
+ * $1 is the query, $2 its words between spaces, $3 the same without the
+ * trailing space.
  */
 static List *
 find_containing(const Search *search, bool anywhere)
@@ -223,7 +235,10 @@ find_containing(const Search *search, bool anywhere)
 	return run(search, &query, !anywhere || search->longest >= TRIGRAM, RARR_CUSTOM);
 }
 
-/* The titles that contain the query, which has neither letters nor digits, as it is. */
+/*
+ * Find titles that contain the query, which has no letters or digits, as it
+ * is.
+ */
 static List *
 find_as_it_is(const Search *search)
 {
@@ -241,8 +256,8 @@ find_as_it_is(const Search *search)
 }
 
 /*
- * The titles that have the words but for one slip, those that are most similar
- * first.  That is worked out for the shortest only.
+ * Find titles that contain the words with one typo, most similar first.  The
+ * similarity is only computed for the shortest titles.
  */
 static List *
 find_slips(const Search *search)
@@ -261,11 +276,14 @@ find_slips(const Search *search)
 					 " ORDER BY " RARR_BY_OID_FUNCTION " DESC, t.title, t.id",
 					 search->trgm->similarity, "t." FORM_NAME, 1);
 
-	/* a plan for these patterns would cost more than it gains */
+	/* planning for these very patterns would cost more than it saves */
 	return run(search, &query, true, RARR_GENERIC);
 }
 
-/* The titles that have all the words, or words that begin with them, in whatever order. */
+/*
+ * Find titles that contain all words, or words that begin with them, in any
+ * order.
+ */
 static List *
 find_all_words(const Search *search)
 {
@@ -290,7 +308,7 @@ find_all_words(const Search *search)
 	return run(search, &query, true, RARR_CUSTOM);
 }
 
-/* The titles that have a run of words similar enough to the words, at most so many. */
+/* Find up to max titles with a run of words that is similar enough. */
 static List *
 find_similar(const Search *search, double similarity, int max)
 {
@@ -298,7 +316,7 @@ find_similar(const Search *search, double similarity, int max)
 	RarrQuery	query;
 	List	   *found;
 
-	/* its settings are known once it is loaded */
+	/* its settings are defined when it is loaded */
 	(void) load_external_function("$libdir/pg_trgm", "word_similarity", true, NULL);
 	set_for_call("pg_trgm.word_similarity_threshold", psprintf("%g", similarity));
 	rarr_query_init(&query);
@@ -325,7 +343,7 @@ id_of(const Search *search, HeapTuple row)
 									  search->entity->desc, &isnull));
 }
 
-/* Puts a row into the result, unless it is there already. */
+/* Add a row to the result unless it is already there. */
 static void
 put_row(const Search *search, HeapTuple row)
 {
@@ -346,8 +364,8 @@ put_rows(const Search *search, List *rows)
 }
 
 /*
- * Puts the rows that have the words where a word begins, and returns the others.
- * Counts those that have them as whole words.
+ * Add the rows that contain the query at the beginning of a word, and return
+ * the others.  Counts those that contain it as whole words.
  */
 static List *
 put_words(const Search *search, List *rows, int *whole)
@@ -382,18 +400,19 @@ has_few(const Search *search)
 	return hash_get_num_entries(search->put) < FEW;
 }
 
-/* Where nothing else is found: the few titles that are the most similar. */
+/* Nothing else was found: find the few most similar titles. */
 static void
 guess(const Search *search)
 {
-	int			trigrams = search->nletters + 1;	/* of all words: one more than letters and spaces */
+	int			trigrams = search->nletters + 1;	/* of all words: one more
+													 * than letters and spaces */
 	double		similarity = Max((trigrams - 4) / (double) trigrams, LEAST_SIMILAR);
 
 	if (similarity < SIMILAR_ENOUGH)
 		put_rows(search, find_similar(search, similarity, FEW));
 }
 
-/* Finds the titles, and puts them into the result. */
+/* Run the searches and fill the result. */
 static void
 find(const Search *search)
 {
@@ -423,7 +442,7 @@ find(const Search *search)
 		guess(search);
 }
 
-/* Reads the arguments; false where nothing is asked for. */
+/* Read the arguments.  Returns false if the query is empty. */
 static bool
 read_arguments(FunctionCallInfo fcinfo, Search *search)
 {
@@ -454,9 +473,8 @@ read_arguments(FunctionCallInfo fcinfo, Search *search)
 }
 
 /*
- * Looks for what makes the search better: the type search_text and the index.
- * The SQL objects of older versions have neither, and row security keeps an
- * index from serving.
+ * Look for the type search_text and the index.  The SQL objects of older
+ * versions have neither, and with row security an index cannot be used.
  */
 static void
 look_for_index(Search *search)
@@ -472,11 +490,11 @@ look_for_index(Search *search)
 PG_FUNCTION_INFO_V1(researcharr_media_search);
 
 /*
- * media_search(query text, media_type text) -> media whose titles are like the
- * query, the best first
+ * media_search(query text, media_type text) returns SETOF media
  *
- * Errors: 22004 for NULL as query; 22023 for one that is longer than a title;
- * RA003 for a type that media cannot have; 55000 where pg_trgm is not usable.
+ * Returns media with titles similar to the query, best first.  Raises 22004 if
+ * query is NULL, 22023 if it is longer than a title, RA003 for an unknown
+ * media type, and 55000 if pg_trgm is not usable.
  */
 Datum
 researcharr_media_search(PG_FUNCTION_ARGS)

@@ -1,19 +1,26 @@
-/*
+/*-------------------------------------------------------------------------
+ *
  * search_text.c
- *		Titles as media_search compares them: the type search_text.
+ *		The type search_text: the normalized form of titles that media_search
+ *		compares.
  *
- *		The type's input function reduces a title to its words, in lower case,
- *		without diacritics and punctuation, one space before and behind each:
- *		"Łódź: Part II" is " lodz part ii ".  So a LIKE pattern can ask for a word's
- *		beginning or end by a space.  An index holds the titles in this form.
+ * The input function reduces a title to its words in lower case, without
+ * diacritics and punctuation, with one space before and after each word:
+ * "Łódź: Part II" becomes " lodz part ii ".  A LIKE pattern can thus match the
+ * beginning or end of a word by its space.  An index stores titles in this
+ * form.
  *
- *		It is a type, not a function, because of privileges: an expression in an
- *		index is evaluated as whoever writes the row, who would need EXECUTE on the
- *		function.  A cast through a type's input function needs no privilege.
+ * It is a type and not a function because of privileges.  An index expression
+ * is evaluated as the user who writes the row, who would need EXECUTE on the
+ * function.  A cast through a type's input function needs no privilege.
  *
- *		Letters with diacritics are taken apart as Unicode says, by the server's
- *		own tables; Unicode leaves some whole, which are listed here.  The result
- *		must never change for a given title, as an index is built on it.
+ * Letters with diacritics are decomposed by the server's Unicode tables.
+ * Letters that Unicode does not decompose are listed here.  The result for a
+ * title must never change, because an index depends on it.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
@@ -27,7 +34,7 @@
 #include "base/compat.h"
 #include "data/search_text.h"
 
-/* Letters that Unicode does not take apart, by code point. */
+/* letters that Unicode does not decompose, by code point */
 static const struct
 {
 	pg_wchar	letter;
@@ -41,13 +48,14 @@ static const struct
 	{0x019A, "l"}, {0x01B5, "z"}, {0x01B6, "z"}, {0x0243, "b"}, {0x0268, "i"}, {0x1E9E, "ss"}
 };
 
-/* Where the words of a title are put. */
+/* The normalized words under construction. */
 typedef struct Words
 {
 	StringInfo	result;
-	int			letters;		/* of the current word; 0: between words */
-	int			last;			/* where the word's last letter begins in the result */
-	bool		initials;		/* is the word made of initials, as "S.W.A.T."? */
+	int			letters;		/* letters of the current word; 0: between words */
+	int			last;			/* offset of the word's last letter in the result */
+	bool		initials;		/* does the word consist of initials, like
+								 * "S.W.A.T."? */
 } Words;
 
 static void
@@ -57,7 +65,10 @@ end_word(Words *words)
 	words->initials = false;
 }
 
-/* What follows an initial's dot is a word of its own after all: puts a space before it. */
+/*
+ * The text after an initial's dot is a separate word after all: insert a
+ * space.
+ */
 static void
 split_initials(Words *words)
 {
@@ -107,7 +118,10 @@ put_ascii(Words *words, char c)
 		end_word(words);
 }
 
-/* Diacritics, apostrophes and what is not seen: part of a word, but not of its letters. */
+/*
+ * Is this a diacritic, an apostrophe or an invisible character?  These are
+ * skipped.
+ */
 static bool
 is_ignored(pg_wchar c)
 {
@@ -116,7 +130,9 @@ is_ignored(pg_wchar c)
 		c == 0xFEFF;
 }
 
-/* Punctuation and symbols.  Whatever is neither listed nor ASCII counts as a letter. */
+/*
+ * Is this punctuation or a symbol?  Any other non-ASCII character is a letter.
+ */
 static bool
 is_separator(pg_wchar c)
 {
@@ -137,7 +153,7 @@ find_plain(pg_wchar c)
 	return NULL;
 }
 
-/* Puts a character that Unicode takes apart no further; "bytes" is how the database writes it. */
+/* Append a fully decomposed character; bytes is its encoded form. */
 static void
 put_part(Words *words, pg_wchar c, const char *bytes, int length)
 {
@@ -158,19 +174,19 @@ put_part(Words *words, pg_wchar c, const char *bytes, int length)
 		put_letter(words, bytes, length);
 }
 
-/* Puts a character that is not ASCII. */
+/* Append a non-ASCII character. */
 static void
 put_character(Words *words, pg_wchar c, const char *bytes, int length)
 {
-	pg_wchar	whole[2] = {c == 0x03C2 ? 0x03C3 : c, 0};	/* a final sigma is a sigma */
+	pg_wchar	whole[2] = {c == 0x03C2 ? 0x03C3 : c, 0};	/* final sigma -> sigma */
 	pg_wchar   *parts;
 
-	if (c >= 0xAC00 && c <= 0xD7A3)	/* Hangul stays whole */
+	if (c >= 0xAC00 && c <= 0xD7A3)	/* do not decompose Hangul */
 	{
 		put_letter(words, bytes, length);
 		return;
 	}
-	if (is_ignored(c))			/* also where it could be taken apart */
+	if (is_ignored(c))			/* even if it can be decomposed */
 		return;
 	parts = unicode_normalize(UNICODE_NFKD, whole);
 	for (pg_wchar *part = parts; *part != 0; part++)
@@ -188,7 +204,7 @@ put_character(Words *words, pg_wchar c, const char *bytes, int length)
 	pfree(parts);
 }
 
-/* Adds a string, which need not be a title, as media_search compares it. */
+/* Append the normalized form of a string. length is in bytes. */
 void
 rarr_search_text(StringInfo result, const char *string, int length)
 {
@@ -224,7 +240,7 @@ rarr_search_text(StringInfo result, const char *string, int length)
 PG_FUNCTION_INFO_V1(researcharr_search_text_in);
 PG_FUNCTION_INFO_V1(researcharr_search_text_out);
 
-/* search_text_in(string cstring) -> search_text */
+/* search_text_in(cstring) returns search_text */
 Datum
 researcharr_search_text_in(PG_FUNCTION_ARGS)
 {
@@ -238,7 +254,7 @@ researcharr_search_text_in(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(cstring_to_text_with_len(result.data, result.len));
 }
 
-/* search_text_out(value search_text) -> cstring */
+/* search_text_out(search_text) returns cstring */
 Datum
 researcharr_search_text_out(PG_FUNCTION_ARGS)
 {

@@ -1,19 +1,25 @@
-/*
+/*-------------------------------------------------------------------------
+ *
  * secret.c
- *		Values that only the owner of the tables and superusers may see: secret
- *		settings, and the hashes of users of the web interface.
+ *		Protect secret settings and users' password hashes from other roles.
  *
- *		Others may write them without reading them, and must not learn them by
- *		what they write.  So a row trigger refuses two changes of a secret setting
- *		by others: to make it readable, and to change its type, whose check would
- *		say whether the hidden value reads as that type.  config_set() and
- *		config_update() may make them together with a new value.  Plain DML may
- *		not: a trigger cannot tell whether MERGE assigned the value, and to compare
- *		it with the old one would confirm a guess.
+ * Only the owner of the tables and superusers may see these values.  Other
+ * roles may write them without reading them, and must not learn them by what
+ * they write.  A row trigger therefore rejects two changes of a secret setting
+ * by other roles: to make it readable, and to change its type, because the
+ * type's check would reveal whether the hidden value is valid for the new
+ * type. config_set() and config_update() may make these changes together with
+ * a new value.  Plain DML may not: a trigger cannot tell whether MERGE
+ * assigned the value, and comparing it with the old value would confirm a
+ * guess.
  *
- *		The same trigger checks the constraints of rows that hold such values,
- *		before the server does: the server's message shows the whole row, in its
- *		log, too.
+ * The same trigger checks the table's constraints before the server does,
+ * because the server's message, which also goes to the server log, shows the
+ * whole row.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
@@ -48,7 +54,7 @@ rarr_is_secret_column(const RarrEntity *entity, const RarrEntityColumn *column)
 		(strcmp(column->name, "password_hash") == 0 || strcmp(column->name, "api_key_hash") == 0);
 }
 
-/* The message of a violation, which ends in ", not" and the value, without these. */
+/* Cut ", not <value>" off the message of a violation. */
 char *
 rarr_without_value(char *message)
 {
@@ -58,8 +64,8 @@ rarr_without_value(char *message)
 }
 
 /*
- * For an error context: keeps the statement that is running, which may have the
- * secret in it, out of the server's log.
+ * An error context callback that keeps the running statement, which may
+ * contain the secret, out of the server log.
  */
 void
 rarr_hide_statement(void *arg)
@@ -68,8 +74,10 @@ rarr_hide_statement(void *arg)
 }
 
 /*
- * From now on, an update of this setting gives it a new value.  Returns what
- * was said before, which the caller says again afterwards, also after an error.
+ * Declare that updates of this setting give it a new value from now on.
+ *
+ * Returns the previous declaration, which the caller restores afterwards, also
+ * after an error.
  */
 RarrReplaced
 rarr_secret_replace(RarrReplaced setting)
@@ -86,7 +94,7 @@ get(HeapTuple row, Relation rel, const char *name, Oid type, bool *isnull)
 	return heap_getattr(row, rarr_require_column(rel, name, type), RelationGetDescr(rel), isnull);
 }
 
-/* Is this a setting whose value the running function replaces? */
+/* Does the running function replace the value of this setting? */
 static bool
 is_replaced(HeapTuple row, Relation rel)
 {
@@ -106,7 +114,9 @@ is_replaced(HeapTuple row, Relation rel)
 	return false;
 }
 
-/* Is it a secret setting?  NULL, which a constraint will refuse, counts as one. */
+/*
+ * Is this a secret setting?  NULL, which a constraint rejects, counts as true.
+ */
 static bool
 is_secret(HeapTuple row, Relation rel)
 {
@@ -128,7 +138,7 @@ same_type(HeapTuple a, HeapTuple b, Relation rel)
 		(null_a || strcmp(TextDatumGetCString(x), TextDatumGetCString(y)) == 0);
 }
 
-/* 42501 for a change by which somebody could learn the value of a secret. */
+/* Raise 42501 for a change by which the user could learn a secret value. */
 static void
 protect(Relation rel, HeapTuple old_row, HeapTuple new_row)
 {
@@ -168,7 +178,7 @@ check_not_null(Relation rel, HeapTuple row)
 	}
 }
 
-/* Does an expression need a generated column?  Those get their values later. */
+/* Does an expression need a generated column?  Those are computed later. */
 static bool
 needs_generated(Relation rel, Node *expression)
 {
@@ -217,7 +227,7 @@ check_constraints(Relation rel, HeapTuple row)
 	FreeExecutorState(estate);
 }
 
-/* Raises 39P01: the trigger does not have the shape that the function is for. */
+/* Raise 39P01: the trigger is not defined as the function requires. */
 static void
 wrong_trigger(TriggerData *trigger)
 {
@@ -230,10 +240,11 @@ wrong_trigger(TriggerData *trigger)
 }
 
 /*
- * secret_guard(), a BEFORE INSERT OR UPDATE row trigger on configuration and
+ * secret_guard(): BEFORE INSERT OR UPDATE row trigger on configuration and
  * webui_users
- *		Errors: 42501 for a change by which others than the owner could learn a
- *		secret; 23502 and 23514 for a row that the table's constraints refuse.
+ *
+ * Raises 42501 for a change by which a role other than the owner could learn a
+ * secret, and 23502 and 23514 for a row that violates the table's constraints.
  */
 PG_FUNCTION_INFO_V1(researcharr_secret_guard);
 Datum

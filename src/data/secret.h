@@ -1,7 +1,11 @@
-/*
+/*-------------------------------------------------------------------------
+ *
  * secret.h
- *		Values that only the owner of the tables may see: the guard of the tables
- *		that hold them, and what keeps them out of messages.
+ *		Protect secret settings and users' password hashes from other roles.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #ifndef RARR_DATA_SECRET_H
 #define RARR_DATA_SECRET_H
@@ -10,7 +14,7 @@
 
 #include "data/entity.h"
 
-/* The setting whose value a function is about to replace, by its id or its key. */
+/* The setting whose value a function is about to replace, by its id or key. */
 typedef struct RarrReplaced
 {
 	const pg_uuid_t *id;

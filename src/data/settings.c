@@ -1,11 +1,16 @@
-/*
- * settings.c
- *		The application's settings: config_set, config_get and its typed kin,
- *		config_list.
+/*-------------------------------------------------------------------------
  *
- *		Writing checks a value against its type, so that reading never has to.
- *		Secrets are for admins: others read through a view that masks them, and
- *		need no more than that view's privileges.
+ * settings.c
+ *		The functions on settings: config_set, config_get and its typed
+ *		variants, config_list.
+ *
+ * Writing checks a value against its type, so that reading need not.  Only
+ * admins may see secrets.  Other users read through a view that masks them,
+ * and need only the privileges on that view.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
@@ -33,7 +38,7 @@ check_text(const RarrRule *rule, text *value, List *violations)
 	return lappend(violations, rarr_make_violation(violation.field, violation.code, violation.message));
 }
 
-/* RA003 where a setting cannot have this key, value and type. */
+/* Raise RA003 if a setting cannot have this key, value and type. */
 static void
 check_setting(RarrEntity *entity, text *key, text *value, text *type)
 {
@@ -48,7 +53,7 @@ check_setting(RarrEntity *entity, text *key, text *value, text *type)
 	rarr_raise_violations(entity, violations);
 }
 
-/* Writes a setting, and makes its row, as the user may see it, the result. */
+/* Write a setting, and return its row as the user may see it. */
 static HeapTuple
 write_setting(RarrEntity *entity, FunctionCallInfo fcinfo, text *type)
 {
@@ -91,12 +96,13 @@ write_setting(RarrEntity *entity, FunctionCallInfo fcinfo, text *type)
 PG_FUNCTION_INFO_V1(researcharr_config_set);
 
 /*
- * config_set(key, value text, value_type text, description text, secret
- *		boolean) -> the setting's row
+ * config_set(key text, value text, value_type text, description text, secret
+ * boolean) returns configuration
  *
- * NULL as description or secret keeps what is; a new setting is no secret.
- * Errors: 22004 for NULL as key or value; RA003 for a value that does not read
- * as its type, and a key or type that there cannot be.
+ * Writes a setting and returns its row.  If description or secret is NULL, it
+ * stays as it is; a new setting is not secret.  Raises 22004 if key or value
+ * is NULL, and RA003 for an invalid key or type or a value that is not valid
+ * for the type.
  */
 Datum
 researcharr_config_set(PG_FUNCTION_ARGS)
@@ -111,7 +117,7 @@ researcharr_config_set(PG_FUNCTION_ARGS)
 	return rarr_result_row(fcinfo, entity->desc, write_setting(entity, fcinfo, type));
 }
 
-/* Reads one column of a setting; false where there is no such setting. */
+/* Read a column of a setting.  Returns false if there is no such setting. */
 static bool
 read_setting(RarrEntity *entity, Datum key, const char *column, Datum *value)
 {
@@ -126,8 +132,9 @@ read_setting(RarrEntity *entity, Datum key, const char *column, Datum *value)
 }
 
 /*
- * The text of a setting of this type; NULL where there is none.  42804 where it
- * is of another type, 42501 where it is a secret and the user no admin.
+ * Get the text of a setting of this type, or NULL if there is none.  Raises
+ * 42804 if it has another type, and 42501 if it is secret and the user is not
+ * an admin.
  */
 static text *
 typed_setting(FunctionCallInfo fcinfo, const char *type)
@@ -157,9 +164,10 @@ typed_setting(FunctionCallInfo fcinfo, const char *type)
 PG_FUNCTION_INFO_V1(researcharr_config_get);
 
 /*
- * config_get(key text) -> the value as text, *** for a secret and no admin;
- * NULL for a key that there is not
- * Errors: 22004 for NULL.
+ * config_get(key text) returns text
+ *
+ * Returns the value, *** for a secret unless the user is an admin, or NULL if
+ * there is no such key.  Raises 22004 for NULL.
  */
 Datum
 researcharr_config_get(PG_FUNCTION_ARGS)
@@ -175,8 +183,10 @@ researcharr_config_get(PG_FUNCTION_ARGS)
 PG_FUNCTION_INFO_V1(researcharr_config_get_int);
 
 /*
- * config_get_int(key text) -> bigint; NULL for a key that there is not
- * Errors: 22004 for NULL; 42804 for another type; 42501 for a secret.
+ * config_get_int(key text) returns bigint
+ *
+ * Returns NULL if there is no such key.  Raises 22004 for NULL, 42804 for
+ * another type, and 42501 for a secret.
  */
 Datum
 researcharr_config_get_int(PG_FUNCTION_ARGS)
@@ -191,8 +201,9 @@ researcharr_config_get_int(PG_FUNCTION_ARGS)
 PG_FUNCTION_INFO_V1(researcharr_config_get_bool);
 
 /*
- * config_get_bool(key text) -> boolean; NULL for a key that there is not
- * Errors: as config_get_int.
+ * config_get_bool(key text) returns boolean
+ *
+ * NULL and errors as for config_get_int.
  */
 Datum
 researcharr_config_get_bool(PG_FUNCTION_ARGS)
@@ -207,8 +218,9 @@ researcharr_config_get_bool(PG_FUNCTION_ARGS)
 PG_FUNCTION_INFO_V1(researcharr_config_get_json);
 
 /*
- * config_get_json(key text) -> jsonb; NULL for a key that there is not
- * Errors: as config_get_int.
+ * config_get_json(key text) returns jsonb
+ *
+ * NULL and errors as for config_get_int.
  */
 Datum
 researcharr_config_get_json(PG_FUNCTION_ARGS)
@@ -223,7 +235,9 @@ researcharr_config_get_json(PG_FUNCTION_ARGS)
 PG_FUNCTION_INFO_V1(researcharr_config_list);
 
 /*
- * config_list(prefix text) -> the settings whose keys begin with it, by key
+ * config_list(prefix text) returns SETOF configuration
+ *
+ * Returns the settings whose keys begin with the prefix, by key.
  */
 Datum
 researcharr_config_list(PG_FUNCTION_ARGS)

@@ -1,20 +1,25 @@
-/*
+/*-------------------------------------------------------------------------
+ *
  * slips.c
- *		LIKE patterns for words with a slip of the pen.
+ *		Build LIKE patterns for words with a typo.
  *
- *		A slip is one wrong, missing or extra letter, or two neighbours that are
- *		swapped.  Each place of the words where a slip may be gives a pattern with
- *		all the other letters in it, so that a trigram index finds what matches,
- *		and little else.  (Trigram similarity is no measure of a slip: of n
- *		trigrams a slip changes up to four, which leaves n-4 of n+4 in common.
- *		For "Heat" that is 0.1, as similar as a tenth of all titles.)
+ * A typo (slip) is one wrong, missing or extra letter, or two swapped
+ * neighbors.  Each position of the words gives a pattern with all the other
+ * letters in it, so that a trigram index finds little else than the matches.
+ * (Trigram similarity does not measure typos: of n trigrams a typo changes up
+ * to four, which leaves n-4 of n+4 in common.  For "Heat" that is 0.1, the
+ * similarity of a tenth of all titles.)
  *
- *		The patterns are for texts as search_text.c makes them: the words begin
- *		behind a space.  Short words with a letter changed or added must also end
- *		where the word of the title ends, since too many words begin like them.
- *		For the index, each letter that it may be gives a pattern of these, as
- *		what is left without it has too few trigrams; where all titles are read,
- *		the fewer patterns the better.
+ * The patterns are for texts in the form of search_text.c, in which a word
+ * begins after a space.  If a letter is changed or added, a short word must
+ * also end where the title's word ends, because too many words begin like it.
+ * For the index, each letter that may be in the position gives a pattern of
+ * its own, because the remaining letters alone have too few trigrams.  Without
+ * the index, fewer patterns are faster.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
@@ -27,19 +32,21 @@
 #include "base/compat.h"
 #include "data/slips.h"
 
-#define SHORT_LETTERS	5		/* with a letter changed or added */
-#define SHORT_WORDS		3		/* with letters left out or swapped */
+#define SHORT_LETTERS	5		/* if a letter is changed or added */
+#define SHORT_WORDS		3		/* if a letter is missing or two are swapped */
 
-/* Words as an array of characters, and the patterns that are made of them. */
+/* The words as an array of characters, and their patterns. */
 typedef struct Slips
 {
-	int			n;				/* characters */
-	const char *letters[RARR_MAX_SLIP_LETTERS + 1];	/* and where the last one ends */
-	bool		each_letter;	/* gives a pattern where any letter may be */
+	int			n;				/* number of characters */
+	const char *letters[RARR_MAX_SLIP_LETTERS + 1];	/* beginning of each, and
+													 * end of the last */
+	bool		each_letter;	/* one pattern per letter, not one for any
+								 * letter? */
 	ArrayBuildState *patterns;
 } Slips;
 
-/* Adds a string to a LIKE pattern, as it is. */
+/* Append a string to a LIKE pattern, escaped. length is in bytes. */
 void
 rarr_append_escaped(StringInfo pattern, const char *string, int length)
 {
@@ -59,7 +66,7 @@ begin_pattern(StringInfo pattern)
 	appendStringInfoString(pattern, "% ");
 }
 
-/* Adds the characters from the first up to before the second. */
+/* Append the characters from (inclusive) to (exclusive). */
 static void
 add_letters(StringInfo pattern, const Slips *slips, int from, int to)
 {
@@ -75,7 +82,10 @@ end_pattern(StringInfo pattern, Slips *slips, bool whole)
 	pfree(pattern->data);
 }
 
-/* The pattern where the letter stands before character "to" instead of those from "from" on. */
+/*
+ * Add a pattern with the letter before character to, instead of those from
+ * character from on.
+ */
 static void
 add_letter(Slips *slips, int from, int to, char letter)
 {
@@ -88,7 +98,7 @@ add_letter(Slips *slips, int from, int to, char letter)
 	end_pattern(&pattern, slips, slips->n <= SHORT_LETTERS);
 }
 
-/* The same for any letter, or the space between words. */
+/* Likewise for any letter, or the space between words. */
 static void
 add_any_letter(Slips *slips, int from, int to)
 {
@@ -105,7 +115,7 @@ add_any_letter(Slips *slips, int from, int to)
 		add_letter(slips, from, to, ' ');
 }
 
-/* The pattern without the character. */
+/* Add a pattern without character i. */
 static void
 add_without(Slips *slips, int i)
 {
@@ -117,7 +127,7 @@ add_without(Slips *slips, int i)
 	end_pattern(&pattern, slips, slips->n - 1 <= SHORT_WORDS);
 }
 
-/* The pattern where the character and the next one are swapped. */
+/* Add a pattern with characters i and i + 1 swapped. */
 static void
 add_swapped(Slips *slips, int i)
 {
@@ -132,8 +142,10 @@ add_swapped(Slips *slips, int i)
 }
 
 /*
- * The patterns, as text[], for words of at most RARR_MAX_SLIP_LETTERS characters,
- * by an index or without.
+ * Return the patterns for words, as text[].
+ *
+ * words has at most RARR_MAX_SLIP_LETTERS characters. indexed says whether an
+ * index will be used.
  */
 Datum
 rarr_slip_patterns(const char *words, bool indexed)

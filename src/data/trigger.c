@@ -1,7 +1,12 @@
-/*
+/*-------------------------------------------------------------------------
+ *
  * trigger.c
- *		What the data tables do by themselves: updated_at moves on with every
- *		update.  What a DELETE takes along is in cascade.c.
+ *		The trigger that advances updated_at with every update of a data table.
+ *		The cascades of a DELETE are in cascade.c.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
@@ -15,7 +20,7 @@
 #include "base/compat.h"
 #include "base/duration.h"
 
-/* Raises 39P01: the trigger does not have the shape that the function is for. */
+/* Raise 39P01: the trigger is not defined as the function requires. */
 static void
 wrong_trigger(TriggerData *trigger, const char *function, const char *shape)
 {
@@ -28,9 +33,10 @@ wrong_trigger(TriggerData *trigger, const char *function, const char *shape)
 }
 
 /*
- * updated_at_advance(), a BEFORE UPDATE row trigger
- *		Sets updated_at to the clock, and to later than it was; whatever the
- *		statement itself assigned to it is lost.
+ * updated_at_advance(): BEFORE UPDATE row trigger
+ *
+ * Sets updated_at to the current time, or later if that is not later than its
+ * old value.  A value that the statement assigns to it is discarded.
  */
 PG_FUNCTION_INFO_V1(researcharr_updated_at_advance);
 Datum

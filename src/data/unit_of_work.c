@@ -1,22 +1,25 @@
-/*
+/*-------------------------------------------------------------------------
+ *
  * unit_of_work.c
- *		unit_of_work: an array of operations on entities, in one call, all or
- *		nothing.
+ *		unit_of_work: run an array of operations on entities, all or nothing.
  *
- *		What a client does in a transaction, for one that has none: behind a
- *		statement pooler or an HTTP gateway.  Operations run in order, each sees
- *		what those before did, and can use what they returned: a string that is
- *		exactly "$n.field" stands for a field of the n-th result, from 0.  A string
- *		that begins with "$$" stands for itself with one "$" less.
+ * This does the work of a transaction for a client that has none, behind a
+ * statement pooler or an HTTP gateway.  Operations run in order.  Each sees
+ * the effects of the previous ones and can refer to their results
+ * (reference.c).
  *
- *		Creates of the same entity with the same fields, one after the other, wait
- *		until something else comes or their result is asked for, and are written
- *		together, in a subtransaction.  If that fails for a reason that lies in one
- *		of them, they are written one by one, to learn which of them it was.
+ * Consecutive creates of the same entity with the same fields are buffered,
+ * until another operation follows or their result is needed, and then inserted
+ * together in a subtransaction.  If that fails because of one of the rows,
+ * they are inserted one by one, to find out which one.
  *
- *		The statements check the caller's privileges on tables.  A job is enqueued
- *		without a statement, so that there the caller needs EXECUTE on a function
- *		that does the same.
+ * Statements check the caller's privileges on tables.  A job is enqueued
+ * without a statement; for that the caller needs EXECUTE on a function that
+ * does the same.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
@@ -36,7 +39,7 @@
 #include "data/value.h"
 #include "data/write.h"
 
-#define MAX_BATCH	500			/* creates that wait */
+#define MAX_BATCH	500			/* maximum number of buffered creates */
 
 typedef enum Op
 {
@@ -53,7 +56,7 @@ static const char *const op_names[] = {
 	[OP_GET] = "get_by_id"
 };
 
-/* One operation, read. */
+/* A parsed operation. */
 typedef struct Operation
 {
 	Op			op;
@@ -66,21 +69,22 @@ typedef struct Operation
 /* The running unit of work. */
 typedef struct Work
 {
-	int			current;		/* the operation's index */
-	int			last;			/* the last one's, where several run together */
-	const char *op;				/* its words, as far as they are known */
+	int			current;		/* index of the operation */
+	int			last;			/* ... of the last one, if several run together */
+	const char *op;				/* its op and entity, if known */
 	const char *entity;
-	Jsonb	  **results;		/* of those that were run */
+	Jsonb	  **results;		/* of the operations that were run */
 	int			nresults;
-	MemoryContext cxt;			/* of the results */
-	MemoryContext scratch[2];	/* of operations, by turns */
-	RarrEntity *batch_entity;	/* of the creates that wait */
+	MemoryContext cxt;			/* owns the results */
+	MemoryContext scratch[2];	/* for operations, in turns */
+	RarrEntity *batch_entity;	/* of the buffered creates */
 	RarrValues	batch[MAX_BATCH];
-	int			nbatch;			/* nresults + nbatch operations were read before */
-	bool		written;		/* were any written since scratch was changed? */
+	int			nbatch;			/* number of buffered creates; nresults +
+								 * nbatch operations have been read */
+	bool		written;		/* were any written since scratch was switched? */
 } Work;
 
-/* Creates that are being written together. */
+/* Creates that are inserted together. */
 typedef struct Batch
 {
 	const Work *work;
@@ -88,16 +92,16 @@ typedef struct Batch
 } Batch;
 
 /*
- * How many batches are being written, each by a trigger of the one before.  The
- * outermost is written again if it fails, so that the others need not be: if each
- * were, a trigger that calls unit_of_work for its own table would cost twice as
- * much with each level.
+ * Nesting depth of batches, each of which is written by a trigger of the one
+ * before.  Only the outermost batch is retried row by row.  If each were, a
+ * trigger that calls unit_of_work for its own table would double the cost with
+ * each level.
  */
 static int	open_batches = 0;
 
 static void run_batch(Work *work);
 
-/* 22023: an operation is not as it has to be. */
+/* Raise 22023: an operation is malformed. */
 static void
 bad_operation(const char *problem)
 {
@@ -107,7 +111,7 @@ bad_operation(const char *problem)
 			 errhint("An operation is an object with op (create, update, delete or get_by_id), entity, and id, values and expected_updated_at as the operation needs them.")));
 }
 
-/* The n-th result, for a string that refers to it. */
+/* Get the n-th result, for the string that refers to it. */
 static Jsonb *
 find_result(void *arg, int n, const char *reference, int length)
 {
@@ -120,7 +124,7 @@ find_result(void *arg, int n, const char *reference, int length)
 	return work->results[n];
 }
 
-/* A member of an operation that must be a string, for which one is needed. */
+/* Read a member of an operation that must be a string without references. */
 static char *
 read_word(const JsonbValue *value, const char *name)
 {
@@ -168,7 +172,7 @@ read_member(Work *work, Operation *operation, const char *name, const JsonbValue
 	JsonbValue *copy = palloc(sizeof(JsonbValue));
 
 	if (strcmp(name, "op") == 0 || strcmp(name, "entity") == 0)
-		return;					/* were read before */
+		return;					/* already read */
 	*copy = *value;
 	rarr_resolve_references(copy, find_result, work);
 	if (strcmp(name, "id") == 0)
@@ -182,7 +186,7 @@ read_member(Work *work, Operation *operation, const char *name, const JsonbValue
 							   rarr_quote_clipped(name, strlen(name))));
 }
 
-/* What each operation must and may have. */
+/* Check the members that each operation must and may have. */
 static void
 check_operation(const Work *work, const Operation *operation)
 {
@@ -209,7 +213,7 @@ read_operation(Work *work, const JsonbValue *object, Operation *operation)
 	if (!rarr_json_is_object(object))
 		bad_operation(psprintf("the operation must be an object, not %s", rarr_json_describe(object)));
 
-	/* the words come first, so that an error in what else there is can say them */
+	/* read op and entity first, so that later errors can mention them */
 	if (rarr_json_member(object->val.binary.data, "op", &value))
 		read_op(work, operation, &value);
 	if (rarr_json_member(object->val.binary.data, "entity", &value))
@@ -225,7 +229,7 @@ read_operation(Work *work, const JsonbValue *object, Operation *operation)
 	check_operation(work, operation);
 }
 
-/* A member that is a value of this type. */
+/* Read a member as a value of the given type. */
 static Datum
 read_typed(const char *name, Oid type, const JsonbValue *value)
 {
@@ -246,7 +250,7 @@ row_result(RarrEntity *entity, HeapTuple row)
 	return row == NULL ? JsonbValueToJsonb(&none) : rarr_row_to_jsonb(entity, row);
 }
 
-/* Keeps an operation's result. */
+/* Store the result of an operation. */
 static void
 add_result(Work *work, Jsonb *result)
 {
@@ -256,7 +260,7 @@ add_result(Work *work, Jsonb *result)
 	work->results[work->nresults++] = copy;
 }
 
-/* The waiting creates' values, of which those who write them take some. */
+/* Copy the values of the buffered creates, because inserting consumes them. */
 static RarrValues *
 copy_batch(const Work *work)
 {
@@ -280,7 +284,7 @@ write_batch(void *arg)
 	return rarr_entity_create_many(work->batch_entity, copy_batch(work), work->nbatch, batch->rows);
 }
 
-/* May one of the rows, alone, show the error again? */
+/* Might one of the rows alone reproduce the error? */
 static bool
 is_about_rows(const ErrorData *error, void *arg)
 {
@@ -288,9 +292,9 @@ is_about_rows(const ErrorData *error, void *arg)
 }
 
 /*
- * Writes the waiting creates together.  False where that fails for a reason that
- * lies in a row, or where triggers do not let us tell which row is whose: then
- * nothing of them is written.
+ * Insert the buffered creates together.  Returns false, with nothing inserted,
+ * if one of the rows caused an error, or if triggers made it impossible to
+ * match rows with creates.
  */
 static bool
 try_batch(Work *work, HeapTuple *rows)
@@ -307,7 +311,7 @@ try_batch(Work *work, HeapTuple *rows)
 	return done;
 }
 
-/* Writes the creates that wait, and keeps their results. */
+/* Insert the buffered creates and store their results. */
 static void
 run_batch(Work *work)
 {
@@ -338,7 +342,7 @@ run_batch(Work *work)
 	work->entity = entity;
 }
 
-/* Can the rows be given by arrays?  Arrays of arrays there are none. */
+/* Can the rows be passed as arrays?  There are no arrays of arrays. */
 static bool
 fits_batch(const RarrEntity *entity, const RarrValues *values)
 {
@@ -351,8 +355,9 @@ fits_batch(const RarrEntity *entity, const RarrValues *values)
 }
 
 /*
- * 42501 for who may not enqueue: jobs are written without a look at the table's
- * privileges, and EXECUTE on a function that enqueues one is the gate.
+ * Raise 42501 if the user may not enqueue jobs.  Jobs are written without
+ * checking privileges on the table; EXECUTE on a function that enqueues one is
+ * required instead.
  */
 static void
 require_enqueue(void)
@@ -365,7 +370,7 @@ require_enqueue(void)
 			 errhint("It takes EXECUTE on job_create() or job_enqueue().")));
 }
 
-/* Lets a create wait for others like it. */
+/* Buffer a create. */
 static void
 add_create(Work *work, RarrEntity *entity, const JsonbValue *object)
 {
@@ -386,8 +391,8 @@ add_create(Work *work, RarrEntity *entity, const JsonbValue *object)
 }
 
 /*
- * Runs an operation; its result is a row as an object, null, or a boolean, and
- * comes later where it is a create.
+ * Run an operation.  Its result is a row as an object, null, or a boolean.  A
+ * create's result follows when the buffer is written.
  */
 static void
 run_operation(Work *work, const Operation *operation)
@@ -424,8 +429,8 @@ run_operation(Work *work, const Operation *operation)
 }
 
 /*
- * Adds to an error, before it goes on, which operation it is of.  What the
- * operator or the server wants stays as it is.
+ * Add the operation to an error message, and rethrow it.  Errors caused by the
+ * operator or the server stay as they are.
  */
 static void
 rethrow(const Work *work, MemoryContext cxt)
@@ -448,9 +453,10 @@ rethrow(const Work *work, MemoryContext cxt)
 }
 
 /*
- * Switches to memory for the next operation.  While creates wait, what was read
- * of them must stay.  Once they are written, at most one waits, which was read
- * last: what came before it lies in the other context, or goes at the next turn.
+ * Switch to the memory context for the next operation.  What was read for
+ * buffered creates must be kept.  Once they are written, at most one create is
+ * buffered, the last one read; everything older is in the other context, or is
+ * freed at the next switch.
  */
 static void
 begin_operation(Work *work)
@@ -469,7 +475,7 @@ begin_operation(Work *work)
 	work->current = work->last = work->nresults + work->nbatch;
 }
 
-/* Runs the operations in order; their results are in work->results. */
+/* Run the operations in order, and store their results in work->results. */
 static void
 run_operations(Work *work, Jsonb *operations)
 {
@@ -519,13 +525,14 @@ list_results(const Work *work)
 PG_FUNCTION_INFO_V1(researcharr_unit_of_work);
 
 /*
- * unit_of_work(operations jsonb) -> the operations' results, an array: for
- * create, update and get_by_id the row as an object, or null where there is
- * none; for delete whether there was a row
+ * unit_of_work(operations jsonb) returns jsonb
  *
- * Errors: 22004 for NULL; 22023 for what is no array of operations, and for a
- * reference to nothing; 42501 for who may not create a job; else those of the
- * operations.  The message of an error begins with the operation's index, from 0.
+ * Returns an array with the operations' results: for create, update and
+ * get_by_id the row as an object, or null if there is none; for delete,
+ * whether there was a row.  Raises 22004 for NULL, 22023 for a malformed
+ * operation or a reference to nothing, 42501 if the user may not create a job,
+ * and otherwise the errors of the operations.  An error's message begins with
+ * the operation's index, counted from 0.
  */
 Datum
 researcharr_unit_of_work(PG_FUNCTION_ARGS)

@@ -1,12 +1,17 @@
-/*
- * validate.c
- *		The rules for values of the data model, and how a value breaks one.
+/*-------------------------------------------------------------------------
  *
- *		The tables' CHECKs refuse what breaks a rule, one at a time and by a
- *		constraint's name.  These are the same rules in a form that can say what
- *		is wrong before anything is written, all at once.  They are plain data and
- *		pure functions: values come as arguments, nothing is looked up and no
- *		error is raised.
+ * validate.c
+ *		Check values against the rules of the data model.
+ *
+ * The tables' CHECK constraints reject a violation, one at a time and by the
+ * constraint's name.  These are the same rules in a form that reports all
+ * violations with a description before anything is written.  The rules are
+ * plain data, and the functions are pure: they look up nothing and raise no
+ * error.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
@@ -83,14 +88,14 @@ is_imdb_id(const char *text, int length)
 	return true;
 }
 
-/* The white space that the tables' CHECKs mean. */
+/* Is this white space, as the tables' CHECK constraints define it? */
 static bool
 is_space(char c)
 {
 	return c != '\0' && strchr(" \t\n\r\f\v", c) != NULL;
 }
 
-/* Takes white space off both ends. */
+/* Trim white space from both ends. *length is in bytes. */
 void
 rarr_trim(const char **text, int *length)
 {
@@ -103,7 +108,7 @@ rarr_trim(const char **text, int *length)
 		(*length)--;
 }
 
-/* Fills in the violation; returns false, for the checks to return. */
+/* Fill in the violation, and return false for the caller to return. */
 static bool
 violates(const RarrRule *rule, RarrViolation *violation, const char *code, char *message)
 {
@@ -113,7 +118,12 @@ violates(const RarrRule *rule, RarrViolation *violation, const char *code, char 
 	return false;
 }
 
-/* May there be no value? */
+/*
+ * Check that the value may be absent.
+ *
+ * Like all checks below, returns false and fills in *violation if the rule is
+ * violated.
+ */
 bool
 rarr_check_absent(const RarrRule *rule, RarrViolation *violation)
 {
@@ -141,7 +151,7 @@ list_words(const char *const *words)
 	return list;
 }
 
-/* Does the text obey the rule?  Where not, the violation says how. */
+/* Check a text. length is in bytes, the rule's limits are in characters. */
 bool
 rarr_check_text(const RarrRule *rule, const char *text, int length, RarrViolation *violation)
 {
@@ -177,7 +187,7 @@ rarr_check_text(const RarrRule *rule, const char *text, int length, RarrViolatio
 	return true;
 }
 
-/* Does the number obey the rule?  Where not, the violation says how. */
+/* Check an integer. */
 bool
 rarr_check_int(const RarrRule *rule, int64 number, RarrViolation *violation)
 {
@@ -189,8 +199,8 @@ rarr_check_int(const RarrRule *rule, int64 number, RarrViolation *violation)
 }
 
 /*
- * Is the text a day of the calendar, written YYYY-MM-DD?  Where it is, *date is
- * set; where not, the violation says so.
+ * Check and parse a date, which must be written YYYY-MM-DD. length is in
+ * bytes.
  */
 bool
 rarr_check_date(const RarrRule *rule, const char *text, int length,
@@ -225,7 +235,7 @@ rarr_check_date(const RarrRule *rule, const char *text, int length,
 							 rarr_quote_clipped(text, length)));
 }
 
-/* Is the time finite?  Where not, the violation says so. */
+/* Check that a timestamp is finite. */
 bool
 rarr_check_time(const RarrRule *rule, TimestampTz time, RarrViolation *violation)
 {
@@ -234,7 +244,7 @@ rarr_check_time(const RarrRule *rule, TimestampTz time, RarrViolation *violation
 	return violates(rule, violation, "out_of_range", "must be finite");
 }
 
-/* Is this an object that is not too large?  Where not, the violation says so. */
+/* Check that metadata is an object of limited size. */
 bool
 rarr_check_metadata(const RarrRule *rule, Jsonb *metadata, RarrViolation *violation)
 {
@@ -248,8 +258,10 @@ rarr_check_metadata(const RarrRule *rule, Jsonb *metadata, RarrViolation *violat
 }
 
 /*
- * Does a setting's value read as its type?  An unknown type is another rule's
- * affair.  Where not, the violation says so, without the value: it may be a secret.
+ * Check that a setting's value is valid for its type.
+ *
+ * An unknown type violates another rule.  The violation does not contain the
+ * value, which may be secret.
  */
 bool
 rarr_check_setting(const char *value, int length, const char *type, RarrViolation *violation)

@@ -1,6 +1,11 @@
-/*
+/*-------------------------------------------------------------------------
+ *
  * validate.h
- *		The rules for values of the data model.
+ *		Check values against the rules of the data model.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #ifndef RARR_DATA_VALIDATE_H
 #define RARR_DATA_VALIDATE_H
@@ -25,10 +30,11 @@ typedef struct RarrRule
 	int64		min;			/* text: characters; int: value */
 	int64		max;
 	bool		trimmed;		/* text: no white space at its ends */
-	bool		trims;			/* text: functions take it off */
-	const char *const *words;	/* text: the only ones allowed, up to a NULL */
+	bool		trims;			/* text: functions trim it */
+	const char *const *words;	/* text: the allowed values, NULL-terminated;
+								 * or NULL */
 	bool		(*has_form) (const char *text, int length);
-	const char *form;			/* what has_form looks for, in words */
+	const char *form;			/* description of what has_form requires */
 } RarrRule;
 
 typedef struct RarrViolation
@@ -38,7 +44,7 @@ typedef struct RarrViolation
 								 * not_one_of, wrong_form, out_of_range; in
 								 * violations.c also wrong_type, unknown_field,
 								 * read_only and unknown_job_type */
-	char	   *message;		/* to be read after the field's name */
+	char	   *message;		/* to follow the field's name */
 } RarrViolation;
 
 /* media */

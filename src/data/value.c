@@ -1,16 +1,23 @@
-/*
+/*-------------------------------------------------------------------------
+ *
  * value.c
- *		JSON values as values of a column.
+ *		Convert JSON values to column values.
  *
- *		A value must have the JSON type that the column's type looks like: a
- *		string is no number here, so that a client's mistake is found and not
- *		guessed at.  What has no JSON type of its own (ids, times, dates, and most
- *		types of users' columns) is a string, and read by the type's input
- *		function.  An array is an array, as results give it, or a string.
+ * A value must have the JSON type that corresponds to the column's type.  In
+ * particular, a string is not accepted as a number, so that a client's mistake
+ * is reported and not guessed at.  Types without a JSON counterpart (ids,
+ * times, dates, and most types of users' columns) are strings, which the
+ * type's input function reads.  An array is a JSON array, as in results, or a
+ * string.
  *
- *		An input function says no by an error.  Those of the types that the
- *		extension's tables have only look at the string, so that the error can be
- *		caught and dropped right here; others are called in a subtransaction.
+ * An input function reports invalid input by raising an error.  The input
+ * functions of the types in the extension's tables only look at the string, so
+ * their errors can be caught and dropped right here.  Others are called in a
+ * subtransaction.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
@@ -43,7 +50,7 @@ is_whole_number(const JsonbValue *value)
 												   NumericGetDatum(value->val.numeric))), '.') == NULL;
 }
 
-/* A number beyond 64 bits. */
+/* Fill in a violation for a number out of range. */
 static bool
 out_of_range(const RarrEntityColumn *column, int64 limit, const JsonbValue *value, RarrViolation *violation)
 {
@@ -102,14 +109,16 @@ read_jsonb(const JsonbValue *value, Datum *result)
 	return true;
 }
 
-/* May an error of the type's input function be caught without further ado? */
+/*
+ * Can errors of the type's input function be caught without a subtransaction?
+ */
 static bool
 has_plain_input(Oid type)
 {
 	return type == UUIDOID || type == TIMESTAMPTZOID || type == DATEOID;
 }
 
-/* What the type is called in a message. */
+/* Return the name of the column's type for a message. */
 static const char *
 describe_type(const RarrEntityColumn *column)
 {
@@ -127,7 +136,7 @@ describe_type(const RarrEntityColumn *column)
 	}
 }
 
-/* Is it a type, or an array of one, whose values are names of objects? */
+/* Are the type's values, or its elements, names of database objects? */
 static bool
 names_objects(Oid type)
 {
@@ -153,7 +162,7 @@ names_objects(Oid type)
 	}
 }
 
-/* A call of a type's input function. */
+/* A call of an input function. */
 typedef struct InputCall
 {
 	const RarrEntityColumn *column;
@@ -173,7 +182,7 @@ call_input(void *arg)
 	return true;
 }
 
-/* Does the error say that the value is none of its type's? */
+/* Does the error mean that the string is not a valid value of the type? */
 static bool
 is_about_value(const ErrorData *error, void *arg)
 {
@@ -183,7 +192,8 @@ is_about_value(const ErrorData *error, void *arg)
 	{
 		case ERRCODE_DATA_EXCEPTION:
 		case ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION:	/* a domain's CHECK ... */
-		case MAKE_SQLSTATE('P', '0', '0', '0', '0'):	/* ... and a function in it */
+		case MAKE_SQLSTATE('P', '0', '0', '0', '0'):	/* ... and a function in
+														 * it */
 			return true;
 		case ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION:
 		case ERRCODE_INVALID_SCHEMA_NAME:
@@ -191,13 +201,14 @@ is_about_value(const ErrorData *error, void *arg)
 				return error->sqlerrcode != ERRCODE_INSUFFICIENT_PRIVILEGE;
 	}
 	return error->sqlerrcode == ERRCODE_SYNTAX_ERROR || /* jsonpath, tsquery */
-		error->sqlerrcode == ERRCODE_PROGRAM_LIMIT_EXCEEDED;	/* too long for a tsvector */
+		error->sqlerrcode == ERRCODE_PROGRAM_LIMIT_EXCEEDED;	/* too long for a
+																 * tsvector */
 }
 
 /*
- * The string, read by the input function of a type that has_plain_input(); false
- * where that fails.  It is safe to go on after the error: these functions take
- * no lock, pin or other resource, and run nobody's code.
+ * Call the input function of a type that has_plain_input().  Returns false if
+ * it raises an error.  It is safe to continue after the error, because these
+ * functions take no lock, pin or other resource, and run no users' code.
  */
 static bool
 read_plain(InputCall *call)
@@ -223,7 +234,7 @@ read_plain(InputCall *call)
 	return read;
 }
 
-/* Reads the value that a string, in the form of the type's input function, has. */
+/* Read a string with the column type's input function. */
 static bool
 read_input(const RarrEntityColumn *column, char *string, Datum *result, RarrViolation *violation)
 {
@@ -252,8 +263,8 @@ json_to_text(const JsonbValue *value)
 }
 
 /*
- * Reads a value of any other type.  Results give booleans, JSON and arrays as
- * what they are also where they are of a domain, or of type json.
+ * Read a value of any other type.  Booleans, JSON and arrays have the JSON
+ * type that results give them, also for domains and for json.
  */
 static bool
 read_other(const RarrEntityColumn *column, const JsonbValue *value, Datum *result,
@@ -282,8 +293,11 @@ read_other(const RarrEntityColumn *column, const JsonbValue *value, Datum *resul
 }
 
 /*
- * Reads a value, other than null, for the column.  False where the column's
- * type has no such value: then the violation says how.  Rules are not looked at.
+ * Convert a JSON value, other than null, to a value of the column's type.
+ *
+ * Returns false and fills in *violation if the value is not valid for the
+ * type.  Does not check the column's rule.  The result is allocated in the
+ * current memory context.
  */
 bool
 rarr_value_read(const RarrEntityColumn *column, const JsonbValue *value, Datum *result,

@@ -1,6 +1,11 @@
-/*
+/*-------------------------------------------------------------------------
+ *
  * value.h
- *		JSON values as values of a column.
+ *		Convert JSON values to column values.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #ifndef RARR_DATA_VALUE_H
 #define RARR_DATA_VALUE_H

@@ -1,11 +1,16 @@
-/*
- * violations.c
- *		Objects as values of an entity's columns, and all that is wrong with them.
+/*-------------------------------------------------------------------------
  *
- *		An object is read once, for E_validate, E_create and E_update alike: which
- *		of its fields the entity has and a caller may write, whether each value has
- *		the column's type, and whether it obeys the column's rule.  Everything that
- *		is wrong is told at once.
+ * violations.c
+ *		Convert JSON objects to column values, and report all violations.
+ *
+ * An object is read once, in the same way for E_validate, E_create and
+ * E_update.  For each field: does the entity have it and may the caller write
+ * it, has the value the column's type, and does it satisfy the column's rule?
+ * All violations are reported at once.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
@@ -24,9 +29,10 @@
 #include "data/violations.h"
 #include "job/job.h"
 
-#define LISTED_VIOLATIONS	100	/* at most, in a DETAIL, which goes to the server's log */
+#define LISTED_VIOLATIONS	100	/* maximum listed in a DETAIL, which goes to
+								 * the server log */
 
-/* The value of a whole jsonb, as an iterator would give it. */
+/* Make a JsonbValue of a whole jsonb, as an iterator would. */
 void
 rarr_jsonb_as_value(Jsonb *jsonb, JsonbValue *value)
 {
@@ -40,6 +46,9 @@ rarr_jsonb_as_value(Jsonb *jsonb, JsonbValue *value)
 	value->val.binary.len = VARSIZE(jsonb) - VARHDRSZ;
 }
 
+/*
+ * Make a violation. field and message are not copied.
+ */
 RarrViolation *
 rarr_make_violation(const char *field, const char *code, char *message)
 {
@@ -57,7 +66,7 @@ add(List *violations, const char *field, const char *code, char *message)
 	return lappend(violations, rarr_make_violation(field, code, message));
 }
 
-/* The text, without the white space at its ends where the rule says so. */
+/* Trim the text if the rule says so. */
 static Datum
 trim(const RarrRule *rule, Datum value)
 {
@@ -71,7 +80,10 @@ trim(const RarrRule *rule, Datum value)
 	return PointerGetDatum(cstring_to_text_with_len(trimmed, length));
 }
 
-/* Does the column's value obey its rule? */
+/*
+ * Does the column's value satisfy its rule?  May replace the value by a
+ * trimmed one.
+ */
 static bool
 check_rule(const RarrEntityColumn *column, Datum *value, RarrViolation *violation)
 {
@@ -91,12 +103,14 @@ check_rule(const RarrEntityColumn *column, Datum *value, RarrViolation *violatio
 		case RARR_RULE_METADATA:
 			return rarr_check_metadata(rule, DatumGetJsonbP(*value), violation);
 		case RARR_RULE_DATE:
-			return true;		/* by its text */
+			return true;		/* already checked as text */
 	}
 	return true;
 }
 
-/* Can a rule of this kind speak about the column?  DDL could have changed its type. */
+/*
+ * Does the rule's kind match the column's type, which DDL could have changed?
+ */
 static bool
 rule_fits(const RarrEntityColumn *column)
 {
@@ -111,7 +125,10 @@ rule_fits(const RarrEntityColumn *column)
 	return column->rule != NULL && types[column->rule->kind] == column->type;
 }
 
-/* Reads a value other than null; false where something is wrong with it. */
+/*
+ * Read a value other than null.  Returns false and fills in the violation if
+ * it is not valid.
+ */
 static bool
 read_value(const RarrEntityColumn *column, const JsonbValue *value, Datum *result, RarrViolation *violation)
 {
@@ -135,7 +152,7 @@ is_type_of_flat_row(const RarrEntity *entity, const RarrEntityColumn *column)
 	return entity->def->type != NULL && strcmp(column->name, "type") == 0;
 }
 
-/* Reads a field that the entity has. */
+/* Read a field that the entity has. */
 static List *
 read_field(const RarrEntity *entity, const RarrEntityColumn *column, const JsonbValue *value, bool update,
 		   RarrValues *values, List *violations)
@@ -149,7 +166,7 @@ read_field(const RarrEntity *entity, const RarrEntityColumn *column, const Jsonb
 	if (value->type == jbvNull)
 	{
 		if (!update)
-			return violations;	/* as good as absent */
+			return violations;	/* same as absent */
 		if (column->not_null)
 			return add(violations, column->name, "required", "is required");
 		values->given[i] = values->nulls[i] = true;
@@ -167,7 +184,7 @@ read_field(const RarrEntity *entity, const RarrEntityColumn *column, const Jsonb
 	return violations;
 }
 
-/* The text that was given for a column; NULL where none was that could be read. */
+/* Return the valid text given for a column, or NULL if there is none. */
 static text *
 given_text(const RarrEntity *entity, const RarrValues *values, const char *name)
 {
@@ -179,7 +196,9 @@ given_text(const RarrEntity *entity, const RarrValues *values, const char *name)
 	return DatumGetTextPP(values->values[i]);
 }
 
-/* A value of a setting must read as its type, as far as the object tells it. */
+/*
+ * Check that a setting's value is valid for its type, if the object has both.
+ */
 static List *
 check_setting(const RarrEntity *entity, const RarrValues *values, List *violations)
 {
@@ -231,8 +250,11 @@ read_members(const RarrEntity *entity, JsonbContainer *object, bool update, Rarr
 }
 
 /*
- * Reads an object into values.  Returns a list of RarrViolation, empty where it
- * could be a new row of the entity, or, for an update, changes of one.
+ * Read a JSON object into values.
+ *
+ * Returns a list of RarrViolation.  The list is empty if the object is a valid
+ * new row or, with update, a valid set of changes.  The values are allocated
+ * in the current memory context.
  */
 List *
 rarr_values_read(const RarrEntity *entity, const JsonbValue *object, bool update, RarrValues *values)
@@ -254,7 +276,9 @@ rarr_values_read(const RarrEntity *entity, const JsonbValue *object, bool update
 	return violations;
 }
 
-/* A field's name for a message: an unknown one can be of any length. */
+/*
+ * Truncate a field's name for a message: an unknown one can be of any length.
+ */
 static char *
 clip_field(const char *field)
 {
@@ -263,7 +287,7 @@ clip_field(const char *field)
 	return psprintf("%.*s%s", shown, field, field[shown] != '\0' ? "..." : "");
 }
 
-/* The first violations as a JSON array. */
+/* Return the first violations as a JSON array. */
 static char *
 list_violations(List *violations)
 {
@@ -293,8 +317,10 @@ list_violations(List *violations)
 }
 
 /*
- * Raises RA003 if there is a violation: the message tells the first, the DETAIL
- * the first 100, as a JSON array of objects with field, code and message.
+ * Raise RA003 if there are violations.
+ *
+ * The message describes the first one.  The DETAIL lists the first 100 as a
+ * JSON array of objects with field, code and message.
  */
 void
 rarr_raise_violations(const RarrEntity *entity, List *violations)
@@ -320,8 +346,7 @@ rarr_raise_violations(const RarrEntity *entity, List *violations)
 }
 
 /*
- * Adds what only the tables can say of a new row: that there is no job type of a
- * name that is well-formed.
+ * Add a violation if a new job's type is well-formed but does not exist.
  */
 List *
 rarr_check_job_type(const RarrEntity *entity, const RarrValues *values, List *violations)
@@ -341,10 +366,10 @@ rarr_check_job_type(const RarrEntity *entity, const RarrValues *values, List *vi
 PG_FUNCTION_INFO_V1(researcharr_entity_validate);
 
 /*
- * E_validate(entity jsonb) -> (field, code, message text), a row for each
- * violation that E_create would raise; none for an object that is valid.
+ * E_validate(entity jsonb) returns TABLE (field text, code text, message text)
  *
- * Errors: 22004 for NULL.
+ * Returns a row for each violation that E_create would raise, and none for a
+ * valid object.  Raises 22004 for NULL.
  */
 Datum
 researcharr_entity_validate(PG_FUNCTION_ARGS)

@@ -1,6 +1,11 @@
-/*
+/*-------------------------------------------------------------------------
+ *
  * violations.h
- *		Objects as values of an entity's columns, and all that is wrong with them.
+ *		Convert JSON objects to column values, and report all violations.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #ifndef RARR_DATA_VIOLATIONS_H
 #define RARR_DATA_VIOLATIONS_H
@@ -10,7 +15,7 @@
 
 #include "data/entity.h"
 
-/* The values that an object gives an entity's columns, in their order. */
+/* The values of an entity's columns, in column order. */
 typedef struct RarrValues
 {
 	bool	   *given;

@@ -1,10 +1,15 @@
-/*
- * write.c
- *		Reading and writing one row of an entity.
+/*-------------------------------------------------------------------------
  *
- *		A flat row lies in two tables, which is the business of flat.c.  A new
- *		job is enqueued, as job_enqueue does it; what job_update may change is
- *		written by plain DML, whose triggers put it on record.
+ * write.c
+ *		Read and write single rows of an entity.
+ *
+ * A flat row is stored in two tables; flat.c writes it.  A new job is
+ * enqueued, as by job_enqueue.  The fields that job_update may change are
+ * written by plain DML, whose triggers log the change.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
@@ -32,13 +37,16 @@ uuid_text(const pg_uuid_t *id)
 	return DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(id)));
 }
 
+/*
+ * Append a UUID parameter.
+ */
 void
 rarr_add_id(RarrQuery *query, const pg_uuid_t *id)
 {
 	rarr_query_param(query, UUIDOID, UUIDPGetDatum(id), false);
 }
 
-/* Reads a row; NULL where there is none. */
+/* Read a row by id.  Returns NULL if there is none. */
 HeapTuple
 rarr_entity_get(RarrEntity *entity, const pg_uuid_t *id, int flags)
 {
@@ -52,8 +60,10 @@ rarr_entity_get(RarrEntity *entity, const pg_uuid_t *id, int flags)
 }
 
 /*
- * Begins "INSERT INTO table AS t (" with the columns of the table that are
- * given, and a first one whose value the caller adds.
+ * Begin "INSERT INTO table AS t (" with the given columns that are stored in
+ * the table.
+ *
+ * A first column, whose value the caller adds, precedes them.
  */
 void
 rarr_begin_insert(RarrQuery *query, const RarrEntity *entity, const char *table, bool subtable,
@@ -73,6 +83,9 @@ rarr_begin_insert(RarrQuery *query, const RarrEntity *entity, const char *table,
 	rarr_query_add(query, ") VALUES (");
 }
 
+/*
+ * Append the values of the given columns stored in the table, as parameters.
+ */
 void
 rarr_add_values(RarrQuery *query, const RarrEntity *entity, bool subtable, const char *separator,
 		   const RarrValues *values)
@@ -96,7 +109,7 @@ column_index(const RarrEntity *entity, const char *name)
 	return column == NULL ? -1 : column - entity->columns;
 }
 
-/* Takes a value out of the values; false where it is not given. */
+/* Take a column's value out of the values.  Returns false if it is not set. */
 bool
 rarr_take_value(const RarrEntity *entity, RarrValues *values, const char *name, Datum *value)
 {
@@ -109,7 +122,7 @@ rarr_take_value(const RarrEntity *entity, RarrValues *values, const char *name, 
 	return true;
 }
 
-/* May the user read the ids of the rows that he writes, whatever these are? */
+/* May the user read the ids of all rows that the user can write? */
 static bool
 may_read_id(const RarrEntity *entity)
 {
@@ -120,9 +133,10 @@ may_read_id(const RarrEntity *entity)
 }
 
 /*
- * Runs an INSERT of one row with this id; false where a trigger of the user's
- * kept the row out.  *id becomes the id that a trigger gave the row, provided
- * that the user may see it.
+ * Run an INSERT of one row with this id.
+ *
+ * Returns false if a user's trigger suppressed the row.  If a trigger changed
+ * the row's id, *id is set to the new one, provided that the user may see it.
  */
 bool
 rarr_insert_row(RarrEntity *entity, RarrQuery *query, pg_uuid_t *id)
@@ -139,7 +153,7 @@ rarr_insert_row(RarrEntity *entity, RarrQuery *query, pg_uuid_t *id)
 	return true;
 }
 
-/* The id that the values, from which it is taken, have; else a new one. */
+/* Take the id out of the values, or generate one. */
 void
 rarr_take_id(const RarrEntity *entity, RarrValues *values, pg_uuid_t *id)
 {
@@ -151,7 +165,7 @@ rarr_take_id(const RarrEntity *entity, RarrValues *values, pg_uuid_t *id)
 		rarr_uuid_v7(id);
 }
 
-/* Writes a row whose reader may not see it as it is. */
+/* Insert a row that the user may only read in masked form. */
 static HeapTuple
 create_masked(RarrEntity *entity, RarrValues *values)
 {
@@ -176,7 +190,7 @@ create_plain(RarrEntity *entity, const RarrValues *values)
 	return rarr_query_row(entity, &query, RARR_GENERIC);
 }
 
-/* The job that the values, all of which it takes, describe. */
+/* Take all values, and make a description of a new job of them. */
 void
 rarr_read_job(const RarrEntity *entity, RarrValues *values, RarrNewJob *job)
 {
@@ -211,7 +225,7 @@ create_job(RarrEntity *entity, RarrValues *values)
 	return rarr_entity_get(entity, &id, 0);
 }
 
-/* 0A000 for the logs, which nobody writes. */
+/* Raise 0A000 for logs, which cannot be written to. */
 static void
 require_writable(const RarrEntity *entity)
 {
@@ -223,8 +237,10 @@ require_writable(const RarrEntity *entity)
 }
 
 /*
- * Reads the values of a new row.  RA003 for an object that is not valid; where
- * only its job type is unknown, enqueuing it says so.
+ * Read the values of a new row.
+ *
+ * Raises RA003 if the object is not valid.  If only the job type is unknown,
+ * enqueueing the job raises RA002 later.
  */
 void
 rarr_entity_read_new(RarrEntity *entity, const JsonbValue *object, RarrValues *values)
@@ -238,9 +254,10 @@ rarr_entity_read_new(RarrEntity *entity, const JsonbValue *object, RarrValues *v
 }
 
 /*
- * Writes a new row; returns it, or NULL where a trigger of the user's kept it
- * out.  Values are used up.  Errors: those of the INSERT; of job_enqueue for a
- * job.
+ * Insert a row.
+ *
+ * Returns it, or NULL if a user's trigger suppressed it.  The values are
+ * consumed.  Raises the errors of INSERT or, for a job, of job_enqueue.
  */
 HeapTuple
 rarr_entity_create(RarrEntity *entity, RarrValues *values)
@@ -254,7 +271,7 @@ rarr_entity_create(RarrEntity *entity, RarrValues *values)
 	return create_plain(entity, values);
 }
 
-/* 40001 where the row's updated_at is not the expected one. */
+/* Raise 40001 if the row's updated_at is not the expected one. */
 static void
 require_unchanged(const RarrEntity *entity, HeapTuple row, const pg_uuid_t *id,
 				  const TimestampTz *expected)
@@ -272,8 +289,9 @@ require_unchanged(const RarrEntity *entity, HeapTuple row, const pg_uuid_t *id,
 }
 
 /*
- * 55000 for a finished job, 40001 for a row that has moved on; else nothing: row
- * security or a trigger kept the row as it is.
+ * Nothing was updated: find out why.  Raises 55000 for a finished job, and
+ * 40001 if the row has changed.  Otherwise row security or a trigger
+ * suppressed the update, which is not an error.
  */
 static void
 explain_absence(RarrEntity *entity, const pg_uuid_t *id, const TimestampTz *expected)
@@ -292,7 +310,11 @@ explain_absence(RarrEntity *entity, const pg_uuid_t *id, const TimestampTz *expe
 		require_unchanged(entity, row, id, expected);
 }
 
-/* Adds "column = $n" for each given column of the table; returns how many. */
+/*
+ * Append "column = $n" for each given column stored in the table.
+ *
+ * Returns the number of columns.
+ */
 int
 rarr_add_assignments(RarrQuery *query, const RarrEntity *entity, bool subtable, const RarrValues *values)
 {
@@ -310,7 +332,7 @@ rarr_add_assignments(RarrQuery *query, const RarrEntity *entity, bool subtable, 
 	return n;
 }
 
-/* Adds which row of the table is meant, or none where it is not as expected. */
+/* Append a condition on the id and, if expected is not NULL, updated_at. */
 void
 rarr_add_condition(RarrQuery *query, const RarrEntity *entity, const pg_uuid_t *id,
 			  const TimestampTz *expected)
@@ -348,8 +370,9 @@ update_plain(RarrEntity *entity, const pg_uuid_t *id, const RarrValues *values,
 }
 
 /*
- * A setting's value and its type can change one without the other, and only the
- * table's CHECK knows whether they still agree: what it says becomes RA003.
+ * Update a setting.  Its value and type can be changed independently, and only
+ * the table's CHECK constraint knows whether they still match.  Its violation
+ * is turned into RA003.
  */
 static HeapTuple
 update_config(RarrEntity *entity, const pg_uuid_t *id, const RarrValues *values,
@@ -385,9 +408,9 @@ update_config(RarrEntity *entity, const pg_uuid_t *id, const RarrValues *values,
 }
 
 /*
- * 42501 where somebody would make a secret that he may not see readable, and
- * gives no new value.  The table's trigger asks more, but older versions of the
- * extension's objects do not have it.
+ * Raise 42501 if the user makes a secret readable without giving a new value,
+ * and may not see it.  The table's trigger checks more, but older versions of
+ * the SQL objects lack it.
  */
 static void
 protect_secret(RarrEntity *entity, const RarrValues *values)
@@ -415,7 +438,7 @@ any_given(const RarrEntity *entity, const RarrValues *values)
 	return false;
 }
 
-/* The row as it is, provided that it is as expected. */
+/* Return the row unchanged, if updated_at is the expected one. */
 static HeapTuple
 update_nothing(RarrEntity *entity, const pg_uuid_t *id, const TimestampTz *expected)
 {
@@ -427,10 +450,12 @@ update_nothing(RarrEntity *entity, const pg_uuid_t *id, const TimestampTz *expec
 }
 
 /*
- * Changes a row; returns it, or NULL where there is none.  Errors: RA003 for
- * changes that are not valid; 40001 where the row's updated_at is not the
- * expected one; 22023 where it has none; 55000 for a finished job; 42501 for who
- * would unmask a secret; those of the UPDATE.
+ * Update a row.
+ *
+ * Returns it, or NULL if there is none.  Raises RA003 if the changes are not
+ * valid, 40001 if updated_at is not the expected one, 22023 if the entity has
+ * no updated_at, 55000 for a finished job, 42501 if the user would unmask a
+ * secret, and the errors of UPDATE.
  */
 HeapTuple
 rarr_entity_update(RarrEntity *entity, const pg_uuid_t *id, const JsonbValue *changes,
@@ -462,7 +487,10 @@ rarr_entity_update(RarrEntity *entity, const pg_uuid_t *id, const JsonbValue *ch
 	return row;
 }
 
-/* Deletes a row, of a flat one both; false where there is none. */
+/*
+ * Delete a row; of a flat entity, both halves.  Returns false if there is
+ * none.
+ */
 bool
 rarr_entity_delete(RarrEntity *entity, const pg_uuid_t *id)
 {

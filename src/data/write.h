@@ -1,6 +1,11 @@
-/*
+/*-------------------------------------------------------------------------
+ *
  * write.h
- *		Reading and writing one row of an entity.
+ *		Read and write single rows of an entity.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #ifndef RARR_DATA_WRITE_H
 #define RARR_DATA_WRITE_H
