@@ -23,7 +23,9 @@
 #include "job/core/job_row.h"
 #include "job/core/session_jobs.h"
 #include "job/limits/pending.h"
+#include "job/limits/running_set.h"
 #include "job/stats/counters.h"
+#include "job/stats/slot.h"
 
 /* A job was changed: who keeps account of jobs hears of it. */
 static void

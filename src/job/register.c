@@ -30,7 +30,7 @@
 #include "base/schema.h"
 #include "job/agenda/pending.h"
 #include "job/core/job_type.h"
-#include "job/limits/running_set.h"
+#include "job/limits/slot.h"
 
 #define SHOWN_BYTES		400		/* of a text argument in a message: what a name can have */
 

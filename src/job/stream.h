@@ -10,15 +10,9 @@
 #include "job/agenda/agenda.h"
 #include "job/core/dequeue_scan.h"
 #include "job/core/job_type.h"
+#include "job/core/queue_pos.h"
 
 struct RarrLimitUse;
-
-/* Where a job is, in the order in which jobs are handed out. */
-typedef struct RarrJobPlace
-{
-	int			priority;
-	RarrPlace	place;
-} RarrJobPlace;
 
 typedef struct RarrStream
 {

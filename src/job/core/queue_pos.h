@@ -17,6 +17,13 @@ typedef struct RarrPlace
 	pg_uuid_t	id;
 } RarrPlace;
 
+/* Where a job is, in the order in which jobs are handed out. */
+typedef struct RarrJobPlace
+{
+	int			priority;
+	RarrPlace	place;
+} RarrJobPlace;
+
 extern const RarrPlace rarr_first_place;
 extern const RarrPlace rarr_last_place;
 

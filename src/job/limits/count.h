@@ -7,8 +7,8 @@
 
 #include "utils/rel.h"
 
+#include "job/core/queue_pos.h"
 #include "job/limits/running_set.h"
-#include "job/stream.h"
 
 /* Running jobs of a type, in the current memory context. */
 typedef struct RarrRunning

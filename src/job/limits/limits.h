@@ -7,9 +7,9 @@
 
 #include "base/relation.h"
 #include "job/core/job_type.h"
+#include "job/core/queue_pos.h"
 #include "job/limits/rate.h"
 #include "job/limits/running_set.h"
-#include "job/stream.h"
 
 /* What one call of a dequeue knows of a type with limits. */
 typedef struct RarrLimitUse

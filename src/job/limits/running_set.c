@@ -28,10 +28,21 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_database.h"
+#include "miscadmin.h"
 #include "storage/lwlock.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
+#include "base/clock.h"
+#include "base/schema.h"
+#include "job/core/job_row.h"
+#include "job/limits/running_set.h"
 #include "job/limits/shmem.h"
+#include "job/limits/slot.h"
+
+/* how often a backend looks for room that nobody needs */
+#define RECLAIM_INTERVAL	(10 * USECS_PER_SEC)
 
 static int *
 bucket_of(const pg_uuid_t *id)
@@ -117,16 +128,6 @@ free_entry(RarrLimitEntry *entry)
 	entry->serial = 0;
 	entry->next = rarr_limits->free;
 	rarr_limits->free = index;
-}
-
-/*
- * Under the lock: from now on the set may not have all that are running.
- */
-void
-rarr_limit_forget(RarrLimit *limit)
-{
-	limit->counted_for = 0;
-	limit->forgotten++;
 }
 
 /*
@@ -430,11 +431,83 @@ rarr_held_end_sweep(const RarrLimitRef *ref, const RarrHeldJob *gone, int n,
  * Under the lock: take all out of a set, but for the entries of open claims;
  * from now on it has not all that are running.
  */
-void
-rarr_limit_clear(int slot)
+static void
+limit_clear(int slot)
 {
 	rarr_limit_forget(&rarr_limits->limits[slot]);
 	for (int i = 0; i < rarr_limits->max_entries; i++)
 		if (rarr_limit_entries[i].limit == slot && !rarr_limit_entries[i].pending)
 			free_entry(&rarr_limit_entries[i]);
+}
+
+/* Does the slot belong to a database that is gone, or to a type that has no limit any more? */
+static bool
+is_abandoned(Oid database, Oid table, const char *name)
+{
+	const RarrJobType *type;
+
+	if (database != MyDatabaseId)
+		return !SearchSysCacheExists1(DATABASEOID, ObjectIdGetDatum(database));
+	type = rarr_job_type_find(name, strlen(name));
+	return table != rarr_relation_oid(rarr_job_table.name) || type == NULL || type->max_running == 0;
+}
+
+/*
+ * There was no room: see whether anything is kept that nobody needs.  The
+ * catalogs are looked at without the lock; at most once in a while.
+ */
+void
+rarr_held_reclaim(void)
+{
+	static int64 next = 0;
+	int64		now = rarr_monotonic_now();
+
+	if (rarr_limits == NULL || now < next)
+		return;
+	next = now + RECLAIM_INTERVAL;
+	for (int i = 0; i < rarr_limits->nlimits; i++)
+	{
+		RarrLimit  *limit = &rarr_limits->limits[i];
+		char		name[RARR_TYPE_NAME_MAX + 1];
+		uint64		incarnation;
+		Oid			database;
+		Oid			table;
+
+		LWLockAcquire(&rarr_limits->lock, LW_SHARED);
+		incarnation = limit->incarnation;
+		database = limit->database;
+		table = limit->table;
+		strlcpy(name, limit->name, sizeof(name));
+		LWLockRelease(&rarr_limits->lock);
+
+		if (incarnation == 0 || !is_abandoned(database, table, name))
+			continue;
+		LWLockAcquire(&rarr_limits->lock, LW_EXCLUSIVE);
+		if (limit->incarnation == incarnation)
+			limit_clear(i);
+		LWLockRelease(&rarr_limits->lock);
+	}
+}
+
+/*
+ * Free the slots of a database that is gone, with all that they hold; nobody is
+ * connected to it.  Cannot fail.
+ */
+void
+rarr_held_forget_database(Oid database)
+{
+	if (rarr_limits == NULL)
+		return;
+	LWLockAcquire(&rarr_limits->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < rarr_limits->nlimits; i++)
+	{
+		RarrLimit  *limit = &rarr_limits->limits[i];
+
+		if (limit->incarnation == 0 || limit->database != database)
+			continue;
+		limit_clear(i);
+		limit->incarnation = 0;
+		limit->database = InvalidOid;
+	}
+	LWLockRelease(&rarr_limits->lock);
 }

@@ -6,9 +6,11 @@
 #ifndef RARR_JOB_LIMITS_SHMEM_H
 #define RARR_JOB_LIMITS_SHMEM_H
 
+#include "datatype/timestamp.h"
 #include "storage/lwlock.h"
+#include "utils/uuid.h"
 
-#include "job/limits/running_set.h"
+#include "job/core/job_type.h"
 
 #define RARR_NO_ENTRY		(-1)
 #define RARR_LIMIT_BUCKETS	4096	/* a power of two */
@@ -72,10 +74,5 @@ typedef struct RarrLimits
 
 extern RarrLimits *rarr_limits;	/* NULL: the library is not preloaded */
 extern RarrLimitEntry *rarr_limit_entries;
-
-extern RarrLimit *rarr_limit_of(const RarrLimitRef *ref);
-extern void rarr_limit_clear(int slot);
-extern void rarr_limit_forget(RarrLimit *limit);
-extern bool rarr_limit_take_token(RarrLimit *limit, const RarrJobType *type);
 
 #endif							/* RARR_JOB_LIMITS_SHMEM_H */

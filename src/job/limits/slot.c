@@ -20,29 +20,22 @@
 #include <math.h>
 
 #include "access/transam.h"
-#include "catalog/pg_database.h"
 #include "miscadmin.h"
 #include "storage/shmem.h"
-#include "utils/lsyscache.h"
-#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 #include "base/clock.h"
 #include "base/guc.h"
-#include "base/schema.h"
 #include "base/shmem.h"
-#include "job/core/job_row.h"
 #include "job/limits/rate.h"
 #include "job/limits/shmem.h"
+#include "job/limits/slot.h"
 
 /* how often a set at its limit is swept without a reason */
 #define SWEEP_INTERVAL	(10 * USECS_PER_SEC)
 
 /* after how long without use a type's slot can be given to another one */
 #define IDLE_TIME		(60 * USECS_PER_SEC)
-
-/* how often a backend looks for room that nobody needs */
-#define RECLAIM_INTERVAL	(10 * USECS_PER_SEC)
 
 RarrLimits *rarr_limits = NULL;
 RarrLimitEntry *rarr_limit_entries = NULL;
@@ -383,6 +376,16 @@ rarr_held_doubt_next(int *i, Oid *table, char *name)
 }
 
 /*
+ * Under the lock: from now on the set may not have all that are running.
+ */
+void
+rarr_limit_forget(RarrLimit *limit)
+{
+	limit->counted_for = 0;
+	limit->forgotten++;
+}
+
+/*
  * Jobs of the type may be running that the set does not have.
  */
 void
@@ -391,78 +394,6 @@ rarr_held_forget(const RarrLimitRef *ref)
 	LWLockAcquire(&rarr_limits->lock, LW_EXCLUSIVE);
 	if (rarr_limit_of(ref) != NULL)
 		rarr_limit_forget(rarr_limit_of(ref));
-	LWLockRelease(&rarr_limits->lock);
-}
-
-/* Does the slot belong to a database that is gone, or to a type that has no limit any more? */
-static bool
-is_abandoned(Oid database, Oid table, const char *name)
-{
-	const RarrJobType *type;
-
-	if (database != MyDatabaseId)
-		return !SearchSysCacheExists1(DATABASEOID, ObjectIdGetDatum(database));
-	type = rarr_job_type_find(name, strlen(name));
-	return table != rarr_relation_oid(rarr_job_table.name) || type == NULL || type->max_running == 0;
-}
-
-/*
- * There was no room: see whether anything is kept that nobody needs.  The
- * catalogs are looked at without the lock; at most once in a while.
- */
-void
-rarr_held_reclaim(void)
-{
-	static int64 next = 0;
-	int64		now = rarr_monotonic_now();
-
-	if (rarr_limits == NULL || now < next)
-		return;
-	next = now + RECLAIM_INTERVAL;
-	for (int i = 0; i < rarr_limits->nlimits; i++)
-	{
-		RarrLimit  *limit = &rarr_limits->limits[i];
-		char		name[RARR_TYPE_NAME_MAX + 1];
-		uint64		incarnation;
-		Oid			database;
-		Oid			table;
-
-		LWLockAcquire(&rarr_limits->lock, LW_SHARED);
-		incarnation = limit->incarnation;
-		database = limit->database;
-		table = limit->table;
-		strlcpy(name, limit->name, sizeof(name));
-		LWLockRelease(&rarr_limits->lock);
-
-		if (incarnation == 0 || !is_abandoned(database, table, name))
-			continue;
-		LWLockAcquire(&rarr_limits->lock, LW_EXCLUSIVE);
-		if (limit->incarnation == incarnation)
-			rarr_limit_clear(i);
-		LWLockRelease(&rarr_limits->lock);
-	}
-}
-
-/*
- * Free the slots of a database that is gone, with all that they hold; nobody is
- * connected to it.  Cannot fail.
- */
-void
-rarr_held_forget_database(Oid database)
-{
-	if (rarr_limits == NULL)
-		return;
-	LWLockAcquire(&rarr_limits->lock, LW_EXCLUSIVE);
-	for (int i = 0; i < rarr_limits->nlimits; i++)
-	{
-		RarrLimit  *limit = &rarr_limits->limits[i];
-
-		if (limit->incarnation == 0 || limit->database != database)
-			continue;
-		rarr_limit_clear(i);
-		limit->incarnation = 0;
-		limit->database = InvalidOid;
-	}
 	LWLockRelease(&rarr_limits->lock);
 }
 

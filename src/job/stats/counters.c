@@ -30,6 +30,7 @@
 #include "base/clock.h"
 #include "job/stats/counters.h"
 #include "job/stats/shmem.h"
+#include "job/stats/slot.h"
 
 /* the share of time that counting may take is one in so many */
 #define COUNT_SHARE		100

@@ -8,17 +8,7 @@
 #include "executor/tuptable.h"
 #include "utils/rel.h"
 
-#include "job/core/job_row.h"
-
-#define RARR_STATUSES	(JOB_CANCELLED + 1)
-
-/* What is known of a type. */
-typedef struct RarrCounts
-{
-	const char *type;
-	int64		jobs[RARR_STATUSES];
-	TimestampTz oldest[RARR_STATUSES];	/* DT_NOEND: not known */
-} RarrCounts;
+#include "job/stats/counts.h"
 
 extern void rarr_counters_init(void);
 extern void rarr_counters_note(Relation jobs, TupleTableSlot *old, TupleTableSlot *new);
@@ -30,6 +20,5 @@ extern void rarr_counters_make_room(Oid table);
 extern bool rarr_counters_begin_recount(Oid table);
 extern void rarr_counters_set(Oid table, const char *type, const RarrCounts *counts);
 extern void rarr_counters_end_recount(Oid table, TimestampTz counted_at, int64 began);
-extern void rarr_counters_forget_database(Oid database);
 
 #endif							/* RARR_JOB_STATS_COUNTERS_H */

@@ -11,7 +11,7 @@
 #include "utils/timestamp.h"
 
 #include "job/core/job_type.h"
-#include "job/stats/counters.h"
+#include "job/stats/counts.h"
 
 #define NSTRIPES		16
 
@@ -61,18 +61,5 @@ typedef struct Counters
 
 extern Counters *rarr_counters; /* NULL: the library is not preloaded */
 extern CountedTable *rarr_counted_tables;
-
-extern void rarr_counted_init(void);
-extern void rarr_counted_distrust(void);
-
-/* These need the lock. */
-extern CountedTable *rarr_counted_table(Oid table);
-extern CountedType *rarr_counted_type(Oid table, const char *name);
-extern bool rarr_counted_is_of(const CountedType *type, Oid table);
-extern bool rarr_counted_full(void);
-extern void rarr_counted_free(CountedType *type);
-
-/* This one takes it. */
-extern void rarr_counted_forget_gone(Oid own);
 
 #endif							/* RARR_JOB_STATS_SHMEM_H */

@@ -21,6 +21,7 @@
 #include "base/guc.h"
 #include "base/shmem.h"
 #include "job/stats/shmem.h"
+#include "job/stats/slot.h"
 
 Counters   *rarr_counters = NULL;
 CountedTable *rarr_counted_tables = NULL;

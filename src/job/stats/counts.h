@@ -1,0 +1,20 @@
+/*
+ * counts.h
+ *		How many jobs there are of a type, by status.
+ */
+#ifndef RARR_JOB_STATS_COUNTS_H
+#define RARR_JOB_STATS_COUNTS_H
+
+#include "job/core/job_row.h"
+
+#define RARR_STATUSES	(JOB_CANCELLED + 1)
+
+/* What is known of a type. */
+typedef struct RarrCounts
+{
+	const char *type;
+	int64		jobs[RARR_STATUSES];
+	TimestampTz oldest[RARR_STATUSES];	/* DT_NOEND: not known */
+} RarrCounts;
+
+#endif							/* RARR_JOB_STATS_COUNTS_H */

@@ -1,0 +1,25 @@
+/*
+ * slot.h
+ *		Which counters are whose, in shared memory.
+ */
+#ifndef RARR_JOB_STATS_SLOT_H
+#define RARR_JOB_STATS_SLOT_H
+
+struct CountedTable;
+struct CountedType;
+
+extern void rarr_counted_init(void);
+extern void rarr_counted_distrust(void);
+extern void rarr_counters_forget_database(Oid database);
+
+/* These need the lock. */
+extern struct CountedTable *rarr_counted_table(Oid table);
+extern struct CountedType *rarr_counted_type(Oid table, const char *name);
+extern bool rarr_counted_is_of(const struct CountedType *type, Oid table);
+extern bool rarr_counted_full(void);
+extern void rarr_counted_free(struct CountedType *type);
+
+/* This one takes it. */
+extern void rarr_counted_forget_gone(Oid own);
+
+#endif							/* RARR_JOB_STATS_SLOT_H */
