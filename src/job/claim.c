@@ -43,11 +43,11 @@
 #include "job/claim_guard.h"
 #include "job/core/job_row.h"
 #include "job/core/job_type.h"
-#include "job/core/session_jobs.h"
 #include "job/core/tid_cache.h"
 #include "job/history/job_log.h"
 #include "job/lapse.h"
 #include "job/limits/limits.h"
+#include "job/session_end.h"
 #include "job/share.h"
 #include "job/stream.h"
 #include "job/unclaimable.h"
@@ -190,7 +190,7 @@ hand_out(Claim *claim, const RarrJobType *type, bool locked)
 						 claim->now, lapse_error);
 	rarr_job_hint_set(jobs);
 	if (rarr_bind_leases)
-		rarr_bound_add(rarr_job_id(jobs->newslot), attempt);
+		rarr_session_bind(rarr_job_id(jobs->newslot), attempt);
 	return true;
 }
 

@@ -24,13 +24,11 @@
 #include "utils/uuid.h"
 
 #include "base/args.h"
-#include "base/at_exit.h"
 #include "base/compat.h"
 #include "base/result.h"
 #include "base/row_change.h"
 #include "job/call.h"
 #include "job/core/job_type.h"
-#include "job/core/session_jobs.h"
 #include "job/core/tid_cache.h"
 #include "job/core/worker_input.h"
 #include "job/finish.h"
@@ -339,66 +337,4 @@ researcharr_job_retry(PG_FUNCTION_ARGS)
 	}
 	rarr_work_end(&work);
 	PG_RETURN_BOOL(changed);
-}
-
-/* The next version of the job in jobs->oldslot, whose session ended, and which change it is. */
-static int
-begin_hand_back(RarrWork *work)
-{
-	static const char *const error = "the worker's session ended";
-	TupleTableSlot *slot = work->jobs->oldslot;
-	RarrLapse	lapse = rarr_lapse_of(slot);
-	TimestampTz at = DatumGetTimestampTz(rarr_job_value(slot, JOB_AVAILABLE_AT));
-	int64		delay = 0;
-
-	if (lapse == RARR_LAPSE_AGAIN)
-	{
-		text	   *name = DatumGetTextPP(rarr_job_value(slot, JOB_JOB_TYPE));
-
-		delay = rarr_lapse_delay(slot, rarr_job_type_last_known(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name)));
-	}
-	if (delay > 0)
-		at = Max(at, work->now + delay);
-	rarr_job_log_add(&work->log, slot, RARR_HISTORY_LAPSED,
-					 lapse == RARR_LAPSE_LAST ? JOB_FAILED : JOB_QUEUED, work->now, error);
-	return rarr_lapse_end(work->jobs, lapse, work->now, at, error);
-}
-
-/*
- * The session that claimed these jobs ends: those that are still running under
- * their attempt have lapsed (lapse.c).  False if the transaction must not commit.
- *
- * Waits for nobody, runs no code of users' and raises no error (base/at_exit.c);
- * the caller has seen that processing_jobs may be written to.  A job that somebody
- * has locked is left alone, and one whose next version a CHECK would refuse.
- */
-bool
-rarr_jobs_hand_back(const RarrBoundJob *bound, int n)
-{
-	RarrWork	work;
-	List	   *checks;
-	bool		done;
-
-	rarr_work_begin(&work, "bind_leases");
-	work.wait = LockWaitSkip;
-	done = !work.jobs->has_triggers;
-	checks = done ? rarr_exit_prepare_checks(work.jobs) : NIL;
-	for (int i = 0; i < n && done; i++)
-	{
-		int			change;
-
-		if (!rarr_work_lock(&work, UUIDPGetDatum(&bound[i].id)) ||
-			!rarr_job_has_status(work.jobs->oldslot) ||
-			!rarr_is_running_under(work.jobs, bound[i].attempt))
-			continue;
-		change = begin_hand_back(&work);
-		if (rarr_exit_checks_hold(work.jobs, checks, work.jobs->newslot))
-			rarr_work_write(&work, change);
-		else
-			work.log.n--;
-	}
-	rarr_table_close(work.jobs);
-	done = done && rarr_job_log_write_at_exit(&work.log);
-	PopActiveSnapshot();
-	return done;
 }

@@ -1,13 +1,11 @@
 /*
  * finish.h
- *		What is done with one job that is locked, and jobs that a session leaves
- *		behind.
+ *		What is done with one job that is locked.
  */
 #ifndef RARR_JOB_FINISH_H
 #define RARR_JOB_FINISH_H
 
 #include "job/call.h"
-#include "job/core/session_jobs.h"
 
 /* What a worker says of an attempt that failed. */
 typedef struct RarrFailure
@@ -26,6 +24,5 @@ extern void rarr_job_release(RarrWork *work, int64 delay);
 extern void rarr_job_end(RarrWork *work, RarrHistoryAction action, RarrJobStatus status);
 extern void rarr_job_begin_retry(RarrWork *work);
 extern void rarr_job_end_retry(RarrWork *work);
-extern bool rarr_jobs_hand_back(const RarrBoundJob *bound, int n);
 
 #endif							/* RARR_JOB_FINISH_H */

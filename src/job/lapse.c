@@ -12,7 +12,7 @@
  * other jobs nor uses up its retries within seconds.
  *
  * The next dequeue that comes to a job whose lease ended records the lapse
- * (claim.c); a session that ends does so for its own jobs (core/session_jobs.c).
+ * (claim.c); a session that ends does so for its own jobs (session_end.c).
  *
  * Copyright (c) 2026, researcharr contributors
  *

@@ -5,22 +5,13 @@
  *
  * A session keeps in its memory which jobs it claimed while the setting was on,
  * and under which attempt.  When it ends, it hands those back that are still
- * running under that attempt, in a transaction of its own, as a lease's end
- * would: a failed try.  The tables say the rest: an attempt that was completed
- * or cancelled elsewhere, or handed on, is not running.  But not one that was
- * rolled back: the next session to claim the job does so under the same number.
+ * running under that attempt (session_end.c).  The tables say the rest: an
+ * attempt that was completed or cancelled elsewhere, or handed on, is not
+ * running.  But not one that was rolled back: the next session to claim the job
+ * does so under the same number.
  * So a claim is forgotten as soon as its transaction or subtransaction aborts,
  * and when it is prepared, since then nobody tells what becomes of it.  A job
  * that the session finishes is forgotten at the commit, lest the list fill up.
- *
- * A session that ends takes no interrupts, so nothing there may wait: where a
- * lock is not to be had, on a table, an index or a job, the lease's end applies.
- * It runs no code of users' either, and breaks no rule of theirs, since an error
- * would end it as FATAL: the same where one of the tables has triggers, unique
- * indexes or generated columns of theirs, or functions in a CHECK or an index
- * (base/at_exit.c).  And the commit does not wait for the disk or a standby: if
- * it is lost, the lease's end applies again.  When the server crashes, nothing
- * runs at all.
  *
  * Copyright (c) 2026, researcharr contributors
  *
@@ -28,26 +19,12 @@
  */
 #include "postgres.h"
 
-#include "access/table.h"
 #include "access/xact.h"
-#include "access/xlog.h"
-#include "catalog/namespace.h"
 #include "lib/ilist.h"
-#include "storage/ipc.h"
 #include "utils/hsearch.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/rel.h"
-#include "utils/relcache.h"
 
-#include "base/at_exit.h"
-#include "base/own_index.h"
-#include "base/relation.h"
-#include "base/schema.h"
-#include "job/core/job_row.h"
-#include "job/core/job_type.h"
 #include "job/core/session_jobs.h"
-#include "job/finish.h"
 
 /* of more than that, the leases of the oldest do not end with the session */
 #define MAX_BOUND	10000
@@ -161,54 +138,6 @@ at_subxact_end(SubXactEvent event, SubTransactionId mine, SubTransactionId paren
 	}
 }
 
-/*
- * Can jobs be handed back?  Locks processing_jobs if so.  The history is looked
- * at when a row is written to it.
- */
-static bool
-can_hand_back(void)
-{
-	static const RarrIndexDef *const own_indexes[] = {&rarr_job_id_index, &rarr_job_unique_index, NULL};
-	Oid			schema = get_namespace_oid(RARR_SCHEMA, true);
-	Oid			relid = OidIsValid(schema) ? get_relname_relid(rarr_job_table.name, schema) : InvalidOid;
-	Relation	jobs;
-	bool		result;
-
-	if (!OidIsValid(relid) || !rarr_exit_has_lock_room(relid) || !rarr_exit_lock_table(relid))
-		return false;
-	jobs = table_open(relid, NoLock);
-	result = rarr_columns_fit(jobs, rarr_job_table.columns, rarr_job_table.ncolumns, false) &&
-		rarr_exit_may_write(jobs, 0, own_indexes) &&
-		OidIsValid(rarr_index_oid(jobs, &rarr_job_id_index));
-	table_close(jobs, NoLock);
-	return result;
-}
-
-/* before_shmem_exit callback */
-static void
-hand_back(int code, Datum arg)
-{
-	int			n = 0;
-	RarrBoundJob *jobs;
-	dlist_iter	iter;
-
-	if (dlist_is_empty(&order) || RecoveryInProgress())
-		return;
-	AbortOutOfAnyTransaction();
-	rarr_job_types_freeze();
-	StartTransactionCommand();
-	XactReadOnly = false;
-	XactIsoLevel = XACT_READ_COMMITTED;
-	synchronous_commit = SYNCHRONOUS_COMMIT_OFF;
-	jobs = palloc(hash_get_num_entries(bound) * sizeof(RarrBoundJob));
-	dlist_foreach(iter, &order)
-		jobs[n++] = dlist_container(BoundEntry, node, iter.cur)->job;
-	if (can_hand_back() && rarr_jobs_hand_back(jobs, n))
-		CommitTransactionCommand();
-	else
-		AbortCurrentTransaction();
-}
-
 static void
 init_bound(void)
 {
@@ -221,7 +150,6 @@ init_bound(void)
 	bound = hash_create("researcharr bound jobs", 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	RegisterXactCallback(at_xact_end, NULL);
 	RegisterSubXactCallback(at_subxact_end, NULL);
-	before_shmem_exit(hand_back, (Datum) 0);
 }
 
 /*
@@ -264,4 +192,28 @@ rarr_bound_done(const pg_uuid_t *id)
 		room = more;
 	}
 	done[ndone++] = entry->job;
+}
+
+/*
+ * Are there any such jobs?
+ */
+bool
+rarr_bound_any(void)
+{
+	return !dlist_is_empty(&order);
+}
+
+/*
+ * All of them, in the order of the claims, in the current memory context.
+ */
+RarrBoundJob *
+rarr_bound_list(int *n)
+{
+	RarrBoundJob *jobs = palloc(hash_get_num_entries(bound) * sizeof(RarrBoundJob));
+	dlist_iter	iter;
+
+	*n = 0;
+	dlist_foreach(iter, &order)
+		jobs[(*n)++] = dlist_container(BoundEntry, node, iter.cur)->job;
+	return jobs;
 }

@@ -1,0 +1,12 @@
+/*
+ * session_end.h
+ *		Jobs of a session that ends.
+ */
+#ifndef RARR_JOB_SESSION_END_H
+#define RARR_JOB_SESSION_END_H
+
+#include "utils/uuid.h"
+
+extern void rarr_session_bind(const pg_uuid_t *id, int32 attempt);
+
+#endif							/* RARR_JOB_SESSION_END_H */
