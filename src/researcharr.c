@@ -1,13 +1,13 @@
 /*-------------------------------------------------------------------------
  *
  * researcharr.c
- *		What happens when the server loads the library.
+ *		Initialize the library when the server loads it.
  *
- * The library is loaded at server start (shared_preload_libraries), or by
- * the first session that calls one of its functions.  Both must work: only
- * what needs shared memory or the background worker is absent in the second
- * case.  This file only calls the parts in their order; what they register
- * is their own affair.
+ * The library is loaded at server start (shared_preload_libraries), or by the
+ * first session that calls one of its functions.  Both must work: in the
+ * second case, only what needs shared memory or a background worker is
+ * missing.  This file calls the initialization functions in order; each
+ * registers its own hooks and shared memory.
  *
  * Copyright (c) 2026, researcharr contributors
  *

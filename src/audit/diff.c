@@ -1,24 +1,25 @@
 /*-------------------------------------------------------------------------
  *
  * diff.c
- *		What two rows differ in, as jsonb.
+ *		Compute the difference of two rows as jsonb.
  *
- * Values are compared first, as they are stored, and only what differs is
- * made into JSON: most columns of most updates stay as they are.  Two values
- * differ where their bytes do, once detoasted: 1.0 and 1.00 are two values,
- * since a reader sees two, and a revert must bring back the one that was
- * there.  A toasted value that an update left alone keeps its toast pointer
- * and is never fetched; nor are two of different lengths, to compare them.
+ * Values are compared in their stored form, and only those that differ are
+ * converted to JSON: most updates leave most columns unchanged.  Two values
+ * differ if their detoasted bytes differ.  1.0 and 1.00 are therefore
+ * different, because a reader sees different values and a revert must restore
+ * the original.  A toasted value that an update did not change keeps its toast
+ * pointer and is not fetched.  Two values of different lengths are not fetched
+ * for the comparison either.
  *
- * The record of a row is bounded, whatever the row holds: a statement must not
- * fail because its record does not fit into a jsonb, and a log that is only
- * appended to must not take in what nobody will read.  A long text loses its
- * end, and of a larger value of another type only its size is put on record.
- * Where that happens, the column's member says so: "truncated": true.
+ * The size of a row's record is limited, whatever the row contains.  A
+ * statement must not fail because its record does not fit into a jsonb, and an
+ * append-only log must not collect what nobody will read.  A long text is
+ * truncated.  For a larger value of another type, only its size is recorded.
+ * In both cases the column's member says so: "truncated": true.
  *
- * Nothing here reads tables or settings: rows and columns come as arguments.
- * What is allocated goes to the current memory context, which the caller
- * resets from row to row.
+ * This file reads no tables and no settings; rows and columns are arguments.
+ * It allocates in the current memory context, which the caller resets after
+ * each row.
  *
  * Copyright (c) 2026, researcharr contributors
  *
@@ -40,7 +41,7 @@
 
 #define MASK "***"
 
-/* what all values of a row may have together, in bytes of their JSON */
+/* limit for all values of a row together, in bytes of their JSON */
 #define MAX_ROW_BYTES	(16 * 1024 * 1024)
 
 static RarrDiffKind
@@ -73,8 +74,10 @@ kind_of_type(Oid type)
 }
 
 /*
- * Describes a column, unmasked.  The column and the current memory context
- * must stay while it is in use.
+ * Initialize the description of a column, unmasked.
+ *
+ * att and the current memory context must live as long as the description.
+ * Domains are resolved to their base type.
  */
 void
 rarr_diff_init_column(RarrDiffColumn *column, Form_pg_attribute att)
@@ -129,14 +132,14 @@ jsonb_value(JsonbValue *value, Jsonb *jsonb)
 	}
 }
 
-/* The bytes of a value's own form, without reading what is stored out of line. */
+/* Return the size of a value in bytes, without fetching out-of-line data. */
 static Size
 value_size(const RarrDiffColumn *column, Datum datum)
 {
 	return column->typlen == -1 ? toast_raw_datum_size(datum) - VARHDRSZ : 0;
 }
 
-/* What is put on record in the place of a value that is too large. */
+/* Record a value's size in place of a value that is too large. */
 static void
 size_value(JsonbValue *value, Size size)
 {
@@ -145,7 +148,10 @@ size_value(JsonbValue *value, Size size)
 	string_value(value, text, strlen(text));
 }
 
-/* A text, or as much of its beginning as max_bytes have room for; false then. */
+/*
+ * Make a JSON string of a text.  Returns false if it was truncated to
+ * max_bytes.
+ */
 static bool
 text_value(JsonbValue *value, Datum datum, Size size, Size max_bytes)
 {
@@ -163,7 +169,10 @@ text_value(JsonbValue *value, Datum datum, Size size, Size max_bytes)
 	return false;
 }
 
-/* The same of a jsonb, which is kept whole or not at all. */
+/*
+ * Record a jsonb, or only its size if that exceeds max_bytes.  Returns false
+ * then.
+ */
 static bool
 bounded_jsonb_value(JsonbValue *value, Jsonb *jsonb, Size max_bytes)
 {
@@ -177,8 +186,10 @@ bounded_jsonb_value(JsonbValue *value, Jsonb *jsonb, Size max_bytes)
 }
 
 /*
- * A column's value, which is not NULL, as JSON; it may point into the datum.
- * False if it has more than max_bytes, and is not, or not whole, in the result.
+ * Convert a column's value, which must not be NULL, to JSON.
+ *
+ * The result may point into datum.  Returns false if the value exceeds
+ * max_bytes; the result is then truncated or only the value's size.
  */
 bool
 rarr_diff_value(const RarrDiffColumn *column, Datum datum, Size max_bytes, JsonbValue *value)
@@ -253,7 +264,7 @@ push_key(JsonbParseState **state, const char *name)
 	pushJsonbValue(state, WJB_KEY, &key);
 }
 
-/* What is left of the bytes that a row may have, after this value. */
+/* Subtract a value's size from the bytes left for its row. */
 static Size
 bytes_left(Size left, const JsonbValue *value)
 {
@@ -264,8 +275,8 @@ bytes_left(Size left, const JsonbValue *value)
 }
 
 /*
- * Pushes the value of one side: "old" or "new".  left: the bytes that the row may
- * still have.  False if the value is not there, or not whole.
+ * Push the value of one side, "old" or "new". left is the number of bytes left
+ * for the row.  Returns false if the value is truncated or missing.
  */
 static bool
 push_side(JsonbParseState **state, const char *side, const RarrDiffColumn *column,
@@ -285,7 +296,7 @@ push_side(JsonbParseState **state, const char *side, const RarrDiffColumn *colum
 	return whole;
 }
 
-/* Pushes what a column has to tell. */
+/* Push the changes of a column. */
 static void
 push_column(JsonbParseState **state, const RarrDiffColumn *column, bool masked,
 			TupleTableSlot *old_row, TupleTableSlot *new_row, Size *left)
@@ -318,8 +329,8 @@ is_masked(const RarrDiffColumn *column, TupleTableSlot *old_row, TupleTableSlot 
 }
 
 /*
- * Whether a column has nothing to tell.  A masked value that was assigned has,
- * even if it is the same again: else the log would confirm a guess.
+ * Has the column nothing to record?  An assigned masked value is always
+ * recorded, even if it is unchanged; otherwise the log would confirm a guess.
  */
 static bool
 is_silent(const RarrDiffColumn *column, bool masked, TupleTableSlot *old_row, TupleTableSlot *new_row)
@@ -336,10 +347,11 @@ is_silent(const RarrDiffColumn *column, bool masked, TupleTableSlot *old_row, Tu
 }
 
 /*
- * The changes from one row to another, {"column": {"old": …, "new": …}}; of a
- * row that was made (old_row is NULL) or deleted (new_row is NULL), its values
- * that are not NULL, {"column": {"new": …}}.  Two rows that differ in none of
- * the columns: 0.
+ * Return the changes between two rows as jsonb, or 0 if there are none.
+ *
+ * The result is {"column": {"old": ..., "new": ...}, ...}. old_row is NULL for
+ * an inserted row, and new_row is NULL for a deleted one; the result then has
+ * the values that are not NULL as {"column": {"new": ...}}.
  */
 Datum
 rarr_diff_rows(const RarrDiffColumn *columns, int ncolumns,

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * diff.h
- *		What two rows differ in, as jsonb.
+ *		Compute the difference of two rows as jsonb.
  *
  * Copyright (c) 2026, researcharr contributors
  *
@@ -16,12 +16,15 @@
 
 #include "audit/to_json.h"
 
-/* a text that is longer loses its end; as of other values, none is kept that is
- * larger than any metadata of a legal size */
+/*
+ * Limits in bytes: longer text is truncated, and a larger value of another
+ * type is not recorded.  A jsonb of this size has room for any valid metadata
+ * (metadata.c).
+ */
 #define RARR_DIFF_MAX_TEXT	(1024 * 1024)
 #define RARR_DIFF_MAX_JSON	(4 * RARR_DIFF_MAX_TEXT + 64)
 
-/* how a type's values become JSON */
+/* how the values of a type are converted to JSON */
 typedef enum RarrDiffKind
 {
 	RARR_DIFF_BOOL,
@@ -31,23 +34,24 @@ typedef enum RarrDiffKind
 	RARR_DIFF_TEXT,
 	RARR_DIFF_UUID,
 	RARR_DIFF_JSONB,
-	RARR_DIFF_TIME,				/* date, timestamp, timestamptz: as UTC */
-	RARR_DIFF_OTHER				/* by to_jsonb(), under the session's settings (to_json.c) */
+	RARR_DIFF_TIME,				/* date, timestamp, timestamptz: in UTC */
+	RARR_DIFF_OTHER				/* by to_jsonb() under neutral settings
+								 * (to_json.c) */
 } RarrDiffKind;
 
-/* a column that is compared */
+/* a column to compare */
 typedef struct RarrDiffColumn
 {
 	AttrNumber	attnum;
-	Oid			type;			/* a domain's base type */
+	Oid			type;			/* base type of a domain */
 	int16		typlen;
 	bool		typbyval;
 	RarrDiffKind kind;
 	const char *name;
-	bool		masked;			/* values are shown as *** ... */
-	AttrNumber	masked_if;		/* ... if not 0: where this column is true */
+	bool		masked;			/* values are shown as *** */
+	AttrNumber	masked_if;		/* ... if not 0: only if this column is true */
 	bool		assigned;		/* did the statement assign it? */
-	RarrToJson	to_json;		/* RARR_DIFF_OTHER only */
+	RarrToJson	to_json;		/* for RARR_DIFF_OTHER */
 } RarrDiffColumn;
 
 extern void rarr_diff_init_column(RarrDiffColumn *column, Form_pg_attribute att);

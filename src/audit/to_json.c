@@ -1,14 +1,14 @@
 /*-------------------------------------------------------------------------
  *
  * to_json.c
- *		Values of any type as jsonb.
+ *		Convert values of any type to jsonb.
  *
- * By the server's to_jsonb(), which asks the type's output function, or a cast
- * to json.  Two things are added.  What is on record must not depend on the
- * session's settings, so the caller makes those neutral that have a say in the
- * text of a value.  And a value that to_jsonb() refuses must not fail the
- * statement that is put on record: a json with \u0000 in it, a number that
- * numeric cannot hold, an error of a user's cast.
+ * This uses the server's to_jsonb(), which calls the type's output function or
+ * a cast to json, with two additions.  First, records must not depend on the
+ * session's settings, so the caller sets neutral values for those that affect
+ * the text of a value.  Second, a value that to_jsonb() rejects must not make
+ * the audited statement fail.  Examples are a json with \u0000 in it, a number
+ * that numeric cannot hold, and an error in a user's cast.
  *
  * Copyright (c) 2026, researcharr contributors
  *
@@ -31,8 +31,9 @@
 #include "audit/to_json.h"
 
 /*
- * Makes the settings that have a say in the text of some types what pg_dump
- * makes them.  Returns the nest level to go back to, by AtEOXact_GUC(true).
+ * Set the settings that affect the text of values as pg_dump does.
+ *
+ * Returns the GUC nest level to restore with AtEOXact_GUC(true, level).
  */
 int
 rarr_use_neutral_settings(void)
@@ -40,7 +41,7 @@ rarr_use_neutral_settings(void)
 	static const char *const settings[][2] = {
 		{"datestyle", "ISO"}, {"intervalstyle", "postgres"}, {"timezone", "UTC"},
 		{"extra_float_digits", "3"}, {"bytea_output", "hex"},
-		/* of money, and of regclass and its kin */
+		/* for money, and for regclass and the like */
 		{"lc_monetary", "C"}, {"search_path", ""}, {"quote_all_identifiers", "off"},
 	};
 	int			level = NewGUCNestLevel();
@@ -51,7 +52,9 @@ rarr_use_neutral_settings(void)
 	return level;
 }
 
-/* Can to_jsonb() refuse a value of the type, other than for its size? */
+/*
+ * Can to_jsonb() reject a value of the type for a reason other than its size?
+ */
 static bool
 may_fail(Oid type)
 {
@@ -63,8 +66,9 @@ may_fail(Oid type)
 }
 
 /*
- * Prepares for values of a type, which is no domain.  The current memory context
- * must stay while it is in use.
+ * Prepare to convert values of a type, which must not be a domain.
+ *
+ * The current memory context must live as long as the state.
  */
 void
 rarr_to_json_init(RarrToJson *how, Oid type)
@@ -74,7 +78,7 @@ rarr_to_json_init(RarrToJson *how, Oid type)
 	how->type = type;
 	how->may_fail = may_fail(type);
 
-	/* to_jsonb(anyelement) asks the expression for its argument's type */
+	/* to_jsonb(anyelement) gets its argument's type from the expression */
 	fmgr_info(F_TO_JSONB, &how->function);
 	fmgr_info_set_expr((Node *) makeFuncExpr(F_TO_JSONB, JSONBOID, list_make1(arg),
 											 InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL),
@@ -98,7 +102,7 @@ convert(const RarrToJson *how, Datum value)
 	return DatumGetJsonbP(FunctionCall1(unconstify(FmgrInfo *, &how->function), value));
 }
 
-/* A conversion that may fail */
+/* a conversion that may fail */
 typedef struct Attempt
 {
 	const RarrToJson *how;
@@ -121,7 +125,7 @@ is_about_value(const ErrorData *error, void *arg)
 	return rarr_error_is_about_data(error);
 }
 
-/* What stands for a value that cannot be converted. */
+/* Return the substitute for a value that cannot be converted. */
 static Jsonb *
 substitute(const RarrToJson *how, Datum value)
 {
@@ -138,7 +142,10 @@ substitute(const RarrToJson *how, Datum value)
 	return string_jsonb(name, strlen(name));
 }
 
-/* A string that is not valid in the database's encoding: the name of a role can be one. */
+/*
+ * Sanitize a string that is invalid in the database encoding, such as a role's
+ * name.
+ */
 static Jsonb *
 make_valid(Jsonb *jsonb)
 {
@@ -153,8 +160,10 @@ make_valid(Jsonb *jsonb)
 }
 
 /*
- * A value, which is not NULL, as jsonb.  A json that jsonb cannot hold becomes a
- * string that is its text, and another such value a string that names its type.
+ * Convert a value, which must not be NULL, to jsonb.
+ *
+ * A json that jsonb cannot represent is converted to a string with its text.
+ * Any other such value is converted to a string with the name of its type.
  */
 Jsonb *
 rarr_to_json(const RarrToJson *how, Datum value)

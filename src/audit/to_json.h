@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * to_json.h
- *		Values of any type as jsonb.
+ *		Convert values of any type to jsonb.
  *
  * Copyright (c) 2026, researcharr contributors
  *
@@ -13,11 +13,12 @@
 #include "fmgr.h"
 #include "utils/jsonb.h"
 
-/* how values of a type become jsonb */
+/* how to convert the values of a type */
 typedef struct RarrToJson
 {
-	Oid			type;			/* no domain */
-	bool		may_fail;		/* can a value exist that jsonb cannot hold? */
+	Oid			type;			/* not a domain */
+	bool		may_fail;		/* can there be values that jsonb cannot
+								 * represent? */
 	FmgrInfo	function;
 } RarrToJson;
 

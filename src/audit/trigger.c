@@ -1,16 +1,18 @@
 /*-------------------------------------------------------------------------
  *
  * trigger.c
- *		The audit trigger: what a statement changed, put on record.
+ *		The audit trigger: log what a statement changed.
  *
- * A statement-level trigger with transition tables, so that a million changed
- * rows are one pass over them: compare old and new (diff.c), append what
- * differs to audit_log (append.c), with memory for a row and a batch.
+ * This is a statement-level trigger with transition tables, so that a million
+ * changed rows take one pass.  For each row it compares the old and the new
+ * version (diff.c) and appends the difference to audit_log (append.c).  It
+ * needs memory for one row and for one batch of appended rows.
  *
- * The trigger's arguments say how to read the table: the entity type, then
- * pairs of a word and a column.  A column named by key, mask, if or only must
- * be there: without it, a change would be put on record under no key, a secret
- * in clear, or nothing at all, so that the statement fails instead.
+ * The trigger's arguments describe the table: the entity type, followed by
+ * pairs of a keyword and a column.  A column named by key, mask, if or only
+ * must exist.  Without it, a change would be logged without its key, a secret
+ * would be logged in clear, or nothing would be logged; the statement fails
+ * instead.
  *
  * Copyright (c) 2026, researcharr contributors
  *
@@ -44,10 +46,13 @@
 #include "audit/diff.h"
 #include "audit/to_json.h"
 
-/* of a row's key as text: a B-tree has room for 2704 bytes, entity type included */
+/*
+ * limit for a row's key as text: a B-tree entry has 2704 bytes, including the
+ * entity type
+ */
 #define KEY_MAX_BYTES	2000
 
-/* the columns that are written, in this order */
+/* the columns of audit_log, in this order */
 enum
 {
 	COL_ID, COL_ENTITY_TYPE, COL_ENTITY_ID, COL_ACTION, COL_USER_ID, COL_CHANGES,
@@ -67,24 +72,25 @@ static const RarrAppendColumn log_columns[NCOLUMNS] = {
 	[COL_ACTING_ROLE] = {"acting_role", TEXTOID, .optional = true},	/* since 1.5 */
 };
 
-/* the work of one statement */
+/* state for one statement */
 typedef struct Audit
 {
 	const TriggerData *trigdata;
 	const char *action;
-	RarrDiffColumn *columns;	/* that are compared */
+	RarrDiffColumn *columns;	/* columns to compare */
 	int			ncolumns;
-	RarrDiffColumn *keys;		/* that identify a row */
+	RarrDiffColumn *keys;		/* columns that identify a row */
 	int			nkeys;
-	bool		by_settings;	/* is there JSON that settings have a say in? */
+	bool		by_settings;	/* does the JSON of any column depend on
+								 * settings? */
 	RarrAppend *append;			/* NULL until there is something to write */
-	MemoryContext context;		/* that the work lives in */
+	MemoryContext context;		/* lives as long as the state */
 	MemoryContext row_context;	/* reset after each row */
-	Datum		values[NCOLUMNS];	/* those that all rows share are set */
+	Datum		values[NCOLUMNS];	/* those common to all rows are set */
 	bool		nulls[NCOLUMNS];
 } Audit;
 
-/* The number of a column that the arguments name; 42703 where there is none. */
+/* Return the number of a column named by the arguments, or raise 42703. */
 static AttrNumber
 named_column(const TriggerData *trigdata, const char *name)
 {
@@ -100,7 +106,7 @@ named_column(const TriggerData *trigdata, const char *name)
 	return attnum;
 }
 
-/* Whether the arguments have this word with this column. */
+/* Do the arguments contain this keyword with this column? */
 static bool
 argument_has(const Trigger *trigger, const char *word, const char *column)
 {
@@ -112,8 +118,8 @@ argument_has(const Trigger *trigger, const char *word, const char *column)
 }
 
 /*
- * The arguments are the entity type and pairs, and name a key.  22023 where
- * they are not: a misspelt word must not leave a secret in clear.
+ * Check that the arguments are the entity type and pairs, and name a key.
+ * Raises 22023 otherwise: a misspelt keyword must not expose a secret.
  */
 static void
 check_arguments(const TriggerData *trigdata)
@@ -138,7 +144,7 @@ check_arguments(const TriggerData *trigdata)
 				 errhint("Its arguments are the entity type, then pairs: key, ignore, mask, if or only, and a column; if comes after a mask.")));
 }
 
-/* Lists the columns that are compared: all but those that the arguments except. */
+/* List the columns to compare: all but those excluded by the arguments. */
 static void
 list_columns(Audit *audit)
 {
@@ -163,7 +169,10 @@ list_columns(Audit *audit)
 	}
 }
 
-/* Masks a compared column, where masked_if says so if that is not 0. */
+/*
+ * Mask a column; if masked_if is not 0, only in rows where that column is
+ * true.
+ */
 static void
 mask_column(Audit *audit, AttrNumber attnum, AttrNumber masked_if)
 {
@@ -178,7 +187,7 @@ mask_column(Audit *audit, AttrNumber attnum, AttrNumber masked_if)
 		}
 }
 
-/* Reads the trigger's arguments. */
+/* Read the trigger's arguments. */
 static void
 read_arguments(Audit *audit)
 {
@@ -215,7 +224,7 @@ read_arguments(Audit *audit)
 	}
 }
 
-/* Opens the log, and sets what all rows of the statement share. */
+/* Open the log, and set the values common to all rows of the statement. */
 static void
 begin_rows(Audit *audit)
 {
@@ -234,7 +243,10 @@ begin_rows(Audit *audit)
 	MemoryContextSwitchTo(old);
 }
 
-/* A JSON value as the text that ->> gives, but not longer than an index can hold. */
+/*
+ * Convert a JSON value to text as ->> does, truncated to what an index can
+ * hold.
+ */
 static Datum
 text_of_json(JsonbValue *value)
 {
@@ -259,8 +271,8 @@ text_of_json(JsonbValue *value)
 }
 
 /*
- * Sets the row's key, as text: a key of several columns as a JSON array, NULL
- * where a key's only column is.
+ * Set the row's key as text: for several columns a JSON array, and NULL if the
+ * only column is NULL.
  */
 static void
 set_key(Audit *audit, TupleTableSlot *row)
@@ -293,8 +305,8 @@ set_key(Audit *audit, TupleTableSlot *row)
 }
 
 /*
- * Puts a row on record: made where old_row is NULL, deleted where new_row is;
- * an update that changed none of the columns is none.
+ * Log a row.  It was inserted if old_row is NULL, and deleted if new_row is
+ * NULL.  An update that changed none of the compared columns is not logged.
  */
 static void
 record_row(Audit *audit, TupleTableSlot *old_row, TupleTableSlot *new_row)
@@ -320,8 +332,8 @@ record_row(Audit *audit, TupleTableSlot *old_row, TupleTableSlot *new_row)
 }
 
 /*
- * Both tables have the rows in the order in which they were changed: the
- * server puts the old and the new row of each change in together.
+ * Log updated rows.  Both transition tables have the rows in the same order,
+ * because the server adds the old and the new version of a row together.
  */
 static void
 record_updates(Audit *audit)
@@ -345,7 +357,7 @@ record_updates(Audit *audit)
 	ExecDropSingleTupleTableSlot(new_row);
 }
 
-/* Rows that were all made, or all deleted. */
+/* Log rows that were all inserted, or all deleted. */
 static void
 record_rows(Audit *audit, Tuplestorestate *table, bool made)
 {
@@ -358,7 +370,7 @@ record_rows(Audit *audit, Tuplestorestate *table, bool made)
 	ExecDropSingleTupleTableSlot(row);
 }
 
-/* One row for the whole table: a TRUNCATE tells nobody what it removes. */
+/* Log one row for the whole table: a TRUNCATE has no transition table. */
 static void
 record_truncate(Audit *audit)
 {
@@ -375,7 +387,7 @@ record_truncate(Audit *audit)
 	rarr_append_row(audit->append, audit->values, audit->nulls);
 }
 
-/* Raises 39P01: it would be called for each row, or with no rows to look at. */
+/* Raise 39P01: the trigger fires for each row, or has no transition tables. */
 static void
 wrong_trigger(const Audit *audit)
 {
@@ -389,7 +401,7 @@ wrong_trigger(const Audit *audit)
 			 errhint("Make it AFTER, FOR EACH STATEMENT, with REFERENCING.")));
 }
 
-/* Puts what the statement did on record. */
+/* Log what the statement did. */
 static void
 record(Audit *audit)
 {
@@ -422,7 +434,7 @@ record(Audit *audit)
 		wrong_trigger(audit);
 }
 
-/* Whether changes go unrecorded now; the log of the server has it once. */
+/* Is auditing off?  If so, this is reported once in the server log. */
 static bool
 is_off(const TriggerData *trigdata)
 {
@@ -440,7 +452,11 @@ is_off(const TriggerData *trigdata)
 }
 
 /*
- * researcharr.audit_record(entity type, word, column, ...): the trigger.
+ * audit_record(entity_type, keyword, column, ...): statement-level trigger
+ *
+ * Raises 39P01 if the trigger is defined in another way, 22023 for invalid
+ * arguments, 42703 if a named column does not exist, and the errors of
+ * rarr_append_begin() and rarr_append_row().
  */
 PG_FUNCTION_INFO_V1(researcharr_audit_record);
 Datum

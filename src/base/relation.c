@@ -1,29 +1,31 @@
 /*-------------------------------------------------------------------------
  *
  * relation.c
- *		Our own tables, opened for changing single rows from C.
+ *		Open our tables for changes of single rows.
  *
- * The functions of the queue change a row or a few at a time, far too little
- * to pay a planner for.  They call the executor's entry points for one tuple
- * (execReplication.c), which keep indexes, constraints and row triggers right,
- * and need a ResultRelInfo and an EState for it.  Making those costs as much
- * as the change itself, so that each backend keeps one set per table, in a
- * memory context of its own.  What makes that safe:
+ * The functions of the job queue change one row or a few at a time, too few to
+ * pay for a planner.  They call the executor's entry points for single tuples
+ * (execReplication.c), which maintain indexes, constraints and row triggers,
+ * and require a ResultRelInfo and an EState.  Building these costs as much as
+ * the change itself.  Each backend therefore caches one RarrTable per table,
+ * in a memory context of its own.  This is safe because:
  *
  * - The tuple descriptor is our own copy, and the pointers to the relation and
- *	 its indexes are set anew at each open.  A relcache callback marks the set
- *	 stale; that is looked at again once everything is locked.
- * - A set that is in use when its transaction or subtransaction aborts is
- *	 dropped without a look at its slots, which still believe in pins that are
- *	 gone by then.
- * - Calls can nest, through triggers.  The second one gets a set of its own
- *	 that ends with the call, and so does a call that has to fire users' row
- *	 triggers, or to put rows into an index of theirs of a kind that keeps
- *	 something from row to row (both leave state behind in the set).
+ *   its indexes are set anew at each open.  A relcache callback marks the
+ *   entry invalid; this is checked again after everything is locked.
  *
- * Row triggers of our own are not fired (row_trigger.c says which are).
- * Privileges and row security are not looked at: whoever may call the function
- * may do what it does.
+ * - If a transaction or subtransaction aborts, an entry in use is dropped
+ *   without touching its slots, which still refer to buffer pins that the
+ *   abort has released.
+ *
+ * - Calls can nest through triggers.  A nested call gets an entry of its own,
+ *   which is freed at the end of the call.  So does a call that fires users'
+ *   row triggers, or that inserts into a user's index whose access method
+ *   keeps state between rows: both leave state behind in the entry.
+ *
+ * Our own row triggers do not fire (row_trigger.c tells which triggers do).
+ * Privileges and row security are not checked: EXECUTE on the SQL function is
+ * the only privilege required.
  *
  * Copyright (c) 2026, researcharr contributors
  *
@@ -58,14 +60,14 @@
 #include "base/row_trigger.h"
 #include "base/schema.h"
 
-/* how many sets a backend keeps of one definition: more than one of partitions */
+/* cached entries per definition; partitions have more than one */
 #define MAX_KEPT	4
 
-/* the sets that this backend keeps, one for each table */
+/* this backend's cached entries, one per table */
 static RarrTable *kept_tables = NULL;
 static bool callbacks_registered = false;
 
-/* how many relcache invalidations this backend was told of, of any relation */
+/* relcache invalidations received, of any relation */
 static uint64 invalidations = 0;
 
 static void
@@ -84,8 +86,7 @@ relation_changed(Datum arg, Oid relid)
 }
 
 /*
- * A function or a domain changed: the expressions of constraints and defaults
- * may be made with it.
+ * A function or domain changed, which constraints and defaults may use.
  */
 static void
 expressions_changed(Datum arg, int cacheid, uint32 hashvalue)
@@ -103,7 +104,7 @@ unlink_table(RarrTable *table)
 	*link = table->next;
 }
 
-/* An abort: drop what was in use, untouched. */
+/* At an abort, drop the entries in use without touching them. */
 static void
 drop_used_in(SubTransactionId subxact)
 {
@@ -128,9 +129,8 @@ free_table(RarrTable *table)
 }
 
 /*
- * Free the sets that nobody uses, and nobody will: their tables changed or are
- * gone.  Of partitions, of which there are ever new ones, those that were made
- * last stay.
+ * Free invalid entries that are not in use.  Also free all but the last
+ * MAX_KEPT entries of a definition: there is always a new partition.
  */
 static void
 free_stale_tables(const RarrTableDef *def)
@@ -176,8 +176,8 @@ register_callbacks(void)
 }
 
 /*
- * The columns that an UPDATE changes: those that it names, and the generated
- * ones that are computed from them.
+ * Compute the columns that an UPDATE changes: those that it sets, and the
+ * generated columns that depend on them.
  */
 static Bitmapset *
 changed_columns(Relation rel, const RarrChange *change)
@@ -207,9 +207,9 @@ changed_columns(Relation rel, const RarrChange *change)
 }
 
 /*
- * The row lock that an UPDATE of these columns needs, as ExecUpdateLockMode()
- * chooses it: a weaker one would have to wait once more, for who refers to the
- * row's key, when the row is written.
+ * Choose the row lock that an UPDATE of these columns needs, like
+ * ExecUpdateLockMode().  With a weaker one the update itself would wait again,
+ * for transactions that reference the row's key.
  */
 static LockTupleMode
 choose_lock_mode(Relation rel, const Bitmapset *changed)
@@ -220,8 +220,8 @@ choose_lock_mode(Relation rel, const Bitmapset *changed)
 }
 
 /*
- * Compile the CHECK constraints that a change can break: those that look at a
- * column that it changes.  The executor passes over the others.
+ * Compile the CHECK constraints that a change can violate, which are those
+ * that reference a changed column.  The executor skips the others.
  */
 static void
 choose_constraints(RarrTable *table, int change)
@@ -248,7 +248,7 @@ choose_constraints(RarrTable *table, int change)
 	rarr_set_constraint_exprs(table->changes[change], exprs);
 }
 
-/* What the executor wants to know of the indexes; they are open now. */
+/* Provide the executor with the indexes, which are open now. */
 static void
 describe_indexes(RarrTable *table, ResultRelInfo *rri)
 {
@@ -259,14 +259,14 @@ describe_indexes(RarrTable *table, ResultRelInfo *rri)
 	{
 		IndexInfo  *info = BuildIndexInfo(table->indexes[i]);
 
-		/* for those that can decide on conflicts; see own_index.c */
+		/* for arbiter indexes; see own_index.c */
 		if (info->ii_Unique && table->indexes[i]->rd_rel->relam == BTREE_AM_OID)
 			BuildSpeculativeIndexInfo(table->indexes[i], info);
 		rri->ri_IndexRelationInfo[i] = info;
 	}
 }
 
-/* One ResultRelInfo for each kind of change: indexes learn which columns change. */
+/* Make a ResultRelInfo per kind of change, with its set of changed columns. */
 static void
 make_changes(RarrTable *table)
 {
@@ -304,8 +304,9 @@ make_changes(RarrTable *table)
 }
 
 /*
- * The row lock that is strong enough for any of these changes, given as bits: 1
- * << the number of the change.
+ * Return the row lock that suffices for several kinds of change.
+ *
+ * changes is a bit mask: bit i stands for the i-th kind of change.
  */
 LockTupleMode
 rarr_table_lock_mode(const RarrTable *table, int changes)
@@ -318,7 +319,7 @@ rarr_table_lock_mode(const RarrTable *table, int changes)
 	return mode;
 }
 
-/* What an INSERT puts into the columns that users added, and we do not name. */
+/* Compile the defaults of columns that users added, for an INSERT. */
 static void
 make_defaults(RarrTable *table)
 {
@@ -336,7 +337,9 @@ make_defaults(RarrTable *table)
 }
 
 /*
- * Open an index, by its position in the table's list, unless it is open.
+ * Open an index, given by its position in the table's list.
+ *
+ * Takes RowExclusiveLock on the index.  Does nothing if it is already open.
  */
 Relation
 rarr_table_open_index(RarrTable *table, int i)
@@ -347,7 +350,7 @@ rarr_table_open_index(RarrTable *table, int i)
 }
 
 /*
- * Open all indexes; for whoever inserts into them.
+ * Open all indexes, for insertions.
  */
 void
 rarr_table_open_indexes(RarrTable *table)
@@ -372,7 +375,7 @@ close_relations(RarrTable *table)
 	table->rel = NULL;
 }
 
-/* Can anything that users added to the table refuse a change of a row? */
+/* Could anything that users added to the table reject a change? */
 static bool
 has_user_rules(const RarrTable *table)
 {
@@ -382,7 +385,7 @@ has_user_rules(const RarrTable *table)
 		(constr != NULL && (constr->num_check > table->def->nchecks || constr->has_generated_stored));
 }
 
-/* Make the state for a table from nothing, in a memory context below `parent`. */
+/* Build an entry in a new memory context below parent. */
 static RarrTable *
 make_table(const RarrTableDef *def, Oid relid, MemoryContext parent)
 {
@@ -422,7 +425,7 @@ make_table(const RarrTableDef *def, Oid relid, MemoryContext parent)
 	return table;
 }
 
-/* Would nothing of one call's work be left in the set after it? */
+/* Would the entry be free of state at the end of a call? */
 static bool
 may_be_kept(const RarrTable *table)
 {
@@ -433,9 +436,9 @@ may_be_kept(const RarrTable *table)
 }
 
 /*
- * Open a kept set again; false if it turns out to be stale.  The lock on the
- * table keeps the set of its indexes as it is, so that those can wait until
- * one is needed: a claim, which is HOT nearly always, needs only one.
+ * Reopen a cached entry.  Returns false if it turns out to be invalid.  The
+ * table lock keeps the set of indexes stable, so each index is only opened
+ * when it is needed: a claim is nearly always a HOT update and needs only one.
  */
 static bool
 reopen(RarrTable *table)
@@ -453,9 +456,10 @@ reopen(RarrTable *table)
 }
 
 /*
- * Keep a set for the calls to come.  It is good for this one, as the table was
- * locked first; but what changed while it was made, an index that is being
- * built CONCURRENTLY for one, would be missing in the next transaction.
+ * Cache an entry.  The current call may use it in any case, because the table
+ * was locked first.  But a change during its construction, such as a
+ * concurrent index build, would be missing in the next transaction; the entry
+ * is not valid then.
  */
 static void
 keep(RarrTable *table)
@@ -468,9 +472,12 @@ keep(RarrTable *table)
 }
 
 /*
- * Open a table of ours for changing rows; closed by rarr_table_close, or by an
- * abort.  Takes RowExclusiveLock on it, and on its indexes as they are needed,
- * and keeps it to the end of the transaction.
+ * Open one of our tables for changing rows.
+ *
+ * Takes RowExclusiveLock on it, and on its indexes when they are needed, until
+ * the transaction ends. rarr_table_close(), or an abort, closes it.  Raises
+ * 42P01 if the table does not exist, and 55000 if its columns do not match the
+ * definition.
  */
 RarrTable *
 rarr_table_open(const RarrTableDef *def)
@@ -479,7 +486,8 @@ rarr_table_open(const RarrTableDef *def)
 }
 
 /*
- * rarr_table_open of a relation that the definition does not name: a partition.
+ * Like rarr_table_open(), for a table that the definition does not name: a
+ * partition.
  */
 RarrTable *
 rarr_table_open_relation(const RarrTableDef *def, Oid relid)
@@ -515,8 +523,9 @@ rarr_table_open_relation(const RarrTableDef *def, Oid relid)
 }
 
 /*
- * Close a table: fire the AFTER triggers that are due and let go of every pin.
- * The row locks and relation locks stay until the transaction ends.
+ * Close a table: fire pending AFTER triggers, and release all buffer pins.
+ *
+ * Row locks and relation locks are kept until the transaction ends.
  */
 void
 rarr_table_close(RarrTable *table)

@@ -1,6 +1,11 @@
-/*
+/*-------------------------------------------------------------------------
+ *
  * relation.h
- *		Our own tables, opened for changing single rows from C.
+ *		Open our tables for changes of single rows.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #ifndef RARR_RELATION_H
 #define RARR_RELATION_H
@@ -16,42 +21,44 @@
 
 typedef struct RarrTable
 {
-	/* what a caller uses */
-	Relation	rel;			/* open while the table is */
+	/* for callers */
+	Relation	rel;			/* valid while the table is open */
 	TupleDesc	desc;			/* our own copy of the row type */
-	BlockNumber nblocks;		/* at least so many pages there are, while it is open */
-	TupleTableSlot *oldslot;	/* a row version on a page */
+	BlockNumber nblocks;		/* lower bound of the number of pages, while open */
+	TupleTableSlot *oldslot;	/* the current version, a buffer tuple */
 	TupleTableSlot *newslot;	/* values of the next version */
-	struct RarrIndexEntries *gathered;	/* entries of changed rows that wait, or NULL */
+	struct RarrIndexEntries *gathered;	/* deferred index entries, or NULL */
 
-	/* the executor's state */
+	/* state for the executor */
 	MemoryContext cxt;
 	EState	   *estate;
 	EPQState	epqstate;
 	ResultRelInfo *changes[RARR_MAX_CHANGES];
-	Bitmapset  *changed[RARR_MAX_CHANGES];	/* columns that each change changes,
-											 * offset as in updatedCols */
-	LockTupleMode lock_modes[RARR_MAX_CHANGES]; /* of the row lock that each change
-												 * needs */
+	Bitmapset  *changed[RARR_MAX_CHANGES];	/* columns changed by each kind of
+											 * change, offset as in updatedCols */
+	LockTupleMode lock_modes[RARR_MAX_CHANGES]; /* row lock needed by each */
 	int			nindexes;
 	Oid		   *indexids;
-	bool	   *index_valid;	/* when the set was made */
-	const RarrIndexDef *known[RARR_MAX_INDEXES];	/* indexes that were asked for ... */
-	int			known_at[RARR_MAX_INDEXES]; /* ... and which of indexids they are */
+	bool	   *index_valid;	/* was it valid when the entry was built? */
+	const RarrIndexDef *known[RARR_MAX_INDEXES];	/* indexes already looked
+													 * up ... */
+	int			known_at[RARR_MAX_INDEXES]; /* ... and their positions in
+											 * indexids */
 	Relation   *indexes;		/* NULL: not open */
-	ExprState **defaults;		/* of users' columns; NULL where there is none */
-	bool		has_triggers;	/* row triggers are to be fired: users', and those
-								 * that check constraints */
-	bool		has_user_rules; /* ... or users added constraints, indexes or generated
-								 * columns: any of them can refuse a change */
+	ExprState **defaults;		/* of users' columns; NULL: none */
+	bool		has_triggers;	/* are there row triggers to fire: users', or
+								 * those that check constraints? */
+	bool		has_user_rules; /* ... or users' constraints, indexes or
+								 * generated columns, any of which can reject a
+								 * change? */
 
-	/* kept from call to call */
+	/* for the cache */
 	const RarrTableDef *def;
 	Oid			relid;
-	bool		valid;			/* until the relation or an index of it changes */
-	uint64		made_at;		/* how many invalidations came before */
-	bool		kept;			/* the backend's cached one, not this call's own */
-	SubTransactionId used_in;	/* of the subtransaction that has it open */
+	bool		valid;			/* until the relation or an index changes */
+	uint64		made_at;		/* invalidations when it was built */
+	bool		kept;			/* is it cached? */
+	SubTransactionId used_in;	/* subtransaction that has it open */
 	struct RarrTable *next;
 } RarrTable;
 

@@ -1,15 +1,20 @@
-/*
- * entity.c
- *		The entities of the repositories: what the code knows of each, and what
- *		the catalog says of it now.
+/*-------------------------------------------------------------------------
  *
- *		The code knows names, rules, and which columns are not a caller's to
- *		write.  All else comes from the catalog, so that a column which a user
- *		adds to a table is at once a field of its entity.  What was read from the
- *		catalog is kept, with the plans that were made from it, until a relation
- *		it was read from changes.  Since such news can arrive while a call is at
- *		work with it, what is outdated is freed by the first call after the end of
- *		the transaction.
+ * entity.c
+ *		The entities of the repositories, as defined by the code and the
+ *		catalog.
+ *
+ * The code defines an entity's name, its rules, and the columns that a caller
+ * may not write.  Everything else comes from the catalog, so a column that a
+ * user adds to a table is at once a field of the entity.  What was read from
+ * the catalog is cached, along with the plans that depend on it, until a
+ * relation that it was read from changes.  An invalidation can arrive while a
+ * call is using a cached entity.  Outdated entities are therefore freed by the
+ * first call after the end of the transaction.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
@@ -68,7 +73,7 @@ static const RarrRule *const webui_user_rules[] = {
 };
 static const RarrRule *const no_rules[] = {NULL};
 
-/* The functions of the queue keep the other columns of a job. */
+/* the other columns of a job are set by the job queue's functions */
 static const char *const job_create_fields[] = {
 	"media_id", "job_type", "priority", "available_at", "max_retries", "metadata", "unique_key", NULL
 };
@@ -76,7 +81,7 @@ static const char *const job_update_fields[] = {
 	"priority", "available_at", "max_retries", "metadata", NULL
 };
 
-/* What write.c and settings.c read by themselves. */
+/* the columns that write.c and settings.c read directly */
 static const RarrColumn job_typed[] = {
 	{"media_id", UUIDOID}, {"job_type", TEXTOID}, {"priority", INT4OID}, {"available_at", TIMESTAMPTZOID},
 	{"max_retries", INT4OID}, {"metadata", JSONBOID}, {"unique_key", TEXTOID}, {NULL}
@@ -85,7 +90,7 @@ static const RarrColumn config_typed[] = {
 	{"key", TEXTOID}, {"value", TEXTOID}, {"value_type", TEXTOID}, {"secret", BOOLOID}, {NULL}
 };
 
-/* The tables keep these, and these stay as a new row has them. */
+/* columns set by the system, and columns that never change after the insert */
 static const char *const kept_fields[] = {"created_at", "updated_at", "added_at", NULL};
 static const char *const fixed_fields[] = {"id", "type", NULL};
 
@@ -111,7 +116,7 @@ static const RarrEntityDef defs[RARR_NENTITIES] = {
 	.read_only = true, .rules = no_rules},
 };
 
-/* Which entity a function is of. */
+/* the entity that a function belongs to */
 typedef struct FunctionEntry
 {
 	Oid			function;		/* the key */
@@ -120,9 +125,10 @@ typedef struct FunctionEntry
 
 static RarrEntity *entities[RARR_NENTITIES];
 static RarrEntity *outdated = NULL;
-static uint64 epoch = 0;			/* transactions that this session has ended */
-static uint64 outdated_in = 0;		/* the epoch of the latest in "outdated" */
-static uint64 news = 0;				/* relation changes that this session heard of */
+static uint64 epoch = 0;			/* transactions ended in this session */
+static uint64 outdated_in = 0;		/* the epoch of the latest addition to
+									 * "outdated" */
+static uint64 news = 0;				/* relation invalidations received */
 static HTAB *functions = NULL;
 static bool functions_valid = false;
 
@@ -202,7 +208,7 @@ find_rule(const RarrEntityDef *def, const char *name)
 	return NULL;
 }
 
-/* Fills in a column of the row type; stored is the table's own column of it. */
+/* Fill in a column of the row type. stored is the table's own column. */
 static void
 fill_column(RarrEntityColumn *column, const RarrEntityDef *def, Form_pg_attribute att,
 			Form_pg_attribute stored)
@@ -233,8 +239,8 @@ fill_column(RarrEntityColumn *column, const RarrEntityDef *def, Form_pg_attribut
 }
 
 /*
- * What others than admins read for a column: that of the view, or NULL where
- * the view does not have it, being older than the column.
+ * Return the expression that users other than admins read for a column: the
+ * view's column, or NULL if the view lacks it because the column is newer.
  */
 static char *
 masked_expression(const RarrEntityColumn *column, Relation masked)
@@ -245,9 +251,10 @@ masked_expression(const RarrEntityColumn *column, Relation masked)
 }
 
 /*
- * The table that a column of the row type is stored in.  A flat row's view says
- * from which of the two it takes the column: a user may have added one of the
- * same name to the other.  NULL where neither has it.
+ * Find the table in which a column of the row type is stored.  A flat row's
+ * view says which of the two tables it takes the column from, because a user
+ * may have added a column of the same name to the other one.  Returns NULL if
+ * neither has it.
  */
 static Relation
 home_of_column(Relation rel, Relation table, Relation subtable, Form_pg_attribute att)
@@ -268,7 +275,7 @@ home_of_column(Relation rel, Relation table, Relation subtable, Form_pg_attribut
 	return NULL;
 }
 
-/* Can a row that is written to the table be kept out without an error? */
+/* Can a row written to the table be suppressed without an error? */
 static bool
 can_filter(Relation table)
 {
@@ -288,8 +295,9 @@ can_filter(Relation table)
 }
 
 /*
- * Code reads the ids of rows, and some columns of jobs and settings, as of these
- * types, and ids without a look whether they are NULL.  55000 where they are not so.
+ * Verify a column that code reads with a fixed type: the id, which is read
+ * without a test for NULL, and some columns of jobs and settings.  Raises
+ * 55000.
  */
 static void
 require_column(const RarrEntity *entity, const char *name, Oid type, bool not_null)
@@ -304,7 +312,7 @@ require_column(const RarrEntity *entity, const char *name, Oid type, bool not_nu
 				 errhint("The extension's own columns must stay as they are; users may add columns behind them.")));
 }
 
-/* Adds the row type's columns, with what the catalog says of each. */
+/* Add the row type's columns, described by the catalog. */
 static void
 fill_columns(RarrEntity *entity, Relation rel, Relation table, Relation subtable, Relation masked)
 {
@@ -346,7 +354,7 @@ fill_columns(RarrEntity *entity, Relation rel, Relation table, Relation subtable
 		require_column(entity, typed->name, typed->type, false);
 }
 
-/* Fills in what the catalog says of the entity's relations, which are open. */
+/* Fill in the entity from its open relations. */
 static void
 fill_entity(RarrEntity *entity, Relation rel, Relation table, Relation subtable, Relation masked)
 {
@@ -360,7 +368,7 @@ fill_entity(RarrEntity *entity, Relation rel, Relation table, Relation subtable,
 	fill_columns(entity, rel, table, subtable, masked);
 }
 
-/* An index that holds all rows by this column, a UUID, alone; 0 where there is none. */
+/* Find an index with just this uuid column and all rows; 0 if there is none. */
 static Oid
 find_index(Relation rel, const char *name)
 {
@@ -377,7 +385,7 @@ open_relation(const char *name)
 	return name == NULL ? NULL : rarr_relation_open(name, AccessShareLock);
 }
 
-/* The lock stays until the transaction ends. */
+/* The lock is kept until the transaction ends. */
 static void
 close_relation(Relation rel)
 {
@@ -386,8 +394,9 @@ close_relation(Relation rel)
 }
 
 /*
- * Reads the catalog.  Opening one relation can bring news of another that was
- * read before: what is read then serves this call alone.
+ * Read the entity from the catalog.  Opening one relation can process an
+ * invalidation of another that was already read; the entity then serves this
+ * call only.
  */
 static RarrEntity *
 read_entity(RarrEntityKind kind)
@@ -424,9 +433,8 @@ read_entity(RarrEntityKind kind)
 }
 
 /*
- * Locks the entity's relations, as a statement would that reads them.  With the
- * first lock on a relation come the invalidation messages of what DDL did to it
- * before.
+ * Lock the entity's relations as a statement that reads them would.  The first
+ * lock on a relation processes the invalidations of earlier DDL.
  */
 static void
 lock_relations(const RarrEntity *entity)
@@ -439,9 +447,11 @@ lock_relations(const RarrEntity *entity)
 }
 
 /*
- * The entity as the catalog has it, and will have it until the transaction ends.
- * 42P01 where the extension's relations are not there; 55000 where their columns
- * are not as they were made.
+ * Return the entity as the catalog defines it.
+ *
+ * Its relations are locked, so it stays valid until the transaction ends.
+ * Raises 42P01 if a relation of the extension is missing, and 55000 if a
+ * column is not as the extension created it.
  */
 RarrEntity *
 rarr_entity(RarrEntityKind kind)
@@ -467,7 +477,7 @@ rarr_entity(RarrEntityKind kind)
 	return entities[kind] = read_entity(kind);
 }
 
-/* The entity of this name, or NULL. */
+/* Return the entity with this name, or NULL. length is in bytes. */
 RarrEntity *
 rarr_entity_by_name(const char *name, int length)
 {
@@ -499,8 +509,10 @@ kind_of_function(Oid function, const char *suffix)
 }
 
 /*
- * The entity that the running function is of: its name says so, being the
- * entity's and the suffix.  42P13 where it does not.
+ * Return the entity that the running SQL function belongs to.
+ *
+ * The function's name must be the entity's name followed by suffix.  Raises
+ * 42P13 otherwise.
  */
 RarrEntity *
 rarr_entity_of_function(FunctionCallInfo fcinfo, const char *suffix)
@@ -531,7 +543,7 @@ rarr_entity_of_function(FunctionCallInfo fcinfo, const char *suffix)
 	return rarr_entity(kind);
 }
 
-/* The column of this name, or NULL. */
+/* Return the column with this name, or NULL. length is in bytes. */
 const RarrEntityColumn *
 rarr_entity_column(const RarrEntity *entity, const char *name, int length)
 {
@@ -545,7 +557,7 @@ rarr_entity_column(const RarrEntity *entity, const char *name, int length)
 	return NULL;
 }
 
-/* "id, title and type", for a message. */
+/* Return the entity's column names for a message, as "id, title and type". */
 char *
 rarr_entity_column_names(const RarrEntity *entity)
 {
@@ -559,14 +571,16 @@ rarr_entity_column_names(const RarrEntity *entity)
 	return list.data;
 }
 
-/* Is the user a superuser or the extension's owner, whose tables these are? */
+/* Is the user a superuser or the owner of the extension's tables? */
 bool
 rarr_is_admin(const RarrEntity *entity)
 {
 	return rarr_is_owner(entity->tableid, GetUserId());
 }
 
-/* The relation that the user reads the entity's rows from. */
+/*
+ * Return the name of the relation from which the user reads the entity's rows.
+ */
 const char *
 rarr_entity_source(const RarrEntity *entity)
 {
@@ -574,14 +588,14 @@ rarr_entity_source(const RarrEntity *entity)
 		entity->def->relation : entity->def->masked;
 }
 
-/* The columns that the user reads from there, in the row type's order. */
+/* Return the columns to read from that relation, in row type order. */
 const char *
 rarr_entity_list(const RarrEntity *entity)
 {
 	return rarr_entity_source(entity) == entity->def->relation ? entity->list : entity->masked_list;
 }
 
-/* What stands for the column where the user reads the entity's rows from there. */
+/* Return the expression for a column of that relation. */
 const char *
 rarr_entity_expression(const RarrEntity *entity, const RarrEntityColumn *column)
 {

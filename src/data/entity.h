@@ -1,7 +1,12 @@
-/*
+/*-------------------------------------------------------------------------
+ *
  * entity.h
- *		The entities of the repositories: what the code knows of each, what the
- *		catalog says of it now, and the plans made for it.
+ *		The entities of the repositories, as defined by the code and the
+ *		catalog.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #ifndef RARR_DATA_ENTITY_H
 #define RARR_DATA_ENTITY_H
@@ -29,37 +34,39 @@ typedef enum RarrEntityKind
 
 #define RARR_NENTITIES	(RARR_AUDIT + 1)
 
-/* What the code knows. */
+/* the code's definition of an entity */
 typedef struct RarrEntityDef
 {
 	const char *name;			/* its functions' names begin with it */
-	const char *relation;		/* whose row type its rows have */
-	const char *masked;			/* what others than admins read instead, or NULL */
-	const char *table;			/* that is written */
-	const char *subtable;		/* of a flat row: the one with the rest, or NULL */
+	const char *relation;		/* defines the row type */
+	const char *masked;			/* the view read by users other than admins, or
+								 * NULL */
+	const char *table;			/* the table that is written to */
+	const char *subtable;		/* of a flat row: the second table, or NULL */
 	const char *type;			/* of a flat row: media.type */
 	bool		read_only;
-	const char *const *create_fields;	/* the only ones a new row may have; or
-										 * NULL: all that the tables do not keep */
-	const char *const *update_fields;	/* the only ones that may change; or NULL */
-	const RarrRule *const *rules;	/* up to a NULL */
-	const RarrColumn *typed;	/* columns whose values code reads as of these types,
-								 * beside id; up to one without a name; or NULL */
+	const char *const *create_fields;	/* the only fields of a new row; NULL:
+										 * all but system_fields */
+	const char *const *update_fields;	/* the only fields that can be updated;
+										 * or NULL */
+	const RarrRule *const *rules;	/* NULL-terminated */
+	const RarrColumn *typed;	/* columns besides id that code reads with
+								 * these types; ends with a NULL name; or NULL */
 } RarrEntityDef;
 
-/* A column of the row type. */
+/* a column of the row type */
 typedef struct RarrEntityColumn
 {
 	char	   *name;
 	char	   *quoted;
-	char	   *masked;		/* what others than admins read instead */
+	char	   *masked;		/* expression for users other than admins */
 	Oid			type;
 	int32		typmod;
 	AttrNumber	attnum;			/* in the row type */
-	bool		in_subtable;	/* of a flat row: where it is stored */
-	bool		creatable;		/* may a new row be given it? */
-	bool		updatable;		/* may it change? */
-	bool		required;		/* must a new row be given it? */
+	bool		in_subtable;	/* is it stored in def->subtable? */
+	bool		creatable;		/* may a new row set it? */
+	bool		updatable;		/* may an update set it? */
+	bool		required;		/* must a new row set it? */
 	bool		not_null;
 	const RarrRule *rule;		/* or NULL */
 } RarrEntityColumn;
@@ -67,8 +74,9 @@ typedef struct RarrEntityColumn
 typedef struct RarrPlan RarrPlan;
 
 /*
- * What the catalog says: stays as it is until the transaction ends.  Its relations
- * are locked until then, so that none but the transaction itself can alter them.
+ * The catalog's definition of an entity.  It stays valid until the transaction
+ * ends: its relations are locked until then, so only the transaction itself
+ * can alter them.
  */
 typedef struct RarrEntity
 {
@@ -79,23 +87,25 @@ typedef struct RarrEntity
 	Oid			subtableid;		/* of def->subtable, or 0 */
 	Oid			maskedid;		/* of def->masked, or 0 */
 	TupleDesc	desc;			/* the row type */
-	int			ncolumns;		/* without dropped ones */
+	int			ncolumns;		/* without dropped columns */
 	RarrEntityColumn *columns;
-	char	   *list;			/* of the columns, behind t., in the row type's order */
-	char	   *masked_list;	/* of what others than admins read instead */
+	char	   *list;			/* SELECT list of the columns of t, in row type
+								 * order */
+	char	   *masked_list;	/* ... for users other than admins */
 	bool		versioned;		/* is there an updated_at? */
-	bool		subtable_filters;	/* can a write of def->subtable be kept out without
-									 * an error? */
-	Oid			id_index;		/* btree indexes on one column of a table whose rows */
-	Oid			media_id_index; /* everybody may see as they are; or 0 */
+	bool		subtable_filters;	/* can a write to def->subtable be
+									 * suppressed without an error? */
+	Oid			id_index;		/* btree indexes on a single column of */
+	Oid			media_id_index; /* a table that any user may read; or 0 */
 
-	/* for entity.c and query.c */
+	/* private to entity.c and query.c */
 	MemoryContext cxt;
 	bool		valid;
 	RarrPlan   *plans;
 	int			nplans;
-	FmgrInfo	to_jsonb;		/* for this row type; fn_oid 0 until it is needed */
-	struct RarrEntity *next;	/* waiting to be freed */
+	FmgrInfo	to_jsonb;		/* for this row type; fn_oid is 0 until it is
+								 * needed */
+	struct RarrEntity *next;	/* in the list of outdated entities */
 } RarrEntity;
 
 extern RarrEntity *rarr_entity(RarrEntityKind kind);

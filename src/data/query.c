@@ -1,16 +1,22 @@
-/*
+/*-------------------------------------------------------------------------
+ *
  * query.c
- *		Statements that are put together from names and parameters, and where
- *		their rows go.
+ *		Build statements from names and parameters, run them, and collect their
+ *		rows.
  *
- *		What a statement says is its shape: names of our own and pg_catalog's
- *		objects, OIDs of others (by_oid.h), and parameters.  So its text is the key by which an entity keeps its plan, from
- *		call to call, and the plan cache sees to it that the plan follows DDL.  An
- *		entity keeps so many plans, and lets go of the one unused for longest.
+ * A statement's text consists of the names of our own and pg_catalog's
+ * objects, the OIDs of others (by_oid.h), and parameters.  The text is
+ * therefore the key by which an entity caches the statement's plan, and the
+ * server's plan cache revalidates the plan after DDL.  An entity caches up to
+ * MAX_PLANS plans and evicts the least recently used one.
  *
- *		Statements run by SPI, as the user who calls: his privileges, and row
- *		security, are the executor's affair.  Their rows go straight from the
- *		executor to the function's result, with no copy between.
+ * Statements run through SPI as the calling user, so the executor checks
+ * privileges and row security.  Rows go directly from the executor to the
+ * function's result, without an intermediate copy.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
@@ -33,7 +39,7 @@
 #include "data/query.h"
 #include "data/secret.h"
 
-#define MAX_PLANS	64			/* that an entity keeps */
+#define MAX_PLANS	64			/* cached per entity */
 
 struct RarrPlan
 {
@@ -41,24 +47,27 @@ struct RarrPlan
 	char	   *sql;
 	int			flags;
 	SPIPlanPtr	plan;
-	int			busy;			/* how many calls are executing it */
+	int			busy;			/* number of calls executing it */
 	RarrParamTypes *types;		/* of its parameters */
-	struct RarrPlan *next;		/* used less recently */
+	struct RarrPlan *next;		/* less recently used */
 };
 
-/* Where the rows of a statement go: a tuplestore, or the first ones into memory. */
+/*
+ * Receives a statement's rows: into a tuplestore, or the first ones into
+ * memory.
+ */
 typedef struct RowReceiver
 {
 	DestReceiver pub;
 	MemoryContext cxt;
-	TupleDesc	desc;			/* the rows' shape */
+	TupleDesc	desc;			/* the rows' type */
 	Tuplestorestate *store;		/* or NULL */
-	TupleDesc	store_desc;		/* their shape in there: without the last columns, perhaps */
+	TupleDesc	store_desc;		/* row type of store: may lack the last columns */
 	List	   *rows;			/* of HeapTuple */
-	int			wanted;			/* how many of them at most */
+	int			wanted;			/* maximum length of rows */
 } RowReceiver;
 
-/* Begins a statement, in the current memory context. */
+/* Begin a statement, in the current memory context. */
 void
 rarr_query_init(RarrQuery *query)
 {
@@ -70,13 +79,16 @@ rarr_query_init(RarrQuery *query)
 	query->nulls = palloc(query->room * sizeof(bool));
 }
 
+/*
+ * Append SQL text, which must not come from a caller.
+ */
 void
 rarr_query_add(RarrQuery *query, const char *text)
 {
 	appendStringInfoString(&query->sql, text);
 }
 
-/* Adds a parameter's value; the text has the "$n" already, or gets it later. */
+/* Add a parameter value; "$n" is written to the text elsewhere. */
 static void
 add_value(RarrQuery *query, Oid type, Datum value, bool isnull)
 {
@@ -92,7 +104,7 @@ add_value(RarrQuery *query, Oid type, Datum value, bool isnull)
 	query->nulls[query->nparams++] = isnull;
 }
 
-/* Adds a parameter to the text, "$n", and its value. */
+/* Append "$n" to the text, and add a parameter value for it. */
 void
 rarr_query_param(RarrQuery *query, Oid type, Datum value, bool isnull)
 {
@@ -100,14 +112,17 @@ rarr_query_param(RarrQuery *query, Oid type, Datum value, bool isnull)
 	appendStringInfo(&query->sql, "$%d", query->nparams);
 }
 
-/* Adds the value of a parameter that the text names itself; it is not NULL. */
+/* Add a value, not NULL, for a parameter that the text mentions itself. */
 void
 rarr_query_bind(RarrQuery *query, Oid type, Datum value)
 {
 	add_value(query, type, value, false);
 }
 
-/* The kept plan for this text, moved to the front; or NULL. */
+/*
+ * Find the cached plan for this text, and move it to the front of the list; or
+ * return NULL.
+ */
 static RarrPlan *
 find_plan(RarrEntity *entity, const char *sql, uint32 hash, int flags)
 {
@@ -124,7 +139,7 @@ find_plan(RarrEntity *entity, const char *sql, uint32 hash, int flags)
 	return NULL;
 }
 
-/* Frees the plan that was unused for longest; false where all are in use. */
+/* Free the least recently used plan.  Returns false if all are in use. */
 static bool
 forget_oldest_plan(RarrEntity *entity)
 {
@@ -148,7 +163,7 @@ forget_oldest_plan(RarrEntity *entity)
 	return true;
 }
 
-/* The plan for a statement, made and kept where there is none. */
+/* Get the plan for a statement.  It is created and cached if there is none. */
 static RarrPlan *
 get_plan(RarrEntity *entity, RarrQuery *query, int flags)
 {
@@ -195,7 +210,7 @@ get_plan(RarrEntity *entity, RarrQuery *query, int flags)
 	return plan;
 }
 
-/* Frees the plans of an entity that is about to be freed. */
+/* Free the plans of an entity that is about to be freed. */
 void
 rarr_query_forget_plans(RarrEntity *entity)
 {
@@ -205,7 +220,7 @@ rarr_query_forget_plans(RarrEntity *entity)
 	entity->nplans = 0;
 }
 
-/* Executes a plan, which is busy meanwhile, also if that ends with an error. */
+/* Execute a plan.  It is marked busy meanwhile, and unmarked also on error. */
 static pg_noinline int
 run_plan(RarrPlan *plan, const SPIExecuteOptions *options)
 {
@@ -225,7 +240,7 @@ run_plan(RarrPlan *plan, const SPIExecuteOptions *options)
 }
 
 /*
- * Runs a statement within an SPI connection.  Rows go to dest, or, where that
+ * Run a statement.  Requires an SPI connection.  Rows go to dest or, if that
  * is NULL, to SPI_tuptable.
  */
 static void
@@ -262,7 +277,12 @@ connect_spi(void)
 		elog(ERROR, "could not connect to SPI");
 }
 
-/* Runs a statement that returns no rows; returns how many it changed. */
+/*
+ * Run a statement without a result.
+ *
+ * flags are RARR_READ, RARR_GENERIC and RARR_CUSTOM.  Returns the number of
+ * rows processed.
+ */
 uint64
 rarr_query_run(RarrEntity *entity, RarrQuery *query, int flags)
 {
@@ -276,8 +296,9 @@ rarr_query_run(RarrEntity *entity, RarrQuery *query, int flags)
 }
 
 /*
- * A row's columns must have the types that rows of the entity are made of: 42804
- * where this transaction itself changed one since it read the entity.
+ * Check that the rows' columns have the types of the entity's row type.
+ * Raises 42804 if not: this transaction itself changed one after it read the
+ * entity.
  */
 static void
 receiver_startup(DestReceiver *self, int operation, TupleDesc desc)
@@ -305,8 +326,8 @@ receiver_nothing(DestReceiver *self)
 }
 
 /*
- * Takes a row: the columns of the entity in their order, which leaves out what
- * was dropped from the row type.
+ * Receive a row.  Its columns are those of the entity, without the dropped
+ * columns of the row type.
  */
 static bool
 receive_row(TupleTableSlot *slot, DestReceiver *self)
@@ -365,8 +386,9 @@ init_receiver(RowReceiver *receiver, RarrEntity *entity, ReturnSetInfo *rsinfo, 
 }
 
 /*
- * Runs a statement whose rows have the entity's columns; returns the first of
- * them, in the current memory context, or NULL.
+ * Run a statement that returns rows of the entity.
+ *
+ * Returns the first row, in the current memory context, or NULL.
  */
 HeapTuple
 rarr_query_row(RarrEntity *entity, RarrQuery *query, int flags)
@@ -381,8 +403,9 @@ rarr_query_row(RarrEntity *entity, RarrQuery *query, int flags)
 }
 
 /*
- * Runs a statement whose rows have the entity's columns; returns all of them as
- * a list of HeapTuple, in the current memory context.
+ * Run a statement that returns rows of the entity.
+ *
+ * Returns all rows as a list of HeapTuple, in the current memory context.
  */
 List *
 rarr_query_list(RarrEntity *entity, RarrQuery *query, int flags)
@@ -397,7 +420,7 @@ rarr_query_list(RarrEntity *entity, RarrQuery *query, int flags)
 }
 
 /*
- * Runs a statement whose rows have the entity's columns, and makes them the
+ * Run a statement that returns rows of the entity, and return them as the
  * running function's result.
  */
 void
@@ -415,8 +438,10 @@ rarr_query_rows(RarrEntity *entity, RarrQuery *query, int flags, FunctionCallInf
 }
 
 /*
- * Runs a statement whose rows have one column.  False where there is no row;
- * else the first one's value, in the current memory context.
+ * Run a statement that returns a single column.
+ *
+ * Returns false if there is no row.  Otherwise sets *value and *isnull to the
+ * first row's value, in the current memory context.
  */
 bool
 rarr_query_value(RarrEntity *entity, RarrQuery *query, int flags, Datum *value, bool *isnull)
@@ -442,7 +467,10 @@ rarr_query_value(RarrEntity *entity, RarrQuery *query, int flags, Datum *value, 
 	return found;
 }
 
-/* A row of the entity as a JSON object, keyed by the columns' names. */
+/*
+ * Convert a row of the entity to a JSON object, with the columns' names as
+ * keys.
+ */
 Jsonb *
 rarr_row_to_jsonb(RarrEntity *entity, HeapTuple row)
 {

@@ -1,7 +1,12 @@
-/*
+/*-------------------------------------------------------------------------
+ *
  * query.h
- *		Statements that are put together from names and parameters, and where
- *		their rows go.
+ *		Build statements from names and parameters, run them, and collect their
+ *		rows.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #ifndef RARR_DATA_QUERY_H
 #define RARR_DATA_QUERY_H
@@ -15,13 +20,14 @@
 
 #include "data/entity.h"
 
-/* the operators that statements are written with: nothing hangs on a search_path */
+/* operators for statements, which do not depend on search_path */
 #define RARR_EQ		" OPERATOR(pg_catalog.=) "
 
-/* how a statement is run */
-#define RARR_READ		0x01	/* by the caller's snapshot; else by a new one */
-#define RARR_GENERIC	0x02	/* one plan serves all values */
-#define RARR_CUSTOM		0x04	/* each values have a plan of their own */
+/* how to run a statement */
+#define RARR_READ		0x01	/* with the caller's snapshot; else with a new
+								 * one */
+#define RARR_GENERIC	0x02	/* use a generic plan */
+#define RARR_CUSTOM		0x04	/* use a custom plan */
 
 typedef struct RarrQuery
 {

@@ -1,14 +1,20 @@
-/*
+/*-------------------------------------------------------------------------
+ *
  * import.c
- *		media_import_radarr() and media_import_sonarr(): a whole library from the
- *		arrays that Radarr's and Sonarr's v3 APIs answer with.
+ *		media_import_radarr() and media_import_sonarr(): import a whole library
+ *		from the arrays that the v3 APIs of Radarr and Sonarr return.
  *
- *		An array is read object by object (read.c) into batches, and each
- *		batch is written set at a time (write.c).  An object that cannot be
- *		imported is reported with its position and reason, and the others land.
+ * An array is read object by object (read.c) into batches, and each batch is
+ * written with a few set-based statements (write.c).  An object that cannot be
+ * imported is reported with its position and the reason; the others are
+ * imported.
  *
- *		Two imports from one service take turns: media without an external id are
- *		recognised by title and year, which no unique constraint covers.
+ * Imports from the same service are serialized: media without an external id
+ * are identified by title and year, which no unique constraint covers.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
@@ -30,14 +36,16 @@
 #define BATCH_ITEMS		500
 #define BATCH_BYTES		(4 * 1024 * 1024)
 
-/* errors that the result lists, and that a strict import's DETAIL shows */
+/*
+ * maximum number of errors in the result, and in the DETAIL of a strict import
+ */
 #define LISTED_ERRORS	10000
 #define SHOWN_ERRORS	10
 
-/* bytes of a message that the result has room for */
+/* maximum length of a message in the result, in bytes */
 #define MESSAGE_BYTES	1000
 
-/* What an object stands for, and the first object that does. */
+/* What an object represents, and the first object that represents it. */
 typedef struct SeenEntry
 {
 	uint64		hash;			/* of the identity: the key */
@@ -47,9 +55,9 @@ typedef struct SeenEntry
 
 typedef struct SeriesEntry
 {
-	int64		source_id;		/* Sonarr's: the key */
-	int			matches;		/* how many series have it */
-	pg_uuid_t	media_id;		/* the last one's */
+	int64		source_id;		/* Sonarr's id: the key */
+	int			matches;		/* number of series with this id */
+	pg_uuid_t	media_id;		/* of the last one */
 } SeriesEntry;
 
 static HTAB *
@@ -73,8 +81,11 @@ find_seen(Import *import, const char *identity, HASHACTION action, bool *found)
 }
 
 /*
- * Notes what the object at this index stands for.  Returns the index of the
- * first object of the array that stands for it: its own, if there is no other.
+ * Record what the object at this index represents.
+ *
+ * identity is the text that identifies it.  Returns the index of the first
+ * object in the array that represents the same: index itself if there is no
+ * other.
  */
 int
 rarr_import_seen(Import *import, const char *identity, int index)
@@ -90,7 +101,7 @@ rarr_import_seen(Import *import, const char *identity, int index)
 	return strcmp(entry->identity, identity) == 0 ? entry->index : index;
 }
 
-/* The index of the first object that stands for this; -1 if none is known. */
+/* Return the index of the first object that represents this; -1 if unknown. */
 int
 rarr_import_first(Import *import, const char *identity)
 {
@@ -99,7 +110,7 @@ rarr_import_first(Import *import, const char *identity)
 	return entry != NULL && strcmp(entry->identity, identity) == 0 ? entry->index : -1;
 }
 
-/* A series has this id in Sonarr and this media row. */
+/* Record that a series has this id in Sonarr and this media row. */
 void
 rarr_import_add_series(Import *import, int64 source_id, const pg_uuid_t *media_id)
 {
@@ -110,7 +121,11 @@ rarr_import_add_series(Import *import, int64 source_id, const pg_uuid_t *media_i
 	entry->media_id = *media_id;
 }
 
-/* How many series have this id in Sonarr; *media_id is the last one's. */
+/*
+ * Return the number of series with this id in Sonarr.
+ *
+ * *media_id is set to the last one's.
+ */
 int
 rarr_import_find_series(Import *import, int64 source_id, pg_uuid_t *media_id)
 {
@@ -122,7 +137,11 @@ rarr_import_find_series(Import *import, int64 source_id, pg_uuid_t *media_id)
 	return entry->matches;
 }
 
-/* The item cannot be imported: counts it and puts the reason on record. */
+/*
+ * Count an item as failed and record the reason.
+ *
+ * message is the reason; it is truncated to MESSAGE_BYTES.
+ */
 void
 rarr_import_fail(Import *import, const ImportKind *kind, ImportItem *item,
 				 int sqlstate, const char *message)
@@ -144,7 +163,7 @@ rarr_import_fail(Import *import, const ImportKind *kind, ImportItem *item,
 	MemoryContextSwitchTo(old);
 }
 
-/* Writes a batch; a strict import that has failed already writes no more. */
+/* Write a batch.  A strict import that has already failed writes nothing. */
 static void
 flush(Import *import, ImportPlans *plans, ImportItem *items, int nitems)
 {
@@ -153,7 +172,7 @@ flush(Import *import, ImportPlans *plans, ImportItem *items, int nitems)
 	MemoryContextReset(import->batch_context);
 }
 
-/* Which external ids the array has. */
+/* Record the external ids in the array. */
 static void
 note_external_ids(Import *import, const ImportKind *kind, Jsonb *array)
 {
@@ -178,7 +197,7 @@ note_external_ids(Import *import, const ImportKind *kind, Jsonb *array)
 	}
 }
 
-/* Imports an array of objects of one kind.  Needs an SPI connection. */
+/* Import an array of objects of one kind.  Requires an SPI connection. */
 static void
 import_array(Import *import, const ImportKind *kind, Jsonb *array)
 {
@@ -227,7 +246,7 @@ import_array(Import *import, const ImportKind *kind, Jsonb *array)
 }
 
 /*
- * Looks up the series of earlier imports for episodes whose series is not part
+ * Look up the series of earlier imports, for episodes whose series is not part
  * of this one.
  */
 static void
@@ -272,7 +291,7 @@ compare_errors(const ListCell *a, const ListCell *b)
 	return x->index < y->index ? -1 : x->index > y->index;
 }
 
-/* The first errors as a JSON array. */
+/* Return the first errors as a JSON array. */
 static Jsonb *
 list_errors(Import *import, int limit)
 {
@@ -297,7 +316,7 @@ list_errors(Import *import, int limit)
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_ARRAY, NULL));
 }
 
-/* Ends a strict import with an error if it has any. */
+/* Raise an error if a strict import has failed items. */
 static void
 check_strict(Import *import)
 {
@@ -313,7 +332,10 @@ check_strict(Import *import)
 			 errhint("Nothing was imported. Without \"strict\" the others are imported and these are reported.")));
 }
 
-/* The array in argument n (from 0); 22004 or 22023 where there is none. */
+/*
+ * Get array argument n, counted from 0.  Raises 22004 for NULL, 22023 for
+ * others.
+ */
 static Jsonb *
 array_argument(FunctionCallInfo fcinfo, int n, const char *name, const char *resource)
 {
@@ -330,7 +352,7 @@ array_argument(FunctionCallInfo fcinfo, int n, const char *name, const char *res
 	return array;
 }
 
-/* Readies an import, and waits for one of the same service to end. */
+/* Begin an import.  Waits for another import from the same service to end. */
 static Import *
 begin_import(FunctionCallInfo fcinfo, const char *command, bool strict)
 {
@@ -351,7 +373,7 @@ begin_import(FunctionCallInfo fcinfo, const char *command, bool strict)
 	return import;
 }
 
-/* The function's result; an error instead where the import is strict. */
+/* Return the function's result, or raise an error if a strict import failed. */
 static Datum
 end_import(FunctionCallInfo fcinfo, Import *import)
 {
@@ -374,8 +396,12 @@ end_import(FunctionCallInfo fcinfo, Import *import)
 }
 
 /*
- * media_import_radarr(movies jsonb, strict boolean)
- *		returns (created, updated, unchanged, failed int, errors jsonb)
+ * media_import_radarr(movies jsonb, strict boolean) returns (created int,
+ * updated int, unchanged int, failed int, errors jsonb)
+ *
+ * Raises 22004 for NULL, and 22023 if movies is not an array.  If strict is
+ * true, an object that cannot be imported raises RA003, and nothing is
+ * imported.
  */
 PG_FUNCTION_INFO_V1(researcharr_media_import_radarr);
 Datum
@@ -390,8 +416,10 @@ researcharr_media_import_radarr(PG_FUNCTION_ARGS)
 }
 
 /*
- * media_import_sonarr(series jsonb, episodes jsonb, strict boolean)
- *		returns (created, updated, unchanged, failed int, errors jsonb)
+ * media_import_sonarr(series jsonb, episodes jsonb, strict boolean) returns
+ * (created int, updated int, unchanged int, failed int, errors jsonb)
+ *
+ * Raises the errors of media_import_radarr().
  */
 PG_FUNCTION_INFO_V1(researcharr_media_import_sonarr);
 Datum

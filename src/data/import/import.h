@@ -1,7 +1,12 @@
-/*
+/*-------------------------------------------------------------------------
+ *
  * import.h
- *		What the parts of the import share: import.c runs it, read.c turns
- *		a source's objects into items, write.c writes items.
+ *		Shared declarations of the import: import.c runs it, read.c converts
+ *		objects to items, and write.c writes items.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #ifndef RARR_DATA_IMPORT_IMPORT_H
 #define RARR_DATA_IMPORT_IMPORT_H
@@ -15,34 +20,36 @@
 
 #define IMPORT_MAX_FIELDS	5
 
-/* the identity, for rarr_import_seen(), of an object by its external id */
+/* identity of an object with an external id, for rarr_import_seen() */
 #define IMPORT_EXTERNAL_ID	"external %s"
 
 /* Where a value of an item comes from and goes to. */
 typedef struct ImportField
 {
-	const char *source;			/* the object's member, or member.member */
+	const char *source;			/* the object's member, as member or
+								 * member.member */
 	const char *column;			/* its name in the statements */
 	Oid			type;			/* of the column */
 	const RarrRule *rule;
 	bool		stored;			/* is it a column of the kind's table? */
-	bool		kept;			/* does it stay in metadata? */
-	bool		zero_is_unknown;	/* 0 is read as NULL */
+	bool		kept;			/* does it also stay in metadata? */
+	bool		zero_is_unknown;	/* is 0 read as NULL? */
 } ImportField;
 
 /* A kind of object: movies, series or episodes. */
 typedef struct ImportKind
 {
-	const char *source;			/* what errors call its array */
+	const char *source;			/* name of its array in error messages */
 	const char *type;			/* media.type */
-	const char *service;		/* the key in metadata */
+	const char *service;		/* key in metadata */
 	const char *table;			/* the media type's own table */
-	const ImportField *fields;	/* the first is the service's external id */
+	const ImportField *fields;	/* the first one is the service's external id */
 	int			nfields;
-	const char *same;			/* SQL: whether media m with its own row s is item
-								 * i, where the external id does not tell */
-	const char *moves;			/* SQL: whether row s must leave its place for i's
-								 * values, which another may hold now; or NULL */
+	const char *same;			/* SQL: is media row m with its subtype row s
+								 * the item i, if external ids do not tell? */
+	const char *moves;			/* SQL: does item i change the unique place of
+								 * row s, which another row may hold now? or
+								 * NULL */
 	const char *park;			/* SQL: the column of s to change meanwhile */
 } ImportKind;
 
@@ -59,20 +66,20 @@ typedef enum ImportState
 	IMPORT_FAILED
 } ImportState;
 
-/* One object, read. */
+/* An object that has been read. */
 typedef struct ImportItem
 {
 	int			index;			/* in its array */
 	ImportState state;
 	Datum		external_id;	/* text, or 0 for none */
 	Datum		title;			/* text */
-	Datum		extra;			/* jsonb: what else the object had */
+	Datum		extra;			/* jsonb: the object's other members */
 	Datum		values[IMPORT_MAX_FIELDS];
 	bool		nulls[IMPORT_MAX_FIELDS];
 	bool		has_source_id;
 	int64		source_id;		/* the object's own "id" */
-	pg_uuid_t	media_id;		/* once it is known */
-	bool		row_differs;	/* must the kind's table be written? */
+	pg_uuid_t	media_id;		/* once known */
+	bool		row_differs;	/* must the row in the kind's table be written? */
 	bool		gets_id;		/* does its media row get another external id? */
 	bool		moves;
 } ImportItem;
@@ -97,8 +104,8 @@ typedef struct Import
 	int			failed;
 	int			total;
 	List	   *errors;			/* of ImportError, the first ones */
-	HTAB	   *seen;			/* what the kind's objects stand for */
-	HTAB	   *series;			/* Sonarr's ids of series */
+	HTAB	   *seen;			/* what the kind's objects represent */
+	HTAB	   *series;			/* series by Sonarr's id */
 } Import;
 
 /* import.c */

@@ -1,11 +1,16 @@
-/*
- * read.c
- *		From the objects that Radarr and Sonarr answer with to items that can be
- *		written: which member goes where, by a table for each kind of object.
+/*-------------------------------------------------------------------------
  *
- *		All that is wrong with an object is found here as far as the object alone
- *		can tell, so that the statements which write hundreds at a time fail only
- *		for reasons that lie in the database.
+ * read.c
+ *		Convert objects of Radarr and Sonarr to items. A table for each kind of
+ *		object maps members to columns.
+ *
+ * As far as an object alone can tell, everything that is wrong with it is
+ * found here.  The statements that write hundreds of items at once then fail
+ * only for reasons that lie in the database.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
@@ -34,8 +39,8 @@ static const ImportField movie_fields[] =
 
 /*
  * A series has no column for its year, which stays in metadata.  Its episodes
- * are counted by totalEpisodeCount: episodeCount leaves out those that are not
- * monitored or not yet on air, of which GET /api/v3/episode gives the rows too.
+ * are counted by totalEpisodeCount. episodeCount excludes unmonitored and
+ * unaired episodes, which GET /api/v3/episode returns as well.
  */
 static const ImportField series_fields[] =
 {
@@ -104,7 +109,7 @@ const ImportKind rarr_import_episodes = {
 	.park = "episode_number",
 };
 
-/* Adds to the list of what is wrong with an object, once. */
+/* Add a problem to the list, unless it is already there. */
 static void
 add_problem(StringInfo problems, const char *member, const char *problem)
 {
@@ -115,8 +120,8 @@ add_problem(StringInfo problems, const char *member, const char *problem)
 }
 
 /*
- * Finds a member by its path; false where it is absent or null, or where what
- * should hold it is no object, which is a problem.
+ * Find a member by its path.  Returns false if it is absent or null, or if its
+ * parent is not an object, which is a problem.
  */
 static bool
 find_member(JsonbContainer *object, const char *path, JsonbValue *value, StringInfo problems)
@@ -136,7 +141,9 @@ find_member(JsonbContainer *object, const char *path, JsonbValue *value, StringI
 	return false;
 }
 
-/* Reads a text or a date; blank means unknown.  Returns what is wrong, or NULL. */
+/*
+ * Read a text or a date; blank means unknown.  Returns NULL, or what is wrong.
+ */
 static char *
 read_text(const ImportField *field, JsonbValue *value, Datum *result, bool *isnull)
 {
@@ -169,8 +176,8 @@ read_text(const ImportField *field, JsonbValue *value, Datum *result, bool *isnu
 }
 
 /*
- * Reads a number, as int8 where the column is no int4.  Returns what is wrong,
- * or NULL.
+ * Read a number, as int8 unless the column is an int4.  Returns NULL, or what
+ * is wrong.
  */
 static char *
 read_int(const ImportField *field, JsonbValue *value, Datum *result, bool *isnull)
@@ -230,7 +237,7 @@ is_kept(const ImportKind *kind, const JsonbValue *key)
 	return true;
 }
 
-/* The object without the members that have columns. */
+/* Return the object without the members that have columns. */
 static Jsonb *
 other_members(const ImportKind *kind, JsonbContainer *object)
 {
@@ -251,7 +258,7 @@ other_members(const ImportKind *kind, JsonbContainer *object)
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 }
 
-/* Reads what all kinds have: title, the object's own id, what goes to metadata. */
+/* Read what all kinds have: title, the object's own id, and the metadata. */
 static void
 read_common(const ImportKind *kind, JsonbContainer *object, ImportItem *item, StringInfo problems)
 {
@@ -277,7 +284,7 @@ read_common(const ImportKind *kind, JsonbContainer *object, ImportItem *item, St
 						 problems->len > 0 ? "; " : "", RARR_METADATA_MAX_BYTES);
 }
 
-/* Puts the media id of an episode's series in the place of the source's id. */
+/* Replace the source's series id of an episode by the media id. */
 static void
 resolve_series(Import *import, ImportItem *item, StringInfo problems)
 {
@@ -296,7 +303,7 @@ resolve_series(Import *import, ImportItem *item, StringInfo problems)
 	item->values[SERIES] = UUIDPGetDatum(media_id);
 }
 
-/* What an earlier object of the array stands for, no other may. */
+/* Check that no earlier object of the array represents the same. */
 static void
 check_identity(Import *import, ImportItem *item, char *identity, const char *what,
 			   StringInfo problems)
@@ -334,9 +341,11 @@ check_identities(Import *import, const ImportKind *kind, ImportItem *item, Strin
 }
 
 /*
- * Notes the external id of the object at this index, if it has one, before any
- * is read: an episode's place tells nothing while a later object may move there
- * whatever holds it now.
+ * Record the external id of the object at this index, if it has one.
+ *
+ * This is done for the whole array before any object is read: an episode's
+ * season and number do not identify it if a later object, with its own
+ * external id, moves to that place.
  */
 void
 rarr_import_note_external_id(Import *import, const ImportKind *kind, JsonbValue *object, int index)
@@ -354,8 +363,9 @@ rarr_import_note_external_id(Import *import, const ImportKind *kind, JsonbValue 
 }
 
 /*
- * Reads one object into the item, whose index is set.  Returns false where that
- * cannot be imported; then it is on record as failed.
+ * Read an object into the item, whose index is set.
+ *
+ * Returns false if it cannot be imported; it is then recorded as failed.
  */
 bool
 rarr_import_read(Import *import, const ImportKind *kind, JsonbValue *object, ImportItem *item)

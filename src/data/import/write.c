@@ -1,21 +1,27 @@
-/*
+/*-------------------------------------------------------------------------
+ *
  * write.c
- *		Items into rows, hundreds at a time.
+ *		Write items to tables, hundreds at a time.
  *
- *		A batch takes a few statements, each over arrays with an element for each
- *		item: find the media that are there already and what of them differs;
- *		insert the new ones; update those that differ; write the rows of the
- *		kind's own table.  What does not differ is not written.
+ * A batch takes a few statements over arrays with one element per item: find
+ * the existing media and what differs; insert new media; update those that
+ * differ; write the rows of the kind's own table.  Rows that do not differ are
+ * not written.
  *
- *		A batch runs in a subtransaction.  When it fails for a reason that lies in
- *		an item (a trigger or CHECK of the user's, say), it is done again in
- *		halves, down to the item alone, which is then put on record as failed: a
- *		bad one among 500 costs some 18 statements' time, not 500.
+ * A batch runs in a subtransaction.  If an error caused by an item (for
+ * example by a user's trigger or CHECK constraint) aborts it, the batch is
+ * repeated in halves, down to the single item, which is then recorded as
+ * failed.  One bad item among 500 costs the time of some 18 statements, not
+ * 500.
  *
- *		Imports of one service take turns, by a lock on the function itself (see
- *		import.c), and anybody else who inserts the same media meanwhile is met by
- *		ON CONFLICT: the batch fails, and the item finds the row when it is done
- *		again.
+ * Imports from the same service are serialized by a lock on the function
+ * itself (import.c).  If another session concurrently inserts the same media,
+ * ON CONFLICT detects it: the batch fails, and finds the row when it is
+ * repeated.
+ *
+ * Copyright (c) 2026, researcharr contributors
+ *
+ *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
@@ -35,7 +41,7 @@
 #include "data/import/import.h"
 #include "data/row_locks.h"
 
-/* The arrays of every statement: these, then the kind's fields. */
+/* the array parameters of every statement: these, then the kind's fields */
 enum
 {
 	PARAM_ID,
@@ -53,12 +59,15 @@ struct ImportPlans
 	SPIPlanPtr	match;
 	SPIPlanPtr	insert;
 	SPIPlanPtr	update;
-	SPIPlanPtr	update_id;		/* the external id as well */
-	SPIPlanPtr	park;			/* NULL where no row has a place to leave */
+	SPIPlanPtr	update_id;		/* also sets the external id */
+	SPIPlanPtr	park;			/* NULL if no row can change its place */
 	SPIPlanPtr	put;
 };
 
-/* "a, b, c" of the fields, each behind the prefix; only stored ones if so asked */
+/*
+ * Return "a, b, c" of the fields, each with the prefix; optionally only stored
+ * ones.
+ */
 static char *
 columns(const ImportKind *kind, const char *prefix, bool stored_only)
 {
@@ -74,7 +83,10 @@ columns(const ImportKind *kind, const char *prefix, bool stored_only)
 	return list.data;
 }
 
-/* The items as a FROM item i, with their place in the arrays as n. */
+/*
+ * Return the FROM item i with the items, and their position in the arrays as
+ * n.
+ */
 static char *
 items_relation(const ImportKind *kind)
 {
@@ -89,11 +101,12 @@ items_relation(const ImportKind *kind)
 }
 
 /*
- * For each item that is there: its media id, whether its media row differs,
- * whether its row in the kind's table is absent or differs, and whether that
- * leaves its place.  The external id counts before what else tells; where the
- * latter did, "known_as" is the row's own external id, and "gets_id" says whether
- * it gets another.
+ * The statement that finds the existing items.  For each it returns the media
+ * id, whether the media row differs, whether the row in the kind's table is
+ * missing or differs, and whether that row changes its place.  An external id
+ * takes precedence over other criteria.  If the latter identified the item,
+ * "known_as" is the row's own external id, and "gets_id" tells whether it gets
+ * another.
  */
 static char *
 match_sql(const ImportKind *kind)
@@ -134,8 +147,9 @@ insert_sql(const ImportKind *kind)
 }
 
 /*
- * An UPDATE that names the external id, which a unique constraint has, locks the
- * row as a DELETE does, so that jobs cannot be enqueued for it meanwhile.
+ * The statement that updates media.  An UPDATE that sets the external id, a
+ * unique column, locks the row as a DELETE does, so that no job can be
+ * enqueued for it meanwhile.
  */
 static char *
 update_sql(const ImportKind *kind, bool with_id)
@@ -149,9 +163,9 @@ update_sql(const ImportKind *kind, bool with_id)
 }
 
 /*
- * Rows that change places must all leave before any arrives: the unique
- * constraint looks at each row by itself.  They wait at numbers that no source
- * uses.
+ * The statement for rows that exchange places.  All must leave their place
+ * before any takes its new one, because the unique constraint is checked row
+ * by row.  They are moved to numbers that no source uses.
  */
 static char *
 park_sql(const ImportKind *kind)
@@ -186,14 +200,18 @@ prepare(ImportPlans *plans, const char *sql)
 	for (int i = 0; i < ntypes; i++)
 		types[i] = get_array_type(plans->types[i]);
 
-	/* tables grow by the import itself: a plan is good for one batch only */
+	/* tables grow during the import, so a plan suits one batch only */
 	plan = SPI_prepare_cursor(sql, ntypes, types, CURSOR_OPT_CUSTOM_PLAN);
 	if (plan == NULL)
 		elog(ERROR, "could not prepare \"%s\": %s", sql, SPI_result_code_string(SPI_result));
 	return plan;
 }
 
-/* The statements for a kind; they live until SPI_finish(). */
+/*
+ * Prepare the statements for a kind.
+ *
+ * Requires an SPI connection; the plans live until SPI_finish().
+ */
 ImportPlans *
 rarr_import_prepare(const ImportKind *kind)
 {
@@ -217,7 +235,9 @@ rarr_import_prepare(const ImportKind *kind)
 	return plans;
 }
 
-/* The value of an item for a parameter; 0 for NULL, except for numbers. */
+/*
+ * Return the value of an item for a parameter; NULL is 0, except for numbers.
+ */
 static Datum
 item_value(ImportItem *item, int param, bool *isnull)
 {
@@ -235,7 +255,7 @@ item_value(ImportItem *item, int param, bool *isnull)
 	return value;
 }
 
-/* Runs a statement over the items; returns how many rows it touched or found. */
+/* Run a statement over the items, and return the number of rows processed. */
 static uint64
 run(ImportPlans *plans, SPIPlanPtr plan, ImportItem **items, int nitems)
 {
@@ -266,7 +286,7 @@ run(ImportPlans *plans, SPIPlanPtr plan, ImportItem **items, int nitems)
 	return SPI_processed;
 }
 
-/* Reads a row of the match statement into its item. */
+/* Read a row of the match statement into its item. */
 static void
 take_match(Import *import, const ImportKind *kind, ImportItem **items, HeapTuple row, TupleDesc desc)
 {
@@ -278,9 +298,9 @@ take_match(Import *import, const ImportKind *kind, ImportItem **items, HeapTuple
 	int			first;
 
 	if (isnull)
-		return;					/* not of ours: ids cannot be NULL */
+		return;					/* not our row: ids cannot be NULL */
 
-	/* the row of an episode that another has taken the place of is not its */
+	/* an episode whose place another object has taken is not this row */
 	if (known_as != NULL &&
 		rarr_import_first(import, psprintf(IMPORT_EXTERNAL_ID, known_as)) >= 0)
 		return;
@@ -300,7 +320,7 @@ take_match(Import *import, const ImportKind *kind, ImportItem **items, HeapTuple
 						 psprintf("the object stands for the same %s as object %d", kind->type, first));
 }
 
-/* Finds out which items are there; the others get a new media id. */
+/* Find the existing items; the others get a new media id. */
 static void
 match(Import *import, ImportPlans *plans, ImportItem **items, int nitems)
 {
@@ -370,7 +390,7 @@ is_pending(const ImportItem *item)
 	return item->state == IMPORT_PENDING;
 }
 
-/* Those of the items that the test is true for. */
+/* Select the items that satisfy the test. */
 static int
 choose(ImportItem *items, int nitems, bool (*test) (const ImportItem *), ImportItem **chosen)
 {
@@ -385,8 +405,8 @@ choose(ImportItem *items, int nitems, bool (*test) (const ImportItem *), ImportI
 }
 
 /*
- * Locks what the items of a batch will change, in the order that everybody keeps
- * to: the rows of series that their episodes refer to, then media.
+ * Lock what the items of a batch will change, in the common order (cascade.c):
+ * the series of the episodes, then media.
  */
 static void
 lock_items(const ImportKind *kind, ImportItem **items, int nitems)
@@ -465,7 +485,7 @@ may_write(const ImportKind *kind)
 						 mode, ACLMASK_ALL) == mode;
 }
 
-/* Items that are being written. */
+/* Items being written. */
 typedef struct Writing
 {
 	Import	   *import;
@@ -484,9 +504,9 @@ write_body(void *arg)
 }
 
 /*
- * Is the error about the items, so that others may fare better?  It is not when
- * the server, the transaction or the session is in trouble, or when the user may
- * not write the tables at all (rather than not this row).
+ * Is the error caused by the items, so that others may succeed?  It is not if
+ * the server, the transaction or the session is in trouble, or if the user may
+ * not write to the tables at all, rather than to this row.
  */
 static bool
 is_about_items(const ErrorData *error, void *arg)
@@ -497,8 +517,8 @@ is_about_items(const ErrorData *error, void *arg)
 }
 
 /*
- * Writes the items in a subtransaction.  Returns NULL, or the error after which
- * nothing of them is written; errors that are not about them go on.
+ * Write the items in a subtransaction.  Returns NULL, or the error that rolled
+ * it back.  Errors not caused by the items are rethrown.
  */
 static ErrorData *
 try_items(Import *import, ImportPlans *plans, ImportItem *items, int nitems)
@@ -526,8 +546,9 @@ count_item(Import *import, const ImportKind *kind, const ImportItem *item)
 }
 
 /*
- * Writes the items and counts what became of them.  To be called with an SPI
- * connection, in a memory context that is reset soon.
+ * Write the items, and count the outcomes.
+ *
+ * Requires an SPI connection, and a memory context that is reset soon.
  */
 void
 rarr_import_write(Import *import, ImportPlans *plans, ImportItem *items, int nitems)
@@ -551,8 +572,7 @@ rarr_import_write(Import *import, ImportPlans *plans, ImportItem *items, int nit
 }
 
 /*
- * Adds the series that earlier imports left behind for these ids of Sonarr's
- * (int8).
+ * Add the series of earlier imports with these Sonarr ids, an array of int8.
  */
 void
 rarr_import_find_old_series(Import *import, Datum *source_ids, int nids)
