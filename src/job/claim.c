@@ -58,8 +58,6 @@
 /* how many lapsed jobs one call turns to failed, or queues again for later */
 #define MAX_BURIED		100
 
-static const char *const lapse_error = "lease expired";
-
 /* What became of a job that a claim came to. */
 typedef enum Taken
 {
@@ -132,24 +130,6 @@ lock_job(Claim *claim, RarrStream *stream, bool *stuck)
 	return result == TM_Ok;
 }
 
-/*
- * The job in jobs->oldslot lapsed, and nobody gets it now: it has no retry left,
- * or has to wait.  False if a user's trigger keeps it.
- */
-static bool
-bury(Claim *claim, RarrLapse lapse, int64 delay)
-{
-	RarrTable  *jobs = claim->jobs;
-	int			change = rarr_lapse_end(jobs, lapse, claim->now, claim->now + delay, lapse_error);
-
-	claim->buried++;
-	if (!rarr_job_make_change(jobs, change))
-		return false;
-	rarr_job_log_add(&claim->log, jobs->oldslot, RARR_HISTORY_LAPSED,
-					 lapse == RARR_LAPSE_LAST ? JOB_FAILED : JOB_QUEUED, claim->now, lapse_error);
-	return true;
-}
-
 /* For how long a job of the type is handed out. */
 static int64
 lease_of(const Claim *claim, const RarrJobType *type)
@@ -173,7 +153,7 @@ hand_out(Claim *claim, const RarrJobType *type, bool locked)
 
 	rarr_job_begin_change(jobs, claim->now);
 	if (lapsed)
-		rarr_lapse_set(jobs->newslot, RARR_LAPSE_FIRST, lapse_error);
+		rarr_lapse_set_next(jobs->newslot);
 	rarr_job_set_status(jobs->newslot, JOB_RUNNING, claim->now);
 	rarr_job_set(jobs->newslot, JOB_ATTEMPT, Int32GetDatum(attempt));
 	rarr_job_set(jobs->newslot, JOB_STARTED_AT, TimestampTzGetDatum(claim->now));
@@ -186,8 +166,7 @@ hand_out(Claim *claim, const RarrJobType *type, bool locked)
 		  rarr_job_make_change_unlocked(jobs, JOB_CHANGE_CLAIM, false)))
 		return false;
 	if (lapsed)
-		rarr_job_log_add(&claim->log, jobs->oldslot, RARR_HISTORY_LAPSED, JOB_RUNNING,
-						 claim->now, lapse_error);
+		rarr_lapse_log(&claim->log, jobs->oldslot, JOB_RUNNING, claim->now);
 	rarr_job_hint_set(jobs);
 	if (rarr_bind_leases)
 		rarr_session_bind(rarr_job_id(jobs->newslot), attempt);
@@ -217,13 +196,6 @@ fail_unclaimable(Claim *claim, const char *reason)
 	return true;
 }
 
-/* Is this job, which is due, one whose lapse may have to be recorded before anybody can have it? */
-static bool
-must_be_buried(TupleTableSlot *slot)
-{
-	return rarr_lapse_of(slot) >= RARR_LAPSE_AGAIN;
-}
-
 /*
  * Take the stream's job as nearly all are: nobody has it, and it is what the
  * stream saw.  An update without a lock before it is as good then, and a change
@@ -238,7 +210,7 @@ take_unlocked(Claim *claim, RarrStream *stream, Taken *taken)
 	RarrTable  *jobs = claim->jobs;
 	TM_Result	state;
 
-	if (jobs->has_triggers || stream->limit != NULL || must_be_buried(stream->slot))
+	if (jobs->has_triggers || stream->limit != NULL || rarr_lapse_must_be_recorded(stream->slot))
 		return false;
 	state = rarr_row_state(stream->slot);
 	if (state == TM_BeingModified && rarr_job_is_being_changed(stream->slot))
@@ -260,7 +232,8 @@ take_unlocked(Claim *claim, RarrStream *stream, Taken *taken)
 static Taken
 take(Claim *claim, RarrStream *stream)
 {
-	TupleTableSlot *slot = claim->jobs->oldslot;
+	RarrTable  *jobs = claim->jobs;
+	TupleTableSlot *slot = jobs->oldslot;
 	Taken		taken;
 	RarrLapse	lapse;
 	int64		delay = 0;
@@ -269,7 +242,7 @@ take(Claim *claim, RarrStream *stream)
 
 	if (claim->guard != NULL && !rarr_guard_admits(claim->guard, rarr_job_id(stream->slot)))
 		return STUCK;
-	if (claim->buried == MAX_BURIED && must_be_buried(stream->slot))
+	if (claim->buried == MAX_BURIED && rarr_lapse_must_be_recorded(stream->slot))
 		return STUCK;
 	if (take_unlocked(claim, stream, &taken))
 		return taken;
@@ -285,7 +258,10 @@ take(Claim *claim, RarrStream *stream)
 	if (lapse == RARR_LAPSE_AGAIN)
 		delay = rarr_lapse_delay(slot, stream->type);
 	if (lapse == RARR_LAPSE_LAST || delay > 0)
-		return bury(claim, lapse, delay) ? PASSED : STUCK;
+	{
+		claim->buried++;
+		return rarr_lapse_record(jobs, &claim->log, lapse, delay, claim->now) ? PASSED : STUCK;
+	}
 	if (stream->limit != NULL &&
 		!rarr_limits_bind(stream->limit, slot, claim->now + lease_of(claim, stream->type)))
 		return STUCK;

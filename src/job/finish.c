@@ -71,8 +71,7 @@ rarr_job_fail(RarrWork *work, const RarrFailure *failure)
 {
 	RarrTable  *jobs = work->jobs;
 	int			retries = DatumGetInt32(rarr_job_value(jobs->oldslot, JOB_RETRY_COUNT));
-	bool		retry = failure->retry &&
-		retries < DatumGetInt32(rarr_job_value(jobs->oldslot, JOB_MAX_RETRIES));
+	bool		retry = failure->retry && rarr_job_has_retry(jobs->oldslot);
 
 	if (retry)
 	{

@@ -8,6 +8,7 @@
 #include "executor/tuptable.h"
 
 #include "base/relation.h"
+#include "job/core/job_row.h"
 #include "job/core/job_type.h"
 #include "job/history/job_log.h"
 
@@ -20,10 +21,14 @@ typedef enum RarrLapse
 	RARR_LAPSE_LAST				/* it has failed */
 } RarrLapse;
 
+extern bool rarr_job_has_retry(TupleTableSlot *job);
 extern RarrLapse rarr_lapse_of(TupleTableSlot *job);
+extern bool rarr_lapse_must_be_recorded(TupleTableSlot *slot);
 extern int64 rarr_lapse_delay(TupleTableSlot *job, const RarrJobType *type);
-extern void rarr_lapse_set(TupleTableSlot *newslot, RarrLapse lapse, const char *error);
-extern int	rarr_lapse_end(RarrTable *jobs, RarrLapse lapse, TimestampTz now, TimestampTz available_at,
-						   const char *error);
+extern void rarr_lapse_set_next(TupleTableSlot *newslot);
+extern void rarr_lapse_log(RarrJobLog *log, TupleTableSlot *job, RarrJobStatus status, TimestampTz now);
+extern bool rarr_lapse_record(RarrTable *jobs, RarrJobLog *log, RarrLapse lapse, int64 delay,
+							  TimestampTz now);
+extern int	rarr_lapse_at_session_end(RarrTable *jobs, RarrJobLog *log, TimestampTz now);
 
 #endif							/* RARR_LAPSE_H */

@@ -45,29 +45,6 @@
 #include "job/lapse.h"
 #include "job/session_end.h"
 
-/* The next version of the job in jobs->oldslot, whose session ended, and which change it is. */
-static int
-begin_hand_back(RarrWork *work)
-{
-	static const char *const error = "the worker's session ended";
-	TupleTableSlot *slot = work->jobs->oldslot;
-	RarrLapse	lapse = rarr_lapse_of(slot);
-	TimestampTz at = DatumGetTimestampTz(rarr_job_value(slot, JOB_AVAILABLE_AT));
-	int64		delay = 0;
-
-	if (lapse == RARR_LAPSE_AGAIN)
-	{
-		text	   *name = DatumGetTextPP(rarr_job_value(slot, JOB_JOB_TYPE));
-
-		delay = rarr_lapse_delay(slot, rarr_job_type_last_known(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name)));
-	}
-	if (delay > 0)
-		at = Max(at, work->now + delay);
-	rarr_job_log_add(&work->log, slot, RARR_HISTORY_LAPSED,
-					 lapse == RARR_LAPSE_LAST ? JOB_FAILED : JOB_QUEUED, work->now, error);
-	return rarr_lapse_end(work->jobs, lapse, work->now, at, error);
-}
-
 /*
  * The session that claimed these jobs ends: those that are still running under
  * their attempt have lapsed (lapse.c).  False if the transaction must not commit.
@@ -95,7 +72,7 @@ hand_back_jobs(const RarrBoundJob *bound, int n)
 			!rarr_job_has_status(work.jobs->oldslot) ||
 			!rarr_is_running_under(work.jobs, bound[i].attempt))
 			continue;
-		change = begin_hand_back(&work);
+		change = rarr_lapse_at_session_end(work.jobs, &work.log, work.now);
 		if (rarr_exit_checks_hold(work.jobs, checks, work.jobs->newslot))
 			rarr_work_write(&work, change);
 		else
