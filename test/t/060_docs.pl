@@ -1,14 +1,22 @@
 # 060_docs.pl: the documentation says what is, and its examples work.
 #
 #  1. docs/sql-reference.md has a section, or a row of a table, for each
-#     function, with its very signature, each trigger function, each table and view, with each column,
-#     each setting and each SQLSTATE of our own; and no section for what is not.
-#  2. Every block of SQL of README.md and docs/*.md runs, file by file, in a
+#     function, with its very signature, each trigger function, each table and
+#     view, with each column, each setting and each SQLSTATE of our own; and no
+#     section for what is not.
+#  2. Types and defaults of columns, defaults and ranges of settings, and storage
+#     options are those of the catalog.
+#  3. Every block of SQL of README.md and docs/*.md runs, file by file, in a
 #     new database each.
-#  3. Links from file to file, and to headings, lead somewhere.
+#  4. Links from file to file, and to headings, lead somewhere, and files of the
+#     tree that are named are there.
+#  5. Lines have at most 100 columns, in src at most 80, apart from code and
+#     tables; cells of tables have a dozen words at most.
 
 use strict;
 use warnings;
+use Encode qw(decode);
+use File::Find;
 use FindBin;
 use lib $FindBin::RealBin;
 use PostgreSQL::Test::Cluster;
@@ -96,6 +104,72 @@ is(join(' ', grep { /^[a-z]/ && !$known{$_} } sort keys %section),
 	'', 'each section is about something');
 
 # 2.
+# The rows of a section's tables, as lists of cells without their backquotes
+sub cells
+{
+	my ($text) = @_;
+
+	return map { [ map { s/`//gr } split / *\| */, s/^\| *//r ] } $text =~ /^(\|.*?) *\|$/mg;
+}
+
+foreach (lines(q{
+	SELECT relname, attname,
+		replace(replace(format_type(atttypid, NULL), 'timestamp with time zone', 'timestamptz'), 'integer', 'int')
+			|| CASE WHEN attnotnull THEN '' ELSE ', or NULL' END,
+		regexp_replace(replace(coalesce(pg_get_expr(adbin, adrelid), ''), 'researcharr.', ''), '::\w+$', '')
+	FROM pg_class c JOIN pg_attribute ON attrelid = c.oid LEFT JOIN pg_attrdef ON adrelid = c.oid AND adnum = attnum
+	WHERE relnamespace = 'researcharr'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
+		AND attnum > 0 AND NOT attisdropped ORDER BY 1, attnum}))
+{
+	my ($table, $column, $type, $default) = split /\|/, $_, -1;
+	my ($row) = grep { $_->[0] eq $column } cells($section{$table} // '');
+
+	is(join('|', @{ $row // [] }[ 1, 2 ]), "$type|$default", "$table.$column: type and default");
+}
+
+my %unit = (us => 1e-6, ms => 1e-3, s => 1, min => 60, h => 3600, d => 86400, '' => 1);
+my %who = (
+	user => 'anybody, at any time',
+	superuser => 'superusers',
+	sighup => 'the configuration, reloaded',
+	postmaster => q{the server's start, with preload});
+
+# A value as a number, of seconds if it has a unit
+sub number { return $_[0] =~ /^(-?\d+)(\w*)$/ ? $1 * $unit{$2} : $_[0] }
+
+foreach (lines(q{LOAD 'researcharr'; SELECT name, vartype, boot_val, min_val, max_val, unit, context FROM pg_settings
+	WHERE name LIKE 'researcharr.%'}))
+{
+	my ($name, $type, $default, $min, $max, $unit, $context) = split /\|/, $_, -1;
+	my ($row) = grep { $_->[0] eq $name } cells($section{Settings});
+	my (undef, $written, $range, $by) = @{ $row // [] };
+
+	is($by, $who{$context}, "$name: who may set it");
+	if ($type eq 'integer')
+	{
+		is(join(' ', map { number($_) } $written, split / to /, $range),
+			join(' ', map { number($_ . $unit) } $default, $min, $max),
+			"$name: default and range");
+	}
+	elsif ($type eq 'bool')
+	{
+		is("$written $range", "$default boolean", "$name: default");
+	}
+	else
+	{
+		is($written, $default eq '' ? 'empty' : $default, "$name: default");
+	}
+}
+
+# option|relation|value, as docs/operations.md has them
+is( join("\n", sort map { join '|', @$_ } grep { $_->[0] =~ /^(?:fillfactor|autovacuum_\w+)$/ }
+		  cells(slurp_file("$top/docs/operations.md"))),
+	join("\n", sort { $a cmp $b } lines(q{
+		SELECT o.option_name, relname, o.option_value FROM pg_class, pg_options_to_table(reloptions) o
+		WHERE oid IN ('researcharr.processing_jobs'::regclass, 'researcharr.processing_jobs_pkey'::regclass)})),
+	'the storage options of processing_jobs');
+
+# 3.
 my $db = 0;
 foreach my $file (@files)
 {
@@ -117,7 +191,7 @@ foreach my $file (@files)
 		"$name: what its jobs come to");
 }
 
-# 3.
+# 4.
 foreach my $file (@files)
 {
 	my $name = $file =~ s{.*/}{}r;
@@ -137,6 +211,31 @@ foreach my $file (@files)
 		push @bad, $link unless $anchors{$anchor};
 	}
 	is(join(' ', @bad), '', "$name: its links");
+}
+
+my %tree;
+find({ wanted => sub { $tree{ s{.*/}{}r } = 1 if -f }, no_chdir => 1 },
+	map { "$top/$_" } qw(docs expected sql src test));
+foreach my $file (@files)
+{
+	my @named = map { s{.*/}{}r } slurp_file($file) =~ /`([\w.\/]+\.(?:[ch]|pl|pm|sql|spec))`/g;
+
+	is(join(' ', grep { !$tree{$_} } @named), '', $file =~ s{.*/}{}r . ': files that it names are there');
+}
+
+# 5.
+my @pages;
+find({ wanted => sub { push @pages, $_ if /\.md$/ && -f }, no_chdir => 1 }, map { "$top/$_" } qw(docs src test));
+foreach my $file ("$top/README.md", "$top/CHANGELOG.md", sort @pages)
+{
+	my $name = $file =~ s{^\Q$top\E/}{}r;
+	my $width = $name =~ /^src/ ? 80 : 100;
+	my $text = decode('UTF-8', slurp_file($file)) =~ s/^ *```.*?^ *```$//msgr;
+	my @long = grep { length > $width && !/^ *\|/ && /^.{0,$width}\S\s/ } split /\n/, $text;
+	my @wordy = grep { !/\x{2192}/ && (() = /\S+/g) > 12 } map { split /\|/ } grep { /^ *\|/ } split /\n/, $text;
+
+	is(join("\n", @long), '', "$name: lines of at most $width columns");
+	is(join("\n", @wordy), '', "$name: short cells of tables");
 }
 
 $node->stop;
