@@ -40,7 +40,6 @@
 #include "job/agenda/verify.h"
 #include "job/change.h"
 #include "job/claim.h"
-#include "job/claim_guard.h"
 #include "job/core/job_row.h"
 #include "job/core/job_type.h"
 #include "job/core/tid_cache.h"
@@ -48,7 +47,6 @@
 #include "job/lapse.h"
 #include "job/limits/limits.h"
 #include "job/session_end.h"
-#include "job/share.h"
 #include "job/stream.h"
 #include "job/unclaimable.h"
 
@@ -228,6 +226,18 @@ take_unlocked(Claim *claim, RarrStream *stream, Taken *taken)
 	return hand_out(claim, stream->type, false);
 }
 
+/* The claim comes to this job: false if it has to pass it over. */
+static bool
+guard_admits(RarrClaimGuard *guard, const pg_uuid_t *id)
+{
+	for (int i = 0; i < guard->nbad; i++)
+		if (memcmp(&guard->bad[i], id, UUID_LEN) == 0)
+			return false;
+	guard->current = *id;
+	guard->taking = true;
+	return true;
+}
+
 /* Try to take the stream's job. */
 static Taken
 take(Claim *claim, RarrStream *stream)
@@ -240,7 +250,7 @@ take(Claim *claim, RarrStream *stream)
 	char	   *reason;
 	bool		stuck;
 
-	if (claim->guard != NULL && !rarr_guard_admits(claim->guard, rarr_job_id(stream->slot)))
+	if (claim->guard != NULL && !guard_admits(claim->guard, rarr_job_id(stream->slot)))
 		return STUCK;
 	if (claim->buried == MAX_BURIED && rarr_lapse_must_be_recorded(stream->slot))
 		return STUCK;
@@ -297,6 +307,19 @@ fits(Claim *claim)
 	return !claim->full;
 }
 
+/*
+ * The claim is done with the job that it came to.  changed: it handed the job
+ * out, or put it on record that the job lapsed or failed.  False if the claim has
+ * to end here, so that an AFTER trigger's error is about this job.
+ */
+static bool
+guard_done(RarrClaimGuard *guard, bool changed)
+{
+	guard->taking = false;
+	guard->changed |= changed;
+	return !(guard->one_by_one && changed);
+}
+
 /* Claim up to max_jobs jobs from these streams into a tuplestore. */
 static void
 claim_jobs(Claim *claim, RarrStream *streams, int n, int max_jobs, Tuplestorestate *result)
@@ -309,7 +332,7 @@ claim_jobs(Claim *claim, RarrStream *streams, int n, int max_jobs, Tuplestoresta
 		Taken		taken = first->limit != NULL ? take_limited(claim, first) : take(claim, first);
 
 		if (claim->guard != NULL &&
-			!rarr_guard_done(claim->guard, taken == TAKEN || (taken == PASSED && claim->buried > buried)) &&
+			!guard_done(claim->guard, taken == TAKEN || (taken == PASSED && claim->buried > buried)) &&
 			taken != TAKEN)
 			max_jobs = 0;
 		switch (taken)

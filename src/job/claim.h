@@ -8,9 +8,24 @@
 #include "executor/tuptable.h"
 #include "nodes/pg_list.h"
 #include "utils/tuplestore.h"
+#include "utils/uuid.h"
 
 #include "base/relation.h"
 #include "job/history/job_log.h"
+
+/* how many jobs one call passes over */
+#define RARR_MAX_BAD_JOBS	100
+
+/* What a claim knows of jobs that it has to pass over. */
+typedef struct RarrClaimGuard
+{
+	pg_uuid_t	bad[RARR_MAX_BAD_JOBS];
+	int			nbad;
+	pg_uuid_t	current;		/* the job that the claim came to last */
+	bool		taking;			/* it is being taken */
+	bool		changed;		/* it, or one before it, was changed */
+	bool		one_by_one;		/* each job is changed on its own */
+} RarrClaimGuard;
 
 /* A claim: what is wanted, and what came of it. */
 typedef struct RarrClaim
@@ -25,17 +40,15 @@ typedef struct RarrClaim
 	bool		has_worker;
 	int			buried;
 	RarrJobLog	log;
-	struct RarrClaimGuard *guard;	/* see claim_guard.c */
+	RarrClaimGuard *guard;		/* see claim_guard.c; NULL: none */
 
 	bool		peek;			/* find out what is due behind the last job */
 	int64		room;			/* bytes that more jobs may have; 0: any number */
 	bool		full;			/* there was no more room */
 } RarrClaim;
 
-extern void rarr_claim_args(RarrClaim *claim, FunctionCallInfo fcinfo, int first, int *max_jobs);
 extern bool rarr_claim_is_idle(List *types, TimestampTz now);
 extern bool rarr_claim_try(RarrClaim *claim, List *types, int max_jobs, Tuplestorestate *result);
-extern void rarr_claim_jobs(RarrClaim *claim, List *types, int max_jobs, Tuplestorestate *result);
 extern bool rarr_claim_buried_all_it_may(const RarrClaim *claim);
 
 #endif							/* RARR_JOB_CLAIM_H */

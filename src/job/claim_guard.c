@@ -27,7 +27,6 @@
 
 #include "base/compat.h"
 #include "base/subtransaction.h"
-#include "job/claim.h"
 #include "job/claim_guard.h"
 
 /* how many jobs a backend remembers to have told the log of */
@@ -41,31 +40,6 @@ typedef struct Try
 	int			max_jobs;
 	Tuplestorestate *rows;
 } Try;
-
-/* The claim comes to this job: false if it has to pass it over. */
-bool
-rarr_guard_admits(RarrClaimGuard *guard, const pg_uuid_t *id)
-{
-	for (int i = 0; i < guard->nbad; i++)
-		if (memcmp(&guard->bad[i], id, UUID_LEN) == 0)
-			return false;
-	guard->current = *id;
-	guard->taking = true;
-	return true;
-}
-
-/*
- * The claim is done with the job that it came to.  changed: it handed the job
- * out, or put it on record that the job lapsed or failed.  False if the claim has
- * to end here, so that an AFTER trigger's error is about this job.
- */
-bool
-rarr_guard_done(RarrClaimGuard *guard, bool changed)
-{
-	guard->taking = false;
-	guard->changed |= changed;
-	return !(guard->one_by_one && changed);
-}
 
 static bool
 claim_rows(void *arg)

@@ -54,10 +54,11 @@
 #include "base/duration.h"
 #include "base/guc.h"
 #include "base/schema.h"
-#include "job/claim.h"
+#include "job/claim_guard.h"
 #include "job/core/job_json.h"
 #include "job/core/job_row.h"
 #include "job/core/job_type.h"
+#include "job/dequeue.h"
 #include "job/limits/limits.h"
 #include "job/wait/wait_list.h"
 

@@ -46,7 +46,7 @@ typedef struct RarrStream
 	RarrPlace	running_last;
 	TimestampTz lease;			/* the first end of a lease */
 
-	/* whose turn it is; see share.c */
+	/* whose turn it is; see stream.c */
 	bool		contended;		/* others have a job of the same priority */
 	uint64		pass_read;
 	uint64		pass;			/* what it counts for */
@@ -58,6 +58,7 @@ extern bool rarr_stream_open_lapsed(RarrStream *stream, Relation jobs, Relation 
 									const RarrJobType *type, TimestampTz now,
 									const RarrJobPlace *lapsed, int n);
 extern RarrStream *rarr_streams_first(RarrStream *streams, int n);
+extern void rarr_share_took(RarrStream *stream);
 extern void rarr_stream_passed(RarrStream *stream, bool go_on);
 extern void rarr_stream_stuck(RarrStream *stream);
 extern void rarr_stream_stop(RarrStream *stream);

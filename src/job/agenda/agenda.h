@@ -77,7 +77,7 @@ typedef struct RarrAgendaType
 	RarrPlace	running_first[RARR_PRIORITIES];
 	RarrPlace	running_last[RARR_PRIORITIES];
 
-	pg_atomic_uint64 pass;		/* whose turn it is, by weight; see share.c */
+	pg_atomic_uint64 pass;		/* whose turn it is, by weight; see stream.c */
 
 	/* Whose step of a walk is under way: see take_turn() in verify.c. */
 	uint64		turn;			/* its number, or 0 */

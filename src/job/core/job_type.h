@@ -33,7 +33,7 @@ typedef struct RarrJobType
 	TransactionId made_by;		/* the transaction that made the type known; not
 								 * normal if it changed since, or long ago */
 	struct RarrAgendaKey *agenda;	/* of the type; NULL until it is looked for */
-	uint64		pass;			/* see share.c; kept when the policy changes */
+	uint64		pass;			/* see stream.c; kept when the policy changes */
 } RarrJobType;
 
 extern bool rarr_job_type_is_known(const char *name, int len);
