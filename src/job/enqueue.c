@@ -1,8 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * enqueue.c
- *		Putting jobs into the queue: job_enqueue, and what enqueue_many.c and
- *		enqueue_arrays.c read.
+ *		Putting jobs into the queue: job_enqueue, and what enqueue_many.c reads.
  *
  * Values are checked before anything is written, and the media of all jobs of
  * a call at once.  A job with a unique key is inserted speculatively, as

@@ -26,6 +26,5 @@ typedef struct RarrNewJob
 } RarrNewJob;
 
 extern void rarr_jobs_enqueue(RarrNewJob *jobs, int n, bool is_array, pg_uuid_t *ids);
-extern void rarr_jobs_enqueue_set(FunctionCallInfo fcinfo, RarrNewJob *jobs, int n);
 
 #endif							/* RARR_JOB_ENQUEUE_H */

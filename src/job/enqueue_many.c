@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * enqueue_many.c
- *		job_enqueue_many: jobs as an array of JSON objects.
+ *		job_enqueue_many and job_enqueue_arrays: jobs as an array of JSON objects,
+ *		or as arrays, one for each of their columns.
  *
  * Copyright (c) 2026, researcharr contributors
  *
@@ -9,6 +10,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
@@ -151,7 +153,7 @@ read_member(const Member *member, RarrNewJob *job, bool *has_media)
 }
 
 static void
-read_job(JsonbContainer *object, int index, RarrNewJob *job)
+read_object(JsonbContainer *object, int index, RarrNewJob *job)
 {
 	JsonbIterator *it = JsonbIteratorInit(object);
 	JsonbIteratorToken token;
@@ -203,7 +205,7 @@ read_jobs(Jsonb *array, int *n)
 					 errmsg("job %d is not an object: %s", i, rarr_jsonb_excerpt(JsonbValueToJsonb(element))),
 					 errdetail("Jobs are counted from 0."),
 					 errhint("Give an array of objects.")));
-		read_job(element->val.binary.data, i, &jobs[i]);
+		read_object(element->val.binary.data, i, &jobs[i]);
 	}
 	*n = count;
 	return jobs;
@@ -213,8 +215,8 @@ read_jobs(Jsonb *array, int *n)
  * Enqueue the jobs of an array, and return their ids, in its order, as the
  * running function's result.
  */
-void
-rarr_jobs_enqueue_set(FunctionCallInfo fcinfo, RarrNewJob *jobs, int n)
+static void
+enqueue_set(FunctionCallInfo fcinfo, RarrNewJob *jobs, int n)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	pg_uuid_t  *ids = palloc(n * sizeof(pg_uuid_t));
@@ -250,6 +252,132 @@ researcharr_job_enqueue_many(PG_FUNCTION_ARGS)
 	RARR_REQUIRE_ARG(0, "jobs");
 	rarr_prevent_read_only("job_enqueue_many()");
 	jobs = read_jobs(PG_GETARG_JSONB_P(0), &n);
-	rarr_jobs_enqueue_set(fcinfo, jobs, n);
+	enqueue_set(fcinfo, jobs, n);
+	return (Datum) 0;
+}
+
+/* job_enqueue_arrays */
+
+/* The arguments, in their order */
+enum
+{
+	ARG_MEDIA_IDS, ARG_JOB_TYPES, ARG_PRIORITIES, ARG_AVAILABLE_AT, ARG_MAX_RETRIES, ARG_METADATA,
+	ARG_UNIQUE_KEYS, NARGS
+};
+
+static const struct
+{
+	const char *name;
+	Oid			type;
+	int16		length;
+	bool		byval;
+	char		align;
+	bool		required;
+}			arguments[NARGS] = {
+	[ARG_MEDIA_IDS] = {"media_ids", UUIDOID, UUID_LEN, false, TYPALIGN_CHAR, true},
+	[ARG_JOB_TYPES] = {"job_types", TEXTOID, -1, false, TYPALIGN_INT, true},
+	[ARG_PRIORITIES] = {"priorities", INT4OID, sizeof(int32), true, TYPALIGN_INT, false},
+	[ARG_AVAILABLE_AT] = {"available_at", TIMESTAMPTZOID, sizeof(TimestampTz), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, false},
+	[ARG_MAX_RETRIES] = {"max_retries", INT4OID, sizeof(int32), true, TYPALIGN_INT, false},
+	[ARG_METADATA] = {"metadata", JSONBOID, -1, false, TYPALIGN_INT, false},
+	[ARG_UNIQUE_KEYS] = {"unique_keys", TEXTOID, -1, false, TYPALIGN_INT, false},
+};
+
+/* An argument's elements: one for each job, or one for all, or none at all. */
+typedef struct Elements
+{
+	Datum	   *values;
+	bool	   *nulls;
+	int			n;
+} Elements;
+
+static void
+read_argument(FunctionCallInfo fcinfo, int i, int njobs, Elements *elements)
+{
+	const char *name = arguments[i].name;
+
+	elements->n = 0;
+	if (arguments[i].required)
+		RARR_REQUIRE_ARG(i, name);
+	else if (PG_ARGISNULL(i))
+		return;
+	elements->values = rarr_array_argument(fcinfo, i, name, arguments[i].type, arguments[i].length,
+										   arguments[i].byval, arguments[i].align, !arguments[i].required,
+										   &elements->nulls, &elements->n);
+	if (i != ARG_MEDIA_IDS && elements->n != njobs && elements->n != 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s has %d elements, media_ids has %d", name, elements->n, njobs),
+				 errhint("Give one for each media, or one for all.")));
+}
+
+/* Has job i a value there? */
+static bool
+get(const Elements *elements, int i, Datum *value)
+{
+	if (elements->n == 1)
+		i = 0;
+	if (elements->n == 0 || elements->nulls[i])
+		return false;
+	*value = elements->values[i];
+	return true;
+}
+
+static void
+read_elements(const Elements *elements, int i, RarrNewJob *job)
+{
+	Datum		value = (Datum) 0;
+
+	job->media_id = *DatumGetUUIDP(elements[ARG_MEDIA_IDS].values[i]);
+	(void) get(&elements[ARG_JOB_TYPES], i, &value);
+	job->job_type = DatumGetTextPP(value);
+	job->has_priority = get(&elements[ARG_PRIORITIES], i, &value);
+	if (job->has_priority)
+		job->priority = DatumGetInt32(value);
+	job->has_available_at = get(&elements[ARG_AVAILABLE_AT], i, &value);
+	if (job->has_available_at)
+		job->available_at = DatumGetTimestampTz(value);
+	job->has_max_retries = get(&elements[ARG_MAX_RETRIES], i, &value);
+	if (job->has_max_retries)
+		job->max_retries = DatumGetInt32(value);
+	if (get(&elements[ARG_METADATA], i, &value))
+		job->metadata = DatumGetJsonbP(value);
+	if (get(&elements[ARG_UNIQUE_KEYS], i, &value))
+		job->unique_key = DatumGetTextPP(value);
+}
+
+PG_FUNCTION_INFO_V1(researcharr_job_enqueue_arrays);
+
+/*
+ * job_enqueue_arrays(media_ids uuid[], job_types text[], priorities int[],
+ *		available_at timestamptz[], max_retries int[], metadata jsonb[],
+ *		unique_keys text[]) -> the jobs' ids, in the order of media_ids
+ *
+ * One-dimensional arrays, each with an element for each of media_ids, or with
+ * one that holds for all.  NULL, for an array or in it, is what it is for
+ * job_enqueue.  All are enqueued, or none.
+ * Errors: 22004 NULL for media_ids or job_types, or in them; 22023 an array of
+ * another length, or of more dimensions; RA002, RA003 and 23503 as job_enqueue
+ * has them.
+ */
+Datum
+researcharr_job_enqueue_arrays(PG_FUNCTION_ARGS)
+{
+	Elements	elements[NARGS];
+	RarrNewJob *jobs;
+	int			n;
+
+	rarr_prevent_read_only("job_enqueue_arrays()");
+	read_argument(fcinfo, ARG_MEDIA_IDS, 0, &elements[ARG_MEDIA_IDS]);
+	n = elements[ARG_MEDIA_IDS].n;
+	for (int i = ARG_MEDIA_IDS + 1; i < NARGS; i++)
+		read_argument(fcinfo, i, n, &elements[i]);
+	jobs = palloc0(n * sizeof(RarrNewJob));
+	for (int i = 0; i < n; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		read_elements(elements, i, &jobs[i]);
+	}
+	enqueue_set(fcinfo, jobs, n);
 	return (Datum) 0;
 }
