@@ -1,16 +1,8 @@
 -- The application's settings: typed, checked when written, secrets masked.
 SET search_path = researcharr;
-CREATE FUNCTION pg_temp.error(query text) RETURNS TABLE (sqlstate text, message text, detail text) LANGUAGE plpgsql AS $$
-DECLARE
-    said text;
-    more text;
-BEGIN
-    EXECUTE query;
-    RETURN QUERY SELECT 'none', 'no error', '';
-EXCEPTION WHEN OTHERS THEN
-    GET STACKED DIAGNOSTICS said = MESSAGE_TEXT, more = PG_EXCEPTION_DETAIL;
-    RETURN QUERY SELECT SQLSTATE, said, more;
-END $$;
+\getenv tests PG_ABS_SRCDIR
+\set file :tests '/include/error.sql'
+\i :file
 \pset null -
 SELECT uuid_v7() AS start \gset
 SELECT key, value, value_type, description, secret FROM config_set('radarr.url', 'http://radarr:7878');
@@ -22,9 +14,9 @@ SELECT key, value, secret FROM config_set('radarr.api_key', 'deadbeef', secret =
 SELECT config_get('radarr.url'), config_get_int('search.per_hour'), config_get_bool('search.enabled'), config_get_json('search.limits');
 SELECT config_get('nope'), config_get_int('nope'), config_get_bool('nope'), config_get_json('nope');
 SELECT config_get('search.per_hour'), config_get('search.limits'), config_get('radarr.api_key');
-SELECT * FROM pg_temp.error('SELECT config_get_int(''radarr.url'')');
-SELECT * FROM pg_temp.error('SELECT config_get_bool(''search.per_hour'')');
-SELECT * FROM pg_temp.error('SELECT config_get_json(''search.enabled'')');
+SELECT * FROM pg_temp.error_detail('SELECT config_get_int(''radarr.url'')');
+SELECT * FROM pg_temp.error_detail('SELECT config_get_bool(''search.per_hour'')');
+SELECT * FROM pg_temp.error_detail('SELECT config_get_json(''search.enabled'')');
 SELECT key, value FROM config_list();
 SELECT key, value FROM config_list('search.');
 SELECT key FROM config_list('%');
@@ -39,18 +31,18 @@ SELECT secret FROM config_set('radarr.api_key', 'cafe', secret => true);
 -- the edges of the types
 SELECT t, v, e.sqlstate FROM (VALUES ('int', '9223372036854775807'), ('int', '-9223372036854775808'), ('int', '9223372036854775808'), ('int', ''), ('int', '1.0'),
     ('int', ' 1'), ('bool', 'true'), ('bool', 'TRUE'), ('bool', '1'), ('json', 'null'), ('json', ''), ('json', '"\u0000"'), ('json', '1e999999'),
-    ('string', ''), ('float', '1')) x (t, v), pg_temp.error(format('SELECT researcharr.config_set(''edge'', %L, %L)', v, t)) e;
-SELECT * FROM pg_temp.error('SELECT config_set('' k '', ''x'', ''float'')');
-SELECT * FROM pg_temp.error('SELECT config_set('''', ''x'', ''int'')');
-SELECT * FROM pg_temp.error('SELECT config_set(''k'', NULL)');
-SELECT * FROM pg_temp.error('SELECT config_get(NULL)');
+    ('string', ''), ('float', '1')) x (t, v), pg_temp.error_detail(format('SELECT researcharr.config_set(''edge'', %L, %L)', v, t)) e;
+SELECT * FROM pg_temp.error_detail('SELECT config_set('' k '', ''x'', ''float'')');
+SELECT * FROM pg_temp.error_detail('SELECT config_set('''', ''x'', ''int'')');
+SELECT * FROM pg_temp.error_detail('SELECT config_set(''k'', NULL)');
+SELECT * FROM pg_temp.error_detail('SELECT config_get(NULL)');
 
 -- as an entity: a value and its type can change one at a time, and must agree
 SELECT id FROM config_get_all('{"key": "search.per_hour"}') \gset
 SELECT value, value_type FROM config_update(:'id', '{"value": "30"}');
-SELECT * FROM pg_temp.error(format('SELECT config_update(%L, ''{"value": "many"}'')', :'id'));
-SELECT * FROM pg_temp.error(format('SELECT config_update(%L, ''{"value_type": "bool"}'')', :'id'));
-SELECT * FROM pg_temp.error(format('SELECT config_update(%L, ''{"value_type": "bool", "value": "5"}'')', :'id'));
+SELECT * FROM pg_temp.error_detail(format('SELECT config_update(%L, ''{"value": "many"}'')', :'id'));
+SELECT * FROM pg_temp.error_detail(format('SELECT config_update(%L, ''{"value_type": "bool"}'')', :'id'));
+SELECT * FROM pg_temp.error_detail(format('SELECT config_update(%L, ''{"value_type": "bool", "value": "5"}'')', :'id'));
 SELECT value, value_type FROM config_update(:'id', '{"value_type": "string", "value": "many"}');
 
 -- Secrets: for admins only.  Others need no more than the masked views.
@@ -59,11 +51,11 @@ CREATE ROLE regress_reader;
 GRANT USAGE ON SCHEMA researcharr TO regress_reader;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA researcharr TO regress_reader;
 SET ROLE regress_reader;
-SELECT sqlstate, message FROM pg_temp.error('SELECT config_get(''radarr.api_key'')');
+SELECT sqlstate, message FROM pg_temp.error_detail('SELECT config_get(''radarr.api_key'')');
 RESET ROLE;
 GRANT SELECT ON configuration_masked, webui_users_masked TO regress_reader;
 SET ROLE regress_reader;
-SELECT sqlstate, message FROM pg_temp.error('TABLE configuration');
+SELECT sqlstate, message FROM pg_temp.error_detail('TABLE configuration');
 SELECT config_get('radarr.api_key'), config_get('radarr.url'), config_get_bool('search.enabled');
 SELECT key, value FROM config_list('radarr');
 SELECT key, value FROM config_get_all('{"secret": true}');
@@ -76,8 +68,8 @@ SELECT username, password_hash FROM webui_user_get_all(order_by => 'password_has
 RESET ROLE;
 UPDATE configuration SET value = '7', value_type = 'int' WHERE key = 'radarr.api_key';
 SET ROLE regress_reader;
-SELECT sqlstate, message FROM pg_temp.error('SELECT config_get_int(''radarr.api_key'')');
-SELECT sqlstate, message FROM pg_temp.error('SELECT config_set(''radarr.url'', ''x'')');
+SELECT sqlstate, message FROM pg_temp.error_detail('SELECT config_get_int(''radarr.api_key'')');
+SELECT sqlstate, message FROM pg_temp.error_detail('SELECT config_set(''radarr.url'', ''x'')');
 RESET ROLE;
 GRANT INSERT, UPDATE, DELETE, SELECT (id, key, description, secret, updated_at) ON configuration TO regress_reader;
 GRANT INSERT, UPDATE (password_hash), DELETE, SELECT (id) ON webui_users TO regress_reader;
@@ -90,7 +82,7 @@ SELECT id AS bob FROM webui_user_get_all('{"username": "bob"}') \gset
 SELECT username, password_hash FROM webui_user_update(:'bob', '{"password_hash": "h4"}');
 SELECT config_delete(id) FROM config_get_all('{"key": "hidden"}');
 SELECT value FROM config_update(:'id', '{"value": "few"}');
-SELECT sqlstate, message FROM pg_temp.error($$SELECT researcharr.config_update(id, '{"secret": false}') FROM researcharr.config_get_all('{"key": "radarr.api_key"}')$$);
+SELECT sqlstate, message FROM pg_temp.error_detail($$SELECT researcharr.config_update(id, '{"secret": false}') FROM researcharr.config_get_all('{"key": "radarr.api_key"}')$$);
 RESET ROLE;
 SELECT value FROM configuration WHERE key = 'radarr.api_key';
 SELECT username, password_hash FROM webui_user_get_by_id(:'bob');

@@ -2,17 +2,9 @@
 -- index serves them.
 SET search_path = researcharr;
 SET timezone = 'UTC';
-CREATE FUNCTION pg_temp.error(query text) RETURNS TABLE (sqlstate text, message text, detail text) LANGUAGE plpgsql AS $$
-DECLARE
-    said text;
-    more text;
-BEGIN
-    EXECUTE query;
-    RETURN QUERY SELECT 'none', 'no error', '';
-EXCEPTION WHEN OTHERS THEN
-    GET STACKED DIAGNOSTICS said = MESSAGE_TEXT, more = PG_EXCEPTION_DETAIL;
-    RETURN QUERY SELECT SQLSTATE, said, more;
-END $$;
+\getenv tests PG_ABS_SRCDIR
+\set file :tests '/include/error.sql'
+\i :file
 CREATE FUNCTION pg_temp.titles(filters jsonb) RETURNS text LANGUAGE sql AS
     $$ SELECT string_agg(title, ', ' ORDER BY title COLLATE "C") FROM researcharr.movie_get_all(filters) $$;
 SELECT count(movie_create(jsonb_build_object('title', t, 'year', y, 'external_id', e, 'status', s, 'metadata', m)))
@@ -40,8 +32,8 @@ SELECT f AS filters, e.sqlstate, e.message, e.detail FROM unnest(ARRAY[
     '{"year": {"near": 1977}}', '{"year": {"like": "19%"}}', '{"year": {"contains": 1}}', '{"year": {"in": 1977}}',
     '{"year": {"in": [1977, null]}}', '{"year": {"gt": null}}', '{"year": {"is_null": "yes"}}', '{"title": {"ilike": 5}}',
     '{"title": ["a"]}', '{"id": "not a uuid"}', '{"created_at": {"gt": "yesterdayish"}}', '{"metadata": {"n": 1}}', '{"year": 5000000000}'
-]::jsonb[]) WITH ORDINALITY AS u (f, n), pg_temp.error(format('SELECT researcharr.movie_get_all(%L)', f)) e ORDER BY n;
-SELECT sqlstate FROM pg_temp.error('SELECT movie_count(''{"nope": 1}'')');
+]::jsonb[]) WITH ORDINALITY AS u (f, n), pg_temp.error_detail(format('SELECT researcharr.movie_get_all(%L)', f)) e ORDER BY n;
+SELECT sqlstate FROM pg_temp.error_detail('SELECT movie_count(''{"nope": 1}'')');
 SELECT movie_count(), movie_count('{"status": "pending"}'), movie_count(NULL);
 
 -- orders
@@ -52,16 +44,16 @@ SELECT o AS order_by, string_agg(title, ', ' ORDER BY g.n) FROM unnest(ARRAY[
 SELECT o AS order_by, e.sqlstate, e.message FROM unnest(ARRAY[
     '', ',', 'title,', 'title; DROP TABLE researcharr.media', 'title desc; SELECT 1', 'lower(title)', '"title"', 'Title',
     'title up', 'title desc asc', 'title nulls', 'title nulls third', 'title -- ', '1', 'year, nope'
-]) WITH ORDINALITY AS u (o, n), pg_temp.error(format('SELECT researcharr.movie_get_all(order_by => %L)', o)) e ORDER BY n;
+]) WITH ORDINALITY AS u (o, n), pg_temp.error_detail(format('SELECT researcharr.movie_get_all(order_by => %L)', o)) e ORDER BY n;
 
 -- pages: by limit and offset, and by the last id seen
 SELECT title FROM movie_get_all('{}', 2);
 SELECT title FROM movie_get_all('{}', 2, 2);
 SELECT title FROM movie_get_all('{}', "offset" => 4, order_by => 'status');
 SELECT count(*) FROM movie_get_all('{}', 0);
-SELECT * FROM pg_temp.error('SELECT movie_get_all(''{}'', -1)');
-SELECT * FROM pg_temp.error('SELECT movie_get_all(''{}'', 1, -1)');
-SELECT * FROM pg_temp.error('SELECT movie_get_all(''{}'', -9223372036854775808)');
+SELECT * FROM pg_temp.error_detail('SELECT movie_get_all(''{}'', -1)');
+SELECT * FROM pg_temp.error_detail('SELECT movie_get_all(''{}'', 1, -1)');
+SELECT * FROM pg_temp.error_detail('SELECT movie_get_all(''{}'', -9223372036854775808)');
 WITH RECURSIVE pages AS (
     SELECT 1 AS page, (SELECT array_agg(p.id) FROM movie_get_all('{}', 2, order_by => 'id') p) AS ids
     UNION ALL
@@ -116,10 +108,10 @@ SELECT f AS filters, e.sqlstate, e.message FROM unnest(ARRAY[
     '{"score": "much"}', '{"score": true}', '{"mood": "angry"}', '{"part": 101}', '{"tags": ["a"]}', '{"tags": {"in": ["{a}"]}}', '{"raw": "{}"}', '{"raw": {"contains": {}}}', '{"seen": "yes"}',
     '{"seen": {"gt": null}}', '{"odd name": 2}', '{"": 1}', '{"tit": 1}', '{"titles": 1}', '{"title": {"like": "a\\\\"}}', '{"title": {"ilike": "\\\\\\"}}', '{"title": {"eq": {"a": 1}}}',
     '{"id": {"in": ["01900000-0000-7000-8000-000000000000", "x"]}}', '{"title": {"EQ": "x"}}', '{"title": {"": "x"}}', '{"metadata": {"in": {}}}'
-]::jsonb[]) WITH ORDINALITY AS u (f, n), pg_temp.error(format('SELECT researcharr.media_get_all(%L)', f)) e ORDER BY n;
+]::jsonb[]) WITH ORDINALITY AS u (f, n), pg_temp.error_detail(format('SELECT researcharr.media_get_all(%L)', f)) e ORDER BY n;
 SELECT string_agg(title, ', ') FROM media_get_all(order_by => 'mood desc');
-SELECT sqlstate, message FROM pg_temp.error('SELECT media_get_all(order_by => ''raw'')');
-SELECT sqlstate, message FROM pg_temp.error('SELECT media_get_all(order_by => ''tags, part desc nulls last'')');
+SELECT sqlstate, message FROM pg_temp.error_detail('SELECT media_get_all(order_by => ''raw'')');
+SELECT sqlstate, message FROM pg_temp.error_detail('SELECT media_get_all(order_by => ''tags, part desc nulls last'')');
 DELETE FROM media;
 ALTER TABLE media DROP COLUMN score, DROP COLUMN mood, DROP COLUMN part, DROP COLUMN tags, DROP COLUMN raw, DROP COLUMN code, DROP COLUMN seen, DROP COLUMN at, DROP COLUMN "Odd name";
 

@@ -5,12 +5,9 @@ INSERT INTO media (title, type) VALUES ('film', 'movie');
 SELECT id AS film FROM media \gset
 
 -- Lets the leases of all running jobs end; only the owner may.
-CREATE FUNCTION pg_temp.lapse() RETURNS bigint LANGUAGE sql AS $$
-    WITH lapsed AS (
-        UPDATE researcharr.processing_jobs
-           SET lease_expires_at = clock_timestamp() - interval '1 second'
-         WHERE status = 'running' RETURNING 1)
-    SELECT count(*) FROM lapsed $$;
+\getenv tests PG_ABS_SRCDIR
+\set file :tests '/include/lapse.sql'
+\i :file
 -- What a statement raises; ids differ from run to run.
 CREATE FUNCTION pg_temp.error_of(statement text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE

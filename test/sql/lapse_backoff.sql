@@ -6,11 +6,9 @@ INSERT INTO media (title, type) VALUES ('film', 'movie');
 SELECT id AS film FROM media \gset
 SELECT name FROM job_type_register('steady', max_retries => 5, backoff => 'fixed', backoff_base => '1 hour', backoff_cap => '1 hour', jitter => 0);
 -- Lets the leases of all running jobs end; only the owner may.
-CREATE FUNCTION pg_temp.lapse() RETURNS bigint LANGUAGE sql AS $$
-    WITH lapsed AS (
-        UPDATE researcharr.processing_jobs SET lease_expires_at = clock_timestamp() - interval '1 second'
-         WHERE status = 'running' RETURNING 1)
-    SELECT count(*) FROM lapsed $$;
+\getenv tests PG_ABS_SRCDIR
+\set file :tests '/include/lapse.sql'
+\i :file
 CREATE FUNCTION pg_temp.hours(t timestamptz) RETURNS numeric LANGUAGE sql AS
 $$ SELECT greatest(round(extract(epoch FROM t - clock_timestamp()) / 3600, 1), 0) $$;
 CREATE TEMP VIEW jobs AS

@@ -1,15 +1,8 @@
 -- What waits for Radarr and Sonarr: handing out, processed, failed.
 SET search_path = researcharr;
-CREATE FUNCTION pg_temp.error(query text) RETURNS TABLE (sqlstate text, message text) LANGUAGE plpgsql AS $$
-DECLARE
-    said text;
-BEGIN
-    EXECUTE query;
-    RETURN QUERY SELECT 'none', 'no error';
-EXCEPTION WHEN OTHERS THEN
-    GET STACKED DIAGNOSTICS said = MESSAGE_TEXT;
-    RETURN QUERY SELECT SQLSTATE, said;
-END $$;
+\getenv tests PG_ABS_SRCDIR
+\set file :tests '/include/error.sql'
+\i :file
 INSERT INTO media (id, title, type) VALUES ('01900000-0000-7000-8000-000000000001', 'Dune', 'movie');
 INSERT INTO queue_items (media_id, service, priority, last_processed, next_retry_at, metadata)
 SELECT '01900000-0000-7000-8000-000000000001', s, p, l, n, jsonb_build_object('name', name) FROM (VALUES

@@ -4,18 +4,9 @@ SET search_path = researcharr;
 SET timezone = 'UTC';
 SET datestyle = 'ISO';
 
--- what an error says: SQLSTATE, message, and where it matters DETAIL and HINT
-CREATE FUNCTION pg_temp.error(query text) RETURNS TABLE (sqlstate text, message text, detail text) LANGUAGE plpgsql AS $$
-DECLARE
-    said text;
-    more text;
-BEGIN
-    EXECUTE query;
-    RETURN QUERY SELECT 'none', 'no error', '';
-EXCEPTION WHEN OTHERS THEN
-    GET STACKED DIAGNOSTICS said = MESSAGE_TEXT, more = PG_EXCEPTION_DETAIL;
-    RETURN QUERY SELECT SQLSTATE, said, more;
-END $$;
+\getenv tests PG_ABS_SRCDIR
+\set file :tests '/include/error.sql'
+\i :file
 \pset null -
 
 -- media: a title is trimmed, what is left out or null gets its default
@@ -63,20 +54,20 @@ SELECT count(*) FROM movie_update('01900000-0000-7000-8000-000000000000', '{"yea
 SELECT title, year FROM movie_get_by_id(:'movie');
 
 -- bad input
-SELECT * FROM pg_temp.error(format('SELECT media_update(%L, ''{"id": "%s", "type": "series", "created_at": "2020-01-01", "updated_at": null}'')', :'movie', :'media'));
-SELECT * FROM pg_temp.error(format('SELECT movie_update(%L, ''{"title": null}'')', :'movie'));
-SELECT * FROM pg_temp.error(format('SELECT movie_update(%L, ''{"title": "  ", "colour": "red"}'')', :'movie'));
-SELECT * FROM pg_temp.error(format('SELECT movie_update(%L, ''[1]'')', :'movie'));
-SELECT * FROM pg_temp.error('SELECT media_create(''null'')');
-SELECT * FROM pg_temp.error('SELECT media_create(''{"title": "Dune again", "type": "movie", "external_id": "438631"}'')');
-SELECT * FROM pg_temp.error('SELECT movie_create(''{"title": "Alien again", "external_id": "348"}'')');
-SELECT sqlstate, message FROM pg_temp.error(format('SELECT media_update(%L, ''{"external_id": "438631"}'')', :'movie'));
-SELECT sqlstate, message FROM pg_temp.error('SELECT episode_create(''{"title": "x", "series_id": "01900000-0000-7000-8000-000000000000", "season_number": 1, "episode_number": 1}'')');
-SELECT * FROM pg_temp.error('SELECT movie_create(''{"title": "x", "type": "series"}'')');
+SELECT * FROM pg_temp.error_detail(format('SELECT media_update(%L, ''{"id": "%s", "type": "series", "created_at": "2020-01-01", "updated_at": null}'')', :'movie', :'media'));
+SELECT * FROM pg_temp.error_detail(format('SELECT movie_update(%L, ''{"title": null}'')', :'movie'));
+SELECT * FROM pg_temp.error_detail(format('SELECT movie_update(%L, ''{"title": "  ", "colour": "red"}'')', :'movie'));
+SELECT * FROM pg_temp.error_detail(format('SELECT movie_update(%L, ''[1]'')', :'movie'));
+SELECT * FROM pg_temp.error_detail('SELECT media_create(''null'')');
+SELECT * FROM pg_temp.error_detail('SELECT media_create(''{"title": "Dune again", "type": "movie", "external_id": "438631"}'')');
+SELECT * FROM pg_temp.error_detail('SELECT movie_create(''{"title": "Alien again", "external_id": "348"}'')');
+SELECT sqlstate, message FROM pg_temp.error_detail(format('SELECT media_update(%L, ''{"external_id": "438631"}'')', :'movie'));
+SELECT sqlstate, message FROM pg_temp.error_detail('SELECT episode_create(''{"title": "x", "series_id": "01900000-0000-7000-8000-000000000000", "season_number": 1, "episode_number": 1}'')');
+SELECT * FROM pg_temp.error_detail('SELECT movie_create(''{"title": "x", "type": "series"}'')');
 -- nothing was left behind by those
 SELECT count(*) FROM media WHERE title IN ('x', 'Alien again', 'Dune again');
 -- the type of a media row that has children: the functions do not offer it, the tables refuse it
-SELECT sqlstate, message FROM pg_temp.error(format('UPDATE media SET type = ''series'' WHERE id = %L', :'movie'));
+SELECT sqlstate, message FROM pg_temp.error_detail(format('UPDATE media SET type = ''series'' WHERE id = %L', :'movie'));
 
 -- jobs are enqueued
 INSERT INTO job_types (name, priority, max_retries) VALUES ('subtitles', 33, 7);
@@ -85,19 +76,19 @@ SELECT id AS job, job_type, status, priority, max_retries, metadata
 SELECT :'job_type' AS job_type, :'status' AS status, :'priority' AS priority, :'max_retries' AS max_retries, :'metadata' AS metadata;
 SELECT id = :'job' AS the_same FROM job_create(jsonb_build_object('media_id', :'movie', 'job_type', 'subtitles', 'unique_key', 'k'));
 SELECT priority, max_retries, available_at, metadata FROM job_update(:'job', '{"priority": 90, "max_retries": 1, "available_at": "2030-01-01", "metadata": {"b": 2}}');
-SELECT * FROM pg_temp.error(format('SELECT job_update(%L, ''{"status": "completed", "attempt": 7, "priority": 101}'')', :'job'));
-SELECT sqlstate FROM pg_temp.error(format('SELECT job_update(%L, ''{"priority": 1}'', ''2020-01-01'')', :'job'));
+SELECT * FROM pg_temp.error_detail(format('SELECT job_update(%L, ''{"status": "completed", "attempt": 7, "priority": 101}'')', :'job'));
+SELECT sqlstate FROM pg_temp.error_detail(format('SELECT job_update(%L, ''{"priority": 1}'', ''2020-01-01'')', :'job'));
 SELECT job_cancel(:'job');
-SELECT sqlstate, replace(message, :'job', 'ID') FROM pg_temp.error(format('SELECT job_update(%L, ''{"priority": 1}'')', :'job'));
+SELECT sqlstate, replace(message, :'job', 'ID') FROM pg_temp.error_detail(format('SELECT job_update(%L, ''{"priority": 1}'')', :'job'));
 SELECT count(*) FROM job_update('01900000-0000-7000-8000-000000000000', '{"priority": 1}');
-SELECT sqlstate, message FROM pg_temp.error(format('SELECT job_create(''{"media_id": "%s", "job_type": "no such type"}'')', :'movie'));
-SELECT sqlstate FROM pg_temp.error('SELECT job_create(''{"media_id": "01900000-0000-7000-8000-000000000000", "job_type": "search"}'')');
+SELECT sqlstate, message FROM pg_temp.error_detail(format('SELECT job_create(''{"media_id": "%s", "job_type": "no such type"}'')', :'movie'));
+SELECT sqlstate FROM pg_temp.error_detail('SELECT job_create(''{"media_id": "01900000-0000-7000-8000-000000000000", "job_type": "search"}'')');
 SELECT job_enqueue(:'movie', 'search', priority => n % 3) IS NOT NULL FROM generate_series(1, 4) n;
 SELECT job_type, status, priority FROM job_get_by_media(:'movie');
 SELECT job_type, priority FROM job_get_pending();
 SELECT job_type, priority FROM job_get_pending(2);
 SELECT count(*) FROM job_get_pending(0);
-SELECT sqlstate, message FROM pg_temp.error('SELECT job_get_pending(-1)');
+SELECT sqlstate, message FROM pg_temp.error_detail('SELECT job_get_pending(-1)');
 SELECT count(*) FROM job_get_failed();
 SELECT f.status FROM job_dequeue('{search}') d, job_fail(d.id, d.attempt, 'broken', retry => false) f;
 SELECT error_message, status FROM job_get_failed();
@@ -118,8 +109,8 @@ SELECT count(*) FROM pg_proc WHERE pronamespace = 'researcharr'::regnamespace AN
 
 -- by status, deletes
 SELECT title FROM media_get_by_status('failed');
-SELECT * FROM pg_temp.error('SELECT media_get_by_status(''lost'')');
-SELECT * FROM pg_temp.error('SELECT media_get_by_external_id(''1'', ''book'')');
+SELECT * FROM pg_temp.error_detail('SELECT media_get_by_status(''lost'')');
+SELECT * FROM pg_temp.error_detail('SELECT media_get_by_external_id(''1'', ''book'')');
 SELECT movie_delete(:'movie'), movie_delete(:'movie');
 SELECT series_delete(:'series');
 SELECT media_exists(:'movie'), episode_exists(:'episode'), media_exists(:'episode');
@@ -127,16 +118,16 @@ SELECT media_exists(:'movie'), episode_exists(:'episode'), media_exists(:'episod
 -- queue items and users have no updated_at
 SELECT id AS item, service, priority, retry_count FROM queue_item_create(jsonb_build_object('media_id', :'media', 'service', 'radarr')) \gset
 SELECT priority, metadata FROM queue_item_update(:'item', '{"priority": 7, "metadata": {"x": "y"}}');
-SELECT sqlstate, message FROM pg_temp.error(format('SELECT queue_item_update(%L, ''{"priority": 1}'', now())', :'item'));
+SELECT sqlstate, message FROM pg_temp.error_detail(format('SELECT queue_item_update(%L, ''{"priority": 1}'', now())', :'item'));
 SELECT queue_item_delete(:'item');
 SELECT username, password_hash, api_key_hash FROM webui_user_create('{"username": "anna", "password_hash": "h1"}');
-SELECT * FROM pg_temp.error('SELECT webui_user_create(''{"username": " anna", "password_hash": ""}'')');
-SELECT sqlstate FROM pg_temp.error('SELECT webui_user_create(''{"username": "anna", "password_hash": "h2"}'')');
+SELECT * FROM pg_temp.error_detail('SELECT webui_user_create(''{"username": " anna", "password_hash": ""}'')');
+SELECT sqlstate FROM pg_temp.error_detail('SELECT webui_user_create(''{"username": "anna", "password_hash": "h2"}'')');
 
 -- NULL
-SELECT sqlstate, message FROM pg_temp.error('SELECT media_get_by_id(NULL)');
-SELECT sqlstate, message FROM pg_temp.error('SELECT media_create(NULL)');
-SELECT sqlstate, message FROM pg_temp.error('SELECT media_update(gen_random_uuid(), NULL)');
+SELECT sqlstate, message FROM pg_temp.error_detail('SELECT media_get_by_id(NULL)');
+SELECT sqlstate, message FROM pg_temp.error_detail('SELECT media_create(NULL)');
+SELECT sqlstate, message FROM pg_temp.error_detail('SELECT media_update(gen_random_uuid(), NULL)');
 SELECT count(*) FROM media_get_all(NULL, NULL, NULL, NULL);
 
 -- A column that a user adds is a field at once, also with plans in use, and in
@@ -144,14 +135,14 @@ SELECT count(*) FROM media_get_all(NULL, NULL, NULL, NULL);
 ALTER TABLE media ADD COLUMN rating numeric(3, 1) DEFAULT 5.0, ADD COLUMN tags text[], ADD COLUMN gone int;
 SELECT title, rating, tags, gone FROM media_get_by_id(:'media');
 SELECT rating, tags, gone FROM media_create('{"title": "Rated", "type": "movie", "rating": 7.5, "tags": "{a,b}", "gone": 1}');
-SELECT * FROM pg_temp.error('SELECT media_create(''{"title": "Rated", "type": "movie", "rating": "good", "gone": 5000000000}'')');
+SELECT * FROM pg_temp.error_detail('SELECT media_create(''{"title": "Rated", "type": "movie", "rating": "good", "gone": 5000000000}'')');
 SELECT title FROM media_get_all('{"rating": {"gt": 6}, "tags": {"contains": "{b}"}}');
 ALTER TABLE media DROP COLUMN gone, DROP COLUMN tags, DROP COLUMN rating;
 SELECT title FROM media_get_by_id(:'media');
 SELECT title FROM media_get_all('{"type": "movie"}', order_by => 'title');
 SELECT title FROM media_create('{"title": "After", "type": "movie"}');
 SELECT (media_update(:'media', '{"title": "Dune: Part One"}')).title;
-SELECT sqlstate FROM pg_temp.error('SELECT media_create(''{"title": "x", "type": "movie", "gone": 1}'')');
+SELECT sqlstate FROM pg_temp.error_detail('SELECT media_create(''{"title": "x", "type": "movie", "gone": 1}'')');
 ALTER TABLE processing_jobs ADD COLUMN note text;
 SELECT count(*), count(note) FROM job_get_by_media(:'media');
 ALTER TABLE processing_jobs DROP COLUMN note;
@@ -178,19 +169,19 @@ CREATE ROLE regress_reader;
 GRANT USAGE ON SCHEMA researcharr TO regress_reader;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA researcharr TO regress_reader;
 SET ROLE regress_reader;
-SELECT sqlstate, message FROM pg_temp.error(format('SELECT media_get_by_id(%L)', :'media'));
-SELECT sqlstate, message FROM pg_temp.error('SELECT movie_get_all()');
-SELECT sqlstate, message FROM pg_temp.error(format('SELECT job_get_by_media(%L)', :'media'));
+SELECT sqlstate, message FROM pg_temp.error_detail(format('SELECT media_get_by_id(%L)', :'media'));
+SELECT sqlstate, message FROM pg_temp.error_detail('SELECT movie_get_all()');
+SELECT sqlstate, message FROM pg_temp.error_detail(format('SELECT job_get_by_media(%L)', :'media'));
 RESET ROLE;
 GRANT SELECT (id, title) ON media TO regress_reader;
 SET ROLE regress_reader;
-SELECT sqlstate, message FROM pg_temp.error(format('SELECT media_get_by_id(%L)', :'media'));
+SELECT sqlstate, message FROM pg_temp.error_detail(format('SELECT media_get_by_id(%L)', :'media'));
 RESET ROLE;
 GRANT SELECT (type, external_id, status, metadata, created_at, updated_at) ON media TO regress_reader;
 SET ROLE regress_reader;
 SELECT title FROM media_get_by_id(:'media');
-SELECT sqlstate, message FROM pg_temp.error('SELECT media_create(''{"title": "x", "type": "movie"}'')');
-SELECT sqlstate, message FROM pg_temp.error(format('SELECT media_delete(%L)', :'media'));
+SELECT sqlstate, message FROM pg_temp.error_detail('SELECT media_create(''{"title": "x", "type": "movie"}'')');
+SELECT sqlstate, message FROM pg_temp.error_detail(format('SELECT media_delete(%L)', :'media'));
 RESET ROLE;
 GRANT SELECT ON media, processing_jobs TO regress_reader;
 ALTER TABLE media ENABLE ROW LEVEL SECURITY;
@@ -220,7 +211,7 @@ SELECT count(*) FROM config_get_all('{"note": "for admins"}');
 SELECT config_count('{"value": "v"}'), config_count('{"value": {"like": "*%"}}');
 SELECT c.key, c.value, c.note FROM config_list() l, config_get_by_id(l.id) c;
 SELECT username, password_hash, note FROM webui_user_get_all('{"password_hash": null}');
-SELECT sqlstate, message FROM pg_temp.error('SELECT * FROM configuration');
+SELECT sqlstate, message FROM pg_temp.error_detail('SELECT * FROM configuration');
 RESET ROLE;
 SELECT key, value, note FROM config_get_all('{"note": "for admins"}');
 REVOKE SELECT ON configuration_masked, webui_users_masked FROM regress_reader;

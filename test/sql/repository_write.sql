@@ -3,16 +3,9 @@
 SET search_path = researcharr;
 SET timezone = 'UTC';
 SET datestyle = 'ISO';
-CREATE FUNCTION pg_temp.error(query text) RETURNS TABLE (sqlstate text, message text) LANGUAGE plpgsql AS $$
-DECLARE
-    said text;
-BEGIN
-    EXECUTE query;
-    RETURN QUERY SELECT 'none', 'no error';
-EXCEPTION WHEN OTHERS THEN
-    GET STACKED DIAGNOSTICS said = MESSAGE_TEXT;
-    RETURN QUERY SELECT SQLSTATE, said;
-END $$;
+\getenv tests PG_ABS_SRCDIR
+\set file :tests '/include/error.sql'
+\i :file
 \pset null -
 SELECT id AS movie, updated_at AS seen FROM movie_create('{"title": "Alien", "year": 1979}') \gset
 SELECT id AS config FROM config_create('{"key": "k", "value": "v"}') \gset

@@ -1,15 +1,8 @@
 -- Searching titles: exact ones, prefixes, whole words, then what is similar.
 SET search_path = researcharr;
-CREATE FUNCTION pg_temp.error(query text) RETURNS TABLE (sqlstate text, message text) LANGUAGE plpgsql AS $$
-DECLARE
-    said text;
-BEGIN
-    EXECUTE query;
-    RETURN QUERY SELECT 'none', 'no error';
-EXCEPTION WHEN OTHERS THEN
-    GET STACKED DIAGNOSTICS said = MESSAGE_TEXT;
-    RETURN QUERY SELECT SQLSTATE, said;
-END $$;
+\getenv tests PG_ABS_SRCDIR
+\set file :tests '/include/error.sql'
+\i :file
 INSERT INTO media (title, type) SELECT t, 'movie' FROM unnest(ARRAY['The Matrix Reloaded', 'Matrix', 'The Matrix', 'Matrix Revolutions', 'Dominatrix',
     'Dune', 'Dune: Part Two', 'Jodorowsky''s Dune', 'Dunes of Mars', 'Star Wars', 'Star Trek', 'Inception', '100% Wolf', '1000 Wolves', 'It', 'It Follows',
     'Kit', '???', 'a_b', 'axb', 'C:\ Drive', 'Interstellar', 'Interstella 5555', 'Amélie', 'Se7en']) t;
