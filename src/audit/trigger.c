@@ -124,15 +124,15 @@ argument_has(const Trigger *trigger, const char *word, const char *column)
 static void
 check_arguments(const TriggerData *trigdata)
 {
-	static const char *const words[] = {"key", "ignore", "mask", "if", "only"};
+	static const char *const keywords[] = {"key", "ignore", "mask", "if", "only"};
 	const Trigger *trigger = trigdata->tg_trigger;
 	bool		valid = trigger->tgnargs % 2 == 1 && argument_has(trigger, "key", NULL);
 
 	for (int i = 1; i < trigger->tgnargs && valid; i += 2)
 	{
 		valid = false;
-		for (int j = 0; j < lengthof(words); j++)
-			valid |= strcmp(trigger->tgargs[i], words[j]) == 0;
+		for (int j = 0; j < lengthof(keywords); j++)
+			valid |= strcmp(trigger->tgargs[i], keywords[j]) == 0;
 		if (strcmp(trigger->tgargs[i], "if") == 0)
 			valid = i > 1 && strcmp(trigger->tgargs[i - 2], "mask") == 0;
 	}

@@ -52,19 +52,19 @@ typedef struct Entry
 } Entry;
 
 /* The buffered entries of one index. */
-typedef struct Waiting
+typedef struct EntryBuffer
 {
 	Entry	   *entries;
 	int			n;
 	int			room;
-} Waiting;
+} EntryBuffer;
 
 struct RarrIndexEntries
 {
 	RarrTable  *table;
 	ResultRelInfo *rri;
 	MemoryContext cxt;			/* owns the buffered entries */
-	Waiting    *waiting;		/* one per index of the table */
+	EntryBuffer *buffers;		/* one per index of the table */
 	int			nrows;			/* number of rows with buffered entries */
 };
 
@@ -93,7 +93,7 @@ rarr_has_plain_indexes(const RarrTable *table, const ResultRelInfo *rri)
 
 /* Does the index need an entry for the row in the slot? */
 static bool
-takes(IndexInfo *info, TupleTableSlot *slot, EState *estate)
+needs_entry(IndexInfo *info, TupleTableSlot *slot, EState *estate)
 {
 	ExprContext *econtext = GetPerTupleExprContext(estate);
 
@@ -132,7 +132,7 @@ rarr_index_entries_insert_one(RarrTable *table, ResultRelInfo *rri, TupleTableSl
 		Datum		values[INDEX_MAX_KEYS];
 		bool		isnull[INDEX_MAX_KEYS];
 
-		if (!takes(info, slot, table->estate))
+		if (!needs_entry(info, slot, table->estate))
 			continue;
 		FormIndexDatum(info, slot, table->estate, values, isnull);
 		insert_entry(table, table->indexes[i], info, values, isnull, &slot->tts_tid);
@@ -158,27 +158,27 @@ rarr_index_entries_begin(RarrTable *table, ResultRelInfo *rri)
 	entries->cxt = AllocSetContextCreate(CurrentMemoryContext, "researcharr index entries",
 										 ALLOCSET_DEFAULT_SIZES);
 	entries->nrows = 0;
-	entries->waiting = palloc0(table->nindexes * sizeof(Waiting));
+	entries->buffers = palloc0(table->nindexes * sizeof(EntryBuffer));
 	return entries;
 }
 
 /* Allocate an entry for an index with natts columns. */
 static Entry *
-add_entry(Waiting *waiting, int natts)
+add_entry(EntryBuffer *buffer, int natts)
 {
 	Entry	   *entry;
 
-	if (waiting->entries == NULL)
+	if (buffer->entries == NULL)
 	{
-		waiting->room = 64;
-		waiting->entries = palloc(waiting->room * sizeof(Entry));
+		buffer->room = 64;
+		buffer->entries = palloc(buffer->room * sizeof(Entry));
 	}
-	else if (waiting->n == waiting->room)
+	else if (buffer->n == buffer->room)
 	{
-		waiting->room *= 2;
-		waiting->entries = repalloc_huge(waiting->entries, waiting->room * sizeof(Entry));
+		buffer->room *= 2;
+		buffer->entries = repalloc_huge(buffer->entries, buffer->room * sizeof(Entry));
 	}
-	entry = &waiting->entries[waiting->n++];
+	entry = &buffer->entries[buffer->n++];
 	entry->values = palloc(natts * (sizeof(Datum) + sizeof(bool)));
 	entry->isnull = (bool *) (entry->values + natts);
 	return entry;
@@ -237,9 +237,9 @@ rarr_index_entries_add(RarrIndexEntries *entries, TupleTableSlot *slot, bool cop
 		int			natts = info->ii_NumIndexAttrs;
 		Entry	   *entry;
 
-		if (!takes(info, slot, table->estate))
+		if (!needs_entry(info, slot, table->estate))
 			continue;
-		entry = add_entry(&entries->waiting[i], natts);
+		entry = add_entry(&entries->buffers[i], natts);
 		entry->tid = slot->tts_tid;
 		FormIndexDatum(info, slot, table->estate, entry->values, entry->isnull);
 		if (copy)
@@ -270,7 +270,7 @@ compare_entries(const void *a, const void *b, void *arg)
 
 /* Sort the entries in the order of the index, if it has one. */
 static void
-sort_entries(Relation index, Waiting *waiting)
+sort_entries(Relation index, EntryBuffer *buffer)
 {
 	Order		order;
 
@@ -288,7 +288,7 @@ sort_entries(Relation index, Waiting *waiting)
 		key->ssup_attno = i + 1;
 		rarr_prepare_index_order(index, (index->rd_indoption[i] & INDOPTION_DESC) != 0, key);
 	}
-	qsort_arg(waiting->entries, waiting->n, sizeof(Entry), compare_entries, &order);
+	qsort_arg(buffer->entries, buffer->n, sizeof(Entry), compare_entries, &order);
 }
 
 /*
@@ -303,18 +303,18 @@ rarr_index_entries_insert(RarrIndexEntries *entries)
 
 	for (int i = 0; i < table->nindexes; i++)
 	{
-		Waiting    *waiting = &entries->waiting[i];
+		EntryBuffer *buffer = &entries->buffers[i];
 
-		if (waiting->n > 1)
-			sort_entries(table->indexes[i], waiting);
-		for (Entry *entry = waiting->entries; entry < waiting->entries + waiting->n; entry++)
+		if (buffer->n > 1)
+			sort_entries(table->indexes[i], buffer);
+		for (Entry *entry = buffer->entries; entry < buffer->entries + buffer->n; entry++)
 		{
 			CHECK_FOR_INTERRUPTS();
 			insert_entry(table, table->indexes[i], entries->rri->ri_IndexRelationInfo[i],
 						 entry->values, entry->isnull, &entry->tid);
 		}
 	}
-	memset(entries->waiting, 0, table->nindexes * sizeof(Waiting));
+	memset(entries->buffers, 0, table->nindexes * sizeof(EntryBuffer));
 	entries->nrows = 0;
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(entries->cxt);
@@ -327,6 +327,6 @@ void
 rarr_index_entries_end(RarrIndexEntries *entries)
 {
 	MemoryContextDelete(entries->cxt);
-	pfree(entries->waiting);
+	pfree(entries->buffers);
 	pfree(entries);
 }

@@ -61,10 +61,10 @@
 #include "base/schema.h"
 
 /* cached entries per definition; partitions have more than one */
-#define MAX_KEPT	4
+#define MAX_CACHED	4
 
 /* this backend's cached entries, one per table */
-static RarrTable *kept_tables = NULL;
+static RarrTable *cached_tables = NULL;
 static bool callbacks_registered = false;
 
 /* relcache invalidations received, of any relation */
@@ -74,7 +74,7 @@ static void
 relation_changed(Datum arg, Oid relid)
 {
 	invalidations++;
-	for (RarrTable *t = kept_tables; t != NULL; t = t->next)
+	for (RarrTable *t = cached_tables; t != NULL; t = t->next)
 	{
 		bool		ours = !OidIsValid(relid) || relid == t->relid;
 
@@ -97,7 +97,7 @@ expressions_changed(Datum arg, int cacheid, uint32 hashvalue)
 static void
 unlink_table(RarrTable *table)
 {
-	RarrTable **link = &kept_tables;
+	RarrTable **link = &cached_tables;
 
 	while (*link != table)
 		link = &(*link)->next;
@@ -110,7 +110,7 @@ drop_used_in(SubTransactionId subxact)
 {
 	RarrTable  *next;
 
-	for (RarrTable *t = kept_tables; t != NULL; t = next)
+	for (RarrTable *t = cached_tables; t != NULL; t = next)
 	{
 		next = t->next;
 		if (t->used_in == InvalidSubTransactionId ||
@@ -130,7 +130,7 @@ free_table(RarrTable *table)
 
 /*
  * Free invalid entries that are not in use.  Also free all but the last
- * MAX_KEPT entries of a definition: there is always a new partition.
+ * MAX_CACHED entries of a definition: there is always a new partition.
  */
 static void
 free_stale_tables(const RarrTableDef *def)
@@ -138,11 +138,11 @@ free_stale_tables(const RarrTableDef *def)
 	RarrTable  *next;
 	int			n = 0;
 
-	for (RarrTable *t = kept_tables; t != NULL; t = next)
+	for (RarrTable *t = cached_tables; t != NULL; t = next)
 	{
 		next = t->next;
 		if (t->used_in == InvalidSubTransactionId &&
-			(!t->valid || (t->def == def && ++n >= MAX_KEPT)))
+			(!t->valid || (t->def == def && ++n >= MAX_CACHED)))
 			free_table(t);
 	}
 }
@@ -427,7 +427,7 @@ make_table(const RarrTableDef *def, Oid relid, MemoryContext parent)
 
 /* Would the entry be free of state at the end of a call? */
 static bool
-may_be_kept(const RarrTable *table)
+is_cacheable(const RarrTable *table)
 {
 	for (int i = 0; i < table->nindexes; i++)
 		if (rarr_index_needs_cleanup(table->indexes[i]))
@@ -462,13 +462,13 @@ reopen(RarrTable *table)
  * is not valid then.
  */
 static void
-keep(RarrTable *table)
+cache_entry(RarrTable *table)
 {
 	MemoryContextSetParent(table->cxt, TopMemoryContext);
-	table->kept = true;
+	table->cached = true;
 	table->valid = table->made_at == invalidations;
-	table->next = kept_tables;
-	kept_tables = table;
+	table->next = cached_tables;
+	cached_tables = table;
 }
 
 /*
@@ -492,7 +492,7 @@ rarr_table_open(const RarrTableDef *def)
 RarrTable *
 rarr_table_open_relation(const RarrTableDef *def, Oid relid)
 {
-	RarrTable  *table = kept_tables;
+	RarrTable  *table = cached_tables;
 
 	register_callbacks();
 	while (table != NULL &&
@@ -510,12 +510,12 @@ rarr_table_open_relation(const RarrTableDef *def, Oid relid)
 
 		free_stale_tables(def);
 		table = make_table(def, relid, CurrentMemoryContext);
-		if (!nested && may_be_kept(table))
-			keep(table);
+		if (!nested && is_cacheable(table))
+			cache_entry(table);
 	}
 	table->used_in = GetCurrentSubTransactionId();
 	table->nblocks = 0;
-	table->gathered = NULL;
+	table->deferred = NULL;
 	table->estate->es_output_cid = GetCurrentCommandId(true);
 	if (table->has_triggers)
 		AfterTriggerBeginQuery();
@@ -530,12 +530,12 @@ rarr_table_open_relation(const RarrTableDef *def, Oid relid)
 void
 rarr_table_close(RarrTable *table)
 {
-	Assert(table->gathered == NULL);
+	Assert(table->deferred == NULL);
 	ExecClearTuple(table->oldslot);
 	ExecClearTuple(table->newslot);
 	if (table->has_triggers)
 		AfterTriggerEndQuery(table->estate);
-	if (table->kept)
+	if (table->cached)
 	{
 		table->estate->es_snapshot = InvalidSnapshot;
 		close_relations(table);

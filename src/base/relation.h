@@ -27,7 +27,7 @@ typedef struct RarrTable
 	BlockNumber nblocks;		/* lower bound of the number of pages, while open */
 	TupleTableSlot *oldslot;	/* the current version, a buffer tuple */
 	TupleTableSlot *newslot;	/* values of the next version */
-	struct RarrIndexEntries *gathered;	/* deferred index entries, or NULL */
+	struct RarrIndexEntries *deferred;	/* deferred index entries, or NULL */
 
 	/* state for the executor */
 	MemoryContext cxt;
@@ -57,7 +57,7 @@ typedef struct RarrTable
 	Oid			relid;
 	bool		valid;			/* until the relation or an index changes */
 	uint64		made_at;		/* invalidations when it was built */
-	bool		kept;			/* is it cached? */
+	bool		cached;			/* is it cached? */
 	SubTransactionId used_in;	/* subtransaction that has it open */
 	struct RarrTable *next;
 } RarrTable;

@@ -48,8 +48,8 @@ update_index_entries(RarrTable *table, int change, TupleTableSlot *slot, RarrUpd
 	if (!table->def->changes[change].is_last || !rarr_updates_all_indexes(update_indexes) ||
 		!rarr_has_plain_indexes(table, rri))
 		list_free(rarr_update_index_tuples(rri, slot, table->estate, update_indexes));
-	else if (table->gathered != NULL)
-		rarr_index_entries_add(table->gathered, slot, true);
+	else if (table->deferred != NULL)
+		rarr_index_entries_add(table->deferred, slot, true);
 	else
 		rarr_index_entries_insert_one(table, rri, slot);
 }
@@ -273,33 +273,33 @@ rarr_row_state(TupleTableSlot *slot)
  * Begin to defer the index entries of many updates.
  *
  * All updates must be of the kind change, which must be one with is_last.  The
- * caller ends this with rarr_table_insert_gathered() before it closes the
+ * caller ends this with rarr_table_insert_deferred() before it closes the
  * table.  Entries are not deferred if users' triggers could look up the rows
  * by an index that lacks them.  A volatile function in a CHECK constraint,
  * which should look at nothing but its row, can see them missing.
  */
 void
-rarr_table_gather(RarrTable *table, int change)
+rarr_table_defer_entries(RarrTable *table, int change)
 {
 	Assert(table->def->changes[change].is_last);
 	if (table->has_triggers)
 		return;
 	rarr_table_open_indexes(table);
 	if (rarr_has_plain_indexes(table, table->changes[change]))
-		table->gathered = rarr_index_entries_begin(table, table->changes[change]);
+		table->deferred = rarr_index_entries_begin(table, table->changes[change]);
 }
 
 /*
  * Insert the deferred index entries.  Raises 23505 on a duplicate key.
  */
 void
-rarr_table_insert_gathered(RarrTable *table)
+rarr_table_insert_deferred(RarrTable *table)
 {
-	if (table->gathered == NULL)
+	if (table->deferred == NULL)
 		return;
-	rarr_index_entries_insert(table->gathered);
-	rarr_index_entries_end(table->gathered);
-	table->gathered = NULL;
+	rarr_index_entries_insert(table->deferred);
+	rarr_index_entries_end(table->deferred);
+	table->deferred = NULL;
 }
 
 /*

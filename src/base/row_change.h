@@ -25,8 +25,8 @@ extern bool rarr_table_update(RarrTable *table, int change,
 extern bool rarr_table_update_unlocked(RarrTable *table, int change,
 									   TupleTableSlot *oldslot, TupleTableSlot *newslot, bool wait);
 extern TM_Result rarr_row_state(TupleTableSlot *slot);
-extern void rarr_table_gather(RarrTable *table, int change);
-extern void rarr_table_insert_gathered(RarrTable *table);
+extern void rarr_table_defer_entries(RarrTable *table, int change);
+extern void rarr_table_insert_deferred(RarrTable *table);
 extern void rarr_table_copy_row(TupleTableSlot *newslot, TupleTableSlot *oldslot);
 
 #endif							/* RARR_ROW_CHANGE_H */

@@ -145,7 +145,7 @@ takes_two_texts(Form_pg_proc proc)
 
 /* Record a member function if it is one that we use, and trusted. */
 static void
-take_function(RarrTrgm *result, Oid oid)
+record_function(RarrTrgm *result, Oid oid)
 {
 	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(oid));
 	Form_pg_proc proc;
@@ -204,7 +204,7 @@ is_trusted_operator(Oid oid)
  * Record a member operator if it is one that we use, and trusted.
  */
 static void
-take_operator(RarrTrgm *result, Oid oid)
+record_operator(RarrTrgm *result, Oid oid)
 {
 	if (is_trusted_operator(oid) && is_similar_word(get_opcode(oid)))
 		result->similar_word = oid;
@@ -244,7 +244,7 @@ is_trusted_family(Oid oid)
  * Record a member operator class if it is one that we use, and trusted.
  */
 static void
-take_operator_class(RarrTrgm *result, Oid oid)
+record_operator_class(RarrTrgm *result, Oid oid)
 {
 	HeapTuple	tuple = SearchSysCache1(CLAOID, ObjectIdGetDatum(oid));
 	Form_pg_opclass class;
@@ -261,7 +261,7 @@ take_operator_class(RarrTrgm *result, Oid oid)
 
 /* Record the members of pg_trgm that we use. */
 static void
-take_members(RarrTrgm *result, Oid extension)
+record_members(RarrTrgm *result, Oid extension)
 {
 	Relation	depend = table_open(DependRelationId, AccessShareLock);
 	ScanKeyData key[2];
@@ -280,11 +280,11 @@ take_members(RarrTrgm *result, Oid extension)
 		if (member->deptype != DEPENDENCY_EXTENSION)
 			continue;
 		if (member->classid == ProcedureRelationId)
-			take_function(result, member->objid);
+			record_function(result, member->objid);
 		else if (member->classid == OperatorRelationId)
-			take_operator(result, member->objid);
+			record_operator(result, member->objid);
 		else if (member->classid == OperatorClassRelationId)
-			take_operator_class(result, member->objid);
+			record_operator_class(result, member->objid);
 	}
 	systable_endscan(scan);
 	table_close(depend, AccessShareLock);
@@ -309,7 +309,7 @@ read_catalogs(RarrTrgm *result)
 {
 	Oid			family;
 
-	take_members(result, ((Form_pg_extension) GETSTRUCT(find_extension(TRGM)))->oid);
+	record_members(result, ((Form_pg_extension) GETSTRUCT(find_extension(TRGM)))->oid);
 	require(OidIsValid(result->similarity), "function similarity(text, text)");
 	require(OidIsValid(result->strict_word_similarity), "function strict_word_similarity(text, text)");
 	require(OidIsValid(result->similar_word), "operator %>(text, text)");

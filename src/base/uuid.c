@@ -72,7 +72,7 @@ next_time(void)
  * Store RANDOM_BYTES random bytes, never used before, at dest.
  */
 static void
-take_random(unsigned char *dest)
+draw_random(unsigned char *dest)
 {
 	static unsigned char block[RANDOM_BLOCK];
 	static int	left = 0;
@@ -100,7 +100,7 @@ rarr_uuid_v7(pg_uuid_t *out)
 	uint32		fraction;
 
 	/* first, because it can fail */
-	take_random(out->data + 8);
+	draw_random(out->data + 8);
 
 	ns = next_time();
 	ms = (uint64) (ns / NS_PER_MS);

@@ -91,7 +91,7 @@ static const RarrColumn config_typed[] = {
 };
 
 /* columns set by the system, and columns that never change after the insert */
-static const char *const kept_fields[] = {"created_at", "updated_at", "added_at", NULL};
+static const char *const system_fields[] = {"created_at", "updated_at", "added_at", NULL};
 static const char *const fixed_fields[] = {"id", "type", NULL};
 
 static const RarrEntityDef defs[RARR_NENTITIES] = {
@@ -128,14 +128,14 @@ static RarrEntity *outdated = NULL;
 static uint64 epoch = 0;			/* transactions ended in this session */
 static uint64 outdated_in = 0;		/* the epoch of the latest addition to
 									 * "outdated" */
-static uint64 news = 0;				/* relation invalidations received */
+static uint64 invalidations = 0;	/* relation invalidations received */
 static HTAB *functions = NULL;
 static bool functions_valid = false;
 
 static void
 relation_changed(Datum arg, Oid relid)
 {
-	news++;
+	invalidations++;
 	for (int i = 0; i < RARR_NENTITIES; i++)
 	{
 		RarrEntity *entity = entities[i];
@@ -215,7 +215,7 @@ fill_column(RarrEntityColumn *column, const RarrEntityDef *def, Form_pg_attribut
 {
 	bool		generated = stored->attgenerated != '\0' ||
 		stored->attidentity == ATTRIBUTE_IDENTITY_ALWAYS;
-	bool		kept;
+	bool		is_system;
 	bool		fixed;
 
 	column->name = pstrdup(NameStr(att->attname));
@@ -226,12 +226,12 @@ fill_column(RarrEntityColumn *column, const RarrEntityDef *def, Form_pg_attribut
 	column->not_null = stored->attnotnull;
 	column->rule = find_rule(def, column->name);
 
-	kept = generated || is_listed(kept_fields, column->name);
+	is_system = generated || is_listed(system_fields, column->name);
 	fixed = is_listed(fixed_fields, column->name) &&
 		(strcmp(column->name, "id") == 0 || column->rule != NULL);
-	column->creatable = !kept &&
+	column->creatable = !is_system &&
 		(def->create_fields == NULL || is_listed(def->create_fields, column->name));
-	column->updatable = !kept && !fixed &&
+	column->updatable = !is_system && !fixed &&
 		(def->update_fields == NULL || is_listed(def->update_fields, column->name));
 	column->required = column->creatable && stored->attnotnull && !stored->atthasdef &&
 		stored->attidentity == '\0' &&
@@ -402,7 +402,7 @@ static RarrEntity *
 read_entity(RarrEntityKind kind)
 {
 	const RarrEntityDef *def = &defs[kind];
-	uint64		known = news;
+	uint64		known = invalidations;
 	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "researcharr entity",
 											  ALLOCSET_SMALL_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(cxt);
@@ -426,7 +426,7 @@ read_entity(RarrEntityKind kind)
 	close_relation(table);
 	close_relation(rel);
 
-	entity->valid = news == known;
+	entity->valid = invalidations == known;
 	MemoryContextSwitchTo(old);
 	MemoryContextSetParent(cxt, CacheMemoryContext);
 	return entity;

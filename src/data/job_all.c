@@ -29,14 +29,14 @@
 #define MAX_JOBS	10000		/* maximum per call */
 
 /* What is done with the jobs, and to which jobs it applies. */
-typedef struct Deed
+typedef struct JobAction
 {
 	const char *function;
 	const char *condition;
 	int			(*run) (Datum *ids, int n, const char *function);
-} Deed;
+} JobAction;
 
-static const Deed cancel_all = {
+static const JobAction cancel_all = {
 	"job_cancel_all()",
 	" AND t.completed_at IS NULL",
 	rarr_jobs_cancel
@@ -46,7 +46,7 @@ static const Deed cancel_all = {
  * A job whose unique key is taken is not selected: many of them could hide all
  * others.
  */
-static const Deed retry_all = {
+static const JobAction retry_all = {
 	"job_retry_all()",
 	" AND t.status" RARR_EQ "ANY ('{failed,cancelled}'::pg_catalog.text[])"
 	" AND (t.unique_key IS NULL OR NOT EXISTS (SELECT FROM researcharr.processing_jobs AS u"
@@ -60,7 +60,7 @@ static const Deed retry_all = {
  * the filters.  Returns their number.
  */
 static int
-choose_jobs(RarrEntity *entity, const Deed *deed, Jsonb *filters, const pg_uuid_t *after, int limit,
+choose_jobs(RarrEntity *entity, const JobAction *action, Jsonb *filters, const pg_uuid_t *after, int limit,
 			Datum **ids)
 {
 	RarrQuery	query;
@@ -72,7 +72,7 @@ choose_jobs(RarrEntity *entity, const Deed *deed, Jsonb *filters, const pg_uuid_
 	rarr_query_init(&query);
 	rarr_query_add(&query, "SELECT pg_catalog.array_agg(s.id) FROM (SELECT t.id FROM researcharr.processing_jobs AS t");
 	rarr_filter_add(&query, entity, filters);
-	rarr_query_add(&query, deed->condition);
+	rarr_query_add(&query, action->condition);
 	if (after != NULL)
 	{
 		rarr_query_add(&query, " AND t.id OPERATOR(pg_catalog.>) ");
@@ -86,9 +86,9 @@ choose_jobs(RarrEntity *entity, const Deed *deed, Jsonb *filters, const pg_uuid_
 	return n;
 }
 
-/* Apply the deed to up to "limit" jobs and return their number. */
+/* Apply the action to up to "limit" jobs and return their number. */
 static int64
-do_all(FunctionCallInfo fcinfo, const Deed *deed)
+do_all(FunctionCallInfo fcinfo, const JobAction *action)
 {
 	RarrEntity *entity = rarr_entity(RARR_JOB);
 	int			limit = PG_ARGISNULL(1) ? MAX_JOBS : PG_GETARG_INT32(1);
@@ -99,17 +99,17 @@ do_all(FunctionCallInfo fcinfo, const Deed *deed)
 	int			n;
 
 	RARR_REQUIRE_ARG(0, "filters");
-	rarr_prevent_read_only(deed->function);
+	rarr_prevent_read_only(action->function);
 	filters = PG_GETARG_JSONB_P(0);
 	if (limit < 1 || limit > MAX_JOBS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("limit is out of range: %d", limit),
 				 errhint("Give a number from 1 to %d, and call again until the answer is 0.", MAX_JOBS)));
-	while (done < limit && (n = choose_jobs(entity, deed, filters, last, limit - done, &ids)) > 0)
+	while (done < limit && (n = choose_jobs(entity, action, filters, last, limit - done, &ids)) > 0)
 	{
 		last = DatumGetUUIDP(ids[n - 1]);
-		done += deed->run(ids, n, deed->function);
+		done += action->run(ids, n, action->function);
 	}
 	return done;
 }

@@ -80,7 +80,7 @@ void
 rarr_lock_rows(RarrEntity *entity, const char *table, const char *column, const char *condition,
 			   RarrRowLock lock, const pg_uuid_t *ids, int count)
 {
-	static const char *const words[] = {
+	static const char *const clauses[] = {
 		[RARR_KEEP_ROW] = "KEY SHARE",
 		[RARR_CHANGE_ROW] = "NO KEY UPDATE",
 		[RARR_DELETE_ROW] = "UPDATE"
@@ -99,7 +99,7 @@ rarr_lock_rows(RarrEntity *entity, const char *table, const char *column, const 
 	rarr_query_param(&query, UUIDARRAYOID,
 					 PointerGetDatum(construct_array(values, count, UUIDOID, UUID_LEN, false,
 													 TYPALIGN_CHAR)), false);
-	appendStringInfo(&query.sql, ")%s ORDER BY t.%s FOR %s) AS s", condition, column, words[lock]);
+	appendStringInfo(&query.sql, ")%s ORDER BY t.%s FOR %s) AS s", condition, column, clauses[lock]);
 	(void) rarr_query_run(entity, &query, RARR_GENERIC);
 	pfree(values);
 }

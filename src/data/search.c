@@ -100,7 +100,7 @@ typedef struct Search
 	int			longest;		/* characters of its longest word */
 
 	ReturnSetInfo *rsinfo;
-	HTAB	   *put;			/* ids of the rows in the result */
+	HTAB	   *added;			/* ids of the rows in the result */
 } Search;
 
 /* Normalize a string as titles are. */
@@ -345,22 +345,22 @@ id_of(const Search *search, HeapTuple row)
 
 /* Add a row to the result unless it is already there. */
 static void
-put_row(const Search *search, HeapTuple row)
+add_row(const Search *search, HeapTuple row)
 {
 	bool		is_there;
 
-	(void) hash_search(search->put, id_of(search, row), HASH_ENTER, &is_there);
+	(void) hash_search(search->added, id_of(search, row), HASH_ENTER, &is_there);
 	if (!is_there)
 		rarr_result_put_tuple(search->rsinfo, search->entity->desc, row);
 }
 
 static void
-put_rows(const Search *search, List *rows)
+add_rows(const Search *search, List *rows)
 {
 	ListCell   *cell;
 
 	foreach(cell, rows)
-		put_row(search, lfirst(cell));
+		add_row(search, lfirst(cell));
 }
 
 /*
@@ -368,7 +368,7 @@ put_rows(const Search *search, List *rows)
  * the others.  Counts those that contain it as whole words.
  */
 static List *
-put_words(const Search *search, List *rows, int *whole)
+add_words(const Search *search, List *rows, int *whole)
 {
 	AttrNumber	attnum = rarr_entity_column(search->entity, "title", strlen("title"))->attnum;
 	char	   *begin = psprintf(" %s", search->words);
@@ -386,7 +386,7 @@ put_words(const Search *search, List *rows, int *whole)
 
 		*whole += strstr(form, words) != NULL;
 		if (!search->is_ascii || strstr(form, begin) != NULL)
-			put_row(search, lfirst(cell));
+			add_row(search, lfirst(cell));
 		else
 			others = lappend(others, lfirst(cell));
 		pfree(form);
@@ -397,7 +397,7 @@ put_words(const Search *search, List *rows, int *whole)
 static bool
 has_few(const Search *search)
 {
-	return hash_get_num_entries(search->put) < FEW;
+	return hash_get_num_entries(search->added) < FEW;
 }
 
 /* Nothing else was found: find the few most similar titles. */
@@ -409,7 +409,7 @@ guess(const Search *search)
 	double		similarity = Max((trigrams - 4) / (double) trigrams, LEAST_SIMILAR);
 
 	if (similarity < SIMILAR_ENOUGH)
-		put_rows(search, find_similar(search, similarity, FEW));
+		add_rows(search, find_similar(search, similarity, FEW));
 }
 
 /* Run the searches and fill the result. */
@@ -423,22 +423,22 @@ find(const Search *search)
 
 	if (search->words[0] == '\0')
 	{
-		put_rows(search, find_as_it_is(search));
+		add_rows(search, find_as_it_is(search));
 		return;
 	}
 	containing = find_containing(search, !is_short);
-	others = put_words(search, containing, &whole);
-	if (is_short && hash_get_num_entries(search->put) == 0)
+	others = add_words(search, containing, &whole);
+	if (is_short && hash_get_num_entries(search->added) == 0)
 		others = find_containing(search, true);
 	if (whole < FEW && list_length(containing) < MAX_FOUND && search->longest >= TRIGRAM && search->indexable &&
 		search->nletters <= RARR_MAX_SLIP_LETTERS)
-		put_rows(search, find_slips(search));
+		add_rows(search, find_slips(search));
 	if (has_few(search) && strchr(search->words, ' ') != NULL)
-		put_rows(search, find_all_words(search));
-	put_rows(search, others);
+		add_rows(search, find_all_words(search));
+	add_rows(search, others);
 	if (has_few(search) && search->longest >= TRIGRAM)
-		put_rows(search, find_similar(search, SIMILAR_ENOUGH, MAX_FOUND));
-	if (hash_get_num_entries(search->put) == 0 && search->longest >= TRIGRAM)
+		add_rows(search, find_similar(search, SIMILAR_ENOUGH, MAX_FOUND));
+	if (hash_get_num_entries(search->added) == 0 && search->longest >= TRIGRAM)
 		guess(search);
 }
 
@@ -511,8 +511,8 @@ researcharr_media_search(PG_FUNCTION_ARGS)
 	search.trgm = rarr_trgm();
 	look_for_index(&search);
 	set_words(&search);
-	search.put = hash_create("rows of media_search", 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	search.added = hash_create("rows of media_search", 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	find(&search);
-	hash_destroy(search.put);
+	hash_destroy(search.added);
 	return (Datum) 0;
 }

@@ -82,7 +82,7 @@ split_initials(Words *words)
 }
 
 static void
-put_letter(Words *words, const char *letter, int length)
+append_letter(Words *words, const char *letter, int length)
 {
 	if (words->initials && words->letters == 1)
 		split_initials(words);
@@ -100,12 +100,12 @@ is_digit(char c)
 }
 
 static void
-put_ascii(Words *words, char c)
+append_ascii(Words *words, char c)
 {
 	if (c >= 'A' && c <= 'Z')
 		c += 'a' - 'A';
 	if ((c >= 'a' && c <= 'z') || is_digit(c))
-		put_letter(words, &c, 1);
+		append_letter(words, &c, 1);
 	else if (c == '\'' || c == '`')
 		return;					/* "Ocean's" is one word */
 	else if ((c == '.' || c == '*') && words->letters == 1 &&
@@ -155,35 +155,35 @@ find_plain(pg_wchar c)
 
 /* Append a fully decomposed character; bytes is its encoded form. */
 static void
-put_part(Words *words, pg_wchar c, const char *bytes, int length)
+append_part(Words *words, pg_wchar c, const char *bytes, int length)
 {
 	const char *plain = find_plain(c);
 
 	if (is_ignored(c))
 		return;
 	if (c < 0x80)
-		put_ascii(words, (char) c);
+		append_ascii(words, (char) c);
 	else if (is_separator(c))
 		end_word(words);
 	else if (plain != NULL)
 	{
 		for (; *plain != '\0'; plain++)
-			put_letter(words, plain, 1);
+			append_letter(words, plain, 1);
 	}
 	else
-		put_letter(words, bytes, length);
+		append_letter(words, bytes, length);
 }
 
 /* Append a non-ASCII character. */
 static void
-put_character(Words *words, pg_wchar c, const char *bytes, int length)
+append_character(Words *words, pg_wchar c, const char *bytes, int length)
 {
 	pg_wchar	whole[2] = {c == 0x03C2 ? 0x03C3 : c, 0};	/* final sigma -> sigma */
 	pg_wchar   *parts;
 
 	if (c >= 0xAC00 && c <= 0xD7A3)	/* do not decompose Hangul */
 	{
-		put_letter(words, bytes, length);
+		append_letter(words, bytes, length);
 		return;
 	}
 	if (is_ignored(c))			/* even if it can be decomposed */
@@ -194,11 +194,11 @@ put_character(Words *words, pg_wchar c, const char *bytes, int length)
 		unsigned char utf8[8];
 
 		if (*part == c || GetDatabaseEncoding() != PG_UTF8)
-			put_part(words, *part, bytes, length);
+			append_part(words, *part, bytes, length);
 		else
 		{
 			unicode_to_utf8(*part, utf8);
-			put_part(words, *part, (char *) utf8, pg_utf_mblen(utf8));
+			append_part(words, *part, (char *) utf8, pg_utf_mblen(utf8));
 		}
 	}
 	pfree(parts);
@@ -225,13 +225,13 @@ rarr_search_text(StringInfo result, const char *string, int length)
 	{
 		n = IS_HIGHBIT_SET(*string) ? Min(pg_mblen(string), end - string) : 1;
 		if (n == 1 && !IS_HIGHBIT_SET(*string))
-			put_ascii(&words, *string);
+			append_ascii(&words, *string);
 		else if (encoding == PG_UTF8)
-			put_character(&words, utf8_to_unicode((const unsigned char *) string), string, n);
+			append_character(&words, utf8_to_unicode((const unsigned char *) string), string, n);
 		else if (encoding == PG_LATIN1)
-			put_character(&words, (unsigned char) *string, string, n);
+			append_character(&words, (unsigned char) *string, string, n);
 		else
-			put_letter(&words, string, n);
+			append_letter(&words, string, n);
 	}
 	if (result->len > 0)
 		appendStringInfoChar(result, ' ');

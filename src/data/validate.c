@@ -40,9 +40,9 @@ static const char *const setting_types[] = {"string", "int", "bool", "json", NUL
 	{.field = #column, .kind = RARR_RULE_INT, __VA_ARGS__}
 
 TEXT_RULE(title, .required = true, .min = 1, .max = 500, .trimmed = true, .trims = true);
-TEXT_RULE(type, .required = true, .words = media_types);
+TEXT_RULE(type, .required = true, .allowed_values = media_types);
 TEXT_RULE(external_id, .min = 1, .max = 100);
-TEXT_RULE(status, .required = true, .words = media_statuses);
+TEXT_RULE(status, .required = true, .allowed_values = media_statuses);
 
 INT_RULE(year, .min = 1870, .max = 2100);
 TEXT_RULE(imdb_id, .has_form = is_imdb_id, .form = "tt and 7 to 10 digits");
@@ -62,11 +62,11 @@ INT_RULE(max_retries, .min = 0, .max = 10);
 const RarrRule rarr_rule_available_at = {.field = "available_at", .kind = RARR_RULE_TIME};
 TEXT_RULE(unique_key, .min = 1, .max = 255);
 
-TEXT_RULE(service, .required = true, .words = services);
+TEXT_RULE(service, .required = true, .allowed_values = services);
 INT_RULE(retry_count, .min = 0, .max = PG_INT32_MAX);
 
 TEXT_RULE(key, .required = true, .min = 1, .max = 255, .trimmed = true);
-TEXT_RULE(value_type, .words = setting_types);
+TEXT_RULE(value_type, .allowed_values = setting_types);
 
 TEXT_RULE(username, .required = true, .min = 1, .max = 100, .trimmed = true);
 TEXT_RULE(password_hash, .required = true, .min = 1, .max = PG_INT32_MAX);
@@ -131,23 +131,23 @@ rarr_check_absent(const RarrRule *rule, RarrViolation *violation)
 }
 
 static bool
-is_one_of(const char *const *words, const char *text, int length)
+is_one_of(const char *const *allowed_values, const char *text, int length)
 {
-	for (; *words != NULL; words++)
+	for (; *allowed_values != NULL; allowed_values++)
 	{
-		if (strlen(*words) == length && memcmp(*words, text, length) == 0)
+		if (strlen(*allowed_values) == length && memcmp(*allowed_values, text, length) == 0)
 			return true;
 	}
 	return false;
 }
 
 static char *
-list_words(const char *const *words)
+list_values(const char *const *allowed_values)
 {
-	char	   *list = pstrdup(*words);
+	char	   *list = pstrdup(*allowed_values);
 
-	while (*++words != NULL)
-		list = psprintf("%s%s%s", list, words[1] != NULL ? ", " : " or ", *words);
+	while (*++allowed_values != NULL)
+		list = psprintf("%s%s%s", list, allowed_values[1] != NULL ? ", " : " or ", *allowed_values);
 	return list;
 }
 
@@ -164,9 +164,9 @@ rarr_check_text(const RarrRule *rule, const char *text, int length, RarrViolatio
 	if (rule->trimmed && trimmed_length < length)
 		return violates(rule, violation, "untrimmed",
 						"must have no white space at its ends");
-	if (rule->words != NULL && !is_one_of(rule->words, text, length))
+	if (rule->allowed_values != NULL && !is_one_of(rule->allowed_values, text, length))
 		return violates(rule, violation, "not_one_of",
-						psprintf("must be %s, not %s", list_words(rule->words),
+						psprintf("must be %s, not %s", list_values(rule->allowed_values),
 								 rarr_quote_clipped(text, length)));
 	if (rule->has_form != NULL && !rule->has_form(text, length))
 		return violates(rule, violation, "wrong_form",

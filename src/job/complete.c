@@ -122,7 +122,7 @@ researcharr_job_complete_many(PG_FUNCTION_ARGS)
 			rarr_check_result(results[i]);
 
 	rarr_work_begin(&work, "job_complete_many()");
-	rarr_table_gather(work.jobs, JOB_CHANGE_FINISH);
+	rarr_table_defer_entries(work.jobs, JOB_CHANGE_FINISH);
 	for (int i = 0; i < batch.n; i++)
 	{
 		int			p = batch.order[i];
@@ -133,7 +133,7 @@ researcharr_job_complete_many(PG_FUNCTION_ARGS)
 					   BoolGetDatum(complete(&work, batch.ids[p], rarr_batch_attempt(&batch, p),
 											 has_result ? results[p] : (Datum) 0, has_result)));
 	}
-	rarr_table_insert_gathered(work.jobs);
+	rarr_table_insert_deferred(work.jobs);
 	rarr_work_end(&work);
 	rarr_batch_return(&batch, fcinfo);
 	return (Datum) 0;

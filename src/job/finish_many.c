@@ -166,7 +166,7 @@ researcharr_job_fail_many(PG_FUNCTION_ARGS)
 	errors = read_failures(&batch, fcinfo, &failure);
 
 	rarr_work_begin(&work, "job_fail_many()");
-	rarr_table_gather(work.jobs, JOB_CHANGE_FINISH);
+	rarr_table_defer_entries(work.jobs, JOB_CHANGE_FINISH);
 	for (int i = 0; i < batch.n; i++)
 	{
 		int			p = batch.order[i];
@@ -180,7 +180,7 @@ researcharr_job_fail_many(PG_FUNCTION_ARGS)
 		status = rarr_job_fail(&work, &failure);
 		rarr_batch_set(&batch, p, CStringGetTextDatum(rarr_job_status_name(status)));
 	}
-	rarr_table_insert_gathered(work.jobs);
+	rarr_table_insert_deferred(work.jobs);
 	rarr_work_end(&work);
 	rarr_batch_return(&batch, fcinfo);
 	return (Datum) 0;
@@ -211,7 +211,7 @@ cancel(RarrBatch *batch, const char *function)
 	int			cancelled = 0;
 
 	rarr_work_begin(&work, function);
-	rarr_table_gather(work.jobs, JOB_CHANGE_FINISH);
+	rarr_table_defer_entries(work.jobs, JOB_CHANGE_FINISH);
 	for (int i = 0; i < batch->n; i++)
 	{
 		int			p = batch->order[i];
@@ -226,7 +226,7 @@ cancel(RarrBatch *batch, const char *function)
 		}
 		rarr_batch_set(batch, p, BoolGetDatum(locked));
 	}
-	rarr_table_insert_gathered(work.jobs);
+	rarr_table_insert_deferred(work.jobs);
 	rarr_work_end(&work);
 	return cancelled;
 }

@@ -32,7 +32,7 @@ typedef struct ImportField
 	Oid			type;			/* of the column */
 	const RarrRule *rule;
 	bool		stored;			/* is it a column of the kind's table? */
-	bool		kept;			/* does it also stay in metadata? */
+	bool		in_metadata;	/* does it also stay in metadata? */
 	bool		zero_is_unknown;	/* is 0 read as NULL? */
 } ImportField;
 

@@ -45,10 +45,10 @@ static const ImportField movie_fields[] =
 static const ImportField series_fields[] =
 {
 	{"tvdbId", "tvdb_id", INT4OID, &rarr_rule_tvdb_id, .stored = true, .zero_is_unknown = true},
-	{"year", "year", INT4OID, &rarr_rule_year, .kept = true, .zero_is_unknown = true},
-	{"statistics.seasonCount", "seasons", INT4OID, &rarr_rule_seasons, .stored = true, .kept = true},
+	{"year", "year", INT4OID, &rarr_rule_year, .in_metadata = true, .zero_is_unknown = true},
+	{"statistics.seasonCount", "seasons", INT4OID, &rarr_rule_seasons, .stored = true, .in_metadata = true},
 	{"statistics.totalEpisodeCount", "episodes", INT4OID, &rarr_rule_episodes,
-	.stored = true, .kept = true},
+	.stored = true, .in_metadata = true},
 };
 
 static const ImportField episode_fields[] =
@@ -221,7 +221,7 @@ read_field(const ImportField *field, JsonbContainer *object, Datum *result, bool
 }
 
 static bool
-is_kept(const ImportKind *kind, const JsonbValue *key)
+is_metadata(const ImportKind *kind, const JsonbValue *key)
 {
 	if (key->val.string.len == strlen("title") &&
 		memcmp(key->val.string.val, "title", key->val.string.len) == 0)
@@ -230,7 +230,7 @@ is_kept(const ImportKind *kind, const JsonbValue *key)
 	{
 		const ImportField *field = &kind->fields[i];
 
-		if (!field->kept && strlen(field->source) == key->val.string.len &&
+		if (!field->in_metadata && strlen(field->source) == key->val.string.len &&
 			memcmp(key->val.string.val, field->source, key->val.string.len) == 0)
 			return false;
 	}
@@ -245,14 +245,14 @@ other_members(const ImportKind *kind, JsonbContainer *object)
 	JsonbIterator *it = JsonbIteratorInit(object);
 	JsonbIteratorToken token;
 	JsonbValue	value;
-	bool		kept = true;
+	bool		copy = true;
 
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	while ((token = JsonbIteratorNext(&it, &value, true)) != WJB_DONE)
 	{
 		if (token == WJB_KEY)
-			kept = is_kept(kind, &value);
-		if (kept && (token == WJB_KEY || token == WJB_VALUE))
+			copy = is_metadata(kind, &value);
+		if (copy && (token == WJB_KEY || token == WJB_VALUE))
 			pushJsonbValue(&state, token, &value);
 	}
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
