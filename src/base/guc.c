@@ -82,8 +82,8 @@ static void
 define_data_settings(void)
 {
 	DefineCustomStringVariable("researcharr.user_id",
-							   "Sets the application's user on whose behalf the session works.",
-							   "It is put on record with every change of data. At most 255 bytes, no control characters.",
+							   "Sets the application user on whose behalf the session works.",
+							   "It is logged with every change of data. It has at most 255 bytes and no control characters.",
 							   &rarr_user_id,
 							   "",
 							   PGC_USERSET,
@@ -93,8 +93,8 @@ define_data_settings(void)
 							   NULL);
 
 	DefineCustomBoolVariable("researcharr.audit",
-							 "Puts changes of data on record in the audit log.",
-							 "Turned off, changes leave no trace there: meant for restores only.",
+							 "Logs changes of data in the audit log.",
+							 "If off, changes are not logged. This is meant for restores only.",
 							 &rarr_audit,
 							 true,
 							 PGC_SUSET,
@@ -104,7 +104,7 @@ define_data_settings(void)
 							 NULL);
 
 	DefineCustomIntVariable("researcharr.queue_item_lease",
-							"Sets how long an item that queue_item_get_next handed out is not due again.",
+							"Sets the time before an item returned by queue_item_get_next is due again.",
 							NULL,
 							&rarr_queue_item_lease,
 							300,
@@ -122,8 +122,8 @@ static void
 define_job_settings(void)
 {
 	DefineCustomIntVariable("researcharr.agenda_refresh",
-							"Sets the time within which the agenda of the job queue finds what it missed.",
-							"Longer only while dead entries make looking costly.",
+							"Sets the time within which the agenda of the job queue finds jobs that it missed.",
+							"It takes longer only while dead index entries make the scan costly.",
 							&rarr_agenda_refresh,
 							1000, 10, 3600 * 1000,
 							PGC_SIGHUP,
@@ -133,8 +133,8 @@ define_job_settings(void)
 							NULL);
 
 	DefineCustomIntVariable("researcharr.poll_interval",
-							"Sets the time between two looks of job_dequeue_wait where nothing can wake it.",
-							"That is without preload, for job types that the agenda has no room for, and for more waiters than researcharr.max_waiters.",
+							"Sets the time between two polls of a job_dequeue_wait that cannot be woken.",
+							"That is the case without preload, for job types without a slot in the agenda, and for waiters in excess of researcharr.max_waiters.",
 							&rarr_poll_interval,
 							1000, 10, 3600 * 1000,
 							PGC_USERSET,
@@ -144,8 +144,8 @@ define_job_settings(void)
 							NULL);
 
 	DefineCustomIntVariable("researcharr.max_lease",
-							"Sets the longest lease or delay that a role may ask for that does not own the tables.",
-							"A longer one in job_dequeue, job_heartbeat, job_fail or job_release is an error. Leases of job types are not limited.",
+							"Sets the longest lease or delay that a role other than the tables' owner may request.",
+							"It applies to job_dequeue, job_heartbeat, job_fail and job_release. Leases of job types are not limited.",
 							&rarr_max_lease,
 							30 * SECS_PER_DAY, 1, 3650 * SECS_PER_DAY,
 							PGC_SUSET,
@@ -155,8 +155,8 @@ define_job_settings(void)
 							NULL);
 
 	DefineCustomBoolVariable("researcharr.bind_leases",
-							 "Hands a session's jobs on as soon as the session ends.",
-							 "Turned off, they are handed on when their leases end. Counts for what is claimed while it is on.",
+							 "Returns a session's jobs to the queue as soon as the session ends.",
+							 "If off, they return when their leases end. It applies to jobs claimed while it is on.",
 							 &rarr_bind_leases,
 							 false,
 							 PGC_USERSET,
@@ -171,8 +171,8 @@ static void
 define_shared_memory_settings(void)
 {
 	DefineCustomIntVariable("researcharr.max_waiters",
-							"Sets how many sessions can sleep in job_dequeue_wait at a time.",
-							"Those of all databases count. One more polls. -1 means as many as there can be sessions.",
+							"Sets the maximum number of sessions that can sleep in job_dequeue_wait.",
+							"Sessions of all databases count; any further session polls. -1 means the maximum number of sessions.",
 							&rarr_max_waiters,
 							-1, -1, 262143,
 							PGC_POSTMASTER,
@@ -182,8 +182,8 @@ define_shared_memory_settings(void)
 							NULL);
 
 	DefineCustomIntVariable("researcharr.agenda_types",
-							"Sets the number of job types that the agenda of the job queue has room for.",
-							"Types of all databases count. A type without room is served as without preload.",
+							"Sets the number of job types for which the agenda of the job queue has slots.",
+							"Types of all databases count. A type without a slot is served as without preload.",
 							&rarr_agenda_types,
 							256, 1, 10000,
 							PGC_POSTMASTER,
@@ -193,8 +193,8 @@ define_shared_memory_settings(void)
 							NULL);
 
 	DefineCustomIntVariable("researcharr.limited_jobs",
-							"Sets the number of running jobs of types with max_running that shared memory has room for.",
-							"Of all databases. Where there are more, dequeues of their types take turns and read the table.",
+							"Sets the number of running jobs of types with max_running for which shared memory has slots.",
+							"Jobs of all databases count. If there are more, dequeues of their types are serialized and read the table.",
 							&rarr_limited_jobs,
 							10000, 0, 10000000,
 							PGC_POSTMASTER,
