@@ -1,11 +1,11 @@
--- Names and operators of the script must mean the server's own, whatever lies
--- in the schemas of the extensions that this one requires, often public.
+-- Names and operators in this script must resolve to the server's own, whatever
+-- is in the schemas of the required extensions (often public).
 
 SET LOCAL search_path = pg_catalog, pg_temp;
 
--- The schema may exist already (a restore makes it first), but then it must be
--- empty and no other role's: else its owner, or what lies there, could pass
--- for the extension's own.
+-- The schema may already exist, because a restore creates it first.  It must then
+-- be empty and not owned by another role.  Otherwise objects in it, or objects
+-- that its owner replaces, could be mistaken for the extension's own.
 
 CREATE FUNCTION researcharr.check_schema() RETURNS void
 	LANGUAGE C VOLATILE
@@ -13,14 +13,14 @@ CREATE FUNCTION researcharr.check_schema() RETURNS void
 SELECT researcharr.check_schema();
 DROP FUNCTION researcharr.check_schema();
 
--- The last module calls this one, and drops it.
+-- The last module calls this function and drops it.
 
 CREATE FUNCTION researcharr.revoke_default_privileges(fresh boolean) RETURNS void
 	LANGUAGE C VOLATILE
 	AS 'MODULE_PATHNAME', 'researcharr_revoke_default_privileges';
 
--- pg_trgm may exist already, too: an old version, or one whose owner could drop
--- it, and the extension with it.
+-- pg_trgm may already exist too.  It must not be too old, and its owner, who can
+-- drop it along with this extension, must be trusted.
 
 CREATE FUNCTION researcharr.check_trgm() RETURNS void
 	LANGUAGE C VOLATILE

@@ -1,4 +1,4 @@
--- What everything stands on: ids.
+-- base: ids, and the trigger that protects logs.
 
 CREATE FUNCTION researcharr.uuid_v7() RETURNS uuid
 	LANGUAGE C VOLATILE PARALLEL SAFE
@@ -6,7 +6,7 @@ CREATE FUNCTION researcharr.uuid_v7() RETURNS uuid
 COMMENT ON FUNCTION researcharr.uuid_v7() IS
 	'makes a new UUID of version 7, which sorts by the time it was made';
 
--- Logs: only the extension appends to them.
+-- Logs are append-only, and only the extension appends to them.
 
 CREATE FUNCTION researcharr.log_guard() RETURNS trigger
 	LANGUAGE C

@@ -1,6 +1,6 @@
--- data: the media library, what waits for a service, settings, web users.
+-- data: the media library, the service queues, settings, web users.
 
--- Checks that SQL alone cannot say.
+-- Checks that cannot be expressed in SQL alone
 
 CREATE FUNCTION researcharr.metadata_is_valid(metadata jsonb)
 RETURNS boolean LANGUAGE C IMMUTABLE PARALLEL SAFE
@@ -141,7 +141,7 @@ COMMENT ON COLUMN researcharr.episodes.season_number IS 'from 0 (specials)';
 COMMENT ON COLUMN researcharr.episodes.episode_number IS 'from 0';
 COMMENT ON COLUMN researcharr.episodes.air_date IS 'first broadcast; NULL where unknown';
 
--- Whoever reads a flat row needs SELECT on both tables, whose row security holds.
+-- Reading a flat row requires SELECT on both tables, and their row security applies.
 CREATE VIEW researcharr.movie_rows WITH (security_invoker = true) AS
 	SELECT m.id, m.title, m.type, m.external_id, m.status, m.metadata, m.created_at, m.updated_at,
 		s.year, s.imdb_id, s.tmdb_id, s.runtime_minutes
@@ -160,7 +160,7 @@ CREATE VIEW researcharr.episode_rows WITH (security_invoker = true) AS
 	FROM researcharr.media m JOIN researcharr.episodes s ON s.media_id = m.id;
 COMMENT ON VIEW researcharr.episode_rows IS 'episodes as flat rows: media''s columns, then those that only episodes have';
 
--- what waits for Radarr or Sonarr
+-- queues for Radarr and Sonarr
 
 CREATE TABLE researcharr.queue_items (
 	id             uuid NOT NULL DEFAULT researcharr.uuid_v7(),
@@ -196,7 +196,7 @@ COMMENT ON INDEX researcharr.queue_items_media_id_idx IS 'for the foreign key';
 CREATE INDEX queue_items_next_idx ON researcharr.queue_items (service, priority DESC, last_processed NULLS FIRST, id);
 COMMENT ON INDEX researcharr.queue_items_next_idx IS 'the order in which a service gets its items';
 
--- an application's own settings, and its users
+-- settings of the application, and its users
 
 CREATE TABLE researcharr.configuration (
 	id          uuid NOT NULL DEFAULT researcharr.uuid_v7(),
@@ -250,7 +250,7 @@ CREATE TRIGGER researcharr_updated_at BEFORE UPDATE ON researcharr.media
 	FOR EACH ROW EXECUTE FUNCTION researcharr.updated_at_advance();
 CREATE TRIGGER researcharr_updated_at BEFORE UPDATE ON researcharr.configuration
 	FOR EACH ROW EXECUTE FUNCTION researcharr.updated_at_advance();
--- Triggers fire in the order of their names: this one sees what users' own made of the row.
+-- Triggers fire in order of name.  This one fires last and sees the changes of users' triggers.
 CREATE TRIGGER zz_researcharr_guard BEFORE INSERT OR UPDATE ON researcharr.configuration
 	FOR EACH ROW EXECUTE FUNCTION researcharr.secret_guard();
 CREATE TRIGGER zz_researcharr_guard BEFORE INSERT OR UPDATE ON researcharr.webui_users
@@ -261,7 +261,7 @@ COMMENT ON TRIGGER zz_researcharr_guard ON researcharr.configuration IS 'secrets
 COMMENT ON TRIGGER zz_researcharr_guard ON researcharr.webui_users IS 'hashes stay out of messages';
 CREATE TRIGGER researcharr_lock_series BEFORE DELETE ON researcharr.media
 	FOR EACH ROW WHEN (old.type = 'series') EXECUTE FUNCTION researcharr.media_delete_lock();
--- AFTER triggers fire in the order of their names, too: before the foreign keys', which begin with RI_.
+-- AFTER triggers fire in order of name, too: this one before those of foreign keys (RI_...).
 CREATE TRIGGER "A_researcharr_lock_parts" AFTER DELETE ON researcharr.media
 	REFERENCING OLD TABLE AS old_rows
 	FOR EACH ROW EXECUTE FUNCTION researcharr.media_delete_lock();
@@ -296,7 +296,7 @@ AS 'MODULE_PATHNAME', 'researcharr_media_import_sonarr';
 COMMENT ON FUNCTION researcharr.media_import_sonarr(jsonb, jsonb, boolean)
 IS 'imports what Sonarr''s GET /api/v3/series and /api/v3/episode answer; with strict, one bad object undoes all (RA003)';
 
--- what pg_dump takes along
+-- tables whose rows pg_dump dumps
 
 SELECT pg_catalog.pg_extension_config_dump('researcharr.media', '');
 SELECT pg_catalog.pg_extension_config_dump('researcharr.movies', '');

@@ -1,4 +1,4 @@
--- job: the queue, the policies of its job types, its history.
+-- job: the job queue and the policies of its job types.
 
 -- Policies of job types
 
@@ -191,7 +191,7 @@ RETURNS trigger LANGUAGE C
 AS 'MODULE_PATHNAME', 'researcharr_processing_jobs_guard';
 COMMENT ON FUNCTION researcharr.processing_jobs_guard()
 IS 'trigger: plain DML names known job types only, keeps updated_at, and does not forge what the functions keep; the agenda hears of it';
--- Triggers fire in the order of their names: this one sees what users' own made of the row.
+-- Triggers fire in order of name.  This one fires last and sees the changes of users' triggers.
 CREATE TRIGGER zz_researcharr_guard BEFORE INSERT OR UPDATE OR DELETE ON researcharr.processing_jobs
 	FOR EACH ROW EXECUTE FUNCTION researcharr.processing_jobs_guard();
 CREATE TRIGGER zz_researcharr_guard_truncate BEFORE TRUNCATE ON researcharr.processing_jobs
@@ -346,7 +346,7 @@ AS 'MODULE_PATHNAME', 'researcharr_agenda_status';
 COMMENT ON FUNCTION researcharr.agenda_status()
 IS 'what the agenda knows of this database''s jobs: for each type and priority, the place before which none can be handed out';
 
--- what pg_dump takes along
+-- tables whose rows pg_dump dumps
 
 SELECT pg_catalog.pg_extension_config_dump('researcharr.job_types', '');
 SELECT pg_catalog.pg_extension_config_dump('researcharr.job_type_rates', '');

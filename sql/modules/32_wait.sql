@@ -1,4 +1,5 @@
--- wait: job_dequeue_wait. A procedure that commits: no SET clause, not SECURITY DEFINER.
+-- wait: job_dequeue_wait, a procedure that commits.  It can therefore have no SET clause
+-- and not be SECURITY DEFINER.
 
 CREATE PROCEDURE researcharr.job_dequeue_wait(INOUT jobs jsonb DEFAULT NULL, job_types text[] DEFAULT NULL, max_jobs int DEFAULT 1,
 	lease interval DEFAULT NULL, worker text DEFAULT NULL, timeout interval DEFAULT NULL)

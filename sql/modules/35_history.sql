@@ -1,8 +1,8 @@
--- history: what happened to jobs.
+-- history: the log of what happened to jobs.
 
--- Partitions have their own key and index, and the log itself has none: it
--- would make them when a partition is attached, which a restore does before
--- it makes those of the dump, and fails at the second primary key.
+-- Each partition has its own primary key and index; the log itself has none.
+-- Otherwise attaching a partition would create them.  A restore attaches first and
+-- creates the dumped ones afterwards, and would fail at the second primary key.
 
 CREATE TABLE researcharr.processing_history (
 	id          uuid NOT NULL,
@@ -32,7 +32,7 @@ COMMENT ON TABLE researcharr.processing_history_default IS 'what no other partit
 CREATE INDEX processing_history_default_job_id_idx ON researcharr.processing_history_default (job_id);
 COMMENT ON INDEX researcharr.processing_history_default_job_id_idx IS 'a job''s history';
 
--- The row trigger is cloned to every partition; one for TRUNCATE is not.
+-- A row trigger is cloned to every partition, a TRUNCATE trigger is not.
 CREATE TRIGGER researcharr_guard BEFORE INSERT OR UPDATE OR DELETE ON researcharr.processing_history
 	FOR EACH ROW EXECUTE FUNCTION researcharr.log_guard();
 CREATE TRIGGER researcharr_guard_truncate BEFORE TRUNCATE ON researcharr.processing_history
@@ -46,7 +46,7 @@ COMMENT ON TRIGGER researcharr_guard ON researcharr.processing_history IS 'appen
 COMMENT ON TRIGGER researcharr_guard_truncate ON researcharr.processing_history IS 'append-only';
 COMMENT ON TRIGGER researcharr_guard_truncate ON researcharr.processing_history_default IS 'append-only';
 
--- what other than the extension's functions changes
+-- changes that are not made by the extension's functions
 
 CREATE FUNCTION researcharr.processing_jobs_history()
 RETURNS trigger LANGUAGE C
@@ -68,6 +68,6 @@ COMMENT ON TRIGGER researcharr_history_update ON researcharr.processing_jobs IS 
 COMMENT ON TRIGGER researcharr_history_delete ON researcharr.processing_jobs IS 'deleted jobs, by DELETE or a cascade';
 COMMENT ON TRIGGER researcharr_history_truncate ON researcharr.processing_jobs IS 'truncated jobs, one by one';
 
--- what pg_dump takes along: a partitioned table's rows are dumped with its partitions
+-- tables whose rows pg_dump dumps; those of a partitioned table are in its partitions
 
 SELECT pg_catalog.pg_extension_config_dump('researcharr.processing_history_default', '');

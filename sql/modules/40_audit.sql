@@ -1,7 +1,7 @@
--- audit: every other change of data.
+-- audit: the log of all other changes of data.
 
--- As in the history, partitions have their own key and index.  Those of the
--- second index are compared as bytes, at a fraction of a language's cost.
+-- As in the history, each partition has its own primary key and index.  The keys of
+-- the second index use the collation "C", which is much cheaper to compare.
 
 CREATE TABLE researcharr.audit_log (
 	id             uuid NOT NULL,
@@ -51,11 +51,14 @@ COMMENT ON TRIGGER researcharr_guard ON researcharr.audit_log IS 'append-only';
 COMMENT ON TRIGGER researcharr_guard_truncate ON researcharr.audit_log IS 'append-only';
 COMMENT ON TRIGGER researcharr_guard_truncate ON researcharr.audit_log_default IS 'append-only';
 
--- The trigger function's arguments: the entity type; then words, each with the
--- column that follows it.  key: it identifies a row; ignore: bookkeeping; mask:
--- its values are ***, or, with "if" after it, where that column is true; only:
--- an update of any column but these is not on record.  All of them but ignore
--- must name columns that the table has.
+-- The arguments of the trigger function are the entity type and then pairs of a
+-- keyword and a column:
+--   key     the column identifies a row
+--   ignore  the column is not compared
+--   mask    its values are shown as ***
+--   if      follows mask: only in rows where this column is true
+--   only    only updates of such columns are logged
+-- All columns but those of ignore must exist.
 
 CREATE FUNCTION researcharr.audit_record()
 RETURNS trigger LANGUAGE C
@@ -223,8 +226,8 @@ COMMENT ON TRIGGER researcharr_audit_update ON researcharr.webui_users IS 'rows 
 COMMENT ON TRIGGER researcharr_audit_delete ON researcharr.webui_users IS 'rows deleted';
 COMMENT ON TRIGGER researcharr_audit_truncate ON researcharr.webui_users IS 'all rows gone';
 
--- Of a job, the history has the rest: plain DML that changes what users may
--- change, and what was deleted.
+-- For jobs, only deletes and updates of user-changeable columns by plain DML are
+-- logged here; everything else is in the history.
 
 CREATE TRIGGER researcharr_audit_update AFTER UPDATE ON researcharr.processing_jobs
 	REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
@@ -242,6 +245,6 @@ COMMENT ON TRIGGER researcharr_audit_update ON researcharr.processing_jobs IS 'p
 COMMENT ON TRIGGER researcharr_audit_delete ON researcharr.processing_jobs IS 'rows deleted';
 COMMENT ON TRIGGER researcharr_audit_truncate ON researcharr.processing_jobs IS 'all rows gone';
 
--- what pg_dump takes along
+-- tables whose rows pg_dump dumps
 
 SELECT pg_catalog.pg_extension_config_dump('researcharr.audit_log_default', '');

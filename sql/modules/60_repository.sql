@@ -1,6 +1,6 @@
--- repository: the calls that applications make instead of SQL on the tables.
+-- repository: functions that applications call instead of SQL on the tables.
 
--- What others than admins see of settings and users
+-- What users other than admins see of settings and web users
 
 CREATE VIEW researcharr.configuration_masked WITH (security_barrier) AS
 	SELECT c.id, c.key, CASE WHEN c.secret THEN '***' ELSE c.value END AS value, c.value_type,
@@ -13,7 +13,8 @@ CREATE VIEW researcharr.webui_users_masked WITH (security_barrier) AS
 	FROM researcharr.webui_users u;
 COMMENT ON VIEW researcharr.webui_users_masked IS 'users without their hashes: what the functions read for others than admins';
 
--- One C function for each call, whose SQL name tells the entity
+-- One C function implements the same operation for all entities; the SQL function's
+-- name determines the entity.
 
 -- media
 
@@ -479,10 +480,10 @@ IS 'whether there is an entry of the audit log of this id';
 
 -- Searching titles
 
--- An update to this version makes the index, and writers of media wait while
--- it does, unless an index of this name is there already: a large library
--- gets it before, by CREATE INDEX CONCURRENTLY.  The operator class is where
--- pg_trgm is, and an index's statement cannot name a schema that is not known.
+-- An update to this version creates the index, which blocks writers of media, unless
+-- an index of this name already exists.  For a large library, create it before with
+-- CREATE INDEX CONCURRENTLY.  The operator class is in the schema of pg_trgm, which
+-- is not known in advance, so search_path is set to it for this statement.
 SELECT pg_catalog.set_config('search_path', pg_catalog.quote_ident(n.nspname), true)
 FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
 WHERE e.extname = 'pg_trgm';
@@ -490,8 +491,9 @@ CREATE INDEX IF NOT EXISTS media_title_trgm_idx ON researcharr.media USING gin (
 SET LOCAL search_path = pg_catalog, pg_temp;
 COMMENT ON INDEX researcharr.media_title_trgm_idx IS 'for like, ilike and contains on titles';
 
--- Titles as media_search compares them.  A type, because casting to one takes
--- no privilege: an index's expression is evaluated as whoever writes the row.
+-- The normalized form of titles that media_search compares.  An index expression is
+-- evaluated as the user who writes the row.  This is a type and not a function
+-- because a cast to a type requires no privilege.
 
 CREATE TYPE researcharr.search_text;
 CREATE FUNCTION researcharr.search_text_in(string cstring) RETURNS researcharr.search_text
@@ -516,8 +518,8 @@ CREATE CAST (researcharr.search_text AS pg_catalog.text) WITHOUT FUNCTION;
 COMMENT ON CAST (researcharr.search_text AS pg_catalog.text)
 IS 'the same characters';
 
--- The index of titles in that form.  A search scans it up to some 400 times, and
--- each time the whole list of pending entries, so that this is kept short.
+-- The index on normalized titles.  A search can scan it some 400 times, and each scan
+-- reads the whole pending list, so that list is kept short.
 SELECT pg_catalog.set_config('search_path', 'pg_catalog, ' || pg_catalog.quote_ident(n.nspname) || ', pg_temp', true)
 FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
 WHERE e.extname = 'pg_trgm';
@@ -573,7 +575,7 @@ AS 'MODULE_PATHNAME', 'researcharr_job_get_failed';
 COMMENT ON FUNCTION researcharr.job_get_failed()
 IS 'the failed jobs, the last to fail first';
 
--- What waits for Radarr or Sonarr
+-- Queues for Radarr and Sonarr
 
 CREATE FUNCTION researcharr.queue_item_get_next(service text, "limit" int DEFAULT 10)
 RETURNS SETOF researcharr.queue_items LANGUAGE C ROWS 10
@@ -632,7 +634,7 @@ AS 'MODULE_PATHNAME', 'researcharr_config_list';
 COMMENT ON FUNCTION researcharr.config_list(text)
 IS 'the settings whose keys begin with the prefix, by key; secrets are *** for all but admins';
 
--- Many calls in one
+-- Units of work
 
 CREATE FUNCTION researcharr.unit_of_work(operations jsonb)
 RETURNS jsonb LANGUAGE C
