@@ -19,9 +19,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_proc.h"
-#include "common/hashfn.h"
 #include "funcapi.h"
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
@@ -31,137 +29,15 @@
 #include "base/compat.h"
 #include "base/errors.h"
 #include "base/json.h"
-#include "data/import/import.h"
+#include "data/import/read.h"
+#include "data/import/state.h"
+#include "data/import/write.h"
 
 #define BATCH_ITEMS		500
 #define BATCH_BYTES		(4 * 1024 * 1024)
 
-/*
- * maximum number of errors in the result, and in the DETAIL of a strict import
- */
-#define LISTED_ERRORS	10000
+/* maximum number of errors in the DETAIL of a strict import */
 #define SHOWN_ERRORS	10
-
-/* maximum length of a message in the result, in bytes */
-#define MESSAGE_BYTES	1000
-
-/* What an object represents, and the first object that represents it. */
-typedef struct SeenEntry
-{
-	uint64		hash;			/* of the identity: the key */
-	char	   *identity;
-	int			index;
-} SeenEntry;
-
-typedef struct SeriesEntry
-{
-	int64		source_id;		/* Sonarr's id: the key */
-	int			matches;		/* number of series with this id */
-	pg_uuid_t	media_id;		/* of the last one */
-} SeriesEntry;
-
-static HTAB *
-make_table(Import *import, const char *name, Size entry_size)
-{
-	HASHCTL		control = {
-		.keysize = sizeof(uint64),
-		.entrysize = entry_size,
-		.hcxt = import->context
-	};
-
-	return hash_create(name, 256, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-}
-
-static SeenEntry *
-find_seen(Import *import, const char *identity, HASHACTION action, bool *found)
-{
-	uint64		hash = hash_bytes_extended((const unsigned char *) identity, strlen(identity), 0);
-
-	return hash_search(import->seen, &hash, action, found);
-}
-
-/*
- * Record what the object at this index represents.
- *
- * identity is the text that identifies it.  Returns the index of the first
- * object in the array that represents the same: index itself if there is no
- * other.
- */
-int
-rarr_import_seen(Import *import, const char *identity, int index)
-{
-	bool		found;
-	SeenEntry  *entry = find_seen(import, identity, HASH_ENTER, &found);
-
-	if (!found)
-	{
-		entry->identity = MemoryContextStrdup(import->context, identity);
-		entry->index = index;
-	}
-	return strcmp(entry->identity, identity) == 0 ? entry->index : index;
-}
-
-/* Return the index of the first object that represents this; -1 if unknown. */
-int
-rarr_import_first(Import *import, const char *identity)
-{
-	SeenEntry  *entry = find_seen(import, identity, HASH_FIND, NULL);
-
-	return entry != NULL && strcmp(entry->identity, identity) == 0 ? entry->index : -1;
-}
-
-/* Record that a series has this id in Sonarr and this media row. */
-void
-rarr_import_add_series(Import *import, int64 source_id, const pg_uuid_t *media_id)
-{
-	bool		found;
-	SeriesEntry *entry = hash_search(import->series, &source_id, HASH_ENTER, &found);
-
-	entry->matches = found ? entry->matches + 1 : 1;
-	entry->media_id = *media_id;
-}
-
-/*
- * Return the number of series with this id in Sonarr.
- *
- * *media_id is set to the last one's.
- */
-int
-rarr_import_find_series(Import *import, int64 source_id, pg_uuid_t *media_id)
-{
-	SeriesEntry *entry = hash_search(import->series, &source_id, HASH_FIND, NULL);
-
-	if (entry == NULL)
-		return 0;
-	*media_id = entry->media_id;
-	return entry->matches;
-}
-
-/*
- * Count an item as failed and record the reason.
- *
- * message is the reason; it is truncated to MESSAGE_BYTES.
- */
-void
-rarr_import_fail(Import *import, const ImportKind *kind, ImportItem *item,
-				 int sqlstate, const char *message)
-{
-	MemoryContext old = MemoryContextSwitchTo(import->context);
-
-	item->state = IMPORT_FAILED;
-	import->failed++;
-	if (list_length(import->errors) < LISTED_ERRORS)
-	{
-		ImportError *error = palloc(sizeof(ImportError));
-
-		error->kind = kind;
-		error->index = item->index;
-		error->sqlstate = sqlstate;
-		error->message = pnstrdup(message, pg_mbcliplen(message, strlen(message), MESSAGE_BYTES));
-		import->errors = lappend(import->errors, error);
-	}
-	MemoryContextSwitchTo(old);
-}
 
 /* Write a batch.  A strict import that has already failed writes nothing. */
 static void
@@ -181,7 +57,7 @@ note_external_ids(Import *import, const ImportKind *kind, Jsonb *array)
 	JsonbValue	object;
 	int			index = 0;
 
-	import->seen = make_table(import, "objects of an import", sizeof(SeenEntry));
+	rarr_import_begin_array(import);
 	while ((token = JsonbIteratorNext(&it, &object, true)) != WJB_DONE)
 	{
 		MemoryContext old;
@@ -262,18 +138,13 @@ find_old_series(Import *import, Jsonb *episodes)
 	while ((token = JsonbIteratorNext(&it, &value, true)) != WJB_DONE)
 	{
 		int64		id;
-		bool		found;
-		SeriesEntry *entry;
 
 		if (token != WJB_ELEM || !rarr_json_is_object(&value) ||
 			!rarr_json_member(value.val.binary.data, "seriesId", &value) ||
 			rarr_json_int(&value, &id) != NULL)
 			continue;
-		entry = hash_search(import->series, &id, HASH_ENTER, &found);
-		if (found)
-			continue;
-		entry->matches = 0;
-		ids[nids++] = Int64GetDatum(id);
+		if (rarr_import_expect_series(import, id))
+			ids[nids++] = Int64GetDatum(id);
 	}
 	rarr_import_find_old_series(import, ids, nids);
 	MemoryContextSwitchTo(old);
@@ -367,7 +238,7 @@ begin_import(FunctionCallInfo fcinfo, const char *command, bool strict)
 											ALLOCSET_DEFAULT_SIZES);
 	import->batch_context = AllocSetContextCreate(import->context, "researcharr import batch",
 												  ALLOCSET_DEFAULT_SIZES);
-	import->series = make_table(import, "series of an import", sizeof(SeriesEntry));
+	rarr_import_begin_series(import);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
 	return import;
@@ -391,7 +262,7 @@ end_import(FunctionCallInfo fcinfo, Import *import)
 	values[1] = Int32GetDatum(import->updated);
 	values[2] = Int32GetDatum(import->unchanged);
 	values[3] = Int32GetDatum(import->failed);
-	values[4] = JsonbPGetDatum(list_errors(import, LISTED_ERRORS));
+	values[4] = JsonbPGetDatum(list_errors(import, IMPORT_LISTED_ERRORS));
 	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls));
 }
 

@@ -23,7 +23,7 @@
 #include "base/errors.h"
 #include "base/json.h"
 #include "base/metadata.h"
-#include "data/import/import.h"
+#include "data/import/read.h"
 
 static const RarrRule series_id_rule =
 {.field = "series_id", .kind = RARR_RULE_INT, .required = true, .min = 1, .max = PG_INT64_MAX};

@@ -1,15 +1,15 @@
 /*-------------------------------------------------------------------------
  *
- * import.h
- *		Shared declarations of the import: import.c runs it, read.c converts
- *		objects to items, and write.c writes items.
+ * state.h
+ *		The state of a running import, and what its parts share: import.c runs
+ *		it, read.c converts objects to items, and write.c writes items.
  *
  * Copyright (c) 2026, researcharr contributors
  *
  *-------------------------------------------------------------------------
  */
-#ifndef RARR_DATA_IMPORT_IMPORT_H
-#define RARR_DATA_IMPORT_IMPORT_H
+#ifndef RARR_DATA_IMPORT_STATE_H
+#define RARR_DATA_IMPORT_STATE_H
 
 #include "executor/spi.h"
 #include "utils/hsearch.h"
@@ -52,10 +52,6 @@ typedef struct ImportKind
 								 * NULL */
 	const char *park;			/* SQL: the column of s to change meanwhile */
 } ImportKind;
-
-extern const ImportKind rarr_import_movies;
-extern const ImportKind rarr_import_series;
-extern const ImportKind rarr_import_episodes;
 
 typedef enum ImportState
 {
@@ -108,25 +104,17 @@ typedef struct Import
 	HTAB	   *series;			/* series by Sonarr's id */
 } Import;
 
-/* import.c */
+/* maximum number of errors in the result */
+#define IMPORT_LISTED_ERRORS	10000
+
+extern void rarr_import_begin_series(Import *import);
+extern void rarr_import_begin_array(Import *import);
 extern void rarr_import_fail(Import *import, const ImportKind *kind, ImportItem *item,
 							 int sqlstate, const char *message);
 extern int	rarr_import_seen(Import *import, const char *identity, int index);
 extern int	rarr_import_first(Import *import, const char *identity);
 extern void rarr_import_add_series(Import *import, int64 source_id, const pg_uuid_t *media_id);
+extern bool rarr_import_expect_series(Import *import, int64 source_id);
 extern int	rarr_import_find_series(Import *import, int64 source_id, pg_uuid_t *media_id);
 
-/* read.c */
-extern void rarr_import_note_external_id(Import *import, const ImportKind *kind,
-										 JsonbValue *object, int index);
-extern bool rarr_import_read(Import *import, const ImportKind *kind, JsonbValue *object,
-							 ImportItem *item);
-
-/* write.c */
-typedef struct ImportPlans ImportPlans;
-
-extern ImportPlans *rarr_import_prepare(const ImportKind *kind);
-extern void rarr_import_write(Import *import, ImportPlans *plans, ImportItem *items, int nitems);
-extern void rarr_import_find_old_series(Import *import, Datum *source_ids, int nids);
-
-#endif							/* RARR_DATA_IMPORT_IMPORT_H */
+#endif							/* RARR_DATA_IMPORT_STATE_H */
