@@ -60,7 +60,7 @@
 #include "base/column.h"
 #include "base/compat.h"
 #include "base/schema.h"
-#include "data/row_locks.h"
+#include "data/cascade.h"
 
 /* maximum ids per statement, so that the array does not become too large */
 #define MAX_IDS	(1024 * 1024)

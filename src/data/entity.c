@@ -41,80 +41,11 @@
 #include "base/schema.h"
 #include "data/by_oid.h"
 #include "data/entity.h"
-#include "data/query.h"
-
-#define MEDIA_RULES \
-	&rarr_rule_title, &rarr_rule_type, &rarr_rule_external_id, &rarr_rule_status, \
-	&rarr_rule_metadata
-
-static const RarrRule *const media_rules[] = {MEDIA_RULES, NULL};
-static const RarrRule *const movie_rules[] = {
-	MEDIA_RULES, &rarr_rule_year, &rarr_rule_imdb_id, &rarr_rule_tmdb_id,
-	&rarr_rule_runtime_minutes, NULL
-};
-static const RarrRule *const series_rules[] = {
-	MEDIA_RULES, &rarr_rule_tvdb_id, &rarr_rule_seasons, &rarr_rule_episodes, NULL
-};
-static const RarrRule *const episode_rules[] = {
-	MEDIA_RULES, &rarr_rule_season_number, &rarr_rule_episode_number, &rarr_rule_air_date, NULL
-};
-static const RarrRule *const job_rules[] = {
-	&rarr_rule_job_type, &rarr_rule_priority, &rarr_rule_max_retries, &rarr_rule_available_at,
-	&rarr_rule_metadata, &rarr_rule_unique_key, NULL
-};
-static const RarrRule *const queue_item_rules[] = {
-	&rarr_rule_service, &rarr_rule_priority, &rarr_rule_retry_count, &rarr_rule_metadata, NULL
-};
-static const RarrRule *const config_rules[] = {
-	&rarr_rule_key, &rarr_rule_value_type, NULL
-};
-static const RarrRule *const webui_user_rules[] = {
-	&rarr_rule_username, &rarr_rule_password_hash, &rarr_rule_api_key_hash, NULL
-};
-static const RarrRule *const no_rules[] = {NULL};
-
-/* the other columns of a job are set by the job queue's functions */
-static const char *const job_create_fields[] = {
-	"media_id", "job_type", "priority", "available_at", "max_retries", "metadata", "unique_key", NULL
-};
-static const char *const job_update_fields[] = {
-	"priority", "available_at", "max_retries", "metadata", NULL
-};
-
-/* the columns that write.c and settings.c read directly */
-static const RarrColumn job_typed[] = {
-	{"media_id", UUIDOID}, {"job_type", TEXTOID}, {"priority", INT4OID}, {"available_at", TIMESTAMPTZOID},
-	{"max_retries", INT4OID}, {"metadata", JSONBOID}, {"unique_key", TEXTOID}, {NULL}
-};
-static const RarrColumn config_typed[] = {
-	{"key", TEXTOID}, {"value", TEXTOID}, {"value_type", TEXTOID}, {"secret", BOOLOID}, {NULL}
-};
+#include "data/plan.h"
 
 /* columns set by the system, and columns that never change after the insert */
 static const char *const system_fields[] = {"created_at", "updated_at", "added_at", NULL};
 static const char *const fixed_fields[] = {"id", "type", NULL};
-
-static const RarrEntityDef defs[RARR_NENTITIES] = {
-	[RARR_MEDIA] = {"media", "media", .table = "media", .rules = media_rules},
-	[RARR_MOVIE] = {"movie", "movie_rows", .table = "media", .subtable = "movies",
-	.type = "movie", .rules = movie_rules},
-	[RARR_SERIES] = {"series", "series_rows", .table = "media", .subtable = "series",
-	.type = "series", .rules = series_rules},
-	[RARR_EPISODE] = {"episode", "episode_rows", .table = "media", .subtable = "episodes",
-	.type = "episode", .rules = episode_rules},
-	[RARR_JOB] = {"job", "processing_jobs", .table = "processing_jobs", .rules = job_rules,
-	.create_fields = job_create_fields, .update_fields = job_update_fields, .typed = job_typed},
-	[RARR_QUEUE_ITEM] = {"queue_item", "queue_items", .table = "queue_items",
-	.rules = queue_item_rules},
-	[RARR_CONFIG] = {"config", "configuration", "configuration_masked",
-	.table = "configuration", .rules = config_rules, .typed = config_typed},
-	[RARR_WEBUI_USER] = {"webui_user", "webui_users", "webui_users_masked",
-	.table = "webui_users", .rules = webui_user_rules},
-	[RARR_HISTORY] = {"history", "processing_history", .table = "processing_history",
-	.read_only = true, .rules = no_rules},
-	[RARR_AUDIT] = {"audit", "audit_log", .table = "audit_log",
-	.read_only = true, .rules = no_rules},
-};
 
 /* the entity that a function belongs to */
 typedef struct FunctionEntry
@@ -181,7 +112,7 @@ free_outdated(void)
 		RarrEntity *entity = outdated;
 
 		outdated = entity->next;
-		rarr_query_forget_plans(entity);
+		rarr_plans_forget(&entity->plans);
 		MemoryContextDelete(entity->cxt);
 	}
 }
@@ -401,7 +332,7 @@ close_relation(Relation rel)
 static RarrEntity *
 read_entity(RarrEntityKind kind)
 {
-	const RarrEntityDef *def = &defs[kind];
+	const RarrEntityDef *def = &rarr_entity_defs[kind];
 	uint64		known = invalidations;
 	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "researcharr entity",
 											  ALLOCSET_SMALL_SIZES);
@@ -414,7 +345,7 @@ read_entity(RarrEntityKind kind)
 
 	entity->def = def;
 	entity->kind = kind;
-	entity->cxt = cxt;
+	entity->cxt = entity->plans.cxt = cxt;
 	fill_entity(entity, rel, table, subtable, masked);
 	if (rel->rd_rel->relkind == RELKIND_RELATION && def->masked == NULL)
 	{
@@ -483,7 +414,7 @@ rarr_entity_by_name(const char *name, int length)
 {
 	for (int i = 0; i < RARR_NENTITIES; i++)
 	{
-		if (strlen(defs[i].name) == length && memcmp(defs[i].name, name, length) == 0)
+		if (strlen(rarr_entity_defs[i].name) == length && memcmp(rarr_entity_defs[i].name, name, length) == 0)
 			return rarr_entity(i);
 	}
 	return NULL;
@@ -497,8 +428,8 @@ kind_of_function(Oid function, const char *suffix)
 
 	for (int i = 0; found != NULL && i < RARR_NENTITIES; i++)
 	{
-		if (strlen(defs[i].name) == found - name &&
-			memcmp(defs[i].name, name, found - name) == 0 &&
+		if (strlen(rarr_entity_defs[i].name) == found - name &&
+			memcmp(rarr_entity_defs[i].name, name, found - name) == 0 &&
 			strcmp(found, suffix) == 0)
 			return i;
 	}

@@ -15,44 +15,8 @@
 #include "executor/spi.h"
 #include "fmgr.h"
 
-#include "base/column.h"
-#include "data/validate.h"
-
-typedef enum RarrEntityKind
-{
-	RARR_MEDIA,
-	RARR_MOVIE,
-	RARR_SERIES,
-	RARR_EPISODE,
-	RARR_JOB,
-	RARR_QUEUE_ITEM,
-	RARR_CONFIG,
-	RARR_WEBUI_USER,
-	RARR_HISTORY,
-	RARR_AUDIT
-} RarrEntityKind;
-
-#define RARR_NENTITIES	(RARR_AUDIT + 1)
-
-/* the code's definition of an entity */
-typedef struct RarrEntityDef
-{
-	const char *name;			/* its functions' names begin with it */
-	const char *relation;		/* defines the row type */
-	const char *masked;			/* the view read by users other than admins, or
-								 * NULL */
-	const char *table;			/* the table that is written to */
-	const char *subtable;		/* of a flat row: the second table, or NULL */
-	const char *type;			/* of a flat row: media.type */
-	bool		read_only;
-	const char *const *create_fields;	/* the only fields of a new row; NULL:
-										 * all but system_fields */
-	const char *const *update_fields;	/* the only fields that can be updated;
-										 * or NULL */
-	const RarrRule *const *rules;	/* NULL-terminated */
-	const RarrColumn *typed;	/* columns besides id that code reads with
-								 * these types; ends with a NULL name; or NULL */
-} RarrEntityDef;
+#include "data/entity_def.h"
+#include "data/plan.h"
 
 /* a column of the row type */
 typedef struct RarrEntityColumn
@@ -70,8 +34,6 @@ typedef struct RarrEntityColumn
 	bool		not_null;
 	const RarrRule *rule;		/* or NULL */
 } RarrEntityColumn;
-
-typedef struct RarrPlan RarrPlan;
 
 /*
  * The catalog's definition of an entity.  It stays valid until the transaction
@@ -101,8 +63,7 @@ typedef struct RarrEntity
 	/* private to entity.c and query.c */
 	MemoryContext cxt;
 	bool		valid;
-	RarrPlan   *plans;
-	int			nplans;
+	RarrPlans	plans;
 	FmgrInfo	to_jsonb;		/* for this row type; fn_oid is 0 until it is
 								 * needed */
 	struct RarrEntity *next;	/* in the list of outdated entities */

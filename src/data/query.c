@@ -6,9 +6,7 @@
  *
  * A statement's text consists of the names of our own and pg_catalog's
  * objects, the OIDs of others (by_oid.h), and parameters.  The text is
- * therefore the key by which an entity caches the statement's plan, and the
- * server's plan cache revalidates the plan after DDL.  An entity caches up to
- * MAX_PLANS plans and evicts the least recently used one.
+ * therefore the key by which an entity caches the statement's plan (plan.c).
  *
  * Statements run through SPI as the calling user, so the executor checks
  * privileges and row security.  Rows go directly from the executor to the
@@ -21,7 +19,6 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
-#include "common/hashfn.h"
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "nodes/makefuncs.h"
@@ -35,22 +32,8 @@
 
 #include "base/compat.h"
 #include "base/result.h"
-#include "data/by_oid.h"
 #include "data/query.h"
 #include "data/secret.h"
-
-#define MAX_PLANS	64			/* cached per entity */
-
-struct RarrPlan
-{
-	uint32		hash;			/* of the text */
-	char	   *sql;
-	int			flags;
-	SPIPlanPtr	plan;
-	int			busy;			/* number of calls executing it */
-	RarrParamTypes *types;		/* of its parameters */
-	struct RarrPlan *next;		/* less recently used */
-};
 
 /*
  * Receives a statement's rows: into a tuplestore, or the first ones into
@@ -120,126 +103,6 @@ rarr_query_bind(RarrQuery *query, Oid type, Datum value)
 }
 
 /*
- * Find the cached plan for this text, and move it to the front of the list; or
- * return NULL.
- */
-static RarrPlan *
-find_plan(RarrEntity *entity, const char *sql, uint32 hash, int flags)
-{
-	RarrPlan  **link = &entity->plans;
-
-	for (RarrPlan *plan = *link; plan != NULL; link = &plan->next, plan = *link)
-	{
-		if (plan->hash != hash || plan->flags != flags || strcmp(plan->sql, sql) != 0)
-			continue;
-		*link = plan->next;
-		plan->next = entity->plans;
-		return entity->plans = plan;
-	}
-	return NULL;
-}
-
-/* Free the least recently used plan.  Returns false if all are in use. */
-static bool
-forget_oldest_plan(RarrEntity *entity)
-{
-	RarrPlan  **oldest = NULL;
-	RarrPlan   *plan;
-
-	for (RarrPlan **link = &entity->plans; *link != NULL; link = &(*link)->next)
-	{
-		if ((*link)->busy == 0)
-			oldest = link;
-	}
-	if (oldest == NULL)
-		return false;
-	plan = *oldest;
-	*oldest = plan->next;
-	entity->nplans--;
-	SPI_freeplan(plan->plan);
-	pfree(plan->types);
-	pfree(plan->sql);
-	pfree(plan);
-	return true;
-}
-
-/* Get the plan for a statement.  It is created and cached if there is none. */
-static RarrPlan *
-get_plan(RarrEntity *entity, RarrQuery *query, int flags)
-{
-	const char *sql = query->sql.data;
-	uint32		hash = hash_bytes((const unsigned char *) sql, query->sql.len);
-	RarrPlan   *plan = find_plan(entity, sql, hash, flags);
-	RarrParamTypes *types;
-	SPIPlanPtr	made;
-
-	if (plan != NULL)
-		return plan;
-	types = MemoryContextAlloc(entity->cxt, offsetof(RarrParamTypes, types) +
-							   query->nparams * sizeof(Oid));
-	types->n = query->nparams;
-	memcpy(types->types, query->types, query->nparams * sizeof(Oid));
-	PG_TRY();
-	{
-		made = rarr_prepare_by_oid(sql, types,
-								   flags & RARR_GENERIC ? CURSOR_OPT_GENERIC_PLAN :
-								   flags & RARR_CUSTOM ? CURSOR_OPT_CUSTOM_PLAN : 0);
-	}
-	PG_CATCH();
-	{
-		pfree(types);
-		PG_RE_THROW();
-	}
-	PG_END_TRY();
-	if (made == NULL)
-		elog(ERROR, "could not prepare \"%s\": %s", sql, SPI_result_code_string(SPI_result));
-
-	while (entity->nplans >= MAX_PLANS && forget_oldest_plan(entity))
-		;
-	plan = MemoryContextAllocZero(entity->cxt, sizeof(RarrPlan));
-	plan->hash = hash;
-	plan->sql = MemoryContextStrdup(entity->cxt, sql);
-	plan->flags = flags;
-	if (SPI_keepplan(made) != 0)
-		elog(ERROR, "could not keep the plan of \"%s\"", sql);
-	plan->plan = made;
-	plan->types = types;
-	plan->next = entity->plans;
-	entity->plans = plan;
-	entity->nplans++;
-	return plan;
-}
-
-/* Free the plans of an entity that is about to be freed. */
-void
-rarr_query_forget_plans(RarrEntity *entity)
-{
-	for (RarrPlan *plan = entity->plans; plan != NULL; plan = plan->next)
-		SPI_freeplan(plan->plan);
-	entity->plans = NULL;
-	entity->nplans = 0;
-}
-
-/* Execute a plan.  It is marked busy meanwhile, and unmarked also on error. */
-static pg_noinline int
-run_plan(RarrPlan *plan, const SPIExecuteOptions *options)
-{
-	volatile int result = 0;
-
-	plan->busy++;
-	PG_TRY();
-	{
-		result = SPI_execute_plan_extended(plan->plan, options);
-	}
-	PG_FINALLY();
-	{
-		plan->busy--;
-	}
-	PG_END_TRY();
-	return result;
-}
-
-/*
  * Run a statement.  Requires an SPI connection.  Rows go to dest or, if that
  * is NULL, to SPI_tuptable.
  */
@@ -248,7 +111,7 @@ execute(RarrEntity *entity, RarrQuery *query, int flags, DestReceiver *dest)
 {
 	SPIExecuteOptions options = {0};
 	ParamListInfo params = makeParamList(query->nparams);
-	RarrPlan   *plan = get_plan(entity, query, flags);
+	RarrPlan   *plan = rarr_plan_get(&entity->plans, query->sql.data, query->types, query->nparams, flags);
 	ErrorContextCallback hide = {error_context_stack, rarr_hide_statement, NULL};
 	int			result;
 
@@ -264,7 +127,7 @@ execute(RarrEntity *entity, RarrQuery *query, int flags, DestReceiver *dest)
 	options.dest = dest;
 	if (entity->def->masked != NULL && !options.read_only)
 		error_context_stack = &hide;
-	result = run_plan(plan, &options);
+	result = rarr_plan_run(plan, &options);
 	error_context_stack = hide.previous;
 	if (result < 0)
 		elog(ERROR, "could not execute \"%s\": %s", query->sql.data, SPI_result_code_string(result));

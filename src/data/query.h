@@ -23,12 +23,6 @@
 /* operators for statements, which do not depend on search_path */
 #define RARR_EQ		" OPERATOR(pg_catalog.=) "
 
-/* how to run a statement */
-#define RARR_READ		0x01	/* with the caller's snapshot; else with a new
-								 * one */
-#define RARR_GENERIC	0x02	/* use a generic plan */
-#define RARR_CUSTOM		0x04	/* use a custom plan */
-
 typedef struct RarrQuery
 {
 	StringInfoData sql;
@@ -50,7 +44,6 @@ extern List *rarr_query_list(RarrEntity *entity, RarrQuery *query, int flags);
 extern void rarr_query_rows(RarrEntity *entity, RarrQuery *query, int flags, FunctionCallInfo fcinfo);
 extern bool rarr_query_value(RarrEntity *entity, RarrQuery *query, int flags,
 							 Datum *value, bool *isnull);
-extern void rarr_query_forget_plans(RarrEntity *entity);
 
 extern Jsonb *rarr_row_to_jsonb(RarrEntity *entity, HeapTuple row);
 

@@ -27,6 +27,7 @@
 #include "base/compat.h"
 #include "base/json.h"
 #include "base/schema.h"
+#include "data/cascade.h"
 #include "data/query.h"
 #include "data/row_locks.h"
 

@@ -32,9 +32,4 @@ extern void rarr_lock_rows(RarrEntity *entity, const char *table, const char *co
 						   const pg_uuid_t *ids, int count);
 extern void rarr_lock_operations(Jsonb *operations);
 
-/* cascade.c */
-extern void rarr_lock_deletes(const pg_uuid_t *deleted, int ndeleted,
-							  const pg_uuid_t *media, int nmedia,
-							  const pg_uuid_t *jobs, int njobs);
-
 #endif							/* RARR_DATA_ROW_LOCKS_H */
