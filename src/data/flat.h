@@ -10,7 +10,7 @@
 #ifndef RARR_DATA_FLAT_H
 #define RARR_DATA_FLAT_H
 
-#include "data/write.h"
+#include "data/row_query.h"
 
 extern HeapTuple rarr_flat_create(RarrEntity *entity, RarrValues *values);
 extern HeapTuple rarr_flat_update(RarrEntity *entity, const pg_uuid_t *id, const RarrValues *values,
