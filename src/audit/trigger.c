@@ -102,7 +102,7 @@ named_column(const TriggerData *trigdata, const char *name)
 				 errmsg("audit trigger \"%s\" names the column \"%s\", which \"%s\" does not have",
 						trigdata->tg_trigger->tgname, name,
 						RelationGetRelationName(trigdata->tg_relation)),
-				 errhint("Make the trigger anew with the column's present name.")));
+				 errhint("Recreate the trigger with the column's current name.")));
 	return attnum;
 }
 
@@ -395,10 +395,10 @@ wrong_trigger(const Audit *audit)
 
 	ereport(ERROR,
 			(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-			 errmsg("audit trigger \"%s\" on \"%s\" is not one for statements, with transition tables",
+			 errmsg("audit trigger \"%s\" on \"%s\" is not a statement-level trigger with transition tables",
 					trigdata->tg_trigger->tgname,
 					RelationGetRelationName(trigdata->tg_relation)),
-			 errhint("Make it AFTER, FOR EACH STATEMENT, with REFERENCING.")));
+			 errhint("Create it as AFTER ... FOR EACH STATEMENT, with REFERENCING.")));
 }
 
 /* Log what the statement did. */
@@ -445,7 +445,7 @@ is_off(const TriggerData *trigdata)
 			rarr_is_restoring(trigdata->tg_relation);
 	if (!said)
 		ereport(LOG,
-				(errmsg("researcharr: changes of data are not put on record"),
+				(errmsg("researcharr: changes of data are not logged"),
 				 errdetail("researcharr.audit is off in this session.")));
 	said = true;
 	return true;

@@ -124,7 +124,7 @@ rarr_append_begin(const char *table, const RarrAppendColumn *columns, int ncolum
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("\"researcharr.%s\" is not a table that is partitioned by range of \"%s\"",
 						table, columns[0].name),
-				 errhint("The extension's logs must stay partitioned as they were made; partitions can be added.")));
+				 errhint("The extension's logs must stay partitioned as they were created; partitions can be added.")));
 	return make_append(log, columns, ncolumns);
 }
 
@@ -241,7 +241,7 @@ open_target(RarrAppend *append, Relation partition)
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("partition \"%s\" is not an ordinary table",
 						RelationGetRelationName(partition)),
-				 errhint("Only ordinary tables can be partitions of \"%s\" for the present time.",
+				 errhint("Only ordinary tables can be partitions of \"%s\" for the current time.",
 						 RelationGetRelationName(append->log))));
 	for (int i = 0; i < append->ncolumns; i++)
 		append->attnums[i] = column_of(partition, &append->columns[i]);
@@ -269,7 +269,7 @@ set_target(RarrAppend *append, Datum key)
 					(errcode(ERRCODE_CHECK_VIOLATION),
 					 errmsg("no partition of relation \"%s\" found for row",
 							RelationGetRelationName(append->log)),
-					 errhint("Attach a partition for the present time, or a default one.")));
+					 errhint("Attach a partition for the current time, or a default one.")));
 
 		/*
 		 * locking also processes invalidations, so the next lookup is current

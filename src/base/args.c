@@ -80,7 +80,7 @@ rarr_require_trigger(FunctionCallInfo fcinfo, const char *name)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function \"%s\" was not called as a trigger", name),
-				 errhint("Only a trigger that the extension made calls it.")));
+				 errhint("Only triggers of the extension may call it.")));
 	trigger = (TriggerData *) fcinfo->context;
 	if (!rarr_is_own_table(RelationGetRelid(trigger->tg_relation)))
 		ereport(ERROR,

@@ -292,7 +292,7 @@ researcharr_revoke_default_privileges(PG_FUNCTION_ARGS)
 	if (!creating_extension)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("this function serves CREATE EXTENSION and ALTER EXTENSION only")));
+				 errmsg("this function can only be called by CREATE EXTENSION and ALTER EXTENSION")));
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
 	members = list_members(fresh);

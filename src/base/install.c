@@ -46,7 +46,7 @@ require_script(void)
 	if (!creating_extension)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("this function serves CREATE EXTENSION and ALTER EXTENSION UPDATE only")));
+				 errmsg("this function can only be called by CREATE EXTENSION and ALTER EXTENSION UPDATE")));
 }
 
 static void
@@ -198,7 +198,7 @@ researcharr_check_search_index(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("index \"%s\" cannot be used", RelationGetRelationName(index)),
 				 errdetail("It is not valid, or its operator class is not pg_trgm's gin_trgm_ops."),
-				 errhint("Drop the index; the script makes a new one.")));
+				 errhint("Drop the index; the script creates a new one.")));
 	index_close(index, NoLock);
 	PG_RETURN_VOID();
 }

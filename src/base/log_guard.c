@@ -39,8 +39,8 @@ researcharr_log_guard(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("\"%s\" is append-only", RelationGetRelationName(rel)),
-				 errdetail("The extension itself writes its rows, and nobody changes them."),
-				 errhint("Only the table's owner can, to restore a dump or to drop what is too old.")));
+				 errdetail("Only the extension appends rows, and nobody may change them."),
+				 errhint("Only the table's owner may change it, to restore a dump or to remove old rows.")));
 	if (TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event))
 		PG_RETURN_POINTER(trigdata->tg_newtuple);
 	PG_RETURN_POINTER(trigdata->tg_trigtuple);

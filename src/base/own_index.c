@@ -109,7 +109,7 @@ raise_missing(Relation rel, const RarrIndexDef *def)
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("index \"%s.%s\" is not the one that the extension made", RARR_SCHEMA, def->name),
-					 errhint("Create it anew as the extension's install script does.")));
+					 errhint("Recreate it as the extension's install script does.")));
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("index \"%s.%s\" is not valid", RARR_SCHEMA, def->name),
@@ -118,7 +118,7 @@ raise_missing(Relation rel, const RarrIndexDef *def)
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("index \"%s.%s\" does not exist", RARR_SCHEMA, def->name),
-			 errhint("Create it anew as the extension's install script does.")));
+			 errhint("Recreate it as the extension's install script does.")));
 }
 
 /* Find a usable index in the table's list.  Returns its position, or -1. */

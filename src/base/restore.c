@@ -89,7 +89,7 @@ rarr_is_restoring(Relation rel)
 
 	if (!said)
 		ereport(LOG,
-				(errmsg("researcharr: rows loaded into \"%s\" are taken for those of a dump",
+				(errmsg("researcharr: rows loaded into \"%s\" are treated as rows of a dump",
 						RelationGetRelationName(rel)),
 				 errdetail("check_function_bodies is off, search_path is empty and the table's owner loads them: no history or audit row is added.")));
 	said = true;

@@ -95,7 +95,7 @@ rarr_table_refused(const RarrTable *table)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
-			 errmsg("a trigger of table \"%s.%s\" kept a row from being written",
+			 errmsg("a trigger of table \"%s.%s\" suppressed the write of a row",
 					RARR_SCHEMA, table->def->name),
 			 errhint("A BEFORE ROW trigger returned NULL; let it return the row, or raise an error of its own.")));
 }

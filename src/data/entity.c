@@ -264,7 +264,7 @@ fill_columns(RarrEntity *entity, Relation rel, Relation table, Relation subtable
 		if (home == NULL)
 			ereport(ERROR,
 					(errcode(ERRCODE_UNDEFINED_COLUMN),
-					 errmsg("column \"%s\" of \"%s.%s\" is none of its tables'",
+					 errmsg("column \"%s\" of \"%s.%s\" belongs to none of its tables",
 							NameStr(att->attname), RARR_SCHEMA, entity->def->relation),
 					 errhint("The extension's views must keep their columns.")));
 		fill_column(column, entity->def, att,
@@ -435,7 +435,7 @@ kind_of_function(Oid function, const char *suffix)
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_FUNCTION_DEFINITION),
-			 errmsg("function \"%s\" is not of an entity", name ? name : "?"),
+			 errmsg("function \"%s\" does not belong to an entity", name ? name : "?"),
 			 errhint("The function's name must be that of an entity followed by \"%s\".", suffix)));
 }
 

@@ -94,7 +94,7 @@ unknown_operator(const Condition *condition)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_RARR_UNKNOWN_FILTER),
-			 errmsg("operator \"%s\" is not for column \"%s\", which is of type %s",
+			 errmsg("operator \"%s\" does not apply to column \"%s\", which is of type %s",
 					condition->filter->name, condition->column->name,
 					format_type_be(condition->column->type)),
 			 errhint("Comparisons are for types with an order, like and ilike for text, contains for text, jsonb and arrays.")));
@@ -431,7 +431,7 @@ bad_order(const char *part, int length)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("order_by has a part that cannot be read: %s", rarr_quote_clipped(part, length)),
+			 errmsg("order_by has an invalid part: %s", rarr_quote_clipped(part, length)),
 			 errhint("Write column names, each with \"asc\" or \"desc\" and \"nulls first\" or \"nulls last\" behind it if wanted, and commas between them: \"priority desc, created_at\".")));
 }
 

@@ -105,7 +105,7 @@ do_all(FunctionCallInfo fcinfo, const JobAction *action)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("limit is out of range: %d", limit),
-				 errhint("Give a number from 1 to %d, and call again until the answer is 0.", MAX_JOBS)));
+				 errhint("Give a number from 1 to %d, and call again until the result is 0.", MAX_JOBS)));
 	while (done < limit && (n = choose_jobs(entity, action, filters, last, limit - done, &ids)) > 0)
 	{
 		last = DatumGetUUIDP(ids[n - 1]);

@@ -367,7 +367,7 @@ require_enqueue(void)
 	ereport(ERROR,
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 			 errmsg("permission denied to create a job"),
-			 errhint("It takes EXECUTE on job_create() or job_enqueue().")));
+			 errhint("EXECUTE on job_create() or job_enqueue() is required.")));
 }
 
 /* Buffer a create. */

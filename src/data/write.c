@@ -99,7 +99,7 @@ require_writable(const RarrEntity *entity)
 	if (entity->def->read_only)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("%s is for reading only", entity->def->name),
+				 errmsg("%s is read-only", entity->def->name),
 				 errhint("The extension itself appends to it.")));
 }
 
@@ -152,7 +152,7 @@ require_unchanged(const RarrEntity *entity, HeapTuple row, const pg_uuid_t *id,
 			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 			 errmsg("%s %s has changed since %s", entity->def->name, uuid_text(id),
 					timestamptz_to_str(*expected)),
-			 errhint("Read it anew, and decide again.")));
+			 errhint("Read the row again, and repeat the change if it still applies.")));
 }
 
 /*
@@ -249,7 +249,7 @@ protect_secret(RarrEntity *entity, const RarrValues *values)
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-			 errmsg("permission denied to make a setting no secret"),
+			 errmsg("permission denied to make a secret setting readable"),
 			 errhint("The extension's owner and superusers may; others give a new value at the same time.")));
 }
 
@@ -295,7 +295,7 @@ rarr_entity_update(RarrEntity *entity, const pg_uuid_t *id, const JsonbValue *ch
 	if (expected != NULL && !entity->versioned)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s has no updated_at to be expected", entity->def->name),
+				 errmsg("%s has no updated_at to compare", entity->def->name),
 				 errhint("Leave expected_updated_at out.")));
 	if (entity->kind == RARR_CONFIG)
 		protect_secret(entity, &values);

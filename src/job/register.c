@@ -198,7 +198,7 @@ researcharr_job_type_register(PG_FUNCTION_ARGS)
 		if (SPI_processed != 1)
 			ereport(ERROR,
 					(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
-					 errmsg("a trigger of table \"%s.job_types\" kept a row from being written", RARR_SCHEMA),
+					 errmsg("a trigger of table \"%s.job_types\" suppressed the write of a row", RARR_SCHEMA),
 					 errhint("A BEFORE ROW trigger returned NULL; let it return the row, or raise an error of its own.")));
 	}
 	PG_CATCH();

@@ -1,4 +1,4 @@
--- Rows are taken for those of a dump only where the client itself sends them,
+-- Rows are treated as rows of a dump only where the client itself sends them,
 -- with a dump's settings, as somebody who could restore one.
 CREATE TEMP TABLE seen AS SELECT id FROM researcharr.audit_log;
 -- how many rows of the audit log are new

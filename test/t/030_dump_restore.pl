@@ -143,7 +143,7 @@ foreach my $user ('', 'app')
 	is(contents($db), $source, "$db has every row once, and no other");
 	works($db, 'processing_history_default');
 }
-like(slurp_file($node->logfile), qr/are taken for those of a dump/, 'the log says so');
+like(slurp_file($node->logfile), qr/are treated as rows of a dump/, 'the log says so');
 
 # ... and by pg_restore: as a superuser who takes the owners' places, and as a
 # role that may only SET ROLE to the tables' owner

@@ -219,7 +219,7 @@ array_argument(FunctionCallInfo fcinfo, int n, const char *name, const char *res
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("argument \"%s\" must be a JSON array, not %s", name,
 						JB_ROOT_IS_OBJECT(array) ? "an object" : "a single value"),
-				 errhint("Pass what GET %s answers.", resource)));
+				 errhint("Pass the response of GET %s.", resource)));
 	return array;
 }
 

@@ -288,7 +288,7 @@ wrong_trigger(const TriggerData *trigdata)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-			 errmsg("trigger \"%s\" is not one for statements, with transition tables",
+			 errmsg("trigger \"%s\" is not a statement-level trigger with transition tables",
 					trigdata->tg_trigger->tgname),
 			 errhint("Only triggers that the extension made call this function.")));
 }
