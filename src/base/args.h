@@ -10,8 +10,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef RARR_ARGS_H
-#define RARR_ARGS_H
+#ifndef RARR_BASE_ARGS_H
+#define RARR_BASE_ARGS_H
 
 #include "fmgr.h"
 
@@ -29,4 +29,4 @@ extern Datum *rarr_array_argument(FunctionCallInfo fcinfo, int n, const char *na
 								  char align, bool nulls_allowed, bool **nulls, int *count);
 extern void rarr_require_trigger(FunctionCallInfo fcinfo, const char *name);
 
-#endif							/* RARR_ARGS_H */
+#endif							/* RARR_BASE_ARGS_H */

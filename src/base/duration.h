@@ -7,8 +7,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef RARR_DURATION_H
-#define RARR_DURATION_H
+#ifndef RARR_BASE_DURATION_H
+#define RARR_BASE_DURATION_H
 
 #include "utils/timestamp.h"
 
@@ -22,4 +22,4 @@ extern Interval *rarr_interval_of_duration(int64 duration);
 extern TimestampTz rarr_time_after(TimestampTz time, TimestampTz before);
 extern TimestampTz rarr_clock_after(TimestampTz before);
 
-#endif							/* RARR_DURATION_H */
+#endif							/* RARR_BASE_DURATION_H */

@@ -7,8 +7,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef RARR_INDEX_ENTRIES_H
-#define RARR_INDEX_ENTRIES_H
+#ifndef RARR_BASE_INDEX_ENTRIES_H
+#define RARR_BASE_INDEX_ENTRIES_H
 
 #include "base/relation.h"
 
@@ -22,4 +22,4 @@ extern void rarr_index_entries_add(RarrIndexEntries *entries, TupleTableSlot *sl
 extern void rarr_index_entries_insert(RarrIndexEntries *entries);
 extern void rarr_index_entries_end(RarrIndexEntries *entries);
 
-#endif							/* RARR_INDEX_ENTRIES_H */
+#endif							/* RARR_BASE_INDEX_ENTRIES_H */

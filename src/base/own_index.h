@@ -7,8 +7,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef RARR_OWN_INDEX_H
-#define RARR_OWN_INDEX_H
+#ifndef RARR_BASE_OWN_INDEX_H
+#define RARR_BASE_OWN_INDEX_H
 
 #include "base/relation.h"
 
@@ -17,4 +17,4 @@ extern Relation rarr_table_index(RarrTable *table, const RarrIndexDef *def);
 extern Oid	rarr_index_oid(Relation rel, const RarrIndexDef *def);
 extern Relation rarr_index_open(Relation rel, const RarrIndexDef *def, LOCKMODE lockmode);
 
-#endif							/* RARR_OWN_INDEX_H */
+#endif							/* RARR_BASE_OWN_INDEX_H */

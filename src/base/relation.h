@@ -7,8 +7,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef RARR_RELATION_H
-#define RARR_RELATION_H
+#ifndef RARR_BASE_RELATION_H
+#define RARR_BASE_RELATION_H
 
 #include "access/attnum.h"
 #include "nodes/execnodes.h"
@@ -69,4 +69,4 @@ extern Relation rarr_table_open_index(RarrTable *table, int i);
 extern void rarr_table_open_indexes(RarrTable *table);
 extern LockTupleMode rarr_table_lock_mode(const RarrTable *table, int changes);
 
-#endif							/* RARR_RELATION_H */
+#endif							/* RARR_BASE_RELATION_H */

@@ -7,11 +7,11 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef RARR_RESTORE_H
-#define RARR_RESTORE_H
+#ifndef RARR_BASE_RESTORE_H
+#define RARR_BASE_RESTORE_H
 
 #include "utils/rel.h"
 
 extern bool rarr_is_restoring(Relation rel);
 
-#endif							/* RARR_RESTORE_H */
+#endif							/* RARR_BASE_RESTORE_H */

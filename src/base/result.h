@@ -7,8 +7,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef RARR_RESULT_H
-#define RARR_RESULT_H
+#ifndef RARR_BASE_RESULT_H
+#define RARR_BASE_RESULT_H
 
 #include "executor/tuptable.h"
 #include "funcapi.h"
@@ -19,4 +19,4 @@ extern void rarr_result_put_tuple(ReturnSetInfo *rsinfo, TupleDesc actual, HeapT
 extern Datum rarr_result_row(FunctionCallInfo fcinfo, TupleDesc actual, HeapTuple row);
 extern void rarr_result_put(Tuplestorestate *store, TupleDesc expected, TupleTableSlot *slot);
 
-#endif							/* RARR_RESULT_H */
+#endif							/* RARR_BASE_RESULT_H */

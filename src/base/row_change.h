@@ -7,8 +7,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef RARR_ROW_CHANGE_H
-#define RARR_ROW_CHANGE_H
+#ifndef RARR_BASE_ROW_CHANGE_H
+#define RARR_BASE_ROW_CHANGE_H
 
 #include "access/tableam.h"
 
@@ -29,4 +29,4 @@ extern void rarr_table_defer_entries(RarrTable *table, int change);
 extern void rarr_table_insert_deferred(RarrTable *table);
 extern void rarr_table_copy_row(TupleTableSlot *newslot, TupleTableSlot *oldslot);
 
-#endif							/* RARR_ROW_CHANGE_H */
+#endif							/* RARR_BASE_ROW_CHANGE_H */

@@ -7,8 +7,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef RARR_ROW_TRIGGER_H
-#define RARR_ROW_TRIGGER_H
+#ifndef RARR_BASE_ROW_TRIGGER_H
+#define RARR_BASE_ROW_TRIGGER_H
 
 #include "utils/rel.h"
 #include "utils/reltrigger.h"
@@ -20,4 +20,4 @@ extern bool rarr_choose_constraint_triggers(TriggerDesc *triggers);
 extern bool rarr_choose_triggers(TriggerDesc *triggers, const RarrChange *change,
 								 const Bitmapset *changed);
 
-#endif							/* RARR_ROW_TRIGGER_H */
+#endif							/* RARR_BASE_ROW_TRIGGER_H */

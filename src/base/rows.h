@@ -7,8 +7,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef RARR_ROWS_H
-#define RARR_ROWS_H
+#ifndef RARR_BASE_ROWS_H
+#define RARR_BASE_ROWS_H
 
 #include "base/relation.h"
 
@@ -19,4 +19,4 @@ extern TupleTableSlot *rarr_rows_next(RarrRows *rows);
 extern void rarr_rows_add(RarrRows *rows);
 extern void rarr_rows_end(RarrRows *rows);
 
-#endif							/* RARR_ROWS_H */
+#endif							/* RARR_BASE_ROWS_H */

@@ -8,8 +8,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef RARR_SCHEMA_H
-#define RARR_SCHEMA_H
+#ifndef RARR_BASE_SCHEMA_H
+#define RARR_BASE_SCHEMA_H
 
 #include "storage/lockdefs.h"
 #include "utils/relcache.h"
@@ -20,4 +20,4 @@ extern Oid	rarr_relation_oid(const char *name);
 extern Relation rarr_relation_open(const char *name, LOCKMODE lockmode);
 extern void rarr_prevent_read_only(const char *function);
 
-#endif							/* RARR_SCHEMA_H */
+#endif							/* RARR_BASE_SCHEMA_H */

@@ -7,8 +7,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef RARR_TABLE_DEF_H
-#define RARR_TABLE_DEF_H
+#ifndef RARR_BASE_TABLE_DEF_H
+#define RARR_BASE_TABLE_DEF_H
 
 #include "access/attnum.h"
 #include "nodes/nodes.h"
@@ -57,4 +57,4 @@ typedef struct RarrIndexDef
 	bool		unique;			/* must it be unique? */
 } RarrIndexDef;
 
-#endif							/* RARR_TABLE_DEF_H */
+#endif							/* RARR_BASE_TABLE_DEF_H */
