@@ -27,10 +27,8 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#include "base/args.h"
 #include "base/clock.h"
 #include "base/compat.h"
-#include "base/duration.h"
 #include "base/guc.h"
 #include "base/own_index.h"
 #include "base/result.h"

@@ -14,7 +14,6 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
-#include "base/args.h"
 #include "base/compat.h"
 #include "base/schema.h"
 #include "job/claim_guard.h"

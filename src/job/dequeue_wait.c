@@ -48,7 +48,6 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#include "base/args.h"
 #include "base/clock.h"
 #include "base/compat.h"
 #include "base/duration.h"

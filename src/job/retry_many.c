@@ -20,7 +20,6 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
-#include "base/args.h"
 #include "base/compat.h"
 #include "base/own_index.h"
 #include "base/subtransaction.h"

@@ -13,7 +13,6 @@
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
-#include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
 #include "data/import/statements.h"

@@ -23,7 +23,6 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
-#include "commands/trigger.h"
 #include "common/pg_prng.h"
 #include "executor/executor.h"
 #include "funcapi.h"
@@ -36,7 +35,6 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
-#include "base/args.h"
 #include "base/column.h"
 #include "base/compat.h"
 #include "base/duration.h"

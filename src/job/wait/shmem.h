@@ -1,6 +1,6 @@
 /*
  * shmem.h
- *		The sleepers in shared memory; for wait_shmem.c and wait_list.c alone.
+ *		The sleepers in shared memory; for shmem.c and wait_list.c alone.
  */
 #ifndef RARR_JOB_WAIT_SHMEM_H
 #define RARR_JOB_WAIT_SHMEM_H
