@@ -74,10 +74,9 @@ kind_of_type(Oid type)
 }
 
 /*
- * Initialize the description of a column, unmasked.
- *
- * att and the current memory context must live as long as the description.
- * Domains are resolved to their base type.
+ * Initialize the description of a column, unmasked. att and the current memory
+ * context must live as long as the description.  Domains are resolved to their
+ * base type.
  */
 void
 rarr_diff_init_column(RarrDiffColumn *column, Form_pg_attribute att)
@@ -186,10 +185,9 @@ bounded_jsonb_value(JsonbValue *value, Jsonb *jsonb, Size max_bytes)
 }
 
 /*
- * Convert a column's value, which must not be NULL, to JSON.
- *
- * The result may point into datum.  Returns false if the value exceeds
- * max_bytes; the result is then truncated or only the value's size.
+ * Convert a column's value, which must not be NULL, to JSON.  The result may
+ * point into datum.  Returns false if the value exceeds max_bytes; the result
+ * is then truncated or only the value's size.
  */
 bool
 rarr_diff_value(const RarrDiffColumn *column, Datum datum, Size max_bytes, JsonbValue *value)
@@ -347,11 +345,10 @@ is_silent(const RarrDiffColumn *column, bool masked, TupleTableSlot *old_row, Tu
 }
 
 /*
- * Return the changes between two rows as jsonb, or 0 if there are none.
- *
- * The result is {"column": {"old": ..., "new": ...}, ...}. old_row is NULL for
- * an inserted row, and new_row is NULL for a deleted one; the result then has
- * the values that are not NULL as {"column": {"new": ...}}.
+ * Return the changes between two rows as jsonb, or 0 if there are none.  The
+ * result is {"column": {"old": ..., "new": ...}, ...}. old_row is NULL for an
+ * inserted row, and new_row is NULL for a deleted one; the result then has the
+ * values that are not NULL as {"column": {"new": ...}}.
  */
 Datum
 rarr_diff_rows(const RarrDiffColumn *columns, int ncolumns,

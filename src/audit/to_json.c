@@ -31,9 +31,8 @@
 #include "audit/to_json.h"
 
 /*
- * Set the settings that affect the text of values as pg_dump does.
- *
- * Returns the GUC nest level to restore with AtEOXact_GUC(true, level).
+ * Set the settings that affect the text of values as pg_dump does.  Returns
+ * the GUC nest level to restore with AtEOXact_GUC(true, level).
  */
 int
 rarr_use_neutral_settings(void)
@@ -66,9 +65,8 @@ may_fail(Oid type)
 }
 
 /*
- * Prepare to convert values of a type, which must not be a domain.
- *
- * The current memory context must live as long as the state.
+ * Prepare to convert values of a type, which must not be a domain.  The
+ * current memory context must live as long as the state.
  */
 void
 rarr_to_json_init(RarrToJson *how, Oid type)
@@ -160,10 +158,9 @@ make_valid(Jsonb *jsonb)
 }
 
 /*
- * Convert a value, which must not be NULL, to jsonb.
- *
- * A json that jsonb cannot represent is converted to a string with its text.
- * Any other such value is converted to a string with the name of its type.
+ * Convert a value, which must not be NULL, to jsonb.  A json that jsonb cannot
+ * represent is converted to a string with its text.  Any other such value is
+ * converted to a string with the name of its type.
  */
 Jsonb *
 rarr_to_json(const RarrToJson *how, Datum value)

@@ -129,10 +129,9 @@ rarr_append_begin(const char *table, const RarrAppendColumn *columns, int ncolum
 }
 
 /*
- * Like rarr_append_begin(), for session exit.
- *
- * Returns NULL, without an error, if the log is locked by another session or
- * is not partitioned as the extension created it.
+ * Like rarr_append_begin(), for session exit.  Returns NULL, without an error,
+ * if the log is locked by another session or is not partitioned as the
+ * extension created it.
  */
 RarrAppend *
 rarr_append_begin_at_exit(const char *table, const RarrAppendColumn *columns, int ncolumns)
@@ -158,10 +157,9 @@ rarr_append_begin_at_exit(const char *table, const RarrAppendColumn *columns, in
 }
 
 /*
- * Find the partition for a key, or InvalidOid if there is none.
- *
- * This follows the executor's get_partition_for_tuple(), including its
- * treatment of partitions that are being detached.
+ * Find the partition for a key, or InvalidOid if there is none.  This follows
+ * the executor's get_partition_for_tuple(), including its treatment of
+ * partitions that are being detached.
  */
 static Oid
 partition_of(Relation log, Datum key)
@@ -226,10 +224,8 @@ is_fit_at_exit(RarrAppend *append, Relation partition)
 }
 
 /*
- * Make an open and locked partition the current target.
- *
- * The caller's memory context may be a per-row one, so allocate in the
- * append's own context.
+ * Make an open and locked partition the current target.  The caller's memory
+ * context may be a per-row one, so allocate in the append's own context.
  */
 static void
 open_target(RarrAppend *append, Relation partition)
@@ -357,10 +353,8 @@ rarr_append_row(RarrAppend *append, const Datum *values, const bool *nulls)
 }
 
 /*
- * Insert the buffered rows and free the state.
- *
- * Returns false if a row could not be appended at session exit; the caller
- * must then roll back.
+ * Insert the buffered rows and free the state.  Returns false if a row could
+ * not be appended at session exit; the caller must then roll back.
  */
 bool
 rarr_append_end(RarrAppend *append)

@@ -18,7 +18,6 @@
 
 /*
  * Report that a required argument of the running function is NULL (22004).
- *
  * name is the argument's name.
  */
 void
@@ -67,7 +66,6 @@ rarr_array_argument(FunctionCallInfo fcinfo, int n, const char *name, Oid type, 
 
 /*
  * Check that a trigger function is called by a trigger on one of our tables.
- *
  * Every trigger function of the extension calls this first. name is the
  * function's name.  Raises 39P01 otherwise.
  */

@@ -42,11 +42,9 @@
 #include "base/own_table.h"
 
 /*
- * Lock a relation for changes without waiting.
- *
- * Takes RowExclusiveLock and keeps it until the transaction ends.  Returns
- * false if another session holds a conflicting lock, or if the shared lock
- * table has no room.
+ * Lock a relation for changes without waiting.  Takes RowExclusiveLock and
+ * keeps it until the transaction ends.  Returns false if another session holds
+ * a conflicting lock, or if the shared lock table has no room.
  */
 bool
 rarr_exit_lock_relation(Oid relid)
@@ -68,10 +66,9 @@ rarr_exit_lock_relation(Oid relid)
 }
 
 /*
- * Is there room in shared memory for the lock on a new transaction ID?
- *
- * Tested by taking and releasing a lock on the table in a mode of its own,
- * which conflicts with nobody's.
+ * Is there room in shared memory for the lock on a new transaction ID?  Tested
+ * by taking and releasing a lock on the table in a mode of its own, which
+ * conflicts with nobody's.
  */
 bool
 rarr_exit_has_lock_room(Oid relid)
@@ -87,9 +84,8 @@ rarr_exit_has_lock_room(Oid relid)
 }
 
 /*
- * Like rarr_exit_lock_relation(), for a table and all its indexes.
- *
- * Also returns false if the table does not exist.
+ * Like rarr_exit_lock_relation(), for a table and all its indexes.  Also
+ * returns false if the table does not exist.
  */
 bool
 rarr_exit_lock_table(Oid relid)
@@ -289,7 +285,6 @@ rarr_exit_may_write(Relation rel, AttrNumber fresh, const RarrIndexDef *const *k
 
 /*
  * Compile a table's CHECK constraints for rarr_exit_checks_hold().
- *
  * rarr_exit_may_write() must have returned true for the table.
  */
 List *
@@ -305,9 +300,8 @@ rarr_exit_prepare_checks(RarrTable *table)
 }
 
 /*
- * Does the row satisfy the table's CHECK and NOT NULL constraints?
- *
- * The executor would raise an error instead of returning false.
+ * Does the row satisfy the table's CHECK and NOT NULL constraints?  The
+ * executor would raise an error instead of returning false.
  */
 bool
 rarr_exit_checks_hold(RarrTable *table, List *checks, TupleTableSlot *slot)

@@ -36,9 +36,8 @@ rarr_find_column(TupleDesc desc, const char *name)
 }
 
 /*
- * Return the number of a required column.
- *
- * Raises 42703 if there is no column with this name and type.
+ * Return the number of a required column.  Raises 42703 if there is no column
+ * with this name and type.
  */
 AttrNumber
 rarr_require_column(Relation rel, const char *name, Oid type)
@@ -103,10 +102,9 @@ is_heap(Relation rel)
 }
 
 /*
- * Like rarr_check_columns_of(), for an open relation.
- *
- * The relation must also be an ordinary heap table, because code looks into
- * its pages.  Raises 55000 otherwise.
+ * Like rarr_check_columns_of(), for an open relation.  The relation must also
+ * be an ordinary heap table, because code looks into its pages.  Raises 55000
+ * otherwise.
  */
 void
 rarr_check_columns(Relation rel, const RarrColumn *columns, int ncolumns, bool nulls)

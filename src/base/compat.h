@@ -118,7 +118,6 @@ rarr_index_beginscan(Relation rel, Relation index, Snapshot snapshot, int nkeys)
 
 /*
  * Initialize a range table with one entry for rel per set of updated columns.
- *
  * Up to 15 the updated columns are in the entry itself, since 16 in its
  * permission info.
  */
@@ -311,10 +310,9 @@ rarr_prepare_index_order(Relation index, bool descending, SortSupport key)
 }
 
 /*
- * Can the index keep pins or memory from one insertion to the next?
- *
- * Since 17 an index access method may do so.  It keeps pins until
- * aminsertcleanup is called, and memory as long as the IndexInfo exists.
+ * Can the index keep pins or memory from one insertion to the next?  Since 17
+ * an index access method may do so.  It keeps pins until aminsertcleanup is
+ * called, and memory as long as the IndexInfo exists.
  */
 static inline bool
 rarr_index_needs_cleanup(Relation index)
@@ -335,10 +333,9 @@ rarr_index_insert_cleanup(Relation index, IndexInfo *info)
 }
 
 /*
- * Try to take a lock without waiting.
- *
- * Returns LOCKACQUIRE_NOT_AVAIL, without an error, also if shared memory is
- * full.  Since 18 there is an argument that logs the failure; it is off.
+ * Try to take a lock without waiting.  Returns LOCKACQUIRE_NOT_AVAIL, without
+ * an error, also if shared memory is full.  Since 18 there is an argument that
+ * logs the failure; it is off.
  */
 static inline LockAcquireResult
 rarr_lock_acquire_quietly(const LOCKTAG *tag, LOCKMODE mode, LOCALLOCK **local)

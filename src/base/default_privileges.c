@@ -199,9 +199,8 @@ holds_any(const Acl *acl, Oid role)
 }
 
 /*
- * List the roles to revoke from, as "a, b", or NULL if there are none.
- *
- * These are the roles other than the owner that hold privileges on the object.
+ * List the roles to revoke from, as "a, b", or NULL if there are none.  These
+ * are the roles other than the owner that hold privileges on the object.
  * Unless all is true, a role is listed only if it already held some after the
  * script that created the object.
  */

@@ -20,10 +20,8 @@
 #include "base/duration.h"
 
 /*
- * Convert an interval to microseconds.
- *
- * Returns false if it is infinite, or beyond RARR_MAX_DURATION in either
- * direction.
+ * Convert an interval to microseconds.  Returns false if it is infinite, or
+ * beyond RARR_MAX_DURATION in either direction.
  */
 bool
 rarr_duration_of_interval(const Interval *interval, int64 *duration)
@@ -43,11 +41,9 @@ rarr_duration_of_interval(const Interval *interval, int64 *duration)
 }
 
 /*
- * Convert an interval argument to microseconds.
- *
- * name is the argument's name, and least its smallest allowed value in
- * microseconds.  Raises 22023 if the interval is below least or above
- * RARR_MAX_DURATION.
+ * Convert an interval argument to microseconds. name is the argument's name,
+ * and least its smallest allowed value in microseconds.  Raises 22023 if the
+ * interval is below least or above RARR_MAX_DURATION.
  */
 int64
 rarr_duration_arg(const Interval *interval, const char *name, int64 least)
@@ -77,9 +73,8 @@ rarr_interval_of_duration(int64 duration)
 
 /*
  * Return time, or before plus one microsecond if time is not later than
- * before.
- *
- * If before is infinite or the last timestamp, time is returned as it is.
+ * before.  If before is infinite or the last timestamp, time is returned as it
+ * is.
  */
 TimestampTz
 rarr_time_after(TimestampTz time, TimestampTz before)

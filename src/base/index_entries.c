@@ -77,9 +77,7 @@ typedef struct Order
 
 /*
  * Are all indexes of an open table free of exclusion and deferrable
- * constraints?
- *
- * Only such indexes can be filled by the functions of this file.
+ * constraints?  Only such indexes can be filled by the functions of this file.
  */
 bool
 rarr_has_plain_indexes(const RarrTable *table, const ResultRelInfo *rri)
@@ -116,10 +114,9 @@ insert_entry(RarrTable *table, Relation index, IndexInfo *info, Datum *values, b
 }
 
 /*
- * Insert the index entries of one row.
- *
- * The row is already in the table.  All indexes must be open and plain
- * (rarr_has_plain_indexes()).  Raises 23505 on a duplicate key.
+ * Insert the index entries of one row.  The row is already in the table.  All
+ * indexes must be open and plain (rarr_has_plain_indexes()).  Raises 23505 on
+ * a duplicate key.
  */
 void
 rarr_index_entries_insert_one(RarrTable *table, ResultRelInfo *rri, TupleTableSlot *slot)
@@ -141,11 +138,10 @@ rarr_index_entries_insert_one(RarrTable *table, ResultRelInfo *rri, TupleTableSl
 }
 
 /*
- * Begin to buffer entries for the indexes of a table.
- *
- * The indexes must be open and plain, and must stay open until
- * rarr_index_entries_end().  That function frees the returned state; on error
- * it is freed with the memory context that is current now.
+ * Begin to buffer entries for the indexes of a table.  The indexes must be
+ * open and plain, and must stay open until rarr_index_entries_end().  That
+ * function frees the returned state; on error it is freed with the memory
+ * context that is current now.
  */
 RarrIndexEntries *
 rarr_index_entries_begin(RarrTable *table, ResultRelInfo *rri)
@@ -185,11 +181,9 @@ add_entry(EntryBuffer *buffer, int natts)
 }
 
 /*
- * Copy an entry's values.
- *
- * The values have the types of the table's columns and of the index
- * expressions.  The types stored in the index can differ, for example a hash,
- * extracted keys or a bounding box.
+ * Copy an entry's values.  The values have the types of the table's columns
+ * and of the index expressions.  The types stored in the index can differ, for
+ * example a hash, extracted keys or a bounding box.
  */
 static void
 copy_values(IndexInfo *info, TupleDesc desc, Entry *entry)

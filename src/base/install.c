@@ -70,11 +70,9 @@ check_owner(Oid schema)
 }
 
 /*
- * Check that the schema contains no objects.
- *
- * Every object in a schema depends on it, except for internal parts such as a
- * table's row type.  The extension itself and the calling function, self, are
- * ignored.
+ * Check that the schema contains no objects.  Every object in a schema depends
+ * on it, except for internal parts such as a table's row type.  The extension
+ * itself and the calling function, self, are ignored.
  */
 static void
 check_empty(Oid schema, Oid self)

@@ -97,10 +97,8 @@ rarr_json_describe(const JsonbValue *value)
 }
 
 /*
- * Read a string.
- *
- * Returns NULL, or a description of what is wrong. *string is not copied and
- * not null-terminated; *length is in bytes.
+ * Read a string.  Returns NULL, or a description of what is wrong. *string is
+ * not copied and not null-terminated; *length is in bytes.
  */
 char *
 rarr_json_text(const JsonbValue *value, const char **string, int *length)
@@ -113,9 +111,8 @@ rarr_json_text(const JsonbValue *value, const char **string, int *length)
 }
 
 /*
- * Read an integer of 64 bits that is written without a fraction.
- *
- * Returns NULL, or a description of what is wrong.
+ * Read an integer of 64 bits that is written without a fraction.  Returns
+ * NULL, or a description of what is wrong.
  */
 char *
 rarr_json_int(const JsonbValue *value, int64 *number)
@@ -170,10 +167,9 @@ rarr_json_put_int(JsonbParseState **state, const char *name, int64 number)
 }
 
 /*
- * Format a date, timestamp or timestamptz as ISO 8601.
- *
- * A timestamptz is always formatted in UTC, so that stored text does not
- * depend on the session's time zone.  The result is palloc'd.
+ * Format a date, timestamp or timestamptz as ISO 8601.  A timestamptz is
+ * always formatted in UTC, so that stored text does not depend on the
+ * session's time zone.  The result is palloc'd.
  */
 char *
 rarr_json_time(Datum time, Oid type)

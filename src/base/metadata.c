@@ -83,7 +83,6 @@ scalar_length(const JsonbValue *value)
 
 /*
  * Return the length in bytes of a jsonb's text form, as jsonb_out() builds it.
- *
  * Counting stops soon after limit is exceeded.
  */
 int64

@@ -136,9 +136,8 @@ find_in_table(RarrTable *table, const RarrIndexDef *def)
 }
 
 /*
- * Return an index of an open table that matches the definition.
- *
- * It is closed along with the table.  Raises 55000 if there is none.
+ * Return an index of an open table that matches the definition.  It is closed
+ * along with the table.  Raises 55000 if there is none.
  */
 Relation
 rarr_table_index(RarrTable *table, const RarrIndexDef *def)
@@ -197,9 +196,8 @@ open_from_list(List *indexes, const RarrIndexDef *def, LOCKMODE lockmode)
 }
 
 /*
- * Return the OID of an index that a scan with any snapshot may use.
- *
- * The relation must be open.  Returns InvalidOid if there is no such index.
+ * Return the OID of an index that a scan with any snapshot may use.  The
+ * relation must be open.  Returns InvalidOid if there is no such index.
  */
 Oid
 rarr_index_oid(Relation rel, const RarrIndexDef *def)

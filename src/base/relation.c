@@ -303,9 +303,8 @@ make_changes(RarrTable *table)
 }
 
 /*
- * Return the row lock that suffices for several kinds of change.
- *
- * changes is a bit mask: bit i stands for the i-th kind of change.
+ * Return the row lock that suffices for several kinds of change. changes is a
+ * bit mask: bit i stands for the i-th kind of change.
  */
 LockTupleMode
 rarr_table_lock_mode(const RarrTable *table, int changes)
@@ -336,9 +335,8 @@ make_defaults(RarrTable *table)
 }
 
 /*
- * Open an index, given by its position in the table's list.
- *
- * Takes RowExclusiveLock on the index.  Does nothing if it is already open.
+ * Open an index, given by its position in the table's list.  Takes
+ * RowExclusiveLock on the index.  Does nothing if it is already open.
  */
 Relation
 rarr_table_open_index(RarrTable *table, int i)
@@ -471,12 +469,10 @@ cache_entry(RarrTable *table)
 }
 
 /*
- * Open one of our tables for changing rows.
- *
- * Takes RowExclusiveLock on it, and on its indexes when they are needed, until
- * the transaction ends. rarr_table_close(), or an abort, closes it.  Raises
- * 42P01 if the table does not exist, and 55000 if its columns do not match the
- * definition.
+ * Open one of our tables for changing rows.  Takes RowExclusiveLock on it, and
+ * on its indexes when they are needed, until the transaction ends.
+ * rarr_table_close(), or an abort, closes it.  Raises 42P01 if the table does
+ * not exist, and 55000 if its columns do not match the definition.
  */
 RarrTable *
 rarr_table_open(const RarrTableDef *def)
@@ -523,7 +519,6 @@ rarr_table_open_relation(const RarrTableDef *def, Oid relid)
 
 /*
  * Close a table: fire pending AFTER triggers, and release all buffer pins.
- *
  * Row locks and relation locks are kept until the transaction ends.
  */
 void

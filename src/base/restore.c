@@ -72,10 +72,8 @@ is_loaded_by_owner(Relation rel)
 }
 
 /*
- * In an INSERT trigger on rel, is a dump being loaded into it?
- *
- * The first time in a session that this is true, it is reported in the server
- * log.
+ * In an INSERT trigger on rel, is a dump being loaded into it?  The first time
+ * in a session that this is true, it is reported in the server log.
  */
 bool
 rarr_is_restoring(Relation rel)

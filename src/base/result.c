@@ -25,7 +25,6 @@
 
 /*
  * Check that rows of type actual can be returned as rows of type expected.
- *
  * Raises 42804 if not.
  */
 void
@@ -53,9 +52,8 @@ rarr_check_row_type(TupleDesc expected, TupleDesc actual)
 }
 
 /*
- * Begin a set-returning function's result, with rows of type actual.
- *
- * The table must be locked.  Rows are added with rarr_result_put() to
+ * Begin a set-returning function's result, with rows of type actual.  The
+ * table must be locked.  Rows are added with rarr_result_put() to
  * rsinfo->setResult, with row type rsinfo->setDesc.  Raises 42804 if the types
  * do not match.
  */
@@ -70,9 +68,8 @@ rarr_result_begin(FunctionCallInfo fcinfo, TupleDesc actual)
 }
 
 /*
- * Add a row to a result, without the columns that expected lacks.
- *
- * All attributes of the slot must be deformed.
+ * Add a row to a result, without the columns that expected lacks.  All
+ * attributes of the slot must be deformed.
  */
 void
 rarr_result_put(Tuplestorestate *store, TupleDesc expected, TupleTableSlot *slot)
@@ -125,11 +122,10 @@ return_cut_row(FunctionCallInfo fcinfo, TupleDesc actual, HeapTuple row)
 }
 
 /*
- * Return one row of type actual, or none if row is NULL.
- *
- * If the function is declared to return a set, no row means an empty set;
- * otherwise it means NULL.  The table must be locked.  Raises 42804 if the
- * types do not match, and 0A000 if the caller cannot accept a set.
+ * Return one row of type actual, or none if row is NULL.  If the function is
+ * declared to return a set, no row means an empty set; otherwise it means
+ * NULL.  The table must be locked.  Raises 42804 if the types do not match,
+ * and 0A000 if the caller cannot accept a set.
  */
 Datum
 rarr_result_row(FunctionCallInfo fcinfo, TupleDesc actual, HeapTuple row)

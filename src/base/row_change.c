@@ -56,7 +56,6 @@ update_index_entries(RarrTable *table, int change, TupleTableSlot *slot, RarrUpd
 
 /*
  * Update a row that no trigger fires for; false if it was changed meanwhile.
- *
  * Like ExecSimpleRelationUpdate(), except that indexes are opened only if the
  * update is not HOT.  Returns false, with nothing changed, if oldslot does not
  * hold the latest version any more.
@@ -86,9 +85,8 @@ update_without_triggers(RarrTable *table, int change,
 }
 
 /*
- * Report that a user's trigger suppressed the write of a row (09000).
- *
- * Callers use this if they are about to report the row as written.
+ * Report that a user's trigger suppressed the write of a row (09000).  Callers
+ * use this if they are about to report the row as written.
  */
 void
 rarr_table_refused(const RarrTable *table)
@@ -101,11 +99,9 @@ rarr_table_refused(const RarrTable *table)
 }
 
 /*
- * Insert a row.
- *
- * change is the index of the kind of change in the table's definition.  Raises
- * 09000 if a user's trigger suppresses the row, and the errors of violated
- * constraints.
+ * Insert a row. change is the index of the kind of change in the table's
+ * definition.  Raises 09000 if a user's trigger suppresses the row, and the
+ * errors of violated constraints.
  */
 void
 rarr_table_insert(RarrTable *table, int change, TupleTableSlot *slot)
@@ -203,10 +199,9 @@ rarr_table_fill_defaults(RarrTable *table, TupleTableSlot *slot)
 }
 
 /*
- * Update a row that the caller has locked.
- *
- * oldslot holds the latest version, newslot the new values, which users'
- * triggers may change.  Returns false if a trigger suppressed the update.
+ * Update a row that the caller has locked. oldslot holds the latest version,
+ * newslot the new values, which users' triggers may change.  Returns false if
+ * a trigger suppressed the update.
  */
 bool
 rarr_table_update(RarrTable *table, int change,
@@ -251,10 +246,9 @@ rarr_table_update_unlocked(RarrTable *table, int change,
 }
 
 /*
- * Determine what an update of the row version in the slot would find.
- *
- * Returns TM_Ok if it is the latest version and no other transaction has
- * locked or changed it.  The slot must hold a buffer tuple.
+ * Determine what an update of the row version in the slot would find.  Returns
+ * TM_Ok if it is the latest version and no other transaction has locked or
+ * changed it.  The slot must hold a buffer tuple.
  */
 TM_Result
 rarr_row_state(TupleTableSlot *slot)
@@ -303,9 +297,8 @@ rarr_table_insert_deferred(RarrTable *table)
 }
 
 /*
- * Copy the values of oldslot to newslot, as a base for the next version.
- *
- * They are not copied deeply: oldslot must not change while newslot is used.
+ * Copy the values of oldslot to newslot, as a base for the next version.  They
+ * are not copied deeply: oldslot must not change while newslot is used.
  */
 void
 rarr_table_copy_row(TupleTableSlot *newslot, TupleTableSlot *oldslot)

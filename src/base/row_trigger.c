@@ -118,11 +118,10 @@ no_triggers(TriggerDesc *triggers)
 }
 
 /*
- * Disable the row triggers that must not fire for a kind of change.
- *
- * triggers is the change's own copy of the relation's triggers. changed is the
- * set of columns that an UPDATE changes, offset as in updatedCols.  Returns
- * true if any enabled trigger is left.
+ * Disable the row triggers that must not fire for a kind of change. triggers
+ * is the change's own copy of the relation's triggers. changed is the set of
+ * columns that an UPDATE changes, offset as in updatedCols.  Returns true if
+ * any enabled trigger is left.
  */
 bool
 rarr_choose_triggers(TriggerDesc *triggers, const RarrChange *change,
@@ -164,11 +163,10 @@ rarr_choose_triggers(TriggerDesc *triggers, const RarrChange *change,
 }
 
 /*
- * Disable all row triggers except for those that check constraints.
- *
- * This is for tables with below_triggers, which are only inserted into.  What
- * is left are the triggers that check a foreign key or a deferrable unique
- * index after the row is inserted.  Returns true if there are any.
+ * Disable all row triggers except for those that check constraints.  This is
+ * for tables with below_triggers, which are only inserted into.  What is left
+ * are the triggers that check a foreign key or a deferrable unique index after
+ * the row is inserted.  Returns true if there are any.
  */
 bool
 rarr_choose_constraint_triggers(TriggerDesc *triggers)

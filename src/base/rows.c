@@ -49,12 +49,10 @@ struct RarrRows
 };
 
 /*
- * Begin to insert rows into an open table.
- *
- * change is the index of the kind of change in the table's definition.  The
- * table's indexes must stay open until rarr_rows_end().  That function frees
- * the returned state; on error it is freed with the memory context that is
- * current now.
+ * Begin to insert rows into an open table. change is the index of the kind of
+ * change in the table's definition.  The table's indexes must stay open until
+ * rarr_rows_end().  That function frees the returned state; on error it is
+ * freed with the memory context that is current now.
  */
 RarrRows *
 rarr_rows_begin(RarrTable *table, int change)
@@ -70,9 +68,8 @@ rarr_rows_begin(RarrTable *table, int change)
 }
 
 /*
- * Return the empty slot for the next row.
- *
- * The caller stores values in it, which must stay valid until rarr_rows_add().
+ * Return the empty slot for the next row.  The caller stores values in it,
+ * which must stay valid until rarr_rows_add().
  */
 TupleTableSlot *
 rarr_rows_next(RarrRows *rows)
@@ -165,10 +162,9 @@ flush(RarrRows *rows)
 }
 
 /*
- * Buffer the row in the slot that rarr_rows_next() returned.
- *
- * The slot's values are copied.  Raises 23502 or 23514 if the row violates a
- * constraint, and 23505 if the buffer is full and a key is a duplicate.
+ * Buffer the row in the slot that rarr_rows_next() returned.  The slot's
+ * values are copied.  Raises 23502 or 23514 if the row violates a constraint,
+ * and 23505 if the buffer is full and a key is a duplicate.
  */
 void
 rarr_rows_add(RarrRows *rows)

@@ -37,10 +37,8 @@ rarr_relation_oid(const char *name)
 }
 
 /*
- * Open a table or view of our schema.
- *
- * Raises 42P01 if there is none, or if it was dropped while this function
- * waited for the lock.
+ * Open a table or view of our schema.  Raises 42P01 if there is none, or if it
+ * was dropped while this function waited for the lock.
  */
 Relation
 rarr_relation_open(const char *name, LOCKMODE lockmode)
@@ -62,11 +60,9 @@ rarr_relation_open(const char *name, LOCKMODE lockmode)
 }
 
 /*
- * Raise 25006 if the transaction must not write.
- *
- * The executor's entry points do not check this, so every function that writes
- * calls this first. function is its name, for the message.  Raises 25000 in
- * parallel mode.
+ * Raise 25006 if the transaction must not write.  The executor's entry points
+ * do not check this, so every function that writes calls this first. function
+ * is its name, for the message.  Raises 25000 in parallel mode.
  */
 void
 rarr_prevent_read_only(const char *function)

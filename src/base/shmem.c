@@ -28,9 +28,8 @@ static shmem_request_hook_type prev_request = NULL;
 static shmem_startup_hook_type prev_startup = NULL;
 
 /*
- * Register a part of shared memory.
- *
- * Called while the library is preloaded, before rarr_shmem_init().
+ * Register a part of shared memory.  Called while the library is preloaded,
+ * before rarr_shmem_init().
  */
 void
 rarr_shmem_add(const RarrShmemPart *part)

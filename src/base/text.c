@@ -31,9 +31,8 @@
 #define MARK_MAX_BYTES		64
 
 /*
- * Return the string if it is valid in the database encoding.
- *
- * Otherwise return a palloc'd copy with \xHH in place of each invalid byte.
+ * Return the string if it is valid in the database encoding.  Otherwise return
+ * a palloc'd copy with \xHH in place of each invalid byte.
  */
 const char *
 rarr_valid_text(const char *string)
@@ -63,10 +62,8 @@ rarr_valid_text(const char *string)
 }
 
 /*
- * Return a role's name as valid text, palloc'd.
- *
- * For a role dropped during the session, this is what pg_get_userbyid()
- * returns.
+ * Return a role's name as valid text, palloc'd.  For a role dropped during the
+ * session, this is what pg_get_userbyid() returns.
  */
 const char *
 rarr_role_name(Oid role)
@@ -85,10 +82,8 @@ clip(const char *string, int length, Size total, int max_bytes)
 }
 
 /*
- * Return the string if it has at most max_bytes bytes.
- *
- * Otherwise return a palloc'd, truncated and marked copy of at most max_bytes
- * bytes.
+ * Return the string if it has at most max_bytes bytes.  Otherwise return a
+ * palloc'd, truncated and marked copy of at most max_bytes bytes.
  */
 const char *
 rarr_clip_text(const char *string, int max_bytes)
@@ -99,9 +94,8 @@ rarr_clip_text(const char *string, int max_bytes)
 }
 
 /*
- * Like rarr_clip_text(), for a value of type text; the result is palloc'd.
- *
- * Of a long value stored out of line, only the returned part is read.
+ * Like rarr_clip_text(), for a value of type text; the result is palloc'd.  Of
+ * a long value stored out of line, only the returned part is read.
  */
 char *
 rarr_clip_datum(Datum value, int max_bytes)

@@ -320,10 +320,9 @@ read_catalogs(RarrTrgm *result)
 }
 
 /*
- * Return the verified objects of pg_trgm.
- *
- * The result stays valid until the next call.  Raises 42704 if the extension
- * does not exist, and 55000 if an object is missing or not trusted.
+ * Return the verified objects of pg_trgm.  The result stays valid until the
+ * next call.  Raises 42704 if the extension does not exist, and 55000 if an
+ * object is missing or not trusted.
  */
 const RarrTrgm *
 rarr_trgm(void)

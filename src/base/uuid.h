@@ -14,9 +14,7 @@
 
 /*
  * Generate a UUID that is greater than every one this backend generated
- * before.
- *
- * Raises XX000 if the system provides no random bytes.
+ * before.  Raises XX000 if the system provides no random bytes.
  */
 extern void rarr_uuid_v7(pg_uuid_t *out);
 

@@ -133,7 +133,6 @@ add_array(Literal *literal, JsonbContainer *array)
 
 /*
  * Convert a JSON array to a literal of an array of the given element type.
- *
  * Returns NULL, and sets *problem to what is wrong, if an element has the
  * wrong JSON type.  In an array of jsonb, a nested array is an element, not a
  * dimension.

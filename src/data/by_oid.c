@@ -146,10 +146,9 @@ set_up_parser(ParseState *pstate, void *types)
 }
 
 /*
- * Prepare a statement that may refer to objects by their OIDs.
- *
- * Requires an SPI connection. types must live as long as the plan.  Raises the
- * errors of parse analysis.
+ * Prepare a statement that may refer to objects by their OIDs.  Requires an
+ * SPI connection. types must live as long as the plan.  Raises the errors of
+ * parse analysis.
  */
 SPIPlanPtr
 rarr_prepare_by_oid(const char *sql, RarrParamTypes *types, int cursor_options)

@@ -167,11 +167,9 @@ prepare(Statement *statement)
 }
 
 /*
- * Run a statement with an array of ids, as the owner of its table.
- *
- * Requires an SPI connection.  In a transaction with a single snapshot, a row
- * that the snapshot does not show is found nevertheless; deleting it raises
- * 40001.
+ * Run a statement with an array of ids, as the owner of its table.  Requires
+ * an SPI connection.  In a transaction with a single snapshot, a row that the
+ * snapshot does not show is found nevertheless; deleting it raises 40001.
  */
 static void
 run_with_array(Statement *statement, Datum array)
@@ -330,11 +328,10 @@ reach_episodes(Ids *series, bool delete)
 }
 
 /*
- * Lock everything that a call will delete or change.
- *
- * The call deletes the media rows in deleted, one by one, and changes the rows
- * in media and jobs.  This also locks the rows that the deletes cascade to.
- * The media rows of series must already be locked.
+ * Lock everything that a call will delete or change.  The call deletes the
+ * media rows in deleted, one by one, and changes the rows in media and jobs.
+ * This also locks the rows that the deletes cascade to.  The media rows of
+ * series must already be locked.
  */
 void
 rarr_lock_deletes(const pg_uuid_t *deleted, int ndeleted, const pg_uuid_t *media, int nmedia,

@@ -142,7 +142,6 @@ equals(const char *value, int length, const char *string)
 
 /*
  * Is the value valid for its type?  Returns true if the type is unknown.
- *
  * length is in bytes.
  */
 bool

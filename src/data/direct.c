@@ -114,10 +114,9 @@ form_row(TupleDesc desc, DirectScan *scan)
 }
 
 /*
- * Find the row with this id.
- *
- * Sets *row to the row, allocated in the current memory context, or to NULL if
- * there is none.  Returns false if a statement must be used instead.
+ * Find the row with this id.  Sets *row to the row, allocated in the current
+ * memory context, or to NULL if there is none.  Returns false if a statement
+ * must be used instead.
  */
 bool
 rarr_direct_row(RarrEntity *entity, const pg_uuid_t *id, HeapTuple *row)
@@ -139,10 +138,8 @@ compare_rows(const void *a, const void *b)
 
 /*
  * Add the rows with this key, in order of id, to the running function's
- * result.
- *
- * rsinfo must have been begun with rarr_result_begin().  Returns false, with
- * nothing added, if a statement must be used instead.
+ * result. rsinfo must have been begun with rarr_result_begin().  Returns
+ * false, with nothing added, if a statement must be used instead.
  */
 bool
 rarr_direct_rows(RarrEntity *entity, Oid index, const pg_uuid_t *key, ReturnSetInfo *rsinfo)

@@ -378,11 +378,10 @@ lock_relations(const RarrEntity *entity)
 }
 
 /*
- * Return the entity as the catalog defines it.
- *
- * Its relations are locked, so it stays valid until the transaction ends.
- * Raises 42P01 if a relation of the extension is missing, and 55000 if a
- * column is not as the extension created it.
+ * Return the entity as the catalog defines it.  Its relations are locked, so
+ * it stays valid until the transaction ends.  Raises 42P01 if a relation of
+ * the extension is missing, and 55000 if a column is not as the extension
+ * created it.
  */
 RarrEntity *
 rarr_entity(RarrEntityKind kind)
@@ -440,10 +439,8 @@ kind_of_function(Oid function, const char *suffix)
 }
 
 /*
- * Return the entity that the running SQL function belongs to.
- *
- * The function's name must be the entity's name followed by suffix.  Raises
- * 42P13 otherwise.
+ * Return the entity that the running SQL function belongs to.  The function's
+ * name must be the entity's name followed by suffix.  Raises 42P13 otherwise.
  */
 RarrEntity *
 rarr_entity_of_function(FunctionCallInfo fcinfo, const char *suffix)

@@ -386,11 +386,10 @@ write_conditions(Condition *condition, const JsonbValue *value)
 }
 
 /*
- * Append a WHERE clause for a caller's filters to a query.
- *
- * The clause is " WHERE true AND ...", on the columns of t. filters may be
- * NULL.  Raises RA004 if the entity lacks a column or the column's type an
- * operator, and 22023 if filters is not an object or a value is not valid.
+ * Append a WHERE clause for a caller's filters to a query.  The clause is "
+ * WHERE true AND ...", on the columns of t. filters may be NULL.  Raises RA004
+ * if the entity lacks a column or the column's type an operator, and 22023 if
+ * filters is not an object or a value is not valid.
  */
 void
 rarr_filter_add(RarrQuery *query, const RarrEntity *entity, Jsonb *filters)
@@ -495,11 +494,9 @@ write_order(RarrQuery *query, const RarrEntity *entity, const char *part, int le
 }
 
 /*
- * Append an ORDER BY clause to a query.
- *
- * If total is true, the id is appended as a tie-breaker, so that LIMIT and
- * OFFSET are deterministic.  Raises RA004 if the entity lacks a column, and
- * 22023 for other invalid orders.
+ * Append an ORDER BY clause to a query.  If total is true, the id is appended
+ * as a tie-breaker, so that LIMIT and OFFSET are deterministic.  Raises RA004
+ * if the entity lacks a column, and 22023 for other invalid orders.
  */
 void
 rarr_order_add(RarrQuery *query, const RarrEntity *entity, const char *order, bool total)

@@ -123,10 +123,8 @@ write_halves(RarrSubtransactionBody body, FlatWrite *write)
 }
 
 /*
- * Insert a flat row.
- *
- * Returns it, or NULL if a user's trigger suppressed it.  The values are
- * consumed.
+ * Insert a flat row.  Returns it, or NULL if a user's trigger suppressed it.
+ * The values are consumed.
  */
 HeapTuple
 rarr_flat_create(RarrEntity *entity, RarrValues *values)
@@ -140,10 +138,8 @@ rarr_flat_create(RarrEntity *entity, RarrValues *values)
 }
 
 /*
- * Update a flat row.
- *
- * Returns it, or NULL if there is no row with this id and the expected
- * updated_at, or if a user's trigger suppressed the update.
+ * Update a flat row.  Returns it, or NULL if there is no row with this id and
+ * the expected updated_at, or if a user's trigger suppressed the update.
  */
 HeapTuple
 rarr_flat_update(RarrEntity *entity, const pg_uuid_t *id, const RarrValues *values,

@@ -79,7 +79,6 @@ forget_oldest_plan(RarrPlans *plans)
 
 /*
  * Get the plan for a statement.  It is created and cached if there is none.
- *
  * Requires an SPI connection.
  */
 RarrPlan *

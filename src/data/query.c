@@ -141,10 +141,8 @@ connect_spi(void)
 }
 
 /*
- * Run a statement without a result.
- *
- * flags are RARR_READ, RARR_GENERIC and RARR_CUSTOM.  Returns the number of
- * rows processed.
+ * Run a statement without a result. flags are RARR_READ, RARR_GENERIC and
+ * RARR_CUSTOM.  Returns the number of rows processed.
  */
 uint64
 rarr_query_run(RarrEntity *entity, RarrQuery *query, int flags)
@@ -249,9 +247,8 @@ init_receiver(RowReceiver *receiver, RarrEntity *entity, ReturnSetInfo *rsinfo, 
 }
 
 /*
- * Run a statement that returns rows of the entity.
- *
- * Returns the first row, in the current memory context, or NULL.
+ * Run a statement that returns rows of the entity.  Returns the first row, in
+ * the current memory context, or NULL.
  */
 HeapTuple
 rarr_query_row(RarrEntity *entity, RarrQuery *query, int flags)
@@ -266,9 +263,8 @@ rarr_query_row(RarrEntity *entity, RarrQuery *query, int flags)
 }
 
 /*
- * Run a statement that returns rows of the entity.
- *
- * Returns all rows as a list of HeapTuple, in the current memory context.
+ * Run a statement that returns rows of the entity.  Returns all rows as a list
+ * of HeapTuple, in the current memory context.
  */
 List *
 rarr_query_list(RarrEntity *entity, RarrQuery *query, int flags)
@@ -301,10 +297,9 @@ rarr_query_rows(RarrEntity *entity, RarrQuery *query, int flags, FunctionCallInf
 }
 
 /*
- * Run a statement that returns a single column.
- *
- * Returns false if there is no row.  Otherwise sets *value and *isnull to the
- * first row's value, in the current memory context.
+ * Run a statement that returns a single column.  Returns false if there is no
+ * row.  Otherwise sets *value and *isnull to the first row's value, in the
+ * current memory context.
  */
 bool
 rarr_query_value(RarrEntity *entity, RarrQuery *query, int flags, Datum *value, bool *isnull)

@@ -106,10 +106,9 @@ has_reference(JsonbContainer *container)
 }
 
 /*
- * Replace every reference in the value, at any depth.
- *
- * find(arg, ...) returns the results.  Raises 22023 for a reference to a
- * result or field that does not exist.
+ * Replace every reference in the value, at any depth. find(arg, ...) returns
+ * the results.  Raises 22023 for a reference to a result or field that does
+ * not exist.
  */
 void
 rarr_resolve_references(JsonbValue *value, RarrFindResult find, void *arg)

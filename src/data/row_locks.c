@@ -72,10 +72,8 @@ may_lock(Oid relid)
 
 /*
  * Lock the rows of a table whose column has one of the ids, in order of the
- * column.
- *
- * condition is "" or SQL that begins with AND.  The rows are locked as lock
- * says.  Does nothing if the user may not lock them.
+ * column. condition is "" or SQL that begins with AND.  The rows are locked as
+ * lock says.  Does nothing if the user may not lock them.
  */
 void
 rarr_lock_rows(RarrEntity *entity, const char *table, const char *column, const char *condition,
@@ -229,10 +227,9 @@ lock_media(const Targets *media, const Targets *jobs)
 }
 
 /*
- * Lock the rows that unit_of_work's operations update and delete.
- *
- * Does nothing for a single row.  Ids that come from earlier results are not
- * known yet; most of them are of new rows, which no other session sees.
+ * Lock the rows that unit_of_work's operations update and delete.  Does
+ * nothing for a single row.  Ids that come from earlier results are not known
+ * yet; most of them are of new rows, which no other session sees.
  */
 void
 rarr_lock_operations(Jsonb *operations)

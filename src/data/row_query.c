@@ -44,9 +44,7 @@ rarr_entity_get(RarrEntity *entity, const pg_uuid_t *id, int flags)
 
 /*
  * Begin "INSERT INTO table AS t (" with the given columns that are stored in
- * the table.
- *
- * A first column, whose value the caller adds, precedes them.
+ * the table.  A first column, whose value the caller adds, precedes them.
  */
 void
 rarr_begin_insert(RarrQuery *query, const RarrEntity *entity, const char *table, bool subtable,
@@ -119,10 +117,9 @@ may_read_id(const RarrEntity *entity)
 }
 
 /*
- * Run an INSERT of one row with this id.
- *
- * Returns false if a user's trigger suppressed the row.  If a trigger changed
- * the row's id, *id is set to the new one, provided that the user may see it.
+ * Run an INSERT of one row with this id.  Returns false if a user's trigger
+ * suppressed the row.  If a trigger changed the row's id, *id is set to the
+ * new one, provided that the user may see it.
  */
 bool
 rarr_insert_row(RarrEntity *entity, RarrQuery *query, pg_uuid_t *id)
@@ -152,9 +149,8 @@ rarr_take_id(const RarrEntity *entity, RarrValues *values, pg_uuid_t *id)
 }
 
 /*
- * Append "column = $n" for each given column stored in the table.
- *
- * Returns the number of columns.
+ * Append "column = $n" for each given column stored in the table.  Returns the
+ * number of columns.
  */
 int
 rarr_add_assignments(RarrQuery *query, const RarrEntity *entity, bool subtable, const RarrValues *values)

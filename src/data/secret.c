@@ -75,7 +75,6 @@ rarr_hide_statement(void *arg)
 
 /*
  * Declare that updates of this setting give it a new value from now on.
- *
  * Returns the previous declaration, which the caller restores afterwards, also
  * after an error.
  */

@@ -142,10 +142,9 @@ add_swapped(Slips *slips, int i)
 }
 
 /*
- * Return the patterns for words, as text[].
- *
- * words has at most RARR_MAX_SLIP_LETTERS characters. indexed says whether an
- * index will be used.
+ * Return the patterns for words, as text[]. words has at most
+ * RARR_MAX_SLIP_LETTERS characters. indexed says whether an index will be
+ * used.
  */
 Datum
 rarr_slip_patterns(const char *words, bool indexed)

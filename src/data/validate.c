@@ -119,10 +119,8 @@ violates(const RarrRule *rule, RarrViolation *violation, const char *code, char 
 }
 
 /*
- * Check that the value may be absent.
- *
- * Like all checks below, returns false and fills in *violation if the rule is
- * violated.
+ * Check that the value may be absent.  Like all checks below, returns false
+ * and fills in *violation if the rule is violated.
  */
 bool
 rarr_check_absent(const RarrRule *rule, RarrViolation *violation)
@@ -258,10 +256,9 @@ rarr_check_metadata(const RarrRule *rule, Jsonb *metadata, RarrViolation *violat
 }
 
 /*
- * Check that a setting's value is valid for its type.
- *
- * An unknown type violates another rule.  The violation does not contain the
- * value, which may be secret.
+ * Check that a setting's value is valid for its type.  An unknown type
+ * violates another rule.  The violation does not contain the value, which may
+ * be secret.
  */
 bool
 rarr_check_setting(const char *value, int length, const char *type, RarrViolation *violation)

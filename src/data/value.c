@@ -294,7 +294,6 @@ read_other(const RarrEntityColumn *column, const JsonbValue *value, Datum *resul
 
 /*
  * Convert a JSON value, other than null, to a value of the column's type.
- *
  * Returns false and fills in *violation if the value is not valid for the
  * type.  Does not check the column's rule.  The result is allocated in the
  * current memory context.

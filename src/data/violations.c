@@ -250,11 +250,9 @@ read_members(const RarrEntity *entity, JsonbContainer *object, bool update, Rarr
 }
 
 /*
- * Read a JSON object into values.
- *
- * Returns a list of RarrViolation.  The list is empty if the object is a valid
- * new row or, with update, a valid set of changes.  The values are allocated
- * in the current memory context.
+ * Read a JSON object into values.  Returns a list of RarrViolation.  The list
+ * is empty if the object is a valid new row or, with update, a valid set of
+ * changes.  The values are allocated in the current memory context.
  */
 List *
 rarr_values_read(const RarrEntity *entity, const JsonbValue *object, bool update, RarrValues *values)
@@ -317,10 +315,9 @@ list_violations(List *violations)
 }
 
 /*
- * Raise RA003 if there are violations.
- *
- * The message describes the first one.  The DETAIL lists the first 100 as a
- * JSON array of objects with field, code and message.
+ * Raise RA003 if there are violations.  The message describes the first one.
+ * The DETAIL lists the first 100 as a JSON array of objects with field, code
+ * and message.
  */
 void
 rarr_raise_violations(const RarrEntity *entity, List *violations)

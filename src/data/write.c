@@ -104,10 +104,8 @@ require_writable(const RarrEntity *entity)
 }
 
 /*
- * Read the values of a new row.
- *
- * Raises RA003 if the object is not valid.  If only the job type is unknown,
- * enqueueing the job raises RA002 later.
+ * Read the values of a new row.  Raises RA003 if the object is not valid.  If
+ * only the job type is unknown, enqueueing the job raises RA002 later.
  */
 void
 rarr_entity_read_new(RarrEntity *entity, const JsonbValue *object, RarrValues *values)
@@ -121,10 +119,9 @@ rarr_entity_read_new(RarrEntity *entity, const JsonbValue *object, RarrValues *v
 }
 
 /*
- * Insert a row.
- *
- * Returns it, or NULL if a user's trigger suppressed it.  The values are
- * consumed.  Raises the errors of INSERT or, for a job, of job_enqueue.
+ * Insert a row.  Returns it, or NULL if a user's trigger suppressed it.  The
+ * values are consumed.  Raises the errors of INSERT or, for a job, of
+ * job_enqueue.
  */
 HeapTuple
 rarr_entity_create(RarrEntity *entity, RarrValues *values)
@@ -276,12 +273,10 @@ update_nothing(RarrEntity *entity, const pg_uuid_t *id, const TimestampTz *expec
 }
 
 /*
- * Update a row.
- *
- * Returns it, or NULL if there is none.  Raises RA003 if the changes are not
- * valid, 40001 if updated_at is not the expected one, 22023 if the entity has
- * no updated_at, 55000 for a finished job, 42501 if the user would unmask a
- * secret, and the errors of UPDATE.
+ * Update a row.  Returns it, or NULL if there is none.  Raises RA003 if the
+ * changes are not valid, 40001 if updated_at is not the expected one, 22023 if
+ * the entity has no updated_at, 55000 for a finished job, 42501 if the user
+ * would unmask a secret, and the errors of UPDATE.
  */
 HeapTuple
 rarr_entity_update(RarrEntity *entity, const pg_uuid_t *id, const JsonbValue *changes,

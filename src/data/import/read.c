@@ -341,11 +341,10 @@ check_identities(Import *import, const ImportKind *kind, ImportItem *item, Strin
 }
 
 /*
- * Record the external id of the object at this index, if it has one.
- *
- * This is done for the whole array before any object is read: an episode's
- * season and number do not identify it if a later object, with its own
- * external id, moves to that place.
+ * Record the external id of the object at this index, if it has one.  This is
+ * done for the whole array before any object is read: an episode's season and
+ * number do not identify it if a later object, with its own external id, moves
+ * to that place.
  */
 void
 rarr_import_note_external_id(Import *import, const ImportKind *kind, JsonbValue *object, int index)
@@ -363,9 +362,8 @@ rarr_import_note_external_id(Import *import, const ImportKind *kind, JsonbValue 
 }
 
 /*
- * Read an object into the item, whose index is set.
- *
- * Returns false if it cannot be imported; it is then recorded as failed.
+ * Read an object into the item, whose index is set.  Returns false if it
+ * cannot be imported; it is then recorded as failed.
  */
 bool
 rarr_import_read(Import *import, const ImportKind *kind, JsonbValue *object, ImportItem *item)

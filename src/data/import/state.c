@@ -69,11 +69,9 @@ find_seen(Import *import, const char *identity, HASHACTION action, bool *found)
 }
 
 /*
- * Record what the object at this index represents.
- *
- * identity is the text that identifies it.  Returns the index of the first
- * object in the array that represents the same: index itself if there is no
- * other.
+ * Record what the object at this index represents. identity is the text that
+ * identifies it.  Returns the index of the first object in the array that
+ * represents the same: index itself if there is no other.
  */
 int
 rarr_import_seen(Import *import, const char *identity, int index)
@@ -110,9 +108,8 @@ rarr_import_add_series(Import *import, int64 source_id, const pg_uuid_t *media_i
 }
 
 /*
- * Record that a series with this id in Sonarr is looked for.
- *
- * Returns false if it was recorded before.
+ * Record that a series with this id in Sonarr is looked for.  Returns false if
+ * it was recorded before.
  */
 bool
 rarr_import_expect_series(Import *import, int64 source_id)
@@ -126,9 +123,8 @@ rarr_import_expect_series(Import *import, int64 source_id)
 }
 
 /*
- * Return the number of series with this id in Sonarr.
- *
- * *media_id is set to the last one's.
+ * Return the number of series with this id in Sonarr. *media_id is set to the
+ * last one's.
  */
 int
 rarr_import_find_series(Import *import, int64 source_id, pg_uuid_t *media_id)
@@ -142,9 +138,8 @@ rarr_import_find_series(Import *import, int64 source_id, pg_uuid_t *media_id)
 }
 
 /*
- * Count an item as failed and record the reason.
- *
- * message is the reason; it is truncated to MESSAGE_BYTES.
+ * Count an item as failed and record the reason. message is the reason; it is
+ * truncated to MESSAGE_BYTES.
  */
 void
 rarr_import_fail(Import *import, const ImportKind *kind, ImportItem *item,

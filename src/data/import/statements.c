@@ -161,9 +161,8 @@ prepare(ImportPlans *plans, const char *sql)
 }
 
 /*
- * Prepare the statements for a kind.
- *
- * Requires an SPI connection; the plans live until SPI_finish().
+ * Prepare the statements for a kind.  Requires an SPI connection; the plans
+ * live until SPI_finish().
  */
 ImportPlans *
 rarr_import_prepare(const ImportKind *kind)

@@ -353,9 +353,8 @@ count_item(Import *import, const ImportKind *kind, const ImportItem *item)
 }
 
 /*
- * Write the items, and count the outcomes.
- *
- * Requires an SPI connection, and a memory context that is reset soon.
+ * Write the items, and count the outcomes.  Requires an SPI connection, and a
+ * memory context that is reset soon.
  */
 void
 rarr_import_write(Import *import, ImportPlans *plans, ImportItem *items, int nitems)
