@@ -1,5 +1,4 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * researcharr.c
  *		Initialize the library when the server loads it.
  *
@@ -8,10 +7,6 @@
  * second case, only what needs shared memory or a background worker is
  * missing.  This file calls the initialization functions in order; each
  * registers its own hooks and shared memory.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

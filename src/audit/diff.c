@@ -1,5 +1,4 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * diff.c
  *		Compute the difference of two rows as jsonb.
  *
@@ -20,10 +19,6 @@
  * This file reads no tables and no settings; rows and columns are arguments.
  * It allocates in the current memory context, which the caller resets after
  * each row.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

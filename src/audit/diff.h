@@ -1,11 +1,6 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * diff.h
  *		Compute the difference of two rows as jsonb.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #ifndef RARR_AUDIT_DIFF_H
 #define RARR_AUDIT_DIFF_H

@@ -1,5 +1,4 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * to_json.c
  *		Convert values of any type to jsonb.
  *
@@ -9,10 +8,6 @@
  * the text of a value.  Second, a value that to_jsonb() rejects must not make
  * the audited statement fail.  Examples are a json with \u0000 in it, a number
  * that numeric cannot hold, and an error in a user's cast.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

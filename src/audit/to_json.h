@@ -1,11 +1,6 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * to_json.h
  *		Convert values of any type to jsonb.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #ifndef RARR_AUDIT_TO_JSON_H
 #define RARR_AUDIT_TO_JSON_H

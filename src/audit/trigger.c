@@ -1,5 +1,4 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * trigger.c
  *		The audit trigger: log what a statement changed.
  *
@@ -13,10 +12,6 @@
  * must exist.  Without it, a change would be logged without its key, a secret
  * would be logged in clear, or nothing would be logged; the statement fails
  * instead.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

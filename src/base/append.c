@@ -1,5 +1,4 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * append.c
  *		Append rows to a partitioned log from C, bypassing privileges and
  *		triggers.
@@ -20,10 +19,6 @@
  * An append during session exit is different.  It never waits for a lock.  If
  * the log or partition cannot be written to safely, or if writing would run
  * users' code, the append is refused instead of raising an error (at_exit.c).
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

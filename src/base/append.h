@@ -1,12 +1,7 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * append.h
  *		Append rows to a partitioned log from C, bypassing privileges and
  *		triggers.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #ifndef RARR_BASE_APPEND_H
 #define RARR_BASE_APPEND_H

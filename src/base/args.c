@@ -1,11 +1,6 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * args.c
  *		Argument checks shared by the SQL-callable functions.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

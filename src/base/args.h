@@ -1,14 +1,9 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * args.h
  *		Argument checks shared by the SQL-callable functions.
  *
  * None of our functions is STRICT.  A NULL for a required argument raises an
  * error that names the argument, instead of silently returning NULL.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #ifndef RARR_BASE_ARGS_H
 #define RARR_BASE_ARGS_H

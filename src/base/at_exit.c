@@ -1,5 +1,4 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * at_exit.c
  *		Decide whether a table can be written to safely during session exit.
  *
@@ -9,10 +8,6 @@
  * must not fail because of a constraint or trigger that a user added.  The
  * functions here return false instead of raising an error.  The server's own
  * emergencies, such as a full disk, can still raise one.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

@@ -1,11 +1,6 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * at_exit.h
  *		Decide whether a table can be written to safely during session exit.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #ifndef RARR_BASE_AT_EXIT_H
 #define RARR_BASE_AT_EXIT_H

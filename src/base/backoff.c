@@ -1,5 +1,4 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * backoff.c
  *		Compute the delay before a retry.
  *
@@ -7,10 +6,6 @@
  * exceeds its cap.  It spreads out the retries of jobs that failed together.
  * See M. Brooker, "Exponential Backoff And Jitter" (2015); a jitter of 1 is
  * its "full jitter".
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

@@ -1,11 +1,6 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * backoff.h
  *		Compute the delay before a retry.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #ifndef RARR_BASE_BACKOFF_H
 #define RARR_BASE_BACKOFF_H

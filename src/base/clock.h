@@ -1,11 +1,6 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * clock.h
  *		The monotonic clock.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #ifndef RARR_BASE_CLOCK_H
 #define RARR_BASE_CLOCK_H

@@ -1,5 +1,4 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * column.c
  *		Look up and verify a table's columns.
  *
@@ -7,10 +6,6 @@
  * columns differently from its parent, and DDL can drop, rename or retype any
  * column.  Code that would otherwise read or write a value as the wrong type
  * verifies the columns here first.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

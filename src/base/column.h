@@ -1,11 +1,6 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * column.h
  *		Look up and verify a table's columns.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #ifndef RARR_BASE_COLUMN_H
 #define RARR_BASE_COLUMN_H

@@ -1,15 +1,10 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * compat.h
  *		Wrappers for server interfaces that differ among the supported
  *		versions.
  *
  * This is the only file that may test PG_VERSION_NUM.  Each difference gets a
  * name here, and the rest of the code uses that name.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #ifndef RARR_BASE_COMPAT_H
 #define RARR_BASE_COMPAT_H

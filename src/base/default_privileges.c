@@ -1,5 +1,4 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * default_privileges.c
  *		Revoke what default privileges granted on the extension's objects.
  *
@@ -17,10 +16,6 @@
  *
  * Default privileges cannot grant on columns, so column privileges are
  * ignored.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

@@ -1,15 +1,10 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * duration.c
  *		Convert intervals to durations in microseconds, and advance timestamps.
  *
  * A lease or a delay is a duration, not a step in the calendar.  A month
  * counts as 30 days and a day as 24 hours, as in the server's comparison of
  * intervals.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

@@ -1,11 +1,6 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * duration.h
  *		Convert intervals to durations in microseconds, and advance timestamps.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #ifndef RARR_BASE_DURATION_H
 #define RARR_BASE_DURATION_H

@@ -1,15 +1,10 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * errors.h
  *		The extension's own SQLSTATEs, class RA.
  *
  * Where the server has a suitable SQLSTATE, we use that.  The codes below are
  * part of the interface: applications test for them, so a code never changes
  * its meaning.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #ifndef RARR_BASE_ERRORS_H
 #define RARR_BASE_ERRORS_H

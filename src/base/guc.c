@@ -1,14 +1,9 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * guc.c
  *		The extension's settings (researcharr.*).
  *
  * All settings are defined here.  Their values are plain variables, declared
  * in guc.h.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

@@ -1,11 +1,6 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * guc.h
  *		The extension's settings (researcharr.*).
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #ifndef RARR_BASE_GUC_H
 #define RARR_BASE_GUC_H

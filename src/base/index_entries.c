@@ -1,5 +1,4 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * index_entries.c
  *		Insert the index entries of many rows, one index after the other.
  *
@@ -16,10 +15,6 @@
  * of the index until the next VACUUM.  If the entries of a page point to rows
  * all over the table, as those of media do, it took a sixth of the total cost
  * of dequeueing and completing a job.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

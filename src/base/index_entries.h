@@ -1,11 +1,6 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * index_entries.h
  *		Insert the index entries of many rows, one index after the other.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #ifndef RARR_BASE_INDEX_ENTRIES_H
 #define RARR_BASE_INDEX_ENTRIES_H

@@ -1,5 +1,4 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * install.c
  *		Checks that the install and upgrade scripts run before they create
  *		objects.
@@ -12,10 +11,6 @@
  * superuser. pg_trgm, on which the extension depends, may also exist already;
  * it must be usable (trgm.c).  These checks are in C because PL/pgSQL may not
  * be installed.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

@@ -1,5 +1,4 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * json.c
  *		Read typed members of jsonb objects, and build jsonb objects.
  *
@@ -7,10 +6,6 @@
  * They return a description of what is wrong with a value, such as "must be a
  * whole number, not \"soon\"", for the caller to put after the member's name.
  * The caller decides whether to raise it or to collect it.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

@@ -1,11 +1,6 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * json.h
  *		Read typed members of jsonb objects, and build jsonb objects.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #ifndef RARR_BASE_JSON_H
 #define RARR_BASE_JSON_H

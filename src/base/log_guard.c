@@ -1,5 +1,4 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * log_guard.c
  *		The trigger that makes logs append-only.
  *
@@ -7,10 +6,6 @@
  * UPDATE, DELETE or TRUNCATE on it by mistake.  The extension's own appends
  * bypass triggers (append.c).  The owner, who could drop the trigger anyway,
  * needs DML to restore a dump.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

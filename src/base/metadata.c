@@ -1,5 +1,4 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * metadata.c
  *		Check the size of a metadata value's text form.
  *
@@ -10,10 +9,6 @@
  * only up to the limit.  (A few bytes of jsonb can represent a number of
  * 147,455 digits, so text that is built first and measured afterwards could be
  * of any size.)
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

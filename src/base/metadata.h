@@ -1,11 +1,6 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * metadata.h
  *		Check the size of a metadata value's text form.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #ifndef RARR_BASE_METADATA_H
 #define RARR_BASE_METADATA_H

@@ -1,5 +1,4 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * own_index.c
  *		Find the indexes of our tables by definition, not by name.
  *
@@ -14,10 +13,6 @@
  * be marked invalid while the lock is held, but it is not dropped and stays
  * complete: DROP INDEX CONCURRENTLY and REINDEX CONCURRENTLY both wait for the
  * lock first.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

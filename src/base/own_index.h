@@ -1,11 +1,6 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * own_index.h
  *		Find the indexes of our tables by definition, not by name.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #ifndef RARR_BASE_OWN_INDEX_H
 #define RARR_BASE_OWN_INDEX_H

@@ -1,5 +1,4 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * own_table.c
  *		Determine whether a table belongs to the extension.
  *
@@ -10,10 +9,6 @@
  *
  * Row triggers ask for each row, so the answer is cached.  Only tables of ours
  * are cached, and only until their pg_class row changes.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

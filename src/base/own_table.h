@@ -1,11 +1,6 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * own_table.h
  *		Determine whether a table belongs to the extension.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #ifndef RARR_BASE_OWN_TABLE_H
 #define RARR_BASE_OWN_TABLE_H

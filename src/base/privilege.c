@@ -1,14 +1,9 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * privilege.c
  *		Check privileges that the server does not check for us.
  *
  * The server checks EXECUTE when SQL calls a function.  C code that does the
  * work of another SQL function without calling it checks that privilege here.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

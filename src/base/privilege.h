@@ -1,11 +1,6 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * privilege.h
  *		Check privileges that the server does not check for us.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #ifndef RARR_BASE_PRIVILEGE_H
 #define RARR_BASE_PRIVILEGE_H

@@ -1,5 +1,4 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * relation.c
  *		Open our tables for changes of single rows.
  *
@@ -26,10 +25,6 @@
  * Our own row triggers do not fire (row_trigger.c tells which triggers do).
  * Privileges and row security are not checked: EXECUTE on the SQL function is
  * the only privilege required.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

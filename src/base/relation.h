@@ -1,11 +1,6 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * relation.h
  *		Open our tables for changes of single rows.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #ifndef RARR_BASE_RELATION_H
 #define RARR_BASE_RELATION_H

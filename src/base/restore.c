@@ -1,5 +1,4 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * restore.c
  *		Detect that the inserted rows come from a dump.
  *
@@ -15,10 +14,6 @@
  * changes the user.  And the session user must be able to load the dump: the
  * owner, a role that may SET ROLE to the owner (pg_restore --role), or a
  * superuser.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

@@ -1,11 +1,6 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * restore.h
  *		Detect that the inserted rows come from a dump.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #ifndef RARR_BASE_RESTORE_H
 #define RARR_BASE_RESTORE_H

@@ -1,5 +1,4 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * result.c
  *		Return rows of our tables from SQL functions.
  *
@@ -10,10 +9,6 @@
  *
  * An added column is the last one; rows are returned without it.  Any other
  * difference is an error.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

@@ -1,11 +1,6 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * result.h
  *		Return rows of our tables from SQL functions.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #ifndef RARR_BASE_RESULT_H
 #define RARR_BASE_RESULT_H

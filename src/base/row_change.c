@@ -1,14 +1,9 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * row_change.c
  *		Insert and update single rows of an open table.
  *
  * This calls the executor's entry points for single tuples, with the state
  * that relation.c caches for them.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

@@ -1,11 +1,6 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * row_change.h
  *		Insert and update single rows of an open table.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #ifndef RARR_BASE_ROW_CHANGE_H
 #define RARR_BASE_ROW_CHANGE_H

@@ -1,5 +1,4 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * row_trigger.c
  *		Choose the row triggers that fire when C code changes a row.
  *
@@ -11,10 +10,6 @@
  * there is one, all foreign key triggers fire.
  *
  * On a log, only triggers that check constraints fire.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

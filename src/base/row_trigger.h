@@ -1,11 +1,6 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * row_trigger.h
  *		Choose the row triggers that fire when C code changes a row.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #ifndef RARR_BASE_ROW_TRIGGER_H
 #define RARR_BASE_ROW_TRIGGER_H

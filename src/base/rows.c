@@ -1,5 +1,4 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * rows.c
  *		Insert rows in bulk.
  *
@@ -10,10 +9,6 @@
  * The table must have no row triggers to fire, except for those that check
  * constraints afterwards: a foreign key, or a deferrable unique index.  To
  * insert only a row or two, use row_change.c.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

@@ -1,11 +1,6 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * rows.h
  *		Insert rows in bulk.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #ifndef RARR_BASE_ROWS_H
 #define RARR_BASE_ROWS_H

@@ -1,12 +1,7 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * schema.c
  *		Open relations of the extension's schema, and reject read-only
  *		transactions.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

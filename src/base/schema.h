@@ -1,12 +1,7 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * schema.h
  *		Open relations of the extension's schema, and reject read-only
  *		transactions.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #ifndef RARR_BASE_SCHEMA_H
 #define RARR_BASE_SCHEMA_H

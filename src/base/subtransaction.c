@@ -1,5 +1,4 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * subtransaction.c
  *		Run a function in an internal subtransaction.
  *
@@ -8,10 +7,6 @@
  * loop) ends the inner subtransaction instead of its own.  Therefore only this
  * file begins and ends internal subtransactions.  It rolls back first and
  * handles the error afterwards, whatever the error is.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

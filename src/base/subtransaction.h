@@ -1,11 +1,6 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * subtransaction.h
  *		Run a function in an internal subtransaction.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #ifndef RARR_BASE_SUBTRANSACTION_H
 #define RARR_BASE_SUBTRANSACTION_H

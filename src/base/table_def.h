@@ -1,11 +1,6 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * table_def.h
  *		Definitions of our tables: columns, indexes, and kinds of changes.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #ifndef RARR_BASE_TABLE_DEF_H
 #define RARR_BASE_TABLE_DEF_H

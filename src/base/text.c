@@ -1,5 +1,4 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * text.c
  *		Sanitize text before it is stored: valid encoding, limited length.
  *
@@ -11,10 +10,6 @@
  *
  * A log must not reject a row because a value is too long, since the statement
  * being logged would fail.  Long text is therefore truncated and marked.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

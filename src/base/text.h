@@ -1,11 +1,6 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * text.h
  *		Sanitize text before it is stored: valid encoding, limited length.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #ifndef RARR_BASE_TEXT_H
 #define RARR_BASE_TEXT_H

@@ -1,5 +1,4 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * trgm.c
  *		Find and verify the objects of pg_trgm that we use.
  *
@@ -18,10 +17,6 @@
  * The owner of pg_trgm can also drop it with everything that depends on it:
  * our extension and its data.  Scripts therefore reject an owner who could not
  * do that anyway (install.c).
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

@@ -1,11 +1,6 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * trgm.h
  *		Find and verify the objects of pg_trgm that we use.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #ifndef RARR_BASE_TRGM_H
 #define RARR_BASE_TRGM_H

@@ -1,5 +1,4 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * uuid.c
  *		Generate version 7 UUIDs, which sort by time of generation.
  *
@@ -13,10 +12,6 @@
  * random bytes are drawn in blocks, because drawing eight at a time costs
  * several times as much as everything else.  A block belongs to the process
  * that drew it: a forked process never uses its parent's remainder.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

@@ -1,11 +1,6 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * uuid.h
  *		Generate version 7 UUIDs, which sort by time of generation.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #ifndef RARR_BASE_UUID_H
 #define RARR_BASE_UUID_H

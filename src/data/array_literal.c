@@ -1,5 +1,4 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * array_literal.c
  *		Convert JSON arrays to array literals.
  *
@@ -9,10 +8,6 @@
  * and the allowed dimensions.  It is too lenient about the elements' JSON
  * types, so those are checked here: an element must have the JSON type that a
  * column of its type requires.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

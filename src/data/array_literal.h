@@ -1,11 +1,6 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * array_literal.h
  *		Convert JSON arrays to array literals.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #ifndef RARR_DATA_ARRAY_LITERAL_H
 #define RARR_DATA_ARRAY_LITERAL_H

@@ -1,5 +1,4 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * by_oid.c
  *		Refer to operators, functions and types by OID in the text of
  *		statements.
@@ -10,10 +9,6 @@
  * create an object of the same name in a new schema; that object would run
  * with our caller's rights.  The text therefore contains the OID, and parser
  * hooks turn it into an expression.  No name is looked up.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

@@ -1,12 +1,7 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * by_oid.h
  *		Refer to operators, functions and types by OID in the text of
  *		statements.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #ifndef RARR_DATA_BY_OID_H
 #define RARR_DATA_BY_OID_H

@@ -1,5 +1,4 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * cascade.c
  *		Lock rows in order, and cascade to episodes, when media or series are
  *		deleted.
@@ -33,10 +32,6 @@
  * that is locked or changed, because a role that may delete a series need not
  * be allowed to delete media.  AFTER triggers on the deleted rows are queued
  * for the outermost statement, and fire as its user.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

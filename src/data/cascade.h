@@ -1,11 +1,6 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * cascade.h
  *		Lock what a deletion of media affects.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #ifndef RARR_DATA_CASCADE_H
 #define RARR_DATA_CASCADE_H

@@ -1,5 +1,4 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * config.c
  *		Check that a setting's value is valid for its type.
  *
@@ -8,10 +7,6 @@
  * here instead of using the server's input functions: these accept different
  * integers in different versions, and before PostgreSQL 16 none can report
  * invalid input without raising an error.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

@@ -1,11 +1,6 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * config.h
  *		Check that a setting's value is valid for its type.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #ifndef RARR_DATA_CONFIG_H
 #define RARR_DATA_CONFIG_H

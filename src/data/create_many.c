@@ -1,15 +1,10 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * create_many.c
  *		Insert many rows of an entity with one statement.
  *
  * Starting and ending a statement, reading the tables' CHECK constraints and
  * firing statement triggers costs several times as much as a row.  Rows that
  * set the same columns are therefore inserted together, passed as arrays.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

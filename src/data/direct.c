@@ -1,5 +1,4 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * direct.c
  *		Read rows through an index, without the executor.
  *
@@ -9,10 +8,6 @@
  * and the caller runs a statement.  That is the case if the user has
  * privileges on some columns only, row security applies, the table has
  * children, a module hooks permission checks, or there is no suitable index.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

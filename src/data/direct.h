@@ -1,11 +1,6 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * direct.h
  *		Read rows through an index, without the executor.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #ifndef RARR_DATA_DIRECT_H
 #define RARR_DATA_DIRECT_H

@@ -1,5 +1,4 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * entity.c
  *		The entities of the repositories, as defined by the code and the
  *		catalog.
@@ -11,10 +10,6 @@
  * relation that it was read from changes.  An invalidation can arrive while a
  * call is using a cached entity.  Outdated entities are therefore freed by the
  * first call after the end of the transaction.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

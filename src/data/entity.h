@@ -1,12 +1,7 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * entity.h
  *		The entities of the repositories, as defined by the code and the
  *		catalog.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #ifndef RARR_DATA_ENTITY_H
 #define RARR_DATA_ENTITY_H

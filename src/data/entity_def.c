@@ -1,14 +1,9 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * entity_def.c
  *		The code's definitions of the repositories' entities.
  *
  * The code defines an entity's name, its relations, its rules, and the columns
  * that a caller may write.  Everything else comes from the catalog (entity.c).
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

@@ -1,11 +1,6 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * entity_def.h
  *		The code's definitions of the repositories' entities.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #ifndef RARR_DATA_ENTITY_DEF_H
 #define RARR_DATA_ENTITY_DEF_H

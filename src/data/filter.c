@@ -1,5 +1,4 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * filter.c
  *		Translate filters and sort orders to SQL.
  *
@@ -8,10 +7,6 @@
  * operators are those of the column's type, and values are parameters.  The
  * parameters have the column's own type, so that an index on the column can be
  * used.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

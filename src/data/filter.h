@@ -1,11 +1,6 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * filter.h
  *		Translate filters and sort orders to SQL.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #ifndef RARR_DATA_FILTER_H
 #define RARR_DATA_FILTER_H

@@ -1,12 +1,7 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * finders.c
  *		Frequent queries as functions: media by external id or status, jobs by
  *		media, and pending and failed jobs.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

@@ -1,5 +1,4 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * flat.c
  *		Write flat rows, which are stored in two tables: movies, series and
  *		episodes.
@@ -14,10 +13,6 @@
  * is rolled back in that case.  Otherwise a subtransaction is avoided: each
  * one consumes a transaction ID, and a transaction with more than 64 of them
  * slows down all snapshots.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

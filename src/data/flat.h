@@ -1,11 +1,6 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * flat.h
  *		Write flat rows, which are stored in two tables.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #ifndef RARR_DATA_FLAT_H
 #define RARR_DATA_FLAT_H

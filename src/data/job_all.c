@@ -1,5 +1,4 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * job_all.c
  *		Cancel or retry all jobs that match filters: job_cancel_all,
  *		job_retry_all.
@@ -9,10 +8,6 @@
  * A job that another session changes meanwhile is skipped and more are
  * selected, until the limit is reached or no job is left.  A result of zero
  * therefore means that nothing is left to do.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

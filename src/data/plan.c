@@ -1,15 +1,10 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * plan.c
  *		Plans of statements, cached from call to call.
  *
  * The text of a statement is the key of its plan, and the server's plan cache
  * revalidates the plan after DDL.  Up to MAX_PLANS plans are cached for each
  * owner, and the least recently used one is evicted.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

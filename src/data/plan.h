@@ -1,11 +1,6 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * plan.h
  *		Plans of statements, cached from call to call.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #ifndef RARR_DATA_PLAN_H
 #define RARR_DATA_PLAN_H

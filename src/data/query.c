@@ -1,5 +1,4 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * query.c
  *		Build statements from names and parameters, run them, and collect their
  *		rows.
@@ -11,10 +10,6 @@
  * Statements run through SPI as the calling user, so the executor checks
  * privileges and row security.  Rows go directly from the executor to the
  * function's result, without an intermediate copy.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

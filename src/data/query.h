@@ -1,12 +1,7 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * query.h
  *		Build statements from names and parameters, run them, and collect their
  *		rows.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #ifndef RARR_DATA_QUERY_H
 #define RARR_DATA_QUERY_H

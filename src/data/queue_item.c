@@ -1,15 +1,10 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * queue_item.c
  *		Hand out items of the service queues, and record the outcome.
  *
  * An item that is handed out gets the end of a lease as its next_retry_at and
  * is not due before that time.  No other caller gets it meanwhile, and if its
  * caller never reports back, it is handed out again.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

@@ -1,5 +1,4 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * reference.c
  *		Resolve references to earlier results in a unit of work.
  *
@@ -7,10 +6,6 @@
  * result, counted from 0.  A field's name begins with a letter or an
  * underscore, so "$9.99" is an ordinary string.  In a string that begins with
  * "$$", the first "$" is removed.  All other strings are left alone.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

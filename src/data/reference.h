@@ -1,11 +1,6 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * reference.h
  *		Resolve references to earlier results in a unit of work.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #ifndef RARR_DATA_REFERENCE_H
 #define RARR_DATA_REFERENCE_H

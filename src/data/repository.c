@@ -1,5 +1,4 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * repository.c
  *		The repository functions: E_get_by_id, E_get_all, E_create, E_update,
  *		E_delete, E_exists and E_count, for every entity E. (E_validate is in
@@ -7,10 +6,6 @@
  *
  * Each C function implements the SQL functions of all entities.  The name of
  * the SQL function that was called determines the entity.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

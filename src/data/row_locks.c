@@ -1,5 +1,4 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * row_locks.c
  *		Lock rows in a fixed order before a call changes them.
  *
@@ -8,10 +7,6 @@
  * described in cascade.c.  Rows are locked with the caller's privileges.  Rows
  * that the caller may not lock are skipped: it may not change them either, and
  * the change itself raises the error.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

@@ -1,11 +1,6 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * row_locks.h
  *		Lock rows in a fixed order before a call changes them.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #ifndef RARR_DATA_ROW_LOCKS_H
 #define RARR_DATA_ROW_LOCKS_H

@@ -1,11 +1,6 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * row_query.c
  *		Parts of the statements that read and write single rows of an entity.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

@@ -1,11 +1,6 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * row_query.h
  *		Parts of the statements that read and write single rows of an entity.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #ifndef RARR_DATA_ROW_QUERY_H
 #define RARR_DATA_ROW_QUERY_H

@@ -1,5 +1,4 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * search.c
  *		media_search: search titles by similarity.
  *
@@ -26,10 +25,6 @@
  * with it.  All titles are read if there are none, or if the letters are not
  * ASCII: many scripts write a word with two letters, and no spaces between
  * words.  A query of punctuation only is searched for as it is.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

@@ -1,5 +1,4 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * search_text.c
  *		The type search_text: the normalized form of titles that media_search
  *		compares.
@@ -17,10 +16,6 @@
  * Letters with diacritics are decomposed by the server's Unicode tables.
  * Letters that Unicode does not decompose are listed here.  The result for a
  * title must never change, because an index depends on it.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

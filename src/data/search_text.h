@@ -1,12 +1,7 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * search_text.h
  *		The type search_text: the normalized form of titles that media_search
  *		compares.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #ifndef RARR_DATA_SEARCH_TEXT_H
 #define RARR_DATA_SEARCH_TEXT_H

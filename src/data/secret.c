@@ -1,5 +1,4 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * secret.c
  *		Protect secret settings and users' password hashes from other roles.
  *
@@ -16,10 +15,6 @@
  * The same trigger checks the table's constraints before the server does,
  * because the server's message, which also goes to the server log, shows the
  * whole row.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

@@ -1,11 +1,6 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * secret.h
  *		Protect secret settings and users' password hashes from other roles.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #ifndef RARR_DATA_SECRET_H
 #define RARR_DATA_SECRET_H

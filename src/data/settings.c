@@ -1,5 +1,4 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * settings.c
  *		The functions on settings: config_set, config_get and its typed
  *		variants, config_list.
@@ -7,10 +6,6 @@
  * Writing checks a value against its type, so that reading need not.  Only
  * admins may see secrets.  Other users read through a view that masks them,
  * and need only the privileges on that view.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

@@ -1,5 +1,4 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * slips.c
  *		Build LIKE patterns for words with a typo.
  *
@@ -16,10 +15,6 @@
  * For the index, each letter that may be in the position gives a pattern of
  * its own, because the remaining letters alone have too few trigrams.  Without
  * the index, fewer patterns are faster.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

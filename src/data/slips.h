@@ -1,11 +1,6 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * slips.h
  *		Build LIKE patterns for words with a typo.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #ifndef RARR_DATA_SLIPS_H
 #define RARR_DATA_SLIPS_H

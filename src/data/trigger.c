@@ -1,12 +1,7 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * trigger.c
  *		The trigger that advances updated_at with every update of a data table.
  *		The cascades of a DELETE are in cascade.c.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

@@ -1,5 +1,4 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * unit_of_work.c
  *		unit_of_work: run an array of operations on entities, all or nothing.
  *
@@ -16,10 +15,6 @@
  * Statements check the caller's privileges on tables.  A job is enqueued
  * without a statement; for that the caller needs EXECUTE on a function that
  * does the same.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

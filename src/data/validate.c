@@ -1,5 +1,4 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * validate.c
  *		Check values against the rules of the data model.
  *
@@ -8,10 +7,6 @@
  * violations with a description before anything is written.  The rules are
  * plain data, and the functions are pure: they look up nothing and raise no
  * error.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

@@ -1,11 +1,6 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * validate.h
  *		Check values against the rules of the data model.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #ifndef RARR_DATA_VALIDATE_H
 #define RARR_DATA_VALIDATE_H

@@ -1,5 +1,4 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * value.c
  *		Convert JSON values to column values.
  *
@@ -14,10 +13,6 @@
  * functions of the types in the extension's tables only look at the string, so
  * their errors can be caught and dropped right here.  Others are called in a
  * subtransaction.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

@@ -1,11 +1,6 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * value.h
  *		Convert JSON values to column values.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #ifndef RARR_DATA_VALUE_H
 #define RARR_DATA_VALUE_H

@@ -1,5 +1,4 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * violations.c
  *		Convert JSON objects to column values, and report all violations.
  *
@@ -7,10 +6,6 @@
  * E_update.  For each field: does the entity have it and may the caller write
  * it, has the value the column's type, and does it satisfy the column's rule?
  * All violations are reported at once.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

@@ -1,11 +1,6 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * violations.h
  *		Convert JSON objects to column values, and report all violations.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #ifndef RARR_DATA_VIOLATIONS_H
 #define RARR_DATA_VIOLATIONS_H

@@ -1,15 +1,10 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * write.c
  *		Read and write single rows of an entity.
  *
  * A flat row is stored in two tables; flat.c writes it.  A new job is
  * enqueued, as by job_enqueue.  The fields that job_update may change are
  * written by plain DML, whose triggers log the change.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

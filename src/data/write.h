@@ -1,11 +1,6 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * write.h
  *		Read and write single rows of an entity.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #ifndef RARR_DATA_WRITE_H
 #define RARR_DATA_WRITE_H

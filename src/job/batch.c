@@ -1,16 +1,11 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * batch.c
- *		The jobs of one call that names many: its arguments, the order in which it
- *		goes through them, and its result.
+ *		The jobs of one call that names many: its arguments, the order in which
+ *		it goes through them, and its result.
  *
- * A call waits for jobs that others have locked while it holds its own.  So that
- * two calls cannot deadlock, each goes through its jobs in order of id.  The
- * result has a row for each job in the order of the arguments.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
+ * A call waits for jobs that others have locked while it holds its own.  So
+ * that two calls cannot deadlock, each goes through its jobs in order of id.
+ * The result has a row for each job in the order of the arguments.
  */
 #include "postgres.h"
 

@@ -1,12 +1,7 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * call.c
  *		One call of a function that changes a job by its id: finding the job,
  *		locking it, writing its next version, and what goes on record.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

@@ -1,17 +1,13 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * change.c
- *		Changes of jobs: the one place that notifies all who keep account of jobs.
+ *		Changes of jobs: the one place that notifies all who keep account of
+ *		jobs.
  *
- * The agenda, the limits of job types, the counters and the list of jobs that end
- * with the session keep account of jobs.  Each of them queues what it has to do
- * when the transaction ends.  Whatever changes a job calls this file: functions of
- * the queue change rows through it, and the trigger on processing_jobs reports
- * plain DML to it.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
+ * The agenda, the limits of job types, the counters and the list of jobs that
+ * end with the session keep account of jobs.  Each of them queues what it has
+ * to do when the transaction ends.  Whatever changes a job calls this file:
+ * functions of the queue change rows through it, and the trigger on
+ * processing_jobs reports plain DML to it.
  */
 #include "postgres.h"
 

@@ -1,18 +1,14 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * claim.c
  *		Claiming jobs.
  *
- * A claim merges the streams of the types asked for (stream.c), and changes each
- * job in place.  One that somebody has, or had since, is locked first, by SKIP
- * LOCKED's rules, and looked at again in its latest version.  Under REPEATABLE
- * READ and SERIALIZABLE the transaction's snapshot decides what there is, a job
- * that changed since is passed over, and the agenda learns nothing from it.  A
- * job that a user's BEFORE trigger keeps is passed over, too.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
+ * A claim merges the streams of the types asked for (stream.c), and changes
+ * each job in place.  One that somebody has, or had since, is locked first, by
+ * SKIP LOCKED's rules, and looked at again in its latest version.  Under
+ * REPEATABLE READ and SERIALIZABLE the transaction's snapshot decides what
+ * there is, a job that changed since is passed over, and the agenda learns
+ * nothing from it.  A job that a user's BEFORE trigger keeps is passed over,
+ * too.
  */
 #include "postgres.h"
 

@@ -1,22 +1,18 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * claim_guard.c
  *		Claims from a table that has rules of users': a job that they refuse is
  *		passed over, and the claim goes on to the other jobs.
  *
- * A claim changes rows, so that a user's trigger, CHECK or unique index can raise
- * an error about one of them.  If that ended the call, one job would keep all
- * workers from every job behind it.  So such a claim runs in a subtransaction,
- * and where it fails it runs again without the job that it was at.  An error
- * that comes when the jobs are changed already, from an AFTER trigger, does not
- * name its job; then jobs are changed one by one, each in a subtransaction,
- * those included of which the claim only records that they lapsed or failed.
+ * A claim changes rows, so that a user's trigger, CHECK or unique index can
+ * raise an error about one of them.  If that ended the call, one job would
+ * keep all workers from every job behind it.  So such a claim runs in a
+ * subtransaction, and where it fails it runs again without the job that it was
+ * at.  An error that comes when the jobs are changed already, from an AFTER
+ * trigger, does not name its job; then jobs are changed one by one, each in a
+ * subtransaction, those included of which the claim only records that they
+ * lapsed or failed.
  *
  * A table without rules of users', as nearly all are, needs no subtransaction.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

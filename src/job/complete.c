@@ -1,14 +1,9 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * complete.c
  *		A worker says that jobs are done: job_complete, job_complete_many.
  *
  * Its word counts as finish.c says.  A batch is changed row by row; its index
  * entries go in together.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

@@ -1,11 +1,6 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * dequeue.c
  *		job_dequeue, and the arguments that it shares with job_dequeue_wait.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

@@ -1,5 +1,4 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * dequeue_wait.c
  *		job_dequeue_wait(): sleep until there is a job, and claim it.
  *
@@ -9,9 +8,11 @@
  * is its virtual id.  It looks under READ COMMITTED whatever the session's
  * default is, since only then the agenda learns what a look saw.
  *
- *		look; if there is nothing:
- *		enter the list of sleepers, and look once more
- *		sleep; look; go back to the list, and look once more ...
+ *         look; if there is nothing:
+ *
+ *         enter the list of sleepers, and look once more
+ *
+ *         sleep; look; go back to the list, and look once more ...
  *
  * Called at top level it leaves the transaction that claimed the jobs to the
  * server, which commits it when it has put the result away: that can fail, and
@@ -19,13 +20,10 @@
  * the result already made: its caller goes on in a new transaction.
  *
  * The list (wait_list.c) wakes it, or the end of its own time.  Without the
- * agenda, or without room in the list, it sleeps for researcharr.poll_interval.
- * A transaction that fails takes it off the list (agenda/pending.c), so that an
- * error or the backend's end anywhere in here wakes somebody else, if need be.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
+ * agenda, or without room in the list, it sleeps for
+ * researcharr.poll_interval.  A transaction that fails takes it off the list
+ * (agenda/pending.c), so that an error or the backend's end anywhere in here
+ * wakes somebody else, if need be.
  */
 #include "postgres.h"
 

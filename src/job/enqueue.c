@@ -1,7 +1,7 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * enqueue.c
- *		Putting jobs into the queue: job_enqueue, and what enqueue_many.c reads.
+ *		Putting jobs into the queue: job_enqueue, and what enqueue_many.c
+ *		reads.
  *
  * Values are checked before anything is written, and the media of all jobs of
  * a call at once.  A job with a unique key is inserted speculatively, as
@@ -9,12 +9,8 @@
  * same key at the same time one gets the other's job.
  *
  * A call waits for others' media and keys while it holds its own.  So that two
- * calls cannot deadlock, each takes its media in order of id first, and then its
- * keys in order of type and key.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
+ * calls cannot deadlock, each takes its media in order of id first, and then
+ * its keys in order of type and key.
  */
 #include "postgres.h"
 

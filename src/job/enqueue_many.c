@@ -1,12 +1,7 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * enqueue_many.c
- *		job_enqueue_many and job_enqueue_arrays: jobs as an array of JSON objects,
- *		or as arrays, one for each of their columns.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
+ *		job_enqueue_many and job_enqueue_arrays: jobs as an array of JSON
+ *		objects, or as arrays, one for each of their columns.
  */
 #include "postgres.h"
 

@@ -1,18 +1,13 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * finish.c
  *		What a worker says of its job (fail, heartbeat, release; complete.c has
- *		the rest), and what an operator does with any job (cancel, retry, mark as
- *		completed).  finish_many.c does the same for many jobs.
+ *		the rest), and what an operator does with any job (cancel, retry, mark
+ *		as completed).  finish_many.c does the same for many jobs.
  *
  * A worker's word counts while the job is running under the attempt that the
  * worker names, even past the lease's end: whoever got the job afterwards
- * raised the attempt.  Anything else is RA001, and changes nothing.  09000 where
- * a user's trigger keeps the change from being made.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
+ * raised the attempt.  Anything else is RA001, and changes nothing.  09000
+ * where a user's trigger keeps the change from being made.
  */
 #include "postgres.h"
 

@@ -1,18 +1,13 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * finish_many.c
  *		What a worker says of many jobs, and what an operator does with many:
  *		job_heartbeat_many, job_release_many, job_fail_many, job_cancel_many.
  *
- * Each is the function of finish.c for each job (complete.c has job_complete_many
- * and retry_many.c has job_retry_many).  A job that is not the caller's any more,
- * or is not in a state for it, does not undo the rest: the result says so.  Jobs
- * are locked in order of id (batch.c).  The call works by one snapshot, and its
- * log rows are written together.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
+ * Each is the function of finish.c for each job (complete.c has
+ * job_complete_many and retry_many.c has job_retry_many).  A job that is not
+ * the caller's any more, or is not in a state for it, does not undo the rest:
+ * the result says so.  Jobs are locked in order of id (batch.c).  The call
+ * works by one snapshot, and its log rows are written together.
  */
 #include "postgres.h"
 

@@ -1,7 +1,7 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * guard.c
- *		What plain DML may do to processing_jobs: the table's BEFORE ROW trigger.
+ *		What plain DML may do to processing_jobs: the table's BEFORE ROW
+ *		trigger.
  *
  * INSERT, COPY and UPDATE are first-class ways to use the queue, for what a
  * user decides: which job, for which media, how urgent, from when on.  What
@@ -10,10 +10,6 @@
  * owner may.
  *
  * The functions of the queue do not fire this trigger (base/relation.c).
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

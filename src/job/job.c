@@ -1,11 +1,7 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * job.c
- *		The job queue at the start of the server: its shared memory, callbacks and hooks.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
+ *		The job queue at the start of the server: its shared memory, callbacks
+ *		and hooks.
  */
 #include "postgres.h"
 

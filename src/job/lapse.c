@@ -1,22 +1,17 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * lapse.c
- *		What becomes of a job whose attempt lapsed: its lease ended, or the session
- *		that it was bound to.
+ *		What becomes of a job whose attempt lapsed: its lease ended, or the
+ *		session that it was bound to.
  *
- * A lapse is a failed attempt of which nobody reports.  It uses up a retry, and a
- * job without one left has failed.  A job that lapses for the first time is
- * available at once, because workers die for reasons of their own.  A job that
- * has used up retries already may be what kills its workers: it waits by its
- * type's backoff, as after job_fail(), so that it neither comes back before all
- * other jobs nor uses up its retries within seconds.
+ * A lapse is a failed attempt of which nobody reports.  It uses up a retry,
+ * and a job without one left has failed.  A job that lapses for the first time
+ * is available at once, because workers die for reasons of their own.  A job
+ * that has used up retries already may be what kills its workers: it waits by
+ * its type's backoff, as after job_fail(), so that it neither comes back
+ * before all other jobs nor uses up its retries within seconds.
  *
  * The next dequeue that comes to a job whose lease ended records the lapse
  * (claim.c); a session that ends does so for its own jobs (session_end.c).
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

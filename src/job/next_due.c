@@ -1,11 +1,6 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * next_due.c
  *		When the next job is due: job_next_due, by the take index.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

@@ -1,5 +1,4 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * register.c
  *		Making job types known, changing their policies, pausing them.
  *
@@ -7,10 +6,6 @@
  * own privileges.  The table's CHECK constraints are the rules; what they
  * refuse is reported with the argument's name, its value and what would be
  * right.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

@@ -1,19 +1,16 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * retry_many.c
  *		An operator queues many failed or cancelled jobs again: job_retry_many.
  *
- * A job whose unique key an unfinished job has is passed over.  Jobs are locked
- * in order of id, and then those with a unique key are changed in the order in
- * which keys are taken (unique_key.c), so that no two calls wait for each other.
+ * A job whose unique key an unfinished job has is passed over.  Jobs are
+ * locked in order of id, and then those with a unique key are changed in the
+ * order in which keys are taken (unique_key.c), so that no two calls wait for
+ * each other.
  *
  * A key can be taken between the look at it and the change, which then raises
- * 23505.  So jobs with a key are changed in a subtransaction: all in one, and if
- * that fails, each in its own.
  *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
+ * 23505.  So jobs with a key are changed in a subtransaction: all in one, and
+ *        if that fails, each in its own.
  */
 #include "postgres.h"
 

@@ -1,24 +1,19 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * session_end.c
  *		Jobs of a session that ends, and that had researcharr.bind_leases on.
  *
  * When a session ends, it hands back those of its jobs that are still running
- * under the attempt that it claimed (core/session_jobs.c), in a transaction of its
- * own, as a lease's end would: a failed try.
+ * under the attempt that it claimed (core/session_jobs.c), in a transaction of
+ * its own, as a lease's end would: a failed try.
  *
  * A session that ends takes no interrupts, so nothing there may wait: where a
- * lock is not to be had, on a table, an index or a job, the lease's end applies.
- * It runs no code of users' either, and breaks no rule of theirs, since an error
- * would end it as FATAL: the same where one of the tables has triggers, unique
- * indexes or generated columns of theirs, or functions in a CHECK or an index
- * (base/at_exit.c).  And the commit does not wait for the disk or a standby: if
- * it is lost, the lease's end applies again.  When the server crashes, nothing
- * runs at all.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
+ * lock is not to be had, on a table, an index or a job, the lease's end
+ * applies.  It runs no code of users' either, and breaks no rule of theirs,
+ * since an error would end it as FATAL: the same where one of the tables has
+ * triggers, unique indexes or generated columns of theirs, or functions in a
+ * CHECK or an index (base/at_exit.c).  And the commit does not wait for the
+ * disk or a standby: if it is lost, the lease's end applies again.  When the
+ * server crashes, nothing runs at all.
  */
 #include "postgres.h"
 

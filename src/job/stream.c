@@ -1,5 +1,4 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * stream.c
  *		The jobs of one type that can be handed out, in order.
  *
@@ -13,18 +12,18 @@
  * Running jobs stay in the index, since a claim must not touch it; a stream
  * passes over them, and yields those whose lease has ended.
  *
- * A type that has reached its limit has only lapsed jobs to hand on; a stream of
- * those goes straight to where limits.c found them.
+ * A type that has reached its limit has only lapsed jobs to hand on; a stream
+ * of those goes straight to where limits.c found them.
  *
  * What it passed over in a group it tells the agenda when it leaves the group:
  * up to where nothing can be handed out, and which leases it saw.
  *
  * Types that a claim asks for at once, and that all have a job of the highest
  * priority that is due, take turns by weight, unless their weights are equal:
- * then the oldest job is next.  The turns are those of stride scheduling.  Each
- * type has a pass, which a job that is taken moves on by a stride, the larger the
- * smaller the weight; the type with the least pass is next, and of equal ones
- * the type with the oldest job.
+ * then the oldest job is next.  The turns are those of stride scheduling.
+ * Each type has a pass, which a job that is taken moves on by a stride, the
+ * larger the smaller the weight; the type with the least pass is next, and of
+ * equal ones the type with the oldest job.
  *
  * A job that was taken without competition moves no pass, so that a type owes
  * nothing for what nobody else could have had.  A type that had no work gains
@@ -35,10 +34,6 @@
  * backend without the agenda keeps its own.  They are only hints, and moved by
  * single atomic operations: of two claims at the same moment both may find the
  * same type's turn, and the next ones make up for it.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

@@ -1,16 +1,11 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * unclaimable.c
- *		Jobs that nobody can claim: the number of attempts is used up, or a value
- *		cannot be read.
+ *		Jobs that nobody can claim: the number of attempts is used up, or a
+ *		value cannot be read.
  *
- * A claim that raised an error about such a job would raise it again at the next
- * call, and no job behind it would ever be claimed.  The claim turns the job to
- * failed instead, with the reason as its error.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
+ * A claim that raised an error about such a job would raise it again at the
+ * next call, and no job behind it would ever be claimed.  The claim turns the
+ * job to failed instead, with the reason as its error.
  */
 #include "postgres.h"
 

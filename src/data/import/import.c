@@ -1,5 +1,4 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * import.c
  *		media_import_radarr() and media_import_sonarr(): import a whole library
  *		from the arrays that the v3 APIs of Radarr and Sonarr return.
@@ -11,10 +10,6 @@
  *
  * Imports from the same service are serialized: media without an external id
  * are identified by title and year, which no unique constraint covers.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

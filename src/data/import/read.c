@@ -1,5 +1,4 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * read.c
  *		Convert objects of Radarr and Sonarr to items. A table for each kind of
  *		object maps members to columns.
@@ -7,10 +6,6 @@
  * As far as an object alone can tell, everything that is wrong with it is
  * found here.  The statements that write hundreds of items at once then fail
  * only for reasons that lie in the database.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

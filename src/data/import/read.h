@@ -1,11 +1,6 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * read.h
  *		Convert objects of Radarr and Sonarr to items.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #ifndef RARR_DATA_IMPORT_READ_H
 #define RARR_DATA_IMPORT_READ_H

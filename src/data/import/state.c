@@ -1,12 +1,7 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * state.c
  *		The state of a running import: the objects and the series that it has
  *		seen, and the errors.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

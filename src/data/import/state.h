@@ -1,12 +1,7 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * state.h
  *		The state of a running import, and what its parts share: import.c runs
  *		it, read.c converts objects to items, and write.c writes items.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #ifndef RARR_DATA_IMPORT_STATE_H
 #define RARR_DATA_IMPORT_STATE_H

@@ -1,13 +1,8 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * statements.c
  *		The statements that write items.
  *
  * Each takes arrays with one element per item (write.c).
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

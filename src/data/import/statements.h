@@ -1,11 +1,6 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * statements.h
  *		The statements that write items.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #ifndef RARR_DATA_IMPORT_STATEMENTS_H
 #define RARR_DATA_IMPORT_STATEMENTS_H

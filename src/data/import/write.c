@@ -1,5 +1,4 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * write.c
  *		Write items to tables, hundreds at a time.
  *
@@ -18,10 +17,6 @@
  * itself (import.c).  If another session concurrently inserts the same media,
  * ON CONFLICT detects it: the batch fails, and finds the row when it is
  * repeated.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

@@ -1,11 +1,6 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * write.h
  *		Write items to tables, hundreds at a time.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #ifndef RARR_DATA_IMPORT_WRITE_H
 #define RARR_DATA_IMPORT_WRITE_H

@@ -1,15 +1,10 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * dequeue_scan.c
  *		Scans of the take index, the order in which jobs are handed out.
  *
  * processing_jobs_take_idx holds the unfinished jobs of each type by priority,
  * highest first, then by available_at and id.  A group is the jobs of one type
  * and one priority; a place is where in a group a scan enters.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

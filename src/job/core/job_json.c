@@ -1,5 +1,4 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * job_json.c
  *		Jobs as jsonb objects, the same that to_jsonb() makes of their rows.
  *
@@ -7,10 +6,6 @@
  * half the work, and a text would have to be parsed, under limits of its own
  * (the stack's, for values that are nested deeply) which a job that was
  * accepted could exceed for ever, and keep all others from being handed out.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

@@ -1,5 +1,4 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * job_row.c
  *		A row of processing_jobs: its columns, and the changes that the
  *		functions of the queue make to it.
@@ -7,10 +6,6 @@
  * A claim and a heartbeat change no column that an index or an index's
  * predicate has, so that they are HOT.  The others change completed_at or
  * available_at.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

@@ -1,5 +1,4 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * job_type.c
  *		Job types and their policies: what is known from the start, what users
  *		registered, and this backend's cache of both.
@@ -10,10 +9,6 @@
  * policy begins with taking in what was sent, so that a change binds whoever
  * looks after its commit, also within a transaction that has all its locks.
  * Where nothing was sent, that costs the reading of a flag.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

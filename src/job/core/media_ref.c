@@ -1,5 +1,4 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * media_ref.c
  *		The foreign key from jobs to media, checked from C.
  *
@@ -7,10 +6,6 @@
  * guarantee, a FOR KEY SHARE lock on the media row that a deletion must wait
  * for, with one index descent for each media of a call, however many jobs it
  * gets.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

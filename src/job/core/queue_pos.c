@@ -1,11 +1,6 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * queue_pos.c
  *		Places in a group of the take index.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

@@ -1,5 +1,4 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * tid_cache.c
  *		Where the jobs are that this backend claimed.
  *
@@ -7,10 +6,6 @@
  * nearly always: the place of the row's version that the claim made spares the
  * search by id.  It is no more than a hint.  The row there is looked at under
  * the snapshot, like any, and has to have the id; else the index is asked.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

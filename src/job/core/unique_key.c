@@ -1,17 +1,12 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * unique_key.c
- *		Unique keys of unfinished jobs: the order in which a call takes them, and
- *		whether one is free.
+ *		Unique keys of unfinished jobs: the order in which a call takes them,
+ *		and whether one is free.
  *
  * Whoever makes a job with a unique key waits for every open transaction that
  * has made or is finishing one with the same key.  A call with several keys
  * takes them in one order, that of type and key, so that two calls cannot wait
  * for each other.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

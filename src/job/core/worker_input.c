@@ -1,8 +1,7 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * worker_input.c
- *		Limits of what a worker writes into a job: its name, an error, a result,
- *		and how long it keeps a job from others.
+ *		Limits of what a worker writes into a job: its name, an error, a
+ *		result, and how long it keeps a job from others.
  *
  * A job's row is copied by every later change of it, and its worker and error
  * go into the history, which is append-only.  Without limits, one worker could
@@ -12,10 +11,6 @@
  * limits.  They are not constraints of the table, because a CHECK, even one
  * that is NOT VALID, is checked at each change of a row: a job that was larger
  * before the limits existed could not be claimed, finished or cancelled.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

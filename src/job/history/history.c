@@ -1,21 +1,16 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * history.c
  *		What happened to jobs, put on record in processing_history.
  *
  * Each attempt leaves one row when it ends, and each other change of a job's
  * status its own, in the transaction that makes the change.  The functions
  * that change jobs say what they did; for plain DML, cascades and TRUNCATE,
- * trigger.c finds it out.  Either way, all rows of a statement are
- * written in one go.
+ * trigger.c finds it out.  Either way, all rows of a statement are written in
+ * one go.
  *
  * A row must never fail because of what the job holds, or the job could be
- * neither claimed, finished nor deleted: jobs that are older than the limits of
- * worker_input.c may hold more, and lose the end of it here.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
+ * neither claimed, finished nor deleted: jobs that are older than the limits
+ * of worker_input.c may hold more, and lose the end of it here.
  */
 #include "postgres.h"
 

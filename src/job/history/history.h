@@ -1,11 +1,6 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * history.h
  *		What happened to jobs, put on record in processing_history.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #ifndef RARR_JOB_HISTORY_HISTORY_H
 #define RARR_JOB_HISTORY_HISTORY_H

@@ -1,12 +1,7 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * job_log.c
  *		What a function of the queue did to jobs, gathered and put on record in
  *		one go.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

@@ -1,5 +1,4 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * trigger.c
  *		What plain DML, cascades and TRUNCATE did to jobs, put on record.
  *
@@ -10,10 +9,6 @@
  *
  * What happened is told by the job's status before and after.  An enqueue
  * and a claim leave no row, they are on record in the job itself.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

@@ -1,5 +1,4 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * wait_list.c
  *		Who sleeps until there is a job, in shared memory.
  *
@@ -12,34 +11,41 @@
  * and can be had, then somebody is on the way to it.
  *
  * - A commit that makes n jobs available wakes n sleepers, or as many as there
- *	 are.  Each is on its way, "woken" for that type, until it has looked.
+ *
+ *      are.  Each is on its way, "woken" for that type, until it has looked.
+ *
  * - When it has taken all that it may, and more is due for it, and nobody else
- *	 is on the way, it wakes the next.  When it got less than it asked for,
- *	 nothing was left.  When it dies before it has looked, it wakes the next.
+ *
+ *      is on the way, it wakes the next.  When it got less than it asked for,
+ *
+ *      nothing was left.  When it dies before it has looked, it wakes the next.
+ *
  * - What falls due by itself is one sleeper's to see to, the type's timer: it
- *	 sleeps no longer than until the agenda has something to look at.  It is the
- *	 one that has slept longest, and is woken last.  If something becomes due
- *	 earlier than it would wake, it is told; when it leaves, it names another.
- *	 A timer that is stopped (by a signal, say) does none of that.  So whoever
- *	 sleeps looks every TIMER_CHECK whether the timers of its types still get
- *	 on, and takes the place of one that does not.
+ *
+ *      sleeps no longer than until the agenda has something to look at.  It is the
+ *
+ *      one that has slept longest, and is woken last.  If something becomes due
+ *
+ *      earlier than it would wake, it is told; when it leaves, it names another.
+ *
+ *      A timer that is stopped (by a signal, say) does none of that.  So whoever
+ *
+ *      sleeps looks every TIMER_CHECK whether the timers of its types still get
+ *
+ *      on, and takes the place of one that does not.
  *
  * With nobody asleep for a type all this costs whoever makes a job of it
  * available the reading of one counter.
  *
  * When a job is due is by the system's clock, which may be set; what the list
  * remembers is by the monotonic one.  Only `until` is not, since everybody who
- * makes a job available compares the job's time with it: where the clock was set
- * ahead since, what falls due is found by the timer's next look, for which
+ * makes a job available compares the job's time with it: where the clock was
+ * set ahead since, what falls due is found by the timer's next look, for which
  * researcharr.agenda_refresh is the longest time.
  *
- * Lock: rarr_waits->lock, over everything that is not atomic.  Taken in transactions'
- * callbacks, so that nothing under it can fail; no other lock is taken under
- * it, and it is taken under none of the agenda's.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
+ * Lock: rarr_waits->lock, over everything that is not atomic.  Taken in
+ * transactions' callbacks, so that nothing under it can fail; no other lock is
+ * taken under it, and it is taken under none of the agenda's.
  */
 #include "postgres.h"
 
