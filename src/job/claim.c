@@ -379,7 +379,7 @@ rarr_claim_is_idle(List *types, TimestampTz now)
 		if (type->agenda == NULL || type->agenda->table != table)
 			type->agenda = rarr_agenda_key(table, type->name, strlen(type->name));
 		ref = rarr_agenda_ref(type->agenda, false);
-		if (ref == NULL || rarr_agenda_next_due(ref) <= now || rarr_agenda_walk_is_due(ref, now, mono) ||
+		if (ref == NULL || rarr_agenda_next_due(ref) <= now || rarr_agenda_verify_is_due(ref, now, mono) ||
 			rarr_agenda_own_look(type->agenda, RARR_PRIORITIES, now, &priority, &place))
 			return false;
 	}
@@ -388,7 +388,7 @@ rarr_claim_is_idle(List *types, TimestampTz now)
 
 /* Let each type's walk take a step that is due. */
 static void
-walk(List *types, RarrTable *jobs, Relation index, TimestampTz now)
+verify(List *types, RarrTable *jobs, Relation index, TimestampTz now)
 {
 	int64		mono = rarr_monotonic_now();
 	ListCell   *lc;
@@ -401,8 +401,8 @@ walk(List *types, RarrTable *jobs, Relation index, TimestampTz now)
 		RarrAgendaKey *key = rarr_agenda_key(RelationGetRelid(jobs->rel), type->name, strlen(type->name));
 		const RarrAgendaRef *ref = rarr_agenda_ref(key, true);
 
-		if (ref != NULL && rarr_agenda_walk_is_due(ref, now, mono))
-			rarr_agenda_walk(key, jobs->rel, index, now);
+		if (ref != NULL && rarr_agenda_verify_is_due(ref, now, mono))
+			rarr_agenda_verify(key, jobs->rel, index, now);
 	}
 }
 
@@ -454,7 +454,7 @@ rarr_claim_try(Claim *claim, List *types, int max_jobs, Tuplestorestate *result)
 	if (claim->expected != NULL)
 		rarr_check_row_type(claim->expected, claim->jobs->desc);
 	index = rarr_table_index(claim->jobs, &rarr_job_take_index);
-	walk(types, claim->jobs, index, claim->now);
+	verify(types, claim->jobs, index, claim->now);
 	streams = palloc(list_length(types) * sizeof(RarrStream));
 	foreach(lc, types)
 	{

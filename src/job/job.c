@@ -27,7 +27,7 @@ rarr_job_init(void)
 	rarr_agenda_init();
 	rarr_agenda_notes_init();
 	rarr_wait_list_init();
-	rarr_agenda_walk_init();
+	rarr_agenda_verify_init();
 	rarr_agenda_prepared_init();
 	rarr_limits_init();
 	rarr_counters_init();

@@ -263,7 +263,7 @@ leave_group(RarrStream *stream, const RarrPlace *end)
 
 	/* Not before: a walk up to the old place, begun in between, would forget it. */
 	if (stream->running)
-		rarr_agenda_note_running(stream->ref, stream->view.priority, &stream->running_place,
+		rarr_agenda_add_running(stream->ref, stream->view.priority, &stream->running_place,
 								 &stream->running_last, stream->lease);
 }
 

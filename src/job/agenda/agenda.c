@@ -87,11 +87,11 @@ attach_agenda(void *memory, bool first)
 			pg_atomic_init_u64(&slot->next_lapse, 0);
 			pg_atomic_init_u64(&slot->pass, 0);
 			pg_atomic_init_u64(&slot->turn_alive, 0);
-			for (int j = 0; j < RARR_WALKS; j++)
+			for (int j = 0; j < RARR_VERIFIER_SCANS; j++)
 			{
-				pg_atomic_init_u64(&slot->clocks[j].last_step, 0);
-				pg_atomic_init_u64(&slot->clocks[j].pause, 0);
-				pg_atomic_init_u64(&slot->clocks[j].resting, 0);
+				pg_atomic_init_u64(&slot->schedules[j].last_step, 0);
+				pg_atomic_init_u64(&slot->schedules[j].pause, 0);
+				pg_atomic_init_u64(&slot->schedules[j].resting, 0);
 			}
 		}
 	}
@@ -179,15 +179,15 @@ reset_slot(RarrAgendaType *slot)
 	}
 	pg_atomic_write_u64(&slot->next_due, (uint64) DT_NOBEGIN);
 	pg_atomic_write_u64(&slot->next_lapse, (uint64) DT_NOBEGIN);
-	for (int i = 0; i < RARR_WALKS; i++)
+	for (int i = 0; i < RARR_VERIFIER_SCANS; i++)
 	{
-		slot->walks[i].under_way = false;
-		slot->walks[i].group = -1;
-		slot->walks[i].last_round = DT_NOBEGIN;
-		pg_atomic_write_u64(&slot->clocks[i].pause, 0);
-		pg_atomic_write_u64(&slot->clocks[i].resting, 0);
+		slot->scans[i].under_way = false;
+		slot->scans[i].group = -1;
+		slot->scans[i].last_round = DT_NOBEGIN;
+		pg_atomic_write_u64(&slot->schedules[i].pause, 0);
+		pg_atomic_write_u64(&slot->schedules[i].resting, 0);
 	}
-	slot->walks[RARR_WALK_LAPSES].noted_lapse = DT_NOBEGIN;
+	slot->scans[RARR_VERIFY_LAPSES].added_lapse = DT_NOBEGIN;
 }
 
 static bool
@@ -526,18 +526,18 @@ widen(RarrPlace *first, RarrPlace *last, const RarrPlace *more_first, const Rarr
  * ends at `lease`.  Cannot fail.
  */
 void
-rarr_agenda_note_running(const RarrAgendaRef *ref, int priority, const RarrPlace *first,
+rarr_agenda_add_running(const RarrAgendaRef *ref, int priority, const RarrPlace *first,
 						 const RarrPlace *last, TimestampTz lease)
 {
 	RarrAgendaType *slot = ref->slot;
-	RarrAgendaWalk *walk = &slot->walks[RARR_WALK_LAPSES];
+	RarrVerifierScan *scan = &slot->scans[RARR_VERIFY_LAPSES];
 
 	if (!rarr_agenda_lock(ref, LW_EXCLUSIVE))
 		return;
 	widen(&slot->running_first[priority], &slot->running_last[priority], first, last);
-	if (walk->group == priority)
-		widen(&walk->noted_first, &walk->noted_last, first, last);
-	walk->noted_lapse = Min(walk->noted_lapse, lease);
+	if (scan->group == priority)
+		widen(&scan->added_first, &scan->added_last, first, last);
+	scan->added_lapse = Min(scan->added_lapse, lease);
 	if (lease < (TimestampTz) pg_atomic_read_u64(&slot->next_lapse))
 		pg_atomic_write_u64(&slot->next_lapse, (uint64) lease);
 	LWLockRelease(&slot->lock);

@@ -21,35 +21,35 @@ typedef enum RarrNoteTime
 	RARR_NOTE_TIMES
 } RarrNoteTime;
 
-typedef enum RarrAgendaWalkKind
+typedef enum RarrVerifierKind
 {
-	RARR_WALK_LAPSES,			/* where jobs are running, for leases that ended */
-	RARR_WALK_EVERYTHING,		/* for what slipped past */
-	RARR_WALKS
-} RarrAgendaWalkKind;
+	RARR_VERIFY_LAPSES,			/* where jobs are running, for leases that ended */
+	RARR_VERIFY_EVERYTHING,		/* for what slipped past */
+	RARR_VERIFIER_SCANS
+} RarrVerifierKind;
 
 /* When a walk takes its next step; times by rarr_monotonic_now(). */
-typedef struct RarrAgendaClock
+typedef struct RarrVerifierSchedule
 {
 	pg_atomic_uint64 last_step; /* when the last one began */
 	pg_atomic_uint64 pause;		/* microseconds from there to the next one */
 	pg_atomic_uint64 resting;	/* 1 between two rounds, else 0 */
-} RarrAgendaClock;
+} RarrVerifierSchedule;
 
 /* A walk over a type's groups, in rounds of steps: see verify.c. */
-typedef struct RarrAgendaWalk
+typedef struct RarrVerifierScan
 {
 	bool		under_way;		/* a round has begun and is not at its end */
 	int			priority;		/* where the next step goes on */
 	RarrPlace	place;
 	int			group;			/* priority of the group that it is in, or -1 */
 	RarrPlace	seen_last;		/* the last job that it saw running there, */
-	RarrPlace	noted_last;		/* that was noted since it entered it, */
-	RarrPlace	noted_first;	/* and the first one since its last step began */
+	RarrPlace	added_last;		/* that was noted since it entered it, */
+	RarrPlace	added_first;	/* and the first one since its last step began */
 	TimestampTz lapse;			/* least lease that the round saw */
-	TimestampTz noted_lapse;	/* least lease noted since it began */
+	TimestampTz added_lapse;	/* least lease noted since it began */
 	TimestampTz last_round;		/* the last one's last step, for agenda_status() */
-} RarrAgendaWalk;
+} RarrVerifierScan;
 
 /*
  * A job type of a database, in shared memory.  What is due is in arrays by
@@ -61,7 +61,7 @@ typedef struct RarrAgendaType
 	uint64		incarnation;	/* of the slot; 0 while it is free */
 	pg_atomic_uint64 next_due;	/* least of at[] */
 	pg_atomic_uint64 next_lapse;	/* no running job's lease ends before this */
-	RarrAgendaClock clocks[RARR_WALKS];
+	RarrVerifierSchedule schedules[RARR_VERIFIER_SCANS];
 
 	LWLock		lock;			/* over all that is not atomic */
 	Oid			database;
@@ -84,7 +84,7 @@ typedef struct RarrAgendaType
 	uint64		turns;			/* how many were given out */
 	pg_atomic_uint64 turn_alive;	/* when it last made progress, by
 									 * rarr_monotonic_now() */
-	RarrAgendaWalk walks[RARR_WALKS];
+	RarrVerifierScan scans[RARR_VERIFIER_SCANS];
 
 	/* What happened, for agenda_status() */
 	uint64		raised[RARR_PRIORITIES];
@@ -146,7 +146,7 @@ extern bool rarr_agenda_look_at(const RarrAgendaRef *ref, int priority, RarrAgen
 extern void rarr_agenda_raise(const RarrAgendaRef *ref, const RarrAgendaView *view, const RarrPlace *place);
 extern void rarr_agenda_lower(const RarrAgendaRef *ref, int priority, const RarrPlace *place, int64 jobs);
 extern void rarr_agenda_poke(RarrAgendaKey *key);
-extern void rarr_agenda_note_running(const RarrAgendaRef *ref, int priority, const RarrPlace *first,
+extern void rarr_agenda_add_running(const RarrAgendaRef *ref, int priority, const RarrPlace *first,
 									 const RarrPlace *last, TimestampTz lease);
 extern void rarr_agenda_forget_all(void);
 extern void rarr_agenda_forget_database(Oid database);

@@ -56,7 +56,7 @@ apply_note(const RarrNote *note)
 	if (note->queued)
 		rarr_agenda_lower(ref, note->priority, &note->place, note->jobs);
 	if (note->running)
-		rarr_agenda_note_running(ref, note->priority, &note->running_place,
+		rarr_agenda_add_running(ref, note->priority, &note->running_place,
 								 &note->running_last, note->lease);
 }
 

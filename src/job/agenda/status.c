@@ -31,7 +31,7 @@ time_or_null(TimestampTz at, bool *isnull)
 static void
 put_group(ReturnSetInfo *rsinfo, const RarrAgendaType *type, int p)
 {
-	const RarrAgendaWalk *walk = &type->walks[RARR_WALK_EVERYTHING];
+	const RarrVerifierScan *scan = &type->scans[RARR_VERIFY_EVERYTHING];
 	Datum		values[NCOLUMNS];
 	bool		nulls[NCOLUMNS] = {false};
 
@@ -45,7 +45,7 @@ put_group(ReturnSetInfo *rsinfo, const RarrAgendaType *type, int p)
 							 &nulls[5]);
 	values[6] = Int64GetDatum((int64) type->raised[p]);
 	values[7] = Int64GetDatum((int64) type->refused[p]);
-	values[8] = time_or_null(walk->last_round, &nulls[8]);
+	values[8] = time_or_null(scan->last_round, &nulls[8]);
 	values[9] = Int64GetDatum((int64) type->found[p]);
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }

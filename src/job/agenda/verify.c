@@ -64,7 +64,7 @@
 typedef struct Step
 {
 	RarrAgendaRef ref;
-	RarrAgendaWalkKind kind;
+	RarrVerifierKind kind;
 	TimestampTz now;
 	int64		began;			/* by rarr_monotonic_now() */
 	uint64		turn;
@@ -77,7 +77,7 @@ typedef struct Step
 } Step;
 
 /* What a step saw of one group. */
-typedef struct Sight
+typedef struct ScanResult
 {
 	bool		available;		/* a job can be handed out */
 	RarrPlace	available_place;
@@ -85,28 +85,28 @@ typedef struct Sight
 	RarrPlace	running_first;
 	RarrPlace	running_last;
 	TimestampTz lease;			/* the least lease that has not ended */
-} Sight;
+} ScanResult;
 
 /* the slot of which this backend is taking a step */
-static RarrAgendaRef walking = {NULL, 0};
-static uint64 walking_turn;
+static RarrAgendaRef turn_ref = {NULL, 0};
+static uint64 turn_number;
 
 /*
  * Is a step of this walk due?  Without a lock.  The setting is looked at anew
  * each time.
  */
 static bool
-is_due(RarrAgendaType *slot, RarrAgendaWalkKind kind, TimestampTz now, int64 mono)
+is_due(RarrAgendaType *slot, RarrVerifierKind kind, TimestampTz now, int64 mono)
 {
-	RarrAgendaClock *clock = &slot->clocks[kind];
+	RarrVerifierSchedule *schedule = &slot->schedules[kind];
 	int64		since;
 
-	if (kind == RARR_WALK_LAPSES && (TimestampTz) pg_atomic_read_u64(&slot->next_lapse) > now)
+	if (kind == RARR_VERIFY_LAPSES && (TimestampTz) pg_atomic_read_u64(&slot->next_lapse) > now)
 		return false;
-	since = mono - (int64) pg_atomic_read_u64(&clock->last_step);
-	if (since < (int64) pg_atomic_read_u64(&clock->pause))
+	since = mono - (int64) pg_atomic_read_u64(&schedule->last_step);
+	if (since < (int64) pg_atomic_read_u64(&schedule->pause))
 		return false;
-	return kind == RARR_WALK_LAPSES || pg_atomic_read_u64(&clock->resting) == 0 ||
+	return kind == RARR_VERIFY_LAPSES || pg_atomic_read_u64(&schedule->resting) == 0 ||
 		since >= (int64) rarr_agenda_refresh * 1000;
 }
 
@@ -114,9 +114,9 @@ is_due(RarrAgendaType *slot, RarrAgendaWalkKind kind, TimestampTz now, int64 mon
  * Is a step of a walk over this type's groups due?  Without a lock.
  */
 bool
-rarr_agenda_walk_is_due(const RarrAgendaRef *ref, TimestampTz now, int64 mono)
+rarr_agenda_verify_is_due(const RarrAgendaRef *ref, TimestampTz now, int64 mono)
 {
-	for (int i = 0; i < RARR_WALKS; i++)
+	for (int i = 0; i < RARR_VERIFIER_SCANS; i++)
 		if (is_due(ref->slot, i, now, mono))
 			return true;
 	return false;
@@ -124,15 +124,15 @@ rarr_agenda_walk_is_due(const RarrAgendaRef *ref, TimestampTz now, int64 mono)
 
 /* When the next step of this walk is due, as is_due() has it, by the system's clock. */
 static TimestampTz
-next_step(RarrAgendaType *slot, RarrAgendaWalkKind kind, TimestampTz now, int64 mono)
+next_step(RarrAgendaType *slot, RarrVerifierKind kind, TimestampTz now, int64 mono)
 {
-	RarrAgendaClock *clock = &slot->clocks[kind];
-	TimestampTz last = now - (mono - (int64) pg_atomic_read_u64(&clock->last_step));
-	TimestampTz next = last + (int64) pg_atomic_read_u64(&clock->pause);
+	RarrVerifierSchedule *schedule = &slot->schedules[kind];
+	TimestampTz last = now - (mono - (int64) pg_atomic_read_u64(&schedule->last_step));
+	TimestampTz next = last + (int64) pg_atomic_read_u64(&schedule->pause);
 
-	if (kind == RARR_WALK_LAPSES)
+	if (kind == RARR_VERIFY_LAPSES)
 		return Max(next, (TimestampTz) pg_atomic_read_u64(&slot->next_lapse));
-	if (pg_atomic_read_u64(&clock->resting) != 0)
+	if (pg_atomic_read_u64(&schedule->resting) != 0)
 		next = Max(next, last + (int64) rarr_agenda_refresh * 1000);
 	return next;
 }
@@ -143,14 +143,14 @@ next_step(RarrAgendaType *slot, RarrAgendaWalkKind kind, TimestampTz now, int64 
  * a look, was not to be had then: it is put off until `retry`.  Without a lock.
  */
 TimestampTz
-rarr_agenda_next_look(int index, TimestampTz looked, TimestampTz retry, TimestampTz now, int64 mono)
+rarr_agenda_next_check(int index, TimestampTz looked, TimestampTz retry, TimestampTz now, int64 mono)
 {
 	RarrAgendaType *slot = rarr_agenda_slot(index);
 	TimestampTz next = (TimestampTz) pg_atomic_read_u64(&slot->next_due);
 
 	if (next <= looked)
 		next = retry;
-	for (int i = 0; i < RARR_WALKS; i++)
+	for (int i = 0; i < RARR_VERIFIER_SCANS; i++)
 	{
 		TimestampTz step = next_step(slot, i, now, mono);
 
@@ -161,17 +161,17 @@ rarr_agenda_next_look(int index, TimestampTz looked, TimestampTz retry, Timestam
 
 /* The step that this backend was taking is over, well or not.  Cannot fail. */
 static void
-walk_ended(void)
+release_turn(void)
 {
-	if (walking.slot == NULL)
+	if (turn_ref.slot == NULL)
 		return;
-	if (rarr_agenda_lock(&walking, LW_EXCLUSIVE))
+	if (rarr_agenda_lock(&turn_ref, LW_EXCLUSIVE))
 	{
-		if (walking.slot->turn == walking_turn)
-			walking.slot->turn = 0;
-		rarr_agenda_unlock(&walking);
+		if (turn_ref.slot->turn == turn_number)
+			turn_ref.slot->turn = 0;
+		rarr_agenda_unlock(&turn_ref);
 	}
-	walking.slot = NULL;
+	turn_ref.slot = NULL;
 }
 
 /*
@@ -216,7 +216,7 @@ static bool
 begin_step(Step *step, RarrAgendaKey *key)
 {
 	RarrAgendaType *slot;
-	RarrAgendaWalk *walk;
+	RarrVerifierScan *scan;
 	const RarrAgendaRef *ref = rarr_agenda_ref(key, false);
 
 	if (ref == NULL || !is_due(ref->slot, step->kind, step->now, step->began) ||
@@ -230,29 +230,29 @@ begin_step(Step *step, RarrAgendaKey *key)
 	}
 	step->ref = *ref;
 	step->left = STEP_ENTRIES;
-	walk = &slot->walks[step->kind];
-	if (!walk->under_way)
+	scan = &slot->scans[step->kind];
+	if (!scan->under_way)
 	{
-		walk->under_way = true;
-		walk->priority = RARR_PRIORITIES - 1;
-		walk->place = rarr_first_place;
-		walk->lapse = DT_NOEND;
-		walk->noted_lapse = DT_NOEND;
+		scan->under_way = true;
+		scan->priority = RARR_PRIORITIES - 1;
+		scan->place = rarr_first_place;
+		scan->lapse = DT_NOEND;
+		scan->added_lapse = DT_NOEND;
 	}
 	/* what a step left of a group that no step of the round has ended in */
-	if (rarr_place_compare(&walk->place, &rarr_first_place) == 0)
-		walk->group = -1;
-	step->priority = walk->priority;
-	step->place = walk->place;
-	walking = *ref;
-	walking_turn = step->turn;
+	if (rarr_place_compare(&scan->place, &rarr_first_place) == 0)
+		scan->group = -1;
+	step->priority = scan->priority;
+	step->place = scan->place;
+	turn_ref = *ref;
+	turn_number = step->turn;
 	rarr_agenda_unlock(ref);
 	return true;
 }
 
 /* Look at the row that the scan is at; its group's place is `known`. */
 static void
-look_at_row(Step *step, const RarrPlace *place, const RarrPlace *known, Sight *sight)
+check_row(Step *step, const RarrPlace *place, const RarrPlace *known, ScanResult *result)
 {
 	RarrJobStatus status;
 	bool		changing;
@@ -266,10 +266,10 @@ look_at_row(Step *step, const RarrPlace *place, const RarrPlace *known, Sight *s
 	/* Whoever is changing it has a note of what comes, and of what comes back. */
 	if (status == JOB_RUNNING || changing)
 	{
-		if (!sight->running)
-			sight->running_first = *place;
-		sight->running_last = *place;
-		sight->running = true;
+		if (!result->running)
+			result->running_first = *place;
+		result->running_last = *place;
+		result->running = true;
 	}
 	if (changing)
 		return;
@@ -279,15 +279,15 @@ look_at_row(Step *step, const RarrPlace *place, const RarrPlace *known, Sight *s
 
 		if (lease > step->now)
 		{
-			sight->lease = Min(sight->lease, lease);
+			result->lease = Min(result->lease, lease);
 			return;
 		}
 	}
 	else if (rarr_place_compare(place, known) >= 0)
 		return;
-	if (!sight->available)
-		sight->available_place = *place;
-	sight->available = true;
+	if (!result->available)
+		result->available_place = *place;
+	result->available = true;
 }
 
 /*
@@ -295,7 +295,7 @@ look_at_row(Step *step, const RarrPlace *place, const RarrPlace *known, Sight *s
  * false if the step is.
  */
 static bool
-walk_group(Step *step, const RarrPlace *end, const RarrPlace *known, Sight *sight)
+scan_group(Step *step, const RarrPlace *end, const RarrPlace *known, ScanResult *result)
 {
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	RarrPlace	place;
@@ -314,7 +314,7 @@ walk_group(Step *step, const RarrPlace *end, const RarrPlace *known, Sight *sigh
 			break;
 		}
 		if (index_fetch_heap(step->scan.scan, step->slot))
-			look_at_row(step, &place, known, sight);
+			check_row(step, &place, known, result);
 	}
 	if (done)
 		step->place = *end;
@@ -326,33 +326,33 @@ walk_group(Step *step, const RarrPlace *end, const RarrPlace *known, Sight *sigh
 
 /*
  * Keep what the walk saw of the jobs that are running: from `from` to the
- * step's place there are none but those in sight, and those that were noted
+ * step's place there are none but those in result, and those that were noted
  * meanwhile.  Those that were passed in earlier steps stay.
  */
 static void
-narrow_running(Step *step, const RarrPlace *from, bool done, const Sight *sight)
+narrow_running(Step *step, const RarrPlace *from, bool done, const ScanResult *result)
 {
 	RarrAgendaType *slot = step->ref.slot;
-	RarrAgendaWalk *walk = &slot->walks[step->kind];
-	RarrPlace	first = sight->running ? sight->running_first : step->place;
+	RarrVerifierScan *scan = &slot->scans[step->kind];
+	RarrPlace	first = result->running ? result->running_first : step->place;
 	int			p = step->priority;
 
-	walk->lapse = Min(walk->lapse, sight->lease);
-	if (walk->group != p)
+	scan->lapse = Min(scan->lapse, result->lease);
+	if (scan->group != p)
 		return;					/* the agenda forgot everything meanwhile */
-	if (rarr_place_compare(&walk->noted_first, &first) < 0)
-		first = walk->noted_first;
+	if (rarr_place_compare(&scan->added_first, &first) < 0)
+		first = scan->added_first;
 	if (rarr_place_compare(&slot->running_first[p], from) >= 0 &&
 		rarr_place_compare(&slot->running_first[p], &first) < 0)
 		slot->running_first[p] = first;
-	if (sight->running)
-		walk->seen_last = sight->running_last;
+	if (result->running)
+		scan->seen_last = result->running_last;
 	if (!done)
 		return;
-	slot->running_last[p] = walk->seen_last;
-	if (rarr_place_compare(&walk->noted_last, &walk->seen_last) > 0)
-		slot->running_last[p] = walk->noted_last;
-	walk->group = -1;
+	slot->running_last[p] = scan->seen_last;
+	if (rarr_place_compare(&scan->added_last, &scan->seen_last) > 0)
+		slot->running_last[p] = scan->added_last;
+	scan->group = -1;
 }
 
 /*
@@ -361,18 +361,18 @@ narrow_running(Step *step, const RarrPlace *from, bool done, const Sight *sight)
  * past it.  What can be handed out is told of even if the turn was lost.
  */
 static void
-report(Step *step, const RarrPlace *from, const RarrPlace *known, bool done, const Sight *sight)
+report(Step *step, const RarrPlace *from, const RarrPlace *known, bool done, const ScanResult *result)
 {
 	if (lock_turn(step))
 	{
-		if (step->kind == RARR_WALK_LAPSES)
-			narrow_running(step, from, done, sight);
-		if (sight->available && rarr_place_compare(&sight->available_place, known) < 0)
+		if (step->kind == RARR_VERIFY_LAPSES)
+			narrow_running(step, from, done, result);
+		if (result->available && rarr_place_compare(&result->available_place, known) < 0)
 			step->ref.slot->found[step->priority]++;
 		rarr_agenda_unlock(&step->ref);
 	}
-	if (sight->available)
-		rarr_agenda_lower(&step->ref, step->priority, &sight->available_place, 1);
+	if (result->available)
+		rarr_agenda_lower(&step->ref, step->priority, &result->available_place, 1);
 }
 
 /*
@@ -383,7 +383,7 @@ static bool
 enter_group(Step *step, RarrPlace *end, RarrPlace *known)
 {
 	RarrAgendaType *slot = step->ref.slot;
-	RarrAgendaWalk *walk = &slot->walks[step->kind];
+	RarrVerifierScan *scan = &slot->scans[step->kind];
 	int			p = step->priority;
 
 	if (!lock_turn(step))
@@ -391,18 +391,18 @@ enter_group(Step *step, RarrPlace *end, RarrPlace *known)
 	known->at = slot->at[p];
 	known->id = slot->id[p];
 	*end = *known;
-	if (step->kind == RARR_WALK_LAPSES)
+	if (step->kind == RARR_VERIFY_LAPSES)
 	{
-		if (walk->group != p)
+		if (scan->group != p)
 		{
-			walk->group = p;
-			walk->seen_last = walk->noted_last = rarr_first_place;
+			scan->group = p;
+			scan->seen_last = scan->added_last = rarr_first_place;
 			step->place = slot->running_first[p];
 		}
-		walk->noted_first = rarr_last_place;
+		scan->added_first = rarr_last_place;
 		*end = rarr_place_after(&slot->running_last[p]);
 		if (rarr_place_compare(&step->place, end) >= 0)
-			walk->group = -1;
+			scan->group = -1;
 	}
 	rarr_agenda_unlock(&step->ref);
 	return rarr_place_compare(&step->place, end) < 0;
@@ -412,7 +412,7 @@ enter_group(Step *step, RarrPlace *end, RarrPlace *known)
 static bool
 step_through_group(Step *step)
 {
-	Sight		sight = {.lease = DT_NOEND};
+	ScanResult		result = {.lease = DT_NOEND};
 	RarrPlace	from;
 	RarrPlace	end;
 	RarrPlace	known;
@@ -421,8 +421,8 @@ step_through_group(Step *step)
 	if (!enter_group(step, &end, &known))
 		return true;
 	from = step->place;
-	done = walk_group(step, &end, &known, &sight);
-	report(step, &from, &known, done, &sight);
+	done = scan_group(step, &end, &known, &result);
+	report(step, &from, &known, done, &result);
 	return done;
 }
 
@@ -431,28 +431,28 @@ static void
 end_step(Step *step, bool round_done)
 {
 	RarrAgendaType *slot = step->ref.slot;
-	RarrAgendaWalk *walk = &slot->walks[step->kind];
-	RarrAgendaClock *clock = &slot->clocks[step->kind];
-	bool		lapses = step->kind == RARR_WALK_LAPSES;
+	RarrVerifierScan *scan = &slot->scans[step->kind];
+	RarrVerifierSchedule *schedule = &slot->schedules[step->kind];
+	bool		lapses = step->kind == RARR_VERIFY_LAPSES;
 	int64		pause = (rarr_monotonic_now() - step->began) * (lapses ? LAPSES_PAUSE : EVERYTHING_PAUSE);
 
 	if (!lock_turn(step))
 		return;
-	walk->under_way = !round_done;
-	walk->priority = step->priority;
-	walk->place = step->place;
+	scan->under_way = !round_done;
+	scan->priority = step->priority;
+	scan->place = step->place;
 	if (round_done && lapses)
-		pg_atomic_write_u64(&slot->next_lapse, (uint64) Min(walk->lapse, walk->noted_lapse));
+		pg_atomic_write_u64(&slot->next_lapse, (uint64) Min(scan->lapse, scan->added_lapse));
 	if (round_done)
-		walk->last_round = step->now;
-	pg_atomic_write_u64(&clock->last_step, (uint64) step->began);
-	pg_atomic_write_u64(&clock->pause, (uint64) Min(pause, LONGEST_PAUSE));
-	pg_atomic_write_u64(&clock->resting, round_done ? 1 : 0);
+		scan->last_round = step->now;
+	pg_atomic_write_u64(&schedule->last_step, (uint64) step->began);
+	pg_atomic_write_u64(&schedule->pause, (uint64) Min(pause, LONGEST_PAUSE));
+	pg_atomic_write_u64(&schedule->resting, round_done ? 1 : 0);
 	rarr_agenda_unlock(&step->ref);
 }
 
 static void
-take_step(RarrAgendaKey *key, Relation jobs, Relation index, RarrAgendaWalkKind kind, TimestampTz now)
+take_step(RarrAgendaKey *key, Relation jobs, Relation index, RarrVerifierKind kind, TimestampTz now)
 {
 	Step		step = {.kind = kind, .now = now, .began = rarr_monotonic_now()};
 	bool		done = true;
@@ -472,7 +472,7 @@ take_step(RarrAgendaKey *key, Relation jobs, Relation index, RarrAgendaWalkKind 
 	}
 	ExecDropSingleTupleTableSlot(step.slot);
 	end_step(&step, done);
-	walk_ended();
+	release_turn();
 }
 
 /*
@@ -482,9 +482,9 @@ take_step(RarrAgendaKey *key, Relation jobs, Relation index, RarrAgendaWalkKind 
  * nobody else to notice that a lease ended.
  */
 void
-rarr_agenda_walk(RarrAgendaKey *key, Relation jobs, Relation index, TimestampTz now)
+rarr_agenda_verify(RarrAgendaKey *key, Relation jobs, Relation index, TimestampTz now)
 {
-	for (int i = 0; i < RARR_WALKS; i++)
+	for (int i = 0; i < RARR_VERIFIER_SCANS; i++)
 		take_step(key, jobs, index, i, now);
 }
 
@@ -492,21 +492,21 @@ static void
 at_xact_end(XactEvent event, void *arg)
 {
 	if (event == XACT_EVENT_ABORT)
-		walk_ended();
+		release_turn();
 }
 
 static void
 at_subxact_end(SubXactEvent event, SubTransactionId mine, SubTransactionId parent, void *arg)
 {
 	if (event == SUBXACT_EVENT_ABORT_SUB)
-		walk_ended();
+		release_turn();
 }
 
 /*
  * Take the callbacks; while the library is preloaded.
  */
 void
-rarr_agenda_walk_init(void)
+rarr_agenda_verify_init(void)
 {
 	RegisterXactCallback(at_xact_end, NULL);
 	RegisterSubXactCallback(at_subxact_end, NULL);

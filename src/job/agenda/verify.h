@@ -10,10 +10,10 @@
 #include "job/agenda/agenda.h"
 
 /* now, mono: the time by the system's clock, and by rarr_monotonic_now() */
-extern TimestampTz rarr_agenda_next_look(int index, TimestampTz looked, TimestampTz retry,
+extern TimestampTz rarr_agenda_next_check(int index, TimestampTz looked, TimestampTz retry,
 										 TimestampTz now, int64 mono);
-extern bool rarr_agenda_walk_is_due(const RarrAgendaRef *ref, TimestampTz now, int64 mono);
-extern void rarr_agenda_walk(RarrAgendaKey *key, Relation jobs, Relation index, TimestampTz now);
-extern void rarr_agenda_walk_init(void);
+extern bool rarr_agenda_verify_is_due(const RarrAgendaRef *ref, TimestampTz now, int64 mono);
+extern void rarr_agenda_verify(RarrAgendaKey *key, Relation jobs, Relation index, TimestampTz now);
+extern void rarr_agenda_verify_init(void);
 
 #endif							/* RARR_JOB_AGENDA_VERIFY_H */

@@ -458,7 +458,7 @@ timer_deadline(int type, const Now *now, int64 poll, TimestampTz yield_at)
 		until = Min(until, yield_at);
 	if (what->retry > what->looked)
 		until = Min(until, by_system(now, what->retry));
-	until = rarr_agenda_next_look(type, seen, until, now->system, now->mono);
+	until = rarr_agenda_next_check(type, seen, until, now->system, now->mono);
 	pg_atomic_write_u64(&what->until, (uint64) until);
 	what->timer_missed = until == DT_NOEND ? PG_INT64_MAX :
 		now->mono + Max(until - now->system, 0) + TIMER_LATE;
