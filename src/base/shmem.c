@@ -1,15 +1,10 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * shmem.c
  *		Request and attach the extension's shared memory.
  *
  * Shared memory holds only hints and caches; losing it costs time, but never a
  * row.  It exists only if the library is preloaded.  Each part must work
  * without it, or report that preloading is required.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

@@ -1,11 +1,6 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * shmem.h
  *		Request and attach the extension's shared memory.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #ifndef RARR_BASE_SHMEM_H
 #define RARR_BASE_SHMEM_H

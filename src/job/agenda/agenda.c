@@ -1,5 +1,4 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * agenda.c
  *		Where the next job of each type and priority can be, in shared memory.
  *
@@ -14,19 +13,15 @@
  * a snapshot, and locked there.  What keeps it a lower bound:
  *
  * - Whatever makes a job available earlier lowers the place after its own
- *	 commit or abort (pending.c), and moves the group's generation on.
+ * 	 commit or abort (pending.c), and moves the group's generation on.
  * - A claim raises the place past what it saw, but only if the generation is
- *	 still the one that it read before it took its snapshot: else something
- *	 became available that the snapshot could not show.
+ * 	 still the one that it read before it took its snapshot: else something
+ * 	 became available that the snapshot could not show.
  * - A walker (verify.c) looks for what slipped past all the same, and for
- *	 leases that ended, and lowers the place where it finds something.
+ * 	 leases that ended, and lowers the place where it finds something.
  *
  * Locks: agenda->lock, over which slot belongs to whom, before a slot's own.
  * Neither is held while anything else is done that could fail or wait.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

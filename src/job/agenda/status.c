@@ -1,11 +1,6 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * status.c
  *		agenda_status(): what the agenda knows, for people.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

@@ -1,5 +1,4 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * verify.c
  *		Looking for what the agenda missed, and for leases that ended.
  *
@@ -19,15 +18,11 @@
  * the next step.
  *
  * A backend that is stopped in the middle of a step, or hangs there, loses its
- * turn to the next one after TURN_TIMEOUT.  The turn has a number, and whatever
- * a step writes into the slot it writes under the slot's lock, and only while
- * the turn is still its own: one that wakes up after having lost it changes
- * nothing.  The new one begins where the last step that was completed ended, as
- * after a step that failed.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
+ * turn to the next one after TURN_TIMEOUT.  The turn has a number, and
+ * whatever a step writes into the slot it writes under the slot's lock, and
+ * only while the turn is still its own: one that wakes up after having lost it
+ * changes nothing.  The new one begins where the last step that was completed
+ * ended, as after a step that failed.
  */
 #include "postgres.h"
 

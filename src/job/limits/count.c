@@ -1,5 +1,4 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * count.c
  *		Which jobs of a type are running, as the table has it.
  *
@@ -14,12 +13,8 @@
  * the snapshot shows it.  If not, its claim was open all the while that the
  * first look took, and the version that it wrote was there to be found.  A
  * dirty look alone could miss a committed one that moves in the index while it
- * goes on.  What this transaction itself claimed counts, and what it ended does
- * so, too: it may abort.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
+ * goes on.  What this transaction itself claimed counts, and what it ended
+ * does so, too: it may abort.
  */
 #include "postgres.h"
 

@@ -1,30 +1,26 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * limits.c
  *		How many jobs of a type may run, and how often one may start: what a
  *		dequeue has to ask.
  *
- * A dequeue that is asked for a type with limits opens it first.  Mostly shared
- * memory knows which of the type's jobs are running (running_set.c), and the
- * dequeue reserves a place there for each job before it locks it: nobody waits
- * for anybody, and an open transaction holds its own claims' places only.
+ * A dequeue that is asked for a type with limits opens it first.  Mostly
+ * shared memory knows which of the type's jobs are running (running_set.c),
+ * and the dequeue reserves a place there for each job before it locks it:
+ * nobody waits for anybody, and an open transaction holds its own claims'
+ * places only.
  *
  * Where shared memory does not know (after a start of the server, when a limit
  * is new, where there is no room or no preload), the running jobs are read
- * from the table (count.c), under a lock of the type's own.  If they
- * fit, they are put into shared memory, and that was that.  Else the dequeue
- * keeps the lock until its claims are written, and lets it go then: they can be
- * read by the next one though they are not committed.  So dequeues of such a
- * type take turns, but no transaction keeps another one waiting.
+ * from the table (count.c), under a lock of the type's own.  If they fit, they
+ * are put into shared memory, and that was that.  Else the dequeue keeps the
+ * lock until its claims are written, and lets it go then: they can be read by
+ * the next one though they are not committed.  So dequeues of such a type take
+ * turns, but no transaction keeps another one waiting.
  *
  * A lapsed job that is handed on was running and is running: that needs no
  * place.  A type at its limit yields those and nothing else.
  *
  * What a transaction's end means for the limits is in pending.c.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

@@ -1,8 +1,8 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * rate.c
- *		How often a job of a type may start: the arithmetic of the token bucket,
- *		and the bucket itself where there is no shared memory to keep it in.
+ *		How often a job of a type may start: the arithmetic of the token
+ *		bucket, and the bucket itself where there is no shared memory to keep
+ *		it in.
  *
  * There it is a row of job_type_rates, which a dequeue changes together with
  * the jobs that it claims.  So it outlives a crash, and a rollback gives the
@@ -12,15 +12,11 @@
  * overflows nor leaks: who does not know whether the tokens come back can
  * neither take them again nor write down that they are gone.
  *
- * The time in the row is by the system's clock, since it outlives the machine's
- * start.
+ * The time in the row is by the system's clock, since it outlives the
+ * machine's start.
  *
  * The caller holds the lock of the type (limits.c), so that of two callers one
  * sees the row that the other one made.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

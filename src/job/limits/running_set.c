@@ -1,5 +1,4 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * running_set.c
  *		Which jobs of types with limits are running, in shared memory.
  *
@@ -9,22 +8,27 @@
  * never one too few:
  *
  * - A claim puts an entry into the set before it locks a job, and takes it
- *	 out after its abort.
+ *
+ *      out after its abort.
+ *
  * - Whoever ends an attempt takes the job out after the commit.
+ *
  * - The set says of which version of the type's policy it holds all running
- *	 jobs.  After a restart, or where the type had no limit before, that is of
- *	 none; then the table is read (limits.c), under a lock that claims of the
- *	 type need in that state.
+ *
+ *      jobs.  After a restart, or where the type had no limit before, that is of
+ *
+ *      none; then the table is read (limits.c), under a lock that claims of the
+ *
+ *      type need in that state.
+ *
  * - What should not be in the set any more (a prepared transaction that was
- *	 rolled back, plain DML) is found by looking at the jobs one by one, and
- *	 taken out then; limits.c does that once the limit is reached.
  *
- * The entry names job and attempt, so that nothing depends on how often a thing
- * is said, or on the order in which transactions get to say it.
+ *      rolled back, plain DML) is found by looking at the jobs one by one, and
  *
- * Copyright (c) 2026, researcharr contributors
+ *      taken out then; limits.c does that once the limit is reached.
  *
- *-------------------------------------------------------------------------
+ * The entry names job and attempt, so that nothing depends on how often a
+ * thing is said, or on the order in which transactions get to say it.
  */
 #include "postgres.h"
 

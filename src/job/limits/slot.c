@@ -1,5 +1,4 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * slot.c
  *		The types with limits, in shared memory: which slot is whose, what is
  *		known of it, and the buckets of rates.
@@ -10,10 +9,6 @@
  * One lock guards all that limits keep in shared memory; it is held for a few
  * instructions, but for sweeps, which read the pool.  Nothing under it
  * allocates memory or fails.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

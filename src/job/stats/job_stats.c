@@ -1,16 +1,11 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * job_stats.c
  *		job_stats(): how many jobs there are of each type and status.
  *
- * The counters tell (counters.c), unless it is time to count the table: that is
- * when the last count is a hundred times as old as it was long.  On a standby,
- * without preload, and where row security applies the table is counted each
- * time.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
+ * The counters tell (counters.c), unless it is time to count the table: that
+ * is when the last count is a hundred times as old as it was long.  On a
+ * standby, without preload, and where row security applies the table is
+ * counted each time.
  */
 #include "postgres.h"
 

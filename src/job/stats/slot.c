@@ -1,15 +1,10 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * slot.c
  *		Which counters are whose, in shared memory.
  *
  * Each table of jobs, one for each database, and each of its types has a slot.
  * Where there is no room left, a count first takes away what belongs to tables
  * that are gone, and to types without jobs.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

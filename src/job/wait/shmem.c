@@ -1,14 +1,9 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * shmem.c
  *		The sleepers in shared memory: its layout.
  *
  * The list's head and what is known of each slot of the agenda, then an entry
  * for each backend that can sleep, with a bit for each slot.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
