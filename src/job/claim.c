@@ -55,7 +55,7 @@ typedef enum Taken
 {
 	TAKEN,						/* handed out */
 	PASSED,						/* not ours, and nobody's for now */
-	STUCK,						/* it may be anybody's at any time */
+	BLOCKED,						/* it may be anybody's at any time */
 	LIMIT						/* its type may yield no more */
 } Taken;
 
@@ -80,7 +80,7 @@ is_still_due(Claim *claim, RarrStream *stream, TupleTableSlot *slot)
 /*
  * Lock the stream's job, and put its latest version into jobs->oldslot.  False
  * if somebody else has it, or if it changed so that it is not ours to take;
- * stuck: it may be anybody's at any time.
+ * blocked: it may be anybody's at any time.
  *
  * A lock stays until the transaction ends, so that one on a job that turns out
  * to be another worker's would keep that one from completing it for as long.
@@ -88,7 +88,7 @@ is_still_due(Claim *claim, RarrStream *stream, TupleTableSlot *slot)
  * version which is locked, or none.
  */
 static bool
-lock_job(Claim *claim, RarrStream *stream, bool *stuck)
+lock_job(Claim *claim, RarrStream *stream, bool *blocked)
 {
 	RarrTable  *jobs = claim->jobs;
 	TupleTableSlot *slot = jobs->oldslot;
@@ -98,7 +98,7 @@ lock_job(Claim *claim, RarrStream *stream, bool *stuck)
 	TM_FailureData failure;
 	TM_Result	result;
 
-	*stuck = false;
+	*blocked = false;
 	for (;;)
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -116,7 +116,7 @@ lock_job(Claim *claim, RarrStream *stream, bool *stuck)
 	}
 
 	/* one who only locks it can let go without a change, so without a note */
-	*stuck = result == TM_WouldBlock && !rarr_job_is_being_changed(stream->slot);
+	*blocked = result == TM_WouldBlock && !rarr_job_is_being_changed(stream->slot);
 	if (result == TM_Ok)
 		slot_getallattrs(slot);
 	return result == TM_Ok;
@@ -242,34 +242,34 @@ take(Claim *claim, RarrStream *stream)
 	RarrLapse	lapse;
 	int64		delay = 0;
 	char	   *reason;
-	bool		stuck;
+	bool		blocked;
 
 	if (claim->guard != NULL && !guard_admits(claim->guard, rarr_job_id(stream->slot)))
-		return STUCK;
+		return BLOCKED;
 	if (claim->buried == MAX_BURIED && rarr_lapse_must_be_recorded(stream->slot))
-		return STUCK;
+		return BLOCKED;
 	if (take_unlocked(claim, stream, &taken))
 		return taken;
-	if (!lock_job(claim, stream, &stuck))
+	if (!lock_job(claim, stream, &blocked))
 	{
 		ExecClearTuple(slot);
-		return stuck ? STUCK : PASSED;
+		return blocked ? BLOCKED : PASSED;
 	}
 	reason = rarr_job_why_unclaimable(slot);
 	if (reason != NULL)
-		return claim->buried < MAX_BURIED && fail_unclaimable(claim, reason) ? PASSED : STUCK;
+		return claim->buried < MAX_BURIED && fail_unclaimable(claim, reason) ? PASSED : BLOCKED;
 	lapse = rarr_lapse_of(slot);
 	if (lapse == RARR_LAPSE_AGAIN)
 		delay = rarr_lapse_delay(slot, stream->type);
 	if (lapse == RARR_LAPSE_LAST || delay > 0)
 	{
 		claim->buried++;
-		return rarr_lapse_record(jobs, &claim->log, lapse, delay, claim->now) ? PASSED : STUCK;
+		return rarr_lapse_record(jobs, &claim->log, lapse, delay, claim->now) ? PASSED : BLOCKED;
 	}
 	if (stream->limit != NULL &&
 		!rarr_limits_bind(stream->limit, slot, claim->now + lease_of(claim, stream->type)))
-		return STUCK;
-	return hand_out(claim, stream->type, true) ? TAKEN : STUCK;
+		return BLOCKED;
+	return hand_out(claim, stream->type, true) ? TAKEN : BLOCKED;
 }
 
 /* The same of a job whose type has limits. */
@@ -342,8 +342,8 @@ claim_jobs(Claim *claim, RarrStream *streams, int n, int max_jobs, Tuplestoresta
 			case PASSED:
 				rarr_stream_passed(first, max_jobs > 0 || claim->peek);
 				break;
-			case STUCK:
-				rarr_stream_stuck(first);
+			case BLOCKED:
+				rarr_stream_blocked(first);
 				break;
 			case LIMIT:
 				rarr_stream_stop(first);

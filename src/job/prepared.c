@@ -177,7 +177,7 @@ act_on(Prepared *transaction)
 		if (!rarr_agenda_find(transaction->notes[i].table, transaction->notes[i].name, false, &ref))
 			continue;
 		if (note->queued)
-			rarr_agenda_lower(&ref, note->priority, &note->place, note->jobs);
+			rarr_agenda_lower_bound(&ref, note->priority, &note->place, note->jobs);
 		if (note->running)
 			rarr_agenda_add_running(&ref, note->priority, &note->running_place,
 									 &note->running_last, note->lease);

@@ -82,7 +82,7 @@ choose_group(RarrStream *stream, int below)
 	bool		found;
 
 	stream->entered = false;
-	stream->stuck = false;
+	stream->blocked = false;
 	stream->running = false;
 	stream->lease = DT_NOEND;
 	stream->passed = rarr_first_place;
@@ -92,7 +92,7 @@ choose_group(RarrStream *stream, int below)
 		if (!stream->ended)
 		{
 			stream->view.priority = stream->only->priority;
-			stream->view.place = stream->only->place;
+			stream->view.bound = stream->only->place;
 			stream->only++;
 			stream->nonly--;
 		}
@@ -104,15 +104,15 @@ choose_group(RarrStream *stream, int below)
 		stream->ended = below <= 0;
 		return;
 	}
-	found = rarr_agenda_look(stream->ref, below, stream->now, &stream->view);
+	found = rarr_agenda_next_group(stream->ref, below, stream->now, &stream->view);
 	stream->ended = !found;
 	if (!rarr_agenda_own_look(stream->key, below, stream->now, &own, &own_place) ||
 		(found && own < stream->view.priority))
 		return;
 	if (!found || own > stream->view.priority)
-		stream->ended = !rarr_agenda_look_at(stream->ref, own, &stream->view);
-	if (!stream->ended && rarr_place_compare(&own_place, &stream->view.place) < 0)
-		stream->view.place = own_place;
+		stream->ended = !rarr_agenda_group(stream->ref, own, &stream->view);
+	if (!stream->ended && rarr_place_compare(&own_place, &stream->view.bound) < 0)
+		stream->view.bound = own_place;
 }
 
 /* What all kinds of streams begin with. */
@@ -137,15 +137,15 @@ init_stream(RarrStream *stream, Relation jobs, const RarrJobType *type, Timestam
  * Open a stream of the jobs of a type that can be handed out at `now`; false
  * if the agenda knows that there is none, and nothing is to be closed.  It
  * enters its first group under the active snapshot, which has to be taken
- * after this; with may_raise, it tells the agenda what it passed over; few: no
+ * after this; with may_advance, it tells the agenda what it passed over; few: no
  * more than a handful of jobs will be asked for.
  */
 bool
 rarr_stream_open(RarrStream *stream, Relation jobs, Relation index,
-				 const RarrJobType *type, TimestampTz now, bool may_raise, bool few)
+				 const RarrJobType *type, TimestampTz now, bool may_advance, bool few)
 {
 	init_stream(stream, jobs, type, now);
-	stream->may_raise = may_raise && stream->ref != NULL;
+	stream->may_advance = may_advance && stream->ref != NULL;
 	stream->few = few;
 	choose_group(stream, RARR_PRIORITIES);
 	if (stream->ended)
@@ -195,7 +195,7 @@ end_scan(RarrStream *stream)
 static void
 enter_group(RarrStream *stream)
 {
-	const RarrPlace *place = &stream->view.place;
+	const RarrPlace *place = &stream->view.bound;
 
 	/* The agenda's view must be older than the snapshot. */
 	if (stream->snapshot == NULL || IsolationUsesXactSnapshot() || stream->ref == NULL)
@@ -238,7 +238,7 @@ next_job(RarrStream *stream)
 	if (stream->only != NULL)
 		return rarr_take_scan_next_job(&stream->scan, stream->slot) &&
 			rarr_job_status(stream->slot) == JOB_RUNNING &&
-			memcmp(rarr_job_id(stream->slot), &stream->view.place.id, UUID_LEN) == 0;
+			memcmp(rarr_job_id(stream->slot), &stream->view.bound.id, UUID_LEN) == 0;
 	if (rarr_take_scan_next_job(&stream->scan, stream->slot))
 	{
 		if (stream->until != DT_NOEND)
@@ -257,9 +257,9 @@ next_job(RarrStream *stream)
 static void
 leave_group(RarrStream *stream, const RarrPlace *end)
 {
-	if (!stream->may_raise || !stream->entered)
+	if (!stream->may_advance || !stream->entered)
 		return;
-	rarr_agenda_raise(stream->ref, &stream->view, stream->stuck ? &stream->passed : end);
+	rarr_agenda_advance_bound(stream->ref, &stream->view, stream->blocked ? &stream->passed : end);
 
 	/* Not before: a walk up to the old place, begun in between, would forget it. */
 	if (stream->running)
@@ -293,7 +293,7 @@ advance(RarrStream *stream)
 		if (rarr_job_due_at(stream->slot) <= stream->now)
 		{
 			stream->view.priority = DatumGetInt32(rarr_job_value(stream->slot, JOB_PRIORITY));
-			if (!stream->stuck)
+			if (!stream->blocked)
 				stream->passed = place_of(stream->slot);
 			return;
 		}
@@ -479,7 +479,7 @@ rarr_share_took(RarrStream *stream)
 void
 rarr_stream_passed(RarrStream *stream, bool go_on)
 {
-	if (!stream->stuck)
+	if (!stream->blocked)
 	{
 		RarrPlace	place = place_of(stream->slot);
 
@@ -494,9 +494,9 @@ rarr_stream_passed(RarrStream *stream, bool go_on)
  * to the agenda: go on to the next one, but let the agenda stay here.
  */
 void
-rarr_stream_stuck(RarrStream *stream)
+rarr_stream_blocked(RarrStream *stream)
 {
-	stream->stuck = true;
+	stream->blocked = true;
 	advance(stream);
 }
 
@@ -507,7 +507,7 @@ rarr_stream_stuck(RarrStream *stream)
 void
 rarr_stream_stop(RarrStream *stream)
 {
-	stream->stuck = true;
+	stream->blocked = true;
 	stream->ended = true;
 }
 

@@ -21,7 +21,7 @@ typedef struct RarrStream
 	RarrAgendaKey *key;
 	const RarrAgendaRef *ref;	/* &own_ref, or NULL: without the agenda */
 	RarrAgendaRef own_ref;		/* the key's may move on meanwhile */
-	bool		may_raise;		/* the agenda */
+	bool		may_advance;		/* the agenda */
 	TimestampTz now;
 
 	/* the group that it is at, or will enter next */
@@ -39,7 +39,7 @@ typedef struct RarrStream
 	TupleTableSlot *slot;		/* the next job */
 
 	/* what it learns of the group for the agenda */
-	bool		stuck;			/* at a job that may be handed out any time */
+	bool		blocked;			/* at a job that may be handed out any time */
 	RarrPlace	passed;			/* nothing before it can be handed out */
 	bool		running;		/* it passed running jobs: */
 	RarrPlace	running_place;	/* the first one */
@@ -53,14 +53,14 @@ typedef struct RarrStream
 } RarrStream;
 
 extern bool rarr_stream_open(RarrStream *stream, Relation jobs, Relation index,
-							 const RarrJobType *type, TimestampTz now, bool may_raise, bool few);
+							 const RarrJobType *type, TimestampTz now, bool may_advance, bool few);
 extern bool rarr_stream_open_lapsed(RarrStream *stream, Relation jobs, Relation index,
 									const RarrJobType *type, TimestampTz now,
 									const RarrJobPlace *lapsed, int n);
 extern RarrStream *rarr_streams_first(RarrStream *streams, int n);
 extern void rarr_share_took(RarrStream *stream);
 extern void rarr_stream_passed(RarrStream *stream, bool go_on);
-extern void rarr_stream_stuck(RarrStream *stream);
+extern void rarr_stream_blocked(RarrStream *stream);
 extern void rarr_stream_stop(RarrStream *stream);
 extern void rarr_stream_close(RarrStream *stream);
 

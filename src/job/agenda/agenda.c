@@ -49,7 +49,7 @@ typedef struct Agenda
 	int			tranche;
 	pg_atomic_uint64 incarnations;	/* given out so far */
 	int			nslots;
-	RarrAgendaType slots[FLEXIBLE_ARRAY_MEMBER];
+	RarrAgendaSlot slots[FLEXIBLE_ARRAY_MEMBER];
 } Agenda;
 
 void		(*rarr_agenda_wake_hook) (const RarrAgendaRef *ref, TimestampTz at, int64 jobs) = NULL;
@@ -59,7 +59,7 @@ static Agenda *agenda = NULL;
 static Size
 agenda_size(void)
 {
-	return offsetof(Agenda, slots) + mul_size(rarr_agenda_types, sizeof(RarrAgendaType));
+	return offsetof(Agenda, slots) + mul_size(rarr_agenda_types, sizeof(RarrAgendaSlot));
 }
 
 static void
@@ -75,7 +75,7 @@ attach_agenda(void *memory, bool first)
 		LWLockInitialize(&agenda->lock, agenda->tranche);
 		for (int i = 0; i < agenda->nslots; i++)
 		{
-			RarrAgendaType *slot = &agenda->slots[i];
+			RarrAgendaSlot *slot = &agenda->slots[i];
 
 			LWLockInitialize(&slot->lock, agenda->tranche);
 			pg_atomic_init_u64(&slot->next_due, 0);
@@ -123,21 +123,21 @@ rarr_agenda_wake(const RarrAgendaRef *ref, TimestampTz at, int64 jobs)
 /* The rest needs the slot's lock, unless it says otherwise. */
 
 static RarrPlace
-get_place(const RarrAgendaType *slot, int priority)
+get_bound(const RarrAgendaSlot *slot, int priority)
 {
-	RarrPlace	place = {slot->at[priority], slot->id[priority]};
+	RarrPlace	place = {slot->bound_at[priority], slot->bound_id[priority]};
 
 	return place;
 }
 
 static void
-set_place(RarrAgendaType *slot, int priority, const RarrPlace *place)
+set_bound(RarrAgendaSlot *slot, int priority, const RarrPlace *place)
 {
-	TimestampTz before = slot->at[priority];
+	TimestampTz before = slot->bound_at[priority];
 	TimestampTz least;
 
-	slot->at[priority] = place->at;
-	slot->id[priority] = place->id;
+	slot->bound_at[priority] = place->at;
+	slot->bound_id[priority] = place->id;
 	least = (TimestampTz) pg_atomic_read_u64(&slot->next_due);
 	if (place->at < least)
 		least = place->at;
@@ -145,32 +145,32 @@ set_place(RarrAgendaType *slot, int priority, const RarrPlace *place)
 	{
 		least = DT_NOEND;
 		for (int p = 0; p < RARR_PRIORITIES; p++)
-			least = Min(least, slot->at[p]);
+			least = Min(least, slot->bound_at[p]);
 	}
 	pg_atomic_write_u64(&slot->next_due, (uint64) least);
 }
 
 static void
-lower_place(RarrAgendaType *slot, int priority, const RarrPlace *place)
+lower_bound(RarrAgendaSlot *slot, int priority, const RarrPlace *place)
 {
-	RarrPlace	now = get_place(slot, priority);
+	RarrPlace	now = get_bound(slot, priority);
 
-	slot->generation[priority]++;
+	slot->lower_count[priority]++;
 	if (rarr_place_compare(place, &now) < 0)
-		set_place(slot, priority, place);
+		set_bound(slot, priority, place);
 }
 
 /* Nothing is known of the type: everything may be due anywhere. */
 static void
-reset_slot(RarrAgendaType *slot)
+reset_slot(RarrAgendaSlot *slot)
 {
 	for (int p = 0; p < RARR_PRIORITIES; p++)
 	{
-		slot->generation[p]++;
-		slot->at[p] = DT_NOBEGIN;
+		slot->lower_count[p]++;
+		slot->bound_at[p] = DT_NOBEGIN;
 		slot->running_first[p] = rarr_last_place;
 		slot->running_last[p] = rarr_first_place;
-		memset(&slot->id[p], 0, sizeof(pg_uuid_t));
+		memset(&slot->bound_id[p], 0, sizeof(pg_uuid_t));
 	}
 	pg_atomic_write_u64(&slot->next_due, (uint64) DT_NOBEGIN);
 	pg_atomic_write_u64(&slot->next_lapse, (uint64) DT_NOBEGIN);
@@ -186,14 +186,14 @@ reset_slot(RarrAgendaType *slot)
 }
 
 static bool
-slot_is_for(const RarrAgendaType *slot, Oid table, const char *name)
+slot_is_for(const RarrAgendaSlot *slot, Oid table, const char *name)
 {
 	return slot->incarnation != 0 && slot->database == MyDatabaseId &&
 		slot->table == table && strcmp(slot->name, name) == 0;
 }
 
 /* Under agenda->lock: the slot of a type, or NULL. */
-static RarrAgendaType *
+static RarrAgendaSlot *
 find_slot(Oid table, const char *name)
 {
 	for (int i = 0; i < agenda->nslots; i++)
@@ -204,14 +204,14 @@ find_slot(Oid table, const char *name)
 
 /* Under agenda->lock, exclusively: give a slot to a type. */
 static void
-assign_slot(RarrAgendaType *slot, Oid table, const char *name)
+assign_slot(RarrAgendaSlot *slot, Oid table, const char *name)
 {
 	LWLockAcquire(&slot->lock, LW_EXCLUSIVE);
 	slot->incarnation = pg_atomic_add_fetch_u64(&agenda->incarnations, 1);
 	slot->database = MyDatabaseId;
 	slot->table = table;
 	strlcpy(slot->name, name, sizeof(slot->name));
-	memset(slot->raised, 0, sizeof(slot->raised));
+	memset(slot->advanced, 0, sizeof(slot->advanced));
 	memset(slot->refused, 0, sizeof(slot->refused));
 	memset(slot->found, 0, sizeof(slot->found));
 	slot->turn = 0;
@@ -239,7 +239,7 @@ free_abandoned_slots(void)
 {
 	for (int i = 0; i < agenda->nslots; i++)
 	{
-		RarrAgendaType *slot = &agenda->slots[i];
+		RarrAgendaSlot *slot = &agenda->slots[i];
 		char		name[RARR_TYPE_NAME_MAX + 1];
 		uint64		incarnation;
 		Oid			database;
@@ -267,7 +267,7 @@ free_abandoned_slots(void)
 static bool
 find_or_assign_slot(Oid table, const char *name, RarrAgendaRef *ref)
 {
-	RarrAgendaType *slot;
+	RarrAgendaSlot *slot;
 	bool		assigned = false;
 
 	LWLockAcquire(&agenda->lock, LW_EXCLUSIVE);
@@ -408,18 +408,18 @@ rarr_agenda_index(const RarrAgendaRef *ref)
 	return ref->slot - agenda->slots;
 }
 
-RarrAgendaType *
+RarrAgendaSlot *
 rarr_agenda_slot(int index)
 {
 	return &agenda->slots[index];
 }
 
 static void
-fill_view(const RarrAgendaType *slot, int priority, RarrAgendaView *view)
+fill_view(const RarrAgendaSlot *slot, int priority, RarrAgendaView *view)
 {
 	view->priority = priority;
-	view->place = get_place(slot, priority);
-	view->generation = slot->generation[priority];
+	view->bound = get_bound(slot, priority);
+	view->lower_count = slot->lower_count[priority];
 }
 
 /*
@@ -427,7 +427,7 @@ fill_view(const RarrAgendaType *slot, int priority, RarrAgendaView *view)
  * caller that takes its snapshot afterwards; false if there is none.
  */
 bool
-rarr_agenda_look(const RarrAgendaRef *ref, int below, TimestampTz now, RarrAgendaView *view)
+rarr_agenda_next_group(const RarrAgendaRef *ref, int below, TimestampTz now, RarrAgendaView *view)
 {
 	bool		found = false;
 
@@ -435,7 +435,7 @@ rarr_agenda_look(const RarrAgendaRef *ref, int below, TimestampTz now, RarrAgend
 		return false;
 	for (int p = below - 1; p >= 0 && !found; p--)
 	{
-		found = ref->slot->at[p] <= now;
+		found = ref->slot->bound_at[p] <= now;
 		if (found)
 			fill_view(ref->slot, p, view);
 	}
@@ -444,10 +444,10 @@ rarr_agenda_look(const RarrAgendaRef *ref, int below, TimestampTz now, RarrAgend
 }
 
 /*
- * What rarr_agenda_look says, of one priority, due or not.
+ * What rarr_agenda_next_group says, of one priority, due or not.
  */
 bool
-rarr_agenda_look_at(const RarrAgendaRef *ref, int priority, RarrAgendaView *view)
+rarr_agenda_group(const RarrAgendaRef *ref, int priority, RarrAgendaView *view)
 {
 	if (!rarr_agenda_lock(ref, LW_SHARED))
 		return false;
@@ -461,21 +461,21 @@ rarr_agenda_look_at(const RarrAgendaRef *ref, int priority, RarrAgendaView *view
  * place, unless something became available since the view.
  */
 void
-rarr_agenda_raise(const RarrAgendaRef *ref, const RarrAgendaView *view, const RarrPlace *place)
+rarr_agenda_advance_bound(const RarrAgendaRef *ref, const RarrAgendaView *view, const RarrPlace *place)
 {
-	RarrAgendaType *slot = ref->slot;
+	RarrAgendaSlot *slot = ref->slot;
 	int			p = view->priority;
 	RarrPlace	now;
 
 	if (!rarr_agenda_lock(ref, LW_EXCLUSIVE))
 		return;
-	now = get_place(slot, p);
-	if (slot->generation[p] != view->generation)
+	now = get_bound(slot, p);
+	if (slot->lower_count[p] != view->lower_count)
 		slot->refused[p]++;
 	else if (rarr_place_compare(place, &now) > 0)
 	{
-		set_place(slot, p, place);
-		slot->raised[p]++;
+		set_bound(slot, p, place);
+		slot->advanced[p]++;
 	}
 	LWLockRelease(&slot->lock);
 }
@@ -485,11 +485,11 @@ rarr_agenda_raise(const RarrAgendaRef *ref, const RarrAgendaView *view, const Ra
  * at `place`.  Wakes whoever sleeps until then.  Cannot fail.
  */
 void
-rarr_agenda_lower(const RarrAgendaRef *ref, int priority, const RarrPlace *place, int64 jobs)
+rarr_agenda_lower_bound(const RarrAgendaRef *ref, int priority, const RarrPlace *place, int64 jobs)
 {
 	if (!rarr_agenda_lock(ref, LW_EXCLUSIVE))
 		return;
-	lower_place(ref->slot, priority, place);
+	lower_bound(ref->slot, priority, place);
 	LWLockRelease(&ref->slot->lock);
 	rarr_agenda_wake(ref, place->at, jobs);
 }
@@ -499,7 +499,7 @@ rarr_agenda_lower(const RarrAgendaRef *ref, int priority, const RarrPlace *place
  * though none became available.  Cannot fail.
  */
 void
-rarr_agenda_poke(RarrAgendaKey *key)
+rarr_agenda_notify(RarrAgendaKey *key)
 {
 	const RarrAgendaRef *ref = rarr_agenda_ref(key, false);
 
@@ -524,7 +524,7 @@ void
 rarr_agenda_add_running(const RarrAgendaRef *ref, int priority, const RarrPlace *first,
 						 const RarrPlace *last, TimestampTz lease)
 {
-	RarrAgendaType *slot = ref->slot;
+	RarrAgendaSlot *slot = ref->slot;
 	RarrVerifierScan *scan = &slot->scans[RARR_VERIFY_LAPSES];
 
 	if (!rarr_agenda_lock(ref, LW_EXCLUSIVE))
@@ -550,7 +550,7 @@ rarr_agenda_forget_all(void)
 	LWLockAcquire(&agenda->lock, LW_SHARED);
 	for (int i = 0; i < agenda->nslots; i++)
 	{
-		RarrAgendaType *slot = &agenda->slots[i];
+		RarrAgendaSlot *slot = &agenda->slots[i];
 
 		if (slot->incarnation == 0 || slot->database != MyDatabaseId)
 			continue;
@@ -571,7 +571,7 @@ rarr_agenda_forget_database(Oid database)
 	LWLockAcquire(&agenda->lock, LW_EXCLUSIVE);
 	for (int i = 0; i < agenda->nslots; i++)
 	{
-		RarrAgendaType *slot = &agenda->slots[i];
+		RarrAgendaSlot *slot = &agenda->slots[i];
 
 		LWLockAcquire(&slot->lock, LW_EXCLUSIVE);
 		if (slot->database == database)

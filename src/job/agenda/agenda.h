@@ -56,10 +56,10 @@ typedef struct RarrVerifierScan
  * priority, so that looking for the highest one reads little memory; and what an
  * idle worker looks at, of every type, stands together at the beginning.
  */
-typedef struct RarrAgendaType
+typedef struct RarrAgendaSlot
 {
 	uint64		incarnation;	/* of the slot; 0 while it is free */
-	pg_atomic_uint64 next_due;	/* least of at[] */
+	pg_atomic_uint64 next_due;	/* least of bound_at[] */
 	pg_atomic_uint64 next_lapse;	/* no running job's lease ends before this */
 	RarrVerifierSchedule schedules[RARR_VERIFIER_SCANS];
 
@@ -69,9 +69,9 @@ typedef struct RarrAgendaType
 	char		name[RARR_TYPE_NAME_MAX + 1];
 
 	/* No job of a priority can be handed out before its place. */
-	TimestampTz at[RARR_PRIORITIES];
-	pg_uuid_t	id[RARR_PRIORITIES];
-	uint64		generation[RARR_PRIORITIES];	/* grows when a place is lowered */
+	TimestampTz bound_at[RARR_PRIORITIES];
+	pg_uuid_t	bound_id[RARR_PRIORITIES];
+	uint64		lower_count[RARR_PRIORITIES];	/* grows when a place is lowered */
 
 	/* No job that is before its group's place is running outside of these. */
 	RarrPlace	running_first[RARR_PRIORITIES];
@@ -87,15 +87,15 @@ typedef struct RarrAgendaType
 	RarrVerifierScan scans[RARR_VERIFIER_SCANS];
 
 	/* What happened, for agenda_status() */
-	uint64		raised[RARR_PRIORITIES];
+	uint64		advanced[RARR_PRIORITIES];
 	uint64		refused[RARR_PRIORITIES];
 	uint64		found[RARR_PRIORITIES];
-} RarrAgendaType;
+} RarrAgendaSlot;
 
 /* A backend's handle on a slot; stale once the slot was given away. */
 typedef struct RarrAgendaRef
 {
-	RarrAgendaType *slot;
+	RarrAgendaSlot *slot;
 	uint64		incarnation;
 } RarrAgendaRef;
 
@@ -117,8 +117,8 @@ typedef struct RarrAgendaKey
 typedef struct RarrAgendaView
 {
 	int			priority;
-	RarrPlace	place;			/* nothing can be handed out before it */
-	uint64		generation;		/* for rarr_agenda_raise */
+	RarrPlace	bound;			/* nothing can be handed out before it */
+	uint64		lower_count;		/* for rarr_agenda_advance_bound */
 } RarrAgendaView;
 
 /*
@@ -140,12 +140,12 @@ extern void rarr_agenda_unlock(const RarrAgendaRef *ref);
 
 extern TimestampTz rarr_agenda_next_due(const RarrAgendaRef *ref);
 extern int	rarr_agenda_index(const RarrAgendaRef *ref);
-extern RarrAgendaType *rarr_agenda_slot(int index);
-extern bool rarr_agenda_look(const RarrAgendaRef *ref, int below, TimestampTz now, RarrAgendaView *view);
-extern bool rarr_agenda_look_at(const RarrAgendaRef *ref, int priority, RarrAgendaView *view);
-extern void rarr_agenda_raise(const RarrAgendaRef *ref, const RarrAgendaView *view, const RarrPlace *place);
-extern void rarr_agenda_lower(const RarrAgendaRef *ref, int priority, const RarrPlace *place, int64 jobs);
-extern void rarr_agenda_poke(RarrAgendaKey *key);
+extern RarrAgendaSlot *rarr_agenda_slot(int index);
+extern bool rarr_agenda_next_group(const RarrAgendaRef *ref, int below, TimestampTz now, RarrAgendaView *view);
+extern bool rarr_agenda_group(const RarrAgendaRef *ref, int priority, RarrAgendaView *view);
+extern void rarr_agenda_advance_bound(const RarrAgendaRef *ref, const RarrAgendaView *view, const RarrPlace *place);
+extern void rarr_agenda_lower_bound(const RarrAgendaRef *ref, int priority, const RarrPlace *place, int64 jobs);
+extern void rarr_agenda_notify(RarrAgendaKey *key);
 extern void rarr_agenda_add_running(const RarrAgendaRef *ref, int priority, const RarrPlace *first,
 									 const RarrPlace *last, TimestampTz lease);
 extern void rarr_agenda_forget_all(void);

@@ -54,7 +54,7 @@ apply_note(const RarrNote *note)
 	if (ref == NULL)
 		return;					/* nobody has asked for the type yet */
 	if (note->queued)
-		rarr_agenda_lower(ref, note->priority, &note->place, note->jobs);
+		rarr_agenda_lower_bound(ref, note->priority, &note->place, note->jobs);
 	if (note->running)
 		rarr_agenda_add_running(ref, note->priority, &note->running_place,
 								 &note->running_last, note->lease);

@@ -24,7 +24,7 @@ time_or_null(TimestampTz at, bool *isnull)
 
 /* The row of one group. */
 static void
-put_group(ReturnSetInfo *rsinfo, const RarrAgendaType *type, int p)
+put_group(ReturnSetInfo *rsinfo, const RarrAgendaSlot *type, int p)
 {
 	const RarrVerifierScan *scan = &type->scans[RARR_VERIFY_EVERYTHING];
 	Datum		values[NCOLUMNS];
@@ -32,13 +32,13 @@ put_group(ReturnSetInfo *rsinfo, const RarrAgendaType *type, int p)
 
 	values[0] = CStringGetTextDatum(type->name);
 	values[1] = Int32GetDatum(p);
-	values[2] = TimestampTzGetDatum(type->at[p]);
-	values[3] = UUIDPGetDatum(&type->id[p]);
-	nulls[3] = TIMESTAMP_NOT_FINITE(type->at[p]);
-	values[4] = BoolGetDatum(type->at[p] <= GetCurrentTimestamp());
+	values[2] = TimestampTzGetDatum(type->bound_at[p]);
+	values[3] = UUIDPGetDatum(&type->bound_id[p]);
+	nulls[3] = TIMESTAMP_NOT_FINITE(type->bound_at[p]);
+	values[4] = BoolGetDatum(type->bound_at[p] <= GetCurrentTimestamp());
 	values[5] = time_or_null((TimestampTz) pg_atomic_read_u64(unconstify(pg_atomic_uint64 *, &type->next_lapse)),
 							 &nulls[5]);
-	values[6] = Int64GetDatum((int64) type->raised[p]);
+	values[6] = Int64GetDatum((int64) type->advanced[p]);
 	values[7] = Int64GetDatum((int64) type->refused[p]);
 	values[8] = time_or_null(scan->last_round, &nulls[8]);
 	values[9] = Int64GetDatum((int64) type->found[p]);
@@ -47,15 +47,15 @@ put_group(ReturnSetInfo *rsinfo, const RarrAgendaType *type, int p)
 
 /* A copy of the i-th slot; false behind the last one.  A free slot's has no incarnation. */
 static bool
-copy_slot(int i, RarrAgendaType *copy)
+copy_slot(int i, RarrAgendaSlot *copy)
 {
-	RarrAgendaType *slot;
+	RarrAgendaSlot *slot;
 
 	if (i >= rarr_agenda_types)
 		return false;
 	slot = rarr_agenda_slot(i);
 	LWLockAcquire(&slot->lock, LW_SHARED);
-	memcpy(copy, slot, sizeof(RarrAgendaType));
+	memcpy(copy, slot, sizeof(RarrAgendaSlot));
 	LWLockRelease(&slot->lock);
 	return true;
 }
@@ -72,7 +72,7 @@ Datum
 researcharr_agenda_status(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	RarrAgendaType *type = palloc(sizeof(RarrAgendaType));
+	RarrAgendaSlot *type = palloc(sizeof(RarrAgendaSlot));
 
 	if (!rarr_agenda_is_there())
 		ereport(ERROR,
@@ -86,7 +86,7 @@ researcharr_agenda_status(PG_FUNCTION_ARGS)
 		if (type->incarnation == 0 || type->database != MyDatabaseId)
 			continue;
 		for (int p = RARR_PRIORITIES - 1; p >= 0; p--)
-			if (type->at[p] != DT_NOEND || type->raised[p] > 1)
+			if (type->bound_at[p] != DT_NOEND || type->advanced[p] > 1)
 				put_group(rsinfo, type, p);
 	}
 	return (Datum) 0;

@@ -91,7 +91,7 @@ static uint64 turn_number;
  * each time.
  */
 static bool
-is_due(RarrAgendaType *slot, RarrVerifierKind kind, TimestampTz now, int64 mono)
+is_due(RarrAgendaSlot *slot, RarrVerifierKind kind, TimestampTz now, int64 mono)
 {
 	RarrVerifierSchedule *schedule = &slot->schedules[kind];
 	int64		since;
@@ -119,7 +119,7 @@ rarr_agenda_verify_is_due(const RarrAgendaRef *ref, TimestampTz now, int64 mono)
 
 /* When the next step of this walk is due, as is_due() has it, by the system's clock. */
 static TimestampTz
-next_step(RarrAgendaType *slot, RarrVerifierKind kind, TimestampTz now, int64 mono)
+next_step(RarrAgendaSlot *slot, RarrVerifierKind kind, TimestampTz now, int64 mono)
 {
 	RarrVerifierSchedule *schedule = &slot->schedules[kind];
 	TimestampTz last = now - (mono - (int64) pg_atomic_read_u64(&schedule->last_step));
@@ -140,7 +140,7 @@ next_step(RarrAgendaType *slot, RarrVerifierKind kind, TimestampTz now, int64 mo
 TimestampTz
 rarr_agenda_next_check(int index, TimestampTz looked, TimestampTz retry, TimestampTz now, int64 mono)
 {
-	RarrAgendaType *slot = rarr_agenda_slot(index);
+	RarrAgendaSlot *slot = rarr_agenda_slot(index);
 	TimestampTz next = (TimestampTz) pg_atomic_read_u64(&slot->next_due);
 
 	if (next <= looked)
@@ -174,7 +174,7 @@ release_turn(void)
  * does not get on.
  */
 static bool
-take_turn(Step *step, RarrAgendaType *slot)
+take_turn(Step *step, RarrAgendaSlot *slot)
 {
 	int64		idle = step->began - (int64) pg_atomic_read_u64(&slot->turn_alive);
 
@@ -210,7 +210,7 @@ say_alive(const Step *step)
 static bool
 begin_step(Step *step, RarrAgendaKey *key)
 {
-	RarrAgendaType *slot;
+	RarrAgendaSlot *slot;
 	RarrVerifierScan *scan;
 	const RarrAgendaRef *ref = rarr_agenda_ref(key, false);
 
@@ -245,9 +245,9 @@ begin_step(Step *step, RarrAgendaKey *key)
 	return true;
 }
 
-/* Look at the row that the scan is at; its group's place is `known`. */
+/* Look at the row that the scan is at; its group's place is `bound`. */
 static void
-check_row(Step *step, const RarrPlace *place, const RarrPlace *known, ScanResult *result)
+check_row(Step *step, const RarrPlace *place, const RarrPlace *bound, ScanResult *result)
 {
 	RarrJobStatus status;
 	bool		changing;
@@ -278,7 +278,7 @@ check_row(Step *step, const RarrPlace *place, const RarrPlace *known, ScanResult
 			return;
 		}
 	}
-	else if (rarr_place_compare(place, known) >= 0)
+	else if (rarr_place_compare(place, bound) >= 0)
 		return;
 	if (!result->available)
 		result->available_place = *place;
@@ -290,7 +290,7 @@ check_row(Step *step, const RarrPlace *place, const RarrPlace *known, ScanResult
  * false if the step is.
  */
 static bool
-scan_group(Step *step, const RarrPlace *end, const RarrPlace *known, ScanResult *result)
+scan_group(Step *step, const RarrPlace *end, const RarrPlace *bound, ScanResult *result)
 {
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	RarrPlace	place;
@@ -309,7 +309,7 @@ scan_group(Step *step, const RarrPlace *end, const RarrPlace *known, ScanResult 
 			break;
 		}
 		if (index_fetch_heap(step->scan.scan, step->slot))
-			check_row(step, &place, known, result);
+			check_row(step, &place, bound, result);
 	}
 	if (done)
 		step->place = *end;
@@ -327,7 +327,7 @@ scan_group(Step *step, const RarrPlace *end, const RarrPlace *known, ScanResult 
 static void
 narrow_running(Step *step, const RarrPlace *from, bool done, const ScanResult *result)
 {
-	RarrAgendaType *slot = step->ref.slot;
+	RarrAgendaSlot *slot = step->ref.slot;
 	RarrVerifierScan *scan = &slot->scans[step->kind];
 	RarrPlace	first = result->running ? result->running_first : step->place;
 	int			p = step->priority;
@@ -356,18 +356,18 @@ narrow_running(Step *step, const RarrPlace *from, bool done, const ScanResult *r
  * past it.  What can be handed out is told of even if the turn was lost.
  */
 static void
-report(Step *step, const RarrPlace *from, const RarrPlace *known, bool done, const ScanResult *result)
+report(Step *step, const RarrPlace *from, const RarrPlace *bound, bool done, const ScanResult *result)
 {
 	if (lock_turn(step))
 	{
 		if (step->kind == RARR_VERIFY_LAPSES)
 			narrow_running(step, from, done, result);
-		if (result->available && rarr_place_compare(&result->available_place, known) < 0)
+		if (result->available && rarr_place_compare(&result->available_place, bound) < 0)
 			step->ref.slot->found[step->priority]++;
 		rarr_agenda_unlock(&step->ref);
 	}
 	if (result->available)
-		rarr_agenda_lower(&step->ref, step->priority, &result->available_place, 1);
+		rarr_agenda_lower_bound(&step->ref, step->priority, &result->available_place, 1);
 }
 
 /*
@@ -375,17 +375,17 @@ report(Step *step, const RarrPlace *from, const RarrPlace *known, bool done, con
  * the group's place is.  False if there is nothing to walk.
  */
 static bool
-enter_group(Step *step, RarrPlace *end, RarrPlace *known)
+enter_group(Step *step, RarrPlace *end, RarrPlace *bound)
 {
-	RarrAgendaType *slot = step->ref.slot;
+	RarrAgendaSlot *slot = step->ref.slot;
 	RarrVerifierScan *scan = &slot->scans[step->kind];
 	int			p = step->priority;
 
 	if (!lock_turn(step))
 		return false;
-	known->at = slot->at[p];
-	known->id = slot->id[p];
-	*end = *known;
+	bound->at = slot->bound_at[p];
+	bound->id = slot->bound_id[p];
+	*end = *bound;
 	if (step->kind == RARR_VERIFY_LAPSES)
 	{
 		if (scan->group != p)
@@ -410,14 +410,14 @@ step_through_group(Step *step)
 	ScanResult		result = {.lease = DT_NOEND};
 	RarrPlace	from;
 	RarrPlace	end;
-	RarrPlace	known;
+	RarrPlace	bound;
 	bool		done;
 
-	if (!enter_group(step, &end, &known))
+	if (!enter_group(step, &end, &bound))
 		return true;
 	from = step->place;
-	done = scan_group(step, &end, &known, &result);
-	report(step, &from, &known, done, &result);
+	done = scan_group(step, &end, &bound, &result);
+	report(step, &from, &bound, done, &result);
 	return done;
 }
 
@@ -425,7 +425,7 @@ step_through_group(Step *step)
 static void
 end_step(Step *step, bool round_done)
 {
-	RarrAgendaType *slot = step->ref.slot;
+	RarrAgendaSlot *slot = step->ref.slot;
 	RarrVerifierScan *scan = &slot->scans[step->kind];
 	RarrVerifierSchedule *schedule = &slot->schedules[step->kind];
 	bool		lapses = step->kind == RARR_VERIFY_LAPSES;

@@ -47,7 +47,7 @@ extern void rarr_limits_check_late(Oid table, const RarrJobType *type, const Rar
  * The earliest time at which the limits let a job of the type start, or a
  * lapsed one be handed on: DT_NOBEGIN for now, DT_NOEND for not before another
  * session does something.  Whoever waits for a job waits for the later of this
- * and what the agenda says, and is woken by rarr_agenda_poke().
+ * and what the agenda says, and is woken by rarr_agenda_notify().
  */
 extern TimestampTz rarr_limits_yield_at(Oid table, const RarrJobType *type, TimestampTz now);
 

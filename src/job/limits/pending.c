@@ -115,7 +115,7 @@ static void
 doubt(const Note *note)
 {
 	rarr_held_doubt(&note->ref);
-	rarr_agenda_poke(note->ref.key);
+	rarr_agenda_notify(note->ref.key);
 }
 
 static void
@@ -128,7 +128,7 @@ act_at_commit(const Note *note)
 			break;
 		case NOTE_LEFT:
 			rarr_held_drop(&note->ref, &note->job.id, note->job.attempt);
-			rarr_agenda_poke(note->ref.key);
+			rarr_agenda_notify(note->ref.key);
 			break;
 		case NOTE_MOVED:
 			rarr_held_move(&note->ref, &note->job.id, note->job.attempt);
@@ -169,7 +169,7 @@ undo_claim(const Note *note)
 	rarr_held_return(&note->ref, &note->job, note->token);
 	if (note->placeless)
 		rarr_held_doubt(&note->ref);
-	rarr_agenda_poke(note->ref.key);
+	rarr_agenda_notify(note->ref.key);
 }
 
 /* Drop the notes of this level and deeper ones, which did not come to pass. */

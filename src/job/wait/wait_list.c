@@ -221,7 +221,7 @@ pass_timer_on(int type, Wakeups *wakeups)
 static bool
 is_anything_left(int type, TimestampTz now, int64 looked)
 {
-	RarrAgendaType *slot = rarr_agenda_slot(type);
+	RarrAgendaSlot *slot = rarr_agenda_slot(type);
 
 	return (TimestampTz) pg_atomic_read_u64(&slot->next_due) <= now ||
 		(looked == RARR_NEVER_LOOKED && (TimestampTz) pg_atomic_read_u64(&slot->next_lapse) <= now);
