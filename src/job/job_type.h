@@ -27,6 +27,9 @@ typedef struct RarrJobType
 	int64		rate_interval;
 	int			weight;
 	bool		paused;
+	const char *unusable;		/* the column that makes the row no policy, or NULL;
+								 * all the rest is then as built-in types have it */
+	bool		warned;			/* that it is unusable, in this session */
 	uint64		version;		/* of the policy's row; 0 for a built-in policy */
 	TransactionId made_by;		/* the transaction that made the type known; not
 								 * normal if it changed since, or long ago */
