@@ -27,6 +27,7 @@
 #include "base/errors.h"
 #include "base/result.h"
 #include "base/relation.h"
+#include "base/subtransaction.h"
 #include "job/job_type.h"
 
 #define SHOWN_BYTES		400		/* of a text argument in a message: what a name can have */
@@ -131,13 +132,13 @@ explain_violation(MemoryContext cxt, const Datum *values, const char *nulls)
 
 	MemoryContextSwitchTo(cxt);
 	error = CopyErrorData();
-	if (error->sqlerrcode != ERRCODE_CHECK_VIOLATION || error->constraint_name == NULL)
+	if (error->sqlerrcode != ERRCODE_CHECK_VIOLATION)
 		PG_RE_THROW();
 	for (int i = 0; i < lengthof(rules); i++)
 	{
 		int			argument = rules[i].argument;
 
-		if (strcmp(error->constraint_name, rules[i].constraint) != 0)
+		if (!rarr_error_names(error, "job_types", rules[i].constraint))
 			continue;
 		FlushErrorState();
 		ereport(ERROR,
