@@ -44,6 +44,7 @@
 #include "base/append.h"
 #include "base/at_exit.h"
 #include "base/column.h"
+#include "base/log_default.h"
 #include "base/relation.h"
 #include "base/rows.h"
 
@@ -67,6 +68,7 @@ struct RarrAppend
 	int			ncolumns;
 	RarrTable  *target;			/* the partition that rows go to, or NULL */
 	AttrNumber *attnums;		/* the columns' numbers in the target; 0: absent */
+	RarrLogDefaults *defaults;	/* of its other columns, or NULL */
 	RarrRows   *rows;			/* on their way into the target */
 };
 
@@ -180,6 +182,7 @@ close_target(RarrAppend *append)
 	if (append->target == NULL)
 		return;
 	rarr_rows_end(append->rows);
+	rarr_log_defaults_end(append->defaults);
 	rarr_table_close(append->target);
 	append->target = NULL;
 }
@@ -214,13 +217,15 @@ is_fit_at_exit(RarrAppend *append, Relation partition)
 }
 
 /*
- * Makes a partition, which is open and locked, the one that rows go to.  The
- * caller's memory context may be one that is reset after each row.
+ * Makes a partition, which is open and locked, the one that rows go to; false at
+ * exit where its other columns' defaults cannot be evaluated.  The caller's memory
+ * context may be one that is reset after each row.
  */
-static void
+static bool
 open_target(RarrAppend *append, Relation partition)
 {
 	MemoryContext old;
+	bool		evaluable;
 
 	if (partition->rd_rel->relkind != RELKIND_RELATION)
 		ereport(ERROR,
@@ -234,7 +239,10 @@ open_target(RarrAppend *append, Relation partition)
 	old = MemoryContextSwitchTo(append->cxt);
 	append->target = rarr_table_open_relation(&partition_def, RelationGetRelid(partition));
 	append->rows = rarr_rows_begin(append->target, 0);
+	evaluable = rarr_log_defaults_begin(append->log, append->target, append->attnums,
+										append->ncolumns, append->at_exit, &append->defaults);
 	MemoryContextSwitchTo(old);
+	return evaluable;
 }
 
 /* Makes the partition of this key the one that rows go to. */
@@ -263,7 +271,7 @@ set_target(RarrAppend *append, Datum key)
 			continue;
 		if (partition_of(append->log, key) == relid)
 		{
-			open_target(append, partition);
+			(void) open_target(append, partition);
 			table_close(partition, NoLock);
 			return;
 		}
@@ -288,11 +296,11 @@ set_target_at_exit(RarrAppend *append, Datum key)
 	fit = is_fit_at_exit(append, partition);
 	if (fit)
 	{
-		open_target(append, partition);
+		fit = open_target(append, partition) && !append->target->has_triggers;
 		append->checks = rarr_exit_prepare_checks(append->target);
 	}
 	table_close(partition, NoLock);
-	return fit && !append->target->has_triggers;
+	return fit;
 }
 
 /*
@@ -321,6 +329,7 @@ rarr_append_row(RarrAppend *append, const Datum *values, const bool *nulls)
 		slot->tts_values[att] = values[i];
 		slot->tts_isnull[att] = nulls[i];
 	}
+	rarr_log_defaults_fill(append->defaults, append->target, slot);
 	ExecStoreVirtualTuple(slot);
 	if (append->at_exit && !rarr_exit_checks_hold(append->target, append->checks, slot))
 	{

@@ -11,7 +11,8 @@
 #ifndef RARR_BASE_APPEND_H
 #define RARR_BASE_APPEND_H
 
-/* a column that the caller fills; all others of the table get NULL */
+/* a column that the caller fills; all others of the table get their
+ * defaults (log_default.c), or NULL */
 typedef struct RarrAppendColumn
 {
 	const char *name;

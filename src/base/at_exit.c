@@ -155,6 +155,15 @@ runs_foreign_code(Node *node, void *context)
 	return expression_tree_walker(node, runs_foreign_code, context);
 }
 
+/*
+ * Does the server run users' code, when it compiles or evaluates this expression?
+ */
+bool
+rarr_runs_foreign_code(Node *expr)
+{
+	return runs_foreign_code(expr, NULL);
+}
+
 /* Is users' code run to compile the default of a type, which a domain can have? */
 static bool
 type_compiles_foreign_code(Oid type)

@@ -372,10 +372,15 @@ rarr_table_lock_mode(const RarrTable *table, int changes)
 	return mode;
 }
 
-/* What an INSERT puts into the columns that users added, and we do not name. */
+/*
+ * What an INSERT puts into the columns that users added, and we do not name.  Not
+ * of partitions: rows that go to them by their log get its defaults.
+ */
 static void
 make_defaults(RarrTable *table)
 {
+	if (table->def->below_triggers)
+		return;
 	table->defaults = palloc0(table->desc->natts * sizeof(ExprState *));
 	for (int i = table->def->ncolumns; i < table->desc->natts; i++)
 	{
