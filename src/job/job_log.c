@@ -15,6 +15,9 @@
 #include "base/text.h"
 #include "job/job_log.h"
 
+/* how many entries a call with many jobs gathers before it writes them */
+#define MANY_ENTRIES	1000
+
 /* Whose word ends an attempt or changes a status: an operator's? */
 static bool
 is_operators(RarrHistoryAction action)
@@ -70,6 +73,17 @@ rarr_job_log_write(RarrJobLog *log)
 	if (log->n > 0)
 		rarr_history_write(log->entries, log->n);
 	log->n = 0;
+}
+
+/*
+ * Write what was noted if that is much: for a call with any number of jobs, between
+ * two of them.
+ */
+void
+rarr_job_log_write_if_many(RarrJobLog *log)
+{
+	if (log->n >= MANY_ENTRIES)
+		rarr_job_log_write(log);
 }
 
 /*

@@ -154,6 +154,7 @@ retry_plain(Retry *retry, RarrWork *work)
 		int			p = batch->order[i];
 
 		CHECK_FOR_INTERRUPTS();
+		rarr_job_log_write_if_many(&work->log);
 		rarr_batch_set(batch, p, BoolGetDatum(false));
 		if (retry->taken[p] || !lock_retryable(work, batch->ids[p]) || add_keyed(retry, work, p))
 			continue;
@@ -206,6 +207,7 @@ retry_listed(void *arg)
 		int			p = retry->keyed[i].position;
 
 		CHECK_FOR_INTERRUPTS();
+		rarr_job_log_write_if_many(&work.log);
 		rarr_batch_set(batch, p, BoolGetDatum(retry_keyed(&work, batch->ids[p])));
 	}
 	rarr_work_end(&work);
