@@ -21,12 +21,12 @@ SELECT c.relname FROM pg_class c WHERE c.relname = 'processing_jobs_unique_key_i
 SELECT conname FROM pg_constraint WHERE conname IN ('job_types_weight_check', 'configuration_value_check')
 	AND connamespace = 'researcharr'::regnamespace ORDER BY conname;
 
-INSERT INTO media (title, type) VALUES ('film', 'movie');
-SELECT job_enqueue(id, 'search', unique_key => 'k') AS job FROM media \gset
+INSERT INTO media (title, type) VALUES ('film', 'movie') RETURNING id AS film \gset
+SELECT job_enqueue(:'film', 'search', unique_key => 'named') AS job \gset
 SELECT job_cancel(:'job');
 CREATE TRIGGER write BEFORE UPDATE ON processing_jobs FOR EACH ROW EXECUTE FUNCTION regress_names.write();
 SELECT retried FROM job_retry_many(ARRAY[:'job']::uuid[]);
-SELECT job_retry_all('{}');
+SELECT job_retry_all('{"unique_key": "named"}');
 DROP TRIGGER write ON processing_jobs;
 
 CREATE TRIGGER write BEFORE INSERT ON job_types FOR EACH ROW EXECUTE FUNCTION regress_names.write();
@@ -41,5 +41,5 @@ DROP TRIGGER write ON configuration;
 SELECT key FROM config_update(:'setting', '{"value": "c", "value_type": "int"}');
 
 DROP SCHEMA regress_names CASCADE;
-DELETE FROM configuration;
-DELETE FROM media;
+DELETE FROM configuration WHERE id = :'setting';
+DELETE FROM media WHERE id = :'film';
