@@ -129,7 +129,8 @@ compare_rows(const void *a, const void *b)
 
 /*
  * Puts the rows with this key, in the order of their ids, into the running
- * function's result, which was begun with rarr_result_begin().  False, and nothing is in there, where that must be asked by a statement.
+ * function's result, which was begun with rarr_result_begin().  False, and
+ * nothing is in there, where that must be asked by a statement.
  */
 bool
 rarr_direct_rows(RarrEntity *entity, Oid index, const pg_uuid_t *key, ReturnSetInfo *rsinfo)

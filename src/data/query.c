@@ -4,9 +4,10 @@
  *		their rows go.
  *
  *		What a statement says is its shape: names of our own and pg_catalog's
- *		objects, OIDs of others (by_oid.h), and parameters.  So its text is the key by which an entity keeps its plan, from
- *		call to call, and the plan cache sees to it that the plan follows DDL.  An
- *		entity keeps so many plans, and lets go of the one unused for longest.
+ *		objects, OIDs of others (by_oid.h), and parameters.  So its text is the key
+ *		by which an entity keeps its plan, from call to call, and the plan cache
+ *		sees to it that the plan follows DDL.  An entity keeps so many plans, and
+ *		lets go of the one unused for longest.
  *
  *		Statements run by SPI, as the user who calls: his privileges, and row
  *		security, are the executor's affair.  Their rows go straight from the

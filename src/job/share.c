@@ -5,8 +5,8 @@
  *
  * Types that a claim asks for at once, and that all have a job of the highest
  * priority that is due, take turns by weight, unless their weights are equal:
- * then the oldest job is next.  The turns are those of stride scheduling.  Each type has
- * a pass, which a job that is taken moves on by a stride, the larger the
+ * then the oldest job is next.  The turns are those of stride scheduling.  Each
+ * type has a pass, which a job that is taken moves on by a stride, the larger the
  * smaller the weight; the type with the least pass is next, and of equal ones
  * the type with the oldest job.
  *
