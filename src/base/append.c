@@ -40,6 +40,7 @@
 #include "base/append.h"
 #include "base/at_exit.h"
 #include "base/column.h"
+#include "base/log_default.h"
 #include "base/relation.h"
 #include "base/rows.h"
 #include "base/schema.h"
@@ -64,6 +65,7 @@ struct RarrAppend
 	int			ncolumns;
 	RarrTable  *target;			/* the current target partition, or NULL */
 	AttrNumber *attnums;		/* column numbers in the target; 0 if absent */
+	RarrLogDefaults *defaults;	/* defaults of its other columns, or NULL */
 	RarrRows   *rows;			/* buffered rows for the target */
 };
 
@@ -185,6 +187,7 @@ close_target(RarrAppend *append)
 	if (append->target == NULL)
 		return;
 	rarr_rows_end(append->rows);
+	rarr_log_defaults_end(append->defaults);
 	rarr_table_close(append->target);
 	append->target = NULL;
 }
@@ -219,13 +222,15 @@ is_fit_at_exit(RarrAppend *append, Relation partition)
 }
 
 /*
- * Make an open and locked partition the current target.  The caller's memory
+ * Make an open and locked partition the current target.  At exit, return false
+ * if the default of another column cannot be evaluated.  The caller's memory
  * context may be a per-row one, so allocate in the append's own context.
  */
-static void
+static bool
 open_target(RarrAppend *append, Relation partition)
 {
 	MemoryContext old;
+	bool		evaluable;
 
 	if (partition->rd_rel->relkind != RELKIND_RELATION)
 		ereport(ERROR,
@@ -239,7 +244,10 @@ open_target(RarrAppend *append, Relation partition)
 	old = MemoryContextSwitchTo(append->cxt);
 	append->target = rarr_table_open_relation(&partition_def, RelationGetRelid(partition));
 	append->rows = rarr_rows_begin(append->target, 0);
+	evaluable = rarr_log_defaults_begin(append->log, append->target, append->attnums,
+										append->ncolumns, append->at_exit, &append->defaults);
 	MemoryContextSwitchTo(old);
+	return evaluable;
 }
 
 /* Make the partition for this key the current target. */
@@ -270,7 +278,7 @@ set_target(RarrAppend *append, Datum key)
 			continue;
 		if (partition_of(append->log, key) == relid)
 		{
-			open_target(append, partition);
+			(void) open_target(append, partition);
 			table_close(partition, NoLock);
 			return;
 		}
@@ -297,11 +305,11 @@ set_target_at_exit(RarrAppend *append, Datum key)
 	fit = is_fit_at_exit(append, partition);
 	if (fit)
 	{
-		open_target(append, partition);
+		fit = open_target(append, partition) && !append->target->has_triggers;
 		append->checks = rarr_exit_prepare_checks(append->target);
 	}
 	table_close(partition, NoLock);
-	return fit && !append->target->has_triggers;
+	return fit;
 }
 
 /*
@@ -337,6 +345,7 @@ rarr_append_row(RarrAppend *append, const Datum *values, const bool *nulls)
 		slot->tts_values[att] = values[i];
 		slot->tts_isnull[att] = nulls[i];
 	}
+	rarr_log_defaults_fill(append->defaults, append->target, slot);
 	ExecStoreVirtualTuple(slot);
 	if (append->at_exit && !rarr_exit_checks_hold(append->target, append->checks, slot))
 	{

@@ -6,7 +6,7 @@
 #ifndef RARR_BASE_APPEND_H
 #define RARR_BASE_APPEND_H
 
-/* a column that the caller supplies; the others are set to NULL */
+/* a column that the caller supplies; the others get their defaults, or NULL */
 typedef struct RarrAppendColumn
 {
 	const char *name;

@@ -154,6 +154,15 @@ runs_foreign_code(Node *node, void *context)
 }
 
 /*
+ * Does the server run users' code when it compiles or evaluates an expression?
+ */
+bool
+rarr_runs_foreign_code(Node *expr)
+{
+	return runs_foreign_code(expr, NULL);
+}
+
+/*
  * Does compiling the type's default, which a domain can have, run users' code?
  */
 static bool

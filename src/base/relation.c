@@ -312,10 +312,16 @@ rarr_table_lock_mode(const RarrTable *table, int changes)
 	return mode;
 }
 
-/* Compile the defaults of columns that users added, for an INSERT. */
+/*
+ * Compile the defaults of columns that users added, for an INSERT.  Rows that
+ * reach a partition through its log get the log's defaults instead
+ * (log_default.c).
+ */
 static void
 make_defaults(RarrTable *table)
 {
+	if (table->def->below_triggers)
+		return;
 	table->defaults = palloc0(table->desc->natts * sizeof(ExprState *));
 	for (int i = table->def->ncolumns; i < table->desc->natts; i++)
 	{

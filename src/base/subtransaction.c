@@ -14,6 +14,7 @@
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 
+#include "base/schema.h"
 #include "base/subtransaction.h"
 
 /*
@@ -95,4 +96,17 @@ rarr_error_is_about_data(const ErrorData *error)
 			return false;
 	}
 	return true;
+}
+
+/*
+ * Is the error about this constraint, or unique index, of one of our tables?  The
+ * name alone is not enough: a user's trigger can violate a constraint of the
+ * same name on another table.
+ */
+bool
+rarr_error_names(const ErrorData *error, const char *table, const char *constraint)
+{
+	return error->constraint_name != NULL && strcmp(error->constraint_name, constraint) == 0 &&
+		error->table_name != NULL && strcmp(error->table_name, table) == 0 &&
+		error->schema_name != NULL && strcmp(error->schema_name, RARR_SCHEMA) == 0;
 }

@@ -14,5 +14,6 @@ typedef bool (*RarrErrorFilter) (const ErrorData *error, void *arg);
 extern bool rarr_subtransaction(RarrSubtransactionBody body, RarrErrorFilter catches, void *arg,
 								ErrorData **error);
 extern bool rarr_error_is_about_data(const ErrorData *error);
+extern bool rarr_error_names(const ErrorData *error, const char *table, const char *constraint);
 
 #endif							/* RARR_BASE_SUBTRANSACTION_H */

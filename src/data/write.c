@@ -17,6 +17,7 @@
 
 #include "base/compat.h"
 #include "base/schema.h"
+#include "base/subtransaction.h"
 #include "data/flat.h"
 #include "data/secret.h"
 #include "data/write.h"
@@ -213,8 +214,8 @@ update_config(RarrEntity *entity, const pg_uuid_t *id, const RarrValues *values,
 		(void) rarr_secret_replace(before);
 		MemoryContextSwitchTo(cxt);
 		error = CopyErrorData();
-		if (error->sqlerrcode != ERRCODE_CHECK_VIOLATION || error->constraint_name == NULL ||
-			strcmp(error->constraint_name, "configuration_value_check") != 0)
+		if (error->sqlerrcode != ERRCODE_CHECK_VIOLATION ||
+			!rarr_error_names(error, "configuration", "configuration_value_check"))
 			PG_RE_THROW();
 		FlushErrorState();
 		rarr_raise_violations(entity, list_make1(rarr_make_violation("value", "wrong_form",

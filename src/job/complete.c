@@ -124,6 +124,7 @@ researcharr_job_complete_many(PG_FUNCTION_ARGS)
 		bool		has_result = results != NULL && !no_result[p];
 
 		CHECK_FOR_INTERRUPTS();
+		rarr_job_log_write_if_many(&work.log);
 		rarr_batch_set(&batch, p,
 					   BoolGetDatum(complete(&work, batch.ids[p], rarr_batch_attempt(&batch, p),
 											 has_result ? results[p] : (Datum) 0, has_result)));

@@ -75,8 +75,9 @@ typedef struct Wait
 	MemoryContext cxt;			/* of one look */
 	TimestampTz looked;			/* when the last one was, by the system's clock, */
 	int64		looked_mono;	/* and by rarr_monotonic_now() */
-	TimestampTz yield_at;		/* when limits let through what it left, if it
-								 * left any for them */
+	int64		yield_at;		/* when limits let through what it left, if it
+								 * left any for them, by rarr_monotonic_now();
+								 * PG_INT64_MAX for never */
 	int			nrefs;			/* the types' slots in the agenda */
 	RarrAgendaRef *refs;
 	bool		complete;		/* all types have one */
@@ -210,13 +211,13 @@ note_limits(Wait *wait, List *types)
 	Oid			table = rarr_relation_oid(rarr_job_table.name);
 	ListCell   *lc;
 
-	wait->yield_at = DT_NOEND;
+	wait->yield_at = PG_INT64_MAX;
 	foreach(lc, types)
 	{
 		TimestampTz at = rarr_limits_yield_at(table, lfirst(lc), wait->looked);
 
-		if (at > wait->looked)
-			wait->yield_at = Min(wait->yield_at, at);
+		if (at > wait->looked && at != DT_NOEND)
+			wait->yield_at = Min(wait->yield_at, wait->looked_mono + (at - wait->looked));
 	}
 }
 
@@ -290,7 +291,7 @@ look(Wait *wait)
 	return n > 0;
 }
 
-/* Sleep, for so many milliseconds (-1: without an end), until something happens. */
+/* Sleep, for so many milliseconds, until something happens. */
 static void
 wait_for_event(long timeout)
 {
@@ -302,8 +303,7 @@ wait_for_event(long timeout)
 		wait_event = rarr_wait_event("ResearcharrJobWait");
 	if (!has_client())
 	{
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (timeout >= 0 ? WL_TIMEOUT : 0),
-						 timeout, wait_event);
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | WL_TIMEOUT, timeout, wait_event);
 		ResetLatch(MyLatch);
 		return;
 	}
@@ -326,7 +326,7 @@ wait_for_event(long timeout)
 
 /*
  * How long to sleep from now on if nothing happens, having slept since then (by
- * rarr_monotonic_now()), in milliseconds; -1 without an end.
+ * rarr_monotonic_now()), in milliseconds.
  */
 static long
 time_to_sleep(Wait *wait, int64 since)
@@ -340,8 +340,6 @@ time_to_sleep(Wait *wait, int64 since)
 		left = Min(left, since + (int64) rarr_poll_interval * 1000 - now);
 	if (wait->registered)
 		left = Min(left, rarr_wait_time_left(wait->looked_mono, wait->yield_at));
-	if (left == PG_INT64_MAX)
-		return -1;
 	return left <= 0 ? 0 : Min((left - 1) / 1000 + 1, INT_MAX);
 }
 

@@ -116,6 +116,7 @@ researcharr_job_release_many(PG_FUNCTION_ARGS)
 		bool		own;
 
 		CHECK_FOR_INTERRUPTS();
+		rarr_job_log_write_if_many(&work.log);
 		own = rarr_work_lock_if_own(&work, batch.ids[p], rarr_batch_attempt(&batch, p));
 		if (own)
 			rarr_job_release(&work, delay);
@@ -168,6 +169,7 @@ researcharr_job_fail_many(PG_FUNCTION_ARGS)
 		RarrJobStatus status;
 
 		CHECK_FOR_INTERRUPTS();
+		rarr_job_log_write_if_many(&work.log);
 		if (!rarr_work_lock_if_own(&work, batch.ids[p], rarr_batch_attempt(&batch, p)))
 			continue;
 		failure.message = rarr_error_text_truncate(errors[p]);
@@ -213,6 +215,7 @@ cancel(RarrBatch *batch, const char *function)
 		bool		locked;
 
 		CHECK_FOR_INTERRUPTS();
+		rarr_job_log_write_if_many(&work.log);
 		locked = lock_unfinished(&work, batch->ids[p]);
 		if (locked)
 		{

@@ -23,6 +23,7 @@
 #include "base/errors.h"
 #include "base/result.h"
 #include "base/schema.h"
+#include "base/subtransaction.h"
 #include "job/agenda/pending.h"
 #include "job/core/job_type.h"
 #include "job/limits/slot.h"
@@ -129,13 +130,13 @@ explain_violation(MemoryContext cxt, const Datum *values, const char *nulls)
 
 	MemoryContextSwitchTo(cxt);
 	error = CopyErrorData();
-	if (error->sqlerrcode != ERRCODE_CHECK_VIOLATION || error->constraint_name == NULL)
+	if (error->sqlerrcode != ERRCODE_CHECK_VIOLATION)
 		PG_RE_THROW();
 	for (int i = 0; i < lengthof(rules); i++)
 	{
 		int			argument = rules[i].argument;
 
-		if (strcmp(error->constraint_name, rules[i].constraint) != 0)
+		if (!rarr_error_names(error, "job_types", rules[i].constraint))
 			continue;
 		FlushErrorState();
 		ereport(ERROR,

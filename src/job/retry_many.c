@@ -2,20 +2,30 @@
  * retry_many.c
  *		An operator queues many failed or cancelled jobs again: job_retry_many.
  *
- * A job whose unique key an unfinished job has is passed over.  Jobs are
- * locked in order of id, and then those with a unique key are changed in the
- * order in which keys are taken (unique_key.c), so that no two calls wait for
- * each other.
+ * A job whose unique key an unfinished job has is skipped.  The order of the
+ * steps keeps two calls from waiting for each other:
  *
- * A key can be taken between the look at it and the change, which then raises
+ * 1. Check the keys in the order in which keys are taken (unique_key.c).  This
+ *    waits for any transaction that is ending a job with such a key, while this
+ *    call holds no row lock.  That transaction may in turn want a job of this
+ *    call, which its snapshot shows running.  A call that begins after this
+ *    call's snapshot sees that job as this one does.
+ * 2. Lock the jobs in order of id.
+ * 3. Change the jobs that have a key, in the order of keys.
  *
- * 23505.  So jobs with a key are changed in a subtransaction: all in one, and
- *        if that fails, each in its own.
+ * One deadlock remains possible: a session requeues a job between this call's
+ * snapshot and its lock on the job, another takes a key between steps 1 and 3,
+ * and a third call ends both jobs.
+ *
+ * A key can be taken between the check and the change, which then raises 23505.
+ * So jobs with a key are changed in a subtransaction: all in one, and if that
+ * fails, each in its own.
  */
 #include "postgres.h"
 
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/timestamp.h"
 
 #include "base/compat.h"
 #include "base/own_index.h"
@@ -25,7 +35,7 @@
 #include "job/finish.h"
 #include "job/job.h"
 
-/* A job with a unique key, locked. */
+/* A job with a unique key that can be queued again. */
 typedef struct Keyed
 {
 	int			position;		/* in the batch */
@@ -38,22 +48,30 @@ typedef struct Retry
 {
 	RarrBatch  *batch;			/* its values: was the job queued again? */
 	const char *function;		/* of SQL, for 25006 */
+	bool	   *taken;			/* at each position: an unfinished job has the key */
 	Keyed	   *keyed;
 	int			nkeyed;
 	const char *unique_index;	/* the name of the index over keys */
 } Retry;
 
-/*
- * Lock a job that is failed or cancelled; false if there is none.  One that is seen to be
- * neither is not waited for.
- */
+/* Find a job as the snapshot shows it; false if it is not failed or cancelled. */
 static bool
-lock_retryable(RarrWork *work, Datum id)
+find_retryable(RarrWork *work, Datum id)
 {
 	if (!rarr_work_find(work->jobs, id))
 		return false;
 	slot_getallattrs(work->jobs->oldslot);
-	return rarr_job_is_retryable(work->jobs) && rarr_work_lock_found(work, id) &&
+	return rarr_job_is_retryable(work->jobs);
+}
+
+/*
+ * Lock a job that is failed or cancelled; false if there is none.  Do not wait
+ * for a job that the snapshot shows to be neither.
+ */
+static bool
+lock_retryable(RarrWork *work, Datum id)
+{
+	return find_retryable(work, id) && rarr_work_lock_found(work, id) &&
 		rarr_job_is_retryable(work->jobs);
 }
 
@@ -63,42 +81,10 @@ copy_text(TupleTableSlot *slot, int column)
 	return DatumGetTextPCopy(rarr_job_value(slot, column));
 }
 
-/* Lock the jobs, queue those without a unique key again, and list the others. */
-static void
-retry_plain(Retry *retry)
-{
-	RarrBatch  *batch = retry->batch;
-	RarrWork	work;
-
-	retry->keyed = palloc_extended(batch->n * sizeof(Keyed), MCXT_ALLOC_HUGE);
-	rarr_work_begin(&work, retry->function);
-	retry->unique_index = pstrdup(RelationGetRelationName(rarr_table_index(work.jobs, &rarr_job_unique_index)));
-	for (int i = 0; i < batch->n; i++)
-	{
-		int			p = batch->order[i];
-		TupleTableSlot *slot = work.jobs->oldslot;
-
-		CHECK_FOR_INTERRUPTS();
-		rarr_batch_set(batch, p, BoolGetDatum(false));
-		if (!lock_retryable(&work, batch->ids[p]))
-			continue;
-		if (!rarr_job_is_null(slot, JOB_UNIQUE_KEY))
-		{
-			Keyed	   *keyed = &retry->keyed[retry->nkeyed++];
-
-			keyed->position = p;
-			keyed->type = copy_text(slot, JOB_JOB_TYPE);
-			keyed->key = copy_text(slot, JOB_UNIQUE_KEY);
-			continue;
-		}
-		rarr_job_begin_retry(&work);
-		rarr_job_end_retry(&work);
-		rarr_batch_set(batch, p, BoolGetDatum(true));
-	}
-	rarr_work_end(&work);
-}
-
-/* The order in which keys are taken; of jobs with one key, the first in the arguments is first. */
+/*
+ * Compare jobs by the order in which keys are taken; jobs with one key by their
+ * positions in the arguments.
+ */
 static int
 compare_keyed(const void *a, const void *b)
 {
@@ -107,6 +93,89 @@ compare_keyed(const void *a, const void *b)
 	int			order = rarr_unique_key_compare(one->type, one->key, other->type, other->key);
 
 	return order != 0 ? order : one->position - other->position;
+}
+
+/* Add the job in jobs->oldslot, at this position of the batch, to the list if it has a key. */
+static bool
+add_keyed(Retry *retry, RarrWork *work, int position)
+{
+	TupleTableSlot *slot = work->jobs->oldslot;
+	Keyed	   *keyed = &retry->keyed[retry->nkeyed];
+
+	if (rarr_job_is_null(slot, JOB_UNIQUE_KEY))
+		return false;
+	keyed->position = position;
+	keyed->type = copy_text(slot, JOB_JOB_TYPE);
+	keyed->key = copy_text(slot, JOB_UNIQUE_KEY);
+	retry->nkeyed++;
+	return true;
+}
+
+/*
+ * Step 1: find out which jobs' keys belong to unfinished jobs, and wait for
+ * transactions that are ending one of those.  Leaves the list empty.
+ */
+static void
+wait_for_keys(Retry *retry, RarrWork *work)
+{
+	RarrBatch  *batch = retry->batch;
+
+	for (int i = 0; i < batch->n; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (find_retryable(work, batch->ids[batch->order[i]]))
+			(void) add_keyed(retry, work, batch->order[i]);
+	}
+	qsort(retry->keyed, retry->nkeyed, sizeof(Keyed), compare_keyed);
+	for (int i = 0; i < retry->nkeyed; i++)
+	{
+		int			p = retry->keyed[i].position;
+
+		CHECK_FOR_INTERRUPTS();
+		if (!find_retryable(work, batch->ids[p]))
+			continue;
+		work->now = GetCurrentTimestamp();
+		rarr_job_begin_retry(work);
+		retry->taken[p] = !rarr_unique_key_is_free(work->jobs, JOB_CHANGE_REQUEUE);
+	}
+	retry->nkeyed = 0;
+}
+
+/* Step 2: lock the jobs, requeue those without a unique key, and list the others. */
+static void
+retry_plain(Retry *retry, RarrWork *work)
+{
+	RarrBatch  *batch = retry->batch;
+
+	for (int i = 0; i < batch->n; i++)
+	{
+		int			p = batch->order[i];
+
+		CHECK_FOR_INTERRUPTS();
+		rarr_job_log_write_if_many(&work->log);
+		rarr_batch_set(batch, p, BoolGetDatum(false));
+		if (retry->taken[p] || !lock_retryable(work, batch->ids[p]) || add_keyed(retry, work, p))
+			continue;
+		rarr_job_begin_retry(work);
+		rarr_job_end_retry(work);
+		rarr_batch_set(batch, p, BoolGetDatum(true));
+	}
+}
+
+/* Wait for keys, lock the jobs and requeue those without a key, all with one snapshot. */
+static void
+begin_batch(Retry *retry)
+{
+	int			n = retry->batch->n;
+	RarrWork	work;
+
+	retry->keyed = palloc_extended(n * sizeof(Keyed), MCXT_ALLOC_HUGE);
+	retry->taken = palloc0(n * sizeof(bool));
+	rarr_work_begin(&work, retry->function);
+	retry->unique_index = pstrdup(RelationGetRelationName(rarr_table_index(work.jobs, &rarr_job_unique_index)));
+	wait_for_keys(retry, &work);
+	retry_plain(retry, &work);
+	rarr_work_end(&work);
 }
 
 /* Queue a locked job again, unless its key is taken; true if it was. */
@@ -136,6 +205,7 @@ retry_listed(void *arg)
 		int			p = retry->keyed[i].position;
 
 		CHECK_FOR_INTERRUPTS();
+		rarr_job_log_write_if_many(&work.log);
 		rarr_batch_set(batch, p, BoolGetDatum(retry_keyed(&work, batch->ids[p])));
 	}
 	rarr_work_end(&work);
@@ -148,8 +218,8 @@ is_key_taken(const ErrorData *error, void *arg)
 {
 	const Retry *retry = arg;
 
-	return error->sqlerrcode == ERRCODE_UNIQUE_VIOLATION && error->constraint_name != NULL &&
-		strcmp(error->constraint_name, retry->unique_index) == 0;
+	return error->sqlerrcode == ERRCODE_UNIQUE_VIOLATION &&
+		rarr_error_names(error, rarr_job_table.name, retry->unique_index);
 }
 
 /* Queue the listed jobs again whose keys are free. */
@@ -177,7 +247,7 @@ retry_batch(RarrBatch *batch, const char *function)
 {
 	Retry		retry = {batch, function};
 
-	retry_plain(&retry);
+	begin_batch(&retry);
 	if (retry.nkeyed > 0)
 		retry_with_keys(&retry);
 }

@@ -21,7 +21,7 @@ DECLARE
     hint text;
 BEGIN
     EXECUTE format('INSERT INTO researcharr.job_types (name) VALUES (''odd''); UPDATE researcharr.job_types SET %s WHERE name = ''odd''', assignment);
-    PERFORM FROM researcharr.job_dequeue();
+    PERFORM FROM researcharr.job_dequeue(ARRAY(SELECT name FROM researcharr.job_types));
     RETURN 'fits';
 EXCEPTION WHEN OTHERS THEN
     GET STACKED DIAGNOSTICS hint = PG_EXCEPTION_HINT;
@@ -31,13 +31,48 @@ SELECT a, pg_temp.try(a) FROM unnest(ARRAY['rate_limit = 5', 'rate_limit = -1, r
     'weight = 0', 'weight = 1001', 'weight = 1000', 'priority = 101', 'priority = -1', 'max_retries = -1', 'lease = ''0''', 'lease = ''100000 years''',
     'backoff = ''none''', 'backoff_base = ''-1 s''', 'backoff_cap = ''-1 s''', 'jitter = ''NaN''', 'jitter = 2', 'max_running = -1', 'max_runtime = ''-1 s''',
     'name = repeat(''x'', 401)', 'name = repeat(''x'', 400)', 'rate_limit = NULL', 'rate_interval = ''1 s''']) AS a;
-INSERT INTO job_types (name, weight) VALUES ('odd', 0);
+-- such a policy stops the calls that name its type, and no others; a warning is given once
+DELETE FROM job_types;
+INSERT INTO job_types (name, max_running) VALUES ('odd', 4);
+SELECT count(job_enqueue(:'film', 'odd')) FROM generate_series(1, 5);
+SELECT job_enqueue(:'film', 'search') IS NOT NULL AS enqueued;
+CREATE TEMP TABLE taken AS SELECT id, attempt, row_number() OVER (ORDER BY id) AS n FROM job_dequeue('{odd}', 4);
+UPDATE job_types SET weight = 0 WHERE name = 'odd';
+SELECT job_type FROM job_dequeue(NULL, 10);
+SELECT job_type FROM job_dequeue(NULL, 10);
+SELECT job_next_due() > clock_timestamp() AS later;
 SAVEPOINT s;
-SELECT FROM job_dequeue();
+SELECT FROM job_dequeue('{search,odd}');
 ROLLBACK TO s;
-ALTER TABLE job_types ALTER weight DROP NOT NULL;
+SELECT job_enqueue(:'film', 'odd');
+ROLLBACK TO s;
+INSERT INTO processing_jobs (media_id, job_type) VALUES (:'film', 'odd');
+ROLLBACK TO s;
+SELECT job_type_pause('odd');
+ROLLBACK TO s;
+-- the jobs that it has are handled as those of a type that was dropped
+SELECT job_heartbeat(id, attempt) > clock_timestamp() + '4 minutes' AS renewed FROM taken WHERE n = 1;
+SELECT status, available_at > clock_timestamp() + '20 s' AS delayed FROM taken t, job_fail(t.id, t.attempt, 'no luck') WHERE n = 1;
+SELECT job_release(id, attempt) FROM taken WHERE n = 2;
+SELECT job_complete(id, attempt) FROM taken WHERE n = 3;
+SELECT job_cancel(id), job_retry(id) FROM taken WHERE n = 4;
+-- a NULL where none should be
+ALTER TABLE job_types ALTER weight DROP NOT NULL, ALTER lease DROP NOT NULL, ALTER name DROP NOT NULL;
 UPDATE job_types SET weight = NULL WHERE name = 'odd';
+INSERT INTO job_types (name, lease) VALUES ('odder', NULL), (NULL, '1 s');
 SELECT FROM job_dequeue();
+SELECT FROM job_dequeue();
+SAVEPOINT s;
+SELECT FROM job_dequeue('{odder}');
+ROLLBACK TO s;
+-- a name that is there twice is one type
+INSERT INTO job_types (name) VALUES ('twice'), ('twice');
+SELECT job_enqueue(:'film', 'twice') IS NOT NULL AS enqueued;
+SELECT job_type FROM job_dequeue(NULL, 10);
+-- a policy that is corrected holds at once
+DELETE FROM job_types WHERE name IS DISTINCT FROM 'odd';
+UPDATE job_types SET weight = 1, max_running = 2;
+SELECT job_type FROM job_dequeue(NULL, 10);
 ROLLBACK;
 -- columns of users' come and go; ours stay
 BEGIN;

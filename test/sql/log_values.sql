@@ -54,7 +54,7 @@ UPDATE researcharr.processing_jobs SET status = 'failed', completed_at = now(), 
 UPDATE researcharr.processing_jobs SET status = 'queued', completed_at = NULL, error_message = NULL WHERE unique_key = '2';
 DELETE FROM researcharr.processing_jobs;
 SELECT action, status, pg_temp.excerpt(details->'worker') AS worker, right(details->>'worker', 30) AS "end", pg_temp.excerpt(details->'error') AS error
-FROM researcharr.processing_history WHERE media_id = '01900000-0000-7000-8000-000000000601' ORDER BY "timestamp", action;
+FROM researcharr.processing_history WHERE media_id = '01900000-0000-7000-8000-000000000601' ORDER BY "timestamp", action, details->>'worker';
 SELECT action, pg_temp.excerpt(changes#>'{result,old}') AS result, changes#>'{result,truncated}' AS truncated,
 	pg_temp.excerpt(changes#>'{error_message,old}') AS error, changes#>'{error_message,truncated}' AS truncated
 FROM pg_temp.changes() WHERE action = 'delete' ORDER BY 2, 4;

@@ -2,7 +2,7 @@
 # that do not get on while it is their turn to look for what was missed.
 #
 #  1. Sleepers: jobs that fall due, leases that end, and timeouts.
-#  2. Limits and rates.
+#  2. Limits and rates, also while somebody sleeps until there is a token.
 #  3. The same without preload.
 #  4. A step of a walk that costs long, and one that is held up in the middle.
 #
@@ -169,9 +169,29 @@ foreach my $how ('with preload', 'without')
 	sql('TRUNCATE researcharr.processing_jobs; DELETE FROM researcharr.job_types');
 }
 
+# 2. A sleeper that saw the clock ahead works out anew how long to sleep, since the
+# configuration is read again.  Nothing but the token's time makes it look.
+$node->adjust_conf('postgresql.conf', 'shared_preload_libraries', "'researcharr'");
+$node->adjust_conf('postgresql.conf', 'researcharr.agenda_refresh', '1h');
+$node->adjust_conf('postgresql.conf', 'researcharr.poll_interval', '1h');
+$node->stop;
+start_node();
+sql("SELECT researcharr.job_type_register('rated', rate_limit => 1, rate_interval => '4 s')");
+enqueue('rated', '0 s') for 1 .. 2;
+ok(taken_at_last('rated'), 'the bucket is empty');
+set_clock(system => $hour);
+my $sleeper = sleeper("NULL, '{rated}', timeout => '60 s'");
+set_clock(system => 0);
+$node->reload;
+my $begun = time;
+is(got($sleeper), 1, 'a sleeper gets the next token');
+cmp_ok(time - $begun, '<', 30, 'when it is due, though the clock was set back');
+sql('TRUNCATE researcharr.processing_jobs; DELETE FROM researcharr.job_types');
+$node->adjust_conf('postgresql.conf', 'researcharr.agenda_refresh', '100ms');
+$node->adjust_conf('postgresql.conf', 'researcharr.poll_interval', '100ms');
+
 # 4.  A job that slips past the agenda is found by the walk over everything; the
 # clock is set ahead while that is held up, as on a machine that was stopped.
-$node->adjust_conf('postgresql.conf', 'shared_preload_libraries', "'researcharr'");
 $node->stop;
 start_node();
 

@@ -6,6 +6,7 @@
 #  4. A sleeper is woken for a type whose slot in the agenda is then given to
 #     another database's type: it passes the wake-up on to that type's sleepers.
 #  5. The sleeper that looks after what falls due is stopped: another one does.
+#  6. The sleepers that are woken are stopped: another one takes the jobs.
 
 use strict;
 use warnings;
@@ -123,6 +124,22 @@ sql("SELECT researcharr.job_enqueue($media, 'search')");
 ok(running_within(60, 2, 'postgres'), 'and that one goes on afterwards');
 sql("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query ~ '^CALL'");
 $_->{run}->finish foreach $stopped, $second;
+
+# 6.  With a sleeper that has yet to be woken, and with the timer alone.  The last
+# to fall asleep are woken first.
+foreach my $others (2, 1)
+{
+	sql('TRUNCATE researcharr.processing_jobs');
+	my @going = map { sleeper("job_types => '{search}'", 'postgres') } 1 .. $others;
+	my @halted = map { sleeper("job_types => '{search}'", 'postgres') } 1 .. 2;
+	kill 'STOP', $_->{pid} foreach @halted;
+	sql("SELECT count(researcharr.job_enqueue($media, 'search')) FROM generate_series(1, 2)");
+	ok(running_within(45, $others, 'postgres'), "both that were woken are stopped: $others others take the jobs");
+	kill 'CONT', $_->{pid} foreach @halted;
+	sql("SELECT count(researcharr.job_enqueue($media, 'search')) FROM generate_series(1, $others)");
+	ok(running_within(45, 2 + $others, 'postgres'), 'they go on afterwards, and take the rest');
+	$_->{run}->finish foreach @going, @halted;
+}
 
 $node->stop;
 done_testing();

@@ -8,8 +8,8 @@
  * it aborts, the old one is there again.  Nobody else can know before it is
  * over, so each change is noted, for both outcomes.  What comes back is noted
  * before the change: memory can run out while a note is made, and the abort
- * that this causes needs the note.  Notes of one group are folded into one, so that a statement of a million rows makes a
- * hundred.
+ * that this causes needs the note.  Notes of one group are folded into one, so that
+ * a statement of a million rows makes a hundred.
  *
  * A subtransaction that aborts acts on its notes at once.  PREPARE TRANSACTION
  * hands them to prepared.c.

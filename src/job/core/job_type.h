@@ -29,6 +29,9 @@ typedef struct RarrJobType
 	int64		rate_interval;
 	int			weight;
 	bool		paused;
+	const char *unusable;		/* the column with an invalid value, or NULL; if
+								 * set, the rest is the built-in policy */
+	bool		warned;			/* this session got the warning about that */
 	uint64		version;		/* of the policy's row; 0 for a built-in policy */
 	TransactionId made_by;		/* the transaction that made the type known; not
 								 * normal if it changed since, or long ago */

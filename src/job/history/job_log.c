@@ -10,6 +10,9 @@
 #include "base/text.h"
 #include "job/history/job_log.h"
 
+/* how many entries a call with many jobs collects before it writes them */
+#define MANY_ENTRIES	1000
+
 /* Whose word ends an attempt or changes a status: an operator's? */
 static bool
 is_operators(RarrHistoryAction action)
@@ -65,6 +68,17 @@ rarr_job_log_write(RarrJobLog *log)
 	if (log->n > 0)
 		rarr_history_write(log->entries, log->n);
 	log->n = 0;
+}
+
+/*
+ * Write the entries if there are many.  Calls with any number of jobs do this
+ * between two jobs, so that the entries of all need not fit into memory.
+ */
+void
+rarr_job_log_write_if_many(RarrJobLog *log)
+{
+	if (log->n >= MANY_ENTRIES)
+		rarr_job_log_write(log);
 }
 
 /*

@@ -21,6 +21,7 @@ typedef struct RarrJobLog
 extern void rarr_job_log_add(RarrJobLog *log, TupleTableSlot *oldslot, RarrHistoryAction action,
 							 RarrJobStatus to, TimestampTz now, const char *error);
 extern void rarr_job_log_write(RarrJobLog *log);
+extern void rarr_job_log_write_if_many(RarrJobLog *log);
 extern bool rarr_job_log_write_at_exit(RarrJobLog *log);
 
 #endif							/* RARR_JOB_HISTORY_JOB_LOG_H */

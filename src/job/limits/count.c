@@ -238,8 +238,8 @@ is_gone(Relation jobs, Relation index, const char *type, const pg_uuid_t *id, Tu
 
 /*
  * Look at each of these jobs: those that are not running any more, as jobs of
- * the type, come first in the array afterwards, and how many they are is returned.  Of the others,
- * *running says which have lapsed.
+ * the type, come first in the array afterwards, and how many they are is
+ * returned.  Of the others, *running says which have lapsed.
  */
 int
 rarr_running_look(Relation jobs, Relation id_index, const char *type, RarrHeldJob *held, int n,

@@ -49,6 +49,30 @@ rarr_waiter(int i)
 	return (RarrWaiter *) (waiters + i * waiter_size());
 }
 
+/*
+ * Add a waiter to a list, before all others.
+ */
+void
+rarr_waiter_link(RarrWaiterList *list, int i)
+{
+	RarrWaiter *waiter = rarr_waiter(i);
+
+	waiter->previous = RARR_NONE;
+	waiter->next = list->first;
+	*(list->first == RARR_NONE ? &list->last : &rarr_waiter(list->first)->previous) = i;
+	list->first = i;
+}
+
+/*
+ * Take a waiter out of a list.
+ */
+void
+rarr_waiter_unlink(RarrWaiterList *list, const RarrWaiter *waiter)
+{
+	*(waiter->previous == RARR_NONE ? &list->first : &rarr_waiter(waiter->previous)->next) = waiter->next;
+	*(waiter->next == RARR_NONE ? &list->last : &rarr_waiter(waiter->next)->previous) = waiter->previous;
+}
+
 static void
 attach_list(void *memory, bool first)
 {
@@ -60,7 +84,8 @@ attach_list(void *memory, bool first)
 		rarr_waits->tranche = LWLockNewTrancheId();
 		LWLockInitialize(&rarr_waits->lock, rarr_waits->tranche);
 		rarr_waits->nwords = SET_WORDS;
-		rarr_waits->first = rarr_waits->last = RARR_NONE;
+		rarr_waits->asleep.first = rarr_waits->asleep.last = RARR_NONE;
+		rarr_waits->woken.first = rarr_waits->woken.last = RARR_NONE;
 		rarr_waits->free = max_waiters() > 0 ? 0 : RARR_NONE;
 		for (int i = 0; i < max_waiters(); i++)
 		{

@@ -25,7 +25,8 @@ typedef struct RarrWaiter
 	PGPROC	   *proc;
 	Oid			database;
 	int			token;			/* the type that it was woken for, or RARR_NONE */
-	int			previous;		/* in the list */
+	int64		woken_at;		/* for that type, by rarr_monotonic_now() */
+	int			previous;		/* in the list of sleepers, or in that of tokens */
 	int			next;			/* there, or in that of free ones */
 	uint64		types[FLEXIBLE_ARRAY_MEMBER];	/* a bit for each agenda slot */
 } RarrWaiter;
@@ -50,13 +51,20 @@ typedef struct RarrWaitType
 								 * look again */
 } RarrWaitType;
 
+/* Waiters that are linked; the first is the last that was added. */
+typedef struct RarrWaiterList
+{
+	int			first;
+	int			last;
+} RarrWaiterList;
+
 typedef struct RarrWaitList
 {
 	LWLock		lock;
 	int			tranche;
 	int			nwords;			/* of a set of types */
-	int			first;			/* of the sleepers: the last to enter */
-	int			last;
+	RarrWaiterList asleep;
+	RarrWaiterList woken;		/* those that have a token */
 	int			free;
 	RarrWaitType types[FLEXIBLE_ARRAY_MEMBER];	/* then the waiters */
 } RarrWaitList;
@@ -65,5 +73,9 @@ extern RarrWaitList *rarr_waits;	/* NULL: the library is not preloaded */
 
 extern void rarr_waits_init(void);
 extern RarrWaiter *rarr_waiter(int i);
+
+/* These need the lock. */
+extern void rarr_waiter_link(RarrWaiterList *list, int i);
+extern void rarr_waiter_unlink(RarrWaiterList *list, const RarrWaiter *waiter);
 
 #endif							/* RARR_JOB_WAIT_SHMEM_H */

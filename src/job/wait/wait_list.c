@@ -11,28 +11,20 @@
  * and can be had, then somebody is on the way to it.
  *
  * - A commit that makes n jobs available wakes n sleepers, or as many as there
- *
- *      are.  Each is on its way, "woken" for that type, until it has looked.
- *
+ *   are.  Each is on its way, "woken" for that type, until it has looked.
  * - When it has taken all that it may, and more is due for it, and nobody else
- *
- *      is on the way, it wakes the next.  When it got less than it asked for,
- *
- *      nothing was left.  When it dies before it has looked, it wakes the next.
- *
+ *   is on the way, it wakes the next.  When it got less than it asked for,
+ *   nothing was left.  When it dies before it has looked, it wakes the next.
+ *   A woken sleeper that is stopped (by a signal, say) does none of that.  So
+ *   every sleeper checks each TIMER_CHECK whether a sleeper that was woken for
+ *   one of its types is late.  A late one no longer counts as woken, and the
+ *   sleeper that found it looks itself.
  * - What falls due by itself is one sleeper's to see to, the type's timer: it
- *
- *      sleeps no longer than until the agenda has something to look at.  It is the
- *
- *      one that has slept longest, and is woken last.  If something becomes due
- *
- *      earlier than it would wake, it is told; when it leaves, it names another.
- *
- *      A timer that is stopped (by a signal, say) does none of that.  So whoever
- *
- *      sleeps looks every TIMER_CHECK whether the timers of its types still get
- *
- *      on, and takes the place of one that does not.
+ *   sleeps no longer than until the agenda has something to look at.  It is the
+ *   one that has slept longest, and is woken last.  If something becomes due
+ *   earlier than it would wake, it is told; when it leaves, it names another.
+ *   Every sleeper also checks each TIMER_CHECK whether the timers of its types
+ *   make progress, and takes the place of one that does not.
  *
  * With nobody asleep for a type all this costs whoever makes a job of it
  * available the reading of one counter.
@@ -43,9 +35,10 @@
  * set ahead since, what falls due is found by the timer's next look, for which
  * researcharr.agenda_refresh is the longest time.
  *
- * Lock: rarr_waits->lock, over everything that is not atomic.  Taken in
- * transactions' callbacks, so that nothing under it can fail; no other lock is
- * taken under it, and it is taken under none of the agenda's.
+ * Lock: rarr_waits->lock, over everything that is not atomic.  It is acquired in
+ * transaction callbacks, so nothing under it may fail.  It is the last in the
+ * order of locks: no other lock is acquired under it.  It may be acquired under
+ * prepared->lock (prepared.c), but under none of the agenda's locks.
  */
 #include "postgres.h"
 
@@ -66,9 +59,12 @@
 /* how many latches wait to be set until the lock is released */
 #define BATCH		32
 
-/* how often sleepers look whether a timer still gets on, and how late it may be */
+/* how often sleepers look whether timers, and those that were woken, get on */
 #define TIMER_CHECK	(10 * USECS_PER_SEC)
+
+/* how late a timer may be, and how long it may take one that was woken to look */
 #define TIMER_LATE	(5 * USECS_PER_SEC)
+#define WAKEUP_LATE	(5 * USECS_PER_SEC)
 
 /* Backends to wake, once the lock is released. */
 typedef struct Wakeups
@@ -134,8 +130,7 @@ unlink_sleeper(int i)
 {
 	RarrWaiter *waiter = rarr_waiter(i);
 
-	*(waiter->previous == RARR_NONE ? &rarr_waits->first : &rarr_waiter(waiter->previous)->next) = waiter->next;
-	*(waiter->next == RARR_NONE ? &rarr_waits->last : &rarr_waiter(waiter->next)->previous) = waiter->previous;
+	rarr_waiter_unlink(&rarr_waits->asleep, waiter);
 	for_each_type(type, waiter)
 		pg_atomic_fetch_sub_u32(&rarr_waits->types[type].asleep, 1);
 	pg_atomic_write_u32(&waiter->state, WAITER_AWAKE);
@@ -147,11 +142,14 @@ wake(int i, int type, Wakeups *wakeups)
 {
 	RarrWaiter *waiter = rarr_waiter(i);
 
-	waiter->token = type;
-	if (type != RARR_NONE)
-		pg_atomic_fetch_add_u32(&rarr_waits->types[type].woken, 1);
 	note_wakeup(wakeups, waiter);
 	unlink_sleeper(i);
+	if (type == RARR_NONE)
+		return;
+	waiter->token = type;
+	waiter->woken_at = rarr_monotonic_now();
+	rarr_waiter_link(&rarr_waits->woken, i);
+	pg_atomic_fetch_add_u32(&rarr_waits->types[type].woken, 1);
 }
 
 /* Wake up to n of the sleepers that may have a type's jobs. */
@@ -160,7 +158,7 @@ wake_for_type(int type, int64 n, Wakeups *wakeups)
 {
 	int			next;
 
-	for (int i = rarr_waits->first; i != RARR_NONE && n > 0 &&
+	for (int i = rarr_waits->asleep.first; i != RARR_NONE && n > 0 &&
 		 pg_atomic_read_u32(&rarr_waits->types[type].asleep) > 0; i = next)
 	{
 		next = rarr_waiter(i)->next;
@@ -176,8 +174,10 @@ wake_for_type(int type, int64 n, Wakeups *wakeups)
 static void
 release_token(RarrWaiter *waiter)
 {
-	if (waiter->token != RARR_NONE)
-		pg_atomic_fetch_sub_u32(&rarr_waits->types[waiter->token].woken, 1);
+	if (waiter->token == RARR_NONE)
+		return;
+	pg_atomic_fetch_sub_u32(&rarr_waits->types[waiter->token].woken, 1);
+	rarr_waiter_unlink(&rarr_waits->woken, waiter);
 	waiter->token = RARR_NONE;
 }
 
@@ -204,7 +204,7 @@ notify_timer(int type, Wakeups *wakeups)
 static void
 pass_timer_on(int type, Wakeups *wakeups)
 {
-	int			i = rarr_waits->last;
+	int			i = rarr_waits->asleep.last;
 
 	while (i != RARR_NONE && !wants(rarr_waiter(i), type))
 		i = rarr_waiter(i)->previous;
@@ -303,7 +303,7 @@ wake_database(void)
 	int			next;
 
 	LWLockAcquire(&rarr_waits->lock, LW_EXCLUSIVE);
-	for (int i = rarr_waits->first; i != RARR_NONE; i = next)
+	for (int i = rarr_waits->asleep.first; i != RARR_NONE; i = next)
 	{
 		next = rarr_waiter(i)->next;
 		if (rarr_waiter(i)->database == MyDatabaseId)
@@ -395,10 +395,7 @@ rarr_wait_enter(const RarrAgendaRef *refs, int n, int64 looked)
 	release_token(waiter);
 	set_types(set, now, &wakeups);
 
-	waiter->previous = RARR_NONE;
-	waiter->next = rarr_waits->first;
-	*(rarr_waits->first == RARR_NONE ? &rarr_waits->last : &rarr_waiter(rarr_waits->first)->previous) = mine;
-	rarr_waits->first = mine;
+	rarr_waiter_link(&rarr_waits->asleep, mine);
 	pg_atomic_write_u32(&waiter->state, WAITER_ASLEEP);
 	for_each_type(type, waiter)
 	{
@@ -412,6 +409,13 @@ rarr_wait_enter(const RarrAgendaRef *refs, int n, int64 looked)
 	unlock(&wakeups);
 	pg_memory_barrier();
 	return true;
+}
+
+/* Has somebody woken this backend? */
+bool
+rarr_wait_is_awake(void)
+{
+	return pg_atomic_read_u32(&rarr_waiter(mine)->state) == WAITER_AWAKE;
 }
 
 /* The time by both clocks. */
@@ -433,32 +437,33 @@ by_system(const Now *now, int64 mono)
  * its timer, which may not know that anything is due, has to look again then.
  */
 static void
-tell_timer(int type, const Now *now, TimestampTz retry, Wakeups *wakeups)
+tell_timer(int type, const Now *now, int64 retry, Wakeups *wakeups)
 {
 	RarrWaitType *what = &rarr_waits->types[type];
 
-	if (what->timer == RARR_NONE || retry >= (TimestampTz) pg_atomic_read_u64(&what->until) ||
+	if (what->timer == RARR_NONE || by_system(now, retry) >= (TimestampTz) pg_atomic_read_u64(&what->until) ||
 		(TimestampTz) pg_atomic_read_u64(&rarr_agenda_slot(type)->next_due) > by_system(now, what->looked))
 		return;
-	what->retry = now->mono + (retry - now->system);
+	what->retry = retry;
 	notify_timer(type, wakeups);
 }
 
 /* When the timer of a type, which is this backend, has to look at the agenda. */
 static TimestampTz
-timer_deadline(int type, const Now *now, int64 poll, TimestampTz yield_at)
+timer_deadline(int type, const Now *now, int64 poll, int64 yield_at)
 {
 	RarrWaitType *what = &rarr_waits->types[type];
-	TimestampTz seen = by_system(now, what->looked);
-	TimestampTz until = seen + poll;
+	int64		retry = what->looked + poll;
+	TimestampTz until;
 
 	pg_atomic_write_u64(&what->until, (uint64) DT_NOEND);
 	pg_memory_barrier();		/* whoever lowers a place from here on sees it */
-	if (yield_at > seen)
-		until = Min(until, yield_at);
+	if (yield_at > what->looked)
+		retry = Min(retry, yield_at);
 	if (what->retry > what->looked)
-		until = Min(until, by_system(now, what->retry));
-	until = rarr_agenda_next_check(type, seen, until, now->system, now->mono);
+		retry = Min(retry, what->retry);
+	until = rarr_agenda_next_check(type, by_system(now, what->looked), by_system(now, retry),
+								   now->system, now->mono);
 	pg_atomic_write_u64(&what->until, (uint64) until);
 	what->timer_missed = until == DT_NOEND ? PG_INT64_MAX :
 		now->mono + Max(until - now->system, 0) + TIMER_LATE;
@@ -466,17 +471,46 @@ timer_deadline(int type, const Now *now, int64 poll, TimestampTz yield_at)
 }
 
 /*
+ * Stop counting late waiters, which were woken for a type of this sleeper's, as
+ * being on the way.  If something of the type may be left, wake this sleeper
+ * instead: this backend is known to run, the next one in the list is not.
+ */
+static void
+replace_late(const Now *now, Wakeups *wakeups)
+{
+	RarrWaiter *waiter = rarr_waiter(mine);
+	int			previous;
+
+	for (int i = rarr_waits->woken.last; i != RARR_NONE; i = previous)
+	{
+		RarrWaiter *late = rarr_waiter(i);
+		int			type = late->token;
+
+		if (now->mono - late->woken_at <= WAKEUP_LATE)
+			break;				/* the others were woken later */
+		previous = late->previous;
+		if (!wants(waiter, type))
+			continue;
+		release_token(late);
+		if (!rarr_wait_is_awake() && pg_atomic_read_u32(&rarr_waits->types[type].woken) == 0 &&
+			is_anything_left(type, now->system, RARR_NEVER_LOOKED))
+			wake(mine, type, wakeups);
+	}
+}
+
+/*
  * In how many microseconds this backend, which looked then, has to look at the
- * agenda again, or to ask that again; PG_INT64_MAX for never.  It has to look
- * for the types whose timer it is.  What was due at the last look, and was not to
- * be had then, is looked at again researcharr.poll_interval after it, or at
+ * agenda again, or to ask that again; 0 if it is awake.  It has to look for the
+ * types whose timer it is.  What was due at the last look, and could not be
+ * claimed then, is looked at again researcharr.poll_interval after it, or at
  * yield_at, when limits may let it through: by this backend or by the timer.
+ * yield_at is by the same clock as `looked`; PG_INT64_MAX means never.
  */
 int64
-rarr_wait_time_left(int64 looked, TimestampTz yield_at)
+rarr_wait_time_left(int64 looked, int64 yield_at)
 {
 	int64		poll = (int64) rarr_poll_interval * 1000;
-	TimestampTz deadline = DT_NOEND;
+	TimestampTz deadline;
 	RarrWaiter *waiter = rarr_waiter(mine);
 	Wakeups		wakeups = {0};
 	Now			now;
@@ -484,7 +518,12 @@ rarr_wait_time_left(int64 looked, TimestampTz yield_at)
 	/* in this order: what fell due in between was not seen */
 	now.system = GetCurrentTimestamp();
 	now.mono = rarr_monotonic_now();
+	deadline = now.system + TIMER_CHECK;
 	LWLockAcquire(&rarr_waits->lock, LW_EXCLUSIVE);
+	if (!rarr_wait_is_awake())
+		replace_late(&now, &wakeups);
+	if (rarr_wait_is_awake())
+		deadline = now.system;
 	for_each_type(type, waiter)
 	{
 		RarrWaitType *what = &rarr_waits->types[type];
@@ -495,20 +534,10 @@ rarr_wait_time_left(int64 looked, TimestampTz yield_at)
 		if (what->timer == mine)
 			deadline = Min(deadline, timer_deadline(type, &now, poll, yield_at));
 		else
-		{
-			tell_timer(type, &now, Min(by_system(&now, looked) + poll, yield_at), &wakeups);
-			deadline = Min(deadline, now.system + TIMER_CHECK);
-		}
+			tell_timer(type, &now, Min(looked + poll, yield_at), &wakeups);
 	}
 	unlock(&wakeups);
-	return deadline == DT_NOEND ? PG_INT64_MAX : Max(deadline - now.system, 0);
-}
-
-/* Has somebody woken this backend? */
-bool
-rarr_wait_is_awake(void)
-{
-	return pg_atomic_read_u32(&rarr_waiter(mine)->state) == WAITER_AWAKE;
+	return Max(deadline - now.system, 0);
 }
 
 /*

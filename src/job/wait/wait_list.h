@@ -18,7 +18,7 @@ extern void rarr_wait_list_init(void);
 #define RARR_NEVER_LOOKED	0
 
 extern bool rarr_wait_enter(const RarrAgendaRef *refs, int n, int64 looked);
-extern int64 rarr_wait_time_left(int64 looked, TimestampTz yield_at);
+extern int64 rarr_wait_time_left(int64 looked, int64 yield_at);
 extern bool rarr_wait_is_awake(void);
 extern bool rarr_wait_is_for(const RarrAgendaRef *refs, int n);
 extern void rarr_wait_wake_self(void);
