@@ -137,7 +137,7 @@ static void
 keep_notes(void)
 {
 	int			n;
-	const RarrNote *notes = rarr_agenda_take_notes(&n);
+	const RarrNote *notes = rarr_agenda_pending_notes(&n);
 	Prepared   *transaction;
 
 	LWLockAcquire(&prepared->lock, LW_EXCLUSIVE);
