@@ -1,7 +1,9 @@
 /*
  * job_log.c
- *		What a function of the queue did to jobs, gathered and put on record in
- *		one go.
+ *		Collect the history of the jobs that a function changes.
+ *
+ * A function of the queue adds an entry for each job, and writes all of them at
+ * its end: one bulk insert costs less than many single ones.
  */
 #include "postgres.h"
 
@@ -10,7 +12,7 @@
 #include "base/text.h"
 #include "job/history/job_log.h"
 
-/* Whose word ends an attempt or changes a status: an operator's? */
+/* Is this an action of an operator, and not of a worker or the queue itself? */
 static bool
 is_operators(RarrHistoryAction action)
 {
@@ -19,8 +21,15 @@ is_operators(RarrHistoryAction action)
 }
 
 /*
- * Note a change of the job whose version before it is in oldslot.  Where that
- * one was running, its worker's attempt ended.  error may be NULL; it is not copied.
+ * Add an entry for a change of a job.
+ *
+ * oldslot has the job's version before the change, deformed.  If it was running,
+ * the entry records the end of its worker's attempt.  to is the new status, and
+ * now the time of the change.  error may be NULL; it is not copied and must stay
+ * valid until the log is written.
+ *
+ * Entries are allocated in the current memory context.  Raises no errors but
+ * those of allocation.
  */
 void
 rarr_job_log_add(RarrJobLog *log, TupleTableSlot *oldslot, RarrHistoryAction action,
@@ -57,7 +66,8 @@ rarr_job_log_add(RarrJobLog *log, TupleTableSlot *oldslot, RarrHistoryAction act
 }
 
 /*
- * Write what was noted, and forget it.
+ * Write the entries, and empty the log.  Raises what rarr_history_write()
+ * raises.
  */
 void
 rarr_job_log_write(RarrJobLog *log)
@@ -68,8 +78,9 @@ rarr_job_log_write(RarrJobLog *log)
 }
 
 /*
- * rarr_job_log_write for a session that ends; false if the transaction must not
- * commit.
+ * Like rarr_job_log_write(), for session exit: raises no error.  Returns false
+ * if an entry could not be written.  The caller must then roll the transaction
+ * back.
  */
 bool
 rarr_job_log_write_at_exit(RarrJobLog *log)
