@@ -1,28 +1,23 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * pending.c
- *		Pending entries: what a transaction does to shared or session state once
- *		it is over.
+ *		Pending entries: what a transaction does to shared or session state
+ *		once it is over.
  *
  * An owner of such state keeps a list of entries, and adds one before or after
- * each change.  When a subtransaction commits, its entries become the parent's.
- * When it aborts, the owner acts on them, and the list drops them.  At the end of
- * the transaction the owner acts on all that are left.
+ * each change.  When a subtransaction commits, its entries become the
+ * parent's.  When it aborts, the owner acts on them, and the list drops them.
+ * At the end of the transaction the owner acts on all that are left.
  *
  * Entries of one subtransaction that have the same subject and kind can be
  * merged into one, so that a statement that changes a million rows adds few
  * entries, and a thousand subtransactions leave no more than one.  The list
- * finds them by a hash table with chains.  Entries are added and removed at the
- * list's end alone, so the newest entry is always the first of its chain, and
- * the level never grows along a chain.
+ * finds them by a hash table with chains.  Entries are added and removed at
+ * the list's end alone, so the newest entry is always the first of its chain,
+ * and the level never grows along a chain.
  *
  * All memory is allocated when an entry is added.  Nothing is allocated when a
  * transaction or subtransaction ends, because an error at that point cannot be
  * handled.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

@@ -1,5 +1,4 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * pending.c
  *		What a transaction owes the agenda once it is over.
  *
@@ -13,10 +12,6 @@
  *
  * A subtransaction that aborts acts on its notes at once.  PREPARE TRANSACTION
  * hands them to prepared.c.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

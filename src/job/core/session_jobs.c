@@ -1,21 +1,16 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * session_jobs.c
  *		Jobs whose leases end with this session: researcharr.bind_leases.
  *
- * A session keeps in its memory which jobs it claimed while the setting was on,
- * and under which attempt.  When it ends, it hands those back that are still
- * running under that attempt (session_end.c).  The tables say the rest: an
- * attempt that was completed or cancelled elsewhere, or handed on, is not
- * running.  But not one that was rolled back: the next session to claim the job
- * does so under the same number.  So a claim is forgotten as soon as its
- * transaction or subtransaction aborts, and when it is prepared, since then nobody
- * tells what becomes of it.  A job that the session finishes is forgotten at the
- * commit, lest the list fill up.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
+ * A session keeps in its memory which jobs it claimed while the setting was
+ * on, and under which attempt.  When it ends, it hands those back that are
+ * still running under that attempt (session_end.c).  The tables say the rest:
+ * an attempt that was completed or cancelled elsewhere, or handed on, is not
+ * running.  But not one that was rolled back: the next session to claim the
+ * job does so under the same number.  So a claim is forgotten as soon as its
+ * transaction or subtransaction aborts, and when it is prepared, since then
+ * nobody tells what becomes of it.  A job that the session finishes is
+ * forgotten at the commit, lest the list fill up.
  */
 #include "postgres.h"
 

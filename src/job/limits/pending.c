@@ -1,5 +1,4 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * pending.c
  *		What a transaction owes the limits of job types once it is over.
  *
@@ -7,10 +6,6 @@
  * ended, after it is visible to others; notes are kept until then.  A
  * subtransaction that aborts acts on its own at once.  A note is made before
  * what it tells of is done: nothing may fail between the two.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 

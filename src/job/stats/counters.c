@@ -1,24 +1,19 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * counters.c
  *		How many jobs there are of each type and status, in shared memory.
  *
  * Whatever changes a job notes what that adds and takes away, and the
  * transaction's end adds the sums to counters.  Each type has several sets of
- * them, and a backend keeps to one, so that they do not get in each other's way.
- * A count of the table (job_stats.c) says what the counters stand for: what it
- * found, less what they had when its snapshot was taken.
+ * them, and a backend keeps to one, so that they do not get in each other's
+ * way.  A count of the table (job_stats.c) says what the counters stand for:
+ * what it found, less what they had when its snapshot was taken.
  *
- * They are hints.  A BEFORE trigger notes a row that is not written in the end,
- * a transaction may end between a snapshot and the look at the counters, and
- * what is prepared is not followed.  The next count puts that right.
+ * They are hints.  A BEFORE trigger notes a row that is not written in the
+ * end, a transaction may end between a snapshot and the look at the counters,
+ * and what is prepared is not followed.  The next count puts that right.
  *
- * Which counters are a type's may change (slot.c).  A backend's entry
- * for a type says by their incarnation whether they are still the type's.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
+ * Which counters are a type's may change (slot.c).  A backend's entry for a
+ * type says by their incarnation whether they are still the type's.
  */
 #include "postgres.h"
 
