@@ -166,7 +166,7 @@ fill_column(RarrEntityColumn *column, const RarrEntityDef *def, Form_pg_attribut
 
 /*
  * Return the expression that users other than admins read for a column: the
- * view's column, or NULL if the view lacks it because the column is newer.
+ * view's column, or an SQL NULL if the column is newer than the view.
  */
 static char *
 masked_expression(const RarrEntityColumn *column, Relation masked)

@@ -119,7 +119,7 @@ find_result(void *arg, int n, const char *reference, int length)
 	return work->results[n];
 }
 
-/* Read a member of an operation that must be a string without references. */
+/* Read a member of an operation that must be a string, as a C string. */
 static char *
 read_word(const JsonbValue *value, const char *name)
 {

@@ -16,10 +16,11 @@
 /*
  * Set up all parts; while the library is preloaded.
  *
- * The server calls transaction callbacks in the reverse order of this.  When a
- * transaction aborts, the counters and the limits act first.  Then the verifier
- * gives its turn up, the session leaves the list of sleepers, and at last the
- * agenda acts on what comes back, so that it wakes others.
+ * The server calls transaction callbacks in the reverse order of this, and
+ * those of base/pending.c come with the agenda's notes.  When a transaction
+ * aborts, the verifier gives its turn up and the session leaves the list of
+ * sleepers.  Then the counters, the limits and the agenda act on their pending
+ * entries, in this order, so that they wake others.
  */
 void
 rarr_job_init(void)

@@ -1,24 +1,20 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * prepared.c
  *		What prepared transactions owe the agenda.
  *
  * PREPARE TRANSACTION ends a transaction for its session, but not for anybody
- * else: its notes are due when COMMIT PREPARED or ROLLBACK PREPARED is done, by
- * whatever session.  No callback tells of that, hence the utility hook.  Until
- * then the notes lie in shared memory, under the transaction's identifier.  One
- * whose notes nobody kept makes the agenda forget this database's places, when
- * it ends: one that has too many for its room, or was prepared on another
- * server, before a crash, or by the apply worker of a subscription.  That costs
- * a walk, and nothing else.  Transactions without notes are kept as well, so
- * that those of other applications make nobody forget anything.
+ * else: its notes are due when COMMIT PREPARED or ROLLBACK PREPARED is done,
+ * by whatever session.  No callback tells of that, hence the utility hook.
+ * Until then the notes lie in shared memory, under the transaction's
+ * identifier.  One whose notes nobody kept makes the agenda forget this
+ * database's places, when it ends: one that has too many for its room, or was
+ * prepared on another server, before a crash, or by the apply worker of a
+ * subscription.  That costs a walk, and nothing else.  Transactions without
+ * notes are kept as well, so that those of other applications make nobody
+ * forget anything.
  *
  * The hook is not called where an apply worker prepares and commits; what it
  * enqueues is found by the walker.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
@@ -137,7 +133,7 @@ static void
 keep_notes(void)
 {
 	int			n;
-	const RarrNote *notes = rarr_agenda_take_notes(&n);
+	const RarrNote *notes = rarr_agenda_pending_notes(&n);
 	Prepared   *transaction;
 
 	LWLockAcquire(&prepared->lock, LW_EXCLUSIVE);

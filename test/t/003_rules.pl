@@ -58,8 +58,8 @@ sub broken
 	my @bad = bad_includes($file, @lines);
 
 	push @bad, 'has ' . @lines . ' lines' if @lines >= 600;
-	push @bad, 'does not begin with a comment that names it'
-	  unless $text =~ m{\A/\*-*\n \*(\n \*)? \Q$name\E\n};
+	push @bad, 'does not begin with its name and, indented, its purpose'
+	  unless $text =~ m{\A/\*\n \* \Q$name\E\n \*\t\t\S};
 	push @bad, 'looks at the server version'
 	  if $text =~ /PG_VERSION_NUM/ && $file ne 'src/base/compat.h';
 	push @bad, 'defines settings'

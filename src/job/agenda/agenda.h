@@ -108,8 +108,6 @@ typedef struct RarrAgendaKey
 	bool		absent;			/* it had no slot, */
 	uint64		absent_at;		/* when so many incarnations were given out */
 	int64		window;			/* see enter_group() in stream.c */
-	int			notes[RARR_NOTE_TIMES][RARR_PRIORITIES];	/* where pending.c made
-															 * the latest one */
 	char		name[FLEXIBLE_ARRAY_MEMBER];
 } RarrAgendaKey;
 

@@ -1,5 +1,4 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * pending.c
  *		What a transaction owes the agenda once it is over.
  *
@@ -8,30 +7,20 @@
  * it aborts, the old one is there again.  Nobody else can know before it is
  * over, so each change is noted, for both outcomes.  What comes back is noted
  * before the change: memory can run out while a note is made, and the abort
- * that this causes needs the note.  Notes of one group are folded into one, so that
- * a statement of a million rows makes a hundred.
+ * that this causes needs the note.  Notes of one group are merged
+ * (base/pending.c).
  *
  * A subtransaction that aborts acts on its notes at once.  PREPARE TRANSACTION
  * hands them to prepared.c.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "utils/builtins.h"
-#include "utils/memutils.h"
 #include "utils/resowner.h"
 #include "utils/timestamp.h"
 
 #include "job/agenda/pending.h"
 #include "job/core/job_row.h"
-
-static RarrNote *notes = NULL;
-static int	nnotes = 0;
-static int	room = 0;
 
 /* the policies of job types, by the transaction that is being committed */
 static bool policies_changed = false;
@@ -61,29 +50,16 @@ apply_note(const RarrNote *note)
 }
 
 static void
-apply_notes(RarrNoteTime time, int level)
+act(RarrPendingEvent event, const void *entries, int n)
 {
-	for (int i = 0; i < nnotes; i++)
-		if (notes[i].time == time && notes[i].level >= level)
-			apply_note(&notes[i]);
-}
+	const RarrNote *notes = entries;
+	RarrNoteTime time = event == RARR_PENDING_COMMIT ? RARR_AT_COMMIT : RARR_AT_ABORT;
 
-static void
-at_xact_end(XactEvent event, void *arg)
-{
-	switch (event)
-	{
-		case XACT_EVENT_COMMIT:
-			apply_notes(RARR_AT_COMMIT, 0);
-			nnotes = 0;
-			break;
-		case XACT_EVENT_ABORT:
-			apply_notes(RARR_AT_ABORT, 0);
-			nnotes = 0;
-			break;
-		default:
-			break;
-	}
+	if (event == RARR_PENDING_PREPARE)
+		return;					/* prepared.c has copied them */
+	for (int i = 0; i < n; i++)
+		if (notes[i].time == time)
+			apply_note(&notes[i]);
 }
 
 /*
@@ -100,18 +76,13 @@ after_locks(ResourceReleasePhase phase, bool is_commit, bool is_top_level, void 
 	rarr_agenda_wake(NULL, DT_NOBEGIN, PG_INT64_MAX);
 }
 
-/* Drop the notes of this level and deeper ones; they are the last. */
-static void
-drop_level(int level)
-{
-	while (nnotes > 0 && notes[nnotes - 1].level >= level)
-		nnotes--;
-}
-
 /* Add to a note what another one of the same group says. */
 static void
-fold_note(RarrNote *note, const RarrNote *other)
+merge_notes(void *entry, const void *same)
 {
+	RarrNote   *note = entry;
+	const RarrNote *other = same;
+
 	if (other->queued)
 	{
 		if (!note->queued || rarr_place_compare(&other->place, &note->place) < 0)
@@ -130,115 +101,18 @@ fold_note(RarrNote *note, const RarrNote *other)
 	}
 }
 
-/* Where find_note() is to look first. */
-static void
-remember_note(int i)
-{
-	if (notes[i].key != NULL)
-		notes[i].key->notes[notes[i].time][notes[i].priority] = i;
-}
-
-static bool
-note_is_of(const RarrNote *note, int level, RarrNoteTime time, const RarrAgendaKey *key, int priority)
-{
-	return note->level == level && note->key == key && note->priority == priority &&
-		note->time == time;
-}
-
-/*
- * This level's note of a group among the first n, or NULL.  Of a statement
- * that changes many groups only the first row of each has to search.
- */
-static RarrNote *
-find_note(int n, int level, RarrNoteTime time, const RarrAgendaKey *key, int priority)
-{
-	int			guess = key != NULL ? key->notes[time][priority] : n;
-
-	if (guess < n && note_is_of(&notes[guess], level, time, key, priority))
-		return &notes[guess];
-	for (int i = n - 1; i >= 0 && notes[i].level >= level; i--)
-		if (note_is_of(&notes[i], level, time, key, priority))
-		{
-			remember_note(i);
-			return &notes[i];
-		}
-	return NULL;
-}
-
-/*
- * The notes of this level, which are the last, become its parent's: one for
- * each group, however many subtransactions there are.
- */
-static void
-raise_level(int level)
-{
-	int			first = nnotes;
-	int			n;
-
-	while (first > 0 && notes[first - 1].level >= level)
-		first--;
-	n = first;
-	for (int i = first; i < nnotes; i++)
-	{
-		RarrNote   *same = find_note(first, level - 1, notes[i].time, notes[i].key, notes[i].priority);
-
-		if (same != NULL)
-			fold_note(same, &notes[i]);
-		else
-		{
-			notes[n] = notes[i];
-			notes[n].level = level - 1;
-			remember_note(n++);
-		}
-	}
-	nnotes = n;
-}
-
-static void
-at_subxact_end(SubXactEvent event, SubTransactionId mine, SubTransactionId parent, void *arg)
-{
-	int			level = GetCurrentTransactionNestLevel();
-
-	if (event == SUBXACT_EVENT_ABORT_SUB)
-	{
-		apply_notes(RARR_AT_ABORT, level);
-		drop_level(level);
-	}
-	else if (event == SUBXACT_EVENT_COMMIT_SUB)
-		raise_level(level);
-}
-
-static RarrNote *
-add_note(RarrNoteTime time, RarrAgendaKey *key, int priority)
-{
-	RarrNote   *note;
-
-	if (nnotes == room)
-	{
-		int			more = Max(room * 2, 16);
-
-		notes = notes == NULL ?
-			MemoryContextAlloc(TopMemoryContext, more * sizeof(RarrNote)) :
-			repalloc_huge(notes, (Size) more * sizeof(RarrNote));
-		room = more;
-	}
-	note = &notes[nnotes];
-	memset(note, 0, sizeof(RarrNote));
-	note->time = time;
-	note->level = GetCurrentTransactionNestLevel();
-	note->key = key;
-	note->priority = priority;
-	remember_note(nnotes++);
-	return note;
-}
+static RarrPendingList pending = {sizeof(RarrNote), merge_notes, act};
 
 /* This subtransaction's note of a group, made if there is none. */
 static RarrNote *
 get_note(RarrNoteTime time, RarrAgendaKey *key, int priority)
 {
-	RarrNote   *note = find_note(nnotes, GetCurrentTransactionNestLevel(), time, key, priority);
+	RarrNote   *note = rarr_pending_get(&pending, key, (priority + 1) * RARR_NOTE_TIMES + time);
 
-	return note != NULL ? note : add_note(time, key, priority);
+	note->time = time;
+	note->key = key;
+	note->priority = priority;
+	return note;
 }
 
 /*
@@ -297,7 +171,7 @@ rarr_agenda_note_job(RarrNoteTime time, Relation jobs, TupleTableSlot *slot)
 		said.running_last = place;
 		said.lease = DatumGetTimestampTz(rarr_job_value(slot, JOB_LEASE_EXPIRES_AT));
 	}
-	fold_note(note, &said);
+	merge_notes(note, &said);
 }
 
 /*
@@ -343,9 +217,10 @@ bool
 rarr_agenda_own_look(const RarrAgendaKey *key, int below, TimestampTz now,
 					 int *priority, RarrPlace *place)
 {
+	const RarrNote *notes = pending.entries;
 	bool		found = false;
 
-	for (int i = 0; i < nnotes; i++)
+	for (int i = 0; i < pending.n; i++)
 	{
 		const RarrNote *note = &notes[i];
 		RarrPlace	first;
@@ -365,15 +240,14 @@ rarr_agenda_own_look(const RarrAgendaKey *key, int below, TimestampTz now,
 }
 
 /*
- * This transaction's notes, for whoever acts on them instead: they are no longer
- * pending here.  They stay valid until the next note is made.
+ * This transaction's notes, for prepared.c, which keeps a copy of them at PREPARE
+ * TRANSACTION.
  */
 const RarrNote *
-rarr_agenda_take_notes(int *n)
+rarr_agenda_pending_notes(int *n)
 {
-	*n = nnotes;
-	nnotes = 0;
-	return notes;
+	*n = pending.n;
+	return pending.entries;
 }
 
 /*
@@ -382,7 +256,6 @@ rarr_agenda_take_notes(int *n)
 void
 rarr_agenda_notes_init(void)
 {
-	RegisterXactCallback(at_xact_end, NULL);
-	RegisterSubXactCallback(at_subxact_end, NULL);
+	rarr_pending_init(&pending);
 	RegisterResourceReleaseCallback(after_locks, NULL);
 }

@@ -8,6 +8,7 @@
 #include "executor/tuptable.h"
 #include "utils/rel.h"
 
+#include "base/pending.h"
 #include "job/agenda/agenda.h"
 
 /* with a key of NULL: the policies of job types changed, and no group did */
@@ -16,8 +17,8 @@
 /* One group that a transaction has to say something about. */
 typedef struct RarrNote
 {
+	RarrPendingEntry entry;
 	RarrNoteTime time;
-	int			level;			/* of the subtransaction */
 	RarrAgendaKey *key;			/* NULL: every group of this database, */
 	int			priority;		/* or RARR_NOTE_POLICIES */
 	bool		queued;
@@ -35,6 +36,6 @@ extern void rarr_agenda_note_everything(RarrNoteTime time);
 extern void rarr_agenda_note_policies(void);
 extern bool rarr_agenda_own_look(const RarrAgendaKey *key, int below, TimestampTz now,
 								 int *priority, RarrPlace *place);
-extern const RarrNote *rarr_agenda_take_notes(int *n);
+extern const RarrNote *rarr_agenda_pending_notes(int *n);
 
 #endif							/* RARR_JOB_AGENDA_PENDING_H */

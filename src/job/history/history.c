@@ -1,16 +1,16 @@
 /*
  * history.c
- *		What happened to jobs, put on record in processing_history.
+ *		Write rows of processing_history.
  *
- * Each attempt leaves one row when it ends, and each other change of a job's
- * status its own, in the transaction that makes the change.  The functions
- * that change jobs say what they did; for plain DML, cascades and TRUNCATE,
- * trigger.c finds it out.  Either way, all rows of a statement are written in
- * one go.
+ * Each attempt adds one row when it ends, and so does each other change of a
+ * job's status.  The transaction that changes the job writes the row.  The
+ * functions of the queue know what they did and describe it (job_log.c).  For
+ * plain DML, cascades and TRUNCATE, trigger.c derives it from the old and new
+ * rows.  Either way the rows of a statement are inserted in bulk.
  *
- * A row must never fail because of what the job holds, or the job could be
- * neither claimed, finished nor deleted: jobs that are older than the limits
- * of worker_input.c may hold more, and lose the end of it here.
+ * A row must not fail because of a value in the job: nobody could claim, finish
+ * or delete such a job.  A job that is older than the checks of worker_input.c
+ * can have longer texts than they allow.  Such texts are truncated here.
  */
 #include "postgres.h"
 
@@ -58,12 +58,12 @@ static const char *const action_names[] = {
 struct RarrHistory
 {
 	RarrAppend *append;
-	MemoryContext context;		/* that the history lives in */
+	MemoryContext context;		/* owns all allocations */
 	MemoryContext row_context;	/* reset after each row */
-	Jsonb	   *by;				/* who works; NULL until it is needed */
+	Jsonb	   *by;				/* the operator; NULL until it is needed */
 };
 
-/* Adds a text; nothing where there is none. */
+/* Add a key and a text, unless the text is NULL. */
 static void
 put_text(JsonbParseState **state, const char *name, const char *text)
 {
@@ -77,9 +77,9 @@ put_time(JsonbParseState **state, const char *name, TimestampTz time)
 	rarr_json_put_text(state, name, rarr_json_time(TimestampTzGetDatum(time), TIMESTAMPTZOID));
 }
 
-/* Who works in this session, as an object, made once for all rows. */
+/* The roles and the user of this session, as an object.  Built once for all rows. */
 static Jsonb *
-who_works(RarrHistory *history)
+get_operator(RarrHistory *history)
 {
 	if (history->by == NULL)
 	{
@@ -97,7 +97,7 @@ who_works(RarrHistory *history)
 	return history->by;
 }
 
-/* Adds a text that is cut short where it is longer than max_bytes. */
+/* Add a key and a text, truncated to max_bytes, unless the text is NULL. */
 static void
 put_clipped(JsonbParseState **state, const char *name, const char *text, int max_bytes)
 {
@@ -105,17 +105,17 @@ put_clipped(JsonbParseState **state, const char *name, const char *text, int max
 		rarr_json_put_text(state, name, rarr_clip_text(text, max_bytes));
 }
 
-/* The details of an entry; keys without a value are absent. */
+/* The value of "details".  Keys without a value are left out. */
 static Datum
 build_details(RarrHistory *history, const RarrHistoryEntry *entry)
 {
 	JsonbParseState *state = NULL;
 
-	/* in the order in which jsonb keeps its keys: the shortest first */
+	/* shortest key first, as jsonb sorts them */
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	if (entry->by_operator)
 	{
-		Jsonb	   *by = who_works(history);
+		Jsonb	   *by = get_operator(history);
 		JsonbValue	value;
 
 		value.type = jbvBinary;
@@ -149,8 +149,11 @@ begin(RarrAppend *append)
 }
 
 /*
- * Begins to write; many rows cost no more memory than one.  The caller has
- * made sure that the transaction may write.
+ * Begin to add rows.  Memory use does not grow with their number.  The result
+ * is freed by rarr_history_end().
+ *
+ * Raises 25006 in a read-only transaction, 42P01 if processing_history is
+ * missing, and 55000 if it is not partitioned as the extension created it.
  */
 RarrHistory *
 rarr_history_begin(void)
@@ -158,7 +161,13 @@ rarr_history_begin(void)
 	return begin(rarr_append_begin("processing_history", columns, NCOLUMNS));
 }
 
-/* Puts an entry on record. */
+/*
+ * Add the row that an entry describes.
+ *
+ * Raises what rarr_append_row() raises: 23514 if there is no partition for the
+ * row, 42809 or 42703 if the partition cannot hold it, and 23502 or 23514 if it
+ * violates a constraint.
+ */
 void
 rarr_history_add(RarrHistory *history, const RarrHistoryEntry *entry)
 {
@@ -182,6 +191,7 @@ rarr_history_add(RarrHistory *history, const RarrHistoryEntry *entry)
 	MemoryContextReset(history->row_context);
 }
 
+/* Write the rows that are still buffered.  False if a row was refused at exit. */
 static bool
 end(RarrHistory *history)
 {
@@ -192,6 +202,10 @@ end(RarrHistory *history)
 	return done;
 }
 
+/*
+ * Write the rows that are still buffered, and free the state.  Raises what
+ * rarr_history_add() raises.
+ */
 void
 rarr_history_end(RarrHistory *history)
 {
@@ -199,8 +213,9 @@ rarr_history_end(RarrHistory *history)
 }
 
 /*
- * Puts n entries on record, in their order: to be called once a statement,
- * by whoever changed the jobs, in the same transaction.
+ * Write n entries, in their order.  A function that changes jobs calls this
+ * once, in the same transaction.  Raises what rarr_history_begin() and
+ * rarr_history_add() raise.
  */
 void
 rarr_history_write(const RarrHistoryEntry *entries, int n)
@@ -216,9 +231,9 @@ rarr_history_write(const RarrHistoryEntry *entries, int n)
 }
 
 /*
- * rarr_history_write for a session that ends, which waits for nothing and raises
- * no error (base/append.c).  False if not all is on record: then the transaction
- * must not commit.
+ * Like rarr_history_write(), for session exit: waits for no lock and raises no
+ * error (base/append.c).  Returns false if an entry could not be written.  The
+ * caller must then roll the transaction back.
  */
 bool
 rarr_history_write_at_exit(const RarrHistoryEntry *entries, int n)

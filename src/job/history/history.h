@@ -1,6 +1,6 @@
 /*
  * history.h
- *		What happened to jobs, put on record in processing_history.
+ *		Write rows of processing_history.
  */
 #ifndef RARR_JOB_HISTORY_HISTORY_H
 #define RARR_JOB_HISTORY_HISTORY_H
@@ -23,16 +23,17 @@ typedef enum RarrHistoryAction
 	RARR_HISTORY_DELETED
 } RarrHistoryAction;
 
-/* a row keeps no more bytes of a worker's name and of an error */
+/* the most bytes of a worker's name and of an error that a row holds */
 #define RARR_HISTORY_WORKER_BYTES	(4 * RARR_WORKER_MAX_CHARS)
 #define RARR_HISTORY_ERROR_BYTES	RARR_ERROR_MAX_BYTES
 
 /*
- * One change of a job's status, or the end of one of its attempts.
+ * A change of a job's status, or the end of one of its attempts.
  *
- * An attempt ended where the job was running: then claimed_at is the job's
- * started_at.  Else it is 0, and neither it nor ended_at is among the row's
- * details: as many rows of a job have claimed_at as attempts of it ended.
+ * If the job was running, this is the end of an attempt, and claimed_at is the
+ * job's started_at.  Otherwise claimed_at is 0, and the row's details have
+ * neither claimed_at nor ended_at.  So the number of a job's rows with
+ * claimed_at is the number of its attempts that ended.
  */
 typedef struct RarrHistoryEntry
 {
@@ -40,17 +41,17 @@ typedef struct RarrHistoryEntry
 	pg_uuid_t	media_id;
 	RarrHistoryAction action;
 	const char *from;			/* the job's status before */
-	const char *to;				/* after; NULL where it was deleted */
-	int			attempt;		/* the one that ended, or the job's last */
-	const char *worker;			/* whose it was; NULL where unknown */
-	TimestampTz claimed_at;		/* 0 where no attempt ended */
-	TimestampTz ended_at;		/* when this happened, always set */
-	const char *error;			/* NULL for none */
-	bool		by_operator;	/* not by the worker or the queue itself: the row
-								 * says by whom */
+	const char *to;				/* its status after, or NULL if it was deleted */
+	int			attempt;		/* the attempt that ended, or the job's last one */
+	const char *worker;			/* the attempt's worker, or NULL if unknown */
+	TimestampTz claimed_at;		/* 0 if no attempt ended */
+	TimestampTz ended_at;		/* the time of the change; always set */
+	const char *error;			/* NULL if there is none */
+	bool		by_operator;	/* record the session's roles: the change was not
+								 * made by the job's worker or the queue */
 } RarrHistoryEntry;
 
-/* rows on their way into processing_history */
+/* the state of adding rows; see rarr_history_begin() */
 typedef struct RarrHistory RarrHistory;
 
 extern RarrHistory *rarr_history_begin(void);

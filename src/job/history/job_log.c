@@ -1,7 +1,9 @@
 /*
  * job_log.c
- *		What a function of the queue did to jobs, gathered and put on record in
- *		one go.
+ *		Collect the history of the jobs that a function changes.
+ *
+ * A function of the queue adds an entry for each job, and writes all of them at
+ * its end: one bulk insert costs less than many single ones.
  */
 #include "postgres.h"
 
@@ -13,7 +15,7 @@
 /* how many entries a call with many jobs collects before it writes them */
 #define MANY_ENTRIES	1000
 
-/* Whose word ends an attempt or changes a status: an operator's? */
+/* Is this an action of an operator, and not of a worker or the queue itself? */
 static bool
 is_operators(RarrHistoryAction action)
 {
@@ -22,8 +24,15 @@ is_operators(RarrHistoryAction action)
 }
 
 /*
- * Note a change of the job whose version before it is in oldslot.  Where that
- * one was running, its worker's attempt ended.  error may be NULL; it is not copied.
+ * Add an entry for a change of a job.
+ *
+ * oldslot has the job's version before the change, deformed.  If it was running,
+ * the entry records the end of its worker's attempt.  to is the new status, and
+ * now the time of the change.  error may be NULL; it is not copied and must stay
+ * valid until the log is written.
+ *
+ * Entries are allocated in the current memory context.  Raises no errors but
+ * those of allocation.
  */
 void
 rarr_job_log_add(RarrJobLog *log, TupleTableSlot *oldslot, RarrHistoryAction action,
@@ -60,7 +69,8 @@ rarr_job_log_add(RarrJobLog *log, TupleTableSlot *oldslot, RarrHistoryAction act
 }
 
 /*
- * Write what was noted, and forget it.
+ * Write the entries, and empty the log.  Raises what rarr_history_write()
+ * raises.
  */
 void
 rarr_job_log_write(RarrJobLog *log)
@@ -71,8 +81,8 @@ rarr_job_log_write(RarrJobLog *log)
 }
 
 /*
- * Write the entries if there are many.  Calls with any number of jobs do this
- * between two jobs, so that the entries of all need not fit into memory.
+ * Write the entries if there are many.  A call with any number of jobs does this
+ * between two jobs, which bounds the array of entries.
  */
 void
 rarr_job_log_write_if_many(RarrJobLog *log)
@@ -82,8 +92,9 @@ rarr_job_log_write_if_many(RarrJobLog *log)
 }
 
 /*
- * rarr_job_log_write for a session that ends; false if the transaction must not
- * commit.
+ * Like rarr_job_log_write(), for session exit: raises no error.  Returns false
+ * if an entry could not be written.  The caller must then roll the transaction
+ * back.
  */
 bool
 rarr_job_log_write_at_exit(RarrJobLog *log)

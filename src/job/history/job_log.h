@@ -1,7 +1,6 @@
 /*
  * job_log.h
- *		What a function of the queue did to jobs, gathered and put on record in
- *		one go.
+ *		Collect the history of the jobs that a function changes.
  */
 #ifndef RARR_JOB_HISTORY_JOB_LOG_H
 #define RARR_JOB_HISTORY_JOB_LOG_H
@@ -11,11 +10,12 @@
 #include "job/core/job_row.h"
 #include "job/history/history.h"
 
+/* The entries that a function has added so far.  All zero at first. */
 typedef struct RarrJobLog
 {
-	RarrHistoryEntry *entries;
+	RarrHistoryEntry *entries;	/* in the context of the first entry */
 	int			n;
-	int			room;
+	int			room;			/* of entries */
 } RarrJobLog;
 
 extern void rarr_job_log_add(RarrJobLog *log, TupleTableSlot *oldslot, RarrHistoryAction action,

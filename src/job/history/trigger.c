@@ -1,14 +1,14 @@
 /*
  * trigger.c
- *		What plain DML, cascades and TRUNCATE did to jobs, put on record.
+ *		Trigger: write the history of jobs that DML and TRUNCATE change.
  *
- * Statement-level triggers with transition tables: one pass over the rows
- * that a statement changed.  The functions of the extension change jobs
- * below the level of statements, fire none of these triggers, and write
- * their own history, knowing better what they did.
+ * The triggers are statement-level and have transition tables, so one pass over
+ * the changed rows suffices.  Cascades of foreign keys fire them, too.  The
+ * functions of the queue change jobs below the level of statements.  They fire
+ * none of these triggers and write the history themselves (job_log.c).
  *
- * What happened is told by the job's status before and after.  An enqueue
- * and a claim leave no row, they are on record in the job itself.
+ * The action is derived from the job's status before and after the statement.
+ * An enqueue and a claim add no row, because the job's row has what they did.
  */
 #include "postgres.h"
 
@@ -29,7 +29,7 @@
 #include "base/text.h"
 #include "job/history/history.h"
 
-/* where the columns are that tell a job's story */
+/* numbers of the columns that the history is derived from */
 typedef struct JobColumns
 {
 	AttrNumber	id;
@@ -42,13 +42,13 @@ typedef struct JobColumns
 	AttrNumber	error_message;
 } JobColumns;
 
-/* the work of one statement */
+/* state of one call of the trigger function */
 typedef struct Recorder
 {
 	JobColumns	columns;
 	TimestampTz now;
-	RarrHistory *history;		/* NULL until there is something to write */
-	MemoryContext context;		/* that the history lives in */
+	RarrHistory *history;		/* NULL until there is a row to write */
+	MemoryContext context;		/* owns the history */
 	MemoryContext row_context;	/* reset after each job */
 } Recorder;
 
@@ -93,7 +93,7 @@ add(Recorder *recorder, const RarrHistoryEntry *entry)
 	rarr_history_add(recorder->history, entry);
 }
 
-/* A text, which the history keeps no more than max_bytes of. */
+/* A text column, truncated to max_bytes, or NULL. */
 static char *
 get_text(TupleTableSlot *job, AttrNumber attnum, int max_bytes)
 {
@@ -125,10 +125,12 @@ is_queued(const char *status)
 }
 
 /*
- * What the job was: the entry's part that the old row tells.  The worker is
- * the one whose attempt this ends, if it ends one.  False for a row that is no
- * job: NULLs can only be there once an owner lets them in, and whatever he does
- * to be rid of them must not fail here.
+ * Fill in what the old row says: the job, its status, and the attempt that ended
+ * if it was running.
+ *
+ * Returns false if a required column is NULL.  Such a row can exist only after
+ * the owner dropped a NOT NULL constraint.  It has no history, and the statement
+ * that removes it must not fail here.
  */
 static bool
 describe_old(const JobColumns *columns, TupleTableSlot *job, RarrHistoryEntry *entry)
@@ -153,8 +155,8 @@ describe_old(const JobColumns *columns, TupleTableSlot *job, RarrHistoryEntry *e
 }
 
 /*
- * What an UPDATE did: false where nothing that belongs on record, else the
- * entry's action.
+ * Find the action of an UPDATE.  attempt is the new row's, and retried says that
+ * retry_count grew.  Returns false if the change is not recorded.
  */
 static bool
 find_action(const RarrHistoryEntry *entry, int attempt, bool retried, RarrHistoryAction *action)
@@ -220,7 +222,7 @@ record_delete(Recorder *recorder, TupleTableSlot *job)
 	MemoryContextReset(recorder->row_context);
 }
 
-/* Both tables have the rows in the order in which they were changed. */
+/* Both transition tables have the rows in the order in which they were changed. */
 static void
 record_updates(Recorder *recorder, TriggerData *trigdata)
 {
@@ -256,9 +258,9 @@ record_deletes(Recorder *recorder, TriggerData *trigdata)
 }
 
 /*
- * Before a TRUNCATE, which tells nobody what it removes: each job has a row
- * to come.  The table is locked, so that the latest snapshot has all of them,
- * also where the transaction's own is older.
+ * Record all jobs as deleted, before a TRUNCATE: it has no transition tables.
+ * TRUNCATE has already locked the table, so the latest snapshot shows every job.
+ * The transaction's own snapshot may be older.
  */
 static void
 record_truncate(Recorder *recorder, Relation rel)
@@ -277,7 +279,7 @@ record_truncate(Recorder *recorder, Relation rel)
 	UnregisterSnapshot(snapshot);
 }
 
-/* Raises 39P01: it would be called for each row, or with no rows to look at. */
+/* Raise 39P01: a row-level trigger, or one without transition tables. */
 static void
 wrong_trigger(const TriggerData *trigdata)
 {
@@ -289,7 +291,11 @@ wrong_trigger(const TriggerData *trigdata)
 }
 
 /*
- * researcharr.processing_jobs_history(): the trigger function.
+ * processing_jobs_history(): statement-level trigger of processing_jobs
+ *
+ * Raises 39P01 if the trigger is defined in another way, 42703 if a column that
+ * it reads is missing or has another type, and the errors of
+ * rarr_history_begin() and rarr_history_add().
  */
 PG_FUNCTION_INFO_V1(researcharr_processing_jobs_history);
 Datum

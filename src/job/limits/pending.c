@@ -1,5 +1,4 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * pending.c
  *		What a transaction owes the limits of job types once it is over.
  *
@@ -7,28 +6,20 @@
  * ended, after it is visible to others; notes are kept until then.  A
  * subtransaction that aborts acts on its own at once.  A note is made before
  * what it tells of is done: nothing may fail between the two.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "catalog/pg_collation.h"
 #include "utils/builtins.h"
-#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "base/pending.h"
 #include "job/agenda/agenda.h"
 #include "job/core/job_row.h"
 #include "job/limits/pending.h"
 
 /* from so many on, attempts that a transaction ended are no longer noted singly */
 #define MANY_NOTES		10000
-
-/* how far back a note is looked for that need not be made twice */
-#define LOOK_BACK		8
 
 typedef enum NoteKind
 {
@@ -45,54 +36,14 @@ typedef enum NoteKind
 
 typedef struct Note
 {
+	RarrPendingEntry entry;
 	NoteKind	kind;
-	int			level;			/* of the subtransaction */
 	RarrLimitRef ref;
 	RarrHeldJob job;
 	bool		token;
 	bool		placeless;		/* a claim that was counted, and has no entry */
 	TimestampTz lease;
 } Note;
-
-static Note *notes = NULL;
-static int	nnotes = 0;
-static int	room = 0;
-
-static Note *
-add_note(NoteKind kind, const RarrLimitRef *ref)
-{
-	Note	   *note;
-
-	if (nnotes == room)
-	{
-		int			more = Max(room * 2, 16);
-
-		notes = notes == NULL ? MemoryContextAlloc(TopMemoryContext, more * sizeof(Note)) :
-			repalloc_huge(notes, (Size) more * sizeof(Note));
-		room = more;
-	}
-	note = &notes[nnotes];
-	memset(note, 0, sizeof(Note));
-	note->kind = kind;
-	note->level = GetCurrentTransactionNestLevel();
-	if (ref != NULL)
-		note->ref = *ref;
-	note->lease = DT_NOEND;
-	nnotes++;
-	return note;
-}
-
-/* A note that one of a kind is enough of; a look at the last few will do. */
-static Note *
-get_note(NoteKind kind, const RarrLimitRef *ref)
-{
-	for (int i = nnotes - 1; i >= 0 && i >= nnotes - LOOK_BACK; i--)
-		if (notes[i].kind == kind && notes[i].level == GetCurrentTransactionNestLevel() &&
-			(ref == NULL ||
-			 (notes[i].ref.slot == ref->slot && notes[i].ref.incarnation == ref->incarnation)))
-			return &notes[i];
-	return add_note(kind, ref);
-}
 
 /*
  * Jobs of all types of this database may have left: whoever waits for that
@@ -151,14 +102,6 @@ act_at_commit(const Note *note)
 		rarr_held_note_lease(&note->ref, note->lease);
 }
 
-static void
-at_commit(void)
-{
-	for (int i = 0; i < nnotes; i++)
-		act_at_commit(&notes[i]);
-	nnotes = 0;
-}
-
 /*
  * The claim did not come to pass.  One without an entry was counted, perhaps
  * by others who gave it one.
@@ -172,57 +115,82 @@ undo_claim(const Note *note)
 	rarr_agenda_notify(note->ref.key);
 }
 
-/* Drop the notes of this level and deeper ones, which did not come to pass. */
 static void
-at_abort(int level)
+act_at_abort(const Note *note)
 {
-	while (nnotes > 0 && notes[nnotes - 1].level >= level)
-	{
-		const Note *note = &notes[--nnotes];
-
-		if (note->kind == NOTE_CLAIM)
-			undo_claim(note);
-		else if (note->kind == NOTE_LATE)
-			doubt(note);
-	}
+	if (note->kind == NOTE_CLAIM)
+		undo_claim(note);
+	else if (note->kind == NOTE_LATE)
+		doubt(note);
 }
 
 /*
- * The transaction goes on under another name: its claims count as running.
- * What it ended is found when it is committed (rarr_limits_prepared_ended).
+ * When it is prepared, the transaction goes on under another name: its claims
+ * count as running.  What it ended is found when it is committed
+ * (rarr_limits_prepared_ended).
  */
 static void
-at_prepare(void)
+act(RarrPendingEvent event, const void *entries, int n)
 {
-	for (int i = 0; i < nnotes; i++)
+	const Note *notes = entries;
+
+	for (int i = 0; i < n; i++)
 	{
-		if (notes[i].kind == NOTE_CLAIM || notes[i].kind == NOTE_FORGET)
+		if (event == RARR_PENDING_ABORT)
+			act_at_abort(&notes[i]);
+		else if (event == RARR_PENDING_COMMIT ||
+				 notes[i].kind == NOTE_CLAIM || notes[i].kind == NOTE_FORGET)
 			act_at_commit(&notes[i]);
 	}
-	nnotes = 0;
 }
 
 static void
-at_xact_end(XactEvent event, void *arg)
+merge_notes(void *entry, const void *same)
 {
-	if (event == XACT_EVENT_COMMIT)
-		at_commit();
-	else if (event == XACT_EVENT_ABORT)
-		at_abort(0);
-	else if (event == XACT_EVENT_PREPARE)
-		at_prepare();
+	Note	   *note = entry;
+	const Note *other = same;
+
+	note->ref = other->ref;
+	note->lease = Min(note->lease, other->lease);
 }
 
-static void
-at_subxact_end(SubXactEvent event, SubTransactionId mine, SubTransactionId parent, void *arg)
-{
-	int			level = GetCurrentTransactionNestLevel();
+static RarrPendingList pending = {sizeof(Note), merge_notes, act};
 
-	if (event == SUBXACT_EVENT_ABORT_SUB)
-		at_abort(level);
-	else if (event == SUBXACT_EVENT_COMMIT_SUB)
-		for (int i = nnotes - 1; i >= 0 && notes[i].level >= level; i--)
-			notes[i].level = level - 1;
+static Note *
+note_at(int i)
+{
+	return (Note *) pending.entries + i;
+}
+
+static Note *
+fill_note(Note *note, NoteKind kind, const RarrLimitRef *ref)
+{
+	note->kind = kind;
+	note->ref = *ref;
+	return note;
+}
+
+static Note *
+add_note(NoteKind kind, const RarrLimitRef *ref)
+{
+	Note	   *note = fill_note(rarr_pending_add(&pending), kind, ref);
+
+	note->lease = DT_NOEND;
+	return note;
+}
+
+/*
+ * A note that one of a kind and type is enough of.  If the type's slot was given
+ * away meanwhile, what the note said of the old one no longer matters.
+ */
+static Note *
+get_note(NoteKind kind, const RarrLimitRef *ref)
+{
+	Note	   *note = rarr_pending_get(&pending, ref->key, kind);
+
+	if (note->kind == NOTE_NONE)
+		note->lease = DT_NOEND;
+	return fill_note(note, kind, ref);
 }
 
 /*
@@ -233,8 +201,7 @@ void
 rarr_limits_init(void)
 {
 	rarr_held_init();
-	RegisterXactCallback(at_xact_end, NULL);
-	RegisterSubXactCallback(at_subxact_end, NULL);
+	rarr_pending_init(&pending);
 }
 
 /*
@@ -257,14 +224,14 @@ int
 rarr_limits_note_prepare(const RarrLimitRef *ref)
 {
 	(void) add_note(NOTE_NONE, ref);
-	return nnotes - 1;
+	return pending.n - 1;
 }
 
 void
 rarr_limits_note_drop(int note)
 {
-	Assert(note == nnotes - 1 && notes[note].kind == NOTE_NONE);
-	nnotes = note;
+	Assert(note == pending.n - 1 && note_at(note)->kind == NOTE_NONE);
+	rarr_pending_drop_last(&pending);
 }
 
 /*
@@ -274,10 +241,10 @@ rarr_limits_note_drop(int note)
 void
 rarr_limits_note_claim(int note, const RarrHeldJob *job, bool token, bool placeless)
 {
-	notes[note].kind = NOTE_CLAIM;
-	notes[note].job = *job;
-	notes[note].token = token;
-	notes[note].placeless = placeless;
+	note_at(note)->kind = NOTE_CLAIM;
+	note_at(note)->job = *job;
+	note_at(note)->token = token;
+	note_at(note)->placeless = placeless;
 }
 
 /*
@@ -287,10 +254,10 @@ rarr_limits_note_claim(int note, const RarrHeldJob *job, bool token, bool placel
 void
 rarr_limits_note_bind(int note, const pg_uuid_t *id, int32 attempt, TimestampTz lease)
 {
-	notes[note].job.id = *id;
-	notes[note].job.attempt = attempt;
-	notes[note].lease = lease;
-	rarr_held_bind(&notes[note].job);
+	note_at(note)->job.id = *id;
+	note_at(note)->job.attempt = attempt;
+	note_at(note)->lease = lease;
+	rarr_held_bind(&note_at(note)->job);
 }
 
 /*
@@ -299,9 +266,9 @@ rarr_limits_note_bind(int note, const pg_uuid_t *id, int32 attempt, TimestampTz 
 void
 rarr_limits_note_undo(int note)
 {
-	rarr_held_return(&notes[note].ref, &notes[note].job, notes[note].token);
-	notes[note].kind = NOTE_NONE;
-	notes[note].lease = DT_NOEND;
+	rarr_held_return(&note_at(note)->ref, &note_at(note)->job, note_at(note)->token);
+	note_at(note)->kind = NOTE_NONE;
+	note_at(note)->lease = DT_NOEND;
 }
 
 /*
@@ -364,7 +331,7 @@ rarr_limits_note_change(Relation jobs, TupleTableSlot *old, TupleTableSlot *new)
 		return;
 	if (!find_limit(jobs, old, &ref))
 		return;
-	if (kind == NOTE_LEFT && nnotes > MANY_NOTES)
+	if (kind == NOTE_LEFT && pending.n > MANY_NOTES)
 	{
 		(void) get_note(NOTE_DOUBT, &ref);
 		return;
@@ -426,6 +393,8 @@ rarr_limits_note_dml(Relation jobs, TupleTableSlot *old, TupleTableSlot *new)
 void
 rarr_limits_note_truncate(void)
 {
+	static const RarrLimitRef none = {-1, 0, NULL};
+
 	if (rarr_held_any())
-		(void) get_note(NOTE_DOUBT_ALL, NULL);
+		(void) get_note(NOTE_DOUBT_ALL, &none);
 }

@@ -1,24 +1,19 @@
-/*-------------------------------------------------------------------------
- *
+/*
  * counters.c
  *		How many jobs there are of each type and status, in shared memory.
  *
  * Whatever changes a job notes what that adds and takes away, and the
  * transaction's end adds the sums to counters.  Each type has several sets of
- * them, and a backend keeps to one, so that they do not get in each other's way.
- * A count of the table (job_stats.c) says what the counters stand for: what it
- * found, less what they had when its snapshot was taken.
+ * them, and a backend keeps to one, so that they do not get in each other's
+ * way.  A count of the table (job_stats.c) says what the counters stand for:
+ * what it found, less what they had when its snapshot was taken.
  *
- * They are hints.  A BEFORE trigger notes a row that is not written in the end,
- * a transaction may end between a snapshot and the look at the counters, and
- * what is prepared is not followed.  The next count puts that right.
+ * They are hints.  A BEFORE trigger notes a row that is not written in the
+ * end, a transaction may end between a snapshot and the look at the counters,
+ * and what is prepared is not followed.  The next count puts that right.
  *
- * Which counters are a type's may change (slot.c).  A backend's entry
- * for a type says by their incarnation whether they are still the type's.
- *
- * Copyright (c) 2026, researcharr contributors
- *
- *-------------------------------------------------------------------------
+ * Which counters are a type's may change (slot.c).  A backend's entry for a
+ * type says by their incarnation whether they are still the type's.
  */
 #include "postgres.h"
 
@@ -28,6 +23,7 @@
 #include "utils/memutils.h"
 
 #include "base/clock.h"
+#include "base/pending.h"
 #include "job/stats/counters.h"
 #include "job/stats/shmem.h"
 #include "job/stats/slot.h"
@@ -49,15 +45,12 @@ typedef struct LocalType
 /* What a subtransaction adds. */
 typedef struct Delta
 {
+	RarrPendingEntry entry;
 	LocalType  *type;			/* NULL: everything goes */
-	int			level;
 	int64		jobs[RARR_STATUSES];
 } Delta;
 
 static LocalType *local_types = NULL;
-static Delta *deltas = NULL;
-static int	ndeltas = 0;
-static int	room = 0;
 
 /* Is this backend's entry out of date, or may there be room by now? */
 static bool
@@ -110,20 +103,32 @@ own_stripe(CountedType *type)
 }
 
 static void
-add_deltas(void)
+add_delta(const Delta *delta)
 {
-	for (int i = 0; i < ndeltas; i++)
-	{
-		const Delta *delta = &deltas[i];
-
-		if (delta->type == NULL)
-			rarr_counted_distrust();
-		else if (delta->type->counters != NULL && !is_stale(delta->type))
-			for (int j = 0; j < RARR_STATUSES; j++)
-				if (delta->jobs[j] != 0)
-					pg_atomic_fetch_add_u64(&own_stripe(delta->type->counters)->jobs[j], delta->jobs[j]);
-	}
+	if (delta->type == NULL)
+		rarr_counted_distrust();
+	else if (delta->type->counters != NULL && !is_stale(delta->type))
+		for (int i = 0; i < RARR_STATUSES; i++)
+			if (delta->jobs[i] != 0)
+				pg_atomic_fetch_add_u64(&own_stripe(delta->type->counters)->jobs[i], delta->jobs[i]);
 }
+
+static void
+act(RarrPendingEvent event, const void *entries, int n)
+{
+	if (event == RARR_PENDING_COMMIT)
+		for (int i = 0; i < n; i++)
+			add_delta((const Delta *) entries + i);
+}
+
+static void
+merge_deltas(void *entry, const void *same)
+{
+	for (int i = 0; i < RARR_STATUSES; i++)
+		((Delta *) entry)->jobs[i] += ((const Delta *) same)->jobs[i];
+}
+
+static RarrPendingList pending = {sizeof(Delta), merge_deltas, act};
 
 /* A count that this backend had begun is over. */
 static void
@@ -143,52 +148,9 @@ at_xact_end(XactEvent event, void *arg)
 {
 	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
 		return;
-	if (event == XACT_EVENT_COMMIT)
-		add_deltas();
-	ndeltas = 0;
 	if (counting)
 		stop_counting();
 	counting = false;
-}
-
-/* A subtransaction's deltas become its parent's: one for each type. */
-static void
-raise_level(int level)
-{
-	int			first = ndeltas;
-	int			n;
-
-	while (first > 0 && deltas[first - 1].level >= level)
-		first--;
-	n = first;
-	for (int i = first; i < ndeltas; i++)
-	{
-		Delta	   *same = NULL;
-
-		for (int j = first - 1; j >= 0 && deltas[j].level >= level - 1; j--)
-			if (deltas[j].type == deltas[i].type)
-				same = &deltas[j];
-		for (int j = 0; same != NULL && j < RARR_STATUSES; j++)
-			same->jobs[j] += deltas[i].jobs[j];
-		if (same == NULL)
-		{
-			deltas[n] = deltas[i];
-			deltas[n++].level = level - 1;
-		}
-	}
-	ndeltas = n;
-}
-
-static void
-at_subxact_end(SubXactEvent event, SubTransactionId mine, SubTransactionId parent, void *arg)
-{
-	int			level = GetCurrentTransactionNestLevel();
-
-	if (event == SUBXACT_EVENT_COMMIT_SUB)
-		raise_level(level);
-	else if (event == SUBXACT_EVENT_ABORT_SUB)
-		while (ndeltas > 0 && deltas[ndeltas - 1].level >= level)
-			ndeltas--;
 }
 
 /*
@@ -199,32 +161,16 @@ void
 rarr_counters_init(void)
 {
 	rarr_counted_init();
+	rarr_pending_init(&pending);
 	RegisterXactCallback(at_xact_end, NULL);
-	RegisterSubXactCallback(at_subxact_end, NULL);
 }
 
 static Delta *
 get_delta(LocalType *type)
 {
-	int			level = GetCurrentTransactionNestLevel();
-	Delta	   *delta;
+	Delta	   *delta = rarr_pending_get(&pending, type, 0);
 
-	for (int i = ndeltas - 1; i >= 0 && deltas[i].level >= level; i--)
-		if (deltas[i].type == type)
-			return &deltas[i];
-	if (ndeltas == room)
-	{
-		int			more = Max(room * 2, 16);
-
-		deltas = deltas == NULL ? MemoryContextAlloc(TopMemoryContext, more * sizeof(Delta)) :
-			repalloc_huge(deltas, (Size) more * sizeof(Delta));
-		room = more;
-	}
-	delta = &deltas[ndeltas];
-	memset(delta, 0, sizeof(Delta));
 	delta->type = type;
-	delta->level = level;
-	ndeltas++;
 	return delta;
 }
 
@@ -278,11 +224,12 @@ rarr_counters_distrust(void)
 static int64
 sum(const CountedType *type, int status, bool with_own)
 {
+	const Delta *deltas = pending.entries;
 	int64		n = 0;
 
 	for (int i = 0; i < NSTRIPES; i++)
 		n += (int64) pg_atomic_read_u64(unconstify(pg_atomic_uint64 *, &type->stripes[i].jobs[status]));
-	for (int i = 0; i < ndeltas && with_own; i++)
+	for (int i = 0; i < pending.n && with_own; i++)
 		if (deltas[i].type != NULL && deltas[i].type->counters == type && !is_stale(deltas[i].type))
 			n += deltas[i].jobs[status];
 	return n;
@@ -292,7 +239,9 @@ sum(const CountedType *type, int status, bool with_own)
 static bool
 truncated(void)
 {
-	for (int i = 0; i < ndeltas; i++)
+	const Delta *deltas = pending.entries;
+
+	for (int i = 0; i < pending.n; i++)
 		if (deltas[i].type == NULL)
 			return true;
 	return false;
