@@ -30,7 +30,7 @@
 #include "base/errors.h"
 #include "base/schema.h"
 #include "job/core/job_type.h"
-#include "job/core/job_type_read.h"
+#include "job/core/policy.h"
 
 /* Every type this backend ever knew: a policy never moves, and is never freed. */
 static List *all_types = NIL;
@@ -90,7 +90,7 @@ load_types(void)
 	/* What changes while we read makes the result stale at once. */
 	types_relid = RelationGetRelid(rel);
 	cache_valid = true;
-	found = rarr_job_types_read(rel);
+	found = rarr_policies_read(rel);
 	relation_close(rel, AccessShareLock);
 
 	sorted = MemoryContextAlloc(TopMemoryContext, list_length(found) * sizeof(RarrJobType *));
@@ -199,7 +199,7 @@ rarr_job_type_get(const char *name, int len)
 	StringInfoData known;
 
 	if (type != NULL && type->unusable != NULL)
-		rarr_job_type_complain(ERROR, type);
+		rarr_policy_complain(ERROR, type);
 	if (type != NULL)
 		return type;
 
@@ -263,7 +263,7 @@ all_usable(void)
 		else if (type->unusable != NULL && !type->warned)
 		{
 			type->warned = true;
-			rarr_job_type_complain(WARNING, type);
+			rarr_policy_complain(WARNING, type);
 		}
 	}
 	return result;

@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
+#include "port/pg_bitutils.h"
 #include "storage/shmem.h"
 
 #include "base/guc.h"
@@ -47,6 +48,32 @@ RarrWaiter *
 rarr_waiter(int i)
 {
 	return (RarrWaiter *) (waiters + i * waiter_size());
+}
+
+/*
+ * May the waiter have a type's jobs?
+ */
+bool
+rarr_waiter_wants(const RarrWaiter *waiter, int type)
+{
+	return (waiter->types[type / 64] & (UINT64CONST(1) << (type % 64))) != 0;
+}
+
+/*
+ * The waiter's next type from `type` on, or RARR_NONE: for loops over its types.
+ */
+int
+rarr_waiter_next_type(const RarrWaiter *waiter, int type)
+{
+	while (type < rarr_waits->nwords * 64)
+	{
+		uint64		rest = waiter->types[type / 64] >> (type % 64);
+
+		if (rest != 0)
+			return type + pg_rightmost_one_pos64(rest);
+		type = (type / 64 + 1) * 64;
+	}
+	return RARR_NONE;
 }
 
 /*

@@ -75,7 +75,13 @@ extern void rarr_waits_init(void);
 extern RarrWaiter *rarr_waiter(int i);
 
 /* These need the lock. */
+extern bool rarr_waiter_wants(const RarrWaiter *waiter, int type);
+extern int	rarr_waiter_next_type(const RarrWaiter *waiter, int type);
 extern void rarr_waiter_link(RarrWaiterList *list, int i);
 extern void rarr_waiter_unlink(RarrWaiterList *list, const RarrWaiter *waiter);
+
+#define for_each_type(type, waiter) \
+	for (int type = rarr_waiter_next_type(waiter, 0); type != RARR_NONE; \
+		 type = rarr_waiter_next_type(waiter, type + 1))
 
 #endif							/* RARR_JOB_WAIT_SHMEM_H */

@@ -44,7 +44,6 @@
 
 #include "access/xact.h"
 #include "miscadmin.h"
-#include "port/pg_bitutils.h"
 #include "storage/latch.h"
 #include "storage/proc.h"
 #include "utils/memutils.h"
@@ -76,30 +75,6 @@ typedef struct Wakeups
 static int	mine = RARR_NONE;		/* this backend's waiter */
 
 /* The rest down to the next headline needs the lock. */
-
-static bool
-wants(const RarrWaiter *waiter, int type)
-{
-	return (waiter->types[type / 64] & (UINT64CONST(1) << (type % 64))) != 0;
-}
-
-/* The waiter's next type from `type` on, or RARR_NONE: for loops over its types. */
-static int
-next_type(const RarrWaiter *waiter, int type)
-{
-	while (type < rarr_waits->nwords * 64)
-	{
-		uint64		rest = waiter->types[type / 64] >> (type % 64);
-
-		if (rest != 0)
-			return type + pg_rightmost_one_pos64(rest);
-		type = (type / 64 + 1) * 64;
-	}
-	return RARR_NONE;
-}
-
-#define for_each_type(type, waiter) \
-	for (int type = next_type(waiter, 0); type != RARR_NONE; type = next_type(waiter, type + 1))
 
 static void
 send_wakeups(Wakeups *wakeups)
@@ -162,7 +137,7 @@ wake_for_type(int type, int64 n, Wakeups *wakeups)
 		 pg_atomic_read_u32(&rarr_waits->types[type].asleep) > 0; i = next)
 	{
 		next = rarr_waiter(i)->next;
-		if (wants(rarr_waiter(i), type))
+		if (rarr_waiter_wants(rarr_waiter(i), type))
 		{
 			wake(i, type, wakeups);
 			n--;
@@ -206,7 +181,7 @@ pass_timer_on(int type, Wakeups *wakeups)
 {
 	int			i = rarr_waits->asleep.last;
 
-	while (i != RARR_NONE && !wants(rarr_waiter(i), type))
+	while (i != RARR_NONE && !rarr_waiter_wants(rarr_waiter(i), type))
 		i = rarr_waiter(i)->previous;
 	set_timer(type, i);
 	if (i != RARR_NONE)
@@ -489,7 +464,7 @@ replace_late(const Now *now, Wakeups *wakeups)
 		if (now->mono - late->woken_at <= WAKEUP_LATE)
 			break;				/* the others were woken later */
 		previous = late->previous;
-		if (!wants(waiter, type))
+		if (!rarr_waiter_wants(waiter, type))
 			continue;
 		release_token(late);
 		if (!rarr_wait_is_awake() && pg_atomic_read_u32(&rarr_waits->types[type].woken) == 0 &&

@@ -1,5 +1,5 @@
 /*
- * job_type_read.c
+ * policy.c
  *		Read the policies of job types from the table job_types, and add the
  *		built-in ones.
  *
@@ -23,7 +23,7 @@
 
 #include "base/column.h"
 #include "base/duration.h"
-#include "job/core/job_type_read.h"
+#include "job/core/policy.h"
 #include "job/core/queue_pos.h"
 
 /* Columns of job_types that this file reads by number. */
@@ -201,7 +201,7 @@ read_type(TupleTableSlot *slot, RarrJobType *type)
  * Report an unusable policy, as an error or a warning.
  */
 void
-rarr_job_type_complain(int elevel, const RarrJobType *type)
+rarr_policy_complain(int elevel, const RarrJobType *type)
 {
 	ereport(elevel,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -217,7 +217,7 @@ rarr_job_type_complain(int elevel, const RarrJobType *type)
  * Raises 55000 if a column that is read by number was altered.
  */
 List *
-rarr_job_types_read(Relation rel)
+rarr_policies_read(Relation rel)
 {
 	List	   *found = NIL;
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
