@@ -14,12 +14,12 @@
 #include "job/core/queue_pos.h"
 
 /* When a note is to be acted upon; see pending.c. */
-typedef enum RarrNoteTime
+typedef enum RarrOutcome
 {
 	RARR_AT_COMMIT,				/* the version that a change makes */
 	RARR_AT_ABORT,				/* the version that comes back */
-	RARR_NOTE_TIMES
-} RarrNoteTime;
+	RARR_OUTCOMES
+} RarrOutcome;
 
 typedef enum RarrVerifierKind
 {

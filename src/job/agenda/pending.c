@@ -27,39 +27,39 @@ static bool policies_changed = false;
 
 /* Act on a note.  Cannot fail. */
 static void
-apply_note(const RarrNote *note)
+apply_entry(const RarrAgendaPending *entry)
 {
 	const RarrAgendaRef *ref;
 
-	if (note->key == NULL)
+	if (entry->key == NULL)
 	{
-		if (note->priority == RARR_NOTE_POLICIES)
+		if (entry->priority == RARR_PENDING_POLICIES)
 			policies_changed = true;
 		else
 			rarr_agenda_forget_all();
 		return;
 	}
-	ref = rarr_agenda_ref(note->key, false);
+	ref = rarr_agenda_ref(entry->key, false);
 	if (ref == NULL)
 		return;					/* nobody has asked for the type yet */
-	if (note->queued)
-		rarr_agenda_lower_bound(ref, note->priority, &note->place, note->jobs);
-	if (note->running)
-		rarr_agenda_add_running(ref, note->priority, &note->running_place,
-								 &note->running_last, note->lease);
+	if (entry->queued)
+		rarr_agenda_lower_bound(ref, entry->priority, &entry->queued_first, entry->jobs);
+	if (entry->running)
+		rarr_agenda_add_running(ref, entry->priority, &entry->running_first,
+								 &entry->running_last, entry->lease);
 }
 
 static void
-act(RarrPendingEvent event, const void *entries, int n)
+act(RarrPendingEvent event, const void *list, int n)
 {
-	const RarrNote *notes = entries;
-	RarrNoteTime time = event == RARR_PENDING_COMMIT ? RARR_AT_COMMIT : RARR_AT_ABORT;
+	const RarrAgendaPending *entries = list;
+	RarrOutcome outcome = event == RARR_PENDING_COMMIT ? RARR_AT_COMMIT : RARR_AT_ABORT;
 
 	if (event == RARR_PENDING_PREPARE)
 		return;					/* prepared.c has copied them */
 	for (int i = 0; i < n; i++)
-		if (notes[i].time == time)
-			apply_note(&notes[i]);
+		if (entries[i].outcome == outcome)
+			apply_entry(&entries[i]);
 }
 
 /*
@@ -78,41 +78,41 @@ after_locks(ResourceReleasePhase phase, bool is_commit, bool is_top_level, void 
 
 /* Add to a note what another one of the same group says. */
 static void
-merge_notes(void *entry, const void *same)
+merge_entries(void *into, const void *from)
 {
-	RarrNote   *note = entry;
-	const RarrNote *other = same;
+	RarrAgendaPending *entry = into;
+	const RarrAgendaPending *other = from;
 
 	if (other->queued)
 	{
-		if (!note->queued || rarr_place_compare(&other->place, &note->place) < 0)
-			note->place = other->place;
-		note->queued = true;
-		note->jobs += other->jobs;
+		if (!entry->queued || rarr_place_compare(&other->queued_first, &entry->queued_first) < 0)
+			entry->queued_first = other->queued_first;
+		entry->queued = true;
+		entry->jobs += other->jobs;
 	}
 	if (other->running)
 	{
-		if (!note->running || rarr_place_compare(&other->running_place, &note->running_place) < 0)
-			note->running_place = other->running_place;
-		if (!note->running || rarr_place_compare(&other->running_last, &note->running_last) > 0)
-			note->running_last = other->running_last;
-		note->lease = note->running ? Min(note->lease, other->lease) : other->lease;
-		note->running = true;
+		if (!entry->running || rarr_place_compare(&other->running_first, &entry->running_first) < 0)
+			entry->running_first = other->running_first;
+		if (!entry->running || rarr_place_compare(&other->running_last, &entry->running_last) > 0)
+			entry->running_last = other->running_last;
+		entry->lease = entry->running ? Min(entry->lease, other->lease) : other->lease;
+		entry->running = true;
 	}
 }
 
-static RarrPendingList pending = {sizeof(RarrNote), merge_notes, act};
+static RarrPendingList pending = {sizeof(RarrAgendaPending), merge_entries, act};
 
 /* This subtransaction's note of a group, made if there is none. */
-static RarrNote *
-get_note(RarrNoteTime time, RarrAgendaKey *key, int priority)
+static RarrAgendaPending *
+get_entry(RarrOutcome outcome, RarrAgendaKey *key, int priority)
 {
-	RarrNote   *note = rarr_pending_get(&pending, key, (priority + 1) * RARR_NOTE_TIMES + time);
+	RarrAgendaPending *entry = rarr_pending_get(&pending, key, (priority + 1) * RARR_OUTCOMES + outcome);
 
-	note->time = time;
-	note->key = key;
-	note->priority = priority;
-	return note;
+	entry->outcome = outcome;
+	entry->key = key;
+	entry->priority = priority;
+	return entry;
 }
 
 /*
@@ -139,12 +139,12 @@ is_possible(TupleTableSlot *slot)
  * the change; for RARR_AT_COMMIT, in the subtransaction that makes it.
  */
 void
-rarr_agenda_note_job(RarrNoteTime time, Relation jobs, TupleTableSlot *slot)
+rarr_agenda_pending_job(RarrOutcome outcome, Relation jobs, TupleTableSlot *slot)
 {
 	RarrJobStatus status;
 	RarrPlace	place;
-	RarrNote	said = {0};
-	RarrNote   *note;
+	RarrAgendaPending version = {0};
+	RarrAgendaPending *entry;
 	text	   *type;
 
 	if (!rarr_agenda_is_there() || !is_possible(slot))
@@ -153,35 +153,35 @@ rarr_agenda_note_job(RarrNoteTime time, Relation jobs, TupleTableSlot *slot)
 	if (status != JOB_QUEUED && status != JOB_RUNNING)
 		return;
 	type = DatumGetTextPP(rarr_job_value(slot, JOB_JOB_TYPE));
-	note = get_note(time,
+	entry = get_entry(outcome,
 					rarr_agenda_key(RelationGetRelid(jobs), VARDATA_ANY(type), VARSIZE_ANY_EXHDR(type)),
 					DatumGetInt32(rarr_job_value(slot, JOB_PRIORITY)));
 	place.at = DatumGetTimestampTz(rarr_job_value(slot, JOB_AVAILABLE_AT));
 	place.id = *rarr_job_id(slot);
 	if (status == JOB_QUEUED)
 	{
-		said.queued = true;
-		said.place = place;
-		said.jobs = 1;
+		version.queued = true;
+		version.queued_first = place;
+		version.jobs = 1;
 	}
 	else
 	{
-		said.running = true;
-		said.running_place = place;
-		said.running_last = place;
-		said.lease = DatumGetTimestampTz(rarr_job_value(slot, JOB_LEASE_EXPIRES_AT));
+		version.running = true;
+		version.running_first = place;
+		version.running_last = place;
+		version.lease = DatumGetTimestampTz(rarr_job_value(slot, JOB_LEASE_EXPIRES_AT));
 	}
-	merge_notes(note, &said);
+	merge_entries(entry, &version);
 }
 
 /*
  * Note that every group of this database may change.
  */
 void
-rarr_agenda_note_everything(RarrNoteTime time)
+rarr_agenda_pending_everything(RarrOutcome outcome)
 {
 	if (rarr_agenda_is_there())
-		(void) get_note(time, NULL, 0);
+		(void) get_entry(outcome, NULL, 0);
 }
 
 /*
@@ -189,22 +189,22 @@ rarr_agenda_note_everything(RarrNoteTime time)
  * there is a job has to look at them.
  */
 void
-rarr_agenda_note_policies(void)
+rarr_agenda_pending_policies(void)
 {
 	if (rarr_agenda_is_there())
-		(void) get_note(RARR_AT_COMMIT, NULL, RARR_NOTE_POLICIES);
+		(void) get_entry(RARR_AT_COMMIT, NULL, RARR_PENDING_POLICIES);
 }
 
 /* Is a job that the note is of due, and from which place on? */
 static bool
-note_is_due(const RarrNote *note, TimestampTz now, RarrPlace *place)
+is_due(const RarrAgendaPending *entry, TimestampTz now, RarrPlace *place)
 {
-	bool		queued = note->queued && note->place.at <= now;
-	bool		lapsed = note->running && note->lease <= now;
+	bool		queued = entry->queued && entry->queued_first.at <= now;
+	bool		lapsed = entry->running && entry->lease <= now;
 
-	*place = queued ? note->place : note->running_place;
-	if (queued && lapsed && rarr_place_compare(&note->running_place, place) < 0)
-		*place = note->running_place;
+	*place = queued ? entry->queued_first : entry->running_first;
+	if (queued && lapsed && rarr_place_compare(&entry->running_first, place) < 0)
+		*place = entry->running_first;
 	return queued || lapsed;
 }
 
@@ -214,24 +214,24 @@ note_is_due(const RarrNote *note, TimestampTz now, RarrPlace *place)
  * one's place.  False if there is none.
  */
 bool
-rarr_agenda_own_look(const RarrAgendaKey *key, int below, TimestampTz now,
+rarr_agenda_pending_group(const RarrAgendaKey *key, int below, TimestampTz now,
 					 int *priority, RarrPlace *place)
 {
-	const RarrNote *notes = pending.entries;
+	const RarrAgendaPending *entries = pending.entries;
 	bool		found = false;
 
 	for (int i = 0; i < pending.n; i++)
 	{
-		const RarrNote *note = &notes[i];
+		const RarrAgendaPending *entry = &entries[i];
 		RarrPlace	first;
 
-		if (note->key != key || note->time != RARR_AT_COMMIT || note->priority >= below ||
-			!note_is_due(note, now, &first))
+		if (entry->key != key || entry->outcome != RARR_AT_COMMIT || entry->priority >= below ||
+			!is_due(entry, now, &first))
 			continue;
-		if (!found || note->priority > *priority ||
-			(note->priority == *priority && rarr_place_compare(&first, place) < 0))
+		if (!found || entry->priority > *priority ||
+			(entry->priority == *priority && rarr_place_compare(&first, place) < 0))
 		{
-			*priority = note->priority;
+			*priority = entry->priority;
 			*place = first;
 		}
 		found = true;
@@ -243,8 +243,8 @@ rarr_agenda_own_look(const RarrAgendaKey *key, int below, TimestampTz now,
  * This transaction's notes, for prepared.c, which keeps a copy of them at PREPARE
  * TRANSACTION.
  */
-const RarrNote *
-rarr_agenda_pending_notes(int *n)
+const RarrAgendaPending *
+rarr_agenda_pending_entries(int *n)
 {
 	*n = pending.n;
 	return pending.entries;
@@ -254,7 +254,7 @@ rarr_agenda_pending_notes(int *n)
  * Take the callbacks; while the library is preloaded.
  */
 void
-rarr_agenda_notes_init(void)
+rarr_agenda_pending_init(void)
 {
 	rarr_pending_init(&pending);
 	RegisterResourceReleaseCallback(after_locks, NULL);
