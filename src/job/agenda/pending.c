@@ -1,17 +1,22 @@
 /*
  * pending.c
- *		What a transaction owes the agenda once it is over.
+ *		Pending entries of the agenda: the jobs that a transaction makes
+ *		claimable.
  *
- * A change makes a new version of a job, and unmakes an old one.  If the
- * transaction commits, the new one is there to be handed out, or to lapse; if
- * it aborts, the old one is there again.  Nobody else can know before it is
- * over, so each change is noted, for both outcomes.  What comes back is noted
- * before the change: memory can run out while a note is made, and the abort
- * that this causes needs the note.  Notes of one group are merged
- * (base/pending.c).
+ * A change replaces one version of a job by another.  If the transaction
+ * commits, the new version can be claimed, or its lease can end.  If it
+ * aborts, that holds for the old version again.  So each change adds entries
+ * for both outcomes, and the transaction's end decides which of them are
+ * applied.
  *
- * A subtransaction that aborts acts on its notes at once.  PREPARE TRANSACTION
- * hands them to prepared.c.
+ * The entry for the abort is added before the change.  Adding it can run out
+ * of memory, and the abort that this causes must not need an entry that does
+ * not exist.  The entry for the commit is added after the change, because
+ * users' BEFORE triggers can alter the row.
+ *
+ * base/pending.c merges the entries of a group, and applies those of a
+ * subtransaction that aborts at once.  prepared.c copies the entries at
+ * PREPARE TRANSACTION.
  */
 #include "postgres.h"
 
@@ -22,10 +27,12 @@
 #include "job/agenda/pending.h"
 #include "job/core/job_row.h"
 
-/* the policies of job types, by the transaction that is being committed */
+/*
+ * does the transaction that is being committed change policies of job types?
+ */
 static bool policies_changed = false;
 
-/* Act on a note.  Cannot fail. */
+/* Apply an entry to the agenda.  Cannot fail. */
 static void
 apply_entry(const RarrAgendaPending *entry)
 {
@@ -41,7 +48,7 @@ apply_entry(const RarrAgendaPending *entry)
 	}
 	ref = rarr_agenda_ref(entry->key, false);
 	if (ref == NULL)
-		return;					/* nobody has asked for the type yet */
+		return;					/* no session has asked for the type yet */
 	if (entry->queued)
 		rarr_agenda_lower_bound(ref, entry->priority, &entry->queued_first, entry->jobs);
 	if (entry->running)
@@ -49,6 +56,7 @@ apply_entry(const RarrAgendaPending *entry)
 								 &entry->running_last, entry->lease);
 }
 
+/* Apply the entries for this outcome. */
 static void
 act(RarrPendingEvent event, const void *list, int n)
 {
@@ -63,9 +71,10 @@ act(RarrPendingEvent event, const void *list, int n)
 }
 
 /*
- * The transaction has let go of its locks: by now it has sent word of what it
- * changed in the catalogs, as it has not yet when its callbacks run.  Whoever
- * is woken earlier might look at the old policies, and sleep on.
+ * Wake all sleepers after the transaction that changed policies has released
+ * its locks.  Invalidation messages have been sent by now; they have not been
+ * when the transaction callbacks run.  A sleeper that wakes before could read
+ * the old policies and go back to sleep.
  */
 static void
 after_locks(ResourceReleasePhase phase, bool is_commit, bool is_top_level, void *arg)
@@ -76,7 +85,7 @@ after_locks(ResourceReleasePhase phase, bool is_commit, bool is_top_level, void 
 	rarr_agenda_wake(NULL, DT_NOBEGIN, PG_INT64_MAX);
 }
 
-/* Add to a note what another one of the same group says. */
+/* Merge an entry of the same group into another one. */
 static void
 merge_entries(void *into, const void *from)
 {
@@ -103,7 +112,9 @@ merge_entries(void *into, const void *from)
 
 static RarrPendingList pending = {sizeof(RarrAgendaPending), merge_entries, act};
 
-/* This subtransaction's note of a group, made if there is none. */
+/*
+ * This subtransaction's entry of a group and outcome, added if there is none.
+ */
 static RarrAgendaPending *
 get_entry(RarrOutcome outcome, RarrAgendaKey *key, int priority)
 {
@@ -116,8 +127,8 @@ get_entry(RarrOutcome outcome, RarrAgendaKey *key, int priority)
 }
 
 /*
- * Could the row in the slot, deformed, be in the table at all?  A BEFORE
- * trigger sees rows that NOT NULL and CHECK constraints have yet to refuse.
+ * Can the row in the slot, deformed, be in the table?  A BEFORE trigger also
+ * sees rows that violate NOT NULL and CHECK constraints.
  */
 static bool
 is_possible(TupleTableSlot *slot)
@@ -134,9 +145,15 @@ is_possible(TupleTableSlot *slot)
 }
 
 /*
- * Note the version of a job that is in the slot, deformed: the one that comes
- * with the commit, or back with the abort.  For RARR_AT_ABORT call it before
- * the change; for RARR_AT_COMMIT, in the subtransaction that makes it.
+ * Add an entry for a version of a job.
+ *
+ * The slot has the version that exists after this outcome, deformed.  For
+ * RARR_AT_ABORT that is the old version, and the call comes before the change.
+ * For RARR_AT_COMMIT it is the new version, and the call comes after the
+ * change, in the same subtransaction.  jobs is processing_jobs.
+ *
+ * Does nothing without the agenda, or if the version is neither queued nor
+ * running.  Raises no errors but those of allocation.
  */
 void
 rarr_agenda_pending_job(RarrOutcome outcome, Relation jobs, TupleTableSlot *slot)
@@ -175,7 +192,8 @@ rarr_agenda_pending_job(RarrOutcome outcome, Relation jobs, TupleTableSlot *slot
 }
 
 /*
- * Note that every group of this database may change.
+ * Add an entry that resets all groups of this database at this outcome.
+ * Raises no errors but those of allocation.
  */
 void
 rarr_agenda_pending_everything(RarrOutcome outcome)
@@ -185,8 +203,9 @@ rarr_agenda_pending_everything(RarrOutcome outcome)
 }
 
 /*
- * Note that the policies of job types will have changed: whoever sleeps until
- * there is a job has to look at them.
+ * Add an entry that wakes all sleepers of this database after the commit,
+ * because the policies of job types changed.  Raises no errors but those of
+ * allocation.
  */
 void
 rarr_agenda_pending_policies(void)
@@ -195,7 +214,9 @@ rarr_agenda_pending_policies(void)
 		(void) get_entry(RARR_AT_COMMIT, NULL, RARR_PENDING_POLICIES);
 }
 
-/* Is a job that the note is of due, and from which place on? */
+/*
+ * Can a job of the entry be due, and what is the first position of such a job?
+ */
 static bool
 is_due(const RarrAgendaPending *entry, TimestampTz now, RarrPlace *place)
 {
@@ -209,9 +230,12 @@ is_due(const RarrAgendaPending *entry, TimestampTz now, RarrPlace *place)
 }
 
 /*
- * The agenda knows nothing of what this transaction itself made available: the
- * highest priority below `below` of such jobs that are due, and the first
- * one's place.  False if there is none.
+ * Find the highest priority below the given one for which this transaction
+ * itself made a job claimable that is due at now.  The agenda does not have
+ * such jobs before the commit.
+ *
+ * Sets *priority and the queue position of the first such job.  Returns false
+ * if there is none.  Raises no error.
  */
 bool
 rarr_agenda_pending_group(const RarrAgendaKey *key, int below, TimestampTz now,
@@ -240,8 +264,9 @@ rarr_agenda_pending_group(const RarrAgendaKey *key, int below, TimestampTz now,
 }
 
 /*
- * This transaction's notes, for prepared.c, which keeps a copy of them at PREPARE
- * TRANSACTION.
+ * Return the transaction's n entries, for prepared.c, which copies them at
+ * PREPARE TRANSACTION.  They are valid until the next one is added.  Raises no
+ * error.
  */
 const RarrAgendaPending *
 rarr_agenda_pending_entries(int *n)
@@ -251,7 +276,7 @@ rarr_agenda_pending_entries(int *n)
 }
 
 /*
- * Take the callbacks; while the library is preloaded.
+ * Register the callbacks.  Called while the library is preloaded.
  */
 void
 rarr_agenda_pending_init(void)

@@ -1,6 +1,7 @@
 /*
  * pending.h
- *		What a transaction owes the agenda once it is over.
+ *		Pending entries of the agenda: the jobs that a transaction makes
+ *		claimable.
  */
 #ifndef RARR_JOB_AGENDA_PENDING_H
 #define RARR_JOB_AGENDA_PENDING_H
@@ -11,23 +12,24 @@
 #include "base/pending.h"
 #include "job/agenda/agenda.h"
 
-/* with a key of NULL: the policies of job types changed, and no group did */
+/* priority of an entry without a key: policies of job types changed */
 #define RARR_PENDING_POLICIES	(-1)
 
-/* One group that a transaction has to say something about. */
+/* The jobs of one group that exist after an outcome of a transaction. */
 typedef struct RarrAgendaPending
 {
 	RarrPendingEntry entry;
 	RarrOutcome outcome;
-	RarrAgendaKey *key;			/* NULL: every group of this database, */
-	int			priority;		/* or RARR_PENDING_POLICIES */
+	RarrAgendaKey *key;			/* NULL: all groups of this database, or
+								 * RARR_PENDING_POLICIES */
+	int			priority;
 	bool		queued;
-	RarrPlace	queued_first;			/* the first queued job */
-	int64		jobs;			/* how many there are */
+	RarrPlace	queued_first;
+	int64		jobs;			/* number of queued jobs */
 	bool		running;
-	RarrPlace	running_first;	/* the first running job */
-	RarrPlace	running_last;	/* the last one */
-	TimestampTz lease;			/* the first end of a lease */
+	RarrPlace	running_first;
+	RarrPlace	running_last;
+	TimestampTz lease;			/* earliest end of a lease */
 } RarrAgendaPending;
 
 extern void rarr_agenda_pending_init(void);

@@ -65,7 +65,7 @@ typedef struct Step
 	TimestampTz now;
 	int64		began;			/* by rarr_monotonic_now() */
 	uint64		turn;			/* number of its turn */
-	bool		lost;			/* another backend has the turn, or the slot was
+	bool		lost;			/* the turn is another backend's, or the slot was
 								 * reassigned */
 	int			left;			/* number of entries that it may still visit */
 	int			priority;		/* current group, */
@@ -78,11 +78,11 @@ typedef struct Step
 typedef struct ScanResult
 {
 	bool		available;		/* there is a claimable job */
-	RarrPlace	available_place;	/* the first one */
-	bool		running;		/* there is a job that is running or being changed */
+	RarrPlace	available_place;	/* position of the first one */
+	bool		running;		/* a job is running or being changed */
 	RarrPlace	running_first;
 	RarrPlace	running_last;
-	TimestampTz lease;			/* earliest end of a lease that has not lapsed */
+	TimestampTz lease;			/* earliest end of a lease, if not lapsed */
 } ScanResult;
 
 /* this backend's turn, while it takes a step */
