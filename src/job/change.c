@@ -27,9 +27,9 @@
 static void
 note_change(RarrTable *jobs, int change)
 {
-	rarr_agenda_note_job(RARR_AT_COMMIT, jobs->rel, jobs->newslot);
-	rarr_limits_note_change(jobs->rel, jobs->oldslot, jobs->newslot);
-	rarr_counters_note(jobs->rel, jobs->oldslot, jobs->newslot);
+	rarr_agenda_pending_job(RARR_AT_COMMIT, jobs->rel, jobs->newslot);
+	rarr_limits_pending_change(jobs->rel, jobs->oldslot, jobs->newslot);
+	rarr_counters_change(jobs->rel, jobs->oldslot, jobs->newslot);
 	if (change == JOB_CHANGE_FINISH || change == JOB_CHANGE_REQUEUE)
 		rarr_bound_done(rarr_job_id(jobs->oldslot));
 }
@@ -43,7 +43,7 @@ note_change(RarrTable *jobs, int change)
 bool
 rarr_job_make_change(RarrTable *jobs, int change)
 {
-	rarr_agenda_note_job(RARR_AT_ABORT, jobs->rel, jobs->oldslot);
+	rarr_agenda_pending_job(RARR_AT_ABORT, jobs->rel, jobs->oldslot);
 	if (!rarr_table_update(jobs, change, jobs->oldslot, jobs->newslot))
 		return false;
 	slot_getallattrs(jobs->newslot);
@@ -59,7 +59,7 @@ rarr_job_make_change(RarrTable *jobs, int change)
 bool
 rarr_job_make_change_unlocked(RarrTable *jobs, int change, bool wait)
 {
-	rarr_agenda_note_job(RARR_AT_ABORT, jobs->rel, jobs->oldslot);
+	rarr_agenda_pending_job(RARR_AT_ABORT, jobs->rel, jobs->oldslot);
 	if (!rarr_table_update_unlocked(jobs, change, jobs->oldslot, jobs->newslot, wait))
 		return false;
 	note_change(jobs, change);
@@ -72,8 +72,8 @@ rarr_job_make_change_unlocked(RarrTable *jobs, int change, bool wait)
 void
 rarr_change_note_new(RarrTable *jobs, TupleTableSlot *slot)
 {
-	rarr_agenda_note_job(RARR_AT_COMMIT, jobs->rel, slot);
-	rarr_counters_note(jobs->rel, NULL, slot);
+	rarr_agenda_pending_job(RARR_AT_COMMIT, jobs->rel, slot);
+	rarr_counters_change(jobs->rel, NULL, slot);
 }
 
 /*
@@ -91,9 +91,9 @@ rarr_change_note_dml(const TriggerData *trigger)
 		return;
 	if (TRIGGER_FIRED_FOR_STATEMENT(trigger->tg_event))
 	{
-		rarr_agenda_note_everything(RARR_AT_ABORT);
-		rarr_limits_note_truncate();
-		rarr_counters_note_truncate();
+		rarr_agenda_pending_everything(RARR_AT_ABORT);
+		rarr_limits_pending_truncate();
+		rarr_counters_truncate();
 		return;
 	}
 	if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
@@ -105,15 +105,15 @@ rarr_change_note_dml(const TriggerData *trigger)
 	if (old != NULL)
 	{
 		slot_getallattrs(old);
-		rarr_agenda_note_job(RARR_AT_ABORT, jobs, old);
+		rarr_agenda_pending_job(RARR_AT_ABORT, jobs, old);
 	}
 	if (new != NULL)
 	{
 		slot_getallattrs(new);
-		rarr_agenda_note_job(RARR_AT_COMMIT, jobs, new);
+		rarr_agenda_pending_job(RARR_AT_COMMIT, jobs, new);
 	}
-	rarr_limits_note_dml(jobs, old, new);
-	rarr_counters_note(jobs, old, new);
+	rarr_limits_pending_dml(jobs, old, new);
+	rarr_counters_change(jobs, old, new);
 }
 
 /*

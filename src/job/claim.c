@@ -380,7 +380,7 @@ rarr_claim_is_idle(List *types, TimestampTz now)
 			type->agenda = rarr_agenda_key(table, type->name, strlen(type->name));
 		ref = rarr_agenda_ref(type->agenda, false);
 		if (ref == NULL || rarr_agenda_next_due(ref) <= now || rarr_agenda_verify_is_due(ref, now, mono) ||
-			rarr_agenda_own_look(type->agenda, RARR_PRIORITIES, now, &priority, &place))
+			rarr_agenda_pending_group(type->agenda, RARR_PRIORITIES, now, &priority, &place))
 			return false;
 	}
 	return true;

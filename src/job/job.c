@@ -26,7 +26,7 @@ void
 rarr_job_init(void)
 {
 	rarr_agenda_init();
-	rarr_agenda_notes_init();
+	rarr_agenda_pending_init();
 	rarr_wait_list_init();
 	rarr_agenda_verify_init();
 	rarr_agenda_prepared_init();

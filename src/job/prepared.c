@@ -38,7 +38,7 @@
 /* A note in shared memory: the key is another process's, so it is spelt out. */
 typedef struct KeptNote
 {
-	RarrNote	note;
+	RarrAgendaPending	note;
 	Oid			table;
 	char		name[RARR_TYPE_NAME_MAX + 1];
 } KeptNote;
@@ -99,7 +99,7 @@ find_prepared(const char *gid)
 }
 
 static void
-keep_note(Prepared *transaction, const RarrNote *note)
+keep_note(Prepared *transaction, const RarrAgendaPending *note)
 {
 	KeptNote   *kept;
 
@@ -133,7 +133,7 @@ static void
 keep_notes(void)
 {
 	int			n;
-	const RarrNote *notes = rarr_agenda_pending_notes(&n);
+	const RarrAgendaPending *notes = rarr_agenda_pending_entries(&n);
 	Prepared   *transaction;
 
 	LWLockAcquire(&prepared->lock, LW_EXCLUSIVE);
@@ -168,14 +168,14 @@ act_on(Prepared *transaction)
 	for (int i = 0; i < transaction->n; i++)
 	{
 		RarrAgendaRef ref;
-		const RarrNote *note = &transaction->notes[i].note;
+		const RarrAgendaPending *note = &transaction->notes[i].note;
 
 		if (!rarr_agenda_find(transaction->notes[i].table, transaction->notes[i].name, false, &ref))
 			continue;
 		if (note->queued)
-			rarr_agenda_lower_bound(&ref, note->priority, &note->place, note->jobs);
+			rarr_agenda_lower_bound(&ref, note->priority, &note->queued_first, note->jobs);
 		if (note->running)
-			rarr_agenda_add_running(&ref, note->priority, &note->running_place,
+			rarr_agenda_add_running(&ref, note->priority, &note->running_first,
 									 &note->running_last, note->lease);
 	}
 }

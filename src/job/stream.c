@@ -106,7 +106,7 @@ choose_group(RarrStream *stream, int below)
 	}
 	found = rarr_agenda_next_group(stream->ref, below, stream->now, &stream->view);
 	stream->ended = !found;
-	if (!rarr_agenda_own_look(stream->key, below, stream->now, &own, &own_place) ||
+	if (!rarr_agenda_pending_group(stream->key, below, stream->now, &own, &own_place) ||
 		(found && own < stream->view.priority))
 		return;
 	if (!found || own > stream->view.priority)

@@ -1,27 +1,32 @@
 /*
  * agenda.c
- *		Where the next job of each type and priority can be, in shared memory.
+ *		Lower bounds of the claimable jobs of each type and priority.
  *
- * The jobs of one type and priority are a group, in the order of the take
- * index.  Entries of finished jobs pile up before the first one that waits,
- * and while any old snapshot is open nothing can remove them: a dequeue that
- * starts at the beginning of a group walks over all of them, each time.  The
- * agenda holds, for each group, a place before which no job can be handed out,
- * and a dequeue enters the index there.
+ * The jobs of one type and one priority are a group.  The dequeue index has a
+ * group's jobs in the order in which they are claimed.  Entries of finished
+ * jobs stay in front of the first queued job as long as an old snapshot keeps
+ * VACUUM from removing them.  A dequeue that starts at the beginning of the
+ * group reads all of them, every time.  So the agenda has a lower bound for
+ * each group, a queue position before which no job of the group can be
+ * claimed, and a dequeue enters the index there.
  *
- * The place is only a lower bound, and a hint: jobs are found in the table, by
- * a snapshot, and locked there.  What keeps it a lower bound:
+ * A bound is a hint.  Claims find jobs in the table, by a snapshot, and lock
+ * them there.  A bound that is too low costs time.  These rules keep bounds
+ * from being too high:
  *
- * - Whatever makes a job available earlier lowers the place after its own
- * 	 commit or abort (pending.c), and moves the group's generation on.
- * - A claim raises the place past what it saw, but only if the generation is
- * 	 still the one that it read before it took its snapshot: else something
- * 	 became available that the snapshot could not show.
- * - A walker (verify.c) looks for what slipped past all the same, and for
- * 	 leases that ended, and lowers the place where it finds something.
+ * - A transaction that makes a job claimable, or claimable earlier, lowers the
+ *	 group's bound after its commit or abort (pending.c).  This increments the
+ *	 group's lower_count.
  *
- * Locks: agenda->lock, over which slot belongs to whom, before a slot's own.
- * Neither is held while anything else is done that could fail or wait.
+ * - A claim advances the bound past the entries that it has seen, but only if
+ *	 lower_count is the same as before it took its snapshot.  Otherwise a job
+ *	 may have become claimable that the snapshot does not show.
+ *
+ * - Verifier scans (verify.c) find jobs before the bound all the same, and
+ *	 leases that have ended, and lower the bound.
+ *
+ * Lock order: agenda->lock, which protects the assignment of slots, before the
+ * lock of a slot.  Nothing that can fail or wait happens under either of them.
  */
 #include "postgres.h"
 
@@ -96,7 +101,7 @@ attach_agenda(void *memory, bool first)
 static const RarrShmemPart agenda_part = {"researcharr agenda", agenda_size, attach_agenda};
 
 /*
- * Declare the agenda's shared memory; while the library is preloaded.
+ * Request the agenda's shared memory.  Called while the library is preloaded.
  */
 void
 rarr_agenda_init(void)
@@ -104,6 +109,9 @@ rarr_agenda_init(void)
 	rarr_shmem_add(&agenda_part);
 }
 
+/*
+ * Is there an agenda?  Only if the library is preloaded.
+ */
 bool
 rarr_agenda_is_there(void)
 {
@@ -111,7 +119,9 @@ rarr_agenda_is_there(void)
 }
 
 /*
- * For whoever waits for jobs: see rarr_agenda_wake_hook.  Cannot fail.
+ * Wake sleepers for up to `jobs` jobs of a slot's type that may have become
+ * claimable, from the time `at` on.  With a ref of NULL, wake all sleepers of
+ * this database.  Cannot fail.
  */
 void
 rarr_agenda_wake(const RarrAgendaRef *ref, TimestampTz at, int64 jobs)
@@ -120,7 +130,7 @@ rarr_agenda_wake(const RarrAgendaRef *ref, TimestampTz at, int64 jobs)
 		rarr_agenda_wake_hook(ref, at, jobs);
 }
 
-/* The rest needs the slot's lock, unless it says otherwise. */
+/* The following functions need the slot's lock. */
 
 static RarrPlace
 get_bound(const RarrAgendaSlot *slot, int priority)
@@ -130,6 +140,7 @@ get_bound(const RarrAgendaSlot *slot, int priority)
 	return place;
 }
 
+/* Set a bound, and keep next_due the least of the slot's bounds. */
 static void
 set_bound(RarrAgendaSlot *slot, int priority, const RarrPlace *place)
 {
@@ -150,6 +161,7 @@ set_bound(RarrAgendaSlot *slot, int priority, const RarrPlace *place)
 	pg_atomic_write_u64(&slot->next_due, (uint64) least);
 }
 
+/* A job at this position became claimable.  Never advances the bound. */
 static void
 lower_bound(RarrAgendaSlot *slot, int priority, const RarrPlace *place)
 {
@@ -160,7 +172,7 @@ lower_bound(RarrAgendaSlot *slot, int priority, const RarrPlace *place)
 		set_bound(slot, priority, place);
 }
 
-/* Nothing is known of the type: everything may be due anywhere. */
+/* Forget what is known of the type: any job may be due or lapsed. */
 static void
 reset_slot(RarrAgendaSlot *slot)
 {
@@ -343,9 +355,9 @@ rarr_agenda_key(Oid table, const char *name, int len)
  * The slot of a key's type; see rarr_agenda_find.  NULL if it has none.
  *
  * A type whose jobs nobody has asked for yet has none, and its enqueuers need
- * not look through all slots for it each time: one that is given to it means an
- * incarnation more.  Who makes a slot looks for jobs afterwards, and what is to
- * be told was done before the barrier: one of the two sees the other.
+ * not look through all slots for it each time: one that is given to it means
+ * an incarnation more.  Who makes a slot looks for jobs afterwards, and what
+ * is to be told was done before the barrier: one of the two sees the other.
  */
 const RarrAgendaRef *
 rarr_agenda_ref(RarrAgendaKey *key, bool create)
@@ -366,7 +378,8 @@ rarr_agenda_ref(RarrAgendaKey *key, bool create)
 }
 
 /*
- * Lock a slot, if it is still the handle's.
+ * Lock a slot, if it still belongs to the type of the handle.  Returns false,
+ * without the lock, if it does not.  Cannot fail.
  */
 bool
 rarr_agenda_lock(const RarrAgendaRef *ref, LWLockMode mode)
@@ -378,6 +391,9 @@ rarr_agenda_lock(const RarrAgendaRef *ref, LWLockMode mode)
 	return false;
 }
 
+/*
+ * Release a slot's lock.
+ */
 void
 rarr_agenda_unlock(const RarrAgendaRef *ref)
 {
@@ -385,8 +401,9 @@ rarr_agenda_unlock(const RarrAgendaRef *ref)
 }
 
 /*
- * The least time at which a job of the type can be due, or a lease of it can
- * end; without a lock, so that asking for what is not there costs nothing.
+ * Return the earliest time, by the system clock, at which a job of the type
+ * can be due or a lease can end.  Needs no lock, so that a look at an empty
+ * queue is cheap.
  */
 TimestampTz
 rarr_agenda_next_due(const RarrAgendaRef *ref)
@@ -400,7 +417,7 @@ rarr_agenda_next_due(const RarrAgendaRef *ref)
 }
 
 /*
- * A slot's number, and the slot of a number.
+ * Return a slot's number, from 0 to researcharr.agenda_types - 1.
  */
 int
 rarr_agenda_index(const RarrAgendaRef *ref)
@@ -408,6 +425,9 @@ rarr_agenda_index(const RarrAgendaRef *ref)
 	return ref->slot - agenda->slots;
 }
 
+/*
+ * Return the slot with this number, which may be free.
+ */
 RarrAgendaSlot *
 rarr_agenda_slot(int index)
 {
@@ -423,8 +443,11 @@ fill_view(const RarrAgendaSlot *slot, int priority, RarrAgendaView *view)
 }
 
 /*
- * The highest priority below `below` of which a job can be due at `now`, for a
- * caller that takes its snapshot afterwards; false if there is none.
+ * Find the highest priority below the given one of which a job can be due at
+ * now. The caller takes its snapshot afterwards.
+ *
+ * Copies the group's bound to *view.  Returns false if there is no such group,
+ * or if the slot was reassigned.
  */
 bool
 rarr_agenda_next_group(const RarrAgendaRef *ref, int below, TimestampTz now, RarrAgendaView *view)
@@ -444,7 +467,8 @@ rarr_agenda_next_group(const RarrAgendaRef *ref, int below, TimestampTz now, Rar
 }
 
 /*
- * What rarr_agenda_next_group says, of one priority, due or not.
+ * Copy the bound of the group of this priority to *view.  Returns false if the
+ * slot was reassigned.
  */
 bool
 rarr_agenda_group(const RarrAgendaRef *ref, int priority, RarrAgendaView *view)
@@ -457,8 +481,11 @@ rarr_agenda_group(const RarrAgendaRef *ref, int priority, RarrAgendaView *view)
 }
 
 /*
- * A claim saw that nothing before `place` can be handed out: raise the group's
- * place, unless something became available since the view.
+ * Advance a group's bound to this position: a claim has found that no job
+ * before it can be claimed.
+ *
+ * view is from before the claim took its snapshot.  If the bound was lowered
+ * since, the snapshot may not show the reason, and the bound stays.
  */
 void
 rarr_agenda_advance_bound(const RarrAgendaRef *ref, const RarrAgendaView *view, const RarrPlace *place)
@@ -481,8 +508,11 @@ rarr_agenda_advance_bound(const RarrAgendaRef *ref, const RarrAgendaView *view, 
 }
 
 /*
- * So many jobs became available, or may have: the first one can be handed out
- * at `place`.  Wakes whoever sleeps until then.  Cannot fail.
+ * Lower a group's bound to the position of a job that may have become
+ * claimable, and wake sleepers.
+ *
+ * jobs is the number of such jobs, and place the position of the first one.
+ * Cannot fail.
  */
 void
 rarr_agenda_lower_bound(const RarrAgendaRef *ref, int priority, const RarrPlace *place, int64 jobs)
@@ -495,8 +525,8 @@ rarr_agenda_lower_bound(const RarrAgendaRef *ref, int priority, const RarrPlace 
 }
 
 /*
- * The limits of a type let go of a place: jobs that are due may be handed out,
- * though none became available.  Cannot fail.
+ * Wake a sleeper for a type whose limits may allow one more job to start, or
+ * may have to be checked.  The bounds do not change.  Cannot fail.
  */
 void
 rarr_agenda_notify(RarrAgendaKey *key)
@@ -507,6 +537,7 @@ rarr_agenda_notify(RarrAgendaKey *key)
 		rarr_agenda_wake(ref, DT_NOBEGIN, 1);
 }
 
+/* Widen a range of positions to include another range. */
 static void
 widen(RarrPlace *first, RarrPlace *last, const RarrPlace *more_first, const RarrPlace *more_last)
 {
@@ -517,8 +548,9 @@ widen(RarrPlace *first, RarrPlace *last, const RarrPlace *more_first, const Rarr
 }
 
 /*
- * Jobs from `first` to `last` are running, under leases the first of which
- * ends at `lease`.  Cannot fail.
+ * Record that jobs of a group from first to last are running.  The first of
+ * their leases ends at lease.  Wakes the type's designated waker if that is
+ * earlier than it would wake.  Cannot fail.
  */
 void
 rarr_agenda_add_running(const RarrAgendaRef *ref, int priority, const RarrPlace *first,
@@ -540,7 +572,7 @@ rarr_agenda_add_running(const RarrAgendaRef *ref, int priority, const RarrPlace 
 }
 
 /*
- * Forget all that is known of this database's jobs.  Cannot fail.
+ * Reset all groups of this database, and wake all its sleepers.  Cannot fail.
  */
 void
 rarr_agenda_forget_all(void)
@@ -563,7 +595,7 @@ rarr_agenda_forget_all(void)
 }
 
 /*
- * Free the slots of a database that is gone; nobody is connected to it.
+ * Free the slots of a dropped database.  No session is connected to it.
  */
 void
 rarr_agenda_forget_database(Oid database)

@@ -1,6 +1,6 @@
 /*
  * agenda.h
- *		Where the next job of each type and priority can be, in shared memory.
+ *		Lower bounds of the claimable jobs of each type and priority.
  */
 #ifndef RARR_JOB_AGENDA_AGENDA_H
 #define RARR_JOB_AGENDA_AGENDA_H
@@ -13,83 +13,93 @@
 #include "job/core/job_type.h"
 #include "job/core/queue_pos.h"
 
-/* When a note is to be acted upon; see pending.c. */
-typedef enum RarrNoteTime
+/* The outcome of a transaction at which a pending entry is applied. */
+typedef enum RarrOutcome
 {
-	RARR_AT_COMMIT,				/* the version that a change makes */
-	RARR_AT_ABORT,				/* the version that comes back */
-	RARR_NOTE_TIMES
-} RarrNoteTime;
+	RARR_AT_COMMIT,				/* the new version of a job exists */
+	RARR_AT_ABORT,				/* the old version exists again */
+	RARR_OUTCOMES
+} RarrOutcome;
 
+/* The verifier scans of a type; see verify.c. */
 typedef enum RarrVerifierKind
 {
-	RARR_VERIFY_LAPSES,			/* where jobs are running, for leases that ended */
-	RARR_VERIFY_EVERYTHING,		/* for what slipped past */
+	RARR_VERIFY_LAPSES,			/* visits running jobs, for lapsed leases */
+	RARR_VERIFY_EVERYTHING,		/* visits all jobs before the bounds */
 	RARR_VERIFIER_SCANS
 } RarrVerifierKind;
 
-/* When a walk takes its next step; times by rarr_monotonic_now(). */
+/* When a scan takes its next step.  Times by rarr_monotonic_now(). */
 typedef struct RarrVerifierSchedule
 {
-	pg_atomic_uint64 last_step; /* when the last one began */
-	pg_atomic_uint64 pause;		/* microseconds from there to the next one */
-	pg_atomic_uint64 resting;	/* 1 between two rounds, else 0 */
+	pg_atomic_uint64 last_step; /* start of the last step */
+	pg_atomic_uint64 pause;		/* microseconds from there to the next step */
+	pg_atomic_uint64 resting;	/* 1 between two rounds, otherwise 0 */
 } RarrVerifierSchedule;
 
-/* A walk over a type's groups, in rounds of steps: see verify.c. */
+/*
+ * The state of a verifier scan between its steps.  A round visits the groups
+ * of a type from the highest priority down.
+ */
 typedef struct RarrVerifierScan
 {
-	bool		under_way;		/* a round has begun and is not at its end */
-	int			priority;		/* where the next step goes on */
-	RarrPlace	place;
-	int			group;			/* priority of the group that it is in, or -1 */
-	RarrPlace	seen_last;		/* the last job that it saw running there, */
-	RarrPlace	added_last;		/* that was noted since it entered it, */
-	RarrPlace	added_first;	/* and the first one since its last step began */
-	TimestampTz lapse;			/* least lease that the round saw */
-	TimestampTz added_lapse;	/* least lease noted since it began */
-	TimestampTz last_round;		/* the last one's last step, for agenda_status() */
+	bool		under_way;		/* a round has begun and has not ended */
+	int			priority;		/* where the next step begins: group, */
+	RarrPlace	place;			/* and position in it */
+
+	/* of the scan for lapses: running jobs of the group that it has entered */
+	int			group;			/* the group's priority, or -1 */
+	RarrPlace	seen_last;		/* the last one that it visited */
+	RarrPlace	added_last;		/* the last one added since it entered */
+	RarrPlace	added_first;	/* the first one added since the last step */
+
+	TimestampTz lapse;			/* earliest end of a lease, as this round saw */
+	TimestampTz added_lapse;	/* the same of leases added since it began */
+	TimestampTz last_round;		/* start of its last step, for agenda_status() */
 } RarrVerifierScan;
 
 /*
- * A job type of a database, in shared memory.  What is due is in arrays by
- * priority, so that looking for the highest one reads little memory; and what an
- * idle worker looks at, of every type, stands together at the beginning.
+ * A slot: what the agenda knows of a job type of a database.
+ *
+ * Values of groups are in arrays by priority, so that the search for the
+ * highest priority with a due job reads little memory.  The fields that an
+ * idle worker reads for each type are the first ones.
  */
 typedef struct RarrAgendaSlot
 {
 	uint64		incarnation;	/* of the slot; 0 while it is free */
 	pg_atomic_uint64 next_due;	/* least of bound_at[] */
-	pg_atomic_uint64 next_lapse;	/* no running job's lease ends before this */
+	pg_atomic_uint64 next_lapse;	/* no lease ends before this */
 	RarrVerifierSchedule schedules[RARR_VERIFIER_SCANS];
 
-	LWLock		lock;			/* over all that is not atomic */
+	LWLock		lock;			/* protects all fields that are not atomic */
 	Oid			database;
 	Oid			table;			/* processing_jobs */
 	char		name[RARR_TYPE_NAME_MAX + 1];
 
-	/* No job of a priority can be handed out before its place. */
+	/* lower bounds: no job of a group can be claimed before its bound */
 	TimestampTz bound_at[RARR_PRIORITIES];
 	pg_uuid_t	bound_id[RARR_PRIORITIES];
-	uint64		lower_count[RARR_PRIORITIES];	/* grows when a place is lowered */
+	uint64		lower_count[RARR_PRIORITIES];	/* grows when a job becomes
+												 * claimable */
 
-	/* No job that is before its group's place is running outside of these. */
+	/* a running job before its group's bound is in this range, inclusive */
 	RarrPlace	running_first[RARR_PRIORITIES];
 	RarrPlace	running_last[RARR_PRIORITIES];
 
-	pg_atomic_uint64 pass;		/* whose turn it is, by weight; see stream.c */
+	pg_atomic_uint64 pass;		/* of stride scheduling; see stream.c */
 
-	/* Whose step of a walk is under way: see take_turn() in verify.c. */
-	uint64		turn;			/* its number, or 0 */
-	uint64		turns;			/* how many were given out */
-	pg_atomic_uint64 turn_alive;	/* when it last made progress, by
+	/* the backend that takes a step of a scan; see take_turn() in verify.c */
+	uint64		turn;			/* number of its turn, or 0 */
+	uint64		turns;			/* number of the last turn */
+	pg_atomic_uint64 turn_alive;	/* time of its last progress, by
 									 * rarr_monotonic_now() */
 	RarrVerifierScan scans[RARR_VERIFIER_SCANS];
 
-	/* What happened, for agenda_status() */
-	uint64		advanced[RARR_PRIORITIES];
-	uint64		refused[RARR_PRIORITIES];
-	uint64		found[RARR_PRIORITIES];
+	/* counts for agenda_status() */
+	uint64		advanced[RARR_PRIORITIES];	/* a claim advanced the bound, */
+	uint64		refused[RARR_PRIORITIES];	/* or lower_count had grown */
+	uint64		found[RARR_PRIORITIES]; /* a scan lowered the bound */
 } RarrAgendaSlot;
 
 /* A backend's handle on a slot; stale once the slot was given away. */
@@ -111,18 +121,18 @@ typedef struct RarrAgendaKey
 	char		name[FLEXIBLE_ARRAY_MEMBER];
 } RarrAgendaKey;
 
-/* What a claim was told about a group. */
+/* A copy of a group's bound, read before a claim takes its snapshot. */
 typedef struct RarrAgendaView
 {
 	int			priority;
-	RarrPlace	bound;			/* nothing can be handed out before it */
-	uint64		lower_count;		/* for rarr_agenda_advance_bound */
+	RarrPlace	bound;
+	uint64		lower_count;	/* for rarr_agenda_advance_bound() */
 } RarrAgendaView;
 
 /*
- * Called, if it is set, for whoever waits for jobs: so many jobs of a type can be
- * handed out from this time on; ref is NULL when that may be true of any type of
- * this database.  Must not fail.
+ * Hook of job/wait: up to `jobs` jobs of a type may have become claimable,
+ * from the time `at` on.  ref is NULL for all types of this database.  Must
+ * not fail.
  */
 extern void (*rarr_agenda_wake_hook) (const RarrAgendaRef *ref, TimestampTz at, int64 jobs);
 

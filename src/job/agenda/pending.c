@@ -1,17 +1,22 @@
 /*
  * pending.c
- *		What a transaction owes the agenda once it is over.
+ *		Pending entries of the agenda: the jobs that a transaction makes
+ *		claimable.
  *
- * A change makes a new version of a job, and unmakes an old one.  If the
- * transaction commits, the new one is there to be handed out, or to lapse; if
- * it aborts, the old one is there again.  Nobody else can know before it is
- * over, so each change is noted, for both outcomes.  What comes back is noted
- * before the change: memory can run out while a note is made, and the abort
- * that this causes needs the note.  Notes of one group are merged
- * (base/pending.c).
+ * A change replaces one version of a job by another.  If the transaction
+ * commits, the new version can be claimed, or its lease can end.  If it
+ * aborts, that holds for the old version again.  So each change adds entries
+ * for both outcomes, and the transaction's end decides which of them are
+ * applied.
  *
- * A subtransaction that aborts acts on its notes at once.  PREPARE TRANSACTION
- * hands them to prepared.c.
+ * The entry for the abort is added before the change.  Adding it can run out
+ * of memory, and the abort that this causes must not need an entry that does
+ * not exist.  The entry for the commit is added after the change, because
+ * users' BEFORE triggers can alter the row.
+ *
+ * base/pending.c merges the entries of a group, and applies those of a
+ * subtransaction that aborts at once.  prepared.c copies the entries at
+ * PREPARE TRANSACTION.
  */
 #include "postgres.h"
 
@@ -22,50 +27,54 @@
 #include "job/agenda/pending.h"
 #include "job/core/job_row.h"
 
-/* the policies of job types, by the transaction that is being committed */
+/*
+ * does the transaction that is being committed change policies of job types?
+ */
 static bool policies_changed = false;
 
-/* Act on a note.  Cannot fail. */
+/* Apply an entry to the agenda.  Cannot fail. */
 static void
-apply_note(const RarrNote *note)
+apply_entry(const RarrAgendaPending *entry)
 {
 	const RarrAgendaRef *ref;
 
-	if (note->key == NULL)
+	if (entry->key == NULL)
 	{
-		if (note->priority == RARR_NOTE_POLICIES)
+		if (entry->priority == RARR_PENDING_POLICIES)
 			policies_changed = true;
 		else
 			rarr_agenda_forget_all();
 		return;
 	}
-	ref = rarr_agenda_ref(note->key, false);
+	ref = rarr_agenda_ref(entry->key, false);
 	if (ref == NULL)
-		return;					/* nobody has asked for the type yet */
-	if (note->queued)
-		rarr_agenda_lower_bound(ref, note->priority, &note->place, note->jobs);
-	if (note->running)
-		rarr_agenda_add_running(ref, note->priority, &note->running_place,
-								 &note->running_last, note->lease);
+		return;					/* no session has asked for the type yet */
+	if (entry->queued)
+		rarr_agenda_lower_bound(ref, entry->priority, &entry->queued_first, entry->jobs);
+	if (entry->running)
+		rarr_agenda_add_running(ref, entry->priority, &entry->running_first,
+								 &entry->running_last, entry->lease);
 }
 
+/* Apply the entries for this outcome. */
 static void
-act(RarrPendingEvent event, const void *entries, int n)
+act(RarrPendingEvent event, const void *list, int n)
 {
-	const RarrNote *notes = entries;
-	RarrNoteTime time = event == RARR_PENDING_COMMIT ? RARR_AT_COMMIT : RARR_AT_ABORT;
+	const RarrAgendaPending *entries = list;
+	RarrOutcome outcome = event == RARR_PENDING_COMMIT ? RARR_AT_COMMIT : RARR_AT_ABORT;
 
 	if (event == RARR_PENDING_PREPARE)
 		return;					/* prepared.c has copied them */
 	for (int i = 0; i < n; i++)
-		if (notes[i].time == time)
-			apply_note(&notes[i]);
+		if (entries[i].outcome == outcome)
+			apply_entry(&entries[i]);
 }
 
 /*
- * The transaction has let go of its locks: by now it has sent word of what it
- * changed in the catalogs, as it has not yet when its callbacks run.  Whoever
- * is woken earlier might look at the old policies, and sleep on.
+ * Wake all sleepers after the transaction that changed policies has released
+ * its locks.  Invalidation messages have been sent by now; they have not been
+ * when the transaction callbacks run.  A sleeper that wakes before could read
+ * the old policies and go back to sleep.
  */
 static void
 after_locks(ResourceReleasePhase phase, bool is_commit, bool is_top_level, void *arg)
@@ -76,48 +85,50 @@ after_locks(ResourceReleasePhase phase, bool is_commit, bool is_top_level, void 
 	rarr_agenda_wake(NULL, DT_NOBEGIN, PG_INT64_MAX);
 }
 
-/* Add to a note what another one of the same group says. */
+/* Merge an entry of the same group into another one. */
 static void
-merge_notes(void *entry, const void *same)
+merge_entries(void *into, const void *from)
 {
-	RarrNote   *note = entry;
-	const RarrNote *other = same;
+	RarrAgendaPending *entry = into;
+	const RarrAgendaPending *other = from;
 
 	if (other->queued)
 	{
-		if (!note->queued || rarr_place_compare(&other->place, &note->place) < 0)
-			note->place = other->place;
-		note->queued = true;
-		note->jobs += other->jobs;
+		if (!entry->queued || rarr_place_compare(&other->queued_first, &entry->queued_first) < 0)
+			entry->queued_first = other->queued_first;
+		entry->queued = true;
+		entry->jobs += other->jobs;
 	}
 	if (other->running)
 	{
-		if (!note->running || rarr_place_compare(&other->running_place, &note->running_place) < 0)
-			note->running_place = other->running_place;
-		if (!note->running || rarr_place_compare(&other->running_last, &note->running_last) > 0)
-			note->running_last = other->running_last;
-		note->lease = note->running ? Min(note->lease, other->lease) : other->lease;
-		note->running = true;
+		if (!entry->running || rarr_place_compare(&other->running_first, &entry->running_first) < 0)
+			entry->running_first = other->running_first;
+		if (!entry->running || rarr_place_compare(&other->running_last, &entry->running_last) > 0)
+			entry->running_last = other->running_last;
+		entry->lease = entry->running ? Min(entry->lease, other->lease) : other->lease;
+		entry->running = true;
 	}
 }
 
-static RarrPendingList pending = {sizeof(RarrNote), merge_notes, act};
+static RarrPendingList pending = {sizeof(RarrAgendaPending), merge_entries, act};
 
-/* This subtransaction's note of a group, made if there is none. */
-static RarrNote *
-get_note(RarrNoteTime time, RarrAgendaKey *key, int priority)
+/*
+ * This subtransaction's entry of a group and outcome, added if there is none.
+ */
+static RarrAgendaPending *
+get_entry(RarrOutcome outcome, RarrAgendaKey *key, int priority)
 {
-	RarrNote   *note = rarr_pending_get(&pending, key, (priority + 1) * RARR_NOTE_TIMES + time);
+	RarrAgendaPending *entry = rarr_pending_get(&pending, key, (priority + 1) * RARR_OUTCOMES + outcome);
 
-	note->time = time;
-	note->key = key;
-	note->priority = priority;
-	return note;
+	entry->outcome = outcome;
+	entry->key = key;
+	entry->priority = priority;
+	return entry;
 }
 
 /*
- * Could the row in the slot, deformed, be in the table at all?  A BEFORE
- * trigger sees rows that NOT NULL and CHECK constraints have yet to refuse.
+ * Can the row in the slot, deformed, be in the table?  A BEFORE trigger also
+ * sees rows that violate NOT NULL and CHECK constraints.
  */
 static bool
 is_possible(TupleTableSlot *slot)
@@ -134,17 +145,23 @@ is_possible(TupleTableSlot *slot)
 }
 
 /*
- * Note the version of a job that is in the slot, deformed: the one that comes
- * with the commit, or back with the abort.  For RARR_AT_ABORT call it before
- * the change; for RARR_AT_COMMIT, in the subtransaction that makes it.
+ * Add an entry for a version of a job.
+ *
+ * The slot has the version that exists after this outcome, deformed.  For
+ * RARR_AT_ABORT that is the old version, and the call comes before the change.
+ * For RARR_AT_COMMIT it is the new version, and the call comes after the
+ * change, in the same subtransaction.  jobs is processing_jobs.
+ *
+ * Does nothing without the agenda, or if the version is neither queued nor
+ * running.  Raises no errors but those of allocation.
  */
 void
-rarr_agenda_note_job(RarrNoteTime time, Relation jobs, TupleTableSlot *slot)
+rarr_agenda_pending_job(RarrOutcome outcome, Relation jobs, TupleTableSlot *slot)
 {
 	RarrJobStatus status;
 	RarrPlace	place;
-	RarrNote	said = {0};
-	RarrNote   *note;
+	RarrAgendaPending version = {0};
+	RarrAgendaPending *entry;
 	text	   *type;
 
 	if (!rarr_agenda_is_there() || !is_possible(slot))
@@ -153,85 +170,92 @@ rarr_agenda_note_job(RarrNoteTime time, Relation jobs, TupleTableSlot *slot)
 	if (status != JOB_QUEUED && status != JOB_RUNNING)
 		return;
 	type = DatumGetTextPP(rarr_job_value(slot, JOB_JOB_TYPE));
-	note = get_note(time,
+	entry = get_entry(outcome,
 					rarr_agenda_key(RelationGetRelid(jobs), VARDATA_ANY(type), VARSIZE_ANY_EXHDR(type)),
 					DatumGetInt32(rarr_job_value(slot, JOB_PRIORITY)));
 	place.at = DatumGetTimestampTz(rarr_job_value(slot, JOB_AVAILABLE_AT));
 	place.id = *rarr_job_id(slot);
 	if (status == JOB_QUEUED)
 	{
-		said.queued = true;
-		said.place = place;
-		said.jobs = 1;
+		version.queued = true;
+		version.queued_first = place;
+		version.jobs = 1;
 	}
 	else
 	{
-		said.running = true;
-		said.running_place = place;
-		said.running_last = place;
-		said.lease = DatumGetTimestampTz(rarr_job_value(slot, JOB_LEASE_EXPIRES_AT));
+		version.running = true;
+		version.running_first = place;
+		version.running_last = place;
+		version.lease = DatumGetTimestampTz(rarr_job_value(slot, JOB_LEASE_EXPIRES_AT));
 	}
-	merge_notes(note, &said);
+	merge_entries(entry, &version);
 }
 
 /*
- * Note that every group of this database may change.
+ * Add an entry that resets all groups of this database at this outcome.
+ * Raises no errors but those of allocation.
  */
 void
-rarr_agenda_note_everything(RarrNoteTime time)
+rarr_agenda_pending_everything(RarrOutcome outcome)
 {
 	if (rarr_agenda_is_there())
-		(void) get_note(time, NULL, 0);
+		(void) get_entry(outcome, NULL, 0);
 }
 
 /*
- * Note that the policies of job types will have changed: whoever sleeps until
- * there is a job has to look at them.
+ * Add an entry that wakes all sleepers of this database after the commit,
+ * because the policies of job types changed.  Raises no errors but those of
+ * allocation.
  */
 void
-rarr_agenda_note_policies(void)
+rarr_agenda_pending_policies(void)
 {
 	if (rarr_agenda_is_there())
-		(void) get_note(RARR_AT_COMMIT, NULL, RARR_NOTE_POLICIES);
+		(void) get_entry(RARR_AT_COMMIT, NULL, RARR_PENDING_POLICIES);
 }
 
-/* Is a job that the note is of due, and from which place on? */
+/*
+ * Can a job of the entry be due, and what is the first position of such a job?
+ */
 static bool
-note_is_due(const RarrNote *note, TimestampTz now, RarrPlace *place)
+is_due(const RarrAgendaPending *entry, TimestampTz now, RarrPlace *place)
 {
-	bool		queued = note->queued && note->place.at <= now;
-	bool		lapsed = note->running && note->lease <= now;
+	bool		queued = entry->queued && entry->queued_first.at <= now;
+	bool		lapsed = entry->running && entry->lease <= now;
 
-	*place = queued ? note->place : note->running_place;
-	if (queued && lapsed && rarr_place_compare(&note->running_place, place) < 0)
-		*place = note->running_place;
+	*place = queued ? entry->queued_first : entry->running_first;
+	if (queued && lapsed && rarr_place_compare(&entry->running_first, place) < 0)
+		*place = entry->running_first;
 	return queued || lapsed;
 }
 
 /*
- * The agenda knows nothing of what this transaction itself made available: the
- * highest priority below `below` of such jobs that are due, and the first
- * one's place.  False if there is none.
+ * Find the highest priority below the given one for which this transaction
+ * itself made a job claimable that is due at now.  The agenda does not have
+ * such jobs before the commit.
+ *
+ * Sets *priority and the queue position of the first such job.  Returns false
+ * if there is none.  Raises no error.
  */
 bool
-rarr_agenda_own_look(const RarrAgendaKey *key, int below, TimestampTz now,
+rarr_agenda_pending_group(const RarrAgendaKey *key, int below, TimestampTz now,
 					 int *priority, RarrPlace *place)
 {
-	const RarrNote *notes = pending.entries;
+	const RarrAgendaPending *entries = pending.entries;
 	bool		found = false;
 
 	for (int i = 0; i < pending.n; i++)
 	{
-		const RarrNote *note = &notes[i];
+		const RarrAgendaPending *entry = &entries[i];
 		RarrPlace	first;
 
-		if (note->key != key || note->time != RARR_AT_COMMIT || note->priority >= below ||
-			!note_is_due(note, now, &first))
+		if (entry->key != key || entry->outcome != RARR_AT_COMMIT || entry->priority >= below ||
+			!is_due(entry, now, &first))
 			continue;
-		if (!found || note->priority > *priority ||
-			(note->priority == *priority && rarr_place_compare(&first, place) < 0))
+		if (!found || entry->priority > *priority ||
+			(entry->priority == *priority && rarr_place_compare(&first, place) < 0))
 		{
-			*priority = note->priority;
+			*priority = entry->priority;
 			*place = first;
 		}
 		found = true;
@@ -240,21 +264,22 @@ rarr_agenda_own_look(const RarrAgendaKey *key, int below, TimestampTz now,
 }
 
 /*
- * This transaction's notes, for prepared.c, which keeps a copy of them at PREPARE
- * TRANSACTION.
+ * Return the transaction's n entries, for prepared.c, which copies them at
+ * PREPARE TRANSACTION.  They are valid until the next one is added.  Raises no
+ * error.
  */
-const RarrNote *
-rarr_agenda_pending_notes(int *n)
+const RarrAgendaPending *
+rarr_agenda_pending_entries(int *n)
 {
 	*n = pending.n;
 	return pending.entries;
 }
 
 /*
- * Take the callbacks; while the library is preloaded.
+ * Register the callbacks.  Called while the library is preloaded.
  */
 void
-rarr_agenda_notes_init(void)
+rarr_agenda_pending_init(void)
 {
 	rarr_pending_init(&pending);
 	RegisterResourceReleaseCallback(after_locks, NULL);

@@ -1,6 +1,7 @@
 /*
  * pending.h
- *		What a transaction owes the agenda once it is over.
+ *		Pending entries of the agenda: the jobs that a transaction makes
+ *		claimable.
  */
 #ifndef RARR_JOB_AGENDA_PENDING_H
 #define RARR_JOB_AGENDA_PENDING_H
@@ -11,31 +12,32 @@
 #include "base/pending.h"
 #include "job/agenda/agenda.h"
 
-/* with a key of NULL: the policies of job types changed, and no group did */
-#define RARR_NOTE_POLICIES	(-1)
+/* priority of an entry without a key: policies of job types changed */
+#define RARR_PENDING_POLICIES	(-1)
 
-/* One group that a transaction has to say something about. */
-typedef struct RarrNote
+/* The jobs of one group that exist after an outcome of a transaction. */
+typedef struct RarrAgendaPending
 {
 	RarrPendingEntry entry;
-	RarrNoteTime time;
-	RarrAgendaKey *key;			/* NULL: every group of this database, */
-	int			priority;		/* or RARR_NOTE_POLICIES */
+	RarrOutcome outcome;
+	RarrAgendaKey *key;			/* NULL: all groups of this database, or
+								 * RARR_PENDING_POLICIES */
+	int			priority;
 	bool		queued;
-	RarrPlace	place;			/* the first queued job */
-	int64		jobs;			/* how many there are */
+	RarrPlace	queued_first;
+	int64		jobs;			/* number of queued jobs */
 	bool		running;
-	RarrPlace	running_place;	/* the first running job */
-	RarrPlace	running_last;	/* the last one */
-	TimestampTz lease;			/* the first end of a lease */
-} RarrNote;
+	RarrPlace	running_first;
+	RarrPlace	running_last;
+	TimestampTz lease;			/* earliest end of a lease */
+} RarrAgendaPending;
 
-extern void rarr_agenda_notes_init(void);
-extern void rarr_agenda_note_job(RarrNoteTime time, Relation jobs, TupleTableSlot *slot);
-extern void rarr_agenda_note_everything(RarrNoteTime time);
-extern void rarr_agenda_note_policies(void);
-extern bool rarr_agenda_own_look(const RarrAgendaKey *key, int below, TimestampTz now,
+extern void rarr_agenda_pending_init(void);
+extern void rarr_agenda_pending_job(RarrOutcome outcome, Relation jobs, TupleTableSlot *slot);
+extern void rarr_agenda_pending_everything(RarrOutcome outcome);
+extern void rarr_agenda_pending_policies(void);
+extern bool rarr_agenda_pending_group(const RarrAgendaKey *key, int below, TimestampTz now,
 								 int *priority, RarrPlace *place);
-extern const RarrNote *rarr_agenda_pending_notes(int *n);
+extern const RarrAgendaPending *rarr_agenda_pending_entries(int *n);
 
 #endif							/* RARR_JOB_AGENDA_PENDING_H */

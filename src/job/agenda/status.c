@@ -1,6 +1,6 @@
 /*
  * status.c
- *		agenda_status(): what the agenda knows, for people.
+ *		agenda_status(): show the lower bounds to administrators.
  */
 #include "postgres.h"
 
@@ -22,7 +22,7 @@ time_or_null(TimestampTz at, bool *isnull)
 	return TimestampTzGetDatum(at);
 }
 
-/* The row of one group. */
+/* Add the row of one group. */
 static void
 put_group(ReturnSetInfo *rsinfo, const RarrAgendaSlot *type, int p)
 {
@@ -45,7 +45,7 @@ put_group(ReturnSetInfo *rsinfo, const RarrAgendaSlot *type, int p)
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }
 
-/* A copy of the i-th slot; false behind the last one.  A free slot's has no incarnation. */
+/* Copy the i-th slot.  False if there are no more slots. */
 static bool
 copy_slot(int i, RarrAgendaSlot *copy)
 {
@@ -63,10 +63,10 @@ copy_slot(int i, RarrAgendaSlot *copy)
 PG_FUNCTION_INFO_V1(researcharr_agenda_status);
 
 /*
- * agenda_status() -> a row for each group of this database that the agenda
- *		knows anything of
+ * agenda_status() -> a row for each group of this database that has, or had,
+ * jobs
  *
- * Errors: RA005 where the library is not preloaded.
+ * Raises RA005 if the library is not preloaded.
  */
 Datum
 researcharr_agenda_status(PG_FUNCTION_ARGS)

@@ -1,28 +1,30 @@
 /*
  * verify.c
- *		Looking for what the agenda missed, and for leases that ended.
+ *		Verifier scans: find claimable jobs before the lower bounds.
  *
- * Before its place a group has jobs that are running, jobs that are finished,
- * and whatever slipped past: a row that somebody wrote without our triggers,
- * say.  Two walks over a type's groups look there.  One goes to where jobs can
- * be running once the first lease may have ended; the other everywhere, once
- * in researcharr.agenda_refresh.  Where a walk finds a job that can be handed
- * out it lowers the group's place, and the claims do the rest; it never raises
- * one.
+ * The index entries before a group's lower bound belong to running jobs, to
+ * finished jobs, and to jobs that the agenda missed, such as a row that was
+ * written while our triggers were disabled.  Two verifier scans of each type
+ * look there.  One starts when the first lease may have ended, and visits
+ * where jobs can be running.  The other starts every
+ * researcharr.agenda_refresh, and visits everything.  A scan that finds a
+ * claimable job lowers the group's bound, so that the next claim sees the job.
+ * It never advances a bound.
  *
- * Dead entries make a walk long.  So it goes in steps of a bounded number of
- * entries, which the backends that dequeue take in turn, one at a time for
- * each type; and after a step there is a pause that depends on what it cost,
- * 50 times that for the walk over everything, but never more than
- * LONGEST_PAUSE: what a stalled disk or a stopped machine cost says nothing of
- * the next step.
+ * Dead index entries can make a scan long.  So a round of a scan is divided
+ * into steps of STEP_ENTRIES entries.  Backends that dequeue take the steps,
+ * one backend at a time for each type.  After a step there is a pause in
+ * proportion to the step's duration: as long for the scan for lapses, and 50
+ * times as long for the scan of everything.  The pause is at most
+ * LONGEST_PAUSE, because the duration of a step on a stalled disk does not
+ * predict the next one.
  *
- * A backend that is stopped in the middle of a step, or hangs there, loses its
- * turn to the next one after TURN_TIMEOUT.  The turn has a number, and
- * whatever a step writes into the slot it writes under the slot's lock, and
- * only while the turn is still its own: one that wakes up after having lost it
- * changes nothing.  The new one begins where the last step that was completed
- * ended, as after a step that failed.
+ * A backend that stops or hangs during a step loses its turn to another
+ * backend after TURN_TIMEOUT.  Turns are numbered.  A step writes to the slot
+ * under the slot's lock, and only if its turn is still the current one.  So a
+ * backend that continues after it lost its turn can only lower bounds.  The
+ * next turn begins where the last completed step ended, as it does after a
+ * step that failed.
  */
 #include "postgres.h"
 
@@ -41,54 +43,55 @@
 #include "job/core/dequeue_scan.h"
 #include "job/core/job_row.h"
 
-/* index entries that one step looks at */
+/* the most index entries that one step visits */
 #define STEP_ENTRIES	500
 
-/* how many times its own cost a step is followed by a pause */
+/* the pause after a step, as a multiple of the step's duration */
 #define LAPSES_PAUSE	1
 #define EVERYTHING_PAUSE 50
 #define LONGEST_PAUSE	(10 * USECS_PER_SEC)
 
-/* after how long without progress a step's turn goes to another backend */
+/* a step without progress for so long loses its turn */
 #define TURN_TIMEOUT	(5 * USECS_PER_SEC)
 
-/* after how many entries a step says that it makes progress */
+/* a step reports progress every so many entries */
 #define ALIVE_ENTRIES	16
 
-/* One step of a walk. */
+/* One step of a scan. */
 typedef struct Step
 {
 	RarrAgendaRef ref;
 	RarrVerifierKind kind;
 	TimestampTz now;
 	int64		began;			/* by rarr_monotonic_now() */
-	uint64		turn;
-	bool		lost;			/* the turn is another backend's, or the slot */
-	int			left;			/* entries that it may still look at */
-	int			priority;		/* where it is */
-	RarrPlace	place;
+	uint64		turn;			/* number of its turn */
+	bool		lost;			/* the turn is another backend's, or the slot was
+								 * reassigned */
+	int			left;			/* number of entries that it may still visit */
+	int			priority;		/* current group, */
+	RarrPlace	place;			/* and position in it */
 	RarrTakeScan scan;
 	TupleTableSlot *slot;
 } Step;
 
-/* What a step saw of one group. */
+/* What a step found in one group. */
 typedef struct ScanResult
 {
-	bool		available;		/* a job can be handed out */
-	RarrPlace	available_place;
-	bool		running;		/* a job is running, or may soon be */
+	bool		available;		/* there is a claimable job */
+	RarrPlace	available_place;	/* position of the first one */
+	bool		running;		/* a job is running or being changed */
 	RarrPlace	running_first;
 	RarrPlace	running_last;
-	TimestampTz lease;			/* the least lease that has not ended */
+	TimestampTz lease;			/* earliest end of a lease, if not lapsed */
 } ScanResult;
 
-/* the slot of which this backend is taking a step */
+/* this backend's turn, while it takes a step */
 static RarrAgendaRef turn_ref = {NULL, 0};
 static uint64 turn_number;
 
 /*
- * Is a step of this walk due?  Without a lock.  The setting is looked at anew
- * each time.
+ * Is a step of this scan due?  Needs no lock.  Reads the setting at each call,
+ * so that a change takes effect at once.
  */
 static bool
 is_due(RarrAgendaSlot *slot, RarrVerifierKind kind, TimestampTz now, int64 mono)
@@ -106,7 +109,10 @@ is_due(RarrAgendaSlot *slot, RarrVerifierKind kind, TimestampTz now, int64 mono)
 }
 
 /*
- * Is a step of a walk over this type's groups due?  Without a lock.
+ * Is a step of one of the type's verifier scans due?
+ *
+ * now is the time by the system clock, and mono by rarr_monotonic_now().
+ * Needs no lock and raises no error.
  */
 bool
 rarr_agenda_verify_is_due(const RarrAgendaRef *ref, TimestampTz now, int64 mono)
@@ -117,7 +123,9 @@ rarr_agenda_verify_is_due(const RarrAgendaRef *ref, TimestampTz now, int64 mono)
 	return false;
 }
 
-/* When the next step of this walk is due, as is_due() has it, by the system's clock. */
+/*
+ * When the next step of this scan is due, as in is_due(), by the system clock.
+ */
 static TimestampTz
 next_step(RarrAgendaSlot *slot, RarrVerifierKind kind, TimestampTz now, int64 mono)
 {
@@ -133,9 +141,13 @@ next_step(RarrAgendaSlot *slot, RarrVerifierKind kind, TimestampTz now, int64 mo
 }
 
 /*
- * When the agenda has something to look at next, for a slot's type: a job that
- * falls due, or a step of a walk.  What was due at `looked`, when somebody had
- * a look, was not to be had then: it is put off until `retry`.  Without a lock.
+ * Return the time at which a session must next look for jobs of a slot's type:
+ * a job falls due, or a step of a verifier scan is due.
+ *
+ * index is the slot's number.  looked is the time of the last look.  What was
+ * due then could not be claimed, so it counts as due at retry.  These times,
+ * now and the result are by the system clock; mono is by rarr_monotonic_now().
+ * Needs no lock and raises no error.
  */
 TimestampTz
 rarr_agenda_next_check(int index, TimestampTz looked, TimestampTz retry, TimestampTz now, int64 mono)
@@ -154,7 +166,7 @@ rarr_agenda_next_check(int index, TimestampTz looked, TimestampTz retry, Timesta
 	return next;
 }
 
-/* The step that this backend was taking is over, well or not.  Cannot fail. */
+/* Give up this backend's turn, if it has one.  Cannot fail. */
 static void
 release_turn(void)
 {
@@ -170,8 +182,8 @@ release_turn(void)
 }
 
 /*
- * Under the slot's lock: take the turn, if it is nobody's, or of somebody who
- * does not get on.
+ * Take the turn, unless another backend has it and makes progress.  Needs the
+ * slot's lock.
  */
 static bool
 take_turn(Step *step, RarrAgendaSlot *slot)
@@ -185,7 +197,7 @@ take_turn(Step *step, RarrAgendaSlot *slot)
 	return true;
 }
 
-/* Lock the slot, if the turn is still the step's. */
+/* Lock the slot, if the step still has its turn. */
 static bool
 lock_turn(Step *step)
 {
@@ -199,14 +211,20 @@ lock_turn(Step *step)
 	return !step->lost;
 }
 
-/* The step gets on; one that has lost its turn delays others' by that at most. */
+/*
+ * Report progress.  A step that has lost its turn does so, too.  This can only
+ * delay the next change of turns.
+ */
 static void
-say_alive(const Step *step)
+report_progress(const Step *step)
 {
 	pg_atomic_write_u64(&step->ref.slot->turn_alive, (uint64) rarr_monotonic_now());
 }
 
-/* Take the turn, if it is to be had and a step is due, and see where the walk was. */
+/*
+ * Begin a step, if one is due and the turn can be taken.  The step continues
+ * where the scan's last completed step ended.
+ */
 static bool
 begin_step(Step *step, RarrAgendaKey *key)
 {
@@ -234,7 +252,10 @@ begin_step(Step *step, RarrAgendaKey *key)
 		scan->lapse = DT_NOEND;
 		scan->added_lapse = DT_NOEND;
 	}
-	/* what a step left of a group that no step of the round has ended in */
+	/*
+	 * No step of this round has ended within a group.  If the scan is in a
+	 * group, a step that failed has left it there.
+	 */
 	if (rarr_place_compare(&scan->place, &rarr_first_place) == 0)
 		scan->group = -1;
 	step->priority = scan->priority;
@@ -245,7 +266,10 @@ begin_step(Step *step, RarrAgendaKey *key)
 	return true;
 }
 
-/* Look at the row that the scan is at; its group's place is `bound`. */
+/*
+ * Record what the row in the step's slot means for the agenda.  place is the
+ * row's queue position, and bound the lower bound of its group.
+ */
 static void
 check_row(Step *step, const RarrPlace *place, const RarrPlace *bound, ScanResult *result)
 {
@@ -258,7 +282,10 @@ check_row(Step *step, const RarrPlace *place, const RarrPlace *bound, ScanResult
 	if (status != JOB_QUEUED && status != JOB_RUNNING)
 		return;
 
-	/* Whoever is changing it has a note of what comes, and of what comes back. */
+	/*
+	 * The transaction that is changing the row has queued pending entries for
+	 * commit and for abort.
+	 */
 	if (status == JOB_RUNNING || changing)
 	{
 		if (!result->running)
@@ -286,8 +313,9 @@ check_row(Step *step, const RarrPlace *place, const RarrPlace *bound, ScanResult
 }
 
 /*
- * Walk the step's group from its place up to `end`; true if the group is done,
- * false if the step is.
+ * Scan the step's group from the step's position up to end, which is
+ * exclusive. Returns true if the group is done, false if the step may visit no
+ * more entries.
  */
 static bool
 scan_group(Step *step, const RarrPlace *end, const RarrPlace *bound, ScanResult *result)
@@ -301,7 +329,7 @@ scan_group(Step *step, const RarrPlace *end, const RarrPlace *bound, ScanResult 
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (step->left % ALIVE_ENTRIES == 0)
-			say_alive(step);
+			report_progress(step);
 		if (step->left-- == 0)
 		{
 			done = false;
@@ -320,9 +348,12 @@ scan_group(Step *step, const RarrPlace *end, const RarrPlace *bound, ScanResult 
 }
 
 /*
- * Keep what the walk saw of the jobs that are running: from `from` to the
- * step's place there are none but those in result, and those that were noted
- * meanwhile.  Those that were passed in earlier steps stay.
+ * Narrow the range of the group's running jobs.
+ *
+ * Between from and the step's position only the jobs in result are running,
+ * and those that were added during the step.  The start of the range moves
+ * there if it was in this part.  The end of the range is known when the group
+ * is done.
  */
 static void
 narrow_running(Step *step, const RarrPlace *from, bool done, const ScanResult *result)
@@ -334,7 +365,7 @@ narrow_running(Step *step, const RarrPlace *from, bool done, const ScanResult *r
 
 	scan->lapse = Min(scan->lapse, result->lease);
 	if (scan->group != p)
-		return;					/* the agenda forgot everything meanwhile */
+		return;					/* the agenda was reset meanwhile */
 	if (rarr_place_compare(&scan->added_first, &first) < 0)
 		first = scan->added_first;
 	if (rarr_place_compare(&slot->running_first[p], from) >= 0 &&
@@ -351,9 +382,11 @@ narrow_running(Step *step, const RarrPlace *from, bool done, const ScanResult *r
 }
 
 /*
- * Tell the agenda what the walk of a group saw.  A lapsed job behind the
- * group's place is told of, too: nobody who has not seen it may raise the place
- * past it.  What can be handed out is told of even if the turn was lost.
+ * Apply what the step found in a group.
+ *
+ * A claimable job lowers the bound even if the turn was lost.  A lapsed job
+ * beyond the bound does so, too: the bound stays, but lower_count grows, so
+ * that a claim whose snapshot is older cannot advance the bound past the job.
  */
 static void
 report(Step *step, const RarrPlace *from, const RarrPlace *bound, bool done, const ScanResult *result)
@@ -371,8 +404,11 @@ report(Step *step, const RarrPlace *from, const RarrPlace *bound, bool done, con
 }
 
 /*
- * Enter the step's group, or go on in it: from where, up to where, and what
- * the group's place is.  False if there is nothing to walk.
+ * Enter the step's group, or continue in it.
+ *
+ * Sets the step's position, the exclusive end of the scan, and the group's
+ * lower bound.  Returns false if there is nothing to scan, or if the turn was
+ * lost.
  */
 static bool
 enter_group(Step *step, RarrPlace *end, RarrPlace *bound)
@@ -403,7 +439,7 @@ enter_group(Step *step, RarrPlace *end, RarrPlace *bound)
 	return rarr_place_compare(&step->place, end) < 0;
 }
 
-/* Walk what the step may of the group that it is at; true if the group is done. */
+/* Scan as much of the step's group as it may.  True if the group is done. */
 static bool
 step_through_group(Step *step)
 {
@@ -421,7 +457,7 @@ step_through_group(Step *step)
 	return done;
 }
 
-/* The step is over: let the next one know where to go on, and when. */
+/* Store where the next step begins, and when. */
 static void
 end_step(Step *step, bool round_done)
 {
@@ -446,6 +482,7 @@ end_step(Step *step, bool round_done)
 	rarr_agenda_unlock(&step->ref);
 }
 
+/* Take a step of one scan, if one is due and the turn can be taken. */
 static void
 take_step(RarrAgendaKey *key, Relation jobs, Relation index, RarrVerifierKind kind, TimestampTz now)
 {
@@ -471,10 +508,16 @@ take_step(RarrAgendaKey *key, Relation jobs, Relation index, RarrVerifierKind ki
 }
 
 /*
- * Take a step of each walk over the type's groups, if one is due and nobody
- * else is taking one.  Needs an active snapshot.  Whatever the isolation level,
- * it looks at what is there now: a fleet of workers under REPEATABLE READ has
- * nobody else to notice that a lease ended.
+ * Take a step of each of a type's verifier scans, if one is due and no other
+ * backend is taking one.
+ *
+ * jobs and index are processing_jobs and its dequeue index, open and locked.
+ * now is the time by the system clock.  Needs an active snapshot, but uses the
+ * latest one at any isolation level: if all workers use REPEATABLE READ,
+ * nobody else notices the end of a lease.
+ *
+ * Raises no errors but those of an index scan.  If the transaction aborts, the
+ * turn is given up.
  */
 void
 rarr_agenda_verify(RarrAgendaKey *key, Relation jobs, Relation index, TimestampTz now)
@@ -498,7 +541,7 @@ at_subxact_end(SubXactEvent event, SubTransactionId mine, SubTransactionId paren
 }
 
 /*
- * Take the callbacks; while the library is preloaded.
+ * Register the callbacks.  Called while the library is preloaded.
  */
 void
 rarr_agenda_verify_init(void)

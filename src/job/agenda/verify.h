@@ -1,6 +1,6 @@
 /*
  * verify.h
- *		Looking for what the agenda missed, and for leases that ended.
+ *		Verifier scans: find claimable jobs before the lower bounds.
  */
 #ifndef RARR_JOB_AGENDA_VERIFY_H
 #define RARR_JOB_AGENDA_VERIFY_H
@@ -9,7 +9,6 @@
 
 #include "job/agenda/agenda.h"
 
-/* now, mono: the time by the system's clock, and by rarr_monotonic_now() */
 extern TimestampTz rarr_agenda_next_check(int index, TimestampTz looked, TimestampTz retry,
 										 TimestampTz now, int64 mono);
 extern bool rarr_agenda_verify_is_due(const RarrAgendaRef *ref, TimestampTz now, int64 mono);

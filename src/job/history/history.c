@@ -8,9 +8,10 @@
  * plain DML, cascades and TRUNCATE, trigger.c derives it from the old and new
  * rows.  Either way the rows of a statement are inserted in bulk.
  *
- * A row must not fail because of a value in the job: nobody could claim, finish
- * or delete such a job.  A job that is older than the checks of worker_input.c
- * can have longer texts than they allow.  Such texts are truncated here.
+ * A row must not fail because of a value in the job: nobody could claim,
+ * finish or delete such a job.  A job that is older than the checks of
+ * worker_input.c can have longer texts than they allow.  Such texts are
+ * truncated here.
  */
 #include "postgres.h"
 
@@ -77,7 +78,10 @@ put_time(JsonbParseState **state, const char *name, TimestampTz time)
 	rarr_json_put_text(state, name, rarr_json_time(TimestampTzGetDatum(time), TIMESTAMPTZOID));
 }
 
-/* The roles and the user of this session, as an object.  Built once for all rows. */
+/*
+ * The roles and the user of this session, as an object.  Built once for all
+ * rows.
+ */
 static Jsonb *
 get_operator(RarrHistory *history)
 {
@@ -165,8 +169,8 @@ rarr_history_begin(void)
  * Add the row that an entry describes.
  *
  * Raises what rarr_append_row() raises: 23514 if there is no partition for the
- * row, 42809 or 42703 if the partition cannot hold it, and 23502 or 23514 if it
- * violates a constraint.
+ * row, 42809 or 42703 if the partition cannot hold it, and 23502 or 23514 if
+ * it violates a constraint.
  */
 void
 rarr_history_add(RarrHistory *history, const RarrHistoryEntry *entry)
@@ -191,7 +195,9 @@ rarr_history_add(RarrHistory *history, const RarrHistoryEntry *entry)
 	MemoryContextReset(history->row_context);
 }
 
-/* Write the rows that are still buffered.  False if a row was refused at exit. */
+/*
+ * Write the rows that are still buffered.  False if a row was refused at exit.
+ */
 static bool
 end(RarrHistory *history)
 {

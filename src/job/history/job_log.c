@@ -2,8 +2,8 @@
  * job_log.c
  *		Collect the history of the jobs that a function changes.
  *
- * A function of the queue adds an entry for each job, and writes all of them at
- * its end: one bulk insert costs less than many single ones.
+ * A function of the queue adds an entry for each job, and writes all of them
+ * at its end: one bulk insert costs less than many single ones.
  */
 #include "postgres.h"
 
@@ -15,7 +15,9 @@
 /* how many entries a call with many jobs collects before it writes them */
 #define MANY_ENTRIES	1000
 
-/* Is this an action of an operator, and not of a worker or the queue itself? */
+/*
+ * Is this an action of an operator, and not of a worker or the queue itself?
+ */
 static bool
 is_operators(RarrHistoryAction action)
 {
@@ -26,10 +28,10 @@ is_operators(RarrHistoryAction action)
 /*
  * Add an entry for a change of a job.
  *
- * oldslot has the job's version before the change, deformed.  If it was running,
- * the entry records the end of its worker's attempt.  to is the new status, and
- * now the time of the change.  error may be NULL; it is not copied and must stay
- * valid until the log is written.
+ * oldslot has the job's version before the change, deformed.  If it was
+ * running, the entry records the end of its worker's attempt.  to is the new
+ * status, and now the time of the change.  error may be NULL; it is not copied
+ * and must stay valid until the log is written.
  *
  * Entries are allocated in the current memory context.  Raises no errors but
  * those of allocation.

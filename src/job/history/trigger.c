@@ -2,10 +2,10 @@
  * trigger.c
  *		Trigger: write the history of jobs that DML and TRUNCATE change.
  *
- * The triggers are statement-level and have transition tables, so one pass over
- * the changed rows suffices.  Cascades of foreign keys fire them, too.  The
- * functions of the queue change jobs below the level of statements.  They fire
- * none of these triggers and write the history themselves (job_log.c).
+ * The triggers are statement-level and have transition tables, so one pass
+ * over the changed rows suffices.  Cascades of foreign keys fire them, too.
+ * The functions of the queue change jobs below the level of statements.  They
+ * fire none of these triggers and write the history themselves (job_log.c).
  *
  * The action is derived from the job's status before and after the statement.
  * An enqueue and a claim add no row, because the job's row has what they did.
@@ -125,12 +125,12 @@ is_queued(const char *status)
 }
 
 /*
- * Fill in what the old row says: the job, its status, and the attempt that ended
- * if it was running.
+ * Fill in what the old row says: the job, its status, and the attempt that
+ * ended if it was running.
  *
  * Returns false if a required column is NULL.  Such a row can exist only after
- * the owner dropped a NOT NULL constraint.  It has no history, and the statement
- * that removes it must not fail here.
+ * the owner dropped a NOT NULL constraint.  It has no history, and the
+ * statement that removes it must not fail here.
  */
 static bool
 describe_old(const JobColumns *columns, TupleTableSlot *job, RarrHistoryEntry *entry)
@@ -155,8 +155,8 @@ describe_old(const JobColumns *columns, TupleTableSlot *job, RarrHistoryEntry *e
 }
 
 /*
- * Find the action of an UPDATE.  attempt is the new row's, and retried says that
- * retry_count grew.  Returns false if the change is not recorded.
+ * Find the action of an UPDATE.  attempt is the new row's, and retried says
+ * that retry_count grew.  Returns false if the change is not recorded.
  */
 static bool
 find_action(const RarrHistoryEntry *entry, int attempt, bool retried, RarrHistoryAction *action)
@@ -222,7 +222,10 @@ record_delete(Recorder *recorder, TupleTableSlot *job)
 	MemoryContextReset(recorder->row_context);
 }
 
-/* Both transition tables have the rows in the order in which they were changed. */
+/*
+ * Both transition tables have the rows in the order in which they were
+ * changed.
+ */
 static void
 record_updates(Recorder *recorder, TriggerData *trigdata)
 {
@@ -259,8 +262,8 @@ record_deletes(Recorder *recorder, TriggerData *trigdata)
 
 /*
  * Record all jobs as deleted, before a TRUNCATE: it has no transition tables.
- * TRUNCATE has already locked the table, so the latest snapshot shows every job.
- * The transaction's own snapshot may be older.
+ * TRUNCATE has already locked the table, so the latest snapshot shows every
+ * job. The transaction's own snapshot may be older.
  */
 static void
 record_truncate(Recorder *recorder, Relation rel)
@@ -293,8 +296,8 @@ wrong_trigger(const TriggerData *trigdata)
 /*
  * processing_jobs_history(): statement-level trigger of processing_jobs
  *
- * Raises 39P01 if the trigger is defined in another way, 42703 if a column that
- * it reads is missing or has another type, and the errors of
+ * Raises 39P01 if the trigger is defined in another way, 42703 if a column
+ * that it reads is missing or has another type, and the errors of
  * rarr_history_begin() and rarr_history_add().
  */
 PG_FUNCTION_INFO_V1(researcharr_processing_jobs_history);

@@ -230,15 +230,15 @@ rarr_limits_reserve(RarrLimitUse *use, TupleTableSlot *job)
 	}
 
 	/* memory before the reservation: nothing may fail between it and its note */
-	note = rarr_limits_note_prepare(&use->ref);
+	note = rarr_limits_pending_prepare(&use->ref);
 	if (rarr_held_reserve(&use->ref, use->type, use->running || use->by_lock,
 						  &use->job, &use->token) != RARR_RESERVED)
 	{
-		rarr_limits_note_drop(note);
+		rarr_limits_pending_drop(note);
 		rarr_held_warn_full();
 		return false;
 	}
-	rarr_limits_note_claim(note, &use->job, use->token, use->by_lock && !use->running);
+	rarr_limits_pending_claim(note, &use->job, use->token, use->by_lock && !use->running);
 	use->note = note;
 	return true;
 }
@@ -254,7 +254,7 @@ rarr_limits_bind(RarrLimitUse *use, TupleTableSlot *job, TimestampTz lease_end)
 	if (use->running && rarr_job_status(job) != JOB_RUNNING)
 		return false;
 	if (use->note >= 0)
-		rarr_limits_note_bind(use->note, rarr_job_id(job),
+		rarr_limits_pending_bind(use->note, rarr_job_id(job),
 							  DatumGetInt32(rarr_job_value(job, JOB_ATTEMPT)) + 1, lease_end);
 	return true;
 }
@@ -279,7 +279,7 @@ rarr_limits_give_back(RarrLimitUse *use)
 		rarr_rate_return(&use->rate);
 	if (use->note < 0)
 		return;
-	rarr_limits_note_undo(use->note);
+	rarr_limits_pending_undo(use->note);
 	use->note = -1;
 }
 
@@ -302,7 +302,7 @@ rarr_limits_check_late(Oid table, const RarrJobType *type, const RarrLimitUse *u
 		return;
 	ref = rarr_held_find(table, policy, false);
 	if (ref.slot >= 0)
-		rarr_limits_note_late(&ref);
+		rarr_limits_pending_late(&ref);
 }
 
 TimestampTz

@@ -217,18 +217,18 @@ rarr_limits_prepared_ended(void)
 
 /*
  * Room for the note of a claim that is about to be reserved.  It says nothing
- * before rarr_limits_note_claim(); rarr_limits_note_drop(), of the last one
+ * before rarr_limits_pending_claim(); rarr_limits_pending_drop(), of the last one
  * alone, takes it back.
  */
 int
-rarr_limits_note_prepare(const RarrLimitRef *ref)
+rarr_limits_pending_prepare(const RarrLimitRef *ref)
 {
 	(void) add_note(NOTE_NONE, ref);
 	return pending.n - 1;
 }
 
 void
-rarr_limits_note_drop(int note)
+rarr_limits_pending_drop(int note)
 {
 	Assert(note == pending.n - 1 && note_at(note)->kind == NOTE_NONE);
 	rarr_pending_drop_last(&pending);
@@ -239,7 +239,7 @@ rarr_limits_note_drop(int note)
  * no entry, because it was counted instead.
  */
 void
-rarr_limits_note_claim(int note, const RarrHeldJob *job, bool token, bool placeless)
+rarr_limits_pending_claim(int note, const RarrHeldJob *job, bool token, bool placeless)
 {
 	note_at(note)->kind = NOTE_CLAIM;
 	note_at(note)->job = *job;
@@ -252,7 +252,7 @@ rarr_limits_note_claim(int note, const RarrHeldJob *job, bool token, bool placel
  * `lease`.
  */
 void
-rarr_limits_note_bind(int note, const pg_uuid_t *id, int32 attempt, TimestampTz lease)
+rarr_limits_pending_bind(int note, const pg_uuid_t *id, int32 attempt, TimestampTz lease)
 {
 	note_at(note)->job.id = *id;
 	note_at(note)->job.attempt = attempt;
@@ -264,7 +264,7 @@ rarr_limits_note_bind(int note, const pg_uuid_t *id, int32 attempt, TimestampTz 
  * The job was not claimed.
  */
 void
-rarr_limits_note_undo(int note)
+rarr_limits_pending_undo(int note)
 {
 	rarr_held_return(&note_at(note)->ref, &note_at(note)->job, note_at(note)->token);
 	note_at(note)->kind = NOTE_NONE;
@@ -277,7 +277,7 @@ rarr_limits_note_undo(int note)
  * if they are not in the end.
  */
 void
-rarr_limits_note_late(const RarrLimitRef *ref)
+rarr_limits_pending_late(const RarrLimitRef *ref)
 {
 	(void) get_note(NOTE_LATE, ref);
 	rarr_held_forget(ref);
@@ -313,7 +313,7 @@ lease_of(TupleTableSlot *job)
  * already.
  */
 void
-rarr_limits_note_change(Relation jobs, TupleTableSlot *old, TupleTableSlot *new)
+rarr_limits_pending_change(Relation jobs, TupleTableSlot *old, TupleTableSlot *new)
 {
 	NoteKind	kind;
 	RarrLimitRef ref;
@@ -372,7 +372,7 @@ is_same_job(TupleTableSlot *old, TupleTableSlot *new)
  * there is not.
  */
 void
-rarr_limits_note_dml(Relation jobs, TupleTableSlot *old, TupleTableSlot *new)
+rarr_limits_pending_dml(Relation jobs, TupleTableSlot *old, TupleTableSlot *new)
 {
 	RarrLimitRef ref;
 	Note	   *note;
@@ -391,7 +391,7 @@ rarr_limits_note_dml(Relation jobs, TupleTableSlot *old, TupleTableSlot *new)
 }
 
 void
-rarr_limits_note_truncate(void)
+rarr_limits_pending_truncate(void)
 {
 	static const RarrLimitRef none = {-1, 0, NULL};
 

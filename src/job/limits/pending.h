@@ -13,17 +13,17 @@
 extern void rarr_limits_init(void);
 
 /* of a claim, by the dequeue that makes it */
-extern int	rarr_limits_note_prepare(const RarrLimitRef *ref);
-extern void rarr_limits_note_drop(int note);
-extern void rarr_limits_note_claim(int note, const RarrHeldJob *job, bool token, bool placeless);
-extern void rarr_limits_note_bind(int note, const pg_uuid_t *id, int32 attempt, TimestampTz lease);
-extern void rarr_limits_note_undo(int note);
-extern void rarr_limits_note_late(const RarrLimitRef *ref);
+extern int	rarr_limits_pending_prepare(const RarrLimitRef *ref);
+extern void rarr_limits_pending_drop(int note);
+extern void rarr_limits_pending_claim(int note, const RarrHeldJob *job, bool token, bool placeless);
+extern void rarr_limits_pending_bind(int note, const pg_uuid_t *id, int32 attempt, TimestampTz lease);
+extern void rarr_limits_pending_undo(int note);
+extern void rarr_limits_pending_late(const RarrLimitRef *ref);
 
 /* of what else is done to jobs */
-extern void rarr_limits_note_change(Relation jobs, TupleTableSlot *old, TupleTableSlot *new);
-extern void rarr_limits_note_dml(Relation jobs, TupleTableSlot *old, TupleTableSlot *new);
-extern void rarr_limits_note_truncate(void);
+extern void rarr_limits_pending_change(Relation jobs, TupleTableSlot *old, TupleTableSlot *new);
+extern void rarr_limits_pending_dml(Relation jobs, TupleTableSlot *old, TupleTableSlot *new);
+extern void rarr_limits_pending_truncate(void);
 extern void rarr_limits_prepared_ended(void);
 
 #endif							/* RARR_JOB_LIMITS_PENDING_H */

@@ -192,7 +192,7 @@ count(Relation jobs, TupleTableSlot *job, int n)
  * Both are deformed.
  */
 void
-rarr_counters_note(Relation jobs, TupleTableSlot *old, TupleTableSlot *new)
+rarr_counters_change(Relation jobs, TupleTableSlot *old, TupleTableSlot *new)
 {
 	if (rarr_counters == NULL)
 		return;
@@ -204,7 +204,7 @@ rarr_counters_note(Relation jobs, TupleTableSlot *old, TupleTableSlot *new)
  * All jobs are deleted.
  */
 void
-rarr_counters_note_truncate(void)
+rarr_counters_truncate(void)
 {
 	if (rarr_counters != NULL)
 		(void) get_delta(NULL);

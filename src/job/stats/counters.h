@@ -11,8 +11,8 @@
 #include "job/stats/counts.h"
 
 extern void rarr_counters_init(void);
-extern void rarr_counters_note(Relation jobs, TupleTableSlot *old, TupleTableSlot *new);
-extern void rarr_counters_note_truncate(void);
+extern void rarr_counters_change(Relation jobs, TupleTableSlot *old, TupleTableSlot *new);
+extern void rarr_counters_truncate(void);
 extern void rarr_counters_distrust(void);
 
 extern RarrCounts *rarr_counters_read(Oid table, int *n);
