@@ -297,8 +297,9 @@ find_or_assign_slot(Oid table, const char *name, RarrAgendaRef *ref)
 	if (slot != NULL)
 		ref->incarnation = slot->incarnation;
 	LWLockRelease(&agenda->lock);
+	/* the sleepers of the slot's last owner */
 	if (assigned)
-		rarr_agenda_wake(ref, DT_NOBEGIN, PG_INT64_MAX);	/* all who wait for the slot's last owner */
+		rarr_agenda_wake(ref, DT_NOBEGIN, PG_INT64_MAX);
 	return slot != NULL;
 }
 
@@ -444,7 +445,7 @@ fill_view(const RarrAgendaSlot *slot, int priority, RarrAgendaView *view)
 
 /*
  * Find the highest priority below the given one of which a job can be due at
- * now. The caller takes its snapshot afterwards.
+ * now.  The caller takes its snapshot afterwards.
  *
  * Copies the group's bound to *view.  Returns false if there is no such group,
  * or if the slot was reassigned.

@@ -53,9 +53,9 @@ typedef struct RarrVerifierScan
 	RarrPlace	added_last;		/* the last one added since it entered */
 	RarrPlace	added_first;	/* the first one added since the last step */
 
-	TimestampTz lapse;			/* earliest end of a lease, as this round saw */
+	TimestampTz lapse;			/* earliest end of a lease seen in the round */
 	TimestampTz added_lapse;	/* the same of leases added since it began */
-	TimestampTz last_round;		/* start of its last step, for agenda_status() */
+	TimestampTz last_round;		/* when the last round ended */
 } RarrVerifierScan;
 
 /*

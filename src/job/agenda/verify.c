@@ -65,8 +65,8 @@ typedef struct Step
 	TimestampTz now;
 	int64		began;			/* by rarr_monotonic_now() */
 	uint64		turn;			/* number of its turn */
-	bool		lost;			/* the turn is another backend's, or the slot was
-								 * reassigned */
+	bool		lost;			/* another backend has the turn, or the slot
+								 * was reassigned */
 	int			left;			/* number of entries that it may still visit */
 	int			priority;		/* current group, */
 	RarrPlace	place;			/* and position in it */
@@ -314,7 +314,7 @@ check_row(Step *step, const RarrPlace *place, const RarrPlace *bound, ScanResult
 
 /*
  * Scan the step's group from the step's position up to end, which is
- * exclusive. Returns true if the group is done, false if the step may visit no
+ * exclusive.  Returns true if the group is done, false if the step may visit no
  * more entries.
  */
 static bool
