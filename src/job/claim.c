@@ -55,7 +55,7 @@ typedef enum Taken
 {
 	TAKEN,						/* handed out */
 	PASSED,						/* not ours, and nobody's for now */
-	BLOCKED,						/* it may be anybody's at any time */
+	BLOCKED,					/* it may be anybody's at any time */
 	LIMIT						/* its type may yield no more */
 } Taken;
 
@@ -371,7 +371,7 @@ rarr_claim_is_idle(List *types, TimestampTz now)
 	{
 		RarrJobType *type = lfirst(lc);
 		const RarrAgendaRef *ref;
-		RarrPlace	place;
+		RarrQueuePos pos;
 		int			priority;
 
 		if (rarr_limits_yield_at(table, type, now) > now)
@@ -380,7 +380,7 @@ rarr_claim_is_idle(List *types, TimestampTz now)
 			type->agenda = rarr_agenda_key(table, type->name, strlen(type->name));
 		ref = rarr_agenda_ref(type->agenda, false);
 		if (ref == NULL || rarr_agenda_next_due(ref) <= now || rarr_agenda_verify_is_due(ref, now, mono) ||
-			rarr_agenda_pending_group(type->agenda, RARR_PRIORITIES, now, &priority, &place))
+			rarr_agenda_pending_group(type->agenda, RARR_PRIORITIES, now, &priority, &pos))
 			return false;
 	}
 	return true;

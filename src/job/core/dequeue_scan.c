@@ -92,25 +92,25 @@ rarr_take_scan_below(RarrTakeScan *scan, Snapshot snapshot, int below)
  */
 void
 rarr_take_scan_group(RarrTakeScan *scan, Snapshot snapshot, int priority,
-					 const RarrPlace *place, TimestampTz until)
+					 const RarrQueuePos *pos, TimestampTz until)
 {
 	int			n = 2;
 
 	ScanKeyInit(&scan->keys[1], TAKE_PRIORITY, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(priority));
-	if (rarr_place_compare(place, &rarr_first_place) > 0)
+	if (rarr_queue_pos_compare(pos, &rarr_first_queue_pos) > 0)
 	{
 		ScanKeyData *row = &scan->keys[n++];
 
-		scan->place_id = place->id;
-		ScanKeyEntryInitialize(&scan->place[0], SK_ROW_MEMBER, TAKE_AVAILABLE_AT, BTGreaterEqualStrategyNumber,
-							   InvalidOid, InvalidOid, F_TIMESTAMPTZ_CMP, TimestampTzGetDatum(place->at));
-		ScanKeyEntryInitialize(&scan->place[1], SK_ROW_MEMBER | SK_ROW_END, TAKE_ID, BTGreaterEqualStrategyNumber,
-							   InvalidOid, InvalidOid, F_UUID_CMP, UUIDPGetDatum(&scan->place_id));
+		scan->pos_id = pos->id;
+		ScanKeyEntryInitialize(&scan->pos[0], SK_ROW_MEMBER, TAKE_AVAILABLE_AT, BTGreaterEqualStrategyNumber,
+							   InvalidOid, InvalidOid, F_TIMESTAMPTZ_CMP, TimestampTzGetDatum(pos->at));
+		ScanKeyEntryInitialize(&scan->pos[1], SK_ROW_MEMBER | SK_ROW_END, TAKE_ID, BTGreaterEqualStrategyNumber,
+							   InvalidOid, InvalidOid, F_UUID_CMP, UUIDPGetDatum(&scan->pos_id));
 		memset(row, 0, sizeof(ScanKeyData));
 		row->sk_flags = SK_ROW_HEADER;
 		row->sk_attno = TAKE_AVAILABLE_AT;
 		row->sk_strategy = BTGreaterEqualStrategyNumber;
-		row->sk_argument = PointerGetDatum(scan->place);
+		row->sk_argument = PointerGetDatum(scan->pos);
 	}
 	if (until != DT_NOEND)
 		ScanKeyInit(&scan->keys[n++], TAKE_AVAILABLE_AT, BTLessEqualStrategyNumber, F_TIMESTAMPTZ_LE,
@@ -192,15 +192,15 @@ rarr_take_scan_next_job(RarrTakeScan *scan, TupleTableSlot *slot)
  * index_fetch_heap() gets the row.  False at the end.
  */
 bool
-rarr_take_scan_next_entry(RarrTakeScan *scan, RarrPlace *place)
+rarr_take_scan_next_entry(RarrTakeScan *scan, RarrQueuePos *pos)
 {
 	IndexScanDesc desc = scan->scan;
 	bool		isnull;
 
 	if (index_getnext_tid(desc, ForwardScanDirection) == NULL)
 		return false;
-	place->at = DatumGetTimestampTz(index_getattr(desc->xs_itup, TAKE_AVAILABLE_AT, desc->xs_itupdesc, &isnull));
-	place->id = *DatumGetUUIDP(index_getattr(desc->xs_itup, TAKE_ID, desc->xs_itupdesc, &isnull));
+	pos->at = DatumGetTimestampTz(index_getattr(desc->xs_itup, TAKE_AVAILABLE_AT, desc->xs_itupdesc, &isnull));
+	pos->id = *DatumGetUUIDP(index_getattr(desc->xs_itup, TAKE_ID, desc->xs_itupdesc, &isnull));
 	return true;
 }
 

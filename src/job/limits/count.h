@@ -15,7 +15,7 @@ typedef struct RarrRunning
 {
 	RarrHeldJob *jobs;
 	int			n;
-	RarrJobPlace *lapsed;		/* those whose lease ended, in the order of claims */
+	RarrJobPos *lapsed;			/* those whose lease ended, in the order of claims */
 	int			nlapsed;
 	TimestampTz lapse;			/* the first end of a lease */
 } RarrRunning;

@@ -19,7 +19,7 @@ typedef struct RarrLimitUse
 	bool		counts;			/* it had a max_running when it was opened */
 	bool		shut;			/* it yields nothing */
 	bool		only_lapsed;	/* it yields these alone */
-	RarrJobPlace *lapsed;
+	RarrJobPos *lapsed;
 	int			nlapsed;
 
 	/* where shared memory does not have all that are running */
