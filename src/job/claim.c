@@ -453,7 +453,7 @@ rarr_claim_try(Claim *claim, List *types, int max_jobs, Tuplestorestate *result)
 	claim->relid = claim->jobs->relid;
 	if (claim->expected != NULL)
 		rarr_check_row_type(claim->expected, claim->jobs->desc);
-	index = rarr_table_index(claim->jobs, &rarr_job_take_index);
+	index = rarr_table_index(claim->jobs, &rarr_job_dequeue_index);
 	verify(types, claim->jobs, index, claim->now);
 	streams = palloc(list_length(types) * sizeof(RarrStream));
 	foreach(lc, types)

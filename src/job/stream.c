@@ -150,7 +150,7 @@ rarr_stream_open(RarrStream *stream, Relation jobs, Relation index,
 	choose_group(stream, RARR_PRIORITIES);
 	if (stream->ended)
 		return false;
-	rarr_take_scan_init(&stream->scan, jobs, index, type->name);
+	rarr_dequeue_scan_init(&stream->scan, jobs, index, type->name);
 	stream->slot = table_slot_create(jobs, NULL);
 	return true;
 }
@@ -170,7 +170,7 @@ rarr_stream_open_lapsed(RarrStream *stream, Relation jobs, Relation index, const
 	stream->only = lapsed;
 	stream->nonly = n;
 	choose_group(stream, RARR_PRIORITIES);
-	rarr_take_scan_init(&stream->scan, jobs, index, type->name);
+	rarr_dequeue_scan_init(&stream->scan, jobs, index, type->name);
 	stream->slot = table_slot_create(jobs, NULL);
 	return true;
 }
@@ -178,7 +178,7 @@ rarr_stream_open_lapsed(RarrStream *stream, Relation jobs, Relation index, const
 static void
 end_scan(RarrStream *stream)
 {
-	rarr_take_scan_end(&stream->scan);
+	rarr_dequeue_scan_end(&stream->scan);
 	if (stream->own_snapshot)
 		UnregisterSnapshot(stream->snapshot);
 	stream->own_snapshot = false;
@@ -210,12 +210,12 @@ enter_group(RarrStream *stream)
 	if (stream->only != NULL)
 	{
 		stream->until = pos->at;
-		rarr_take_scan_group(&stream->scan, stream->snapshot, stream->view.priority, pos, pos->at);
+		rarr_dequeue_scan_group(&stream->scan, stream->snapshot, stream->view.priority, pos, pos->at);
 		return;
 	}
 	if (stream->ref == NULL)
 	{
-		rarr_take_scan_below(&stream->scan, stream->snapshot, stream->view.priority + 1);
+		rarr_dequeue_scan_below(&stream->scan, stream->snapshot, stream->view.priority + 1);
 		return;
 	}
 	if (stream->key->window == 0)
@@ -223,7 +223,7 @@ enter_group(RarrStream *stream)
 	if (stream->few && !TIMESTAMP_NOT_FINITE(pos->at) &&
 		stream->now - pos->at > stream->key->window)
 		stream->until = pos->at + stream->key->window;
-	rarr_take_scan_group(&stream->scan, stream->snapshot, stream->view.priority, pos, stream->until);
+	rarr_dequeue_scan_group(&stream->scan, stream->snapshot, stream->view.priority, pos, stream->until);
 }
 
 /*
@@ -236,10 +236,10 @@ next_job(RarrStream *stream)
 	RarrQueuePos behind = {stream->until + 1, {{0}}};
 
 	if (stream->only != NULL)
-		return rarr_take_scan_next_job(&stream->scan, stream->slot) &&
+		return rarr_dequeue_scan_next_job(&stream->scan, stream->slot) &&
 			rarr_job_status(stream->slot) == JOB_RUNNING &&
 			memcmp(rarr_job_id(stream->slot), &stream->view.bound.id, UUID_LEN) == 0;
-	if (rarr_take_scan_next_job(&stream->scan, stream->slot))
+	if (rarr_dequeue_scan_next_job(&stream->scan, stream->slot))
 	{
 		if (stream->until != DT_NOEND)
 			stream->key->window = Max(stream->key->window - stream->key->window / 64, 64);
@@ -249,8 +249,8 @@ next_job(RarrStream *stream)
 		return false;
 	stream->key->window = Min(stream->key->window * 4, LAST_WINDOW);
 	stream->until = DT_NOEND;
-	rarr_take_scan_group(&stream->scan, stream->snapshot, stream->view.priority, &behind, DT_NOEND);
-	return rarr_take_scan_next_job(&stream->scan, stream->slot);
+	rarr_dequeue_scan_group(&stream->scan, stream->snapshot, stream->view.priority, &behind, DT_NOEND);
+	return rarr_dequeue_scan_next_job(&stream->scan, stream->slot);
 }
 
 /* Leave the group: tell the agenda that nothing before `end` can be handed out. */

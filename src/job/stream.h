@@ -35,7 +35,7 @@ typedef struct RarrStream
 								 * DT_NOEND */
 	const RarrJobPos *only;		/* if set, it yields these lapsed jobs alone */
 	int			nonly;
-	RarrTakeScan scan;
+	RarrDequeueScan scan;
 	TupleTableSlot *slot;		/* the next job */
 
 	/* what it learns of the group for the agenda */

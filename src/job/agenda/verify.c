@@ -70,7 +70,7 @@ typedef struct Step
 	int			left;			/* number of entries that it may still visit */
 	int			priority;		/* current group, */
 	RarrQueuePos place;			/* and position in it */
-	RarrTakeScan scan;
+	RarrDequeueScan scan;
 	TupleTableSlot *slot;
 } Step;
 
@@ -324,8 +324,8 @@ scan_group(Step *step, const RarrQueuePos *end, const RarrQueuePos *bound, ScanR
 	RarrQueuePos place;
 	bool		done = true;
 
-	rarr_take_scan_group(&step->scan, snapshot, step->priority, &step->place, DT_NOEND);
-	while (rarr_take_scan_next_entry(&step->scan, &place) && rarr_queue_pos_compare(&place, end) < 0)
+	rarr_dequeue_scan_group(&step->scan, snapshot, step->priority, &step->place, DT_NOEND);
+	while (rarr_dequeue_scan_next_entry(&step->scan, &place) && rarr_queue_pos_compare(&place, end) < 0)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (step->left % ALIVE_ENTRIES == 0)
@@ -342,7 +342,7 @@ scan_group(Step *step, const RarrQueuePos *end, const RarrQueuePos *bound, ScanR
 	if (done)
 		step->place = *end;
 	ExecClearTuple(step->slot);
-	rarr_take_scan_end(&step->scan);
+	rarr_dequeue_scan_end(&step->scan);
 	UnregisterSnapshot(snapshot);
 	return done;
 }
@@ -491,7 +491,7 @@ take_step(RarrAgendaKey *key, Relation jobs, Relation index, RarrVerifierKind ki
 
 	if (!begin_step(&step, key))
 		return;
-	rarr_take_scan_init(&step.scan, jobs, index, key->name);
+	rarr_dequeue_scan_init(&step.scan, jobs, index, key->name);
 	step.slot = MakeSingleTupleTableSlot(RelationGetDescr(jobs), table_slot_callbacks(jobs));
 	while (done && step.priority >= 0 && !step.lost)
 	{

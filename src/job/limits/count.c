@@ -158,7 +158,7 @@ scan_type(Relation jobs, Relation index, Datum type, Snapshot snapshot, HTAB *fo
  * is to be counted.  Reads all unfinished jobs of the type, twice.
  */
 void
-rarr_running_read(Relation jobs, Relation take_index, const char *type, TimestampTz now,
+rarr_running_read(Relation jobs, Relation dequeue_index, const char *type, TimestampTz now,
 				  RarrRunning *running)
 {
 	HASHCTL		control = {.keysize = sizeof(pg_uuid_t), .entrysize = sizeof(Found),
@@ -173,9 +173,9 @@ rarr_running_read(Relation jobs, Relation take_index, const char *type, Timestam
 
 	init_running(running, 16);
 	InitDirtySnapshot(dirty);
-	scan_type(jobs, take_index, name, &dirty, found, NULL, now);
+	scan_type(jobs, dequeue_index, name, &dirty, found, NULL, now);
 	snapshot = register_snapshot();
-	scan_type(jobs, take_index, name, snapshot, found, running, now);
+	scan_type(jobs, dequeue_index, name, snapshot, found, running, now);
 	UnregisterSnapshot(snapshot);
 
 	running->jobs = palloc_extended((hash_get_num_entries(found) + 1) * sizeof(RarrHeldJob),

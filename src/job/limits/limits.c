@@ -109,7 +109,7 @@ read_running(RarrLimitUse *use, RarrTable *jobs, TimestampTz now)
 	{
 		int64		settle_at = state.settling ? PG_INT64_MAX : rarr_monotonic_now() + SETTLE_TIME;
 
-		rarr_running_read(jobs->rel, rarr_table_index(jobs, &rarr_job_take_index), use->type->name,
+		rarr_running_read(jobs->rel, rarr_table_index(jobs, &rarr_job_dequeue_index), use->type->name,
 						  now, &running);
 		if (has_slot && !own)
 			use->by_lock = !rarr_held_adopt(&use->ref, use->type, running.jobs, running.n,
