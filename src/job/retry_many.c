@@ -48,13 +48,13 @@ typedef struct Retry
  * neither is not waited for.
  */
 static bool
-lock_retryable(RarrWork *work, Datum id)
+lock_retryable(RarrJobCall *call, Datum id)
 {
-	if (!rarr_work_find(work->jobs, id))
+	if (!rarr_job_call_find(call->jobs, id))
 		return false;
-	slot_getallattrs(work->jobs->oldslot);
-	return rarr_job_is_retryable(work->jobs) && rarr_work_lock_found(work, id) &&
-		rarr_job_is_retryable(work->jobs);
+	slot_getallattrs(call->jobs->oldslot);
+	return rarr_job_is_retryable(call->jobs) && rarr_job_call_lock_found(call, id) &&
+		rarr_job_is_retryable(call->jobs);
 }
 
 static text *
@@ -68,19 +68,19 @@ static void
 retry_plain(Retry *retry)
 {
 	RarrBatch  *batch = retry->batch;
-	RarrWork	work;
+	RarrJobCall call;
 
 	retry->keyed = palloc_extended(batch->n * sizeof(Keyed), MCXT_ALLOC_HUGE);
-	rarr_work_begin(&work, retry->function);
-	retry->unique_index = pstrdup(RelationGetRelationName(rarr_table_index(work.jobs, &rarr_job_unique_index)));
+	rarr_job_call_begin(&call, retry->function);
+	retry->unique_index = pstrdup(RelationGetRelationName(rarr_table_index(call.jobs, &rarr_job_unique_index)));
 	for (int i = 0; i < batch->n; i++)
 	{
 		int			p = batch->order[i];
-		TupleTableSlot *slot = work.jobs->oldslot;
+		TupleTableSlot *slot = call.jobs->oldslot;
 
 		CHECK_FOR_INTERRUPTS();
 		rarr_batch_set(batch, p, BoolGetDatum(false));
-		if (!lock_retryable(&work, batch->ids[p]))
+		if (!lock_retryable(&call, batch->ids[p]))
 			continue;
 		if (!rarr_job_is_null(slot, JOB_UNIQUE_KEY))
 		{
@@ -91,11 +91,11 @@ retry_plain(Retry *retry)
 			keyed->key = copy_text(slot, JOB_UNIQUE_KEY);
 			continue;
 		}
-		rarr_job_begin_retry(&work);
-		rarr_job_end_retry(&work);
+		rarr_job_begin_retry(&call);
+		rarr_job_end_retry(&call);
 		rarr_batch_set(batch, p, BoolGetDatum(true));
 	}
-	rarr_work_end(&work);
+	rarr_job_call_end(&call);
 }
 
 /* The order in which keys are taken; of jobs with one key, the first in the arguments is first. */
@@ -111,14 +111,14 @@ compare_keyed(const void *a, const void *b)
 
 /* Queue a locked job again, unless its key is taken; true if it was. */
 static bool
-retry_keyed(RarrWork *work, Datum id)
+retry_keyed(RarrJobCall *call, Datum id)
 {
-	if (!rarr_work_lock(work, id) || !rarr_job_is_retryable(work->jobs))
+	if (!rarr_job_call_lock(call, id) || !rarr_job_is_retryable(call->jobs))
 		return false;
-	rarr_job_begin_retry(work);
-	if (!rarr_unique_key_is_free(work->jobs, JOB_CHANGE_REQUEUE))
+	rarr_job_begin_retry(call);
+	if (!rarr_unique_key_is_free(call->jobs, JOB_CHANGE_REQUEUE))
 		return false;
-	rarr_job_end_retry(work);
+	rarr_job_end_retry(call);
 	return true;
 }
 
@@ -128,17 +128,17 @@ retry_listed(void *arg)
 {
 	Retry	   *retry = arg;
 	RarrBatch  *batch = retry->batch;
-	RarrWork	work;
+	RarrJobCall call;
 
-	rarr_work_begin(&work, retry->function);
+	rarr_job_call_begin(&call, retry->function);
 	for (int i = 0; i < retry->nkeyed; i++)
 	{
 		int			p = retry->keyed[i].position;
 
 		CHECK_FOR_INTERRUPTS();
-		rarr_batch_set(batch, p, BoolGetDatum(retry_keyed(&work, batch->ids[p])));
+		rarr_batch_set(batch, p, BoolGetDatum(retry_keyed(&call, batch->ids[p])));
 	}
-	rarr_work_end(&work);
+	rarr_job_call_end(&call);
 	return true;
 }
 

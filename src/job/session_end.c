@@ -50,30 +50,30 @@
 static bool
 hand_back_jobs(const RarrBoundJob *bound, int n)
 {
-	RarrWork	work;
+	RarrJobCall call;
 	List	   *checks;
 	bool		done;
 
-	rarr_work_begin(&work, "bind_leases");
-	work.wait = LockWaitSkip;
-	done = !work.jobs->has_triggers;
-	checks = done ? rarr_exit_prepare_checks(work.jobs) : NIL;
+	rarr_job_call_begin(&call, "bind_leases");
+	call.wait = LockWaitSkip;
+	done = !call.jobs->has_triggers;
+	checks = done ? rarr_exit_prepare_checks(call.jobs) : NIL;
 	for (int i = 0; i < n && done; i++)
 	{
 		int			change;
 
-		if (!rarr_work_lock(&work, UUIDPGetDatum(&bound[i].id)) ||
-			!rarr_job_has_status(work.jobs->oldslot) ||
-			!rarr_is_running_under(work.jobs, bound[i].attempt))
+		if (!rarr_job_call_lock(&call, UUIDPGetDatum(&bound[i].id)) ||
+			!rarr_job_has_status(call.jobs->oldslot) ||
+			!rarr_job_is_running_under(call.jobs, bound[i].attempt))
 			continue;
-		change = rarr_lapse_at_session_end(work.jobs, &work.log, work.now);
-		if (rarr_exit_checks_hold(work.jobs, checks, work.jobs->newslot))
-			rarr_work_write(&work, change);
+		change = rarr_lapse_at_session_end(call.jobs, &call.log, call.now);
+		if (rarr_exit_checks_hold(call.jobs, checks, call.jobs->newslot))
+			rarr_job_call_write(&call, change);
 		else
-			work.log.n--;
+			call.log.n--;
 	}
-	rarr_table_close(work.jobs);
-	done = done && rarr_job_log_write_at_exit(&work.log);
+	rarr_table_close(call.jobs);
+	done = done && rarr_job_log_write_at_exit(&call.log);
 	PopActiveSnapshot();
 	return done;
 }
