@@ -75,7 +75,7 @@ search_job(RarrTable *jobs, Datum id)
 bool
 rarr_job_call_find(RarrTable *jobs, Datum id)
 {
-	return rarr_job_hint_fetch(jobs, DatumGetUUIDP(id)) || search_job(jobs, id);
+	return rarr_tid_cache_fetch(jobs, DatumGetUUIDP(id)) || search_job(jobs, id);
 }
 
 /*

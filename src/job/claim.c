@@ -159,7 +159,7 @@ hand_out(Claim *claim, const RarrJobType *type, bool locked)
 		return false;
 	if (lapsed)
 		rarr_lapse_log(&claim->log, jobs->oldslot, JOB_RUNNING, claim->now);
-	rarr_job_hint_set(jobs);
+	rarr_tid_cache_put(jobs);
 	if (rarr_bind_leases)
 		rarr_session_bind(rarr_job_id(jobs->newslot), attempt);
 	return true;

@@ -44,7 +44,7 @@ complete_unlocked(RarrJobCall *call, Datum id, int attempt, Datum result, bool h
 {
 	RarrTable  *jobs = call->jobs;
 
-	if (jobs->has_triggers || !rarr_job_hint_fetch(jobs, DatumGetUUIDP(id)) ||
+	if (jobs->has_triggers || !rarr_tid_cache_fetch(jobs, DatumGetUUIDP(id)) ||
 		!rarr_job_is_running_under(jobs, attempt))
 		return false;
 	call->now = GetCurrentTimestamp();

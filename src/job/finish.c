@@ -102,7 +102,7 @@ rarr_job_renew(RarrJobCall *call, int64 lease)
 	rarr_job_begin_change(jobs, call->now);
 	rarr_job_set(jobs->newslot, JOB_LEASE_EXPIRES_AT, TimestampTzGetDatum(expires));
 	rarr_job_call_write(call, JOB_CHANGE_HEARTBEAT);
-	rarr_job_hint_set(jobs);
+	rarr_tid_cache_put(jobs);
 	return expires;
 }
 
