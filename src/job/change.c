@@ -31,7 +31,7 @@ note_change(RarrTable *jobs, int change)
 	rarr_limits_pending_change(jobs->rel, jobs->oldslot, jobs->newslot);
 	rarr_counters_change(jobs->rel, jobs->oldslot, jobs->newslot);
 	if (change == JOB_CHANGE_FINISH || change == JOB_CHANGE_REQUEUE)
-		rarr_bound_done(rarr_job_id(jobs->oldslot));
+		rarr_session_jobs_finished(rarr_job_id(jobs->oldslot));
 }
 
 /*

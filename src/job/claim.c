@@ -161,7 +161,7 @@ hand_out(Claim *claim, const RarrJobType *type, bool locked)
 		rarr_lapse_log(&claim->log, jobs->oldslot, JOB_RUNNING, claim->now);
 	rarr_tid_cache_put(jobs);
 	if (rarr_bind_leases)
-		rarr_session_bind(rarr_job_id(jobs->newslot), attempt);
+		rarr_session_bind_lease(rarr_job_id(jobs->newslot), attempt);
 	return true;
 }
 
