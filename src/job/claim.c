@@ -282,9 +282,9 @@ take_limited(Claim *claim, RarrStream *stream)
 		return LIMIT;
 	taken = take(claim, stream);
 	if (taken == TAKEN)
-		rarr_limits_took(stream->limit);
+		rarr_limits_confirm_reservation(stream->limit);
 	else
-		rarr_limits_give_back(stream->limit);
+		rarr_limits_cancel_reservation(stream->limit);
 	return taken;
 }
 
@@ -334,7 +334,7 @@ claim_jobs(Claim *claim, RarrStream *streams, int n, int max_jobs, Tuplestoresta
 			case TAKEN:
 				rarr_result_put(result, claim->expected ? claim->expected : claim->jobs->desc,
 								claim->jobs->newslot);
-				rarr_share_took(first);
+				rarr_stream_charge(first);
 				max_jobs--;
 				if (claim->room > 0 && !fits(claim))
 					max_jobs = 0;

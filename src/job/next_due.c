@@ -52,7 +52,7 @@ Datum
 researcharr_job_next_due(PG_FUNCTION_ARGS)
 {
 	TimestampTz least = DT_NOEND;
-	List	   *types = rarr_job_types_asked(PG_ARGISNULL(0) ? NULL : PG_GETARG_ARRAYTYPE_P(0));
+	List	   *types = rarr_job_types_requested(PG_ARGISNULL(0) ? NULL : PG_GETARG_ARRAYTYPE_P(0));
 	ListCell   *lc;
 	Relation	jobs = rarr_relation_open(rarr_job_table.name, AccessShareLock);
 	Relation	index;

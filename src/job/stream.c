@@ -457,7 +457,7 @@ rarr_streams_first(RarrStream *streams, int n)
  * A job of the stream, the chosen one, was handed out.
  */
 void
-rarr_share_took(RarrStream *stream)
+rarr_stream_charge(RarrStream *stream)
 {
 	uint64		expected = stream->pass_read;
 	uint64		moved = stream->pass + stride_of(stream);

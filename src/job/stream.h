@@ -58,7 +58,7 @@ extern bool rarr_stream_open_lapsed(RarrStream *stream, Relation jobs, Relation 
 									const RarrJobType *type, TimestampTz now,
 									const RarrJobPos *lapsed, int n);
 extern RarrStream *rarr_streams_first(RarrStream *streams, int n);
-extern void rarr_share_took(RarrStream *stream);
+extern void rarr_stream_charge(RarrStream *stream);
 extern void rarr_stream_passed(RarrStream *stream, bool go_on);
 extern void rarr_stream_blocked(RarrStream *stream);
 extern void rarr_stream_stop(RarrStream *stream);

@@ -458,7 +458,7 @@ compare_listed(const ListCell *a, const ListCell *b)
  * more than one dimension or holds a NULL.
  */
 List *
-rarr_job_types_asked(ArrayType *names)
+rarr_job_types_requested(ArrayType *names)
 {
 	List	   *result = NIL;
 	Datum	   *elements;
