@@ -31,16 +31,16 @@
  * where nothing may be written.
  */
 void
-rarr_work_begin(RarrWork *work, const char *function)
+rarr_job_call_begin(RarrJobCall *call, const char *function)
 {
 	rarr_prevent_read_only(function);
 
 	/* What this transaction's earlier commands wrote must be visible. */
 	CommandCounterIncrement();
-	memset(work, 0, sizeof(RarrWork));
-	work->wait = LockWaitBlock;
-	work->jobs = rarr_table_open(&rarr_job_table);
-	work->lock_mode = rarr_table_lock_mode(work->jobs, 1 << JOB_CHANGE_FINISH | 1 << JOB_CHANGE_REQUEUE);
+	memset(call, 0, sizeof(RarrJobCall));
+	call->wait = LockWaitBlock;
+	call->jobs = rarr_table_open(&rarr_job_table);
+	call->lock_mode = rarr_table_lock_mode(call->jobs, 1 << JOB_CHANGE_FINISH | 1 << JOB_CHANGE_REQUEUE);
 	PushActiveSnapshot(GetTransactionSnapshot());
 }
 
@@ -48,10 +48,10 @@ rarr_work_begin(RarrWork *work, const char *function)
  * End a call, and put on record what it did.
  */
 void
-rarr_work_end(RarrWork *work)
+rarr_job_call_end(RarrJobCall *call)
 {
-	rarr_table_close(work->jobs);
-	rarr_job_log_write(&work->log);
+	rarr_table_close(call->jobs);
+	rarr_job_log_write(&call->log);
 	PopActiveSnapshot();
 }
 
@@ -73,21 +73,21 @@ search_job(RarrTable *jobs, Datum id)
 
 /* The row with this id, from where this backend remembers it or by a search. */
 bool
-rarr_work_find(RarrTable *jobs, Datum id)
+rarr_job_call_find(RarrTable *jobs, Datum id)
 {
-	return rarr_job_hint_fetch(jobs, DatumGetUUIDP(id)) || search_job(jobs, id);
+	return rarr_tid_cache_fetch(jobs, DatumGetUUIDP(id)) || search_job(jobs, id);
 }
 
 /*
- * Lock the job with this id that rarr_work_find() found, waiting for whoever has
+ * Lock the job with this id that rarr_job_call_find() found, waiting for whoever has
  * it, and put its latest version into jobs->oldslot; false if there is none any
  * more (or, where the work waits for nobody, somebody has it).  Under REPEATABLE
  * READ and SERIALIZABLE a job that changed since the snapshot raises 40001.
  */
 bool
-rarr_work_lock_found(RarrWork *work, Datum id)
+rarr_job_call_lock_found(RarrJobCall *call, Datum id)
 {
-	RarrTable  *jobs = work->jobs;
+	RarrTable  *jobs = call->jobs;
 	TupleTableSlot *slot = jobs->oldslot;
 	ItemPointerData tid;
 	TM_FailureData failure;
@@ -95,7 +95,7 @@ rarr_work_lock_found(RarrWork *work, Datum id)
 
 	tid = slot->tts_tid;
 	result = table_tuple_lock(jobs->rel, &tid, GetActiveSnapshot(), slot,
-							  GetCurrentCommandId(false), work->lock_mode, work->wait,
+							  GetCurrentCommandId(false), call->lock_mode, call->wait,
 							  IsolationUsesXactSnapshot() ? 0 : TUPLE_LOCK_FLAG_FIND_LAST_VERSION,
 							  &failure);
 	if (IsolationUsesXactSnapshot() && (result == TM_Updated || result == TM_Deleted))
@@ -110,22 +110,22 @@ rarr_work_lock_found(RarrWork *work, Datum id)
 	slot_getallattrs(slot);
 
 	/* what happens now comes after what the last one to have it did */
-	work->now = GetCurrentTimestamp();
+	call->now = GetCurrentTimestamp();
 
 	/* a later version may have been given another id */
 	return memcmp(rarr_job_id(slot), DatumGetUUIDP(id), UUID_LEN) == 0;
 }
 
-/* rarr_work_find and rarr_work_lock_found: false where there is no such job. */
+/* rarr_job_call_find and rarr_job_call_lock_found: false where there is no such job. */
 bool
-rarr_work_lock(RarrWork *work, Datum id)
+rarr_job_call_lock(RarrJobCall *call, Datum id)
 {
-	return rarr_work_find(work->jobs, id) && rarr_work_lock_found(work, id);
+	return rarr_job_call_find(call->jobs, id) && rarr_job_call_lock_found(call, id);
 }
 
 /* Is the job in jobs->oldslot, whose attributes are all deformed, running under the attempt? */
 bool
-rarr_is_running_under(RarrTable *jobs, int attempt)
+rarr_job_is_running_under(RarrTable *jobs, int attempt)
 {
 	return rarr_job_status(jobs->oldslot) == JOB_RUNNING &&
 		DatumGetInt32(rarr_job_value(jobs->oldslot, JOB_ATTEMPT)) == attempt;
@@ -136,9 +136,9 @@ rarr_is_running_under(RarrTable *jobs, int attempt)
  * under the attempt.
  */
 void
-rarr_lease_lost(RarrWork *work, Datum id, int attempt)
+rarr_lease_lost(RarrJobCall *call, Datum id, int attempt)
 {
-	RarrTable  *jobs = work->jobs;
+	RarrTable  *jobs = call->jobs;
 	char	   *name = DatumGetCString(DirectFunctionCall1(uuid_out, id));
 
 	if (!TTS_EMPTY(jobs->oldslot) && memcmp(rarr_job_id(jobs->oldslot), DatumGetUUIDP(id), UUID_LEN) == 0)
@@ -157,10 +157,10 @@ rarr_lease_lost(RarrWork *work, Datum id, int attempt)
 
 /* Lock the job that a worker speaks of; RA001 if it is no longer the worker's. */
 void
-rarr_work_lock_own(RarrWork *work, Datum id, int attempt)
+rarr_job_call_lock_own(RarrJobCall *call, Datum id, int attempt)
 {
-	if (!rarr_work_lock(work, id) || !rarr_is_running_under(work->jobs, attempt))
-		rarr_lease_lost(work, id, attempt);
+	if (!rarr_job_call_lock(call, id) || !rarr_job_is_running_under(call->jobs, attempt))
+		rarr_lease_lost(call, id, attempt);
 }
 
 /*
@@ -169,20 +169,20 @@ rarr_work_lock_own(RarrWork *work, Datum id, int attempt)
  * transaction ends.  So one that is seen not to be the caller's is left alone.
  */
 bool
-rarr_work_lock_if_own(RarrWork *work, Datum id, int attempt)
+rarr_job_call_lock_if_own(RarrJobCall *call, Datum id, int attempt)
 {
-	if (!rarr_work_find(work->jobs, id))
+	if (!rarr_job_call_find(call->jobs, id))
 		return false;
-	slot_getallattrs(work->jobs->oldslot);
-	if (!IsolationUsesXactSnapshot() && !rarr_is_running_under(work->jobs, attempt))
+	slot_getallattrs(call->jobs->oldslot);
+	if (!IsolationUsesXactSnapshot() && !rarr_job_is_running_under(call->jobs, attempt))
 		return false;
-	return rarr_work_lock_found(work, id) && rarr_is_running_under(work->jobs, attempt);
+	return rarr_job_call_lock_found(call, id) && rarr_job_is_running_under(call->jobs, attempt);
 }
 
 /* Write the next version of the job, which is in jobs->newslot. */
 void
-rarr_work_write(RarrWork *work, int change)
+rarr_job_call_write(RarrJobCall *call, int change)
 {
-	if (!rarr_job_make_change(work->jobs, change))
-		rarr_table_refused(work->jobs);
+	if (!rarr_job_make_change(call->jobs, change))
+		rarr_table_refused(call->jobs);
 }

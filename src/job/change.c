@@ -25,13 +25,13 @@
 
 /* A job was changed: who keeps account of jobs hears of it. */
 static void
-note_change(RarrTable *jobs, int change)
+record_change(RarrTable *jobs, int change)
 {
 	rarr_agenda_pending_job(RARR_AT_COMMIT, jobs->rel, jobs->newslot);
 	rarr_limits_pending_change(jobs->rel, jobs->oldslot, jobs->newslot);
 	rarr_counters_change(jobs->rel, jobs->oldslot, jobs->newslot);
 	if (change == JOB_CHANGE_FINISH || change == JOB_CHANGE_REQUEUE)
-		rarr_bound_done(rarr_job_id(jobs->oldslot));
+		rarr_session_jobs_finished(rarr_job_id(jobs->oldslot));
 }
 
 /*
@@ -47,7 +47,7 @@ rarr_job_make_change(RarrTable *jobs, int change)
 	if (!rarr_table_update(jobs, change, jobs->oldslot, jobs->newslot))
 		return false;
 	slot_getallattrs(jobs->newslot);
-	note_change(jobs, change);
+	record_change(jobs, change);
 	return true;
 }
 
@@ -62,7 +62,7 @@ rarr_job_make_change_unlocked(RarrTable *jobs, int change, bool wait)
 	rarr_agenda_pending_job(RARR_AT_ABORT, jobs->rel, jobs->oldslot);
 	if (!rarr_table_update_unlocked(jobs, change, jobs->oldslot, jobs->newslot, wait))
 		return false;
-	note_change(jobs, change);
+	record_change(jobs, change);
 	return true;
 }
 
@@ -70,7 +70,7 @@ rarr_job_make_change_unlocked(RarrTable *jobs, int change, bool wait)
  * A job is in the table: who keeps account of jobs hears of it.
  */
 void
-rarr_change_note_new(RarrTable *jobs, TupleTableSlot *slot)
+rarr_change_record_insert(RarrTable *jobs, TupleTableSlot *slot)
 {
 	rarr_agenda_pending_job(RARR_AT_COMMIT, jobs->rel, slot);
 	rarr_counters_change(jobs->rel, NULL, slot);
@@ -81,7 +81,7 @@ rarr_change_note_new(RarrTable *jobs, TupleTableSlot *slot)
  * a row, or by TRUNCATE all rows.
  */
 void
-rarr_change_note_dml(const TriggerData *trigger)
+rarr_change_record_dml(const TriggerData *trigger)
 {
 	Relation	jobs = trigger->tg_relation;
 	TupleTableSlot *old = NULL;

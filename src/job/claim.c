@@ -55,7 +55,7 @@ typedef enum Taken
 {
 	TAKEN,						/* handed out */
 	PASSED,						/* not ours, and nobody's for now */
-	BLOCKED,						/* it may be anybody's at any time */
+	BLOCKED,					/* it may be anybody's at any time */
 	LIMIT						/* its type may yield no more */
 } Taken;
 
@@ -159,9 +159,9 @@ hand_out(Claim *claim, const RarrJobType *type, bool locked)
 		return false;
 	if (lapsed)
 		rarr_lapse_log(&claim->log, jobs->oldslot, JOB_RUNNING, claim->now);
-	rarr_job_hint_set(jobs);
+	rarr_tid_cache_put(jobs);
 	if (rarr_bind_leases)
-		rarr_session_bind(rarr_job_id(jobs->newslot), attempt);
+		rarr_session_bind_lease(rarr_job_id(jobs->newslot), attempt);
 	return true;
 }
 
@@ -282,9 +282,9 @@ take_limited(Claim *claim, RarrStream *stream)
 		return LIMIT;
 	taken = take(claim, stream);
 	if (taken == TAKEN)
-		rarr_limits_took(stream->limit);
+		rarr_limits_confirm_reservation(stream->limit);
 	else
-		rarr_limits_give_back(stream->limit);
+		rarr_limits_cancel_reservation(stream->limit);
 	return taken;
 }
 
@@ -334,7 +334,7 @@ claim_jobs(Claim *claim, RarrStream *streams, int n, int max_jobs, Tuplestoresta
 			case TAKEN:
 				rarr_result_put(result, claim->expected ? claim->expected : claim->jobs->desc,
 								claim->jobs->newslot);
-				rarr_share_took(first);
+				rarr_stream_charge(first);
 				max_jobs--;
 				if (claim->room > 0 && !fits(claim))
 					max_jobs = 0;
@@ -371,7 +371,7 @@ rarr_claim_is_idle(List *types, TimestampTz now)
 	{
 		RarrJobType *type = lfirst(lc);
 		const RarrAgendaRef *ref;
-		RarrPlace	place;
+		RarrQueuePos pos;
 		int			priority;
 
 		if (rarr_limits_yield_at(table, type, now) > now)
@@ -380,7 +380,7 @@ rarr_claim_is_idle(List *types, TimestampTz now)
 			type->agenda = rarr_agenda_key(table, type->name, strlen(type->name));
 		ref = rarr_agenda_ref(type->agenda, false);
 		if (ref == NULL || rarr_agenda_next_due(ref) <= now || rarr_agenda_verify_is_due(ref, now, mono) ||
-			rarr_agenda_pending_group(type->agenda, RARR_PRIORITIES, now, &priority, &place))
+			rarr_agenda_pending_group(type->agenda, RARR_PRIORITIES, now, &priority, &pos))
 			return false;
 	}
 	return true;
@@ -453,7 +453,7 @@ rarr_claim_try(Claim *claim, List *types, int max_jobs, Tuplestorestate *result)
 	claim->relid = claim->jobs->relid;
 	if (claim->expected != NULL)
 		rarr_check_row_type(claim->expected, claim->jobs->desc);
-	index = rarr_table_index(claim->jobs, &rarr_job_take_index);
+	index = rarr_table_index(claim->jobs, &rarr_job_dequeue_index);
 	verify(types, claim->jobs, index, claim->now);
 	streams = palloc(list_length(types) * sizeof(RarrStream));
 	foreach(lc, types)

@@ -23,14 +23,14 @@
 
 /* The job in jobs->oldslot is done: its next version. */
 static void
-set_completed(RarrWork *work, Datum result, bool has_result)
+set_completed(RarrJobCall *call, Datum result, bool has_result)
 {
-	rarr_job_begin_change(work->jobs, work->now);
-	rarr_job_set_status(work->jobs->newslot, JOB_COMPLETED, work->now);
+	rarr_job_begin_change(call->jobs, call->now);
+	rarr_job_set_status(call->jobs->newslot, JOB_COMPLETED, call->now);
 	if (has_result)
-		rarr_job_set(work->jobs->newslot, JOB_RESULT, result);
+		rarr_job_set(call->jobs->newslot, JOB_RESULT, result);
 	else
-		rarr_job_set_null(work->jobs->newslot, JOB_RESULT);
+		rarr_job_set_null(call->jobs->newslot, JOB_RESULT);
 }
 
 /*
@@ -40,31 +40,31 @@ set_completed(RarrWork *work, Datum result, bool has_result)
  * changed.  False, with nothing changed, if it has, or is not the worker's.
  */
 static bool
-complete_unlocked(RarrWork *work, Datum id, int attempt, Datum result, bool has_result)
+complete_unlocked(RarrJobCall *call, Datum id, int attempt, Datum result, bool has_result)
 {
-	RarrTable  *jobs = work->jobs;
+	RarrTable  *jobs = call->jobs;
 
-	if (jobs->has_triggers || !rarr_job_hint_fetch(jobs, DatumGetUUIDP(id)) ||
-		!rarr_is_running_under(jobs, attempt))
+	if (jobs->has_triggers || !rarr_tid_cache_fetch(jobs, DatumGetUUIDP(id)) ||
+		!rarr_job_is_running_under(jobs, attempt))
 		return false;
-	work->now = GetCurrentTimestamp();
-	set_completed(work, result, has_result);
+	call->now = GetCurrentTimestamp();
+	set_completed(call, result, has_result);
 	return rarr_job_make_change_unlocked(jobs, JOB_CHANGE_FINISH, true);
 }
 
 /* Complete the job, if it is running under the attempt; else false. */
 static bool
-complete(RarrWork *work, Datum id, int attempt, Datum result, bool has_result)
+complete(RarrJobCall *call, Datum id, int attempt, Datum result, bool has_result)
 {
-	if (!complete_unlocked(work, id, attempt, result, has_result))
+	if (!complete_unlocked(call, id, attempt, result, has_result))
 	{
-		if (!rarr_work_lock_if_own(work, id, attempt))
+		if (!rarr_job_call_lock_if_own(call, id, attempt))
 			return false;
-		set_completed(work, result, has_result);
-		rarr_work_write(work, JOB_CHANGE_FINISH);
+		set_completed(call, result, has_result);
+		rarr_job_call_write(call, JOB_CHANGE_FINISH);
 	}
-	rarr_job_log_add(&work->log, work->jobs->oldslot, RARR_HISTORY_COMPLETED, JOB_COMPLETED,
-					 work->now, NULL);
+	rarr_job_log_add(&call->log, call->jobs->oldslot, RARR_HISTORY_COMPLETED, JOB_COMPLETED,
+					 call->now, NULL);
 	return true;
 }
 
@@ -80,16 +80,16 @@ PG_FUNCTION_INFO_V1(researcharr_job_complete_many);
 Datum
 researcharr_job_complete(PG_FUNCTION_ARGS)
 {
-	RarrWork	work;
+	RarrJobCall call;
 
 	RARR_REQUIRE_ARG(0, "id");
 	RARR_REQUIRE_ARG(1, "attempt");
 	if (!PG_ARGISNULL(2))
 		rarr_check_result(PG_GETARG_DATUM(2));
-	rarr_work_begin(&work, "job_complete()");
-	if (!complete(&work, PG_GETARG_DATUM(0), PG_GETARG_INT32(1), PG_GETARG_DATUM(2), !PG_ARGISNULL(2)))
-		rarr_lease_lost(&work, PG_GETARG_DATUM(0), PG_GETARG_INT32(1));
-	rarr_work_end(&work);
+	rarr_job_call_begin(&call, "job_complete()");
+	if (!complete(&call, PG_GETARG_DATUM(0), PG_GETARG_INT32(1), PG_GETARG_DATUM(2), !PG_ARGISNULL(2)))
+		rarr_lease_lost(&call, PG_GETARG_DATUM(0), PG_GETARG_INT32(1));
+	rarr_job_call_end(&call);
 	PG_RETURN_BOOL(true);
 }
 
@@ -107,7 +107,7 @@ researcharr_job_complete_many(PG_FUNCTION_ARGS)
 	RarrBatch	batch;
 	Datum	   *results = NULL;
 	bool	   *no_result = NULL;
-	RarrWork	work;
+	RarrJobCall call;
 
 	rarr_batch_read(&batch, fcinfo, true);
 	if (!PG_ARGISNULL(2))
@@ -116,21 +116,21 @@ researcharr_job_complete_many(PG_FUNCTION_ARGS)
 		if (!no_result[i])
 			rarr_check_result(results[i]);
 
-	rarr_work_begin(&work, "job_complete_many()");
-	rarr_table_defer_entries(work.jobs, JOB_CHANGE_FINISH);
+	rarr_job_call_begin(&call, "job_complete_many()");
+	rarr_table_defer_entries(call.jobs, JOB_CHANGE_FINISH);
 	for (int i = 0; i < batch.n; i++)
 	{
 		int			p = batch.order[i];
 		bool		has_result = results != NULL && !no_result[p];
 
 		CHECK_FOR_INTERRUPTS();
-		rarr_job_log_write_if_many(&work.log);
+		rarr_job_log_write_if_many(&call.log);
 		rarr_batch_set(&batch, p,
-					   BoolGetDatum(complete(&work, batch.ids[p], rarr_batch_attempt(&batch, p),
+					   BoolGetDatum(complete(&call, batch.ids[p], rarr_batch_attempt(&batch, p),
 											 has_result ? results[p] : (Datum) 0, has_result)));
 	}
-	rarr_table_insert_deferred(work.jobs);
-	rarr_work_end(&work);
+	rarr_table_insert_deferred(call.jobs);
+	rarr_job_call_end(&call);
 	rarr_batch_return(&batch, fcinfo);
 	return (Datum) 0;
 }

@@ -20,9 +20,9 @@
 
 /* The types that argument n of the running function asks for. */
 static List *
-asked_types(FunctionCallInfo fcinfo, int n)
+requested_types(FunctionCallInfo fcinfo, int n)
 {
-	return rarr_job_types_asked(PG_ARGISNULL(n) ? NULL : PG_GETARG_ARRAYTYPE_P(n));
+	return rarr_job_types_requested(PG_ARGISNULL(n) ? NULL : PG_GETARG_ARRAYTYPE_P(n));
 }
 
 /*
@@ -71,7 +71,7 @@ researcharr_job_dequeue(PG_FUNCTION_ARGS)
 
 	rarr_prevent_read_only("job_dequeue()");
 	rarr_claim_args(&claim, fcinfo, 1, &max_jobs);
-	types = asked_types(fcinfo, 0);
+	types = requested_types(fcinfo, 0);
 	claim.now = GetCurrentTimestamp();
 	if (rsinfo != NULL && rarr_claim_is_idle(types, claim.now))
 	{

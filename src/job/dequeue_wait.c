@@ -272,7 +272,7 @@ look(Wait *wait)
 	{
 		MemoryContextReset(wait->cxt);
 		old = MemoryContextSwitchTo(wait->cxt);
-		types = rarr_job_types_asked(wait->names);
+		types = rarr_job_types_requested(wait->names);
 		find_slots(wait, types);
 		wait->looked_mono = rarr_monotonic_now();
 		wait->looked = GetCurrentTimestamp();	/* not before that */

@@ -208,7 +208,7 @@ insert_one(RarrTable *jobs, const RarrNewJob *job, TimestampTz now, pg_uuid_t *i
 
 	/* not before: users' triggers may have changed the row */
 	slot_getallattrs(jobs->newslot);
-	rarr_change_note_new(jobs, jobs->newslot);
+	rarr_change_record_insert(jobs, jobs->newslot);
 }
 
 /* Insert the jobs that have no unique key, many at a time. */
@@ -226,7 +226,7 @@ insert_many(RarrTable *table, const RarrNewJob *jobs, int n, TimestampTz now, co
 		CHECK_FOR_INTERRUPTS();
 		slot = rarr_rows_next(rows);
 		make_row(table, slot, &ids[i], &jobs[i], now);
-		rarr_change_note_new(table, slot);
+		rarr_change_record_insert(table, slot);
 		rarr_rows_add(rows);
 	}
 	rarr_rows_end(rows);

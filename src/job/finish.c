@@ -30,21 +30,21 @@
 
 /* The job in jobs->oldslot is over. */
 static void
-finish(RarrWork *work, RarrHistoryAction action, RarrJobStatus status)
+finish(RarrJobCall *call, RarrHistoryAction action, RarrJobStatus status)
 {
-	rarr_job_log_add(&work->log, work->jobs->oldslot, action, status, work->now, NULL);
-	rarr_job_begin_change(work->jobs, work->now);
-	rarr_job_set_status(work->jobs->newslot, status, work->now);
+	rarr_job_log_add(&call->log, call->jobs->oldslot, action, status, call->now, NULL);
+	rarr_job_begin_change(call->jobs, call->now);
+	rarr_job_set_status(call->jobs->newslot, status, call->now);
 }
 
 /* The job in jobs->oldslot waits again, from `at` on; the caller may change more. */
 static void
-begin_requeue(RarrWork *work, RarrHistoryAction action, TimestampTz at, const char *error)
+begin_requeue(RarrJobCall *call, RarrHistoryAction action, TimestampTz at, const char *error)
 {
-	rarr_job_log_add(&work->log, work->jobs->oldslot, action, JOB_QUEUED, work->now, error);
-	rarr_job_begin_change(work->jobs, work->now);
-	rarr_job_set_status(work->jobs->newslot, JOB_QUEUED, work->now);
-	rarr_job_set(work->jobs->newslot, JOB_AVAILABLE_AT, TimestampTzGetDatum(at));
+	rarr_job_log_add(&call->log, call->jobs->oldslot, action, JOB_QUEUED, call->now, error);
+	rarr_job_begin_change(call->jobs, call->now);
+	rarr_job_set_status(call->jobs->newslot, JOB_QUEUED, call->now);
+	rarr_job_set(call->jobs->newslot, JOB_AVAILABLE_AT, TimestampTzGetDatum(at));
 }
 
 /* The policy of the job in jobs->oldslot; the built-in one if its type was dropped. */
@@ -61,9 +61,9 @@ job_policy(RarrTable *jobs)
  * end it.  Its row is then in jobs->newslot.  Returns its new status.
  */
 RarrJobStatus
-rarr_job_fail(RarrWork *work, const RarrFailure *failure)
+rarr_job_fail(RarrJobCall *call, const RarrFailure *failure)
 {
-	RarrTable  *jobs = work->jobs;
+	RarrTable  *jobs = call->jobs;
 	int			retries = DatumGetInt32(rarr_job_value(jobs->oldslot, JOB_RETRY_COUNT));
 	bool		retry = failure->retry && rarr_job_has_retry(jobs->oldslot);
 
@@ -72,16 +72,16 @@ rarr_job_fail(RarrWork *work, const RarrFailure *failure)
 		int64		delay = failure->delay >= 0 ? failure->delay :
 			rarr_job_type_retry_delay(job_policy(jobs), retries);
 
-		begin_requeue(work, RARR_HISTORY_RETRIED, work->now + delay, failure->error);
+		begin_requeue(call, RARR_HISTORY_RETRIED, call->now + delay, failure->error);
 		rarr_job_set(jobs->newslot, JOB_RETRY_COUNT, Int32GetDatum(retries + 1));
 	}
 	else
 	{
-		finish(work, RARR_HISTORY_FAILED, JOB_FAILED);
-		work->log.entries[work->log.n - 1].error = failure->error;
+		finish(call, RARR_HISTORY_FAILED, JOB_FAILED);
+		call->log.entries[call->log.n - 1].error = failure->error;
 	}
 	rarr_job_set(jobs->newslot, JOB_ERROR_MESSAGE, failure->message);
-	rarr_work_write(work, retry ? JOB_CHANGE_REQUEUE : JOB_CHANGE_FINISH);
+	rarr_job_call_write(call, retry ? JOB_CHANGE_REQUEUE : JOB_CHANGE_FINISH);
 	return retry ? JOB_QUEUED : JOB_FAILED;
 }
 
@@ -90,19 +90,19 @@ rarr_job_fail(RarrWork *work, const RarrFailure *failure)
  * for as long as its type says where that is 0; returns the new end.
  */
 TimestampTz
-rarr_job_renew(RarrWork *work, int64 lease)
+rarr_job_renew(RarrJobCall *call, int64 lease)
 {
-	RarrTable  *jobs = work->jobs;
+	RarrTable  *jobs = call->jobs;
 	const RarrJobType *policy = job_policy(jobs);
-	TimestampTz expires = work->now + (lease > 0 ? lease : policy->lease);
+	TimestampTz expires = call->now + (lease > 0 ? lease : policy->lease);
 
 	if (policy->max_runtime > 0 && !rarr_job_is_null(jobs->oldslot, JOB_STARTED_AT))
 		expires = Min(expires, policy->max_runtime +
 					  DatumGetTimestampTz(rarr_job_value(jobs->oldslot, JOB_STARTED_AT)));
-	rarr_job_begin_change(jobs, work->now);
+	rarr_job_begin_change(jobs, call->now);
 	rarr_job_set(jobs->newslot, JOB_LEASE_EXPIRES_AT, TimestampTzGetDatum(expires));
-	rarr_work_write(work, JOB_CHANGE_HEARTBEAT);
-	rarr_job_hint_set(jobs);
+	rarr_job_call_write(call, JOB_CHANGE_HEARTBEAT);
+	rarr_tid_cache_put(jobs);
 	return expires;
 }
 
@@ -110,20 +110,20 @@ rarr_job_renew(RarrWork *work, int64 lease)
  * The worker gives the locked job in jobs->oldslot back: it waits for so long.
  */
 void
-rarr_job_release(RarrWork *work, int64 delay)
+rarr_job_release(RarrJobCall *call, int64 delay)
 {
-	begin_requeue(work, RARR_HISTORY_RELEASED, work->now + delay, NULL);
-	rarr_work_write(work, JOB_CHANGE_REQUEUE);
+	begin_requeue(call, RARR_HISTORY_RELEASED, call->now + delay, NULL);
+	rarr_job_call_write(call, JOB_CHANGE_REQUEUE);
 }
 
 /*
  * An operator ends the locked job in jobs->oldslot, which is not finished.
  */
 void
-rarr_job_end(RarrWork *work, RarrHistoryAction action, RarrJobStatus status)
+rarr_job_end(RarrJobCall *call, RarrHistoryAction action, RarrJobStatus status)
 {
-	finish(work, action, status);
-	rarr_work_write(work, JOB_CHANGE_FINISH);
+	finish(call, action, status);
+	rarr_job_call_write(call, JOB_CHANGE_FINISH);
 }
 
 /*
@@ -131,22 +131,22 @@ rarr_job_end(RarrWork *work, RarrHistoryAction action, RarrJobStatus status)
  * operator queues again.
  */
 void
-rarr_job_begin_retry(RarrWork *work)
+rarr_job_begin_retry(RarrJobCall *call)
 {
-	rarr_job_begin_change(work->jobs, work->now);
-	rarr_job_set_status(work->jobs->newslot, JOB_QUEUED, work->now);
-	rarr_job_set(work->jobs->newslot, JOB_AVAILABLE_AT, TimestampTzGetDatum(work->now));
-	rarr_job_set(work->jobs->newslot, JOB_RETRY_COUNT, Int32GetDatum(0));
+	rarr_job_begin_change(call->jobs, call->now);
+	rarr_job_set_status(call->jobs->newslot, JOB_QUEUED, call->now);
+	rarr_job_set(call->jobs->newslot, JOB_AVAILABLE_AT, TimestampTzGetDatum(call->now));
+	rarr_job_set(call->jobs->newslot, JOB_RETRY_COUNT, Int32GetDatum(0));
 }
 
 /*
  * Write the version that rarr_job_begin_retry() began.
  */
 void
-rarr_job_end_retry(RarrWork *work)
+rarr_job_end_retry(RarrJobCall *call)
 {
-	rarr_job_log_add(&work->log, work->jobs->oldslot, RARR_HISTORY_REQUEUED, JOB_QUEUED, work->now, NULL);
-	rarr_work_write(work, JOB_CHANGE_REQUEUE);
+	rarr_job_log_add(&call->log, call->jobs->oldslot, RARR_HISTORY_REQUEUED, JOB_QUEUED, call->now, NULL);
+	rarr_job_call_write(call, JOB_CHANGE_REQUEUE);
 }
 
 /*
@@ -193,7 +193,7 @@ researcharr_job_fail(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rsinfo;
 	RarrFailure failure = {.delay = -1};
-	RarrWork	work;
+	RarrJobCall call;
 
 	RARR_REQUIRE_ARG(0, "id");
 	RARR_REQUIRE_ARG(1, "attempt");
@@ -204,12 +204,12 @@ researcharr_job_fail(PG_FUNCTION_ARGS)
 	failure.message = rarr_error_text_truncate(PG_GETARG_DATUM(2));
 	failure.error = TextDatumGetCString(failure.message);
 
-	rarr_work_begin(&work, "job_fail()");
-	rsinfo = rarr_result_begin(fcinfo, work.jobs->desc);
-	rarr_work_lock_own(&work, PG_GETARG_DATUM(0), PG_GETARG_INT32(1));
-	(void) rarr_job_fail(&work, &failure);
-	rarr_result_put(rsinfo->setResult, rsinfo->setDesc, work.jobs->newslot);
-	rarr_work_end(&work);
+	rarr_job_call_begin(&call, "job_fail()");
+	rsinfo = rarr_result_begin(fcinfo, call.jobs->desc);
+	rarr_job_call_lock_own(&call, PG_GETARG_DATUM(0), PG_GETARG_INT32(1));
+	(void) rarr_job_fail(&call, &failure);
+	rarr_result_put(rsinfo->setResult, rsinfo->setDesc, call.jobs->newslot);
+	rarr_job_call_end(&call);
 	return (Datum) 0;
 }
 
@@ -226,18 +226,18 @@ researcharr_job_heartbeat(PG_FUNCTION_ARGS)
 {
 	int64		lease = 0;
 	TimestampTz expires;
-	RarrWork	work;
+	RarrJobCall call;
 
 	RARR_REQUIRE_ARG(0, "id");
 	RARR_REQUIRE_ARG(1, "attempt");
 	if (!PG_ARGISNULL(2))
 		lease = rarr_lease_arg(PG_GETARG_INTERVAL_P(2), "lease", 1);
 
-	rarr_work_begin(&work, "job_heartbeat()");
-	work.lock_mode = rarr_table_lock_mode(work.jobs, 1 << JOB_CHANGE_HEARTBEAT);
-	rarr_work_lock_own(&work, PG_GETARG_DATUM(0), PG_GETARG_INT32(1));
-	expires = rarr_job_renew(&work, lease);
-	rarr_work_end(&work);
+	rarr_job_call_begin(&call, "job_heartbeat()");
+	call.lock_mode = rarr_table_lock_mode(call.jobs, 1 << JOB_CHANGE_HEARTBEAT);
+	rarr_job_call_lock_own(&call, PG_GETARG_DATUM(0), PG_GETARG_INT32(1));
+	expires = rarr_job_renew(&call, lease);
+	rarr_job_call_end(&call);
 	PG_RETURN_TIMESTAMPTZ(expires);
 }
 
@@ -252,17 +252,17 @@ Datum
 researcharr_job_release(PG_FUNCTION_ARGS)
 {
 	int64		delay = 0;
-	RarrWork	work;
+	RarrJobCall call;
 
 	RARR_REQUIRE_ARG(0, "id");
 	RARR_REQUIRE_ARG(1, "attempt");
 	if (!PG_ARGISNULL(2))
 		delay = rarr_lease_arg(PG_GETARG_INTERVAL_P(2), "delay", 0);
 
-	rarr_work_begin(&work, "job_release()");
-	rarr_work_lock_own(&work, PG_GETARG_DATUM(0), PG_GETARG_INT32(1));
-	rarr_job_release(&work, delay);
-	rarr_work_end(&work);
+	rarr_job_call_begin(&call, "job_release()");
+	rarr_job_call_lock_own(&call, PG_GETARG_DATUM(0), PG_GETARG_INT32(1));
+	rarr_job_release(&call, delay);
+	rarr_job_call_end(&call);
 	PG_RETURN_BOOL(true);
 }
 
@@ -271,15 +271,15 @@ static bool
 end_unfinished(FunctionCallInfo fcinfo, const char *function, RarrHistoryAction action,
 			   RarrJobStatus status)
 {
-	RarrWork	work;
+	RarrJobCall call;
 	bool		changed;
 
 	RARR_REQUIRE_ARG(0, "id");
-	rarr_work_begin(&work, function);
-	changed = rarr_work_lock(&work, PG_GETARG_DATUM(0)) && rarr_job_is_unfinished(work.jobs);
+	rarr_job_call_begin(&call, function);
+	changed = rarr_job_call_lock(&call, PG_GETARG_DATUM(0)) && rarr_job_is_unfinished(call.jobs);
 	if (changed)
-		rarr_job_end(&work, action, status);
-	rarr_work_end(&work);
+		rarr_job_end(&call, action, status);
+	rarr_job_call_end(&call);
 	return changed;
 }
 
@@ -317,17 +317,17 @@ researcharr_job_mark_as_completed(PG_FUNCTION_ARGS)
 Datum
 researcharr_job_retry(PG_FUNCTION_ARGS)
 {
-	RarrWork	work;
+	RarrJobCall call;
 	bool		changed;
 
 	RARR_REQUIRE_ARG(0, "id");
-	rarr_work_begin(&work, "job_retry()");
-	changed = rarr_work_lock(&work, PG_GETARG_DATUM(0)) && rarr_job_is_retryable(work.jobs);
+	rarr_job_call_begin(&call, "job_retry()");
+	changed = rarr_job_call_lock(&call, PG_GETARG_DATUM(0)) && rarr_job_is_retryable(call.jobs);
 	if (changed)
 	{
-		rarr_job_begin_retry(&work);
-		rarr_job_end_retry(&work);
+		rarr_job_begin_retry(&call);
+		rarr_job_end_retry(&call);
 	}
-	rarr_work_end(&work);
+	rarr_job_call_end(&call);
 	PG_RETURN_BOOL(changed);
 }

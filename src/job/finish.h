@@ -18,11 +18,11 @@ typedef struct RarrFailure
 
 extern bool rarr_job_is_unfinished(RarrTable *jobs);
 extern bool rarr_job_is_retryable(RarrTable *jobs);
-extern RarrJobStatus rarr_job_fail(RarrWork *work, const RarrFailure *failure);
-extern TimestampTz rarr_job_renew(RarrWork *work, int64 lease);
-extern void rarr_job_release(RarrWork *work, int64 delay);
-extern void rarr_job_end(RarrWork *work, RarrHistoryAction action, RarrJobStatus status);
-extern void rarr_job_begin_retry(RarrWork *work);
-extern void rarr_job_end_retry(RarrWork *work);
+extern RarrJobStatus rarr_job_fail(RarrJobCall *call, const RarrFailure *failure);
+extern TimestampTz rarr_job_renew(RarrJobCall *call, int64 lease);
+extern void rarr_job_release(RarrJobCall *call, int64 delay);
+extern void rarr_job_end(RarrJobCall *call, RarrHistoryAction action, RarrJobStatus status);
+extern void rarr_job_begin_retry(RarrJobCall *call);
+extern void rarr_job_end_retry(RarrJobCall *call);
 
 #endif							/* RARR_JOB_FINISH_H */

@@ -61,14 +61,14 @@ researcharr_job_heartbeat_many(PG_FUNCTION_ARGS)
 {
 	RarrBatch	batch;
 	int64		lease = 0;
-	RarrWork	work;
+	RarrJobCall call;
 
 	rarr_batch_read(&batch, fcinfo, true);
 	if (!PG_ARGISNULL(2))
 		lease = rarr_lease_arg(PG_GETARG_INTERVAL_P(2), "lease", 1);
 
-	rarr_work_begin(&work, "job_heartbeat_many()");
-	work.lock_mode = rarr_table_lock_mode(work.jobs, 1 << JOB_CHANGE_HEARTBEAT);
+	rarr_job_call_begin(&call, "job_heartbeat_many()");
+	call.lock_mode = rarr_table_lock_mode(call.jobs, 1 << JOB_CHANGE_HEARTBEAT);
 	for (int i = 0; i < batch.n; i++)
 	{
 		int			p = batch.order[i];
@@ -81,10 +81,10 @@ researcharr_job_heartbeat_many(PG_FUNCTION_ARGS)
 			batch.values[p] = batch.values[before];
 			batch.nulls[p] = batch.nulls[before];
 		}
-		else if (rarr_work_lock_if_own(&work, batch.ids[p], rarr_batch_attempt(&batch, p)))
-			rarr_batch_set(&batch, p, TimestampTzGetDatum(rarr_job_renew(&work, lease)));
+		else if (rarr_job_call_lock_if_own(&call, batch.ids[p], rarr_batch_attempt(&batch, p)))
+			rarr_batch_set(&batch, p, TimestampTzGetDatum(rarr_job_renew(&call, lease)));
 	}
-	rarr_work_end(&work);
+	rarr_job_call_end(&call);
 	rarr_batch_return(&batch, fcinfo);
 	return (Datum) 0;
 }
@@ -103,26 +103,26 @@ researcharr_job_release_many(PG_FUNCTION_ARGS)
 {
 	RarrBatch	batch;
 	int64		delay = 0;
-	RarrWork	work;
+	RarrJobCall call;
 
 	rarr_batch_read(&batch, fcinfo, true);
 	if (!PG_ARGISNULL(2))
 		delay = rarr_lease_arg(PG_GETARG_INTERVAL_P(2), "delay", 0);
 
-	rarr_work_begin(&work, "job_release_many()");
+	rarr_job_call_begin(&call, "job_release_many()");
 	for (int i = 0; i < batch.n; i++)
 	{
 		int			p = batch.order[i];
 		bool		own;
 
 		CHECK_FOR_INTERRUPTS();
-		rarr_job_log_write_if_many(&work.log);
-		own = rarr_work_lock_if_own(&work, batch.ids[p], rarr_batch_attempt(&batch, p));
+		rarr_job_log_write_if_many(&call.log);
+		own = rarr_job_call_lock_if_own(&call, batch.ids[p], rarr_batch_attempt(&batch, p));
 		if (own)
-			rarr_job_release(&work, delay);
+			rarr_job_release(&call, delay);
 		rarr_batch_set(&batch, p, BoolGetDatum(own));
 	}
-	rarr_work_end(&work);
+	rarr_job_call_end(&call);
 	rarr_batch_return(&batch, fcinfo);
 	return (Datum) 0;
 }
@@ -156,29 +156,29 @@ researcharr_job_fail_many(PG_FUNCTION_ARGS)
 	RarrBatch	batch;
 	RarrFailure failure;
 	Datum	   *errors;
-	RarrWork	work;
+	RarrJobCall call;
 
 	rarr_batch_read(&batch, fcinfo, true);
 	errors = read_failures(&batch, fcinfo, &failure);
 
-	rarr_work_begin(&work, "job_fail_many()");
-	rarr_table_defer_entries(work.jobs, JOB_CHANGE_FINISH);
+	rarr_job_call_begin(&call, "job_fail_many()");
+	rarr_table_defer_entries(call.jobs, JOB_CHANGE_FINISH);
 	for (int i = 0; i < batch.n; i++)
 	{
 		int			p = batch.order[i];
 		RarrJobStatus status;
 
 		CHECK_FOR_INTERRUPTS();
-		rarr_job_log_write_if_many(&work.log);
-		if (!rarr_work_lock_if_own(&work, batch.ids[p], rarr_batch_attempt(&batch, p)))
+		rarr_job_log_write_if_many(&call.log);
+		if (!rarr_job_call_lock_if_own(&call, batch.ids[p], rarr_batch_attempt(&batch, p)))
 			continue;
 		failure.message = rarr_error_text_truncate(errors[p]);
 		failure.error = TextDatumGetCString(failure.message);
-		status = rarr_job_fail(&work, &failure);
+		status = rarr_job_fail(&call, &failure);
 		rarr_batch_set(&batch, p, CStringGetTextDatum(rarr_job_status_name(status)));
 	}
-	rarr_table_insert_deferred(work.jobs);
-	rarr_work_end(&work);
+	rarr_table_insert_deferred(call.jobs);
+	rarr_job_call_end(&call);
 	rarr_batch_return(&batch, fcinfo);
 	return (Datum) 0;
 }
@@ -188,13 +188,13 @@ researcharr_job_fail_many(PG_FUNCTION_ARGS)
  * be finished is not waited for.
  */
 static bool
-lock_unfinished(RarrWork *work, Datum id)
+lock_unfinished(RarrJobCall *call, Datum id)
 {
-	if (!rarr_work_find(work->jobs, id))
+	if (!rarr_job_call_find(call->jobs, id))
 		return false;
-	slot_getallattrs(work->jobs->oldslot);
-	return rarr_job_is_unfinished(work->jobs) && rarr_work_lock_found(work, id) &&
-		rarr_job_is_unfinished(work->jobs);
+	slot_getallattrs(call->jobs->oldslot);
+	return rarr_job_is_unfinished(call->jobs) && rarr_job_call_lock_found(call, id) &&
+		rarr_job_is_unfinished(call->jobs);
 }
 
 /*
@@ -204,28 +204,28 @@ lock_unfinished(RarrWork *work, Datum id)
 static int
 cancel(RarrBatch *batch, const char *function)
 {
-	RarrWork	work;
+	RarrJobCall call;
 	int			cancelled = 0;
 
-	rarr_work_begin(&work, function);
-	rarr_table_defer_entries(work.jobs, JOB_CHANGE_FINISH);
+	rarr_job_call_begin(&call, function);
+	rarr_table_defer_entries(call.jobs, JOB_CHANGE_FINISH);
 	for (int i = 0; i < batch->n; i++)
 	{
 		int			p = batch->order[i];
 		bool		locked;
 
 		CHECK_FOR_INTERRUPTS();
-		rarr_job_log_write_if_many(&work.log);
-		locked = lock_unfinished(&work, batch->ids[p]);
+		rarr_job_log_write_if_many(&call.log);
+		locked = lock_unfinished(&call, batch->ids[p]);
 		if (locked)
 		{
-			rarr_job_end(&work, RARR_HISTORY_CANCELLED, JOB_CANCELLED);
+			rarr_job_end(&call, RARR_HISTORY_CANCELLED, JOB_CANCELLED);
 			cancelled++;
 		}
 		rarr_batch_set(batch, p, BoolGetDatum(locked));
 	}
-	rarr_table_insert_deferred(work.jobs);
-	rarr_work_end(&work);
+	rarr_table_insert_deferred(call.jobs);
+	rarr_job_call_end(&call);
 	return cancelled;
 }
 

@@ -244,7 +244,7 @@ researcharr_processing_jobs_guard(PG_FUNCTION_ARGS)
 		check_insert(trigger->tg_relation, tuple);
 		tuple = apply_limits(trigger, tuple);
 	}
-	rarr_change_note_dml(trigger);
+	rarr_change_record_dml(trigger);
 	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
 		tuple = advance_updated_at(trigger, tuple);
 	return PointerGetDatum(tuple);

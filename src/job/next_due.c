@@ -20,12 +20,12 @@
 
 /* When the type's next job can be handed out: the least time of any group. */
 static TimestampTz
-type_next_due(RarrTakeScan *scan, TupleTableSlot *slot, Snapshot snapshot)
+type_next_due(RarrDequeueScan *scan, TupleTableSlot *slot, Snapshot snapshot)
 {
 	TimestampTz least = DT_NOEND;
 
-	rarr_take_scan_below(scan, snapshot, RARR_PRIORITIES);
-	while (rarr_take_scan_next_job(scan, slot))
+	rarr_dequeue_scan_below(scan, snapshot, RARR_PRIORITIES);
+	while (rarr_dequeue_scan_next_job(scan, slot))
 	{
 		TimestampTz at = rarr_job_due_at(slot);
 
@@ -33,9 +33,9 @@ type_next_due(RarrTakeScan *scan, TupleTableSlot *slot, Snapshot snapshot)
 
 		/* Whatever lies behind it in its group is available later. */
 		if (DatumGetTimestampTz(rarr_job_value(slot, JOB_AVAILABLE_AT)) >= least)
-			rarr_take_scan_below(scan, snapshot, DatumGetInt32(rarr_job_value(slot, JOB_PRIORITY)));
+			rarr_dequeue_scan_below(scan, snapshot, DatumGetInt32(rarr_job_value(slot, JOB_PRIORITY)));
 	}
-	rarr_take_scan_end(scan);
+	rarr_dequeue_scan_end(scan);
 	return least;
 }
 
@@ -52,21 +52,21 @@ Datum
 researcharr_job_next_due(PG_FUNCTION_ARGS)
 {
 	TimestampTz least = DT_NOEND;
-	List	   *types = rarr_job_types_asked(PG_ARGISNULL(0) ? NULL : PG_GETARG_ARRAYTYPE_P(0));
+	List	   *types = rarr_job_types_requested(PG_ARGISNULL(0) ? NULL : PG_GETARG_ARRAYTYPE_P(0));
 	ListCell   *lc;
 	Relation	jobs = rarr_relation_open(rarr_job_table.name, AccessShareLock);
 	Relation	index;
 	TupleTableSlot *slot;
 
 	rarr_check_columns(jobs, rarr_job_table.columns, rarr_job_table.ncolumns, false);
-	index = rarr_index_open(jobs, &rarr_job_take_index, AccessShareLock);
+	index = rarr_index_open(jobs, &rarr_job_dequeue_index, AccessShareLock);
 	slot = table_slot_create(jobs, NULL);
 	foreach(lc, types)
 	{
-		RarrTakeScan scan;
+		RarrDequeueScan scan;
 		TimestampTz due;
 
-		rarr_take_scan_init(&scan, jobs, index, ((RarrJobType *) lfirst(lc))->name);
+		rarr_dequeue_scan_init(&scan, jobs, index, ((RarrJobType *) lfirst(lc))->name);
 		due = type_next_due(&scan, slot, GetActiveSnapshot());
 		if (due != DT_NOEND)
 			due = Max(due, rarr_limits_yield_at(RelationGetRelid(jobs), lfirst(lc), GetCurrentTimestamp()));

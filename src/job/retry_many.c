@@ -56,12 +56,12 @@ typedef struct Retry
 
 /* Find a job as the snapshot shows it; false if it is not failed or cancelled. */
 static bool
-find_retryable(RarrWork *work, Datum id)
+find_retryable(RarrJobCall *call, Datum id)
 {
-	if (!rarr_work_find(work->jobs, id))
+	if (!rarr_job_call_find(call->jobs, id))
 		return false;
-	slot_getallattrs(work->jobs->oldslot);
-	return rarr_job_is_retryable(work->jobs);
+	slot_getallattrs(call->jobs->oldslot);
+	return rarr_job_is_retryable(call->jobs);
 }
 
 /*
@@ -69,10 +69,10 @@ find_retryable(RarrWork *work, Datum id)
  * for a job that the snapshot shows to be neither.
  */
 static bool
-lock_retryable(RarrWork *work, Datum id)
+lock_retryable(RarrJobCall *call, Datum id)
 {
-	return find_retryable(work, id) && rarr_work_lock_found(work, id) &&
-		rarr_job_is_retryable(work->jobs);
+	return find_retryable(call, id) && rarr_job_call_lock_found(call, id) &&
+		rarr_job_is_retryable(call->jobs);
 }
 
 static text *
@@ -97,9 +97,9 @@ compare_keyed(const void *a, const void *b)
 
 /* Add the job in jobs->oldslot, at this position of the batch, to the list if it has a key. */
 static bool
-add_keyed(Retry *retry, RarrWork *work, int position)
+add_keyed(Retry *retry, RarrJobCall *call, int position)
 {
-	TupleTableSlot *slot = work->jobs->oldslot;
+	TupleTableSlot *slot = call->jobs->oldslot;
 	Keyed	   *keyed = &retry->keyed[retry->nkeyed];
 
 	if (rarr_job_is_null(slot, JOB_UNIQUE_KEY))
@@ -116,15 +116,15 @@ add_keyed(Retry *retry, RarrWork *work, int position)
  * transactions that are ending one of those.  Leaves the list empty.
  */
 static void
-wait_for_keys(Retry *retry, RarrWork *work)
+wait_for_keys(Retry *retry, RarrJobCall *call)
 {
 	RarrBatch  *batch = retry->batch;
 
 	for (int i = 0; i < batch->n; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (find_retryable(work, batch->ids[batch->order[i]]))
-			(void) add_keyed(retry, work, batch->order[i]);
+		if (find_retryable(call, batch->ids[batch->order[i]]))
+			(void) add_keyed(retry, call, batch->order[i]);
 	}
 	qsort(retry->keyed, retry->nkeyed, sizeof(Keyed), compare_keyed);
 	for (int i = 0; i < retry->nkeyed; i++)
@@ -132,18 +132,18 @@ wait_for_keys(Retry *retry, RarrWork *work)
 		int			p = retry->keyed[i].position;
 
 		CHECK_FOR_INTERRUPTS();
-		if (!find_retryable(work, batch->ids[p]))
+		if (!find_retryable(call, batch->ids[p]))
 			continue;
-		work->now = GetCurrentTimestamp();
-		rarr_job_begin_retry(work);
-		retry->taken[p] = !rarr_unique_key_is_free(work->jobs, JOB_CHANGE_REQUEUE);
+		call->now = GetCurrentTimestamp();
+		rarr_job_begin_retry(call);
+		retry->taken[p] = !rarr_unique_key_is_free(call->jobs, JOB_CHANGE_REQUEUE);
 	}
 	retry->nkeyed = 0;
 }
 
 /* Step 2: lock the jobs, requeue those without a unique key, and list the others. */
 static void
-retry_plain(Retry *retry, RarrWork *work)
+retry_plain(Retry *retry, RarrJobCall *call)
 {
 	RarrBatch  *batch = retry->batch;
 
@@ -152,12 +152,12 @@ retry_plain(Retry *retry, RarrWork *work)
 		int			p = batch->order[i];
 
 		CHECK_FOR_INTERRUPTS();
-		rarr_job_log_write_if_many(&work->log);
+		rarr_job_log_write_if_many(&call->log);
 		rarr_batch_set(batch, p, BoolGetDatum(false));
-		if (retry->taken[p] || !lock_retryable(work, batch->ids[p]) || add_keyed(retry, work, p))
+		if (retry->taken[p] || !lock_retryable(call, batch->ids[p]) || add_keyed(retry, call, p))
 			continue;
-		rarr_job_begin_retry(work);
-		rarr_job_end_retry(work);
+		rarr_job_begin_retry(call);
+		rarr_job_end_retry(call);
 		rarr_batch_set(batch, p, BoolGetDatum(true));
 	}
 }
@@ -167,27 +167,27 @@ static void
 begin_batch(Retry *retry)
 {
 	int			n = retry->batch->n;
-	RarrWork	work;
+	RarrJobCall	call;
 
 	retry->keyed = palloc_extended(n * sizeof(Keyed), MCXT_ALLOC_HUGE);
 	retry->taken = palloc0(n * sizeof(bool));
-	rarr_work_begin(&work, retry->function);
-	retry->unique_index = pstrdup(RelationGetRelationName(rarr_table_index(work.jobs, &rarr_job_unique_index)));
-	wait_for_keys(retry, &work);
-	retry_plain(retry, &work);
-	rarr_work_end(&work);
+	rarr_job_call_begin(&call, retry->function);
+	retry->unique_index = pstrdup(RelationGetRelationName(rarr_table_index(call.jobs, &rarr_job_unique_index)));
+	wait_for_keys(retry, &call);
+	retry_plain(retry, &call);
+	rarr_job_call_end(&call);
 }
 
 /* Queue a locked job again, unless its key is taken; true if it was. */
 static bool
-retry_keyed(RarrWork *work, Datum id)
+retry_keyed(RarrJobCall *call, Datum id)
 {
-	if (!rarr_work_lock(work, id) || !rarr_job_is_retryable(work->jobs))
+	if (!rarr_job_call_lock(call, id) || !rarr_job_is_retryable(call->jobs))
 		return false;
-	rarr_job_begin_retry(work);
-	if (!rarr_unique_key_is_free(work->jobs, JOB_CHANGE_REQUEUE))
+	rarr_job_begin_retry(call);
+	if (!rarr_unique_key_is_free(call->jobs, JOB_CHANGE_REQUEUE))
 		return false;
-	rarr_job_end_retry(work);
+	rarr_job_end_retry(call);
 	return true;
 }
 
@@ -197,18 +197,18 @@ retry_listed(void *arg)
 {
 	Retry	   *retry = arg;
 	RarrBatch  *batch = retry->batch;
-	RarrWork	work;
+	RarrJobCall call;
 
-	rarr_work_begin(&work, retry->function);
+	rarr_job_call_begin(&call, retry->function);
 	for (int i = 0; i < retry->nkeyed; i++)
 	{
 		int			p = retry->keyed[i].position;
 
 		CHECK_FOR_INTERRUPTS();
-		rarr_job_log_write_if_many(&work.log);
-		rarr_batch_set(batch, p, BoolGetDatum(retry_keyed(&work, batch->ids[p])));
+		rarr_job_log_write_if_many(&call.log);
+		rarr_batch_set(batch, p, BoolGetDatum(retry_keyed(&call, batch->ids[p])));
 	}
-	rarr_work_end(&work);
+	rarr_job_call_end(&call);
 	return true;
 }
 

@@ -48,32 +48,32 @@
  * has locked is left alone, and one whose next version a CHECK would refuse.
  */
 static bool
-hand_back_jobs(const RarrBoundJob *bound, int n)
+hand_back_jobs(const RarrSessionJob *session_jobs, int n)
 {
-	RarrWork	work;
+	RarrJobCall call;
 	List	   *checks;
 	bool		done;
 
-	rarr_work_begin(&work, "bind_leases");
-	work.wait = LockWaitSkip;
-	done = !work.jobs->has_triggers;
-	checks = done ? rarr_exit_prepare_checks(work.jobs) : NIL;
+	rarr_job_call_begin(&call, "bind_leases");
+	call.wait = LockWaitSkip;
+	done = !call.jobs->has_triggers;
+	checks = done ? rarr_exit_prepare_checks(call.jobs) : NIL;
 	for (int i = 0; i < n && done; i++)
 	{
 		int			change;
 
-		if (!rarr_work_lock(&work, UUIDPGetDatum(&bound[i].id)) ||
-			!rarr_job_has_status(work.jobs->oldslot) ||
-			!rarr_is_running_under(work.jobs, bound[i].attempt))
+		if (!rarr_job_call_lock(&call, UUIDPGetDatum(&session_jobs[i].id)) ||
+			!rarr_job_has_status(call.jobs->oldslot) ||
+			!rarr_job_is_running_under(call.jobs, session_jobs[i].attempt))
 			continue;
-		change = rarr_lapse_at_session_end(work.jobs, &work.log, work.now);
-		if (rarr_exit_checks_hold(work.jobs, checks, work.jobs->newslot))
-			rarr_work_write(&work, change);
+		change = rarr_lapse_at_session_end(call.jobs, &call.log, call.now);
+		if (rarr_exit_checks_hold(call.jobs, checks, call.jobs->newslot))
+			rarr_job_call_write(&call, change);
 		else
-			work.log.n--;
+			call.log.n--;
 	}
-	rarr_table_close(work.jobs);
-	done = done && rarr_job_log_write_at_exit(&work.log);
+	rarr_table_close(call.jobs);
+	done = done && rarr_job_log_write_at_exit(&call.log);
 	PopActiveSnapshot();
 	return done;
 }
@@ -106,9 +106,9 @@ static void
 hand_back(int code, Datum arg)
 {
 	int			n;
-	RarrBoundJob *jobs;
+	RarrSessionJob *jobs;
 
-	if (!rarr_bound_any() || RecoveryInProgress())
+	if (!rarr_session_jobs_any() || RecoveryInProgress())
 		return;
 	AbortOutOfAnyTransaction();
 	rarr_job_types_freeze();
@@ -116,7 +116,7 @@ hand_back(int code, Datum arg)
 	XactReadOnly = false;
 	XactIsoLevel = XACT_READ_COMMITTED;
 	synchronous_commit = SYNCHRONOUS_COMMIT_OFF;
-	jobs = rarr_bound_list(&n);
+	jobs = rarr_session_jobs_list(&n);
 	if (can_hand_back() && hand_back_jobs(jobs, n))
 		CommitTransactionCommand();
 	else
@@ -128,7 +128,7 @@ hand_back(int code, Datum arg)
  * session.
  */
 void
-rarr_session_bind(const pg_uuid_t *id, int32 attempt)
+rarr_session_bind_lease(const pg_uuid_t *id, int32 attempt)
 {
 	static bool registered = false;
 
@@ -137,5 +137,5 @@ rarr_session_bind(const pg_uuid_t *id, int32 attempt)
 		before_shmem_exit(hand_back, (Datum) 0);
 		registered = true;
 	}
-	rarr_bound_add(id, attempt);
+	rarr_session_jobs_add(id, attempt);
 }

@@ -7,6 +7,6 @@
 
 #include "utils/uuid.h"
 
-extern void rarr_session_bind(const pg_uuid_t *id, int32 attempt);
+extern void rarr_session_bind_lease(const pg_uuid_t *id, int32 attempt);
 
 #endif							/* RARR_JOB_SESSION_END_H */

@@ -60,14 +60,14 @@
 /* how many strides a type can be behind; more than work that goes on ever is */
 #define MOST_BEHIND		2
 
-static RarrPlace
-place_of(TupleTableSlot *slot)
+static RarrQueuePos
+queue_pos_of(TupleTableSlot *slot)
 {
-	RarrPlace	place;
+	RarrQueuePos pos;
 
-	place.at = DatumGetTimestampTz(rarr_job_value(slot, JOB_AVAILABLE_AT));
-	place.id = *rarr_job_id(slot);
-	return place;
+	pos.at = DatumGetTimestampTz(rarr_job_value(slot, JOB_AVAILABLE_AT));
+	pos.id = *rarr_job_id(slot);
+	return pos;
 }
 
 /*
@@ -77,7 +77,7 @@ place_of(TupleTableSlot *slot)
 static void
 choose_group(RarrStream *stream, int below)
 {
-	RarrPlace	own_place;
+	RarrQueuePos own_pos;
 	int			own;
 	bool		found;
 
@@ -85,14 +85,14 @@ choose_group(RarrStream *stream, int below)
 	stream->blocked = false;
 	stream->running = false;
 	stream->lease = DT_NOEND;
-	stream->passed = rarr_first_place;
+	stream->passed = rarr_first_queue_pos;
 	if (stream->only != NULL)
 	{
 		stream->ended = stream->nonly == 0;
 		if (!stream->ended)
 		{
 			stream->view.priority = stream->only->priority;
-			stream->view.bound = stream->only->place;
+			stream->view.bound = stream->only->pos;
 			stream->only++;
 			stream->nonly--;
 		}
@@ -106,13 +106,13 @@ choose_group(RarrStream *stream, int below)
 	}
 	found = rarr_agenda_next_group(stream->ref, below, stream->now, &stream->view);
 	stream->ended = !found;
-	if (!rarr_agenda_pending_group(stream->key, below, stream->now, &own, &own_place) ||
+	if (!rarr_agenda_pending_group(stream->key, below, stream->now, &own, &own_pos) ||
 		(found && own < stream->view.priority))
 		return;
 	if (!found || own > stream->view.priority)
 		stream->ended = !rarr_agenda_group(stream->ref, own, &stream->view);
-	if (!stream->ended && rarr_place_compare(&own_place, &stream->view.bound) < 0)
-		stream->view.bound = own_place;
+	if (!stream->ended && rarr_queue_pos_compare(&own_pos, &stream->view.bound) < 0)
+		stream->view.bound = own_pos;
 }
 
 /* What all kinds of streams begin with. */
@@ -150,7 +150,7 @@ rarr_stream_open(RarrStream *stream, Relation jobs, Relation index,
 	choose_group(stream, RARR_PRIORITIES);
 	if (stream->ended)
 		return false;
-	rarr_take_scan_init(&stream->scan, jobs, index, type->name);
+	rarr_dequeue_scan_init(&stream->scan, jobs, index, type->name);
 	stream->slot = table_slot_create(jobs, NULL);
 	return true;
 }
@@ -162,7 +162,7 @@ rarr_stream_open(RarrStream *stream, Relation jobs, Relation index,
  */
 bool
 rarr_stream_open_lapsed(RarrStream *stream, Relation jobs, Relation index, const RarrJobType *type,
-						TimestampTz now, const RarrJobPlace *lapsed, int n)
+						TimestampTz now, const RarrJobPos *lapsed, int n)
 {
 	if (n == 0)
 		return false;
@@ -170,7 +170,7 @@ rarr_stream_open_lapsed(RarrStream *stream, Relation jobs, Relation index, const
 	stream->only = lapsed;
 	stream->nonly = n;
 	choose_group(stream, RARR_PRIORITIES);
-	rarr_take_scan_init(&stream->scan, jobs, index, type->name);
+	rarr_dequeue_scan_init(&stream->scan, jobs, index, type->name);
 	stream->slot = table_slot_create(jobs, NULL);
 	return true;
 }
@@ -178,7 +178,7 @@ rarr_stream_open_lapsed(RarrStream *stream, Relation jobs, Relation index, const
 static void
 end_scan(RarrStream *stream)
 {
-	rarr_take_scan_end(&stream->scan);
+	rarr_dequeue_scan_end(&stream->scan);
 	if (stream->own_snapshot)
 		UnregisterSnapshot(stream->snapshot);
 	stream->own_snapshot = false;
@@ -195,7 +195,7 @@ end_scan(RarrStream *stream)
 static void
 enter_group(RarrStream *stream)
 {
-	const RarrPlace *place = &stream->view.bound;
+	const RarrQueuePos *pos = &stream->view.bound;
 
 	/* The agenda's view must be older than the snapshot. */
 	if (stream->snapshot == NULL || IsolationUsesXactSnapshot() || stream->ref == NULL)
@@ -209,21 +209,21 @@ enter_group(RarrStream *stream)
 	stream->until = DT_NOEND;
 	if (stream->only != NULL)
 	{
-		stream->until = place->at;
-		rarr_take_scan_group(&stream->scan, stream->snapshot, stream->view.priority, place, place->at);
+		stream->until = pos->at;
+		rarr_dequeue_scan_group(&stream->scan, stream->snapshot, stream->view.priority, pos, pos->at);
 		return;
 	}
 	if (stream->ref == NULL)
 	{
-		rarr_take_scan_below(&stream->scan, stream->snapshot, stream->view.priority + 1);
+		rarr_dequeue_scan_below(&stream->scan, stream->snapshot, stream->view.priority + 1);
 		return;
 	}
 	if (stream->key->window == 0)
 		stream->key->window = FIRST_WINDOW;
-	if (stream->few && !TIMESTAMP_NOT_FINITE(place->at) &&
-		stream->now - place->at > stream->key->window)
-		stream->until = place->at + stream->key->window;
-	rarr_take_scan_group(&stream->scan, stream->snapshot, stream->view.priority, place, stream->until);
+	if (stream->few && !TIMESTAMP_NOT_FINITE(pos->at) &&
+		stream->now - pos->at > stream->key->window)
+		stream->until = pos->at + stream->key->window;
+	rarr_dequeue_scan_group(&stream->scan, stream->snapshot, stream->view.priority, pos, stream->until);
 }
 
 /*
@@ -233,13 +233,13 @@ enter_group(RarrStream *stream)
 static bool
 next_job(RarrStream *stream)
 {
-	RarrPlace	behind = {stream->until + 1, {{0}}};
+	RarrQueuePos behind = {stream->until + 1, {{0}}};
 
 	if (stream->only != NULL)
-		return rarr_take_scan_next_job(&stream->scan, stream->slot) &&
+		return rarr_dequeue_scan_next_job(&stream->scan, stream->slot) &&
 			rarr_job_status(stream->slot) == JOB_RUNNING &&
 			memcmp(rarr_job_id(stream->slot), &stream->view.bound.id, UUID_LEN) == 0;
-	if (rarr_take_scan_next_job(&stream->scan, stream->slot))
+	if (rarr_dequeue_scan_next_job(&stream->scan, stream->slot))
 	{
 		if (stream->until != DT_NOEND)
 			stream->key->window = Max(stream->key->window - stream->key->window / 64, 64);
@@ -249,13 +249,13 @@ next_job(RarrStream *stream)
 		return false;
 	stream->key->window = Min(stream->key->window * 4, LAST_WINDOW);
 	stream->until = DT_NOEND;
-	rarr_take_scan_group(&stream->scan, stream->snapshot, stream->view.priority, &behind, DT_NOEND);
-	return rarr_take_scan_next_job(&stream->scan, stream->slot);
+	rarr_dequeue_scan_group(&stream->scan, stream->snapshot, stream->view.priority, &behind, DT_NOEND);
+	return rarr_dequeue_scan_next_job(&stream->scan, stream->slot);
 }
 
 /* Leave the group: tell the agenda that nothing before `end` can be handed out. */
 static void
-leave_group(RarrStream *stream, const RarrPlace *end)
+leave_group(RarrStream *stream, const RarrQueuePos *end)
 {
 	if (!stream->may_advance || !stream->entered)
 		return;
@@ -263,7 +263,7 @@ leave_group(RarrStream *stream, const RarrPlace *end)
 
 	/* Not before: a walk up to the old place, begun in between, would forget it. */
 	if (stream->running)
-		rarr_agenda_add_running(stream->ref, stream->view.priority, &stream->running_place,
+		rarr_agenda_add_running(stream->ref, stream->view.priority, &stream->running_first,
 								 &stream->running_last, stream->lease);
 }
 
@@ -271,8 +271,8 @@ static void
 note_running(RarrStream *stream)
 {
 	if (!stream->running)
-		stream->running_place = place_of(stream->slot);
-	stream->running_last = place_of(stream->slot);
+		stream->running_first = queue_pos_of(stream->slot);
+	stream->running_last = queue_pos_of(stream->slot);
 	stream->running = true;
 	stream->lease = Min(stream->lease,
 						DatumGetTimestampTz(rarr_job_value(stream->slot, JOB_LEASE_EXPIRES_AT)));
@@ -285,7 +285,7 @@ note_running(RarrStream *stream)
 static void
 advance(RarrStream *stream)
 {
-	RarrPlace	end = rarr_last_place;
+	RarrQueuePos end = rarr_last_queue_pos;
 	int			priority = stream->view.priority;
 
 	while (next_job(stream))
@@ -294,14 +294,14 @@ advance(RarrStream *stream)
 		{
 			stream->view.priority = DatumGetInt32(rarr_job_value(stream->slot, JOB_PRIORITY));
 			if (!stream->blocked)
-				stream->passed = place_of(stream->slot);
+				stream->passed = queue_pos_of(stream->slot);
 			return;
 		}
 		if (rarr_job_status(stream->slot) == JOB_RUNNING)
 			note_running(stream);
 		if (DatumGetTimestampTz(rarr_job_value(stream->slot, JOB_AVAILABLE_AT)) > stream->now)
 		{
-			end = place_of(stream->slot);
+			end = queue_pos_of(stream->slot);
 			priority = DatumGetInt32(rarr_job_value(stream->slot, JOB_PRIORITY));
 			break;
 		}
@@ -319,14 +319,14 @@ advance(RarrStream *stream)
 static bool
 goes_before(const RarrStream *a, const RarrStream *b)
 {
-	RarrPlace	place_a;
-	RarrPlace	place_b;
+	RarrQueuePos pos_a;
+	RarrQueuePos pos_b;
 
 	if (a->view.priority != b->view.priority)
 		return a->view.priority > b->view.priority;
-	place_a = place_of(a->slot);
-	place_b = place_of(b->slot);
-	return rarr_place_compare(&place_a, &place_b) < 0;
+	pos_a = queue_pos_of(a->slot);
+	pos_b = queue_pos_of(b->slot);
+	return rarr_queue_pos_compare(&pos_a, &pos_b) < 0;
 }
 
 static uint64
@@ -457,7 +457,7 @@ rarr_streams_first(RarrStream *streams, int n)
  * A job of the stream, the chosen one, was handed out.
  */
 void
-rarr_share_took(RarrStream *stream)
+rarr_stream_charge(RarrStream *stream)
 {
 	uint64		expected = stream->pass_read;
 	uint64		moved = stream->pass + stride_of(stream);
@@ -481,9 +481,9 @@ rarr_stream_passed(RarrStream *stream, bool go_on)
 {
 	if (!stream->blocked)
 	{
-		RarrPlace	place = place_of(stream->slot);
+		RarrQueuePos pos = queue_pos_of(stream->slot);
 
-		stream->passed = rarr_place_after(&place);
+		stream->passed = rarr_queue_pos_after(&pos);
 	}
 	if (go_on)
 		advance(stream);

@@ -21,7 +21,7 @@ typedef struct RarrStream
 	RarrAgendaKey *key;
 	const RarrAgendaRef *ref;	/* &own_ref, or NULL: without the agenda */
 	RarrAgendaRef own_ref;		/* the key's may move on meanwhile */
-	bool		may_advance;		/* the agenda */
+	bool		may_advance;	/* the agenda */
 	TimestampTz now;
 
 	/* the group that it is at, or will enter next */
@@ -33,17 +33,17 @@ typedef struct RarrStream
 	bool		few;			/* the caller wants only a few jobs */
 	TimestampTz until;			/* where the scan ends, short of the group; or
 								 * DT_NOEND */
-	const RarrJobPlace *only;	/* if set, it yields these lapsed jobs alone */
+	const RarrJobPos *only;		/* if set, it yields these lapsed jobs alone */
 	int			nonly;
-	RarrTakeScan scan;
+	RarrDequeueScan scan;
 	TupleTableSlot *slot;		/* the next job */
 
 	/* what it learns of the group for the agenda */
-	bool		blocked;			/* at a job that may be handed out any time */
-	RarrPlace	passed;			/* nothing before it can be handed out */
+	bool		blocked;		/* at a job that may be handed out any time */
+	RarrQueuePos passed;		/* nothing before it can be handed out */
 	bool		running;		/* it passed running jobs: */
-	RarrPlace	running_place;	/* the first one */
-	RarrPlace	running_last;
+	RarrQueuePos running_first; /* the first one */
+	RarrQueuePos running_last;
 	TimestampTz lease;			/* the first end of a lease */
 
 	/* whose turn it is; see stream.c */
@@ -56,9 +56,9 @@ extern bool rarr_stream_open(RarrStream *stream, Relation jobs, Relation index,
 							 const RarrJobType *type, TimestampTz now, bool may_advance, bool few);
 extern bool rarr_stream_open_lapsed(RarrStream *stream, Relation jobs, Relation index,
 									const RarrJobType *type, TimestampTz now,
-									const RarrJobPlace *lapsed, int n);
+									const RarrJobPos *lapsed, int n);
 extern RarrStream *rarr_streams_first(RarrStream *streams, int n);
-extern void rarr_share_took(RarrStream *stream);
+extern void rarr_stream_charge(RarrStream *stream);
 extern void rarr_stream_passed(RarrStream *stream, bool go_on);
 extern void rarr_stream_blocked(RarrStream *stream);
 extern void rarr_stream_stop(RarrStream *stream);

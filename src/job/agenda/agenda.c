@@ -132,17 +132,17 @@ rarr_agenda_wake(const RarrAgendaRef *ref, TimestampTz at, int64 jobs)
 
 /* The following functions need the slot's lock. */
 
-static RarrPlace
+static RarrQueuePos
 get_bound(const RarrAgendaSlot *slot, int priority)
 {
-	RarrPlace	place = {slot->bound_at[priority], slot->bound_id[priority]};
+	RarrQueuePos place = {slot->bound_at[priority], slot->bound_id[priority]};
 
 	return place;
 }
 
 /* Set a bound, and keep next_due the least of the slot's bounds. */
 static void
-set_bound(RarrAgendaSlot *slot, int priority, const RarrPlace *place)
+set_bound(RarrAgendaSlot *slot, int priority, const RarrQueuePos *place)
 {
 	TimestampTz before = slot->bound_at[priority];
 	TimestampTz least;
@@ -163,12 +163,12 @@ set_bound(RarrAgendaSlot *slot, int priority, const RarrPlace *place)
 
 /* A job at this position became claimable.  Never advances the bound. */
 static void
-lower_bound(RarrAgendaSlot *slot, int priority, const RarrPlace *place)
+lower_bound(RarrAgendaSlot *slot, int priority, const RarrQueuePos *place)
 {
-	RarrPlace	now = get_bound(slot, priority);
+	RarrQueuePos now = get_bound(slot, priority);
 
 	slot->lower_count[priority]++;
-	if (rarr_place_compare(place, &now) < 0)
+	if (rarr_queue_pos_compare(place, &now) < 0)
 		set_bound(slot, priority, place);
 }
 
@@ -180,8 +180,8 @@ reset_slot(RarrAgendaSlot *slot)
 	{
 		slot->lower_count[p]++;
 		slot->bound_at[p] = DT_NOBEGIN;
-		slot->running_first[p] = rarr_last_place;
-		slot->running_last[p] = rarr_first_place;
+		slot->running_first[p] = rarr_last_queue_pos;
+		slot->running_last[p] = rarr_first_queue_pos;
 		memset(&slot->bound_id[p], 0, sizeof(pg_uuid_t));
 	}
 	pg_atomic_write_u64(&slot->next_due, (uint64) DT_NOBEGIN);
@@ -297,8 +297,9 @@ find_or_assign_slot(Oid table, const char *name, RarrAgendaRef *ref)
 	if (slot != NULL)
 		ref->incarnation = slot->incarnation;
 	LWLockRelease(&agenda->lock);
+	/* the sleepers of the slot's last owner */
 	if (assigned)
-		rarr_agenda_wake(ref, DT_NOBEGIN, PG_INT64_MAX);	/* all who wait for the slot's last owner */
+		rarr_agenda_wake(ref, DT_NOBEGIN, PG_INT64_MAX);
 	return slot != NULL;
 }
 
@@ -444,7 +445,7 @@ fill_view(const RarrAgendaSlot *slot, int priority, RarrAgendaView *view)
 
 /*
  * Find the highest priority below the given one of which a job can be due at
- * now. The caller takes its snapshot afterwards.
+ * now.  The caller takes its snapshot afterwards.
  *
  * Copies the group's bound to *view.  Returns false if there is no such group,
  * or if the slot was reassigned.
@@ -488,18 +489,18 @@ rarr_agenda_group(const RarrAgendaRef *ref, int priority, RarrAgendaView *view)
  * since, the snapshot may not show the reason, and the bound stays.
  */
 void
-rarr_agenda_advance_bound(const RarrAgendaRef *ref, const RarrAgendaView *view, const RarrPlace *place)
+rarr_agenda_advance_bound(const RarrAgendaRef *ref, const RarrAgendaView *view, const RarrQueuePos *place)
 {
 	RarrAgendaSlot *slot = ref->slot;
 	int			p = view->priority;
-	RarrPlace	now;
+	RarrQueuePos now;
 
 	if (!rarr_agenda_lock(ref, LW_EXCLUSIVE))
 		return;
 	now = get_bound(slot, p);
 	if (slot->lower_count[p] != view->lower_count)
 		slot->refused[p]++;
-	else if (rarr_place_compare(place, &now) > 0)
+	else if (rarr_queue_pos_compare(place, &now) > 0)
 	{
 		set_bound(slot, p, place);
 		slot->advanced[p]++;
@@ -515,7 +516,7 @@ rarr_agenda_advance_bound(const RarrAgendaRef *ref, const RarrAgendaView *view, 
  * Cannot fail.
  */
 void
-rarr_agenda_lower_bound(const RarrAgendaRef *ref, int priority, const RarrPlace *place, int64 jobs)
+rarr_agenda_lower_bound(const RarrAgendaRef *ref, int priority, const RarrQueuePos *place, int64 jobs)
 {
 	if (!rarr_agenda_lock(ref, LW_EXCLUSIVE))
 		return;
@@ -539,11 +540,11 @@ rarr_agenda_notify(RarrAgendaKey *key)
 
 /* Widen a range of positions to include another range. */
 static void
-widen(RarrPlace *first, RarrPlace *last, const RarrPlace *more_first, const RarrPlace *more_last)
+widen(RarrQueuePos *first, RarrQueuePos *last, const RarrQueuePos *more_first, const RarrQueuePos *more_last)
 {
-	if (rarr_place_compare(more_first, first) < 0)
+	if (rarr_queue_pos_compare(more_first, first) < 0)
 		*first = *more_first;
-	if (rarr_place_compare(more_last, last) > 0)
+	if (rarr_queue_pos_compare(more_last, last) > 0)
 		*last = *more_last;
 }
 
@@ -553,8 +554,8 @@ widen(RarrPlace *first, RarrPlace *last, const RarrPlace *more_first, const Rarr
  * earlier than it would wake.  Cannot fail.
  */
 void
-rarr_agenda_add_running(const RarrAgendaRef *ref, int priority, const RarrPlace *first,
-						 const RarrPlace *last, TimestampTz lease)
+rarr_agenda_add_running(const RarrAgendaRef *ref, int priority, const RarrQueuePos *first,
+						 const RarrQueuePos *last, TimestampTz lease)
 {
 	RarrAgendaSlot *slot = ref->slot;
 	RarrVerifierScan *scan = &slot->scans[RARR_VERIFY_LAPSES];

@@ -45,17 +45,17 @@ typedef struct RarrVerifierScan
 {
 	bool		under_way;		/* a round has begun and has not ended */
 	int			priority;		/* where the next step begins: group, */
-	RarrPlace	place;			/* and position in it */
+	RarrQueuePos place;			/* and position in it */
 
 	/* of the scan for lapses: running jobs of the group that it has entered */
 	int			group;			/* the group's priority, or -1 */
-	RarrPlace	seen_last;		/* the last one that it visited */
-	RarrPlace	added_last;		/* the last one added since it entered */
-	RarrPlace	added_first;	/* the first one added since the last step */
+	RarrQueuePos seen_last;		/* the last one that it visited */
+	RarrQueuePos added_last;	/* the last one added since it entered */
+	RarrQueuePos added_first;	/* the first one added since the last step */
 
-	TimestampTz lapse;			/* earliest end of a lease, as this round saw */
+	TimestampTz lapse;			/* earliest end of a lease seen in the round */
 	TimestampTz added_lapse;	/* the same of leases added since it began */
-	TimestampTz last_round;		/* start of its last step, for agenda_status() */
+	TimestampTz last_round;		/* when the last round ended */
 } RarrVerifierScan;
 
 /*
@@ -84,8 +84,8 @@ typedef struct RarrAgendaSlot
 												 * claimable */
 
 	/* a running job before its group's bound is in this range, inclusive */
-	RarrPlace	running_first[RARR_PRIORITIES];
-	RarrPlace	running_last[RARR_PRIORITIES];
+	RarrQueuePos running_first[RARR_PRIORITIES];
+	RarrQueuePos running_last[RARR_PRIORITIES];
 
 	pg_atomic_uint64 pass;		/* of stride scheduling; see stream.c */
 
@@ -125,7 +125,7 @@ typedef struct RarrAgendaKey
 typedef struct RarrAgendaView
 {
 	int			priority;
-	RarrPlace	bound;
+	RarrQueuePos bound;
 	uint64		lower_count;	/* for rarr_agenda_advance_bound() */
 } RarrAgendaView;
 
@@ -151,11 +151,11 @@ extern int	rarr_agenda_index(const RarrAgendaRef *ref);
 extern RarrAgendaSlot *rarr_agenda_slot(int index);
 extern bool rarr_agenda_next_group(const RarrAgendaRef *ref, int below, TimestampTz now, RarrAgendaView *view);
 extern bool rarr_agenda_group(const RarrAgendaRef *ref, int priority, RarrAgendaView *view);
-extern void rarr_agenda_advance_bound(const RarrAgendaRef *ref, const RarrAgendaView *view, const RarrPlace *place);
-extern void rarr_agenda_lower_bound(const RarrAgendaRef *ref, int priority, const RarrPlace *place, int64 jobs);
+extern void rarr_agenda_advance_bound(const RarrAgendaRef *ref, const RarrAgendaView *view, const RarrQueuePos *place);
+extern void rarr_agenda_lower_bound(const RarrAgendaRef *ref, int priority, const RarrQueuePos *place, int64 jobs);
 extern void rarr_agenda_notify(RarrAgendaKey *key);
-extern void rarr_agenda_add_running(const RarrAgendaRef *ref, int priority, const RarrPlace *first,
-									 const RarrPlace *last, TimestampTz lease);
+extern void rarr_agenda_add_running(const RarrAgendaRef *ref, int priority, const RarrQueuePos *first,
+									 const RarrQueuePos *last, TimestampTz lease);
 extern void rarr_agenda_forget_all(void);
 extern void rarr_agenda_forget_database(Oid database);
 

@@ -94,16 +94,16 @@ merge_entries(void *into, const void *from)
 
 	if (other->queued)
 	{
-		if (!entry->queued || rarr_place_compare(&other->queued_first, &entry->queued_first) < 0)
+		if (!entry->queued || rarr_queue_pos_compare(&other->queued_first, &entry->queued_first) < 0)
 			entry->queued_first = other->queued_first;
 		entry->queued = true;
 		entry->jobs += other->jobs;
 	}
 	if (other->running)
 	{
-		if (!entry->running || rarr_place_compare(&other->running_first, &entry->running_first) < 0)
+		if (!entry->running || rarr_queue_pos_compare(&other->running_first, &entry->running_first) < 0)
 			entry->running_first = other->running_first;
-		if (!entry->running || rarr_place_compare(&other->running_last, &entry->running_last) > 0)
+		if (!entry->running || rarr_queue_pos_compare(&other->running_last, &entry->running_last) > 0)
 			entry->running_last = other->running_last;
 		entry->lease = entry->running ? Min(entry->lease, other->lease) : other->lease;
 		entry->running = true;
@@ -159,7 +159,7 @@ void
 rarr_agenda_pending_job(RarrOutcome outcome, Relation jobs, TupleTableSlot *slot)
 {
 	RarrJobStatus status;
-	RarrPlace	place;
+	RarrQueuePos place;
 	RarrAgendaPending version = {0};
 	RarrAgendaPending *entry;
 	text	   *type;
@@ -218,13 +218,13 @@ rarr_agenda_pending_policies(void)
  * Can a job of the entry be due, and what is the first position of such a job?
  */
 static bool
-is_due(const RarrAgendaPending *entry, TimestampTz now, RarrPlace *place)
+is_due(const RarrAgendaPending *entry, TimestampTz now, RarrQueuePos *place)
 {
 	bool		queued = entry->queued && entry->queued_first.at <= now;
 	bool		lapsed = entry->running && entry->lease <= now;
 
 	*place = queued ? entry->queued_first : entry->running_first;
-	if (queued && lapsed && rarr_place_compare(&entry->running_first, place) < 0)
+	if (queued && lapsed && rarr_queue_pos_compare(&entry->running_first, place) < 0)
 		*place = entry->running_first;
 	return queued || lapsed;
 }
@@ -239,7 +239,7 @@ is_due(const RarrAgendaPending *entry, TimestampTz now, RarrPlace *place)
  */
 bool
 rarr_agenda_pending_group(const RarrAgendaKey *key, int below, TimestampTz now,
-					 int *priority, RarrPlace *place)
+					 int *priority, RarrQueuePos *place)
 {
 	const RarrAgendaPending *entries = pending.entries;
 	bool		found = false;
@@ -247,13 +247,13 @@ rarr_agenda_pending_group(const RarrAgendaKey *key, int below, TimestampTz now,
 	for (int i = 0; i < pending.n; i++)
 	{
 		const RarrAgendaPending *entry = &entries[i];
-		RarrPlace	first;
+		RarrQueuePos first;
 
 		if (entry->key != key || entry->outcome != RARR_AT_COMMIT || entry->priority >= below ||
 			!is_due(entry, now, &first))
 			continue;
 		if (!found || entry->priority > *priority ||
-			(entry->priority == *priority && rarr_place_compare(&first, place) < 0))
+			(entry->priority == *priority && rarr_queue_pos_compare(&first, place) < 0))
 		{
 			*priority = entry->priority;
 			*place = first;

@@ -24,11 +24,11 @@ typedef struct RarrAgendaPending
 								 * RARR_PENDING_POLICIES */
 	int			priority;
 	bool		queued;
-	RarrPlace	queued_first;
+	RarrQueuePos queued_first;
 	int64		jobs;			/* number of queued jobs */
 	bool		running;
-	RarrPlace	running_first;
-	RarrPlace	running_last;
+	RarrQueuePos running_first;
+	RarrQueuePos running_last;
 	TimestampTz lease;			/* earliest end of a lease */
 } RarrAgendaPending;
 
@@ -37,7 +37,7 @@ extern void rarr_agenda_pending_job(RarrOutcome outcome, Relation jobs, TupleTab
 extern void rarr_agenda_pending_everything(RarrOutcome outcome);
 extern void rarr_agenda_pending_policies(void);
 extern bool rarr_agenda_pending_group(const RarrAgendaKey *key, int below, TimestampTz now,
-								 int *priority, RarrPlace *place);
+								 int *priority, RarrQueuePos *place);
 extern const RarrAgendaPending *rarr_agenda_pending_entries(int *n);
 
 #endif							/* RARR_JOB_AGENDA_PENDING_H */

@@ -65,12 +65,12 @@ typedef struct Step
 	TimestampTz now;
 	int64		began;			/* by rarr_monotonic_now() */
 	uint64		turn;			/* number of its turn */
-	bool		lost;			/* the turn is another backend's, or the slot was
-								 * reassigned */
+	bool		lost;			/* another backend has the turn, or the slot
+								 * was reassigned */
 	int			left;			/* number of entries that it may still visit */
 	int			priority;		/* current group, */
-	RarrPlace	place;			/* and position in it */
-	RarrTakeScan scan;
+	RarrQueuePos place;			/* and position in it */
+	RarrDequeueScan scan;
 	TupleTableSlot *slot;
 } Step;
 
@@ -78,10 +78,10 @@ typedef struct Step
 typedef struct ScanResult
 {
 	bool		available;		/* there is a claimable job */
-	RarrPlace	available_place;	/* position of the first one */
+	RarrQueuePos available_place;	/* position of the first one */
 	bool		running;		/* a job is running or being changed */
-	RarrPlace	running_first;
-	RarrPlace	running_last;
+	RarrQueuePos running_first;
+	RarrQueuePos running_last;
 	TimestampTz lease;			/* earliest end of a lease, if not lapsed */
 } ScanResult;
 
@@ -248,7 +248,7 @@ begin_step(Step *step, RarrAgendaKey *key)
 	{
 		scan->under_way = true;
 		scan->priority = RARR_PRIORITIES - 1;
-		scan->place = rarr_first_place;
+		scan->place = rarr_first_queue_pos;
 		scan->lapse = DT_NOEND;
 		scan->added_lapse = DT_NOEND;
 	}
@@ -256,7 +256,7 @@ begin_step(Step *step, RarrAgendaKey *key)
 	 * No step of this round has ended within a group.  If the scan is in a
 	 * group, a step that failed has left it there.
 	 */
-	if (rarr_place_compare(&scan->place, &rarr_first_place) == 0)
+	if (rarr_queue_pos_compare(&scan->place, &rarr_first_queue_pos) == 0)
 		scan->group = -1;
 	step->priority = scan->priority;
 	step->place = scan->place;
@@ -271,7 +271,7 @@ begin_step(Step *step, RarrAgendaKey *key)
  * row's queue position, and bound the lower bound of its group.
  */
 static void
-check_row(Step *step, const RarrPlace *place, const RarrPlace *bound, ScanResult *result)
+check_row(Step *step, const RarrQueuePos *place, const RarrQueuePos *bound, ScanResult *result)
 {
 	RarrJobStatus status;
 	bool		changing;
@@ -305,7 +305,7 @@ check_row(Step *step, const RarrPlace *place, const RarrPlace *bound, ScanResult
 			return;
 		}
 	}
-	else if (rarr_place_compare(place, bound) >= 0)
+	else if (rarr_queue_pos_compare(place, bound) >= 0)
 		return;
 	if (!result->available)
 		result->available_place = *place;
@@ -314,18 +314,18 @@ check_row(Step *step, const RarrPlace *place, const RarrPlace *bound, ScanResult
 
 /*
  * Scan the step's group from the step's position up to end, which is
- * exclusive. Returns true if the group is done, false if the step may visit no
+ * exclusive.  Returns true if the group is done, false if the step may visit no
  * more entries.
  */
 static bool
-scan_group(Step *step, const RarrPlace *end, const RarrPlace *bound, ScanResult *result)
+scan_group(Step *step, const RarrQueuePos *end, const RarrQueuePos *bound, ScanResult *result)
 {
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	RarrPlace	place;
+	RarrQueuePos place;
 	bool		done = true;
 
-	rarr_take_scan_group(&step->scan, snapshot, step->priority, &step->place, DT_NOEND);
-	while (rarr_take_scan_next_entry(&step->scan, &place) && rarr_place_compare(&place, end) < 0)
+	rarr_dequeue_scan_group(&step->scan, snapshot, step->priority, &step->place, DT_NOEND);
+	while (rarr_dequeue_scan_next_entry(&step->scan, &place) && rarr_queue_pos_compare(&place, end) < 0)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (step->left % ALIVE_ENTRIES == 0)
@@ -342,7 +342,7 @@ scan_group(Step *step, const RarrPlace *end, const RarrPlace *bound, ScanResult 
 	if (done)
 		step->place = *end;
 	ExecClearTuple(step->slot);
-	rarr_take_scan_end(&step->scan);
+	rarr_dequeue_scan_end(&step->scan);
 	UnregisterSnapshot(snapshot);
 	return done;
 }
@@ -356,27 +356,27 @@ scan_group(Step *step, const RarrPlace *end, const RarrPlace *bound, ScanResult 
  * is done.
  */
 static void
-narrow_running(Step *step, const RarrPlace *from, bool done, const ScanResult *result)
+narrow_running(Step *step, const RarrQueuePos *from, bool done, const ScanResult *result)
 {
 	RarrAgendaSlot *slot = step->ref.slot;
 	RarrVerifierScan *scan = &slot->scans[step->kind];
-	RarrPlace	first = result->running ? result->running_first : step->place;
+	RarrQueuePos first = result->running ? result->running_first : step->place;
 	int			p = step->priority;
 
 	scan->lapse = Min(scan->lapse, result->lease);
 	if (scan->group != p)
 		return;					/* the agenda was reset meanwhile */
-	if (rarr_place_compare(&scan->added_first, &first) < 0)
+	if (rarr_queue_pos_compare(&scan->added_first, &first) < 0)
 		first = scan->added_first;
-	if (rarr_place_compare(&slot->running_first[p], from) >= 0 &&
-		rarr_place_compare(&slot->running_first[p], &first) < 0)
+	if (rarr_queue_pos_compare(&slot->running_first[p], from) >= 0 &&
+		rarr_queue_pos_compare(&slot->running_first[p], &first) < 0)
 		slot->running_first[p] = first;
 	if (result->running)
 		scan->seen_last = result->running_last;
 	if (!done)
 		return;
 	slot->running_last[p] = scan->seen_last;
-	if (rarr_place_compare(&scan->added_last, &scan->seen_last) > 0)
+	if (rarr_queue_pos_compare(&scan->added_last, &scan->seen_last) > 0)
 		slot->running_last[p] = scan->added_last;
 	scan->group = -1;
 }
@@ -389,13 +389,13 @@ narrow_running(Step *step, const RarrPlace *from, bool done, const ScanResult *r
  * that a claim whose snapshot is older cannot advance the bound past the job.
  */
 static void
-report(Step *step, const RarrPlace *from, const RarrPlace *bound, bool done, const ScanResult *result)
+report(Step *step, const RarrQueuePos *from, const RarrQueuePos *bound, bool done, const ScanResult *result)
 {
 	if (lock_turn(step))
 	{
 		if (step->kind == RARR_VERIFY_LAPSES)
 			narrow_running(step, from, done, result);
-		if (result->available && rarr_place_compare(&result->available_place, bound) < 0)
+		if (result->available && rarr_queue_pos_compare(&result->available_place, bound) < 0)
 			step->ref.slot->found[step->priority]++;
 		rarr_agenda_unlock(&step->ref);
 	}
@@ -411,7 +411,7 @@ report(Step *step, const RarrPlace *from, const RarrPlace *bound, bool done, con
  * lost.
  */
 static bool
-enter_group(Step *step, RarrPlace *end, RarrPlace *bound)
+enter_group(Step *step, RarrQueuePos *end, RarrQueuePos *bound)
 {
 	RarrAgendaSlot *slot = step->ref.slot;
 	RarrVerifierScan *scan = &slot->scans[step->kind];
@@ -427,16 +427,16 @@ enter_group(Step *step, RarrPlace *end, RarrPlace *bound)
 		if (scan->group != p)
 		{
 			scan->group = p;
-			scan->seen_last = scan->added_last = rarr_first_place;
+			scan->seen_last = scan->added_last = rarr_first_queue_pos;
 			step->place = slot->running_first[p];
 		}
-		scan->added_first = rarr_last_place;
-		*end = rarr_place_after(&slot->running_last[p]);
-		if (rarr_place_compare(&step->place, end) >= 0)
+		scan->added_first = rarr_last_queue_pos;
+		*end = rarr_queue_pos_after(&slot->running_last[p]);
+		if (rarr_queue_pos_compare(&step->place, end) >= 0)
 			scan->group = -1;
 	}
 	rarr_agenda_unlock(&step->ref);
-	return rarr_place_compare(&step->place, end) < 0;
+	return rarr_queue_pos_compare(&step->place, end) < 0;
 }
 
 /* Scan as much of the step's group as it may.  True if the group is done. */
@@ -444,9 +444,9 @@ static bool
 step_through_group(Step *step)
 {
 	ScanResult		result = {.lease = DT_NOEND};
-	RarrPlace	from;
-	RarrPlace	end;
-	RarrPlace	bound;
+	RarrQueuePos from;
+	RarrQueuePos end;
+	RarrQueuePos bound;
 	bool		done;
 
 	if (!enter_group(step, &end, &bound))
@@ -491,7 +491,7 @@ take_step(RarrAgendaKey *key, Relation jobs, Relation index, RarrVerifierKind ki
 
 	if (!begin_step(&step, key))
 		return;
-	rarr_take_scan_init(&step.scan, jobs, index, key->name);
+	rarr_dequeue_scan_init(&step.scan, jobs, index, key->name);
 	step.slot = MakeSingleTupleTableSlot(RelationGetDescr(jobs), table_slot_callbacks(jobs));
 	while (done && step.priority >= 0 && !step.lost)
 	{
@@ -499,7 +499,7 @@ take_step(RarrAgendaKey *key, Relation jobs, Relation index, RarrVerifierKind ki
 		if (done)
 		{
 			step.priority--;
-			step.place = rarr_first_place;
+			step.place = rarr_first_queue_pos;
 		}
 	}
 	ExecDropSingleTupleTableSlot(step.slot);

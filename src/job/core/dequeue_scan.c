@@ -30,10 +30,10 @@
 #include "job/core/dequeue_scan.h"
 
 /* the columns of the take index, in order */
-#define TAKE_JOB_TYPE		1
-#define TAKE_PRIORITY		2
-#define TAKE_AVAILABLE_AT	3
-#define TAKE_ID				4
+#define DEQUEUE_JOB_TYPE		1
+#define DEQUEUE_PRIORITY		2
+#define DEQUEUE_AVAILABLE_AT	3
+#define DEQUEUE_ID				4
 
 /* a page with so much free space is not pruned */
 #define ENOUGH_ROOM			(BLCKSZ / 5)
@@ -42,7 +42,7 @@
  * Prepare for scans of one type's jobs.
  */
 void
-rarr_take_scan_init(RarrTakeScan *scan, Relation jobs, Relation index, const char *type)
+rarr_dequeue_scan_init(RarrDequeueScan *scan, Relation jobs, Relation index, const char *type)
 {
 	scan->jobs = jobs;
 	scan->index = index;
@@ -54,17 +54,17 @@ rarr_take_scan_init(RarrTakeScan *scan, Relation jobs, Relation index, const cha
  * Begin a scan with the first n keys; the key of the type is made here.
  *
  * Where the transaction's snapshot decides, the scan looks at the latest
- * versions, and for rarr_take_scan_next_job() only those that the snapshot sees
+ * versions, and for rarr_dequeue_scan_next_job() only those that the snapshot sees
  * count.  That leaves out jobs that changed since; and since it is no read of
  * the kind that SERIALIZABLE watches, workers that look at the same jobs are no
  * conflict.
  */
 static void
-begin(RarrTakeScan *scan, Snapshot snapshot, int n)
+begin(RarrDequeueScan *scan, Snapshot snapshot, int n)
 {
-	rarr_take_scan_end(scan);
-	ScanKeyEntryInitialize(&scan->keys[0], 0, TAKE_JOB_TYPE, BTEqualStrategyNumber, InvalidOid,
-						   scan->index->rd_indcollation[TAKE_JOB_TYPE - 1], F_TEXTEQ, scan->type);
+	rarr_dequeue_scan_end(scan);
+	ScanKeyEntryInitialize(&scan->keys[0], 0, DEQUEUE_JOB_TYPE, BTEqualStrategyNumber, InvalidOid,
+						   scan->index->rd_indcollation[DEQUEUE_JOB_TYPE - 1], F_TEXTEQ, scan->type);
 	scan->visible = IsolationUsesXactSnapshot() ? snapshot : NULL;
 	scan->scan = rarr_index_beginscan(scan->jobs, scan->index,
 									  scan->visible != NULL ? SnapshotSelf : snapshot, n);
@@ -76,9 +76,9 @@ begin(RarrTakeScan *scan, Snapshot snapshot, int n)
  * Begin a scan of all groups with a priority below `below`, highest first.
  */
 void
-rarr_take_scan_below(RarrTakeScan *scan, Snapshot snapshot, int below)
+rarr_dequeue_scan_below(RarrDequeueScan *scan, Snapshot snapshot, int below)
 {
-	ScanKeyInit(&scan->keys[1], TAKE_PRIORITY, BTLessStrategyNumber, F_INT4LT, Int32GetDatum(below));
+	ScanKeyInit(&scan->keys[1], DEQUEUE_PRIORITY, BTLessStrategyNumber, F_INT4LT, Int32GetDatum(below));
 	begin(scan, snapshot, 2);
 }
 
@@ -91,29 +91,29 @@ rarr_take_scan_below(RarrTakeScan *scan, Snapshot snapshot, int below)
  * they point to must live as long as the scan: *place is copied.
  */
 void
-rarr_take_scan_group(RarrTakeScan *scan, Snapshot snapshot, int priority,
-					 const RarrPlace *place, TimestampTz until)
+rarr_dequeue_scan_group(RarrDequeueScan *scan, Snapshot snapshot, int priority,
+					 const RarrQueuePos *pos, TimestampTz until)
 {
 	int			n = 2;
 
-	ScanKeyInit(&scan->keys[1], TAKE_PRIORITY, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(priority));
-	if (rarr_place_compare(place, &rarr_first_place) > 0)
+	ScanKeyInit(&scan->keys[1], DEQUEUE_PRIORITY, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(priority));
+	if (rarr_queue_pos_compare(pos, &rarr_first_queue_pos) > 0)
 	{
 		ScanKeyData *row = &scan->keys[n++];
 
-		scan->place_id = place->id;
-		ScanKeyEntryInitialize(&scan->place[0], SK_ROW_MEMBER, TAKE_AVAILABLE_AT, BTGreaterEqualStrategyNumber,
-							   InvalidOid, InvalidOid, F_TIMESTAMPTZ_CMP, TimestampTzGetDatum(place->at));
-		ScanKeyEntryInitialize(&scan->place[1], SK_ROW_MEMBER | SK_ROW_END, TAKE_ID, BTGreaterEqualStrategyNumber,
-							   InvalidOid, InvalidOid, F_UUID_CMP, UUIDPGetDatum(&scan->place_id));
+		scan->pos_id = pos->id;
+		ScanKeyEntryInitialize(&scan->pos[0], SK_ROW_MEMBER, DEQUEUE_AVAILABLE_AT, BTGreaterEqualStrategyNumber,
+							   InvalidOid, InvalidOid, F_TIMESTAMPTZ_CMP, TimestampTzGetDatum(pos->at));
+		ScanKeyEntryInitialize(&scan->pos[1], SK_ROW_MEMBER | SK_ROW_END, DEQUEUE_ID, BTGreaterEqualStrategyNumber,
+							   InvalidOid, InvalidOid, F_UUID_CMP, UUIDPGetDatum(&scan->pos_id));
 		memset(row, 0, sizeof(ScanKeyData));
 		row->sk_flags = SK_ROW_HEADER;
-		row->sk_attno = TAKE_AVAILABLE_AT;
+		row->sk_attno = DEQUEUE_AVAILABLE_AT;
 		row->sk_strategy = BTGreaterEqualStrategyNumber;
-		row->sk_argument = PointerGetDatum(scan->place);
+		row->sk_argument = PointerGetDatum(scan->pos);
 	}
 	if (until != DT_NOEND)
-		ScanKeyInit(&scan->keys[n++], TAKE_AVAILABLE_AT, BTLessEqualStrategyNumber, F_TIMESTAMPTZ_LE,
+		ScanKeyInit(&scan->keys[n++], DEQUEUE_AVAILABLE_AT, BTLessEqualStrategyNumber, F_TIMESTAMPTZ_LE,
 					TimestampTzGetDatum(until));
 	begin(scan, snapshot, n);
 }
@@ -122,7 +122,7 @@ rarr_take_scan_group(RarrTakeScan *scan, Snapshot snapshot, int priority,
  * End the scan that is open, if one is.
  */
 void
-rarr_take_scan_end(RarrTakeScan *scan)
+rarr_dequeue_scan_end(RarrDequeueScan *scan)
 {
 	if (scan->scan != NULL)
 		index_endscan(scan->scan);
@@ -174,7 +174,7 @@ next_row(IndexScanDesc desc, TupleTableSlot *slot)
  * Fetch the next unfinished job into the slot, and deform it; false at the end.
  */
 bool
-rarr_take_scan_next_job(RarrTakeScan *scan, TupleTableSlot *slot)
+rarr_dequeue_scan_next_job(RarrDequeueScan *scan, TupleTableSlot *slot)
 {
 	while (next_row(scan->scan, slot))
 	{
@@ -192,15 +192,15 @@ rarr_take_scan_next_job(RarrTakeScan *scan, TupleTableSlot *slot)
  * index_fetch_heap() gets the row.  False at the end.
  */
 bool
-rarr_take_scan_next_entry(RarrTakeScan *scan, RarrPlace *place)
+rarr_dequeue_scan_next_entry(RarrDequeueScan *scan, RarrQueuePos *pos)
 {
 	IndexScanDesc desc = scan->scan;
 	bool		isnull;
 
 	if (index_getnext_tid(desc, ForwardScanDirection) == NULL)
 		return false;
-	place->at = DatumGetTimestampTz(index_getattr(desc->xs_itup, TAKE_AVAILABLE_AT, desc->xs_itupdesc, &isnull));
-	place->id = *DatumGetUUIDP(index_getattr(desc->xs_itup, TAKE_ID, desc->xs_itupdesc, &isnull));
+	pos->at = DatumGetTimestampTz(index_getattr(desc->xs_itup, DEQUEUE_AVAILABLE_AT, desc->xs_itupdesc, &isnull));
+	pos->id = *DatumGetUUIDP(index_getattr(desc->xs_itup, DEQUEUE_ID, desc->xs_itupdesc, &isnull));
 	return true;
 }
 

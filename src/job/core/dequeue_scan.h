@@ -14,7 +14,7 @@
 
 
 /* A scan of the unfinished jobs of one type. */
-typedef struct RarrTakeScan
+typedef struct RarrDequeueScan
 {
 	Relation	jobs;
 	Relation	index;
@@ -23,17 +23,17 @@ typedef struct RarrTakeScan
 	Snapshot	visible;		/* if set, what the scan finds must be visible to
 								 * this snapshot, too */
 	ScanKeyData keys[4];
-	ScanKeyData place[2];		/* members of the row in the third key */
-	pg_uuid_t	place_id;		/* what the second of them points to */
-} RarrTakeScan;
+	ScanKeyData pos[2];			/* members of the row in the third key */
+	pg_uuid_t	pos_id;			/* what the second of them points to */
+} RarrDequeueScan;
 
-extern void rarr_take_scan_init(RarrTakeScan *scan, Relation jobs, Relation index, const char *type);
-extern void rarr_take_scan_below(RarrTakeScan *scan, Snapshot snapshot, int below);
-extern void rarr_take_scan_group(RarrTakeScan *scan, Snapshot snapshot, int priority,
-								 const RarrPlace *place, TimestampTz until);
-extern void rarr_take_scan_end(RarrTakeScan *scan);
-extern bool rarr_take_scan_next_job(RarrTakeScan *scan, TupleTableSlot *slot);
-extern bool rarr_take_scan_next_entry(RarrTakeScan *scan, RarrPlace *place);
+extern void rarr_dequeue_scan_init(RarrDequeueScan *scan, Relation jobs, Relation index, const char *type);
+extern void rarr_dequeue_scan_below(RarrDequeueScan *scan, Snapshot snapshot, int below);
+extern void rarr_dequeue_scan_group(RarrDequeueScan *scan, Snapshot snapshot, int priority,
+								 const RarrQueuePos *pos, TimestampTz until);
+extern void rarr_dequeue_scan_end(RarrDequeueScan *scan);
+extern bool rarr_dequeue_scan_next_job(RarrDequeueScan *scan, TupleTableSlot *slot);
+extern bool rarr_dequeue_scan_next_entry(RarrDequeueScan *scan, RarrQueuePos *pos);
 extern bool rarr_job_is_being_changed(TupleTableSlot *slot);
 
 #endif							/* RARR_JOB_CORE_DEQUEUE_SCAN_H */

@@ -42,7 +42,7 @@ static const RarrColumn job_columns[] = {
 };
 
 /* the indexes that are scanned, and the one that decides on unique keys */
-const RarrIndexDef rarr_job_take_index = {
+const RarrIndexDef rarr_job_dequeue_index = {
 	"processing_jobs_take_idx", {JOB_JOB_TYPE, -JOB_PRIORITY, JOB_AVAILABLE_AT, JOB_ID},
 	.null_column = JOB_COMPLETED_AT
 };

@@ -54,7 +54,7 @@ typedef enum RarrJobStatus
 	JOB_CANCELLED
 } RarrJobStatus;
 
-extern const RarrIndexDef rarr_job_take_index;
+extern const RarrIndexDef rarr_job_dequeue_index;
 extern const RarrIndexDef rarr_job_id_index;
 extern const RarrIndexDef rarr_job_unique_index;
 extern const RarrTableDef rarr_job_table;

@@ -277,7 +277,7 @@ all_usable(void)
  * for an array that is empty, has more than one dimension or holds a NULL.
  */
 List *
-rarr_job_types_asked(ArrayType *names)
+rarr_job_types_requested(ArrayType *names)
 {
 	List	   *result = NIL;
 	Datum	   *elements;

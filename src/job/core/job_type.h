@@ -16,7 +16,7 @@ extern const RarrJobType *rarr_job_type_get(const char *name, int len);
 extern const RarrJobType *rarr_job_type_policy(const char *name, int len);
 extern const RarrJobType *rarr_job_type_last_known(const char *name, int len);
 extern void rarr_job_types_freeze(void);
-extern List *rarr_job_types_asked(ArrayType *names);
+extern List *rarr_job_types_requested(ArrayType *names);
 extern bool rarr_job_type_is_uncommitted(const RarrJobType *type);
 extern int64 rarr_job_type_retry_delay(const RarrJobType *type, int retries);
 

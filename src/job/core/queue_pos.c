@@ -6,14 +6,14 @@
 
 #include "job/core/queue_pos.h"
 
-const RarrPlace rarr_first_place = {DT_NOBEGIN, {{0}}};
-const RarrPlace rarr_last_place = {DT_NOEND, {{0}}};
+const RarrQueuePos rarr_first_queue_pos = {DT_NOBEGIN, {{0}}};
+const RarrQueuePos rarr_last_queue_pos = {DT_NOEND, {{0}}};
 
 /*
  * Which of two places comes first: less than, equal to, or greater than zero.
  */
 int
-rarr_place_compare(const RarrPlace *a, const RarrPlace *b)
+rarr_queue_pos_compare(const RarrQueuePos *a, const RarrQueuePos *b)
 {
 	if (a->at != b->at)
 		return a->at < b->at ? -1 : 1;
@@ -23,10 +23,10 @@ rarr_place_compare(const RarrPlace *a, const RarrPlace *b)
 /*
  * The least place behind this one.
  */
-RarrPlace
-rarr_place_after(const RarrPlace *place)
+RarrQueuePos
+rarr_queue_pos_after(const RarrQueuePos *pos)
 {
-	RarrPlace	after = *place;
+	RarrQueuePos after = *pos;
 
 	for (int i = UUID_LEN - 1; i >= 0; i--)
 		if (++after.id.data[i] != 0)

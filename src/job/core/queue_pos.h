@@ -11,23 +11,23 @@
 #define RARR_PRIORITIES		101		/* 0 to 100 */
 
 /* A place in a group of the take index: the jobs of one type and priority. */
-typedef struct RarrPlace
+typedef struct RarrQueuePos
 {
 	TimestampTz at;				/* available_at */
 	pg_uuid_t	id;
-} RarrPlace;
+} RarrQueuePos;
 
 /* Where a job is, in the order in which jobs are handed out. */
-typedef struct RarrJobPlace
+typedef struct RarrJobPos
 {
 	int			priority;
-	RarrPlace	place;
-} RarrJobPlace;
+	RarrQueuePos pos;
+} RarrJobPos;
 
-extern const RarrPlace rarr_first_place;
-extern const RarrPlace rarr_last_place;
+extern const RarrQueuePos rarr_first_queue_pos;
+extern const RarrQueuePos rarr_last_queue_pos;
 
-extern int	rarr_place_compare(const RarrPlace *a, const RarrPlace *b);
-extern RarrPlace rarr_place_after(const RarrPlace *place);
+extern int	rarr_queue_pos_compare(const RarrQueuePos *a, const RarrQueuePos *b);
+extern RarrQueuePos rarr_queue_pos_after(const RarrQueuePos *pos);
 
 #endif							/* RARR_JOB_CORE_QUEUE_POS_H */

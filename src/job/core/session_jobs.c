@@ -22,36 +22,36 @@
 #include "job/core/session_jobs.h"
 
 /* of more than that, the leases of the oldest do not end with the session */
-#define MAX_BOUND	10000
+#define MAX_SESSION_JOBS	10000
 
-typedef struct BoundEntry
+typedef struct SessionJobEntry
 {
-	RarrBoundJob job;			/* its id is the key */
+	RarrSessionJob job;			/* its id is the key */
 	dlist_node	node;			/* in the order of the claims */
-} BoundEntry;
+} SessionJobEntry;
 
 /* What this transaction did with a job. */
-typedef struct BoundChange
+typedef struct SessionJobChange
 {
 	RarrPendingEntry entry;
-	RarrBoundJob job;
+	RarrSessionJob job;
 	bool		finished;		/* else claimed */
-} BoundChange;
+} SessionJobChange;
 
-static HTAB *bound = NULL;
+static HTAB *session_jobs = NULL;
 static dlist_head order = DLIST_STATIC_INIT(order);
 
-static BoundEntry *
+static SessionJobEntry *
 find(const pg_uuid_t *id)
 {
-	return hash_search(bound, id, HASH_FIND, NULL);
+	return hash_search(session_jobs, id, HASH_FIND, NULL);
 }
 
 static void
-forget(BoundEntry *entry)
+forget(SessionJobEntry *entry)
 {
 	dlist_delete(&entry->node);
-	(void) hash_search(bound, &entry->job.id, HASH_REMOVE, NULL);
+	(void) hash_search(session_jobs, &entry->job.id, HASH_REMOVE, NULL);
 }
 
 /*
@@ -62,11 +62,11 @@ forget(BoundEntry *entry)
 static void
 act(RarrPendingEvent event, const void *entries, int n)
 {
-	const BoundChange *changes = entries;
+	const SessionJobChange *changes = entries;
 
 	for (int i = 0; i < n; i++)
 	{
-		BoundEntry *entry = NULL;
+		SessionJobEntry *entry = NULL;
 
 		if (changes[i].finished == (event == RARR_PENDING_COMMIT))
 			entry = find(&changes[i].job.id);
@@ -75,12 +75,12 @@ act(RarrPendingEvent event, const void *entries, int n)
 	}
 }
 
-static RarrPendingList pending = {sizeof(BoundChange), NULL, act};
+static RarrPendingList pending = {sizeof(SessionJobChange), NULL, act};
 
 static void
 add_change(const pg_uuid_t *id, int32 attempt, bool finished)
 {
-	BoundChange *change = rarr_pending_add(&pending);
+	SessionJobChange *change = rarr_pending_add(&pending);
 
 	change->job.id = *id;
 	change->job.attempt = attempt;
@@ -88,15 +88,15 @@ add_change(const pg_uuid_t *id, int32 attempt, bool finished)
 }
 
 static void
-init_bound(void)
+init_session_jobs(void)
 {
 	HASHCTL		control = {
 		.keysize = sizeof(pg_uuid_t),
-		.entrysize = sizeof(BoundEntry),
+		.entrysize = sizeof(SessionJobEntry),
 		.hcxt = TopMemoryContext
 	};
 
-	bound = hash_create("researcharr bound jobs", 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	session_jobs = hash_create("researcharr session jobs", 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	rarr_pending_init(&pending);
 }
 
@@ -104,17 +104,17 @@ init_bound(void)
  * This session has claimed a job under this attempt: its lease ends with it.
  */
 void
-rarr_bound_add(const pg_uuid_t *id, int32 attempt)
+rarr_session_jobs_add(const pg_uuid_t *id, int32 attempt)
 {
-	BoundEntry *entry;
+	SessionJobEntry *entry;
 	bool		found;
 
-	if (bound == NULL)
-		init_bound();
-	if (hash_get_num_entries(bound) >= MAX_BOUND)
-		forget(dlist_head_element(BoundEntry, node, &order));
+	if (session_jobs == NULL)
+		init_session_jobs();
+	if (hash_get_num_entries(session_jobs) >= MAX_SESSION_JOBS)
+		forget(dlist_head_element(SessionJobEntry, node, &order));
 	add_change(id, attempt, false);
-	entry = hash_search(bound, id, HASH_ENTER, &found);
+	entry = hash_search(session_jobs, id, HASH_ENTER, &found);
 	entry->job.attempt = attempt;
 	if (found)
 		dlist_delete(&entry->node);
@@ -125,9 +125,9 @@ rarr_bound_add(const pg_uuid_t *id, int32 attempt)
  * This transaction finishes a job, which may be bound.
  */
 void
-rarr_bound_done(const pg_uuid_t *id)
+rarr_session_jobs_finished(const pg_uuid_t *id)
 {
-	BoundEntry *entry = bound == NULL ? NULL : find(id);
+	SessionJobEntry *entry = session_jobs == NULL ? NULL : find(id);
 
 	if (entry != NULL)
 		add_change(id, entry->job.attempt, true);
@@ -137,7 +137,7 @@ rarr_bound_done(const pg_uuid_t *id)
  * Are there any such jobs?
  */
 bool
-rarr_bound_any(void)
+rarr_session_jobs_any(void)
 {
 	return !dlist_is_empty(&order);
 }
@@ -145,14 +145,14 @@ rarr_bound_any(void)
 /*
  * All of them, in the order of the claims, in the current memory context.
  */
-RarrBoundJob *
-rarr_bound_list(int *n)
+RarrSessionJob *
+rarr_session_jobs_list(int *n)
 {
-	RarrBoundJob *jobs = palloc(hash_get_num_entries(bound) * sizeof(RarrBoundJob));
+	RarrSessionJob *jobs = palloc(hash_get_num_entries(session_jobs) * sizeof(RarrSessionJob));
 	dlist_iter	iter;
 
 	*n = 0;
 	dlist_foreach(iter, &order)
-		jobs[(*n)++] = dlist_container(BoundEntry, node, iter.cur)->job;
+		jobs[(*n)++] = dlist_container(SessionJobEntry, node, iter.cur)->job;
 	return jobs;
 }

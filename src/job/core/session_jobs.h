@@ -7,15 +7,15 @@
 
 #include "utils/uuid.h"
 
-typedef struct RarrBoundJob
+typedef struct RarrSessionJob
 {
 	pg_uuid_t	id;
 	int32		attempt;
-} RarrBoundJob;
+} RarrSessionJob;
 
-extern void rarr_bound_add(const pg_uuid_t *id, int32 attempt);
-extern void rarr_bound_done(const pg_uuid_t *id);
-extern bool rarr_bound_any(void);
-extern RarrBoundJob *rarr_bound_list(int *n);
+extern void rarr_session_jobs_add(const pg_uuid_t *id, int32 attempt);
+extern void rarr_session_jobs_finished(const pg_uuid_t *id);
+extern bool rarr_session_jobs_any(void);
+extern RarrSessionJob *rarr_session_jobs_list(int *n);
 
 #endif							/* RARR_JOB_CORE_SESSION_JOBS_H */

@@ -19,36 +19,36 @@
 #include "job/core/tid_cache.h"
 
 /* a power of two; of two jobs with the same place the later one stays */
-#define NHINTS	1024
+#define NENTRIES	1024
 
-typedef struct Hint
+typedef struct CacheEntry
 {
 	pg_uuid_t	id;
 	RarrFileNumber file;		/* the table's, which a rewrite changes */
 	ItemPointerData tid;
-} Hint;
+} CacheEntry;
 
-static Hint hints[NHINTS];
+static CacheEntry cache[NENTRIES];
 
 /* The last bytes of a UUID of version 7 are random. */
-static Hint *
-hint_of(const pg_uuid_t *id)
+static CacheEntry *
+entry_for(const pg_uuid_t *id)
 {
-	return &hints[(id->data[UUID_LEN - 2] << 8 | id->data[UUID_LEN - 1]) & (NHINTS - 1)];
+	return &cache[(id->data[UUID_LEN - 2] << 8 | id->data[UUID_LEN - 1]) & (NENTRIES - 1)];
 }
 
 /*
  * Remember where the row is that was just written from jobs->newslot.
  */
 void
-rarr_job_hint_set(RarrTable *jobs)
+rarr_tid_cache_put(RarrTable *jobs)
 {
 	const pg_uuid_t *id = rarr_job_id(jobs->newslot);
-	Hint	   *hint = hint_of(id);
+	CacheEntry *entry = entry_for(id);
 
-	hint->id = *id;
-	hint->file = rarr_file_number(jobs->rel);
-	hint->tid = jobs->newslot->tts_tid;
+	entry->id = *id;
+	entry->file = rarr_file_number(jobs->rel);
+	entry->tid = jobs->newslot->tts_tid;
 }
 
 /*
@@ -56,19 +56,19 @@ rarr_job_hint_set(RarrTable *jobs)
  * jobs->oldslot; false if it is not where it is remembered to be.
  */
 bool
-rarr_job_hint_fetch(RarrTable *jobs, const pg_uuid_t *id)
+rarr_tid_cache_fetch(RarrTable *jobs, const pg_uuid_t *id)
 {
-	Hint	   *hint = hint_of(id);
+	CacheEntry *entry = entry_for(id);
 
-	if (memcmp(&hint->id, id, UUID_LEN) != 0 || hint->file != rarr_file_number(jobs->rel))
+	if (memcmp(&entry->id, id, UUID_LEN) != 0 || entry->file != rarr_file_number(jobs->rel))
 		return false;
 
 	/* VACUUM may have cut off the end of the table since; not while it is open */
-	if (ItemPointerGetBlockNumber(&hint->tid) >= jobs->nblocks)
+	if (ItemPointerGetBlockNumber(&entry->tid) >= jobs->nblocks)
 		jobs->nblocks = RelationGetNumberOfBlocks(jobs->rel);
-	if (ItemPointerGetBlockNumber(&hint->tid) >= jobs->nblocks)
+	if (ItemPointerGetBlockNumber(&entry->tid) >= jobs->nblocks)
 		return false;
-	if (!table_tuple_fetch_row_version(jobs->rel, &hint->tid, GetActiveSnapshot(), jobs->oldslot))
+	if (!table_tuple_fetch_row_version(jobs->rel, &entry->tid, GetActiveSnapshot(), jobs->oldslot))
 		return false;
 	slot_getallattrs(jobs->oldslot);
 	if (memcmp(rarr_job_id(jobs->oldslot), id, UUID_LEN) == 0)

@@ -9,7 +9,7 @@
 
 #include "base/relation.h"
 
-extern void rarr_job_hint_set(RarrTable *jobs);
-extern bool rarr_job_hint_fetch(RarrTable *jobs, const pg_uuid_t *id);
+extern void rarr_tid_cache_put(RarrTable *jobs);
+extern bool rarr_tid_cache_fetch(RarrTable *jobs, const pg_uuid_t *id);
 
 #endif							/* RARR_JOB_CORE_TID_CACHE_H */

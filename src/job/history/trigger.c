@@ -263,7 +263,7 @@ record_deletes(Recorder *recorder, TriggerData *trigdata)
 /*
  * Record all jobs as deleted, before a TRUNCATE: it has no transition tables.
  * TRUNCATE has already locked the table, so the latest snapshot shows every
- * job. The transaction's own snapshot may be older.
+ * job.  The transaction's own snapshot may be older.
  */
 static void
 record_truncate(Recorder *recorder, Relation rel)

@@ -43,14 +43,14 @@ init_running(RarrRunning *running, int room)
 {
 	memset(running, 0, sizeof(RarrRunning));
 	running->lapse = DT_NOEND;
-	running->lapsed = palloc(Max(room, 1) * sizeof(RarrJobPlace));
+	running->lapsed = palloc(Max(room, 1) * sizeof(RarrJobPos));
 }
 
 /* The job in the slot is running: note when its lease ends. */
 static void
 note_lease(RarrRunning *running, int *room, TupleTableSlot *slot, TimestampTz now)
 {
-	RarrJobPlace *lapsed;
+	RarrJobPos *lapsed;
 
 	running->lapse = Min(running->lapse,
 						 DatumGetTimestampTz(rarr_job_value(slot, JOB_LEASE_EXPIRES_AT)));
@@ -59,23 +59,23 @@ note_lease(RarrRunning *running, int *room, TupleTableSlot *slot, TimestampTz no
 	if (running->nlapsed == *room)
 	{
 		*room *= 2;
-		running->lapsed = repalloc_huge(running->lapsed, *room * sizeof(RarrJobPlace));
+		running->lapsed = repalloc_huge(running->lapsed, *room * sizeof(RarrJobPos));
 	}
 	lapsed = &running->lapsed[running->nlapsed++];
 	lapsed->priority = DatumGetInt32(rarr_job_value(slot, JOB_PRIORITY));
-	lapsed->place.at = DatumGetTimestampTz(rarr_job_value(slot, JOB_AVAILABLE_AT));
-	lapsed->place.id = *rarr_job_id(slot);
+	lapsed->pos.at = DatumGetTimestampTz(rarr_job_value(slot, JOB_AVAILABLE_AT));
+	lapsed->pos.id = *rarr_job_id(slot);
 }
 
 static int
-compare_places(const void *a, const void *b)
+compare_positions(const void *a, const void *b)
 {
-	const RarrJobPlace *one = a;
-	const RarrJobPlace *other = b;
+	const RarrJobPos *one = a;
+	const RarrJobPos *other = b;
 
 	if (one->priority != other->priority)
 		return one->priority > other->priority ? -1 : 1;
-	return rarr_place_compare(&one->place, &other->place);
+	return rarr_queue_pos_compare(&one->pos, &other->pos);
 }
 
 static void
@@ -158,7 +158,7 @@ scan_type(Relation jobs, Relation index, Datum type, Snapshot snapshot, HTAB *fo
  * is to be counted.  Reads all unfinished jobs of the type, twice.
  */
 void
-rarr_running_read(Relation jobs, Relation take_index, const char *type, TimestampTz now,
+rarr_running_read(Relation jobs, Relation dequeue_index, const char *type, TimestampTz now,
 				  RarrRunning *running)
 {
 	HASHCTL		control = {.keysize = sizeof(pg_uuid_t), .entrysize = sizeof(Found),
@@ -173,9 +173,9 @@ rarr_running_read(Relation jobs, Relation take_index, const char *type, Timestam
 
 	init_running(running, 16);
 	InitDirtySnapshot(dirty);
-	scan_type(jobs, take_index, name, &dirty, found, NULL, now);
+	scan_type(jobs, dequeue_index, name, &dirty, found, NULL, now);
 	snapshot = register_snapshot();
-	scan_type(jobs, take_index, name, snapshot, found, running, now);
+	scan_type(jobs, dequeue_index, name, snapshot, found, running, now);
 	UnregisterSnapshot(snapshot);
 
 	running->jobs = palloc_extended((hash_get_num_entries(found) + 1) * sizeof(RarrHeldJob),
@@ -187,7 +187,7 @@ rarr_running_read(Relation jobs, Relation take_index, const char *type, Timestam
 		running->jobs[running->n++].attempt = job->attempt;
 	}
 	hash_destroy(found);
-	qsort(running->lapsed, running->nlapsed, sizeof(RarrJobPlace), compare_places);
+	qsort(running->lapsed, running->nlapsed, sizeof(RarrJobPos), compare_positions);
 }
 
 static bool
@@ -266,6 +266,6 @@ rarr_running_look(Relation jobs, Relation id_index, const char *type, RarrHeldJo
 	}
 	UnregisterSnapshot(snapshot);
 	ExecDropSingleTupleTableSlot(slot);
-	qsort(running->lapsed, running->nlapsed, sizeof(RarrJobPlace), compare_places);
+	qsort(running->lapsed, running->nlapsed, sizeof(RarrJobPos), compare_positions);
 	return gone;
 }

@@ -15,12 +15,12 @@ typedef struct RarrRunning
 {
 	RarrHeldJob *jobs;
 	int			n;
-	RarrJobPlace *lapsed;		/* those whose lease ended, in the order of claims */
+	RarrJobPos *lapsed;			/* those whose lease ended, in the order of claims */
 	int			nlapsed;
 	TimestampTz lapse;			/* the first end of a lease */
 } RarrRunning;
 
-extern void rarr_running_read(Relation jobs, Relation take_index, const char *type, TimestampTz now,
+extern void rarr_running_read(Relation jobs, Relation dequeue_index, const char *type, TimestampTz now,
 							  RarrRunning *running);
 extern int	rarr_running_look(Relation jobs, Relation id_index, const char *type, RarrHeldJob *held, int n,
 							  TimestampTz now, RarrRunning *running);

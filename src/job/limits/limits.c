@@ -109,7 +109,7 @@ read_running(RarrLimitUse *use, RarrTable *jobs, TimestampTz now)
 	{
 		int64		settle_at = state.settling ? PG_INT64_MAX : rarr_monotonic_now() + SETTLE_TIME;
 
-		rarr_running_read(jobs->rel, rarr_table_index(jobs, &rarr_job_take_index), use->type->name,
+		rarr_running_read(jobs->rel, rarr_table_index(jobs, &rarr_job_dequeue_index), use->type->name,
 						  now, &running);
 		if (has_slot && !own)
 			use->by_lock = !rarr_held_adopt(&use->ref, use->type, running.jobs, running.n,
@@ -210,7 +210,7 @@ rarr_limits_close(RarrTable *jobs, RarrLimitUse *use)
 
 /*
  * May this job, which is not locked yet, be handed out?  It then counts as
- * running from now on, until rarr_limits_give_back() or the transaction's abort.
+ * running from now on, until rarr_limits_cancel_reservation() or the transaction's abort.
  */
 bool
 rarr_limits_reserve(RarrLimitUse *use, TupleTableSlot *job)
@@ -263,7 +263,7 @@ rarr_limits_bind(RarrLimitUse *use, TupleTableSlot *job, TimestampTz lease_end)
  * The job was handed out.
  */
 void
-rarr_limits_took(RarrLimitUse *use)
+rarr_limits_confirm_reservation(RarrLimitUse *use)
 {
 	if (use->by_lock && !use->running)
 		use->left--;
@@ -273,7 +273,7 @@ rarr_limits_took(RarrLimitUse *use)
  * The job was not handed out.
  */
 void
-rarr_limits_give_back(RarrLimitUse *use)
+rarr_limits_cancel_reservation(RarrLimitUse *use)
 {
 	if (use->ref.slot < 0 && use->token)
 		rarr_rate_return(&use->rate);

@@ -19,7 +19,7 @@ typedef struct RarrLimitUse
 	bool		counts;			/* it had a max_running when it was opened */
 	bool		shut;			/* it yields nothing */
 	bool		only_lapsed;	/* it yields these alone */
-	RarrJobPlace *lapsed;
+	RarrJobPos *lapsed;
 	int			nlapsed;
 
 	/* where shared memory does not have all that are running */
@@ -39,8 +39,8 @@ extern RarrLimitUse *rarr_limits_open(RarrTable *jobs, const RarrJobType *type, 
 extern void rarr_limits_close(RarrTable *jobs, RarrLimitUse *use);
 extern bool rarr_limits_reserve(RarrLimitUse *use, TupleTableSlot *job);
 extern bool rarr_limits_bind(RarrLimitUse *use, TupleTableSlot *job, TimestampTz lease_end);
-extern void rarr_limits_took(RarrLimitUse *use);
-extern void rarr_limits_give_back(RarrLimitUse *use);
+extern void rarr_limits_confirm_reservation(RarrLimitUse *use);
+extern void rarr_limits_cancel_reservation(RarrLimitUse *use);
 extern void rarr_limits_check_late(Oid table, const RarrJobType *type, const RarrLimitUse *use);
 
 /*
