@@ -152,6 +152,51 @@ rarr_init_range_table(EState *estate, Relation rel, List *updated)
 #endif
 }
 
+/*
+ * Lets the tables of a plan be checked for the privileges of a role, not for the
+ * current user's, but for those where a view or a rule has named one already.  It
+ * stands where the updated columns stand.  The plan's lists are copied first.
+ */
+static inline void
+rarr_check_plan_as(PlannedStmt *stmt, Oid role)
+{
+	ListCell   *lc;
+
+#if PG_VERSION_NUM >= 160000
+	stmt->permInfos = copyObject(stmt->permInfos);
+	foreach(lc, stmt->permInfos)
+	{
+		RTEPermissionInfo *entry = lfirst_node(RTEPermissionInfo, lc);
+#else
+	stmt->rtable = copyObject(stmt->rtable);
+	foreach(lc, stmt->rtable)
+	{
+		RangeTblEntry *entry = lfirst_node(RangeTblEntry, lc);
+#endif
+
+		if (!OidIsValid(entry->checkAsUser))
+			entry->checkAsUser = role;
+	}
+}
+
+/* From 18 on, AFTER triggers fire as the role that was current when they were queued. */
+static inline bool
+rarr_after_triggers_keep_role(void)
+{
+	return PG_VERSION_NUM >= 180000;
+}
+
+/* Runs a query to its end; up to 17, ExecutorRun() was told that it would not be run again. */
+static inline void
+rarr_executor_run(QueryDesc *desc)
+{
+#if PG_VERSION_NUM >= 180000
+	ExecutorRun(desc, ForwardScanDirection, 0);
+#else
+	ExecutorRun(desc, ForwardScanDirection, 0, true);
+#endif
+}
+
 /* The compiled CHECK constraints have another name from 18 on; NULL is passed over. */
 static inline void
 rarr_set_constraint_exprs(ResultRelInfo *rri, ExprState **exprs)
