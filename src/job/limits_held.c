@@ -266,11 +266,9 @@ rarr_held_return(const RarrLimitRef *ref, const RarrHeldJob *job, bool token)
 	if (entry != NULL && entry->pending)
 		free_entry(entry);
 	if (token && rarr_limit_of(ref) != NULL)
-	{
-		RarrLimit	   *limit = rarr_limit_of(ref);
-
-		limit->tokens = Min(limit->tokens + 1, limit->capacity);
-	}
+		rarr_bucket_return(&rarr_limit_of(ref)->bucket);
+	if (token)
+		rarr_own_bucket_return(ref);
 	LWLockRelease(&rarr_limits->lock);
 }
 

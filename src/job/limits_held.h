@@ -54,6 +54,7 @@ typedef enum RarrReservation
 
 extern void rarr_held_init(void);
 extern bool rarr_held_any(void);
+extern void rarr_own_bucket_prepare(const RarrLimitRef *ref, const RarrJobType *type);
 extern void rarr_held_policy_changed(TransactionId xid);
 extern RarrLimitRef rarr_held_find(Oid table, const RarrJobType *type, bool create);
 extern bool rarr_held_state(const RarrLimitRef *ref, const RarrJobType *type, TimestampTz now,

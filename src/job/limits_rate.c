@@ -78,17 +78,35 @@ static const RarrTableDef rate_table = {
 };
 
 /*
- * How many tokens a bucket holds that held so many at an earlier time, both
- * times by the same clock.  One that was set back adds none.
+ * How many tokens a bucket holds that held so many at an earlier time, and gets
+ * up to `limit` of them in an interval; both times by the same clock.  One that was set back adds none.
  */
 double
-rarr_rate_refill(const RarrJobType *type, double tokens, int64 since, int64 now)
+rarr_rate_refill(int limit, int64 interval, double tokens, int64 since, int64 now)
 {
-	double		n = type->rate_limit;
-
 	if (now > since)
-		tokens += n * ((double) now - (double) since) / type->rate_interval;
-	return Min(tokens, n);
+		tokens += (double) limit * ((double) now - (double) since) / interval;
+	return Min(tokens, limit);
+}
+
+/*
+ * Add to a bucket, which is filled, what it got until now.
+ */
+void
+rarr_bucket_refill(RarrBucket *bucket, int64 now)
+{
+	bucket->tokens = rarr_rate_refill(bucket->limit, bucket->interval, bucket->tokens,
+									  bucket->refilled_at, now);
+	bucket->refilled_at = now;
+}
+
+/*
+ * A token comes back.  The bucket does not run over.
+ */
+void
+rarr_bucket_return(RarrBucket *bucket)
+{
+	bucket->tokens = Min(bucket->tokens + 1, bucket->filled ? bucket->limit : 0);
 }
 
 /* Find the type's row by this snapshot, in table->oldslot. */
@@ -167,7 +185,8 @@ open_bucket(RarrRate *rate, const RarrJobType *type)
 		return false;
 	slot_getallattrs(table->oldslot);
 	since = DatumGetTimestampTz(table->oldslot->tts_values[RATE_REFILLED_AT - 1]);
-	rate->tokens = rarr_rate_refill(type, DatumGetFloat8(table->oldslot->tts_values[RATE_TOKENS - 1]),
+	rate->tokens = rarr_rate_refill(type->rate_limit, type->rate_interval,
+									DatumGetFloat8(table->oldslot->tts_values[RATE_TOKENS - 1]),
 									since, rate->now);
 
 	/* where the clock was set back, it fills from now on, not when that comes round */

@@ -1,7 +1,7 @@
 /*
  * limits_shmem.h
- *		What is in shared memory of types with limits; for limits_slot.c and
- *		limits_held.c alone.
+ *		What is in shared memory of types with limits; for limits_slot.c,
+ *		limits_held.c and limits_own.c alone.
  */
 #ifndef RARR_JOB_LIMITS_SHMEM_H
 #define RARR_JOB_LIMITS_SHMEM_H
@@ -9,6 +9,7 @@
 #include "storage/lwlock.h"
 
 #include "job/limits_held.h"
+#include "job/limits_rate.h"
 
 #define RARR_NO_ENTRY		(-1)
 #define RARR_LIMIT_BUCKETS	4096	/* a power of two */
@@ -43,10 +44,7 @@ typedef struct RarrLimit
 	int64		next_sweep;		/* not before */
 	int64		last_sweep;		/* when it began */
 	bool		doubtful;		/* a job may have left that is still held */
-	bool		filled;			/* the bucket was ever looked at */
-	double		tokens;
-	double		capacity;		/* of the bucket */
-	int64		refilled_at;
+	RarrBucket	bucket;			/* by committed policies */
 	int64		full_at;		/* the bucket is full again by then */
 	char		name[RARR_TYPE_NAME_MAX + 1];
 } RarrLimit;
@@ -77,5 +75,9 @@ extern RarrLimit *rarr_limit_of(const RarrLimitRef *ref);
 extern void rarr_limit_clear(int slot);
 extern void rarr_limit_forget(RarrLimit *limit);
 extern bool rarr_limit_take_token(RarrLimit *limit, const RarrJobType *type);
+
+/* limits_own.c: without the lock */
+extern RarrBucket *rarr_own_bucket(const RarrJobType *type);
+extern void rarr_own_bucket_return(const RarrLimitRef *ref);
 
 #endif							/* RARR_JOB_LIMITS_SHMEM_H */
