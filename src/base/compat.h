@@ -151,6 +151,52 @@ rarr_init_range_table(EState *estate, Relation rel, List *updated)
 }
 
 /*
+ * Check the tables of a plan for the privileges of a role instead of the current
+ * user's.  Tables for which a view or a rule already names a role keep it.  The
+ * fields are in the range table up to 15, and in the permission info since 16.
+ * The plan's lists are copied first.
+ */
+static inline void
+rarr_check_plan_as(PlannedStmt *stmt, Oid role)
+{
+	ListCell   *lc;
+
+#if PG_VERSION_NUM >= 160000
+	stmt->permInfos = copyObject(stmt->permInfos);
+	foreach(lc, stmt->permInfos)
+	{
+		RTEPermissionInfo *entry = lfirst_node(RTEPermissionInfo, lc);
+#else
+	stmt->rtable = copyObject(stmt->rtable);
+	foreach(lc, stmt->rtable)
+	{
+		RangeTblEntry *entry = lfirst_node(RangeTblEntry, lc);
+#endif
+
+		if (!OidIsValid(entry->checkAsUser))
+			entry->checkAsUser = role;
+	}
+}
+
+/* Since 18, AFTER triggers fire as the role that was current when they were queued. */
+static inline bool
+rarr_after_triggers_keep_role(void)
+{
+	return PG_VERSION_NUM >= 180000;
+}
+
+/* Run a query to its end.  Up to 17, ExecutorRun() is told that it runs only once. */
+static inline void
+rarr_executor_run(QueryDesc *desc)
+{
+#if PG_VERSION_NUM >= 180000
+	ExecutorRun(desc, ForwardScanDirection, 0);
+#else
+	ExecutorRun(desc, ForwardScanDirection, 0, true);
+#endif
+}
+
+/*
  * Set the compiled CHECK constraints; a NULL element is skipped.  The field
  * was renamed in 18.
  */

@@ -28,26 +28,31 @@
  * triggers, which fire last.  When a series' row is deleted, a BEFORE ROW
  * trigger deletes the media of its episodes.
  *
- * As in the server's own cascades, each step runs as the owner of the table
- * that is locked or changed, because a role that may delete a series need not
- * be allowed to delete media.  AFTER triggers on the deleted rows are queued
- * for the outermost statement, and fire as its user.
+ * All of this has the privileges of the owner of the table that is locked or
+ * changed, as the server's own cascades have, because a role that may delete a
+ * series need not be allowed to delete media.  But rows are deleted as the user
+ * of the outermost statement, so that triggers on them do not get the owner's
+ * rights.  AFTER triggers are queued for that statement.
+ *
+ * The foreign keys delete as the owner.  So the AFTER trigger on media deletes
+ * the episodes' media itself, and does not leave them to the foreign keys and the
+ * trigger on series.  Since PostgreSQL 18, AFTER triggers fire as the role that
+ * queued them.  There the trigger also deletes all other rows that the foreign
+ * keys would delete, so that the logs, which AFTER triggers write, name the role
+ * that deletes.
  */
 #include "postgres.h"
 
 #include "access/htup_details.h"
-#include "access/table.h"
-#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
-#include "utils/snapmgr.h"
 #include "utils/tuplestore.h"
 #include "utils/uuid.h"
 
@@ -56,20 +61,12 @@
 #include "base/compat.h"
 #include "base/schema.h"
 #include "data/cascade.h"
+#include "data/cascade_statement.h"
 
-/* maximum ids per statement, so that the array does not become too large */
-#define MAX_IDS	(1024 * 1024)
-
-/*
- * A statement, planned when first used in the session; $1 is an array of ids.
- */
-typedef struct Statement
-{
-	const char *table;			/* runs as the owner of this table */
-	int			result;
-	const char *sql;
-	SPIPlanPtr	plan;
-} Statement;
+/* Delete the rows of a table that belong to media. */
+#define DELETE(table) \
+	{table, SPI_OK_DELETE, \
+	"DELETE FROM researcharr." table " AS t WHERE t.media_id OPERATOR(pg_catalog.=) ANY ($1)", NULL}
 
 /* Lock the rows of a table that satisfy a condition, in order of a column. */
 #define LOCK(table, column, condition) \
@@ -79,18 +76,22 @@ typedef struct Statement
 	" ORDER BY t." column " FOR UPDATE) AS s", NULL}
 
 /* a series, and the media of its episodes */
-static Statement lock_series = LOCK("series", "media_id", "media_id");
-static Statement lock_media = LOCK("media", "id", "id");
-static Statement delete_media = {
+static RarrStatement lock_series = LOCK("series", "media_id", "media_id");
+static RarrStatement lock_media = {
+	"media", SPI_OK_SELECT,
+	"SELECT m.id FROM researcharr.media AS m WHERE m.id OPERATOR(pg_catalog.=) ANY ($1)"
+	" ORDER BY m.id FOR UPDATE", NULL
+};
+static RarrStatement delete_media = {
 	"media", SPI_OK_DELETE,
 	"DELETE FROM researcharr.media AS m WHERE m.id OPERATOR(pg_catalog.=) ANY ($1)", NULL
 };
-static Statement find_episodes = {
+static RarrStatement find_episodes = {
 	"episodes", SPI_OK_SELECT,
 	"SELECT e.media_id FROM researcharr.episodes AS e"
 	" WHERE e.series_id OPERATOR(pg_catalog.=) ANY ($1)", NULL
 };
-static Statement find_all_episodes = {
+static RarrStatement find_all_episodes = {
 	"episodes", SPI_OK_SELECT, "SELECT e.media_id FROM researcharr.episodes AS e", NULL
 };
 
@@ -98,142 +99,25 @@ static Statement find_all_episodes = {
  * the rows that belong to media, jobs first; for a single row, its subtype row
  * needs no order
  */
-static Statement lock_parts[] = {
+static RarrStatement lock_parts[] = {
 	LOCK("processing_jobs", "id", "media_id"),
 	LOCK("queue_items", "id", "media_id"),
 	LOCK("movies", "media_id", "media_id"),
 	LOCK("episodes", "media_id", "media_id"),
 };
 #define PARTS_OF_ONE	2
-static Statement find_jobs = {
+
+/* a series comes after its episodes, which its foreign key would delete */
+static RarrStatement delete_parts[] = {
+	DELETE("movies"), DELETE("episodes"), DELETE("series"), DELETE("queue_items"),
+	DELETE("processing_jobs"),
+};
+static RarrStatement find_jobs = {
 	"processing_jobs", SPI_OK_SELECT,
 	"SELECT j.id FROM researcharr.processing_jobs AS j"
 	" WHERE j.media_id OPERATOR(pg_catalog.=) ANY ($1)", NULL
 };
-static Statement lock_jobs = LOCK("processing_jobs", "id", "id");
-
-/* an array of row ids */
-typedef struct Ids
-{
-	pg_uuid_t  *values;
-	int			count;
-	int			room;
-	MemoryContext cxt;
-} Ids;
-
-static void
-init_ids(Ids *ids)
-{
-	memset(ids, 0, sizeof(Ids));
-	ids->cxt = CurrentMemoryContext;
-}
-
-static void
-add_id(Ids *ids, Datum id)
-{
-	if (ids->count == ids->room)
-	{
-		ids->room = Max(16, ids->room * 2);
-		ids->values = ids->values == NULL ?
-			MemoryContextAlloc(ids->cxt, ids->room * sizeof(pg_uuid_t)) :
-			repalloc_huge(ids->values, ids->room * sizeof(pg_uuid_t));
-	}
-	ids->values[ids->count++] = *DatumGetUUIDP(id);
-}
-
-static int
-compare_ids(const void *a, const void *b)
-{
-	return memcmp(((const pg_uuid_t *) a)->data, ((const pg_uuid_t *) b)->data, UUID_LEN);
-}
-
-static void
-prepare(Statement *statement)
-{
-	Oid			type = UUIDARRAYOID;
-	bool		has_ids = strstr(statement->sql, "$1") != NULL;
-	SPIPlanPtr	made;
-
-	/* kept for any number of ids: a generic plan uses the index */
-	made = SPI_prepare_cursor(statement->sql, has_ids ? 1 : 0, &type, CURSOR_OPT_GENERIC_PLAN);
-	if (made == NULL || SPI_keepplan(made) != 0)
-		elog(ERROR, "could not plan \"%s\"", statement->sql);
-	statement->plan = made;
-}
-
-/*
- * Run a statement with an array of ids, as the owner of its table.  Requires
- * an SPI connection.  In a transaction with a single snapshot, a row that the
- * snapshot does not show is found nevertheless; deleting it raises 40001.
- */
-static void
-run_with_array(Statement *statement, Datum array)
-{
-	Relation	rel = table_open(rarr_relation_oid(statement->table), RowShareLock);
-	Oid			owner = rel->rd_rel->relowner;
-	Snapshot	snapshot = InvalidSnapshot;
-	Snapshot	crosscheck = InvalidSnapshot;
-	Oid			user;
-	int			context;
-
-	table_close(rel, NoLock);
-	GetUserIdAndSecContext(&user, &context);
-	SetUserIdAndSecContext(owner, context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
-	if (statement->plan == NULL)
-		prepare(statement);
-	if (IsolationUsesXactSnapshot())
-	{
-		CommandCounterIncrement();
-		snapshot = GetLatestSnapshot();
-		if (statement->result == SPI_OK_DELETE)
-			crosscheck = GetTransactionSnapshot();
-	}
-	if (SPI_execute_snapshot(statement->plan, &array, NULL, snapshot, crosscheck,
-							 false, false, 0) != statement->result)
-		elog(ERROR, "could not execute \"%s\"", statement->sql);
-	SetUserIdAndSecContext(user, context);
-}
-
-/* Add the ids that the last statement returned. */
-static void
-add_found(Ids *ids)
-{
-	for (uint64 i = 0; i < SPI_processed; i++)
-	{
-		bool		isnull;
-
-		add_id(ids, SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull));
-	}
-}
-
-/*
- * Sort the ids and run a statement for them, up to MAX_IDS at a time.  Adds
- * the ids that it returns to found, unless that is NULL.
- */
-static void
-run(Statement *statement, Ids *ids, Ids *found)
-{
-	int			room = Min(ids->count, MAX_IDS);
-	Datum	   *values = palloc(Max(room, 1) * sizeof(Datum));
-
-	qsort(ids->values, ids->count, sizeof(pg_uuid_t), compare_ids);
-	for (int i = 0; i < ids->count; i += room)
-	{
-		int			n = Min(ids->count - i, room);
-		ArrayType  *array;
-
-		CHECK_FOR_INTERRUPTS();
-		for (int j = 0; j < n; j++)
-			values[j] = UUIDPGetDatum(&ids->values[i + j]);
-		array = construct_array(values, n, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR);
-		run_with_array(statement, PointerGetDatum(array));
-		if (found != NULL)
-			add_found(found);
-		SPI_freetuptable(SPI_tuptable);
-		pfree(array);
-	}
-	pfree(values);
-}
+static RarrStatement lock_jobs = LOCK("processing_jobs", "id", "id");
 
 static void
 connect_spi(void)
@@ -243,10 +127,10 @@ connect_spi(void)
 }
 
 static void
-add_ids(Ids *ids, const pg_uuid_t *values, int count)
+add_ids(RarrIds *ids, const pg_uuid_t *values, int count)
 {
 	for (int i = 0; i < count; i++)
-		add_id(ids, UUIDPGetDatum(&values[i]));
+		rarr_ids_add(ids, UUIDPGetDatum(&values[i]));
 }
 
 /* Raise 39P01: the trigger is not defined as the function requires. */
@@ -271,7 +155,7 @@ is_table(FunctionCallInfo fcinfo, const TriggerData *trigger, const char *name)
 
 /* Connect to SPI, and get the id of the row that fired the trigger. */
 static void
-begin_with_row(TriggerData *trigger, const char *column, Ids *ids)
+begin_with_row(TriggerData *trigger, const char *column, RarrIds *ids)
 {
 	Relation	rel = trigger->tg_relation;
 	bool		isnull;
@@ -279,9 +163,32 @@ begin_with_row(TriggerData *trigger, const char *column, Ids *ids)
 								  RelationGetDescr(rel), &isnull);
 
 	connect_spi();
-	init_ids(ids);
+	rarr_ids_init(ids);
 	if (!isnull)
-		add_id(ids, id);
+		rarr_ids_add(ids, id);
+}
+
+/*
+ * Delete rows.  AFTER triggers are queued for the outer statement.  But if they
+ * keep the role that queues them, they fire before this returns: a statement
+ * trigger fires once for all that a statement and its cascades delete, and would
+ * do so as the owner if a foreign key came last.
+ */
+static void
+delete_rows(RarrStatement *statement, RarrIds *ids, bool as_origin)
+{
+	bool		own_level = rarr_after_triggers_keep_role();
+	int			nest_level = NewGUCNestLevel();
+
+	if (own_level)
+		AfterTriggerBeginQuery();
+	if (as_origin && SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA)
+		(void) set_config_option("session_replication_role", "origin", PGC_SUSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
+	rarr_statement_run(statement, ids, NULL);
+	AtEOXact_GUC(true, nest_level);
+	if (own_level)
+		AfterTriggerEndQuery(NULL);
 }
 
 /*
@@ -290,34 +197,31 @@ begin_with_row(TriggerData *trigger, const char *column, Ids *ids)
  * behind.
  */
 static void
-delete_ids(Ids *ids)
+delete_ids(RarrIds *ids)
 {
-	int			nest_level = NewGUCNestLevel();
-
-	if (SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA)
-		(void) set_config_option("session_replication_role", "origin", PGC_SUSET, PGC_S_SESSION,
-								 GUC_ACTION_SAVE, true, 0, false);
-	run(&delete_media, ids, NULL);
-	AtEOXact_GUC(true, nest_level);
+	delete_rows(&delete_media, ids, true);
 }
 
 /*
  * Lock and, if so asked, delete the media of the series' episodes.  An episode
  * may have moved to another series unless its media row was already locked, so
- * look them up again.
+ * look them up again.  Delete nothing if all of the media are gone: the foreign
+ * keys have yet to delete the episodes.
  */
 static void
-reach_episodes(Ids *series, bool delete)
+reach_episodes(RarrIds *series, bool delete)
 {
-	Ids			episodes;
+	RarrIds		episodes;
+	RarrIds		locked;
 
-	init_ids(&episodes);
-	run(&find_episodes, series, &episodes);
-	run(&lock_media, &episodes, NULL);
-	if (delete && episodes.count > 0)
+	rarr_ids_init(&episodes);
+	rarr_ids_init(&locked);
+	rarr_statement_run(&find_episodes, series, &episodes);
+	rarr_statement_run(&lock_media, &episodes, &locked);
+	if (delete && locked.count > 0)
 	{
 		episodes.count = 0;
-		run(&find_episodes, series, &episodes);
+		rarr_statement_run(&find_episodes, series, &episodes);
 		delete_ids(&episodes);
 	}
 }
@@ -332,26 +236,26 @@ void
 rarr_lock_deletes(const pg_uuid_t *deleted, int ndeleted, const pg_uuid_t *media, int nmedia,
 				  const pg_uuid_t *jobs, int njobs)
 {
-	Ids			gone;
-	Ids			all_media;
-	Ids			all_jobs;
+	RarrIds		gone;
+	RarrIds		all_media;
+	RarrIds		all_jobs;
 
 	connect_spi();
-	init_ids(&gone);
-	init_ids(&all_media);
-	init_ids(&all_jobs);
+	rarr_ids_init(&gone);
+	rarr_ids_init(&all_media);
+	rarr_ids_init(&all_jobs);
 	add_ids(&gone, deleted, ndeleted);
-	run(&lock_series, &gone, NULL);
-	run(&find_episodes, &gone, &all_media);
+	rarr_statement_run(&lock_series, &gone, NULL);
+	rarr_statement_run(&find_episodes, &gone, &all_media);
 	add_ids(&gone, all_media.values, all_media.count);
 	add_ids(&all_media, media, nmedia);
-	run(&lock_media, &all_media, NULL);
+	rarr_statement_run(&lock_media, &all_media, NULL);
 
-	run(&find_jobs, &gone, &all_jobs);
+	rarr_statement_run(&find_jobs, &gone, &all_jobs);
 	add_ids(&all_jobs, jobs, njobs);
-	run(&lock_jobs, &all_jobs, NULL);
+	rarr_statement_run(&lock_jobs, &all_jobs, NULL);
 	for (int i = 1; i < lengthof(lock_parts); i++)
-		run(&lock_parts[i], &gone, NULL);
+		rarr_statement_run(&lock_parts[i], &gone, NULL);
 	SPI_finish();
 }
 
@@ -363,13 +267,13 @@ rarr_lock_deletes(const pg_uuid_t *deleted, int ndeleted, const pg_uuid_t *media
 static void
 delete_all_episodes(void)
 {
-	Ids			episodes;
+	RarrIds		episodes;
 
 	AfterTriggerBeginQuery();
 	connect_spi();
-	init_ids(&episodes);
-	run_with_array(&find_all_episodes, (Datum) 0);
-	add_found(&episodes);
+	rarr_ids_init(&episodes);
+	rarr_statement_run_array(&find_all_episodes, (Datum) 0);
+	rarr_statement_add_found(&episodes);
 	delete_ids(&episodes);
 	SPI_finish();
 	AfterTriggerEndQuery(NULL);
@@ -380,7 +284,7 @@ delete_all_episodes(void)
  * ids of media rows that are series.
  */
 static void
-read_transition_table(TriggerData *trigger, const char *column, Ids *ids, Ids *series)
+read_transition_table(TriggerData *trigger, const char *column, RarrIds *ids, RarrIds *series)
 {
 	Relation	rel = trigger->tg_relation;
 	AttrNumber	attnum = rarr_require_column(rel, column, UUIDOID);
@@ -396,12 +300,12 @@ read_transition_table(TriggerData *trigger, const char *column, Ids *ids, Ids *s
 
 		if (isnull)
 			continue;
-		add_id(ids, id);
+		rarr_ids_add(ids, id);
 		if (series == NULL)
 			continue;
 		value = slot_getattr(slot, type, &isnull);
 		if (!isnull && strcmp(TextDatumGetCString(value), "series") == 0)
-			add_id(series, id);
+			rarr_ids_add(series, id);
 	}
 	ExecDropSingleTupleTableSlot(slot);
 }
@@ -421,7 +325,7 @@ researcharr_episode_media_delete(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
 	bool		row;
-	Ids			ids;
+	RarrIds		ids;
 
 	rarr_require_trigger(fcinfo, "episode_media_delete");
 	row = TRIGGER_FIRED_FOR_ROW(trigger->tg_event);
@@ -443,7 +347,7 @@ researcharr_episode_media_delete(PG_FUNCTION_ARGS)
 			 TRIGGER_FIRED_BY_DELETE(trigger->tg_event) && trigger->tg_oldtable != NULL)
 	{
 		connect_spi();
-		init_ids(&ids);
+		rarr_ids_init(&ids);
 		read_transition_table(trigger, "media_id", &ids, NULL);
 		delete_ids(&ids);
 		SPI_finish();
@@ -475,28 +379,57 @@ is_first(TriggerData *trigger)
 										&mine_isnull);
 
 		first = !isnull && !mine_isnull &&
-			compare_ids(DatumGetUUIDP(id), DatumGetUUIDP(mine)) == 0;
+			memcmp(DatumGetUUIDP(id)->data, DatumGetUUIDP(mine)->data, UUID_LEN) == 0;
 	}
 	ExecDropSingleTupleTableSlot(slot);
 	return first;
 }
 
+/* Does a foreign key's trigger, which fires when this one does, delete from the table? */
+static bool
+will_cascade(TriggerData *trigger, const char *table)
+{
+	Oid			relid = rarr_relation_oid(table);
+	TriggerDesc *triggers = trigger->tg_relation->trigdesc;
+
+	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
+	{
+		Trigger    *t = &triggers->triggers[i];
+
+		if (t->tgfoid == F_RI_FKEY_CASCADE_DEL && t->tgconstrrelid == relid &&
+			(t->tgenabled == TRIGGER_FIRES_ALWAYS || t->tgenabled == trigger->tg_trigger->tgenabled))
+			return true;
+	}
+	return false;
+}
+
 /*
  * Lock the rows that belong to all the media rows that the statement deleted.
+ * Delete the media of the episodes of series among them.  Delete the other rows,
+ * too, if the foreign keys' deletes would give the owner's rights to AFTER
+ * triggers.
  */
 static void
-lock_all_parts(TriggerData *trigger)
+reach_all_parts(TriggerData *trigger)
 {
-	Ids			ids;
-	Ids			series;
+	RarrIds		gone;
+	RarrIds		all;
+	RarrIds		series;
 
 	connect_spi();
-	init_ids(&ids);
-	init_ids(&series);
-	read_transition_table(trigger, "id", &ids, &series);
-	run(&find_episodes, &series, &ids);
-	for (int i = 0; i < (ids.count == 1 ? PARTS_OF_ONE : lengthof(lock_parts)); i++)
-		run(&lock_parts[i], &ids, NULL);
+	rarr_ids_init(&gone);
+	rarr_ids_init(&all);
+	rarr_ids_init(&series);
+	read_transition_table(trigger, "id", &gone, &series);
+	add_ids(&all, gone.values, gone.count);
+	rarr_statement_run(&find_episodes, &series, &all);
+	for (int i = 0; i < (all.count == 1 ? PARTS_OF_ONE : lengthof(lock_parts)); i++)
+		rarr_statement_run(&lock_parts[i], &all, NULL);
+	if (series.count > 0)
+		reach_episodes(&series, true);
+	for (int i = 0; rarr_after_triggers_keep_role() && i < lengthof(delete_parts); i++)
+		if (will_cascade(trigger, delete_parts[i].table))
+			delete_rows(&delete_parts[i], &gone, false);
 	SPI_finish();
 }
 
@@ -505,14 +438,15 @@ lock_all_parts(TriggerData *trigger)
  *
  * On media, BEFORE DELETE for each row that is a series, and AFTER DELETE for
  * each row with a transition table of old rows, it takes the locks that the
- * statement and its cascades need, in the order above.
+ * statement and its cascades need, in the order above.  The AFTER trigger then
+ * deletes the media of the series' episodes.
  */
 PG_FUNCTION_INFO_V1(researcharr_media_delete_lock);
 Datum
 researcharr_media_delete_lock(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
-	Ids			series;
+	RarrIds		series;
 
 	rarr_require_trigger(fcinfo, "media_delete_lock");
 	if (!is_table(fcinfo, trigger, "media") || !TRIGGER_FIRED_FOR_ROW(trigger->tg_event) ||
@@ -523,11 +457,11 @@ researcharr_media_delete_lock(PG_FUNCTION_ARGS)
 	if (TRIGGER_FIRED_AFTER(trigger->tg_event))
 	{
 		if (is_first(trigger))
-			lock_all_parts(trigger);
+			reach_all_parts(trigger);
 		PG_RETURN_POINTER(NULL);
 	}
 	begin_with_row(trigger, "id", &series);
-	run(&lock_series, &series, NULL);
+	rarr_statement_run(&lock_series, &series, NULL);
 	reach_episodes(&series, false);
 	SPI_finish();
 	PG_RETURN_POINTER(trigger->tg_trigtuple);

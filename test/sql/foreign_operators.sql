@@ -5,10 +5,13 @@ CREATE ROLE regress_schema_owner;
 CREATE SCHEMA odd AUTHORIZATION regress_schema_owner;
 GRANT CREATE ON DATABASE :DBNAME TO regress_schema_owner;
 -- a type like int4, with an order, all of it a superuser's
+-- the server's notices about a shell type have a position from 18 on
+SET client_min_messages = warning;
 CREATE TYPE odd.num;
 CREATE FUNCTION odd.num_in(cstring) RETURNS odd.num LANGUAGE internal IMMUTABLE STRICT AS 'int4in';
 CREATE FUNCTION odd.num_out(odd.num) RETURNS cstring LANGUAGE internal IMMUTABLE STRICT AS 'int4out';
 CREATE TYPE odd.num (INPUT = odd.num_in, OUTPUT = odd.num_out, LIKE = int4);
+RESET client_min_messages;
 CREATE FUNCTION odd.num_lt(odd.num, odd.num) RETURNS boolean LANGUAGE internal IMMUTABLE STRICT AS 'int4lt';
 CREATE FUNCTION odd.num_le(odd.num, odd.num) RETURNS boolean LANGUAGE internal IMMUTABLE STRICT AS 'int4le';
 CREATE FUNCTION odd.num_eq(odd.num, odd.num) RETURNS boolean LANGUAGE internal IMMUTABLE STRICT AS 'int4eq';

@@ -1,6 +1,8 @@
 -- The plans that a session keeps for the statements of repositories: few,
 -- whatever comes between, and also after errors that were caught.
 SET search_path = researcharr;
+-- news of the table that come amid a call leave the plans made before until the next transaction
+ALTER TABLE media SET (autovacuum_enabled = off);
 CREATE FUNCTION pg_temp.kept_plans() RETURNS bigint LANGUAGE sql AS
     $$ SELECT count(*) FROM pg_backend_memory_contexts WHERE name = 'CachedPlanSource' $$;
 -- n statements of different shapes: which columns are given
@@ -44,4 +46,5 @@ SELECT title FROM media_create('{"title": "outer", "type": "movie"}');
 SELECT pg_temp.kept_plans() - :before <= 66 AS few;
 DROP TRIGGER inner_calls ON media;
 SELECT 'ALTER TABLE media ' || string_agg('DROP c' || g, ', ') FROM generate_series(0, 9) g \gexec
+ALTER TABLE media RESET (autovacuum_enabled);
 DELETE FROM media;

@@ -166,7 +166,7 @@ RESET ROLE;
 SELECT * FROM pg_temp.who();
 SELECT entity_type, action, database_user = session_user AS own_session,
 	CASE acting_role WHEN session_user THEN 'owner' ELSE acting_role END AS role, user_id
-FROM researcharr.audit_log WHERE entity_id IN ('01900000-0000-7000-8000-000000000601', :'job') ORDER BY id;
+FROM researcharr.audit_log WHERE entity_id IN ('01900000-0000-7000-8000-000000000601', :'job') ORDER BY entity_type DESC, id;
 RESET researcharr.user_id;
 DROP FUNCTION public.rarr_cancel(uuid);
 DROP OWNED BY regress_rarr_operator;

@@ -75,17 +75,36 @@ static const RarrTableDef rate_table = {
 };
 
 /*
- * How many tokens a bucket holds that held so many at an earlier time, both
- * times by the same clock.  One that was set back adds none.
+ * How many tokens a bucket holds now that held `tokens` of them at `since`, and
+ * gets up to `limit` of them in an interval.  Both times are by the same clock;
+ * one that was set back adds none.
  */
 double
-rarr_rate_refill(const RarrJobType *type, double tokens, int64 since, int64 now)
+rarr_rate_refill(int limit, int64 interval, double tokens, int64 since, int64 now)
 {
-	double		n = type->rate_limit;
-
 	if (now > since)
-		tokens += n * ((double) now - (double) since) / type->rate_interval;
-	return Min(tokens, n);
+		tokens += (double) limit * ((double) now - (double) since) / interval;
+	return Min(tokens, limit);
+}
+
+/*
+ * Add the tokens that a filled bucket got since it was last refilled.
+ */
+void
+rarr_bucket_refill(RarrBucket *bucket, int64 now)
+{
+	bucket->tokens = rarr_rate_refill(bucket->limit, bucket->interval, bucket->tokens,
+									  bucket->refilled_at, now);
+	bucket->refilled_at = now;
+}
+
+/*
+ * Return a token.  The bucket does not overflow.
+ */
+void
+rarr_bucket_return(RarrBucket *bucket)
+{
+	bucket->tokens = Min(bucket->tokens + 1, bucket->filled ? bucket->limit : 0);
 }
 
 /* Find the type's row by this snapshot, in table->oldslot. */
@@ -164,7 +183,8 @@ open_bucket(RarrRate *rate, const RarrJobType *type)
 		return false;
 	slot_getallattrs(table->oldslot);
 	since = DatumGetTimestampTz(table->oldslot->tts_values[RATE_REFILLED_AT - 1]);
-	rate->tokens = rarr_rate_refill(type, DatumGetFloat8(table->oldslot->tts_values[RATE_TOKENS - 1]),
+	rate->tokens = rarr_rate_refill(type->rate_limit, type->rate_interval,
+									DatumGetFloat8(table->oldslot->tts_values[RATE_TOKENS - 1]),
 									since, rate->now);
 
 	/* where the clock was set back, it fills from now on, not when that comes round */

@@ -18,7 +18,22 @@ typedef struct RarrRate
 	bool		changed;		/* there is something to write down */
 } RarrRate;
 
-extern double rarr_rate_refill(const RarrJobType *type, double tokens, int64 since, int64 now);
+/* A bucket in memory; times by rarr_monotonic_now(). */
+typedef struct RarrBucket
+{
+	bool		filled;			/* it was used before; if not, tokens is 0, or
+								 * less if some were taken */
+	double		tokens;
+	int64		refilled_at;
+
+	/* the rate that it was last refilled by */
+	int			limit;
+	int64		interval;
+} RarrBucket;
+
+extern void rarr_bucket_refill(RarrBucket *bucket, int64 now);
+extern void rarr_bucket_return(RarrBucket *bucket);
+extern double rarr_rate_refill(int limit, int64 interval, double tokens, int64 since, int64 now);
 extern bool rarr_rate_take(RarrRate *rate, const RarrJobType *type);
 extern void rarr_rate_return(RarrRate *rate);
 extern void rarr_rate_close(RarrRate *rate);

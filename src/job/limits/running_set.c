@@ -41,6 +41,7 @@
 #include "base/clock.h"
 #include "base/schema.h"
 #include "job/core/job_row.h"
+#include "job/limits/own_bucket.h"
 #include "job/limits/running_set.h"
 #include "job/limits/shmem.h"
 #include "job/limits/slot.h"
@@ -271,11 +272,9 @@ rarr_held_return(const RarrLimitRef *ref, const RarrHeldJob *job, bool token)
 	if (entry != NULL && entry->pending)
 		free_entry(entry);
 	if (token && rarr_limit_of(ref) != NULL)
-	{
-		RarrLimit	   *limit = rarr_limit_of(ref);
-
-		limit->tokens = Min(limit->tokens + 1, limit->capacity);
-	}
+		rarr_bucket_return(&rarr_limit_of(ref)->bucket);
+	if (token)
+		rarr_own_bucket_return(ref->incarnation);
 	LWLockRelease(&rarr_limits->lock);
 }
 

@@ -11,6 +11,7 @@
 #include "utils/uuid.h"
 
 #include "job/core/job_type.h"
+#include "job/limits/rate.h"
 
 #define RARR_NO_ENTRY		(-1)
 #define RARR_LIMIT_BUCKETS	4096	/* a power of two */
@@ -45,10 +46,7 @@ typedef struct RarrLimit
 	int64		next_sweep;		/* not before */
 	int64		last_sweep;		/* when it began */
 	bool		doubtful;		/* a job may have left that is still held */
-	bool		filled;			/* the bucket was ever looked at */
-	double		tokens;
-	double		capacity;		/* of the bucket */
-	int64		refilled_at;
+	RarrBucket	bucket;			/* refilled by committed rates only */
 	int64		full_at;		/* the bucket is full again by then */
 	char		name[RARR_TYPE_NAME_MAX + 1];
 } RarrLimit;

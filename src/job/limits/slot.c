@@ -22,6 +22,7 @@
 #include "base/clock.h"
 #include "base/guc.h"
 #include "base/shmem.h"
+#include "job/limits/own_bucket.h"
 #include "job/limits/rate.h"
 #include "job/limits/shmem.h"
 #include "job/limits/slot.h"
@@ -110,61 +111,89 @@ rarr_limit_of(const RarrLimitRef *ref)
  * was empty when that happened to any type for the last time.
  */
 static void
-fill(RarrLimit *limit, const RarrJobType *type, int64 now)
+fill(RarrBucket *bucket, const RarrJobType *type, int64 now)
 {
 	bool		old = !TransactionIdIsNormal(type->made_by) ||
 		!TransactionIdIsNormal(rarr_limits->first_xid) ||
 		TransactionIdPrecedes(type->made_by, rarr_limits->first_xid);
 
-	limit->filled = true;
-	limit->tokens = old || rarr_limits->denied_at != 0 ? 0 : type->rate_limit;
-	limit->refilled_at = old ? rarr_limits->since : now;
+	bucket->filled = true;
+	bucket->tokens += old || rarr_limits->denied_at != 0 ? 0 : type->rate_limit;
+	bucket->refilled_at = old ? rarr_limits->since : now;
 	if (rarr_limits->denied_at != 0)
-		limit->refilled_at = Max(old ? rarr_limits->since : 0, rarr_limits->denied_at);
+		bucket->refilled_at = Max(old ? rarr_limits->since : 0, rarr_limits->denied_at);
 }
 
 /*
- * How many tokens the type's bucket holds now: not when the dequeue began, since
- * others may have looked at it in the meantime.
+ * Return the bucket that applies to the type in this transaction, refilled by
+ * the type's rate.  For an uncommitted rate this is the transaction's own bucket,
+ * or *copy if there is none: the bucket in shared memory does not change.
  */
-static double
-refill(RarrLimit *limit, const RarrJobType *type, int64 now)
+static RarrBucket *
+find_bucket(RarrLimit *limit, const RarrJobType *type, int64 now, RarrBucket *copy)
 {
-	if (!limit->filled)
-		fill(limit, type, now);
-	limit->tokens = rarr_rate_refill(type, limit->tokens, limit->refilled_at, now);
-	limit->refilled_at = now;
-	limit->capacity = type->rate_limit;
-	return limit->tokens;
+	RarrBucket *bucket = &limit->bucket;
+
+	if (rarr_job_type_is_uncommitted(type))
+	{
+		bucket = rarr_own_bucket(type);
+		if (bucket == NULL)
+			bucket = copy;
+		if (bucket == copy || !bucket->filled)
+			*bucket = limit->bucket;
+	}
+	if (!bucket->filled)
+		fill(bucket, type, now);
+	bucket->limit = type->rate_limit;
+	bucket->interval = type->rate_interval;
+	rarr_bucket_refill(bucket, now);
+	return bucket;
 }
 
-/* When there is a token, by the system's clock; DT_NOBEGIN if there is one now. */
+/*
+ * When the type's rate lets a job start, by the system's clock; DT_NOBEGIN if it
+ * does now.  "Now" is the present moment, and not the time when the dequeue
+ * began, because other sessions may have refilled the bucket meanwhile.
+ */
 static TimestampTz
 token_at(RarrLimit *limit, const RarrJobType *type)
 {
+	RarrBucket	copy;
 	double		missing;
 
 	if (type->rate_limit == 0)
 		return DT_NOBEGIN;
-	missing = 1.0 - refill(limit, type, rarr_monotonic_now());
+	missing = 1.0 - find_bucket(limit, type, rarr_monotonic_now(), &copy)->tokens;
 	if (missing <= 0)
 		return DT_NOBEGIN;
 	return GetCurrentTimestamp() + 1 + (int64) ceil(missing * type->rate_interval / type->rate_limit);
 }
 
-/* Under the lock: does the bucket let a job start? */
+/*
+ * Under the lock: take a token, if there is one.  One that is taken by an
+ * uncommitted rate is also taken from the shared bucket.
+ */
 bool
 rarr_limit_take_token(RarrLimit *limit, const RarrJobType *type)
 {
 	int64		now;
+	RarrBucket	copy;
+	RarrBucket *bucket;
 
 	if (type->rate_limit == 0)
 		return true;
 	now = rarr_monotonic_now();
-	if (refill(limit, type, now) < 1)
+	bucket = find_bucket(limit, type, now, &copy);
+	if (bucket->tokens < 1)
 		return false;
-	limit->tokens -= 1;
-	limit->full_at = now + type->rate_interval;
+	bucket->tokens -= 1;
+	if (bucket != &limit->bucket)
+	{
+		if (limit->bucket.filled)
+			rarr_bucket_refill(&limit->bucket, now);
+		limit->bucket.tokens -= 1;
+	}
+	limit->full_at = Max(limit->full_at, now + limit->bucket.interval);
 	return true;
 }
 
