@@ -123,8 +123,8 @@ attach_list(void *memory, bool first)
 		{
 			pg_atomic_init_u32(&rarr_waits->types[i].asleep, 0);
 			pg_atomic_init_u32(&rarr_waits->types[i].woken, 0);
-			pg_atomic_init_u64(&rarr_waits->types[i].until, (uint64) DT_NOEND);
-			rarr_waits->types[i].timer = RARR_NONE;
+			pg_atomic_init_u64(&rarr_waits->types[i].wake_at, (uint64) DT_NOEND);
+			rarr_waits->types[i].waker = RARR_NONE;
 		}
 	}
 	LWLockRegisterTranche(rarr_waits->tranche, "researcharr_waiters");

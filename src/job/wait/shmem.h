@@ -24,7 +24,7 @@ typedef struct RarrWaiter
 	pg_atomic_uint32 state;
 	PGPROC	   *proc;
 	Oid			database;
-	int			token;			/* the type that it was woken for, or RARR_NONE */
+	int			woken_for;			/* the type that it was woken for, or RARR_NONE */
 	int64		woken_at;		/* for that type, by rarr_monotonic_now() */
 	int			previous;		/* in the list of sleepers, or in that of tokens */
 	int			next;			/* there, or in that of free ones */
@@ -39,13 +39,13 @@ typedef struct RarrWaitType
 {
 	pg_atomic_uint32 asleep;	/* sleepers that may have its jobs */
 	pg_atomic_uint32 woken;		/* those on the way to them */
-	int			timer;			/* a waiter, or RARR_NONE */
-	pg_atomic_uint64 until;		/* when that one will wake, by the system's
+	int			waker;			/* a waiter, or RARR_NONE */
+	pg_atomic_uint64 wake_at;		/* when that one will wake, by the system's
 								 * clock; DT_NOEND while it has yet to find
 								 * out */
 
 	/* by rarr_monotonic_now() */
-	int64		timer_missed;	/* from then on the timer is taken to be stopped */
+	int64		waker_late_at;	/* from then on the timer is taken to be stopped */
 	int64		looked;			/* what was due until then was seen to, 0: nothing; */
 	int64		retry;			/* who could not have it then said when to
 								 * look again */
@@ -64,7 +64,7 @@ typedef struct RarrWaitList
 	int			tranche;
 	int			nwords;			/* of a set of types */
 	RarrWaiterList asleep;
-	RarrWaiterList woken;		/* those that have a token */
+	RarrWaiterList woken;		/* those that have a woken_for */
 	int			free;
 	RarrWaitType types[FLEXIBLE_ARRAY_MEMBER];	/* then the waiters */
 } RarrWaitList;

@@ -16,14 +16,14 @@
  *   is on the way, it wakes the next.  When it got less than it asked for,
  *   nothing was left.  When it dies before it has looked, it wakes the next.
  *   A woken sleeper that is stopped (by a signal, say) does none of that.  So
- *   every sleeper checks each TIMER_CHECK whether a sleeper that was woken for
+ *   every sleeper checks each CHECK_INTERVAL whether a sleeper that was woken for
  *   one of its types is late.  A late one no longer counts as woken, and the
  *   sleeper that found it looks itself.
  * - What falls due by itself is one sleeper's to see to, the type's timer: it
  *   sleeps no longer than until the agenda has something to look at.  It is the
  *   one that has slept longest, and is woken last.  If something becomes due
  *   earlier than it would wake, it is told; when it leaves, it names another.
- *   Every sleeper also checks each TIMER_CHECK whether the timers of its types
+ *   Every sleeper also checks each CHECK_INTERVAL whether the timers of its types
  *   make progress, and takes the place of one that does not.
  *
  * With nobody asleep for a type all this costs whoever makes a job of it
@@ -59,10 +59,10 @@
 #define BATCH		32
 
 /* how often sleepers look whether timers, and those that were woken, get on */
-#define TIMER_CHECK	(10 * USECS_PER_SEC)
+#define CHECK_INTERVAL	(10 * USECS_PER_SEC)
 
 /* how late a timer may be, and how long it may take one that was woken to look */
-#define TIMER_LATE	(5 * USECS_PER_SEC)
+#define WAKER_LATE	(5 * USECS_PER_SEC)
 #define WAKEUP_LATE	(5 * USECS_PER_SEC)
 
 /* Backends to wake, once the lock is released. */
@@ -92,7 +92,7 @@ unlock(Wakeups *wakeups)
 }
 
 static void
-note_wakeup(Wakeups *wakeups, const RarrWaiter *waiter)
+add_wakeup(Wakeups *wakeups, const RarrWaiter *waiter)
 {
 	if (wakeups->n == BATCH)
 		send_wakeups(wakeups);	/* rare enough to do it under the lock */
@@ -117,11 +117,11 @@ wake(int i, int type, Wakeups *wakeups)
 {
 	RarrWaiter *waiter = rarr_waiter(i);
 
-	note_wakeup(wakeups, waiter);
+	add_wakeup(wakeups, waiter);
 	unlink_sleeper(i);
 	if (type == RARR_NONE)
 		return;
-	waiter->token = type;
+	waiter->woken_for = type;
 	waiter->woken_at = rarr_monotonic_now();
 	rarr_waiter_link(&rarr_waits->woken, i);
 	pg_atomic_fetch_add_u32(&rarr_waits->types[type].woken, 1);
@@ -147,45 +147,45 @@ wake_for_type(int type, int64 n, Wakeups *wakeups)
 
 /* The waiter has looked, or never will: it is no longer on the way. */
 static void
-release_token(RarrWaiter *waiter)
+end_wakeup(RarrWaiter *waiter)
 {
-	if (waiter->token == RARR_NONE)
+	if (waiter->woken_for == RARR_NONE)
 		return;
-	pg_atomic_fetch_sub_u32(&rarr_waits->types[waiter->token].woken, 1);
+	pg_atomic_fetch_sub_u32(&rarr_waits->types[waiter->woken_for].woken, 1);
 	rarr_waiter_unlink(&rarr_waits->woken, waiter);
-	waiter->token = RARR_NONE;
+	waiter->woken_for = RARR_NONE;
 }
 
 /* Make a waiter the timer of a type, or nobody; it has yet to find out when to wake. */
 static void
-set_timer(int type, int i)
+set_waker(int type, int i)
 {
-	rarr_waits->types[type].timer = i;
-	rarr_waits->types[type].timer_missed = rarr_monotonic_now() + TIMER_LATE;
-	pg_atomic_write_u64(&rarr_waits->types[type].until, (uint64) DT_NOEND);
+	rarr_waits->types[type].waker = i;
+	rarr_waits->types[type].waker_late_at = rarr_monotonic_now() + WAKER_LATE;
+	pg_atomic_write_u64(&rarr_waits->types[type].wake_at, (uint64) DT_NOEND);
 }
 
 /* Have the timer of a type find out anew when to wake; one that is stopped will not. */
 static void
-notify_timer(int type, Wakeups *wakeups)
+notify_waker(int type, Wakeups *wakeups)
 {
-	RarrWaitType *what = &rarr_waits->types[type];
+	RarrWaitType *info = &rarr_waits->types[type];
 
-	what->timer_missed = Min(what->timer_missed, rarr_monotonic_now() + TIMER_LATE);
-	note_wakeup(wakeups, rarr_waiter(what->timer));
+	info->waker_late_at = Min(info->waker_late_at, rarr_monotonic_now() + WAKER_LATE);
+	add_wakeup(wakeups, rarr_waiter(info->waker));
 }
 
 /* Make the one that sleeps longest the timer of a type, or nobody. */
 static void
-pass_timer_on(int type, Wakeups *wakeups)
+name_waker(int type, Wakeups *wakeups)
 {
 	int			i = rarr_waits->asleep.last;
 
 	while (i != RARR_NONE && !rarr_waiter_wants(rarr_waiter(i), type))
 		i = rarr_waiter(i)->previous;
-	set_timer(type, i);
+	set_waker(type, i);
 	if (i != RARR_NONE)
-		note_wakeup(wakeups, rarr_waiter(i));
+		add_wakeup(wakeups, rarr_waiter(i));
 }
 
 /*
@@ -210,11 +210,11 @@ is_anything_left(int type, TimestampTz now, int64 looked)
 static void
 pass_wakeup_on(int type, TimestampTz now, int64 looked, Wakeups *wakeups)
 {
-	RarrWaitType *what = &rarr_waits->types[type];
+	RarrWaitType *info = &rarr_waits->types[type];
 
-	if (what->timer == mine)
-		pass_timer_on(type, wakeups);
-	if (pg_atomic_read_u32(&what->asleep) > 0 && pg_atomic_read_u32(&what->woken) == 0 &&
+	if (info->waker == mine)
+		name_waker(type, wakeups);
+	if (pg_atomic_read_u32(&info->asleep) > 0 && pg_atomic_read_u32(&info->woken) == 0 &&
 		is_anything_left(type, now, looked))
 		wake_for_type(type, 1, wakeups);
 }
@@ -229,7 +229,7 @@ leave(TimestampTz now, int64 looked, Wakeups *wakeups)
 
 	if (pg_atomic_read_u32(&waiter->state) == WAITER_ASLEEP)
 		unlink_sleeper(mine);
-	release_token(waiter);
+	end_wakeup(waiter);
 	for_each_type(type, waiter)
 	{
 		rarr_waits->types[type].looked = Max(rarr_waits->types[type].looked, looked);
@@ -246,24 +246,24 @@ leave(TimestampTz now, int64 looked, Wakeups *wakeups)
  * as many sleepers, or lets the type's timer know.  Cannot fail.
  */
 static void
-tell(const RarrAgendaRef *ref, TimestampTz at, int64 jobs)
+notify_sleepers(const RarrAgendaRef *ref, TimestampTz at, int64 jobs)
 {
 	int			type = rarr_agenda_index(ref);
-	RarrWaitType *what = &rarr_waits->types[type];
+	RarrWaitType *info = &rarr_waits->types[type];
 	Wakeups		wakeups = {0};
 	bool		due;
 
 	pg_memory_barrier();		/* the agenda was lowered first, then this look */
-	if (pg_atomic_read_u32(&what->asleep) == 0)
+	if (pg_atomic_read_u32(&info->asleep) == 0)
 		return;
 	due = at <= GetCurrentTimestamp();
-	if (!due && at >= (TimestampTz) pg_atomic_read_u64(&what->until))
+	if (!due && at >= (TimestampTz) pg_atomic_read_u64(&info->wake_at))
 		return;
 	LWLockAcquire(&rarr_waits->lock, LW_EXCLUSIVE);
 	if (due)
 		wake_for_type(type, jobs, &wakeups);
-	else if (what->timer != RARR_NONE)
-		notify_timer(type, &wakeups);
+	else if (info->waker != RARR_NONE)
+		notify_waker(type, &wakeups);
 	unlock(&wakeups);
 }
 
@@ -302,7 +302,7 @@ take_waiter(void)
 	rarr_waits->free = waiter->next;
 	waiter->proc = MyProc;
 	waiter->database = MyDatabaseId;
-	waiter->token = RARR_NONE;
+	waiter->woken_for = RARR_NONE;
 	memset(waiter->types, 0, rarr_waits->nwords * sizeof(uint64));
 	return waiter;
 }
@@ -367,19 +367,19 @@ rarr_wait_enter(const RarrAgendaRef *refs, int n, int64 looked)
 	}
 	if (pg_atomic_read_u32(&waiter->state) == WAITER_ASLEEP)
 		unlink_sleeper(mine);
-	release_token(waiter);
+	end_wakeup(waiter);
 	set_types(set, now, &wakeups);
 
 	rarr_waiter_link(&rarr_waits->asleep, mine);
 	pg_atomic_write_u32(&waiter->state, WAITER_ASLEEP);
 	for_each_type(type, waiter)
 	{
-		RarrWaitType *what = &rarr_waits->types[type];
+		RarrWaitType *info = &rarr_waits->types[type];
 
-		pg_atomic_fetch_add_u32(&what->asleep, 1);
-		what->looked = Max(what->looked, looked);
-		if (what->timer == RARR_NONE)
-			set_timer(type, mine);
+		pg_atomic_fetch_add_u32(&info->asleep, 1);
+		info->looked = Max(info->looked, looked);
+		if (info->waker == RARR_NONE)
+			set_waker(type, mine);
 	}
 	unlock(&wakeups);
 	pg_memory_barrier();
@@ -402,7 +402,7 @@ typedef struct Now
 
 /* What the system's clock says at a moment that the monotonic one gives. */
 static TimestampTz
-by_system(const Now *now, int64 mono)
+to_system(const Now *now, int64 mono)
 {
 	return now->system + (mono - now->mono);
 }
@@ -412,37 +412,37 @@ by_system(const Now *now, int64 mono)
  * its timer, which may not know that anything is due, has to look again then.
  */
 static void
-tell_timer(int type, const Now *now, int64 retry, Wakeups *wakeups)
+retry_by_waker(int type, const Now *now, int64 retry, Wakeups *wakeups)
 {
-	RarrWaitType *what = &rarr_waits->types[type];
+	RarrWaitType *info = &rarr_waits->types[type];
 
-	if (what->timer == RARR_NONE || by_system(now, retry) >= (TimestampTz) pg_atomic_read_u64(&what->until) ||
-		(TimestampTz) pg_atomic_read_u64(&rarr_agenda_slot(type)->next_due) > by_system(now, what->looked))
+	if (info->waker == RARR_NONE || to_system(now, retry) >= (TimestampTz) pg_atomic_read_u64(&info->wake_at) ||
+		(TimestampTz) pg_atomic_read_u64(&rarr_agenda_slot(type)->next_due) > to_system(now, info->looked))
 		return;
-	what->retry = retry;
-	notify_timer(type, wakeups);
+	info->retry = retry;
+	notify_waker(type, wakeups);
 }
 
 /* When the timer of a type, which is this backend, has to look at the agenda. */
 static TimestampTz
-timer_deadline(int type, const Now *now, int64 poll, int64 yield_at)
+waker_deadline(int type, const Now *now, int64 poll, int64 yield_at)
 {
-	RarrWaitType *what = &rarr_waits->types[type];
-	int64		retry = what->looked + poll;
-	TimestampTz until;
+	RarrWaitType *info = &rarr_waits->types[type];
+	int64		retry = info->looked + poll;
+	TimestampTz wake_at;
 
-	pg_atomic_write_u64(&what->until, (uint64) DT_NOEND);
+	pg_atomic_write_u64(&info->wake_at, (uint64) DT_NOEND);
 	pg_memory_barrier();		/* whoever lowers a place from here on sees it */
-	if (yield_at > what->looked)
+	if (yield_at > info->looked)
 		retry = Min(retry, yield_at);
-	if (what->retry > what->looked)
-		retry = Min(retry, what->retry);
-	until = rarr_agenda_next_check(type, by_system(now, what->looked), by_system(now, retry),
+	if (info->retry > info->looked)
+		retry = Min(retry, info->retry);
+	wake_at = rarr_agenda_next_check(type, to_system(now, info->looked), to_system(now, retry),
 								   now->system, now->mono);
-	pg_atomic_write_u64(&what->until, (uint64) until);
-	what->timer_missed = until == DT_NOEND ? PG_INT64_MAX :
-		now->mono + Max(until - now->system, 0) + TIMER_LATE;
-	return until;
+	pg_atomic_write_u64(&info->wake_at, (uint64) wake_at);
+	info->waker_late_at = wake_at == DT_NOEND ? PG_INT64_MAX :
+		now->mono + Max(wake_at - now->system, 0) + WAKER_LATE;
+	return wake_at;
 }
 
 /*
@@ -459,14 +459,14 @@ replace_late(const Now *now, Wakeups *wakeups)
 	for (int i = rarr_waits->woken.last; i != RARR_NONE; i = previous)
 	{
 		RarrWaiter *late = rarr_waiter(i);
-		int			type = late->token;
+		int			type = late->woken_for;
 
 		if (now->mono - late->woken_at <= WAKEUP_LATE)
 			break;				/* the others were woken later */
 		previous = late->previous;
 		if (!rarr_waiter_wants(waiter, type))
 			continue;
-		release_token(late);
+		end_wakeup(late);
 		if (!rarr_wait_is_awake() && pg_atomic_read_u32(&rarr_waits->types[type].woken) == 0 &&
 			is_anything_left(type, now->system, RARR_NEVER_LOOKED))
 			wake(mine, type, wakeups);
@@ -493,7 +493,7 @@ rarr_wait_time_left(int64 looked, int64 yield_at)
 	/* in this order: what fell due in between was not seen */
 	now.system = GetCurrentTimestamp();
 	now.mono = rarr_monotonic_now();
-	deadline = now.system + TIMER_CHECK;
+	deadline = now.system + CHECK_INTERVAL;
 	LWLockAcquire(&rarr_waits->lock, LW_EXCLUSIVE);
 	if (!rarr_wait_is_awake())
 		replace_late(&now, &wakeups);
@@ -501,15 +501,15 @@ rarr_wait_time_left(int64 looked, int64 yield_at)
 		deadline = now.system;
 	for_each_type(type, waiter)
 	{
-		RarrWaitType *what = &rarr_waits->types[type];
+		RarrWaitType *info = &rarr_waits->types[type];
 
-		what->looked = Max(what->looked, looked);
-		if (what->timer != mine && now.mono > what->timer_missed)
-			set_timer(type, mine);
-		if (what->timer == mine)
-			deadline = Min(deadline, timer_deadline(type, &now, poll, yield_at));
+		info->looked = Max(info->looked, looked);
+		if (info->waker != mine && now.mono > info->waker_late_at)
+			set_waker(type, mine);
+		if (info->waker == mine)
+			deadline = Min(deadline, waker_deadline(type, &now, poll, yield_at));
 		else
-			tell_timer(type, &now, Min(looked + poll, yield_at), &wakeups);
+			retry_by_waker(type, &now, Min(looked + poll, yield_at), &wakeups);
 	}
 	unlock(&wakeups);
 	return Max(deadline - now.system, 0);
@@ -567,7 +567,7 @@ static void
 wake_sleepers(const RarrAgendaRef *ref, TimestampTz at, int64 jobs)
 {
 	if (ref != NULL)
-		tell(ref, at, jobs);
+		notify_sleepers(ref, at, jobs);
 	else
 		wake_database();
 }
