@@ -1,9 +1,9 @@
 /*
  * shmem.c
- *		The sleepers in shared memory: its layout.
+ *		Layout of the list of sleepers in shared memory.
  *
- * The list's head and what is known of each slot of the agenda, then an entry
- * for each backend that can sleep, with a bit for each slot.
+ * A RarrWaitList with a RarrWaitType for each slot of the agenda is followed
+ * by the waiters, one for each session that can sleep.
  */
 #include "postgres.h"
 
@@ -44,6 +44,9 @@ whole_size(void)
 	return add_size(list_size(), mul_size(max_waiters(), waiter_size()));
 }
 
+/*
+ * Return the waiter with this number.
+ */
 RarrWaiter *
 rarr_waiter(int i)
 {
@@ -51,7 +54,7 @@ rarr_waiter(int i)
 }
 
 /*
- * May the waiter have a type's jobs?
+ * Does the waiter want this type?
  */
 bool
 rarr_waiter_wants(const RarrWaiter *waiter, int type)
@@ -60,7 +63,8 @@ rarr_waiter_wants(const RarrWaiter *waiter, int type)
 }
 
 /*
- * The waiter's next type from `type` on, or RARR_NONE: for loops over its types.
+ * Return the first type that the waiter wants, from the given one on, or
+ * RARR_NONE.
  */
 int
 rarr_waiter_next_type(const RarrWaiter *waiter, int type)
@@ -77,7 +81,7 @@ rarr_waiter_next_type(const RarrWaiter *waiter, int type)
 }
 
 /*
- * Add a waiter to a list, before all others.
+ * Add a waiter to a list, at its beginning.
  */
 void
 rarr_waiter_link(RarrWaiterList *list, int i)
@@ -91,7 +95,7 @@ rarr_waiter_link(RarrWaiterList *list, int i)
 }
 
 /*
- * Take a waiter out of a list.
+ * Remove a waiter from a list.
  */
 void
 rarr_waiter_unlink(RarrWaiterList *list, const RarrWaiter *waiter)
@@ -123,8 +127,8 @@ attach_list(void *memory, bool first)
 		{
 			pg_atomic_init_u32(&rarr_waits->types[i].asleep, 0);
 			pg_atomic_init_u32(&rarr_waits->types[i].woken, 0);
-			pg_atomic_init_u64(&rarr_waits->types[i].until, (uint64) DT_NOEND);
-			rarr_waits->types[i].timer = RARR_NONE;
+			pg_atomic_init_u64(&rarr_waits->types[i].wake_at, (uint64) DT_NOEND);
+			rarr_waits->types[i].waker = RARR_NONE;
 		}
 	}
 	LWLockRegisterTranche(rarr_waits->tranche, "researcharr_waiters");
@@ -133,7 +137,7 @@ attach_list(void *memory, bool first)
 static const RarrShmemPart list_part = {"researcharr waiters", whole_size, attach_list};
 
 /*
- * Declare the list's shared memory; while the library is preloaded.
+ * Request the list's shared memory.  Called while the library is preloaded.
  */
 void
 rarr_waits_init(void)

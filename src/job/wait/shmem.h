@@ -1,6 +1,6 @@
 /*
  * shmem.h
- *		The sleepers in shared memory; for shmem.c and wait_list.c alone.
+ *		The list of sleepers in shared memory, for this folder alone.
  */
 #ifndef RARR_JOB_WAIT_SHMEM_H
 #define RARR_JOB_WAIT_SHMEM_H
@@ -10,48 +10,46 @@
 #include "storage/lwlock.h"
 #include "storage/proc.h"
 
-/* no waiter, or no type */
+/* number of no waiter, or of no type */
 #define RARR_NONE		(-1)
 
 typedef enum RarrWaiterState
 {
-	WAITER_ASLEEP,				/* in the list */
-	WAITER_AWAKE				/* on its way to look */
+	WAITER_ASLEEP,				/* in the list of sleepers */
+	WAITER_AWAKE				/* looking, or about to look */
 } RarrWaiterState;
 
+/* A session that is in the list, or was woken. */
 typedef struct RarrWaiter
 {
 	pg_atomic_uint32 state;
 	PGPROC	   *proc;
 	Oid			database;
-	int			token;			/* the type that it was woken for, or RARR_NONE */
-	int64		woken_at;		/* for that type, by rarr_monotonic_now() */
-	int			previous;		/* in the list of sleepers, or in that of tokens */
-	int			next;			/* there, or in that of free ones */
-	uint64		types[FLEXIBLE_ARRAY_MEMBER];	/* a bit for each agenda slot */
+	int			woken_for;		/* type that it was woken for, or RARR_NONE */
+	int64		woken_at;		/* when, by rarr_monotonic_now() */
+	int			previous;		/* in the list of sleepers, or of woken ones */
+	int			next;			/* in the same list, or in the free list */
+	uint64		types[FLEXIBLE_ARRAY_MEMBER];	/* the types that it wants: a
+												 * bit for each agenda slot */
 } RarrWaiter;
 
-/*
- * What is known of a slot of the agenda.  See the head of wait_list.c for what
- * the times stand for.
- */
+/* What the list knows of a type, by the number of its agenda slot. */
 typedef struct RarrWaitType
 {
-	pg_atomic_uint32 asleep;	/* sleepers that may have its jobs */
-	pg_atomic_uint32 woken;		/* those on the way to them */
-	int			timer;			/* a waiter, or RARR_NONE */
-	pg_atomic_uint64 until;		/* when that one will wake, by the system's
-								 * clock; DT_NOEND while it has yet to find
-								 * out */
+	pg_atomic_uint32 asleep;	/* number of sleepers that want it */
+	pg_atomic_uint32 woken;		/* number of woken ones that have not looked */
+	int			waker;			/* the designated waker, or RARR_NONE */
+	pg_atomic_uint64 wake_at;	/* when it will wake, by the system clock;
+								 * DT_NOEND while it has yet to compute it */
 
 	/* by rarr_monotonic_now() */
-	int64		timer_missed;	/* from then on the timer is taken to be stopped */
-	int64		looked;			/* what was due until then was seen to, 0: nothing; */
-	int64		retry;			/* who could not have it then said when to
-								 * look again */
+	int64		waker_late_at;	/* the designated waker is late then */
+	int64		looked;			/* time of the latest look of any sleeper */
+	int64		retry;			/* when to look again for a job that was due
+								 * then and could not be claimed */
 } RarrWaitType;
 
-/* Waiters that are linked; the first is the last that was added. */
+/* A list of waiters.  The first is the one that was added last. */
 typedef struct RarrWaiterList
 {
 	int			first;
@@ -62,11 +60,11 @@ typedef struct RarrWaitList
 {
 	LWLock		lock;
 	int			tranche;
-	int			nwords;			/* of a set of types */
+	int			nwords;			/* number of words of a set of types */
 	RarrWaiterList asleep;
-	RarrWaiterList woken;		/* those that have a token */
-	int			free;
-	RarrWaitType types[FLEXIBLE_ARRAY_MEMBER];	/* then the waiters */
+	RarrWaiterList woken;		/* woken for a type, and have not looked */
+	int			free;			/* first free waiter */
+	RarrWaitType types[FLEXIBLE_ARRAY_MEMBER];	/* followed by the waiters */
 } RarrWaitList;
 
 extern RarrWaitList *rarr_waits;	/* NULL: the library is not preloaded */

@@ -1,43 +1,47 @@
 /*
  * wait_list.c
- *		Who sleeps until there is a job, in shared memory.
+ *		The list of sessions that sleep until there is a job.
  *
- * A sleeper enters the list with the set of agenda slots, one for each job
- * type, whose jobs it would take; only then it has its last look at the
- * agenda.  Whoever lowers a place of the agenda does so first, and then looks
- * whether anybody sleeps.  So at least one of the two sees the other.
+ * A sleeper enters the list with a set of agenda slots, one for each job type
+ * that it wants.  After that it looks at the agenda once more.  A notifier
+ * lowers a bound of the agenda first, and then checks whether anybody sleeps.
+ * So at least one of the two sees the other.
  *
- * What holds, for each type for which anybody sleeps: if a job of it is due
- * and can be had, then somebody is on the way to it.
+ * Invariant: if a type has sleepers and a claimable job, at least one woken
+ * sleeper has not yet looked.
  *
- * - A commit that makes n jobs available wakes n sleepers, or as many as there
- *   are.  Each is on its way, "woken" for that type, until it has looked.
- * - When it has taken all that it may, and more is due for it, and nobody else
- *   is on the way, it wakes the next.  When it got less than it asked for,
- *   nothing was left.  When it dies before it has looked, it wakes the next.
- *   A woken sleeper that is stopped (by a signal, say) does none of that.  So
- *   every sleeper checks each TIMER_CHECK whether a sleeper that was woken for
- *   one of its types is late.  A late one no longer counts as woken, and the
- *   sleeper that found it looks itself.
- * - What falls due by itself is one sleeper's to see to, the type's timer: it
- *   sleeps no longer than until the agenda has something to look at.  It is the
- *   one that has slept longest, and is woken last.  If something becomes due
- *   earlier than it would wake, it is told; when it leaves, it names another.
- *   Every sleeper also checks each TIMER_CHECK whether the timers of its types
- *   make progress, and takes the place of one that does not.
+ * - A commit that makes n jobs claimable wakes n sleepers, or all if there are
+ *   fewer.  Each counts as "woken" for the type until it has looked.
  *
- * With nobody asleep for a type all this costs whoever makes a job of it
- * available the reading of one counter.
+ * - A woken sleeper that has claimed all that it may wakes the next one, if
+ *   more is due and no other woken sleeper has yet to look.  If it claimed
+ *   less than it may, nothing is left.  If it fails before it has looked, the
+ *   abort callback wakes the next one.
  *
- * When a job is due is by the system's clock, which may be set; what the list
- * remembers is by the monotonic one.  Only `until` is not, since everybody who
- * makes a job available compares the job's time with it: where the clock was
- * set ahead since, what falls due is found by the timer's next look, for which
- * researcharr.agenda_refresh is the longest time.
+ * - A woken sleeper that is stopped, by a signal for example, does none of
+ *   this.  So every CHECK_INTERVAL each sleeper checks whether a sleeper that
+ *   was woken for one of its types is late.  A late one no longer counts as
+ *   woken, and the sleeper that found it looks itself.
  *
- * Lock: rarr_waits->lock, over everything that is not atomic.  It is acquired in
+ * - Jobs that fall due without a notifier are handled by one sleeper, the
+ *   type's designated waker.  It sleeps no longer than until the agenda must
+ *   be looked at.  It is the sleeper that has slept longest, because that one
+ *   is woken last.  It is notified if something becomes due before it would
+ *   wake.  When it leaves the list, it names another one.  Every
+ *   CHECK_INTERVAL each sleeper checks whether the designated wakers of its
+ *   types are late, and takes the place of one that is.
+ *
+ * A notifier reads one counter if nobody sleeps for the type.
+ *
+ * Due times are by the system clock, which can be set.  Times that the list
+ * remembers are by the monotonic clock.  The exception is wake_at: notifiers
+ * compare the due times of their jobs with it.  If the system clock was set
+ * ahead since, the designated waker looks later than it should, by at most
+ * researcharr.agenda_refresh.
+ *
+ * rarr_waits->lock protects everything that is not atomic.  It is acquired in
  * transaction callbacks, so nothing under it may fail.  It is the last in the
- * order of locks: no other lock is acquired under it.  It may be acquired under
+ * lock order: no other lock is acquired under it.  It may be acquired under
  * prepared->lock (prepared.c), but under none of the agenda's locks.
  */
 #include "postgres.h"
@@ -55,26 +59,26 @@
 #include "job/wait/shmem.h"
 #include "job/wait/wait_list.h"
 
-/* how many latches wait to be set until the lock is released */
+/* the most latches that are set after the lock is released */
 #define BATCH		32
 
-/* how often sleepers look whether timers, and those that were woken, get on */
-#define TIMER_CHECK	(10 * USECS_PER_SEC)
+/* how often a sleeper checks designated wakers and woken sleepers */
+#define CHECK_INTERVAL	(10 * USECS_PER_SEC)
 
-/* how late a timer may be, and how long it may take one that was woken to look */
-#define TIMER_LATE	(5 * USECS_PER_SEC)
+/* a designated waker, or a woken sleeper that has not looked, is late then */
+#define WAKER_LATE	(5 * USECS_PER_SEC)
 #define WAKEUP_LATE	(5 * USECS_PER_SEC)
 
-/* Backends to wake, once the lock is released. */
+/* Backends whose latches are set after the lock is released. */
 typedef struct Wakeups
 {
 	int			n;
 	PGPROC	   *procs[BATCH];
 } Wakeups;
 
-static int	mine = RARR_NONE;		/* this backend's waiter */
+static int	mine = RARR_NONE;	/* number of this backend's waiter */
 
-/* The rest down to the next headline needs the lock. */
+/* The following functions need the lock, down to notify_sleepers(). */
 
 static void
 send_wakeups(Wakeups *wakeups)
@@ -92,14 +96,14 @@ unlock(Wakeups *wakeups)
 }
 
 static void
-note_wakeup(Wakeups *wakeups, const RarrWaiter *waiter)
+add_wakeup(Wakeups *wakeups, const RarrWaiter *waiter)
 {
 	if (wakeups->n == BATCH)
-		send_wakeups(wakeups);	/* rare enough to do it under the lock */
+		send_wakeups(wakeups);	/* under the lock, but rare */
 	wakeups->procs[wakeups->n++] = waiter->proc;
 }
 
-/* Take a sleeper out of the list. */
+/* Remove a sleeper from the list. */
 static void
 unlink_sleeper(int i)
 {
@@ -111,23 +115,23 @@ unlink_sleeper(int i)
 	pg_atomic_write_u32(&waiter->state, WAITER_AWAKE);
 }
 
-/* Wake a sleeper for a type, or RARR_NONE. */
+/* Wake a sleeper for a type; RARR_NONE if for all its types. */
 static void
 wake(int i, int type, Wakeups *wakeups)
 {
 	RarrWaiter *waiter = rarr_waiter(i);
 
-	note_wakeup(wakeups, waiter);
+	add_wakeup(wakeups, waiter);
 	unlink_sleeper(i);
 	if (type == RARR_NONE)
 		return;
-	waiter->token = type;
+	waiter->woken_for = type;
 	waiter->woken_at = rarr_monotonic_now();
 	rarr_waiter_link(&rarr_waits->woken, i);
 	pg_atomic_fetch_add_u32(&rarr_waits->types[type].woken, 1);
 }
 
-/* Wake up to n of the sleepers that may have a type's jobs. */
+/* Wake up to n of the sleepers that want a type. */
 static void
 wake_for_type(int type, int64 n, Wakeups *wakeups)
 {
@@ -145,53 +149,60 @@ wake_for_type(int type, int64 n, Wakeups *wakeups)
 	}
 }
 
-/* The waiter has looked, or never will: it is no longer on the way. */
+/* The waiter has looked, or never will: it no longer counts as woken. */
 static void
-release_token(RarrWaiter *waiter)
+end_wakeup(RarrWaiter *waiter)
 {
-	if (waiter->token == RARR_NONE)
+	if (waiter->woken_for == RARR_NONE)
 		return;
-	pg_atomic_fetch_sub_u32(&rarr_waits->types[waiter->token].woken, 1);
+	pg_atomic_fetch_sub_u32(&rarr_waits->types[waiter->woken_for].woken, 1);
 	rarr_waiter_unlink(&rarr_waits->woken, waiter);
-	waiter->token = RARR_NONE;
+	waiter->woken_for = RARR_NONE;
 }
 
-/* Make a waiter the timer of a type, or nobody; it has yet to find out when to wake. */
+/*
+ * Make a waiter the designated waker of a type; RARR_NONE for nobody.  It has
+ * yet to compute when to wake.
+ */
 static void
-set_timer(int type, int i)
+set_waker(int type, int i)
 {
-	rarr_waits->types[type].timer = i;
-	rarr_waits->types[type].timer_missed = rarr_monotonic_now() + TIMER_LATE;
-	pg_atomic_write_u64(&rarr_waits->types[type].until, (uint64) DT_NOEND);
+	rarr_waits->types[type].waker = i;
+	rarr_waits->types[type].waker_late_at = rarr_monotonic_now() + WAKER_LATE;
+	pg_atomic_write_u64(&rarr_waits->types[type].wake_at, (uint64) DT_NOEND);
 }
 
-/* Have the timer of a type find out anew when to wake; one that is stopped will not. */
+/*
+ * Have the designated waker of a type compute anew when to wake.  If it is
+ * stopped, it does not, and is late soon.
+ */
 static void
-notify_timer(int type, Wakeups *wakeups)
+notify_waker(int type, Wakeups *wakeups)
 {
-	RarrWaitType *what = &rarr_waits->types[type];
+	RarrWaitType *info = &rarr_waits->types[type];
 
-	what->timer_missed = Min(what->timer_missed, rarr_monotonic_now() + TIMER_LATE);
-	note_wakeup(wakeups, rarr_waiter(what->timer));
+	info->waker_late_at = Min(info->waker_late_at, rarr_monotonic_now() + WAKER_LATE);
+	add_wakeup(wakeups, rarr_waiter(info->waker));
 }
 
-/* Make the one that sleeps longest the timer of a type, or nobody. */
+/* Make the sleeper that has slept longest the designated waker of a type. */
 static void
-pass_timer_on(int type, Wakeups *wakeups)
+name_waker(int type, Wakeups *wakeups)
 {
 	int			i = rarr_waits->asleep.last;
 
 	while (i != RARR_NONE && !rarr_waiter_wants(rarr_waiter(i), type))
 		i = rarr_waiter(i)->previous;
-	set_timer(type, i);
+	set_waker(type, i);
 	if (i != RARR_NONE)
-		note_wakeup(wakeups, rarr_waiter(i));
+		add_wakeup(wakeups, rarr_waiter(i));
 }
 
 /*
- * May there be something of a type that this backend, which had its last look
- * then, left to others?  Leases that ended, only if it did not look at all: it
- * would have taken a step of the walk that finds them.
+ * Can there be a claimable job of a type that this backend leaves to others?
+ * looked is the time of its last look.  If it looked, it took the due step of
+ * the scan for lapses, so leases that have ended count only if it did not
+ * look.
  */
 static bool
 is_anything_left(int type, TimestampTz now, int64 looked)
@@ -203,25 +214,23 @@ is_anything_left(int type, TimestampTz now, int64 looked)
 }
 
 /*
- * This backend, which looked then, takes no job of the type any more: if
- * something is due that it may have left, and nobody is on the way to it,
- * somebody is woken.
+ * This backend claims no more jobs of the type.  If it was the designated
+ * waker, name another one.  If it may leave a claimable job, and no other
+ * woken sleeper has yet to look, wake one.
  */
 static void
 pass_wakeup_on(int type, TimestampTz now, int64 looked, Wakeups *wakeups)
 {
-	RarrWaitType *what = &rarr_waits->types[type];
+	RarrWaitType *info = &rarr_waits->types[type];
 
-	if (what->timer == mine)
-		pass_timer_on(type, wakeups);
-	if (pg_atomic_read_u32(&what->asleep) > 0 && pg_atomic_read_u32(&what->woken) == 0 &&
+	if (info->waker == mine)
+		name_waker(type, wakeups);
+	if (pg_atomic_read_u32(&info->asleep) > 0 && pg_atomic_read_u32(&info->woken) == 0 &&
 		is_anything_left(type, now, looked))
 		wake_for_type(type, 1, wakeups);
 }
 
-/*
- * This backend takes no part any more: its timers and wake-ups go to others.
- */
+/* Remove this backend from the list, and pass on what it had to do. */
 static void
 leave(TimestampTz now, int64 looked, Wakeups *wakeups)
 {
@@ -229,7 +238,7 @@ leave(TimestampTz now, int64 looked, Wakeups *wakeups)
 
 	if (pg_atomic_read_u32(&waiter->state) == WAITER_ASLEEP)
 		unlink_sleeper(mine);
-	release_token(waiter);
+	end_wakeup(waiter);
 	for_each_type(type, waiter)
 	{
 		rarr_waits->types[type].looked = Max(rarr_waits->types[type].looked, looked);
@@ -241,35 +250,36 @@ leave(TimestampTz now, int64 looked, Wakeups *wakeups)
 }
 
 /*
- * For whoever makes jobs available, or gives the type another slot: so many
- * jobs can be handed out from this time on, as the agenda knows by now.  Wakes
- * as many sleepers, or lets the type's timer know.  Cannot fail.
+ * Up to `jobs` jobs of a type are claimable from the time `at` on, or the type
+ * got another slot.  The agenda knows this already.  Wakes as many sleepers,
+ * or notifies the designated waker if they are not yet due.  Cannot fail.
  */
 static void
-tell(const RarrAgendaRef *ref, TimestampTz at, int64 jobs)
+notify_sleepers(const RarrAgendaRef *ref, TimestampTz at, int64 jobs)
 {
 	int			type = rarr_agenda_index(ref);
-	RarrWaitType *what = &rarr_waits->types[type];
+	RarrWaitType *info = &rarr_waits->types[type];
 	Wakeups		wakeups = {0};
 	bool		due;
 
-	pg_memory_barrier();		/* the agenda was lowered first, then this look */
-	if (pg_atomic_read_u32(&what->asleep) == 0)
+	/* pairs with the one in rarr_wait_enter(): the bound is lowered by now */
+	pg_memory_barrier();
+	if (pg_atomic_read_u32(&info->asleep) == 0)
 		return;
 	due = at <= GetCurrentTimestamp();
-	if (!due && at >= (TimestampTz) pg_atomic_read_u64(&what->until))
+	if (!due && at >= (TimestampTz) pg_atomic_read_u64(&info->wake_at))
 		return;
 	LWLockAcquire(&rarr_waits->lock, LW_EXCLUSIVE);
 	if (due)
 		wake_for_type(type, jobs, &wakeups);
-	else if (what->timer != RARR_NONE)
-		notify_timer(type, &wakeups);
+	else if (info->waker != RARR_NONE)
+		notify_waker(type, &wakeups);
 	unlock(&wakeups);
 }
 
 /*
- * Wake all sleepers of this database: the agenda was forgotten, or the policies
- * of job types changed.
+ * Wake all sleepers of this database, because the agenda was reset or policies
+ * of job types changed.  Cannot fail.
  */
 static void
 wake_database(void)
@@ -287,9 +297,12 @@ wake_database(void)
 	unlock(&wakeups);
 }
 
-/* For the sleeper itself. */
+/* The following functions are for the sleeper itself. */
 
-/* This backend's waiter, or NULL if there is none and none is free. */
+/*
+ * This backend's waiter, taken from the free ones if it has none.  NULL if
+ * none is free.  Needs the lock.
+ */
 static RarrWaiter *
 take_waiter(void)
 {
@@ -302,12 +315,12 @@ take_waiter(void)
 	rarr_waits->free = waiter->next;
 	waiter->proc = MyProc;
 	waiter->database = MyDatabaseId;
-	waiter->token = RARR_NONE;
+	waiter->woken_for = RARR_NONE;
 	memset(waiter->types, 0, rarr_waits->nwords * sizeof(uint64));
 	return waiter;
 }
 
-/* The slots as a set of types, in memory of this backend's own. */
+/* The slots as a set of types.  Valid until the next call. */
 static const uint64 *
 make_set(const RarrAgendaRef *refs, int n)
 {
@@ -326,9 +339,11 @@ make_set(const RarrAgendaRef *refs, int n)
 }
 
 /*
- * Be a sleeper for these types, and no others.  A slot that is not among them
- * any more may be another type's by now, and its wake-up meant for that type's
- * sleepers: this backend did not look for them.
+ * Want these types, and no others.  Needs the lock.
+ *
+ * A slot that is no longer wanted may have been given to another type.  A
+ * wake-up for it was meant for the sleepers of that type.  This backend did
+ * not look for them, so it passes the wake-up on.
  */
 static void
 set_types(const uint64 *set, TimestampTz now, Wakeups *wakeups)
@@ -342,9 +357,14 @@ set_types(const uint64 *set, TimestampTz now, Wakeups *wakeups)
 }
 
 /*
- * Enter the list, or go back to it after having looked in vain, at `looked`:
- * from now on this backend is woken.  False if there is no room.  The caller
- * then looks at the agenda once more before it sleeps.
+ * Enter the list, or enter it again after a look without success.
+ *
+ * refs are the n slots of the types that the caller wants.  looked is the time
+ * of its last look, by rarr_monotonic_now(), or RARR_NEVER_LOOKED.  The caller
+ * looks at the agenda once more before it sleeps.
+ *
+ * Returns false if there is no list or no room in it.  Raises no errors but
+ * those of allocation.
  */
 bool
 rarr_wait_enter(const RarrAgendaRef *refs, int n, int64 looked)
@@ -367,88 +387,95 @@ rarr_wait_enter(const RarrAgendaRef *refs, int n, int64 looked)
 	}
 	if (pg_atomic_read_u32(&waiter->state) == WAITER_ASLEEP)
 		unlink_sleeper(mine);
-	release_token(waiter);
+	end_wakeup(waiter);
 	set_types(set, now, &wakeups);
 
 	rarr_waiter_link(&rarr_waits->asleep, mine);
 	pg_atomic_write_u32(&waiter->state, WAITER_ASLEEP);
 	for_each_type(type, waiter)
 	{
-		RarrWaitType *what = &rarr_waits->types[type];
+		RarrWaitType *info = &rarr_waits->types[type];
 
-		pg_atomic_fetch_add_u32(&what->asleep, 1);
-		what->looked = Max(what->looked, looked);
-		if (what->timer == RARR_NONE)
-			set_timer(type, mine);
+		pg_atomic_fetch_add_u32(&info->asleep, 1);
+		info->looked = Max(info->looked, looked);
+		if (info->waker == RARR_NONE)
+			set_waker(type, mine);
 	}
 	unlock(&wakeups);
 	pg_memory_barrier();
 	return true;
 }
 
-/* Has somebody woken this backend? */
+/*
+ * Is this backend awake, woken by a notifier or by itself?  It must have
+ * entered the list.  Needs no lock.
+ */
 bool
 rarr_wait_is_awake(void)
 {
 	return pg_atomic_read_u32(&rarr_waiter(mine)->state) == WAITER_AWAKE;
 }
 
-/* The time by both clocks. */
+/* The current time by both clocks. */
 typedef struct Now
 {
 	TimestampTz system;
 	int64		mono;
 } Now;
 
-/* What the system's clock says at a moment that the monotonic one gives. */
+/* Convert a time of the monotonic clock to the system clock, as of now. */
 static TimestampTz
-by_system(const Now *now, int64 mono)
+to_system(const Now *now, int64 mono)
 {
 	return now->system + (mono - now->mono);
 }
 
 /*
- * This backend could not have what is due of a type, and goes back to sleep:
- * its timer, which may not know that anything is due, has to look again then.
+ * This backend found a due job of the type that it could not claim, and goes
+ * back to sleep.  Have the designated waker look at the time retry, because it
+ * may not know of the job.
  */
 static void
-tell_timer(int type, const Now *now, int64 retry, Wakeups *wakeups)
+retry_by_waker(int type, const Now *now, int64 retry, Wakeups *wakeups)
 {
-	RarrWaitType *what = &rarr_waits->types[type];
+	RarrWaitType *info = &rarr_waits->types[type];
 
-	if (what->timer == RARR_NONE || by_system(now, retry) >= (TimestampTz) pg_atomic_read_u64(&what->until) ||
-		(TimestampTz) pg_atomic_read_u64(&rarr_agenda_slot(type)->next_due) > by_system(now, what->looked))
+	if (info->waker == RARR_NONE || to_system(now, retry) >= (TimestampTz) pg_atomic_read_u64(&info->wake_at) ||
+		(TimestampTz) pg_atomic_read_u64(&rarr_agenda_slot(type)->next_due) > to_system(now, info->looked))
 		return;
-	what->retry = retry;
-	notify_timer(type, wakeups);
-}
-
-/* When the timer of a type, which is this backend, has to look at the agenda. */
-static TimestampTz
-timer_deadline(int type, const Now *now, int64 poll, int64 yield_at)
-{
-	RarrWaitType *what = &rarr_waits->types[type];
-	int64		retry = what->looked + poll;
-	TimestampTz until;
-
-	pg_atomic_write_u64(&what->until, (uint64) DT_NOEND);
-	pg_memory_barrier();		/* whoever lowers a place from here on sees it */
-	if (yield_at > what->looked)
-		retry = Min(retry, yield_at);
-	if (what->retry > what->looked)
-		retry = Min(retry, what->retry);
-	until = rarr_agenda_next_check(type, by_system(now, what->looked), by_system(now, retry),
-								   now->system, now->mono);
-	pg_atomic_write_u64(&what->until, (uint64) until);
-	what->timer_missed = until == DT_NOEND ? PG_INT64_MAX :
-		now->mono + Max(until - now->system, 0) + TIMER_LATE;
-	return until;
+	info->retry = retry;
+	notify_waker(type, wakeups);
 }
 
 /*
- * Stop counting late waiters, which were woken for a type of this sleeper's, as
- * being on the way.  If something of the type may be left, wake this sleeper
- * instead: this backend is known to run, the next one in the list is not.
+ * When must this backend, the designated waker of a type, look at the agenda?
+ */
+static TimestampTz
+waker_deadline(int type, const Now *now, int64 poll, int64 yield_at)
+{
+	RarrWaitType *info = &rarr_waits->types[type];
+	int64		retry = info->looked + poll;
+	TimestampTz wake_at;
+
+	pg_atomic_write_u64(&info->wake_at, (uint64) DT_NOEND);
+	/* a notifier that lowers a bound from here on sees DT_NOEND */
+	pg_memory_barrier();
+	if (yield_at > info->looked)
+		retry = Min(retry, yield_at);
+	if (info->retry > info->looked)
+		retry = Min(retry, info->retry);
+	wake_at = rarr_agenda_next_check(type, to_system(now, info->looked), to_system(now, retry),
+								   now->system, now->mono);
+	pg_atomic_write_u64(&info->wake_at, (uint64) wake_at);
+	info->waker_late_at = wake_at == DT_NOEND ? PG_INT64_MAX :
+		now->mono + Max(wake_at - now->system, 0) + WAKER_LATE;
+	return wake_at;
+}
+
+/*
+ * Late sleepers that were woken for a type of this sleeper no longer count as
+ * woken.  If a job of the type may be left, wake this sleeper instead.  It is
+ * known to run; the next one in the list may be stopped, too.
  */
 static void
 replace_late(const Now *now, Wakeups *wakeups)
@@ -459,14 +486,14 @@ replace_late(const Now *now, Wakeups *wakeups)
 	for (int i = rarr_waits->woken.last; i != RARR_NONE; i = previous)
 	{
 		RarrWaiter *late = rarr_waiter(i);
-		int			type = late->token;
+		int			type = late->woken_for;
 
 		if (now->mono - late->woken_at <= WAKEUP_LATE)
 			break;				/* the others were woken later */
 		previous = late->previous;
 		if (!rarr_waiter_wants(waiter, type))
 			continue;
-		release_token(late);
+		end_wakeup(late);
 		if (!rarr_wait_is_awake() && pg_atomic_read_u32(&rarr_waits->types[type].woken) == 0 &&
 			is_anything_left(type, now->system, RARR_NEVER_LOOKED))
 			wake(mine, type, wakeups);
@@ -474,12 +501,15 @@ replace_late(const Now *now, Wakeups *wakeups)
 }
 
 /*
- * In how many microseconds this backend, which looked then, has to look at the
- * agenda again, or to ask that again; 0 if it is awake.  It has to look for the
- * types whose timer it is.  What was due at the last look, and could not be
- * claimed then, is looked at again researcharr.poll_interval after it, or at
- * yield_at, when limits may let it through: by this backend or by the timer.
- * yield_at is by the same clock as `looked`; PG_INT64_MAX means never.
+ * Return for how many microseconds this backend may sleep: 0 if it is awake.
+ * After that it calls this again, or it must look at the agenda as the
+ * designated waker of a type.
+ *
+ * looked is the time of its last look.  yield_at is when limits allow a job
+ * that it could not claim; PG_INT64_MAX for never.  Both are by
+ * rarr_monotonic_now().  A job that was due at the last look is looked at
+ * again at yield_at, or researcharr.poll_interval after the look, by this
+ * backend or the designated waker.  Cannot fail.
  */
 int64
 rarr_wait_time_left(int64 looked, int64 yield_at)
@@ -490,10 +520,13 @@ rarr_wait_time_left(int64 looked, int64 yield_at)
 	Wakeups		wakeups = {0};
 	Now			now;
 
-	/* in this order: what fell due in between was not seen */
+	/*
+	 * In this order, so that times converted by to_system() are never too
+	 * late.  A job that fell due in between must not count as seen.
+	 */
 	now.system = GetCurrentTimestamp();
 	now.mono = rarr_monotonic_now();
-	deadline = now.system + TIMER_CHECK;
+	deadline = now.system + CHECK_INTERVAL;
 	LWLockAcquire(&rarr_waits->lock, LW_EXCLUSIVE);
 	if (!rarr_wait_is_awake())
 		replace_late(&now, &wakeups);
@@ -501,22 +534,23 @@ rarr_wait_time_left(int64 looked, int64 yield_at)
 		deadline = now.system;
 	for_each_type(type, waiter)
 	{
-		RarrWaitType *what = &rarr_waits->types[type];
+		RarrWaitType *info = &rarr_waits->types[type];
 
-		what->looked = Max(what->looked, looked);
-		if (what->timer != mine && now.mono > what->timer_missed)
-			set_timer(type, mine);
-		if (what->timer == mine)
-			deadline = Min(deadline, timer_deadline(type, &now, poll, yield_at));
+		info->looked = Max(info->looked, looked);
+		if (info->waker != mine && now.mono > info->waker_late_at)
+			set_waker(type, mine);
+		if (info->waker == mine)
+			deadline = Min(deadline, waker_deadline(type, &now, poll, yield_at));
 		else
-			tell_timer(type, &now, Min(looked + poll, yield_at), &wakeups);
+			retry_by_waker(type, &now, Min(looked + poll, yield_at), &wakeups);
 	}
 	unlock(&wakeups);
 	return Max(deadline - now.system, 0);
 }
 
 /*
- * Is this backend a sleeper for just these types?  The answer stays good.
+ * Does this backend want exactly these n types?  Needs no lock: only the
+ * backend itself changes that.
  */
 bool
 rarr_wait_is_for(const RarrAgendaRef *refs, int n)
@@ -524,7 +558,10 @@ rarr_wait_is_for(const RarrAgendaRef *refs, int n)
 	return memcmp(rarr_waiter(mine)->types, make_set(refs, n), rarr_waits->nwords * sizeof(uint64)) == 0;
 }
 
-/* This backend wakes by itself, to look at the agenda. */
+/*
+ * Remove this backend from the list of sleepers, because it wakes by itself to
+ * look.  Cannot fail.
+ */
 void
 rarr_wait_wake_self(void)
 {
@@ -535,8 +572,9 @@ rarr_wait_wake_self(void)
 }
 
 /*
- * Does anybody sleep who may have what this backend leaves?  Then it looks one
- * job further than it takes, so that the agenda knows whether anything is due.
+ * Does anybody sleep for one of these n types?  Then a claim looks one job
+ * further than it takes, so that the agenda knows whether more is due.  Needs
+ * no lock.
  */
 bool
 rarr_wait_should_peek(const RarrAgendaRef *refs, int n)
@@ -548,7 +586,9 @@ rarr_wait_should_peek(const RarrAgendaRef *refs, int n)
 }
 
 /*
- * This backend has what it wanted, or wants nothing any more.  Cannot fail.
+ * Leave the list.  looked is the time of the last look, by
+ * rarr_monotonic_now(), or RARR_NEVER_LOOKED if the backend was woken and did
+ * not look.  Does nothing if this backend is not in the list.  Cannot fail.
  */
 void
 rarr_wait_leave(int64 looked)
@@ -562,12 +602,12 @@ rarr_wait_leave(int64 looked)
 	unlock(&wakeups);
 }
 
-/* rarr_agenda_wake_hook */
+/* The rarr_agenda_wake_hook. */
 static void
 wake_sleepers(const RarrAgendaRef *ref, TimestampTz at, int64 jobs)
 {
 	if (ref != NULL)
-		tell(ref, at, jobs);
+		notify_sleepers(ref, at, jobs);
 	else
 		wake_database();
 }
@@ -580,8 +620,8 @@ at_xact_end(XactEvent event, void *arg)
 }
 
 /*
- * Declare the shared memory, listen to the agenda and take the callback; while
- * the library is preloaded.
+ * Request the shared memory, set the agenda's hook, and register the callback.
+ * Called while the library is preloaded.
  */
 void
 rarr_wait_list_init(void)

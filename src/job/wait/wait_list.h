@@ -1,6 +1,6 @@
 /*
  * wait_list.h
- *		Who sleeps until there is a job, in shared memory.
+ *		The list of sessions that sleep until there is a job.
  */
 #ifndef RARR_JOB_WAIT_WAIT_LIST_H
 #define RARR_JOB_WAIT_WAIT_LIST_H
@@ -11,10 +11,7 @@
 
 extern void rarr_wait_list_init(void);
 
-/*
- * For a sleeper: see the head of wait_list.c.  looked: when it last looked for
- * jobs, by rarr_monotonic_now(); RARR_NEVER_LOOKED if it did not get to that.
- */
+/* time of the last look of a session that has not looked for jobs */
 #define RARR_NEVER_LOOKED	0
 
 extern bool rarr_wait_enter(const RarrAgendaRef *refs, int n, int64 looked);
