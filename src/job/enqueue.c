@@ -64,7 +64,7 @@ check_metadata(Jsonb *metadata)
 		ereport(ERROR,
 				(errcode(ERRCODE_RARR_VALIDATION),
 				 errmsg("metadata is larger than %d bytes as text", RARR_METADATA_MAX_BYTES),
-				 errhint("Keep large values elsewhere, and their key here.")));
+				 errhint("Store large values elsewhere, and a reference to them here.")));
 }
 
 static void

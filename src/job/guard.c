@@ -135,7 +135,7 @@ refuse_size(Relation rel, int column, const char *limit)
 			(errcode(ERRCODE_CHECK_VIOLATION),
 			 errmsg("column \"%s\" of a job is longer than %s",
 					NameStr(TupleDescAttr(RelationGetDescr(rel), column - 1)->attname), limit),
-			 errhint("Keep large values elsewhere, and their key here."),
+			 errhint("Store large values elsewhere, and a reference to them here."),
 			 errtablecol(rel, column)));
 }
 
