@@ -48,16 +48,16 @@
 #define FEW_JOBS		4
 
 /* how many lapsed jobs one call turns to failed, or queues again for later */
-#define MAX_BURIED		100
+#define MAX_RECORDED		100
 
 /* What became of a job that a claim came to. */
-typedef enum Taken
+typedef enum Outcome
 {
-	TAKEN,						/* handed out */
-	PASSED,						/* not ours, and nobody's for now */
+	CLAIMED,					/* handed out */
+	SKIPPED,					/* not ours, and nobody's for now */
 	BLOCKED,					/* it may be anybody's at any time */
-	LIMIT						/* its type may yield no more */
-} Taken;
+	LIMITED						/* its type may yield no more */
+} Outcome;
 
 typedef RarrClaim Claim;
 
@@ -137,7 +137,7 @@ lease_of(const Claim *claim, const RarrJobType *type)
  * it or has changed it.
  */
 static bool
-hand_out(Claim *claim, const RarrJobType *type, bool locked)
+write_claim(Claim *claim, const RarrJobType *type, bool locked)
 {
 	RarrTable  *jobs = claim->jobs;
 	int32		attempt = DatumGetInt32(rarr_job_value(jobs->oldslot, JOB_ATTEMPT)) + 1;
@@ -177,7 +177,7 @@ fail_unclaimable(Claim *claim, const char *reason)
 	rarr_job_begin_change(jobs, claim->now);
 	rarr_job_set_status(jobs->newslot, JOB_FAILED, claim->now);
 	rarr_job_set(jobs->newslot, JOB_ERROR_MESSAGE, CStringGetTextDatum(reason));
-	claim->buried++;
+	claim->recorded++;
 	if (!rarr_job_make_change(jobs, JOB_CHANGE_FINISH))
 		return false;
 	rarr_job_log_add(&claim->log, jobs->oldslot, RARR_HISTORY_FAILED, JOB_FAILED, claim->now, reason);
@@ -197,7 +197,7 @@ fail_unclaimable(Claim *claim, const char *reason)
  * will.  False, with nothing changed, if more has to be known.
  */
 static bool
-take_unlocked(Claim *claim, RarrStream *stream, Taken *taken)
+claim_unlocked(Claim *claim, RarrStream *stream, Outcome *outcome)
 {
 	RarrTable  *jobs = claim->jobs;
 	TM_Result	state;
@@ -207,7 +207,7 @@ take_unlocked(Claim *claim, RarrStream *stream, Taken *taken)
 	state = rarr_row_state(stream->slot);
 	if (state == TM_BeingModified && rarr_job_is_being_changed(stream->slot))
 	{
-		*taken = PASSED;
+		*outcome = SKIPPED;
 		return true;
 	}
 	if (state != TM_Ok)
@@ -216,8 +216,8 @@ take_unlocked(Claim *claim, RarrStream *stream, Taken *taken)
 	slot_getallattrs(jobs->oldslot);
 	if (rarr_job_why_unclaimable(jobs->oldslot) != NULL)
 		return false;
-	*taken = TAKEN;
-	return hand_out(claim, stream->type, false);
+	*outcome = CLAIMED;
+	return write_claim(claim, stream->type, false);
 }
 
 /* The claim comes to this job: false if it has to pass it over. */
@@ -228,17 +228,17 @@ guard_admits(RarrClaimGuard *guard, const pg_uuid_t *id)
 		if (memcmp(&guard->bad[i], id, UUID_LEN) == 0)
 			return false;
 	guard->current = *id;
-	guard->taking = true;
+	guard->claiming = true;
 	return true;
 }
 
 /* Try to take the stream's job. */
-static Taken
-take(Claim *claim, RarrStream *stream)
+static Outcome
+claim_job(Claim *claim, RarrStream *stream)
 {
 	RarrTable  *jobs = claim->jobs;
 	TupleTableSlot *slot = jobs->oldslot;
-	Taken		taken;
+	Outcome		outcome;
 	RarrLapse	lapse;
 	int64		delay = 0;
 	char	   *reason;
@@ -246,46 +246,46 @@ take(Claim *claim, RarrStream *stream)
 
 	if (claim->guard != NULL && !guard_admits(claim->guard, rarr_job_id(stream->slot)))
 		return BLOCKED;
-	if (claim->buried == MAX_BURIED && rarr_lapse_must_be_recorded(stream->slot))
+	if (claim->recorded == MAX_RECORDED && rarr_lapse_must_be_recorded(stream->slot))
 		return BLOCKED;
-	if (take_unlocked(claim, stream, &taken))
-		return taken;
+	if (claim_unlocked(claim, stream, &outcome))
+		return outcome;
 	if (!lock_job(claim, stream, &blocked))
 	{
 		ExecClearTuple(slot);
-		return blocked ? BLOCKED : PASSED;
+		return blocked ? BLOCKED : SKIPPED;
 	}
 	reason = rarr_job_why_unclaimable(slot);
 	if (reason != NULL)
-		return claim->buried < MAX_BURIED && fail_unclaimable(claim, reason) ? PASSED : BLOCKED;
+		return claim->recorded < MAX_RECORDED && fail_unclaimable(claim, reason) ? SKIPPED : BLOCKED;
 	lapse = rarr_lapse_of(slot);
 	if (lapse == RARR_LAPSE_AGAIN)
 		delay = rarr_lapse_delay(slot, stream->type);
 	if (lapse == RARR_LAPSE_LAST || delay > 0)
 	{
-		claim->buried++;
-		return rarr_lapse_record(jobs, &claim->log, lapse, delay, claim->now) ? PASSED : BLOCKED;
+		claim->recorded++;
+		return rarr_lapse_record(jobs, &claim->log, lapse, delay, claim->now) ? SKIPPED : BLOCKED;
 	}
 	if (stream->limit != NULL &&
 		!rarr_limits_bind(stream->limit, slot, claim->now + lease_of(claim, stream->type)))
 		return BLOCKED;
-	return hand_out(claim, stream->type, true) ? TAKEN : BLOCKED;
+	return write_claim(claim, stream->type, true) ? CLAIMED : BLOCKED;
 }
 
 /* The same of a job whose type has limits. */
-static Taken
-take_limited(Claim *claim, RarrStream *stream)
+static Outcome
+claim_limited(Claim *claim, RarrStream *stream)
 {
-	Taken		taken;
+	Outcome		outcome;
 
 	if (!rarr_limits_reserve(stream->limit, stream->slot))
-		return LIMIT;
-	taken = take(claim, stream);
-	if (taken == TAKEN)
+		return LIMITED;
+	outcome = claim_job(claim, stream);
+	if (outcome == CLAIMED)
 		rarr_limits_confirm_reservation(stream->limit);
 	else
 		rarr_limits_cancel_reservation(stream->limit);
-	return taken;
+	return outcome;
 }
 
 /* Is there room for more, after the job in jobs->newslot? */
@@ -309,7 +309,7 @@ fits(Claim *claim)
 static bool
 guard_done(RarrClaimGuard *guard, bool changed)
 {
-	guard->taking = false;
+	guard->claiming = false;
 	guard->changed |= changed;
 	return !(guard->one_by_one && changed);
 }
@@ -322,16 +322,16 @@ claim_jobs(Claim *claim, RarrStream *streams, int n, int max_jobs, Tuplestoresta
 
 	while (max_jobs > 0 && (first = rarr_streams_first(streams, n)) != NULL)
 	{
-		int			buried = claim->buried;
-		Taken		taken = first->limit != NULL ? take_limited(claim, first) : take(claim, first);
+		int			recorded = claim->recorded;
+		Outcome		outcome = first->limit != NULL ? claim_limited(claim, first) : claim_job(claim, first);
 
 		if (claim->guard != NULL &&
-			!guard_done(claim->guard, taken == TAKEN || (taken == PASSED && claim->buried > buried)) &&
-			taken != TAKEN)
+			!guard_done(claim->guard, outcome == CLAIMED || (outcome == SKIPPED && claim->recorded > recorded)) &&
+			outcome != CLAIMED)
 			max_jobs = 0;
-		switch (taken)
+		switch (outcome)
 		{
-			case TAKEN:
+			case CLAIMED:
 				rarr_result_put(result, claim->expected ? claim->expected : claim->jobs->desc,
 								claim->jobs->newslot);
 				rarr_stream_charge(first);
@@ -339,13 +339,13 @@ claim_jobs(Claim *claim, RarrStream *streams, int n, int max_jobs, Tuplestoresta
 				if (claim->room > 0 && !fits(claim))
 					max_jobs = 0;
 				/* FALLTHROUGH */
-			case PASSED:
+			case SKIPPED:
 				rarr_stream_passed(first, max_jobs > 0 || claim->peek);
 				break;
 			case BLOCKED:
 				rarr_stream_blocked(first);
 				break;
-			case LIMIT:
+			case LIMITED:
 				rarr_stream_stop(first);
 				break;
 		}
@@ -485,7 +485,7 @@ rarr_claim_try(Claim *claim, List *types, int max_jobs, Tuplestorestate *result)
  * be more behind them.
  */
 bool
-rarr_claim_buried_all_it_may(const Claim *claim)
+rarr_claim_hit_record_limit(const Claim *claim)
 {
-	return claim->buried == MAX_BURIED;
+	return claim->recorded == MAX_RECORDED;
 }

@@ -22,7 +22,7 @@ typedef struct RarrClaimGuard
 	pg_uuid_t	bad[RARR_MAX_BAD_JOBS];
 	int			nbad;
 	pg_uuid_t	current;		/* the job that the claim came to last */
-	bool		taking;			/* it is being taken */
+	bool		claiming;		/* it is being taken */
 	bool		changed;		/* it, or one before it, was changed */
 	bool		one_by_one;		/* each job is changed on its own */
 } RarrClaimGuard;
@@ -38,7 +38,7 @@ typedef struct RarrClaim
 	int64		lease;			/* 0: the type's own */
 	Datum		worker;
 	bool		has_worker;
-	int			buried;
+	int			recorded;
 	RarrJobLog	log;
 	RarrClaimGuard *guard;		/* see claim_guard.c; NULL: none */
 
@@ -49,6 +49,6 @@ typedef struct RarrClaim
 
 extern bool rarr_claim_is_idle(List *types, TimestampTz now);
 extern bool rarr_claim_try(RarrClaim *claim, List *types, int max_jobs, Tuplestorestate *result);
-extern bool rarr_claim_buried_all_it_may(const RarrClaim *claim);
+extern bool rarr_claim_hit_record_limit(const RarrClaim *claim);
 
 #endif							/* RARR_JOB_CLAIM_H */

@@ -26,7 +26,7 @@
 #include "job/claim_guard.h"
 
 /* how many jobs a backend remembers to have told the log of */
-#define MAX_SAID	64
+#define MAX_LOGGED	64
 
 /* One try of a claim. */
 typedef struct Try
@@ -55,22 +55,22 @@ is_about_job(const ErrorData *error, void *arg)
 {
 	const RarrClaimGuard *guard = ((Try *) arg)->claim->guard;
 
-	return (guard->taking || guard->changed) && guard->nbad < RARR_MAX_BAD_JOBS &&
+	return (guard->claiming || guard->changed) && guard->nbad < RARR_MAX_BAD_JOBS &&
 		(rarr_error_is_about_data(error) || error->sqlerrcode == ERRCODE_DATA_CORRUPTED);
 }
 
 /* Tell the server's log of a job that is passed over, once in a session. */
 static void
-say_once(const pg_uuid_t *id, const ErrorData *error)
+log_once(const pg_uuid_t *id, const ErrorData *error)
 {
-	static pg_uuid_t said[MAX_SAID];
-	static int	nsaid = 0;
+	static pg_uuid_t logged[MAX_LOGGED];
+	static int	nlogged = 0;
 
-	for (int i = 0; i < Min(nsaid, MAX_SAID); i++)
-		if (memcmp(&said[i], id, UUID_LEN) == 0)
+	for (int i = 0; i < Min(nlogged, MAX_LOGGED); i++)
+		if (memcmp(&logged[i], id, UUID_LEN) == 0)
 			return;
-	said[nsaid % MAX_SAID] = *id;
-	nsaid = nsaid == 2 * MAX_SAID - 1 ? MAX_SAID : nsaid + 1;
+	logged[nlogged % MAX_LOGGED] = *id;
+	nlogged = nlogged == 2 * MAX_LOGGED - 1 ? MAX_LOGGED : nlogged + 1;
 	ereport(LOG,
 			(errmsg("researcharr: job %s cannot be claimed, and is passed over: %s",
 					DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(id))), error->message),
@@ -81,12 +81,12 @@ say_once(const pg_uuid_t *id, const ErrorData *error)
 static void
 pass_over(RarrClaimGuard *guard, const ErrorData *error)
 {
-	if (!guard->taking && !guard->one_by_one)
+	if (!guard->claiming && !guard->one_by_one)
 	{
 		guard->one_by_one = true;
 		return;
 	}
-	say_once(&guard->current, error);
+	log_once(&guard->current, error);
 	guard->bad[guard->nbad++] = guard->current;
 }
 
@@ -111,7 +111,7 @@ static void
 claim_guarded(RarrClaim *claim, List *types, int max_jobs, Tuplestorestate *result)
 {
 	RarrClaimGuard *guard = palloc0(sizeof(RarrClaimGuard));
-	int64		taken;
+	int64		nclaimed;
 
 	do
 	{
@@ -122,18 +122,18 @@ claim_guarded(RarrClaim *claim, List *types, int max_jobs, Tuplestorestate *resu
 
 		CHECK_FOR_INTERRUPTS();
 		this.guard = guard;
-		guard->taking = guard->changed = false;
-		taken = -1;
+		guard->claiming = guard->changed = false;
+		nclaimed = -1;
 		if (rarr_subtransaction(claim_rows, is_about_job, &try, &error))
 		{
 			*claim = this;
-			taken = append_rows(result, rows);
-			max_jobs -= taken;
+			nclaimed = append_rows(result, rows);
+			max_jobs -= nclaimed;
 		}
 		else
 			pass_over(guard, error);
 		tuplestore_end(rows);
-	} while (taken < 0 || (guard->one_by_one && guard->changed && max_jobs > 0 && !claim->full));
+	} while (nclaimed < 0 || (guard->one_by_one && guard->changed && max_jobs > 0 && !claim->full));
 	claim->guard = NULL;
 }
 

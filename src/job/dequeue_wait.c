@@ -200,13 +200,13 @@ claim_jobs(Wait *wait, List *types, bool *again)
 		set_result(wait, rarr_jobs_as_jsonb(jobs, claim.relid, CurrentMemoryContext));
 	PopActiveSnapshot();
 	tuplestore_end(jobs);
-	*again = n == 0 && rarr_claim_buried_all_it_may(&claim);
+	*again = n == 0 && rarr_claim_hit_record_limit(&claim);
 	return n;
 }
 
 /* The look was in vain: note when the limits of the types let it be otherwise. */
 static void
-note_limits(Wait *wait, List *types)
+set_yield_at(Wait *wait, List *types)
 {
 	Oid			table = rarr_relation_oid(rarr_job_table.name);
 	ListCell   *lc;
@@ -244,7 +244,7 @@ try_to_spill(HeapTuple result)
  * statements already.
  */
 static void
-hand_over(Wait *wait)
+deliver(Wait *wait)
 {
 	if (!wait->nested)
 		try_to_spill(wait->result);
@@ -283,7 +283,7 @@ look(Wait *wait)
 			n = claim_jobs(wait, types, &again);
 		}
 		if (n == 0)
-			note_limits(wait, types);
+			set_yield_at(wait, types);
 		MemoryContextSwitchTo(old);
 		if (again)
 			next_transaction(wait);
@@ -395,7 +395,7 @@ wait_for_jobs(Wait *wait)
 		CHECK_FOR_INTERRUPTS();
 		if (look(wait))
 		{
-			hand_over(wait);
+			deliver(wait);
 			return;
 		}
 		if (rarr_monotonic_now() >= wait->end)
@@ -406,7 +406,7 @@ wait_for_jobs(Wait *wait)
 		{
 			if (look(wait))
 			{
-				hand_over(wait);
+				deliver(wait);
 				return;
 			}
 			next_transaction(wait);

@@ -64,7 +64,7 @@ check_metadata(Jsonb *metadata)
 		ereport(ERROR,
 				(errcode(ERRCODE_RARR_VALIDATION),
 				 errmsg("metadata is larger than %d bytes as text", RARR_METADATA_MAX_BYTES),
-				 errhint("Keep large values elsewhere, and their key here.")));
+				 errhint("Store large values elsewhere, and a reference to them here.")));
 }
 
 static void
@@ -117,7 +117,7 @@ complete_new_job(RarrNewJob *job, TimestampTz now, Jsonb **no_metadata)
 
 /* Says in an error's context which job of an array it is about. */
 static void
-tell_position(void *arg)
+position_callback(void *arg)
 {
 	errcontext("job %d of the array, counted from 0", *(int *) arg);
 }
@@ -128,7 +128,7 @@ complete_new_jobs(RarrNewJob *jobs, int n, bool is_array, TimestampTz now)
 {
 	int			position;
 	Jsonb	   *no_metadata = NULL;
-	ErrorContextCallback callback = {error_context_stack, tell_position, &position};
+	ErrorContextCallback callback = {error_context_stack, position_callback, &position};
 
 	if (is_array)
 		error_context_stack = &callback;

@@ -34,7 +34,7 @@
 #include "job/core/worker_input.h"
 
 /* Kept by the functions: an UPDATE may not change them ... */
-static const int kept_on_update[] = {
+static const int system_columns[] = {
 	JOB_ID, JOB_MEDIA_ID, JOB_JOB_TYPE, JOB_STATUS, JOB_RETRY_COUNT, JOB_ERROR_MESSAGE,
 	JOB_STARTED_AT, JOB_COMPLETED_AT, JOB_CREATED_AT, JOB_ATTEMPT, JOB_LEASE_EXPIRES_AT,
 	JOB_WORKER, JOB_RESULT
@@ -46,7 +46,7 @@ static const int empty_on_insert[] = {
 };
 
 static void
-refuse_forgery(Relation rel, int column)
+refuse_system_column(Relation rel, int column)
 {
 	const char *name = NameStr(TupleDescAttr(RelationGetDescr(rel), column - 1)->attname);
 
@@ -83,15 +83,15 @@ check_insert(Relation rel, HeapTuple tuple)
 	check_job_type(tuple, desc);
 	for (int i = 0; i < lengthof(empty_on_insert); i++)
 		if (!heap_attisnull(tuple, empty_on_insert[i], desc))
-			refuse_forgery(rel, empty_on_insert[i]);
+			refuse_system_column(rel, empty_on_insert[i]);
 
 	status = heap_getattr(tuple, JOB_STATUS, desc, &isnull);
 	if (!isnull && strcmp(TextDatumGetCString(status), rarr_job_status_name(JOB_QUEUED)) != 0)
-		refuse_forgery(rel, JOB_STATUS);
+		refuse_system_column(rel, JOB_STATUS);
 	if (DatumGetInt32(heap_getattr(tuple, JOB_ATTEMPT, desc, &isnull)) != 0)
-		refuse_forgery(rel, JOB_ATTEMPT);
+		refuse_system_column(rel, JOB_ATTEMPT);
 	if (DatumGetInt32(heap_getattr(tuple, JOB_RETRY_COUNT, desc, &isnull)) != 0)
-		refuse_forgery(rel, JOB_RETRY_COUNT);
+		refuse_system_column(rel, JOB_RETRY_COUNT);
 }
 
 static bool
@@ -114,14 +114,14 @@ check_update(TriggerData *trigger)
 	Relation	rel = trigger->tg_relation;
 	TupleDesc	desc = RelationGetDescr(rel);
 
-	for (int i = 0; i < lengthof(kept_on_update); i++)
+	for (int i = 0; i < lengthof(system_columns); i++)
 	{
-		int			column = kept_on_update[i];
+		int			column = system_columns[i];
 
 		if (!bms_is_member(column - FirstLowInvalidHeapAttributeNumber, trigger->tg_updatedcols) ||
 			!column_differs(trigger->tg_trigtuple, trigger->tg_newtuple, desc, column))
 			continue;
-		refuse_forgery(rel, column);
+		refuse_system_column(rel, column);
 		if (column == JOB_JOB_TYPE)
 			check_job_type(trigger->tg_newtuple, desc);
 	}
@@ -135,7 +135,7 @@ refuse_size(Relation rel, int column, const char *limit)
 			(errcode(ERRCODE_CHECK_VIOLATION),
 			 errmsg("column \"%s\" of a job is longer than %s",
 					NameStr(TupleDescAttr(RelationGetDescr(rel), column - 1)->attname), limit),
-			 errhint("Keep large values elsewhere, and their key here."),
+			 errhint("Store large values elsewhere, and a reference to them here."),
 			 errtablecol(rel, column)));
 }
 

@@ -29,7 +29,7 @@ rarr_job_init(void)
 	rarr_agenda_pending_init();
 	rarr_wait_list_init();
 	rarr_agenda_verify_init();
-	rarr_agenda_prepared_init();
+	rarr_prepared_init();
 	rarr_limits_init();
 	rarr_counters_init();
 }

@@ -33,34 +33,34 @@
 #include "job/prepared.h"
 
 /* groups that a prepared transaction can have notes of */
-#define MAX_NOTES	16
+#define MAX_ENTRIES	16
 
 /* A note in shared memory: the key is another process's, so it is spelt out. */
-typedef struct KeptNote
+typedef struct SavedEntry
 {
-	RarrAgendaPending	note;
+	RarrAgendaPending pending;
 	Oid			table;
 	char		name[RARR_TYPE_NAME_MAX + 1];
-} KeptNote;
+} SavedEntry;
 
-typedef struct Prepared
+typedef struct PreparedXact
 {
 	uint64		serial;			/* differs from all others'; 0: unused */
 	bool		everything;		/* too many notes */
 	char		gid[GIDSIZE];
 	int			n;
-	KeptNote	notes[MAX_NOTES];
-} Prepared;
+	SavedEntry	entries[MAX_ENTRIES];
+} PreparedXact;
 
-typedef struct PreparedNotes
+typedef struct PreparedXacts
 {
 	LWLock		lock;
 	int			tranche;
 	uint64		serials;		/* given out so far */
-	Prepared	transactions[FLEXIBLE_ARRAY_MEMBER];
-} PreparedNotes;
+	PreparedXact transactions[FLEXIBLE_ARRAY_MEMBER];
+} PreparedXacts;
 
-static PreparedNotes *prepared = NULL;
+static PreparedXacts *prepared = NULL;
 static ProcessUtility_hook_type prev_utility = NULL;
 
 /* the identifier that the transaction is about to be prepared under */
@@ -69,7 +69,7 @@ static char preparing[GIDSIZE];
 static Size
 prepared_size(void)
 {
-	return offsetof(PreparedNotes, transactions) + mul_size(max_prepared_xacts, sizeof(Prepared));
+	return offsetof(PreparedXacts, transactions) + mul_size(max_prepared_xacts, sizeof(PreparedXact));
 }
 
 static void
@@ -89,7 +89,7 @@ static const RarrShmemPart prepared_part = {
 	"researcharr prepared transactions", prepared_size, attach_prepared
 };
 
-static Prepared *
+static PreparedXact *
 find_prepared(const char *gid)
 {
 	for (int i = 0; i < max_prepared_xacts; i++)
@@ -99,26 +99,26 @@ find_prepared(const char *gid)
 }
 
 static void
-keep_note(Prepared *transaction, const RarrAgendaPending *note)
+save_entry(PreparedXact *transaction, const RarrAgendaPending *entry)
 {
-	KeptNote   *kept;
+	SavedEntry *saved;
 
-	if (note->key == NULL || transaction->n == MAX_NOTES)
+	if (entry->key == NULL || transaction->n == MAX_ENTRIES)
 	{
 		transaction->everything = true;
 		return;
 	}
-	kept = &transaction->notes[transaction->n++];
-	kept->note = *note;
-	kept->table = note->key->table;
-	strlcpy(kept->name, note->key->name, sizeof(kept->name));
+	saved = &transaction->entries[transaction->n++];
+	saved->pending = *entry;
+	saved->table = entry->key->table;
+	strlcpy(saved->name, entry->key->name, sizeof(saved->name));
 }
 
 /* Under the lock: where to keep the notes of this transaction, or NULL. */
-static Prepared *
-room_for(const char *gid)
+static PreparedXact *
+find_room(const char *gid)
 {
-	Prepared   *same = find_prepared(gid);	/* ended without our knowledge */
+	PreparedXact *same = find_prepared(gid);	/* ended without our knowledge */
 
 	if (same != NULL)
 		return same;
@@ -130,14 +130,14 @@ room_for(const char *gid)
 
 /* The transaction is prepared: keep its notes.  Cannot fail. */
 static void
-keep_notes(void)
+save_entries(void)
 {
 	int			n;
-	const RarrAgendaPending *notes = rarr_agenda_pending_entries(&n);
-	Prepared   *transaction;
+	const RarrAgendaPending *entries = rarr_agenda_pending_entries(&n);
+	PreparedXact *transaction;
 
 	LWLockAcquire(&prepared->lock, LW_EXCLUSIVE);
-	transaction = preparing[0] != '\0' ? room_for(preparing) : NULL;
+	transaction = preparing[0] != '\0' ? find_room(preparing) : NULL;
 	if (transaction != NULL)
 	{
 		transaction->serial = ++prepared->serials;
@@ -145,7 +145,7 @@ keep_notes(void)
 		transaction->n = 0;
 		strlcpy(transaction->gid, preparing, GIDSIZE);
 		for (int i = 0; i < n; i++)
-			keep_note(transaction, &notes[i]);
+			save_entry(transaction, &entries[i]);
 	}
 	LWLockRelease(&prepared->lock);
 	preparing[0] = '\0';
@@ -155,12 +155,12 @@ static void
 at_xact_end(XactEvent event, void *arg)
 {
 	if (event == XACT_EVENT_PREPARE)
-		keep_notes();
+		save_entries();
 }
 
 /* Under the lock: act on the notes of a transaction that is over. */
 static void
-act_on(Prepared *transaction)
+apply_entries(PreparedXact *transaction)
 {
 	transaction->serial = 0;
 	if (transaction->everything)
@@ -168,15 +168,15 @@ act_on(Prepared *transaction)
 	for (int i = 0; i < transaction->n; i++)
 	{
 		RarrAgendaRef ref;
-		const RarrAgendaPending *note = &transaction->notes[i].note;
+		const RarrAgendaPending *entry = &transaction->entries[i].pending;
 
-		if (!rarr_agenda_find(transaction->notes[i].table, transaction->notes[i].name, false, &ref))
+		if (!rarr_agenda_find(transaction->entries[i].table, transaction->entries[i].name, false, &ref))
 			continue;
-		if (note->queued)
-			rarr_agenda_lower_bound(&ref, note->priority, &note->queued_first, note->jobs);
-		if (note->running)
-			rarr_agenda_add_running(&ref, note->priority, &note->running_first,
-									 &note->running_last, note->lease);
+		if (entry->queued)
+			rarr_agenda_lower_bound(&ref, entry->priority, &entry->queued_first, entry->jobs);
+		if (entry->running)
+			rarr_agenda_add_running(&ref, entry->priority, &entry->running_first,
+									 &entry->running_last, entry->lease);
 	}
 }
 
@@ -186,15 +186,15 @@ act_on(Prepared *transaction)
  * the identifier to another one.  Cannot fail.
  */
 static void
-act_for(const char *gid, uint64 serial)
+apply_after(const char *gid, uint64 serial)
 {
-	Prepared   *transaction;
+	PreparedXact *transaction;
 
 	rarr_change_prepared_ended();
 	LWLockAcquire(&prepared->lock, LW_EXCLUSIVE);
 	transaction = find_prepared(gid);
 	if (transaction != NULL && transaction->serial == serial)
-		act_on(transaction);
+		apply_entries(transaction);
 	else
 		rarr_agenda_forget_all();
 	LWLockRelease(&prepared->lock);
@@ -220,7 +220,7 @@ end_prepared(PlannedStmt *pstmt, const char *gid, const char *queryString, bool 
 			 ProcessUtilityContext context, ParamListInfo params,
 			 QueryEnvironment *queryEnv, DestReceiver *dest, QueryCompletion *qc)
 {
-	Prepared   *transaction;
+	PreparedXact *transaction;
 	uint64		serial;
 
 	LWLockAcquire(&prepared->lock, LW_SHARED);
@@ -229,7 +229,7 @@ end_prepared(PlannedStmt *pstmt, const char *gid, const char *queryString, bool 
 	LWLockRelease(&prepared->lock);
 
 	call_next(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
-	act_for(gid, serial);
+	apply_after(gid, serial);
 }
 
 /*
@@ -251,7 +251,7 @@ drop_database(PlannedStmt *pstmt, const char *name, const char *queryString, boo
 }
 
 static void
-agenda_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
+process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 			   ProcessUtilityContext context, ParamListInfo params,
 			   QueryEnvironment *queryEnv, DestReceiver *dest, QueryCompletion *qc)
 {
@@ -279,10 +279,10 @@ agenda_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
  * Declare the shared memory, take the callback and the hook; while the library is preloaded.
  */
 void
-rarr_agenda_prepared_init(void)
+rarr_prepared_init(void)
 {
 	rarr_shmem_add(&prepared_part);
 	RegisterXactCallback(at_xact_end, NULL);
 	prev_utility = ProcessUtility_hook;
-	ProcessUtility_hook = agenda_utility;
+	ProcessUtility_hook = process_utility;
 }

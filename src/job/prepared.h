@@ -5,6 +5,6 @@
 #ifndef RARR_JOB_PREPARED_H
 #define RARR_JOB_PREPARED_H
 
-extern void rarr_agenda_prepared_init(void);
+extern void rarr_prepared_init(void);
 
 #endif							/* RARR_JOB_PREPARED_H */

@@ -48,7 +48,7 @@
  * has locked is left alone, and one whose next version a CHECK would refuse.
  */
 static bool
-hand_back_jobs(const RarrSessionJob *session_jobs, int n)
+return_jobs(const RarrSessionJob *session_jobs, int n)
 {
 	RarrJobCall call;
 	List	   *checks;
@@ -83,7 +83,7 @@ hand_back_jobs(const RarrSessionJob *session_jobs, int n)
  * at when a row is written to it.
  */
 static bool
-can_hand_back(void)
+can_return_jobs(void)
 {
 	static const RarrIndexDef *const own_indexes[] = {&rarr_job_id_index, &rarr_job_unique_index, NULL};
 	Oid			schema = get_namespace_oid(RARR_SCHEMA, true);
@@ -103,7 +103,7 @@ can_hand_back(void)
 
 /* before_shmem_exit callback */
 static void
-hand_back(int code, Datum arg)
+return_at_exit(int code, Datum arg)
 {
 	int			n;
 	RarrSessionJob *jobs;
@@ -117,7 +117,7 @@ hand_back(int code, Datum arg)
 	XactIsoLevel = XACT_READ_COMMITTED;
 	synchronous_commit = SYNCHRONOUS_COMMIT_OFF;
 	jobs = rarr_session_jobs_list(&n);
-	if (can_hand_back() && hand_back_jobs(jobs, n))
+	if (can_return_jobs() && return_jobs(jobs, n))
 		CommitTransactionCommand();
 	else
 		AbortCurrentTransaction();
@@ -134,7 +134,7 @@ rarr_session_bind_lease(const pg_uuid_t *id, int32 attempt)
 
 	if (!registered)
 	{
-		before_shmem_exit(hand_back, (Datum) 0);
+		before_shmem_exit(return_at_exit, (Datum) 0);
 		registered = true;
 	}
 	rarr_session_jobs_add(id, attempt);

@@ -51,14 +51,14 @@
 #include "job/stream.h"
 
 /* how far ahead of a place a scan reads, in microseconds; see enter_group() */
-#define FIRST_WINDOW	1000
-#define LAST_WINDOW		USECS_PER_DAY
+#define INITIAL_WINDOW	1000
+#define MAX_WINDOW		USECS_PER_DAY
 
 /* what a job of a type of weight 1 moves the pass by */
 #define FULL_STRIDE		(UINT64CONST(1) << 30)
 
 /* how many strides a type can be behind; more than work that goes on ever is */
-#define MOST_BEHIND		2
+#define MAX_STRIDES_BEHIND		2
 
 static RarrQueuePos
 queue_pos_of(TupleTableSlot *slot)
@@ -86,15 +86,15 @@ choose_group(RarrStream *stream, int below)
 	stream->running = false;
 	stream->lease = DT_NOEND;
 	stream->passed = rarr_first_queue_pos;
-	if (stream->only != NULL)
+	if (stream->lapsed != NULL)
 	{
-		stream->ended = stream->nonly == 0;
+		stream->ended = stream->nlapsed == 0;
 		if (!stream->ended)
 		{
-			stream->view.priority = stream->only->priority;
-			stream->view.bound = stream->only->pos;
-			stream->only++;
-			stream->nonly--;
+			stream->view.priority = stream->lapsed->priority;
+			stream->view.bound = stream->lapsed->pos;
+			stream->lapsed++;
+			stream->nlapsed--;
 		}
 		return;
 	}
@@ -167,8 +167,8 @@ rarr_stream_open_lapsed(RarrStream *stream, Relation jobs, Relation index, const
 	if (n == 0)
 		return false;
 	init_stream(stream, jobs, type, now);
-	stream->only = lapsed;
-	stream->nonly = n;
+	stream->lapsed = lapsed;
+	stream->nlapsed = n;
 	choose_group(stream, RARR_PRIORITIES);
 	rarr_dequeue_scan_init(&stream->scan, jobs, index, type->name);
 	stream->slot = table_slot_create(jobs, NULL);
@@ -207,7 +207,7 @@ enter_group(RarrStream *stream)
 	}
 	stream->entered = true;
 	stream->until = DT_NOEND;
-	if (stream->only != NULL)
+	if (stream->lapsed != NULL)
 	{
 		stream->until = pos->at;
 		rarr_dequeue_scan_group(&stream->scan, stream->snapshot, stream->view.priority, pos, pos->at);
@@ -219,7 +219,7 @@ enter_group(RarrStream *stream)
 		return;
 	}
 	if (stream->key->window == 0)
-		stream->key->window = FIRST_WINDOW;
+		stream->key->window = INITIAL_WINDOW;
 	if (stream->few && !TIMESTAMP_NOT_FINITE(pos->at) &&
 		stream->now - pos->at > stream->key->window)
 		stream->until = pos->at + stream->key->window;
@@ -235,7 +235,7 @@ next_job(RarrStream *stream)
 {
 	RarrQueuePos behind = {stream->until + 1, {{0}}};
 
-	if (stream->only != NULL)
+	if (stream->lapsed != NULL)
 		return rarr_dequeue_scan_next_job(&stream->scan, stream->slot) &&
 			rarr_job_status(stream->slot) == JOB_RUNNING &&
 			memcmp(rarr_job_id(stream->slot), &stream->view.bound.id, UUID_LEN) == 0;
@@ -247,7 +247,7 @@ next_job(RarrStream *stream)
 	}
 	if (stream->until == DT_NOEND)
 		return false;
-	stream->key->window = Min(stream->key->window * 4, LAST_WINDOW);
+	stream->key->window = Min(stream->key->window * 4, MAX_WINDOW);
 	stream->until = DT_NOEND;
 	rarr_dequeue_scan_group(&stream->scan, stream->snapshot, stream->view.priority, &behind, DT_NOEND);
 	return rarr_dequeue_scan_next_job(&stream->scan, stream->slot);
@@ -401,7 +401,7 @@ choose_share(RarrStream *streams, int n, RarrStream *first)
 	if (competitors < 2 || equal)
 		return first;
 
-	least = foremost_pass(streams, n, first, &stride) - MOST_BEHIND * stride;
+	least = foremost_pass(streams, n, first, &stride) - MAX_STRIDES_BEHIND * stride;
 	for (int i = 0; i < n; i++)
 	{
 		RarrStream *stream = &streams[i];

@@ -33,8 +33,8 @@ typedef struct RarrStream
 	bool		few;			/* the caller wants only a few jobs */
 	TimestampTz until;			/* where the scan ends, short of the group; or
 								 * DT_NOEND */
-	const RarrJobPos *only;		/* if set, it yields these lapsed jobs alone */
-	int			nonly;
+	const RarrJobPos *lapsed;	/* if set, it yields these lapsed jobs alone */
+	int			nlapsed;
 	RarrDequeueScan scan;
 	TupleTableSlot *slot;		/* the next job */
 

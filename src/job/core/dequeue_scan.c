@@ -1,10 +1,11 @@
 /*
  * dequeue_scan.c
- *		Scans of the take index, the order in which jobs are handed out.
+ *		Scans of the dequeue index.
  *
- * processing_jobs_take_idx holds the unfinished jobs of each type by priority,
- * highest first, then by available_at and id.  A group is the jobs of one type
- * and one priority; a place is where in a group a scan enters.
+ * The dequeue index, processing_jobs_take_idx, has the unfinished jobs of each
+ * type in the order in which they are claimed: by priority, highest first,
+ * then by queue position (available_at, id).  A group is the jobs of one type
+ * and one priority.
  */
 #include "postgres.h"
 
@@ -29,17 +30,18 @@
 #include "base/compat.h"
 #include "job/core/dequeue_scan.h"
 
-/* the columns of the take index, in order */
+/* columns of the dequeue index */
 #define DEQUEUE_JOB_TYPE		1
 #define DEQUEUE_PRIORITY		2
 #define DEQUEUE_AVAILABLE_AT	3
 #define DEQUEUE_ID				4
 
-/* a page with so much free space is not pruned */
+/* a page with so many free bytes is not pruned */
 #define ENOUGH_ROOM			(BLCKSZ / 5)
 
 /*
- * Prepare for scans of one type's jobs.
+ * Prepare for scans of the jobs of one type.  jobs and index: processing_jobs
+ * and its dequeue index, which stay open while the scan is used.
  */
 void
 rarr_dequeue_scan_init(RarrDequeueScan *scan, Relation jobs, Relation index, const char *type)
@@ -51,13 +53,14 @@ rarr_dequeue_scan_init(RarrDequeueScan *scan, Relation jobs, Relation index, con
 }
 
 /*
- * Begin a scan with the first n keys; the key of the type is made here.
+ * Begin a scan with the first n keys.  The key of the type is made here, the
+ * caller has made the others.
  *
- * Where the transaction's snapshot decides, the scan looks at the latest
- * versions, and for rarr_dequeue_scan_next_job() only those that the snapshot sees
- * count.  That leaves out jobs that changed since; and since it is no read of
- * the kind that SERIALIZABLE watches, workers that look at the same jobs are no
- * conflict.
+ * Under REPEATABLE READ and SERIALIZABLE the scan reads the latest versions
+ * (SnapshotSelf), and rarr_dequeue_scan_next_job() skips those that the
+ * snapshot does not see.  So jobs that changed after the snapshot are skipped.
+ * A scan with SnapshotSelf also takes no predicate locks, so that workers that
+ * scan the same jobs do not conflict under SERIALIZABLE.
  */
 static void
 begin(RarrDequeueScan *scan, Snapshot snapshot, int n)
@@ -73,7 +76,7 @@ begin(RarrDequeueScan *scan, Snapshot snapshot, int n)
 }
 
 /*
- * Begin a scan of all groups with a priority below `below`, highest first.
+ * Begin a scan of all groups with a priority less than `below`, highest first.
  */
 void
 rarr_dequeue_scan_below(RarrDequeueScan *scan, Snapshot snapshot, int below)
@@ -83,12 +86,12 @@ rarr_dequeue_scan_below(RarrDequeueScan *scan, Snapshot snapshot, int below)
 }
 
 /*
- * Begin a scan of one group, from a place on, up to an available_at (DT_NOEND:
- * to its end).  (available_at, id) >= place is a row comparison, as
- * nodeIndexscan.c builds it.
+ * Begin a scan of one group, from a queue position to the last job with this
+ * available_at (DT_NOEND: to the group's end).  (available_at, id) >= pos is a
+ * row comparison, built as nodeIndexscan.c does.
  *
- * The index reads its keys again at each page that it moves on to, so that all
- * they point to must live as long as the scan: *place is copied.
+ * The B-tree code reads the keys again for each page, so that their arguments
+ * must live as long as the scan.  Hence the copy of pos->id.
  */
 void
 rarr_dequeue_scan_group(RarrDequeueScan *scan, Snapshot snapshot, int priority,
@@ -119,7 +122,7 @@ rarr_dequeue_scan_group(RarrDequeueScan *scan, Snapshot snapshot, int priority,
 }
 
 /*
- * End the scan that is open, if one is.
+ * End the open scan, if there is one.
  */
 void
 rarr_dequeue_scan_end(RarrDequeueScan *scan)
@@ -130,11 +133,12 @@ rarr_dequeue_scan_end(RarrDequeueScan *scan)
 }
 
 /*
- * Pin the page of the row that the scan came to, for index_fetch_heap(), which
- * would prune a page that it pins itself whenever it is fuller than the fill
- * factor says: ours leaves half of each page to new versions, and every look at
- * a page with a dead one would clean it up.  Early enough is when there is room
- * for a few more.
+ * Pin the heap page of the current index entry, before index_fetch_heap() does.
+ *
+ * index_fetch_heap() prunes each page that it pins itself, if the page has less
+ * free space than the fill factor reserves.  The fill factor of processing_jobs
+ * reserves half of a page, so that pages would be pruned at nearly each visit.
+ * It suffices to prune when there is room for only a few more versions.
  */
 static void
 pin_page(IndexScanDesc desc)
@@ -152,7 +156,7 @@ pin_page(IndexScanDesc desc)
 		heap_page_prune_opt(desc->heapRelation, fetch->xs_cbuf);
 }
 
-/* index_getnext_slot(), with that. */
+/* The same as index_getnext_slot(), but with pin_page(). */
 static bool
 next_row(IndexScanDesc desc, TupleTableSlot *slot)
 {
@@ -171,7 +175,8 @@ next_row(IndexScanDesc desc, TupleTableSlot *slot)
 }
 
 /*
- * Fetch the next unfinished job into the slot, and deform it; false at the end.
+ * Fetch the next job into the slot, and deform all its attributes.  Returns
+ * false at the end of the scan.
  */
 bool
 rarr_dequeue_scan_next_job(RarrDequeueScan *scan, TupleTableSlot *slot)
@@ -188,8 +193,9 @@ rarr_dequeue_scan_next_job(RarrDequeueScan *scan, TupleTableSlot *slot)
 }
 
 /*
- * The next index entry's place, whether anybody can see its row or not;
- * index_fetch_heap() gets the row.  False at the end.
+ * Get the queue position of the next index entry, even if its row is visible to
+ * nobody.  index_fetch_heap() gets the row.  Returns false at the end of the
+ * scan.
  */
 bool
 rarr_dequeue_scan_next_entry(RarrDequeueScan *scan, RarrQueuePos *pos)
@@ -205,8 +211,9 @@ rarr_dequeue_scan_next_entry(RarrDequeueScan *scan, RarrQueuePos *pos)
 }
 
 /*
- * Is another transaction changing or deleting the row version in the slot, or
- * did one since the slot's snapshot?  False where it is only locked.
+ * Has another transaction updated or deleted the row version in the slot, which
+ * must be a buffer tuple?  That transaction is in progress or has committed.
+ * Returns false if the version is only locked.
  */
 bool
 rarr_job_is_being_changed(TupleTableSlot *slot)

@@ -1,6 +1,6 @@
 /*
  * dequeue_scan.h
- *		Scans of the take index, the order in which jobs are handed out.
+ *		Scans of the dequeue index.
  */
 #ifndef RARR_JOB_CORE_DEQUEUE_SCAN_H
 #define RARR_JOB_CORE_DEQUEUE_SCAN_H
@@ -12,19 +12,18 @@
 
 #include "job/core/queue_pos.h"
 
-
 /* A scan of the unfinished jobs of one type. */
 typedef struct RarrDequeueScan
 {
 	Relation	jobs;
 	Relation	index;
 	Datum		type;			/* text */
-	IndexScanDesc scan;			/* NULL while none is open */
-	Snapshot	visible;		/* if set, what the scan finds must be visible to
-								 * this snapshot, too */
+	IndexScanDesc scan;			/* NULL: none is open */
+	Snapshot	visible;		/* rows must be visible to it as well; NULL: no
+								 * such snapshot */
 	ScanKeyData keys[4];
-	ScanKeyData pos[2];			/* members of the row in the third key */
-	pg_uuid_t	pos_id;			/* what the second of them points to */
+	ScanKeyData pos[2];			/* members of the row comparison in keys[2] */
+	pg_uuid_t	pos_id;			/* the argument of pos[1] */
 } RarrDequeueScan;
 
 extern void rarr_dequeue_scan_init(RarrDequeueScan *scan, Relation jobs, Relation index, const char *type);

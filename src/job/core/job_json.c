@@ -1,11 +1,11 @@
 /*
  * job_json.c
- *		Jobs as jsonb objects, the same that to_jsonb() makes of their rows.
+ *		Jobs as jsonb objects, the same as to_jsonb() makes of their rows.
  *
- * They are put together value by value, and not by way of JSON's text: that is
- * half the work, and a text would have to be parsed, under limits of its own
- * (the stack's, for values that are nested deeply) which a job that was
- * accepted could exceed for ever, and keep all others from being handed out.
+ * Objects are built value by value, without JSON text in between.  That takes
+ * half the time.  It also avoids the parser, whose limit on the depth of nested
+ * values can depend on the session's max_stack_depth: one accepted job that
+ * exceeded it would keep all others from being claimed.
  */
 #include "postgres.h"
 
@@ -26,7 +26,7 @@
 #include "job/core/job_json.h"
 #include "job/core/job_row.h"
 
-/* A value of jsonb, which must live as long as the result is put together. */
+/* Set a member to a jsonb value, which must live until the result is built. */
 static void
 set_jsonb(JsonbValue *value, Jsonb *jsonb)
 {
@@ -45,7 +45,7 @@ set_string(JsonbValue *value, char *string)
 	value->val.string.len = strlen(string);
 }
 
-/* to_jsonb() of a value of any type: of a column that users added. */
+/* Call to_jsonb() for a value of any type, for columns that users added. */
 static Jsonb *
 to_jsonb_of(Form_pg_attribute column, Datum datum)
 {
@@ -58,7 +58,7 @@ to_jsonb_of(Form_pg_attribute column, Datum datum)
 	return DatumGetJsonbP(FunctionCall1(&function, datum));
 }
 
-/* What a column holds; a copy, since the slot is used for the next job. */
+/* Set a member to a column's value, copied because the slot is reused. */
 static void
 set_value(JsonbValue *value, Form_pg_attribute column, Datum datum)
 {
@@ -110,9 +110,10 @@ push_job(JsonbParseState **state, TupleTableSlot *slot)
 }
 
 /*
- * Rows of processing_jobs, in their order, as an array of objects, which is
- * made in `cxt`.  relid: the table's, which has been locked since before the rows
- * were formed, so that their type is still the same.  Needs an active snapshot.
+ * Return rows of processing_jobs as a jsonb array of objects, in the order of
+ * the tuplestore, allocated in `cxt`.  relid: processing_jobs; the caller has
+ * held a lock on it since before it formed the rows, so that the row type is
+ * still the same.  Needs an active snapshot.
  */
 Datum
 rarr_jobs_as_jsonb(Tuplestorestate *jobs, Oid relid, MemoryContext cxt)

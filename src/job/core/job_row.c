@@ -1,11 +1,13 @@
 /*
  * job_row.c
- *		A row of processing_jobs: its columns, and the changes that the
- *		functions of the queue make to it.
+ *		Rows of processing_jobs: their columns, and the kinds of changes.
  *
- * A claim and a heartbeat change no column that an index or an index's
- * predicate has, so that they are HOT.  The others change completed_at or
- * available_at.
+ * A claim and a heartbeat change no column that is in an index or in an
+ * index's predicate, so that they are HOT updates.  The other changes set
+ * completed_at or available_at, which are.
+ *
+ * Functions that take a slot expect its attributes to be deformed, unless they
+ * say otherwise.
  */
 #include "postgres.h"
 
@@ -41,7 +43,7 @@ static const RarrColumn job_columns[] = {
 	{"unique_key", TEXTOID},
 };
 
-/* the indexes that are scanned, and the one that decides on unique keys */
+/* the indexes that C code uses; see RarrIndexDef */
 const RarrIndexDef rarr_job_dequeue_index = {
 	"processing_jobs_take_idx", {JOB_JOB_TYPE, -JOB_PRIORITY, JOB_AVAILABLE_AT, JOB_ID},
 	.null_column = JOB_COMPLETED_AT
@@ -52,7 +54,10 @@ const RarrIndexDef rarr_job_unique_index = {
 	.null_column = JOB_COMPLETED_AT, .not_null_column = JOB_UNIQUE_KEY, .unique = true
 };
 
-/* What each kind of change touches, and whose key enqueue.c checks; 0 ends a list. */
+/*
+ * The columns that each kind of change sets; 0 ends a list.  enqueue.c checks the
+ * foreign key to media itself (media_ref.c).
+ */
 static const RarrChange job_changes[] = {
 	[JOB_CHANGE_ENQUEUE] = {CMD_INSERT, {JOB_MEDIA_ID}, "media"},
 	[JOB_CHANGE_CLAIM] = {CMD_UPDATE, {JOB_STATUS, JOB_RETRY_COUNT, JOB_ERROR_MESSAGE, JOB_STARTED_AT,
@@ -82,6 +87,9 @@ static const char *const status_names[] = {
 	[JOB_CANCELLED] = "cancelled",
 };
 
+/*
+ * Return the name of a status, as in the table.
+ */
 const char *
 rarr_job_status_name(RarrJobStatus status)
 {
@@ -89,7 +97,7 @@ rarr_job_status_name(RarrJobStatus status)
 }
 
 /*
- * A column of a slot whose attributes are all deformed.
+ * Return the value of a column (JOB_...).
  */
 Datum
 rarr_job_value(TupleTableSlot *slot, int column)
@@ -97,18 +105,25 @@ rarr_job_value(TupleTableSlot *slot, int column)
 	return slot->tts_values[column - 1];
 }
 
+/*
+ * Is this column NULL?
+ */
 bool
 rarr_job_is_null(TupleTableSlot *slot, int column)
 {
 	return slot->tts_isnull[column - 1];
 }
 
+/*
+ * Return the job's id, which points into the slot.
+ */
 pg_uuid_t *
 rarr_job_id(TupleTableSlot *slot)
 {
 	return DatumGetUUIDP(rarr_job_value(slot, JOB_ID));
 }
 
+/* Return the job's status, or -1 if it has none of status_names. */
 static int
 find_status(TupleTableSlot *slot)
 {
@@ -121,6 +136,10 @@ find_status(TupleTableSlot *slot)
 	return -1;
 }
 
+/*
+ * Return the job's status.  Raises 55000 if the column has another value, which
+ * is possible if the owner dropped the CHECK constraint.
+ */
 RarrJobStatus
 rarr_job_status(TupleTableSlot *slot)
 {
@@ -141,8 +160,8 @@ rarr_job_status(TupleTableSlot *slot)
 }
 
 /*
- * Does the row have a status that a job can have?  One that is not in the
- * table yet may have any, but for NULL.
+ * Does the job have a valid status?  The row that a trigger gets may have any
+ * text, but not NULL.
  */
 bool
 rarr_job_has_status(TupleTableSlot *slot)
@@ -151,7 +170,7 @@ rarr_job_has_status(TupleTableSlot *slot)
 }
 
 /*
- * Change a column of the next version of a row.
+ * Set a column of a new version.
  */
 void
 rarr_job_set(TupleTableSlot *slot, int column, Datum value)
@@ -160,6 +179,9 @@ rarr_job_set(TupleTableSlot *slot, int column, Datum value)
 	slot->tts_isnull[column - 1] = false;
 }
 
+/*
+ * Set a column of a new version to NULL.
+ */
 void
 rarr_job_set_null(TupleTableSlot *slot, int column)
 {
@@ -168,8 +190,9 @@ rarr_job_set_null(TupleTableSlot *slot, int column)
 }
 
 /*
- * Set the status, and what goes with it: completed_at is set exactly when the
- * job is finished, and only a running one has a lease.
+ * Set the status of a new version, and the columns that depend on it:
+ * completed_at is set exactly if the job is finished, and only a running job
+ * has a lease.  The caller sets the lease of a running job.
  */
 void
 rarr_job_set_status(TupleTableSlot *slot, RarrJobStatus status, TimestampTz now)
@@ -184,8 +207,9 @@ rarr_job_set_status(TupleTableSlot *slot, RarrJobStatus status, TimestampTz now)
 }
 
 /*
- * From when on a job can be handed out.  Not before its available_at, which
- * may have been moved while it runs; DT_NOEND for a finished job.
+ * Return the time from which on a job can be claimed: available_at for a queued
+ * job, and for a running job the later of available_at, which an UPDATE may have
+ * changed, and the end of its lease.  DT_NOEND for a finished job.
  */
 TimestampTz
 rarr_job_due_at(TupleTableSlot *slot)
@@ -204,8 +228,8 @@ rarr_job_due_at(TupleTableSlot *slot)
 }
 
 /*
- * Begin the next version of the row that is in jobs->oldslot, in
- * jobs->newslot: the same, but for updated_at.
+ * Begin a new version of the job: copy jobs->oldslot to jobs->newslot, and set
+ * updated_at to now, or to a later time if the old version has a later one.
  */
 void
 rarr_job_begin_change(RarrTable *jobs, TimestampTz now)

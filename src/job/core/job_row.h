@@ -1,7 +1,6 @@
 /*
  * job_row.h
- *		A row of processing_jobs: its columns, and the changes that the
- *		functions of the queue make to it.
+ *		Rows of processing_jobs: their columns, and the kinds of changes.
  */
 #ifndef RARR_JOB_CORE_JOB_ROW_H
 #define RARR_JOB_CORE_JOB_ROW_H
@@ -11,6 +10,7 @@
 
 #include "base/relation.h"
 
+/* column numbers */
 enum
 {
 	JOB_ID = 1,
@@ -35,7 +35,7 @@ enum
 	JOB_NCOLUMNS = JOB_UNIQUE_KEY
 };
 
-/* the kinds of change; see job_changes in job_row.c */
+/* kinds of changes; see job_changes in job_row.c */
 enum
 {
 	JOB_CHANGE_ENQUEUE,
@@ -45,6 +45,7 @@ enum
 	JOB_CHANGE_REQUEUE
 };
 
+/* values of the column status; see status_names in job_row.c */
 typedef enum RarrJobStatus
 {
 	JOB_QUEUED,

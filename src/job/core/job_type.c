@@ -1,14 +1,16 @@
 /*
  * job_type.c
- *		Job types and their policies: what is known from the start, what users
- *		registered, and this backend's cache of both.
+ *		Job types and their policies, cached in each backend.
  *
- * Jobs have no foreign key to job_types: it would write-lock one row for every
- * enqueue.  Instead every backend keeps all policies in memory.  A change of
- * the table sends a relcache invalidation for it at commit.  Each look at a
- * policy begins with taking in what was sent, so that a change binds whoever
- * looks after its commit, also within a transaction that has all its locks.
- * Where nothing was sent, that costs the reading of a flag.
+ * A type is known if job_types has a row for it, or if it is built in.  Jobs
+ * have no foreign key to job_types, because each enqueue would lock the type's
+ * row.  Instead each backend caches the policies of all types.
+ *
+ * The trigger on job_types sends a relcache invalidation for the table when
+ * the change commits.  Each lookup of a policy accepts pending invalidation
+ * messages first.  So a change applies to all lookups after its commit, also
+ * in a transaction that acquires no more locks.  If there are no messages,
+ * this costs a test of a flag.
  */
 #include "postgres.h"
 
@@ -32,15 +34,18 @@
 #include "job/core/job_type.h"
 #include "job/core/policy.h"
 
-/* Every type this backend ever knew: a policy never moves, and is never freed. */
+/*
+ * All types that this backend ever knew, and the known ones sorted by name.
+ * A RarrJobType is never moved or freed, so that pointers to it stay valid.
+ */
 static List *all_types = NIL;
-
-static RarrJobType **types = NULL;	/* the known ones, sorted by name */
+static RarrJobType **types = NULL;
 static int	ntypes = 0;
 static Oid	types_relid = InvalidOid;
 static bool cache_valid = false;
-static bool frozen = false;		/* the session ends: policies are not read any more */
+static bool frozen = false;		/* the session ends: use the cache as it is */
 
+/* relcache callback */
 static void
 types_changed(Datum arg, Oid relid)
 {
@@ -54,7 +59,7 @@ compare_types(const void *a, const void *b)
 	return strcmp((*(RarrJobType *const *) a)->name, (*(RarrJobType *const *) b)->name);
 }
 
-/* The backend's own entry for a type of this name; made if there is none. */
+/* Return this backend's RarrJobType for a name; create it if necessary. */
 static RarrJobType *
 intern_type(const char *name)
 {
@@ -76,7 +81,7 @@ intern_type(const char *name)
 	return type;
 }
 
-/* Read all policies, and put them in the place of what was known. */
+/* Read all policies, and replace the cached ones. */
 static void
 load_types(void)
 {
@@ -87,7 +92,7 @@ load_types(void)
 	List	   *found;
 	RarrJobType **sorted;
 
-	/* What changes while we read makes the result stale at once. */
+	/* Set this first, so that an invalidation during the read is not lost. */
 	types_relid = RelationGetRelid(rel);
 	cache_valid = true;
 	found = rarr_policies_read(rel);
@@ -116,8 +121,8 @@ load_types(void)
 }
 
 /*
- * The session ends, and may neither wait for the table of policies nor raise an
- * error about them: from now on they are what was read last.
+ * Stop refreshing the cache: all lookups use it as it is.  For a session that
+ * ends, which must not wait for a lock on job_types or raise an error.
  */
 void
 rarr_job_types_freeze(void)
@@ -125,7 +130,7 @@ rarr_job_types_freeze(void)
 	frozen = true;
 }
 
-/* Make sure that the cache is there, and has all that is committed. */
+/* Make the cache reflect all changes that have committed. */
 static void
 refresh(void)
 {
@@ -153,7 +158,7 @@ refresh(void)
 	PG_END_TRY();
 }
 
-/* The policy of a type as the cache has it, or NULL. */
+/* Find the policy of a type in the cache, or return NULL. */
 static const RarrJobType *
 find_type(const char *name, int len)
 {
@@ -178,8 +183,9 @@ find_type(const char *name, int len)
 }
 
 /*
- * The policy of a type, or NULL.  The pointer stays good as long as the
- * backend; what is there may change when a function of this file is called.
+ * Return the policy of a type, or NULL if the type is not known.  name: len
+ * bytes.  The pointer stays valid until the backend exits, but a call of any
+ * function of this file may change the contents.
  */
 const RarrJobType *
 rarr_job_type_find(const char *name, int len)
@@ -189,8 +195,8 @@ rarr_job_type_find(const char *name, int len)
 }
 
 /*
- * The policy of a type; RA002 if the type is unknown, 55000 if its row has an
- * invalid value.
+ * Return the policy of a type, as rarr_job_type_find().  Raises RA002 if the
+ * type is not known, and 55000 if its row has an invalid value.
  */
 const RarrJobType *
 rarr_job_type_get(const char *name, int len)
@@ -211,13 +217,13 @@ rarr_job_type_get(const char *name, int len)
 	ereport(ERROR,
 			(errcode(ERRCODE_RARR_UNKNOWN_JOB_TYPE),
 			 errmsg("unknown job type: \"%s\"", pnstrdup(name, pg_mbcliplen(name, len, 200))),
-			 errhint("Known job types are %s. Others are made known with researcharr.job_type_register.",
+			 errhint("Known job types are %s. Call researcharr.job_type_register to add another.",
 					 known.data)));
 }
 
 /*
- * The policy for a job of this type.  It is the built-in policy if the type was
- * dropped since, or if its row has an invalid value.
+ * Return the policy for an existing job of this type.  That is the built-in
+ * policy if the type's row was deleted since, or has an invalid value.
  */
 const RarrJobType *
 rarr_job_type_policy(const char *name, int len)
@@ -228,8 +234,8 @@ rarr_job_type_policy(const char *name, int len)
 }
 
 /*
- * rarr_job_type_policy() as this backend last read it, for a session that ends: no
- * table is read, and no error raised.
+ * Return the same as rarr_job_type_policy(), but from the cache as it is.  For a
+ * session that ends: this reads no table and raises no error.
  */
 const RarrJobType *
 rarr_job_type_last_known(const char *name, int len)
@@ -246,8 +252,8 @@ compare_listed(const ListCell *a, const ListCell *b)
 }
 
 /*
- * All types that are not paused.  Those whose row has an invalid value are
- * skipped with a warning, once in a session for each version of the row.
+ * Return all types that are not paused.  Types whose row has an invalid value
+ * are skipped, with one warning in a session for each version of the row.
  */
 static List *
 all_usable(void)
@@ -270,11 +276,13 @@ all_usable(void)
 }
 
 /*
- * The types that an argument job_types asks for: their policies, each once,
- * without the paused ones, in the order of their names.  NULL asks for all.
+ * Return the policies (const RarrJobType *) of the types named by an argument
+ * job_types, or of all types if it is NULL: each once, without the paused ones,
+ * in the order of their names.
  *
- * RA002 for an unknown one, 55000 for one whose row has an invalid value; 22023
- * for an array that is empty, has more than one dimension or holds a NULL.
+ * Raises RA002 for an unknown type, 55000 for one whose row has an invalid
+ * value, and 22023 for an array that is empty, has more than one dimension or
+ * contains a NULL.
  */
 List *
 rarr_job_types_requested(ArrayType *names)
@@ -307,7 +315,7 @@ rarr_job_types_requested(ArrayType *names)
 }
 
 /*
- * Was the policy written by this transaction, so that nobody else knows of it?
+ * Was the policy written by this transaction, so that no other one sees it?
  */
 bool
 rarr_job_type_is_uncommitted(const RarrJobType *type)
@@ -317,8 +325,8 @@ rarr_job_type_is_uncommitted(const RarrJobType *type)
 }
 
 /*
- * How long, in microseconds, a job of this type that has used up `retries`
- * retries waits before its next one.
+ * Return the delay in microseconds before the next attempt of a job that has
+ * used `retries` retries so far.  The formula is that of base/backoff.c.
  */
 int64
 rarr_job_type_retry_delay(const RarrJobType *type, int retries)
@@ -328,7 +336,7 @@ rarr_job_type_retry_delay(const RarrJobType *type, int retries)
 }
 
 /*
- * Is there a job type of this name?
+ * Is there a job type of this name, of len bytes?
  */
 bool
 rarr_job_type_is_known(const char *name, int len)

@@ -1,6 +1,6 @@
 /*
  * job_type.h
- *		Job types and their policies, from this backend's cache.
+ *		Job types and their policies, cached in each backend.
  */
 #ifndef RARR_JOB_CORE_JOB_TYPE_H
 #define RARR_JOB_CORE_JOB_TYPE_H

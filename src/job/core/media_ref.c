@@ -1,11 +1,11 @@
 /*
  * media_ref.c
- *		The foreign key from jobs to media, checked from C.
+ *		Check the foreign key from jobs to media.
  *
- * The server's own check runs a query for each row.  This one gives the same
- * guarantee, a FOR KEY SHARE lock on the media row that a deletion must wait
- * for, with one index descent for each media of a call, however many jobs it
- * gets.
+ * The server's check runs a query for each row.  This one gives the same
+ * guarantee, a FOR KEY SHARE lock on the media row, for which a DELETE must
+ * wait.  It descends the index once for each media of a call, even if the call
+ * enqueues many jobs for it.
  */
 #include "postgres.h"
 
@@ -32,7 +32,11 @@ compare_ids(const void *a, const void *b)
 	return memcmp(a, b, UUID_LEN);
 }
 
-/* Lock the row at the slot's place against deletion; false if it is gone. */
+/*
+ * Lock the row in the slot FOR KEY SHARE.  Returns false if it was deleted, or if
+ * its latest version has another id.  Raises 40001 under REPEATABLE READ and
+ * SERIALIZABLE if it was changed after the snapshot.
+ */
 static bool
 lock_media(Relation media, TupleTableSlot *slot, AttrNumber column, const pg_uuid_t *id)
 {
@@ -56,11 +60,12 @@ lock_media(Relation media, TupleTableSlot *slot, AttrNumber column, const pg_uui
 	if (!failure.traversed)
 		return true;
 
-	/* a later version may have been given another id */
+	/* the latest version may have another id */
 	found = slot_getattr(slot, column, &isnull);
 	return !isnull && memcmp(DatumGetUUIDP(found), id, UUID_LEN) == 0;
 }
 
+/* Lock the media with this id; raises 23503 if there is none. */
 static void
 check_one(Relation jobs, Relation media, IndexScanDesc scan, TupleTableSlot *slot,
 		  AttrNumber column, const pg_uuid_t *id)
@@ -81,9 +86,11 @@ check_one(Relation jobs, Relation media, IndexScanDesc scan, TupleTableSlot *slo
 }
 
 /*
- * Make sure that all these media exist, and stay until this transaction ends.
- * 23503 for the first that does not.  Needs an active snapshot, a fresh one.
- * The ids are sorted in place.
+ * Lock the media with these ids FOR KEY SHARE until the transaction ends, in
+ * order of id.  Sorts the n ids in place.  The active snapshot must be a new one.
+ *
+ * Raises 23503 for the first media that does not exist, and 40001 under
+ * REPEATABLE READ and SERIALIZABLE if one changed after the snapshot.
  */
 void
 rarr_media_ref_check(Relation jobs, pg_uuid_t *ids, int n)

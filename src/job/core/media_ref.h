@@ -1,6 +1,6 @@
 /*
  * media_ref.h
- *		The foreign key from jobs to media, checked from C.
+ *		Check the foreign key from jobs to media.
  */
 #ifndef RARR_JOB_CORE_MEDIA_REF_H
 #define RARR_JOB_CORE_MEDIA_REF_H

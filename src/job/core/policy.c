@@ -1,12 +1,12 @@
 /*
  * policy.c
- *		Read the policies of job types from the table job_types, and add the
- *		built-in ones.
+ *		Policies of job types: those in the table job_types, and the built-in
+ *		ones.
  *
  * The values are checked again, although the table has constraints: its owner
- * can drop them.  Code divides by a weight, and uses a priority as an array
- * index.  A row with an invalid value makes its own type unusable, and no
- * other.
+ * can drop them, and the code relies on the values.  For example, it divides
+ * by a weight, and uses a priority as an array index.  A row with an invalid
+ * value makes only its own type unusable.
  */
 #include "postgres.h"
 
@@ -26,7 +26,7 @@
 #include "job/core/policy.h"
 #include "job/core/queue_pos.h"
 
-/* Columns of job_types that this file reads by number. */
+/* columns of job_types that this file reads by number */
 enum
 {
 	COL_NAME = 1,
@@ -65,9 +65,10 @@ static const RarrColumn type_columns[] = {
 /* the limit of job_types_weight_check */
 #define MAX_WEIGHT	1000
 
-/* Known from the start; the same as the defaults of job_types' columns. */
+/* the built-in types */
 static const char *const builtin_names[] = {"search", "download", "verify"};
 
+/* their policy: the same as the defaults of job_types' columns */
 const RarrJobType rarr_builtin_policy = {
 	.priority = 0,
 	.max_retries = 3,
@@ -80,13 +81,13 @@ const RarrJobType rarr_builtin_policy = {
 	.paused = false,
 };
 
-/* the columns that a built-in type has a value for; no limits elsewhere */
+/* columns that are not NULL for a built-in type: it has no limits */
 static const AttrNumber builtin_columns[] = {
 	COL_NAME, COL_PRIORITY, COL_MAX_RETRIES, COL_LEASE, COL_BACKOFF, COL_BACKOFF_BASE,
 	COL_BACKOFF_CAP, COL_JITTER, COL_WEIGHT, COL_PAUSED
 };
 
-/* Which version of a row this is; no other one of any policy has the same. */
+/* A number that no other version of any policy's row has: xmin and TID. */
 static uint64
 row_version(TupleTableSlot *slot)
 {
@@ -99,9 +100,9 @@ row_version(TupleTableSlot *slot)
 }
 
 /*
- * By which transaction the row was inserted; no normal number where it was
- * updated since, or where that was so long ago that its number may have come
- * round.
+ * The transaction that inserted the row.  InvalidTransactionId if the row was
+ * updated since; FrozenTransactionId if it is frozen, since its XID may have
+ * been reused.
  */
 static TransactionId
 row_inserter(TupleTableSlot *slot)
@@ -111,14 +112,17 @@ row_inserter(TupleTableSlot *slot)
 	return header->t_infomask & HEAP_UPDATED ? InvalidTransactionId : HeapTupleHeaderGetXmin(header);
 }
 
-/* A number, or 0 for NULL: no limit. */
+/* Read an integer; 0, which means no limit, for NULL. */
 static int
 read_int(TupleTableSlot *slot, int column)
 {
 	return slot->tts_isnull[column - 1] ? 0 : DatumGetInt32(slot->tts_values[column - 1]);
 }
 
-/* A length of time, or 0 for NULL: no limit.  False if it is too long, or infinite. */
+/*
+ * Read an interval as microseconds; 0, which means no limit, for NULL.  Returns
+ * false if it is infinite or too long for rarr_duration_of_interval().
+ */
 static bool
 read_duration(TupleTableSlot *slot, int column, int64 *duration)
 {
@@ -198,7 +202,7 @@ read_type(TupleTableSlot *slot, RarrJobType *type)
 }
 
 /*
- * Report an unusable policy, as an error or a warning.
+ * Report that a type has an unusable policy, at this elevel, as 55000.
  */
 void
 rarr_policy_complain(int elevel, const RarrJobType *type)
@@ -207,14 +211,15 @@ rarr_policy_complain(int elevel, const RarrJobType *type)
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("job type \"%.*s\" has a policy that cannot be used",
 					pg_mbcliplen(type->name, strlen(type->name), 200), type->name),
-			 errdetail("Column \"%s\" of its row in researcharr.job_types holds what the install script's constraints refuse.",
+			 errdetail("Column \"%s\" of its row in researcharr.job_types violates a constraint that the extension created.",
 					   type->unusable),
 			 errhint("Correct or delete the row, and restore the constraint.")));
 }
 
 /*
- * Return the policies of all rows, and the built-in ones of types without a row.
- * Raises 55000 if a column that is read by number was altered.
+ * Return the policies (RarrJobType *) of all rows of job_types, and the built-in
+ * ones of types without a row.  Raises 55000 if a column that is read by number
+ * was altered.
  */
 List *
 rarr_policies_read(Relation rel)
@@ -265,9 +270,9 @@ rarr_policies_read(Relation rel)
 PG_FUNCTION_INFO_V1(researcharr_job_type_builtin);
 
 /*
- * job_type_builtin() -> rows of job_types: the types known from the start.
+ * job_type_builtin() -> rows of job_types: the built-in types
  *
- * Errors: 55000 where the statement knows columns of ours that were altered.
+ * Errors: 55000 if a column that the extension created has been altered.
  */
 Datum
 researcharr_job_type_builtin(PG_FUNCTION_ARGS)

@@ -1,7 +1,7 @@
 /*
  * policy.h
- *		Read the policies of job types from the table job_types, and add the
- *		built-in ones.
+ *		Policies of job types: those in the table job_types, and the built-in
+ *		ones.
  */
 #ifndef RARR_JOB_CORE_POLICY_H
 #define RARR_JOB_CORE_POLICY_H
@@ -11,9 +11,9 @@
 
 #include "base/backoff.h"
 
-#define RARR_TYPE_NAME_MAX	(100 * 4)	/* 100 characters, in bytes */
+#define RARR_TYPE_NAME_MAX	(100 * 4)	/* bytes of 100 characters */
 
-/* All times are lengths in microseconds. */
+/* A job type and its policy.  Durations are in microseconds. */
 typedef struct RarrJobType
 {
 	char	   *name;
@@ -33,11 +33,14 @@ typedef struct RarrJobType
 	const char *unusable;		/* the column with an invalid value, or NULL; if
 								 * set, the rest is the built-in policy */
 	bool		warned;			/* this session got the warning about that */
-	uint64		version;		/* of the policy's row; 0 for a built-in policy */
-	TransactionId made_by;		/* the transaction that made the type known; not
-								 * normal if it changed since, or long ago */
-	struct RarrAgendaKey *agenda;	/* of the type; NULL until it is looked for */
-	uint64		pass;			/* see stream.c; kept when the policy changes */
+	uint64		version;		/* identifies the version of the policy's row; 0
+								 * for the built-in policy */
+	TransactionId made_by;		/* transaction that inserted the row; not a
+								 * normal one if the row was updated since, or
+								 * is frozen */
+	struct RarrAgendaKey *agenda;	/* the type's key in the agenda, or NULL */
+	uint64		pass;			/* of stride scheduling, see stream.c; not part
+								 * of the policy */
 } RarrJobType;
 
 extern const RarrJobType rarr_builtin_policy;

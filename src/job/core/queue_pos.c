@@ -1,6 +1,6 @@
 /*
  * queue_pos.c
- *		Places in a group of the take index.
+ *		Queue positions: the order of jobs within a group.
  */
 #include "postgres.h"
 
@@ -10,7 +10,9 @@ const RarrQueuePos rarr_first_queue_pos = {DT_NOBEGIN, {{0}}};
 const RarrQueuePos rarr_last_queue_pos = {DT_NOEND, {{0}}};
 
 /*
- * Which of two places comes first: less than, equal to, or greater than zero.
+ * Compare two queue positions as the dequeue index orders them, by available_at
+ * and then by id as bytes.  Returns a number less than, equal to, or greater
+ * than zero.
  */
 int
 rarr_queue_pos_compare(const RarrQueuePos *a, const RarrQueuePos *b)
@@ -21,7 +23,7 @@ rarr_queue_pos_compare(const RarrQueuePos *a, const RarrQueuePos *b)
 }
 
 /*
- * The least place behind this one.
+ * Return the least queue position that is greater than this one.
  */
 RarrQueuePos
 rarr_queue_pos_after(const RarrQueuePos *pos)
@@ -31,6 +33,6 @@ rarr_queue_pos_after(const RarrQueuePos *pos)
 	for (int i = UUID_LEN - 1; i >= 0; i--)
 		if (++after.id.data[i] != 0)
 			return after;
-	after.at++;					/* the id was the last that there is */
+	after.at++;					/* the id was the greatest one */
 	return after;
 }

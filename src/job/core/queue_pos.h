@@ -1,6 +1,6 @@
 /*
  * queue_pos.h
- *		Places in a group of the take index.
+ *		Queue positions: the order of jobs within a group.
  */
 #ifndef RARR_JOB_CORE_QUEUE_POS_H
 #define RARR_JOB_CORE_QUEUE_POS_H
@@ -10,20 +10,24 @@
 
 #define RARR_PRIORITIES		101		/* 0 to 100 */
 
-/* A place in a group of the take index: the jobs of one type and priority. */
+/*
+ * A queue position.  A group is the unfinished jobs of one type and priority;
+ * its jobs are claimed in the order of their queue positions.
+ */
 typedef struct RarrQueuePos
 {
 	TimestampTz at;				/* available_at */
 	pg_uuid_t	id;
 } RarrQueuePos;
 
-/* Where a job is, in the order in which jobs are handed out. */
+/* Where a job of a type is, in the order in which its jobs are claimed. */
 typedef struct RarrJobPos
 {
 	int			priority;
 	RarrQueuePos pos;
 } RarrJobPos;
 
+/* before and behind all jobs of a group */
 extern const RarrQueuePos rarr_first_queue_pos;
 extern const RarrQueuePos rarr_last_queue_pos;
 

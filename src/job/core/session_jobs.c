@@ -1,16 +1,18 @@
 /*
  * session_jobs.c
- *		Jobs whose leases end with this session: researcharr.bind_leases.
+ *		The session's jobs: those whose leases end with the session.
  *
- * A session keeps in its memory which jobs it claimed while the setting was
- * on, and under which attempt.  When it ends, it hands those back that are
- * still running under that attempt (session_end.c).  The tables say the rest:
- * an attempt that was completed or cancelled elsewhere, or handed on, is not
- * running.  But not one that was rolled back: the next session to claim the
- * job does so under the same number.  So a claim is forgotten as soon as its
- * transaction or subtransaction aborts, and when it is prepared, since then
- * nobody tells what becomes of it.  A job that the session finishes is
- * forgotten at the commit, lest the list fill up.
+ * A session that has researcharr.bind_leases on remembers the jobs that it
+ * claims, and the attempt of each.  When it ends, it returns those that are
+ * still running under that attempt to the queue (session_end.c).
+ *
+ * The list may have jobs that were completed, cancelled or claimed by others
+ * since: the table shows that they are not running under the attempt.  It must
+ * not have a claim that was rolled back, because the next claim of the job gets
+ * the same attempt.  So a claim is removed when its transaction or
+ * subtransaction aborts.  It is also removed when the transaction is prepared,
+ * since the session does not learn how that ends.  A job that the session
+ * finishes is removed at commit, to keep the list short.
  */
 #include "postgres.h"
 
@@ -21,25 +23,25 @@
 #include "base/pending.h"
 #include "job/core/session_jobs.h"
 
-/* of more than that, the leases of the oldest do not end with the session */
+/* if there are more, the oldest claim is removed from the list */
 #define MAX_SESSION_JOBS	10000
 
 typedef struct SessionJobEntry
 {
 	RarrSessionJob job;			/* its id is the key */
-	dlist_node	node;			/* in the order of the claims */
+	dlist_node	node;			/* in `order` */
 } SessionJobEntry;
 
-/* What this transaction did with a job. */
+/* A pending entry: the transaction claimed or finished a job. */
 typedef struct SessionJobChange
 {
 	RarrPendingEntry entry;
 	RarrSessionJob job;
-	bool		finished;		/* else claimed */
+	bool		finished;		/* otherwise claimed */
 } SessionJobChange;
 
-static HTAB *session_jobs = NULL;
-static dlist_head order = DLIST_STATIC_INIT(order);
+static HTAB *session_jobs = NULL;	/* by id; NULL until the first claim */
+static dlist_head order = DLIST_STATIC_INIT(order); /* by claim */
 
 static SessionJobEntry *
 find(const pg_uuid_t *id)
@@ -55,8 +57,8 @@ forget(SessionJobEntry *entry)
 }
 
 /*
- * Forget what the transaction finished, once that is committed, and what it
- * claimed, once it aborts or is prepared.  A job that was claimed once more since
+ * Apply pending entries.  A commit removes finished jobs; an abort or PREPARE
+ * removes claimed ones.  A job with another attempt was claimed again since, and
  * stays.
  */
 static void
@@ -101,7 +103,7 @@ init_session_jobs(void)
 }
 
 /*
- * This session has claimed a job under this attempt: its lease ends with it.
+ * Add a job that this session claimed under this attempt.
  */
 void
 rarr_session_jobs_add(const pg_uuid_t *id, int32 attempt)
@@ -122,7 +124,8 @@ rarr_session_jobs_add(const pg_uuid_t *id, int32 attempt)
 }
 
 /*
- * This transaction finishes a job, which may be bound.
+ * Record that this transaction finishes or requeues a job, which may be one of
+ * the session's.
  */
 void
 rarr_session_jobs_finished(const pg_uuid_t *id)
@@ -134,7 +137,7 @@ rarr_session_jobs_finished(const pg_uuid_t *id)
 }
 
 /*
- * Are there any such jobs?
+ * Does the session have jobs?
  */
 bool
 rarr_session_jobs_any(void)
@@ -143,7 +146,8 @@ rarr_session_jobs_any(void)
 }
 
 /*
- * All of them, in the order of the claims, in the current memory context.
+ * Return the session's jobs in the order of their claims, palloc'd, and set *n to
+ * their number.  rarr_session_jobs_any() must be true.
  */
 RarrSessionJob *
 rarr_session_jobs_list(int *n)

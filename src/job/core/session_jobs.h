@@ -1,12 +1,13 @@
 /*
  * session_jobs.h
- *		Jobs whose leases end with this session.
+ *		The session's jobs: those whose leases end with the session.
  */
 #ifndef RARR_JOB_CORE_SESSION_JOBS_H
 #define RARR_JOB_CORE_SESSION_JOBS_H
 
 #include "utils/uuid.h"
 
+/* A job, and the attempt under which this session claimed it. */
 typedef struct RarrSessionJob
 {
 	pg_uuid_t	id;

@@ -1,11 +1,12 @@
 /*
  * tid_cache.c
- *		Where the jobs are that this backend claimed.
+ *		The TIDs of jobs that this backend claimed.
  *
- * A worker completes the jobs that it was handed out over the same connection,
- * nearly always: the place of the row's version that the claim made spares the
- * search by id.  It is no more than a hint.  The row there is looked at under
- * the snapshot, like any, and has to have the id; else the index is asked.
+ * A worker nearly always completes a job in the session that claimed it.  So
+ * the backend remembers the TIDs of the versions that its claims and
+ * heartbeats wrote, and reads the row there without a search by id.  A TID is
+ * only a hint: the row must be visible to the snapshot and have the id.
+ * Otherwise the caller searches the index.
  */
 #include "postgres.h"
 
@@ -18,19 +19,19 @@
 #include "job/core/job_row.h"
 #include "job/core/tid_cache.h"
 
-/* a power of two; of two jobs with the same place the later one stays */
+/* a power of two; a job replaces another one that has the same entry */
 #define NENTRIES	1024
 
 typedef struct CacheEntry
 {
 	pg_uuid_t	id;
-	RarrFileNumber file;		/* the table's, which a rewrite changes */
+	RarrFileNumber file;		/* of the table; a rewrite changes it */
 	ItemPointerData tid;
 } CacheEntry;
 
 static CacheEntry cache[NENTRIES];
 
-/* The last bytes of a UUID of version 7 are random. */
+/* The entry for a job; the last bytes of a UUID of version 7 are random. */
 static CacheEntry *
 entry_for(const pg_uuid_t *id)
 {
@@ -38,7 +39,7 @@ entry_for(const pg_uuid_t *id)
 }
 
 /*
- * Remember where the row is that was just written from jobs->newslot.
+ * Remember the TID of the version in jobs->newslot, which was just written.
  */
 void
 rarr_tid_cache_put(RarrTable *jobs)
@@ -52,8 +53,9 @@ rarr_tid_cache_put(RarrTable *jobs)
 }
 
 /*
- * Fetch the row with this id, as the active snapshot sees it, into
- * jobs->oldslot; false if it is not where it is remembered to be.
+ * Fetch the row with this id into jobs->oldslot, and deform all its attributes.
+ * Returns false if no TID is remembered, or if the version there is not visible
+ * to the active snapshot or has another id.
  */
 bool
 rarr_tid_cache_fetch(RarrTable *jobs, const pg_uuid_t *id)
@@ -63,7 +65,7 @@ rarr_tid_cache_fetch(RarrTable *jobs, const pg_uuid_t *id)
 	if (memcmp(&entry->id, id, UUID_LEN) != 0 || entry->file != rarr_file_number(jobs->rel))
 		return false;
 
-	/* VACUUM may have cut off the end of the table since; not while it is open */
+	/* VACUUM may have truncated the table, but not while it is open */
 	if (ItemPointerGetBlockNumber(&entry->tid) >= jobs->nblocks)
 		jobs->nblocks = RelationGetNumberOfBlocks(jobs->rel);
 	if (ItemPointerGetBlockNumber(&entry->tid) >= jobs->nblocks)

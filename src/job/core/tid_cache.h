@@ -1,6 +1,6 @@
 /*
  * tid_cache.h
- *		Where the jobs are that this backend claimed.
+ *		The TIDs of jobs that this backend claimed.
  */
 #ifndef RARR_JOB_CORE_TID_CACHE_H
 #define RARR_JOB_CORE_TID_CACHE_H

@@ -1,12 +1,11 @@
 /*
  * unique_key.c
- *		Unique keys of unfinished jobs: the order in which a call takes them,
- *		and whether one is free.
+ *		Unique keys of unfinished jobs: their order, and whether one is free.
  *
- * Whoever makes a job with a unique key waits for every open transaction that
- * has made or is finishing one with the same key.  A call with several keys
- * takes them in one order, that of type and key, so that two calls cannot wait
- * for each other.
+ * A call that inserts or requeues a job with a unique key waits for each open
+ * transaction that has inserted or is finishing a job with the same key.  A
+ * call with several keys inserts them in the order of type and key, so that
+ * two calls cannot deadlock.
  */
 #include "postgres.h"
 
@@ -23,7 +22,7 @@
 #include "job/core/job_row.h"
 #include "job/core/unique_key.h"
 
-/* Compare two texts as COLLATE "C" does, whatever the database's collation is. */
+/* Compare two texts as COLLATE "C" does. */
 static int
 compare_texts(text *one, text *other)
 {
@@ -32,7 +31,9 @@ compare_texts(text *one, text *other)
 }
 
 /*
- * Compare two keys by the order in which they are taken.
+ * Compare two unique keys in the order in which calls insert them, by type and
+ * then by key, both as bytes.  Returns a number less than, equal to, or greater
+ * than zero.
  */
 int
 rarr_unique_key_compare(text *type, text *key, text *other_type, text *other_key)
@@ -43,11 +44,14 @@ rarr_unique_key_compare(text *type, text *key, text *other_type, text *other_key
 }
 
 /*
- * May the job in jobs->newslot, which is not in the table yet in this version,
- * have its unique key: does no other unfinished job of the type have it?  Waits
- * for open transactions that made or are finishing one.  40001 under REPEATABLE
- * READ and SERIALIZABLE, if the transaction's snapshot does not show the job that
- * has it.  True says nothing for the future: the update can still raise 23505.
+ * Is the unique key of the job in jobs->newslot free: does no other unfinished
+ * job of its type have it?  The slot is a new version that is not in the table
+ * yet; change: the kind of change that will write it.
+ *
+ * Waits for open transactions that have inserted or are finishing a job with the
+ * key.  Raises 40001 under REPEATABLE READ and SERIALIZABLE if the key is in use
+ * by a job that the transaction's snapshot does not show.  If the result is true,
+ * the change can still raise 23505, because others can insert the key meanwhile.
  */
 bool
 rarr_unique_key_is_free(RarrTable *jobs, int change)

@@ -1,7 +1,6 @@
 /*
  * unique_key.h
- *		Unique keys of unfinished jobs: the order in which a call takes them, and
- *		whether one is free.
+ *		Unique keys of unfinished jobs: their order, and whether one is free.
  */
 #ifndef RARR_JOB_CORE_UNIQUE_KEY_H
 #define RARR_JOB_CORE_UNIQUE_KEY_H

@@ -1,16 +1,16 @@
 /*
  * worker_input.c
- *		Limits of what a worker writes into a job: its name, an error, a
- *		result, and how long it keeps a job from others.
+ *		Limits of the values that a worker writes into a job: its name, an
+ *		error, a result, a lease, a delay.
  *
- * A job's row is copied by every later change of it, and its worker and error
- * go into the history, which is append-only.  Without limits, one worker could
- * make a job that no other session can claim, cancel or delete.
+ * Each change of a job copies its row, and the history, which is append-only,
+ * has copies of the worker's name and of errors.  Without limits, a worker
+ * could make a job so large that no session can claim, cancel or delete it.
  *
- * The functions of the queue and the guard of plain DML (guard.c) apply the
- * limits.  They are not constraints of the table, because a CHECK, even one
- * that is NOT VALID, is checked at each change of a row: a job that was larger
- * before the limits existed could not be claimed, finished or cancelled.
+ * The functions of the queue and the guard trigger (guard.c) apply the limits.
+ * The table has no constraints for them: a CHECK, even a NOT VALID one, is
+ * checked at each change of a row, so that a job from before the limits that
+ * exceeds one could not be claimed, finished or cancelled.
  */
 #include "postgres.h"
 
@@ -29,14 +29,17 @@
 #include "job/core/job_row.h"
 #include "job/core/worker_input.h"
 
-/* The size of a text in bytes, without reading what is stored out of line. */
+/* The size of a text in bytes, without detoasting it. */
 static Size
 text_size(Datum value)
 {
 	return toast_raw_datum_size(value) - VARHDRSZ;
 }
 
-/* Has this text, the name of a worker, at most RARR_WORKER_MAX_CHARS characters? */
+/*
+ * Does this text, the name of a worker, have at most RARR_WORKER_MAX_CHARS
+ * characters?
+ */
 bool
 rarr_worker_name_fits(Datum worker)
 {
@@ -51,7 +54,10 @@ rarr_worker_name_fits(Datum worker)
 	return pg_mbstrlen_with_len(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name)) <= RARR_WORKER_MAX_CHARS;
 }
 
-/* RA003 where the name of a worker is longer than RARR_WORKER_MAX_CHARS. */
+/*
+ * Raise RA003 if the name of a worker has more than RARR_WORKER_MAX_CHARS
+ * characters.
+ */
 void
 rarr_check_worker_name(Datum worker)
 {
@@ -61,10 +67,12 @@ rarr_check_worker_name(Datum worker)
 			(errcode(ERRCODE_RARR_VALIDATION),
 			 errmsg("worker is longer than %d characters", RARR_WORKER_MAX_CHARS),
 			 errdetail("The value has %zu bytes.", text_size(worker)),
-			 errhint("Give a short name by which the worker is found, such as a host and a process id.")));
+			 errhint("Give a short name that identifies the worker, such as a host and a process id.")));
 }
 
-/* Has this text, an error message, at most RARR_ERROR_MAX_BYTES bytes? */
+/*
+ * Does this text, an error message, have at most RARR_ERROR_MAX_BYTES bytes?
+ */
 bool
 rarr_error_text_fits(Datum error)
 {
@@ -72,9 +80,9 @@ rarr_error_text_fits(Datum error)
 }
 
 /*
- * An error message of at most RARR_ERROR_MAX_BYTES bytes: the text itself, or its
- * beginning and a mark that says how many bytes it had.  It never raises an
- * error because of the length: a worker must be able to report a failure.
+ * Return an error message of at most RARR_ERROR_MAX_BYTES bytes: the text itself,
+ * or its beginning and a note of how many bytes it had.  A long text is not an
+ * error, because a worker must always be able to report a failure.
  */
 Datum
 rarr_error_text_truncate(Datum error)
@@ -84,7 +92,10 @@ rarr_error_text_truncate(Datum error)
 	return CStringGetTextDatum(rarr_clip_datum(error, RARR_ERROR_MAX_BYTES));
 }
 
-/* RA003 where a result, a jsonb, is larger than metadata may be. */
+/*
+ * Raise RA003 if a result, a jsonb value, has more than RARR_METADATA_MAX_BYTES
+ * bytes as text.
+ */
 void
 rarr_check_result(Datum result)
 {
@@ -93,15 +104,16 @@ rarr_check_result(Datum result)
 	ereport(ERROR,
 			(errcode(ERRCODE_RARR_VALIDATION),
 			 errmsg("result is larger than %d bytes as text", RARR_METADATA_MAX_BYTES),
-			 errhint("Keep large values elsewhere, and their key here.")));
+			 errhint("Store large values elsewhere, and a reference to them here.")));
 }
 
 /*
- * How long a worker keeps a job from others, in microseconds: the interval of an
- * argument of this name, a lease or a delay.
+ * Return the microseconds of an interval argument that keeps a job from other
+ * workers: a lease or a delay.  name: of the argument, for errors; least: in
+ * microseconds.
  *
- * 22023 where it is below `least`, above RARR_MAX_DURATION, or, for a role that
- * does not own the table of jobs, above researcharr.max_lease.
+ * Raises 22023 if the interval is below `least` or above RARR_MAX_DURATION, or
+ * above researcharr.max_lease for a role that does not own processing_jobs.
  */
 int64
 rarr_lease_arg(const Interval *interval, const char *name, int64 least)
@@ -115,6 +127,6 @@ rarr_lease_arg(const Interval *interval, const char *name, int64 least)
 				 errmsg("%s is longer than researcharr.max_lease: %s", name,
 						DatumGetCString(DirectFunctionCall1(interval_out, IntervalPGetDatum(interval)))),
 				 errdetail("researcharr.max_lease is %d seconds.", rarr_max_lease),
-				 errhint("Ask for less; job_heartbeat extends a lease while the work goes on.")));
+				 errhint("Give a shorter interval; job_heartbeat extends a lease while the job runs.")));
 	return duration;
 }

@@ -1,14 +1,14 @@
 /*
  * worker_input.h
- *		Limits of what a worker writes into a job.
+ *		Limits of the values that a worker writes into a job.
  */
 #ifndef RARR_JOB_CORE_WORKER_INPUT_H
 #define RARR_JOB_CORE_WORKER_INPUT_H
 
 #include "utils/timestamp.h"
 
-#define RARR_WORKER_MAX_CHARS	255
-#define RARR_ERROR_MAX_BYTES	(64 * 1024)
+#define RARR_WORKER_MAX_CHARS	255		/* of the name of a worker */
+#define RARR_ERROR_MAX_BYTES	(64 * 1024) /* of an error message */
 
 extern bool rarr_worker_name_fits(Datum worker);
 extern void rarr_check_worker_name(Datum worker);
