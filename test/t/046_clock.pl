@@ -180,7 +180,7 @@ sql("SELECT researcharr.job_type_register('rated', rate_limit => 1, rate_interva
 enqueue('rated', '0 s') for 1 .. 2;
 ok(taken_at_last('rated'), 'the bucket is empty');
 set_clock(system => $hour);
-my $sleeper = sleeper("NULL, '{rated}', timeout => '60 s'");
+my $sleeper = sleeper("'{rated}', timeout => '60 s'");
 set_clock(system => 0);
 $node->reload;
 my $begun = time;

@@ -125,17 +125,18 @@ ok(running_within(60, 2, 'postgres'), 'and that one goes on afterwards');
 sql("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query ~ '^CALL'");
 $_->{run}->finish foreach $stopped, $second;
 
-# 6.  With a sleeper that has yet to be woken, and with the timer alone.  The last
-# to fall asleep are woken first.
+# 6.  With a sleeper that has yet to be woken, and with the designated waker
+# alone.  The last to fall asleep are woken first.
 foreach my $others (2, 1)
 {
 	sql('TRUNCATE researcharr.processing_jobs');
 	my @going = map { sleeper("job_types => '{search}'", 'postgres') } 1 .. $others;
 	my @halted = map { sleeper("job_types => '{search}'", 'postgres') } 1 .. 2;
-	kill 'STOP', $_->{pid} foreach @halted;
+	my @pids = map { backend($_) } @halted;
+	kill 'STOP', $_ foreach @pids;
 	sql("SELECT count(researcharr.job_enqueue($media, 'search')) FROM generate_series(1, 2)");
 	ok(running_within(45, $others, 'postgres'), "both that were woken are stopped: $others others take the jobs");
-	kill 'CONT', $_->{pid} foreach @halted;
+	kill 'CONT', $_ foreach @pids;
 	sql("SELECT count(researcharr.job_enqueue($media, 'search')) FROM generate_series(1, $others)");
 	ok(running_within(45, 2 + $others, 'postgres'), 'they go on afterwards, and take the rest');
 	$_->{run}->finish foreach @going, @halted;
