@@ -1,11 +1,11 @@
 /*
  * batch.c
- *		The jobs of one call that names many: its arguments, the order in which
- *		it goes through them, and its result.
+ *		The jobs of a call that names many: arguments, order, and result.
  *
- * A call waits for jobs that others have locked while it holds its own.  So
- * that two calls cannot deadlock, each goes through its jobs in order of id.
- * The result has a row for each job in the order of the arguments.
+ * A call waits for jobs that other transactions have locked while it holds
+ * locks on jobs itself.  To avoid deadlocks, each call processes its jobs in
+ * order of id.  The result has one row for each job, in the order of the
+ * arguments.
  */
 #include "postgres.h"
 
@@ -17,7 +17,7 @@
 #include "base/args.h"
 #include "job/batch.h"
 
-/* Order two positions by id; of one id, the first position comes first. */
+/* Compare two positions by id, and by position if the ids are equal. */
 static int
 compare_positions(const void *a, const void *b, void *ids)
 {
@@ -28,7 +28,7 @@ compare_positions(const void *a, const void *b, void *ids)
 	return order != 0 ? order : one - other;
 }
 
-/* Are the ids in order already?  Those of job_dequeue() mostly are. */
+/* Are the ids in order already?  Those that job_dequeue() returns mostly are. */
 static bool
 is_ordered(const Datum *ids, int n)
 {
@@ -39,7 +39,7 @@ is_ordered(const Datum *ids, int n)
 }
 
 /*
- * Prepare to go through jobs with these ids, which stay where they are.
+ * Initialize a batch of n jobs with these ids.  The array is not copied.
  */
 void
 rarr_batch_init(RarrBatch *batch, Datum *ids, int n)
@@ -58,9 +58,12 @@ rarr_batch_init(RarrBatch *batch, Datum *ids, int n)
 }
 
 /*
- * An array argument with an element for each job; the ids have been read.  22023
- * for one of another length or of more dimensions, 22004 for a NULL where none
- * is allowed.
+ * Return the elements of an array argument of the running function that has one
+ * element for each job of the batch.  arg: its position; name: for errors; type:
+ * of the elements.  *nulls gets an array of flags.
+ *
+ * Raises 22023 if the array has another length or more than one dimension, and
+ * 22004 for a NULL element if nulls_allowed is false.
  */
 Datum *
 rarr_batch_array(const RarrBatch *batch, FunctionCallInfo fcinfo, int arg, const char *name,
@@ -83,9 +86,11 @@ rarr_batch_array(const RarrBatch *batch, FunctionCallInfo fcinfo, int arg, const
 }
 
 /*
- * Read the first arguments of the running function: ids uuid[] and, for a
- * worker's call, attempts int[].  Errors: 22004 NULL for one of them or in it;
- * 22023 arrays of unequal length or of more than one dimension.
+ * Initialize a batch from the first arguments of the running function: ids uuid[]
+ * and, if has_attempts, attempts int[].
+ *
+ * Raises 22004 if an argument is NULL or contains a NULL, and 22023 for arrays of
+ * unequal lengths or with more than one dimension.
  */
 void
 rarr_batch_read(RarrBatch *batch, FunctionCallInfo fcinfo, bool has_attempts)
@@ -103,6 +108,9 @@ rarr_batch_read(RarrBatch *batch, FunctionCallInfo fcinfo, bool has_attempts)
 		batch->attempts = rarr_batch_array(batch, fcinfo, 1, "attempts", INT4OID, false, &nulls);
 }
 
+/*
+ * Return the attempt at a position.
+ */
 int
 rarr_batch_attempt(const RarrBatch *batch, int position)
 {
@@ -110,8 +118,8 @@ rarr_batch_attempt(const RarrBatch *batch, int position)
 }
 
 /*
- * The result's second column for the job at this position, which is NULL
- * otherwise.
+ * Set the second column of the result for the job at a position.  It is NULL if
+ * never set.
  */
 void
 rarr_batch_set(RarrBatch *batch, int position, Datum value)
@@ -120,6 +128,9 @@ rarr_batch_set(RarrBatch *batch, int position, Datum value)
 	batch->nulls[position] = false;
 }
 
+/*
+ * Was the second column set for the job at a position?
+ */
 bool
 rarr_batch_is_set(const RarrBatch *batch, int position)
 {
@@ -127,8 +138,8 @@ rarr_batch_is_set(const RarrBatch *batch, int position)
 }
 
 /*
- * Return the ids and their values, in the order of the arguments, as the running
- * function's result.
+ * Return (id, value) rows, in the order of the arguments, as the result set of
+ * the running function.
  */
 void
 rarr_batch_return(const RarrBatch *batch, FunctionCallInfo fcinfo)

@@ -1,21 +1,21 @@
 /*
  * batch.h
- *		The jobs of one call that names many: its arguments, the order in which it
- *		goes through them, and its result.
+ *		The jobs of a call that names many: arguments, order, and result.
  */
 #ifndef RARR_BATCH_H
 #define RARR_BATCH_H
 
 #include "fmgr.h"
 
+/* Positions are those of the argument arrays, from 0. */
 typedef struct RarrBatch
 {
 	int			n;
 	Datum	   *ids;
-	Datum	   *attempts;		/* NULL where the caller is no worker */
-	int		   *order;			/* positions, by id */
-	Datum	   *values;			/* of the result's second column, by position, */
-	bool	   *nulls;			/* NULL at first */
+	Datum	   *attempts;		/* NULL for an operator's call */
+	int		   *order;			/* positions in order of id */
+	Datum	   *values;			/* the result's second column, by position */
+	bool	   *nulls;			/* initially all true */
 } RarrBatch;
 
 extern void rarr_batch_read(RarrBatch *batch, FunctionCallInfo fcinfo, bool has_attempts);

@@ -1,7 +1,9 @@
 /*
  * call.c
- *		One call of a function that changes a job by its id: finding the job,
- *		locking it, writing its next version, and what goes on record.
+ *		Calls of functions that change jobs by id.
+ *
+ * A call opens the table, and then for each job finds the row, locks it, and
+ * writes a new version.  At its end it writes the history of all its jobs.
  */
 #include "postgres.h"
 
@@ -27,8 +29,8 @@
 #include "job/core/tid_cache.h"
 
 /*
- * Begin a call: nothing is known of the job yet.  function: its name, for 25006
- * where nothing may be written.
+ * Begin a call.  function: name of the SQL function, with parentheses, for
+ * errors.  Raises 25006 if the transaction is read-only.
  */
 void
 rarr_job_call_begin(RarrJobCall *call, const char *function)
@@ -45,7 +47,7 @@ rarr_job_call_begin(RarrJobCall *call, const char *function)
 }
 
 /*
- * End a call, and put on record what it did.
+ * End a call, and write the history of what it did.
  */
 void
 rarr_job_call_end(RarrJobCall *call)
@@ -55,7 +57,7 @@ rarr_job_call_end(RarrJobCall *call)
 	PopActiveSnapshot();
 }
 
-/* The row with this id, as the snapshot sees it, in jobs->oldslot. */
+/* Search the index for the row with this id, by the active snapshot. */
 static bool
 search_job(RarrTable *jobs, Datum id)
 {
@@ -71,7 +73,10 @@ search_job(RarrTable *jobs, Datum id)
 	return found;
 }
 
-/* The row with this id, from where this backend remembers it or by a search. */
+/*
+ * Find the row with this id that the active snapshot sees, and put it into
+ * jobs->oldslot.  Returns false if there is none.
+ */
 bool
 rarr_job_call_find(RarrTable *jobs, Datum id)
 {
@@ -79,10 +84,13 @@ rarr_job_call_find(RarrTable *jobs, Datum id)
 }
 
 /*
- * Lock the job with this id that rarr_job_call_find() found, waiting for whoever has
- * it, and put its latest version into jobs->oldslot; false if there is none any
- * more (or, where the work waits for nobody, somebody has it).  Under REPEATABLE
- * READ and SERIALIZABLE a job that changed since the snapshot raises 40001.
+ * Lock the job with this id that rarr_job_call_find() found, and put its latest
+ * version into jobs->oldslot, with all attributes deformed.  Waits for other
+ * transactions according to call->wait.
+ *
+ * Returns false if the job was deleted, or if call->wait is LockWaitSkip and
+ * another transaction has it.  Raises 40001 under REPEATABLE READ and
+ * SERIALIZABLE if the job changed after the snapshot.
  */
 bool
 rarr_job_call_lock_found(RarrJobCall *call, Datum id)
@@ -109,21 +117,27 @@ rarr_job_call_lock_found(RarrJobCall *call, Datum id)
 	}
 	slot_getallattrs(slot);
 
-	/* what happens now comes after what the last one to have it did */
+	/* After the wait: this change is later than the one waited for. */
 	call->now = GetCurrentTimestamp();
 
-	/* a later version may have been given another id */
+	/* The latest version may have another id. */
 	return memcmp(rarr_job_id(slot), DatumGetUUIDP(id), UUID_LEN) == 0;
 }
 
-/* rarr_job_call_find and rarr_job_call_lock_found: false where there is no such job. */
+/*
+ * Find and lock the job with this id, by rarr_job_call_find() and
+ * rarr_job_call_lock_found().  Returns false if there is none.
+ */
 bool
 rarr_job_call_lock(RarrJobCall *call, Datum id)
 {
 	return rarr_job_call_find(call->jobs, id) && rarr_job_call_lock_found(call, id);
 }
 
-/* Is the job in jobs->oldslot, whose attributes are all deformed, running under the attempt? */
+/*
+ * Is the job in jobs->oldslot, whose attributes must be deformed, running under
+ * this attempt?
+ */
 bool
 rarr_job_is_running_under(RarrTable *jobs, int attempt)
 {
@@ -132,8 +146,8 @@ rarr_job_is_running_under(RarrTable *jobs, int attempt)
 }
 
 /*
- * RA001: the job, locked in jobs->oldslot if that is not empty, is not running
- * under the attempt.
+ * Raise RA001: the job with this id is not running under this attempt.  If the
+ * job exists, it is in jobs->oldslot, and the error has its status and attempt.
  */
 void
 rarr_lease_lost(RarrJobCall *call, Datum id, int attempt)
@@ -148,14 +162,17 @@ rarr_lease_lost(RarrJobCall *call, Datum id, int attempt)
 				 errdetail("It is %s; its latest attempt is %d.",
 						   rarr_job_status_name(rarr_job_status(jobs->oldslot)),
 						   DatumGetInt32(rarr_job_value(jobs->oldslot, JOB_ATTEMPT))),
-				 errhint("The lease was lost: drop the work, nothing was changed.")));
+				 errhint("The worker lost its lease. Nothing was changed; discard the result of this attempt.")));
 	ereport(ERROR,
 			(errcode(ERRCODE_RARR_LEASE_LOST),
 			 errmsg("job %s does not exist", name),
 			 errhint("Give the id and the attempt of a row that job_dequeue returned.")));
 }
 
-/* Lock the job that a worker speaks of; RA001 if it is no longer the worker's. */
+/*
+ * Lock the job of a worker.  Raises RA001 if the job is not running under the
+ * worker's attempt.
+ */
 void
 rarr_job_call_lock_own(RarrJobCall *call, Datum id, int attempt)
 {
@@ -164,9 +181,13 @@ rarr_job_call_lock_own(RarrJobCall *call, Datum id, int attempt)
 }
 
 /*
- * Lock the job, if it is running under the attempt; else false.  A job of another
- * worker's must not stay locked: that one could not complete it before this
- * transaction ends.  So one that is seen not to be the caller's is left alone.
+ * Lock the job of a worker, and return true; or return false if the job is not
+ * running under the worker's attempt.
+ *
+ * A job of another worker must not stay locked, because that worker could not
+ * complete it before this transaction ends.  So a job that does not run under
+ * the attempt according to the snapshot is not locked, except under REPEATABLE
+ * READ and SERIALIZABLE, where a change after the snapshot must raise 40001.
  */
 bool
 rarr_job_call_lock_if_own(RarrJobCall *call, Datum id, int attempt)
@@ -179,7 +200,10 @@ rarr_job_call_lock_if_own(RarrJobCall *call, Datum id, int attempt)
 	return rarr_job_call_lock_found(call, id) && rarr_job_is_running_under(call->jobs, attempt);
 }
 
-/* Write the next version of the job, which is in jobs->newslot. */
+/*
+ * Write the new version of the job, in jobs->newslot.  change: JOB_CHANGE_...
+ * Raises 09000 if a user's trigger suppresses the update.
+ */
 void
 rarr_job_call_write(RarrJobCall *call, int change)
 {

@@ -1,6 +1,6 @@
 /*
  * call.h
- *		One call of a function that changes a job by its id.
+ *		Calls of functions that change jobs by id.
  */
 #ifndef RARR_JOB_CALL_H
 #define RARR_JOB_CALL_H
@@ -10,13 +10,14 @@
 #include "job/core/job_row.h"
 #include "job/history/job_log.h"
 
+/* The state of a call.  The current job is in jobs->oldslot. */
 typedef struct RarrJobCall
 {
 	RarrTable  *jobs;
-	TimestampTz now;
-	RarrJobLog	log;
-	LockWaitPolicy wait;		/* for jobs that others have */
-	LockTupleMode lock_mode;	/* strong enough for what will be changed */
+	TimestampTz now;			/* after the current job was locked */
+	RarrJobLog	log;			/* rows of the history to write at the end */
+	LockWaitPolicy wait;		/* for jobs that other transactions have locked */
+	LockTupleMode lock_mode;	/* of jobs: strong enough for the changes */
 } RarrJobCall;
 
 extern void rarr_job_call_begin(RarrJobCall *call, const char *function);

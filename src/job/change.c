@@ -1,13 +1,12 @@
 /*
  * change.c
- *		Changes of jobs: the one place that notifies all who keep account of
- *		jobs.
+ *		Changes of jobs, and who is notified of them.
  *
- * The agenda, the limits of job types, the counters and the list of jobs that
- * end with the session keep account of jobs.  Each of them queues what it has
- * to do when the transaction ends.  Whatever changes a job calls this file:
- * functions of the queue change rows through it, and the trigger on
- * processing_jobs reports plain DML to it.
+ * The trackers keep account of jobs: the agenda, the running sets of the
+ * limits, the counters, and the list of the session's jobs.  Each of them
+ * queues pending entries, and acts when the transaction ends.  This file is
+ * the only one that notifies them of changes.  The functions of the queue
+ * change jobs through it, and the guard trigger reports plain DML to it.
  */
 #include "postgres.h"
 
@@ -23,7 +22,7 @@
 #include "job/stats/counters.h"
 #include "job/stats/slot.h"
 
-/* A job was changed: who keeps account of jobs hears of it. */
+/* Notify the trackers of an update from jobs->oldslot to jobs->newslot. */
 static void
 record_change(RarrTable *jobs, int change)
 {
@@ -35,10 +34,14 @@ record_change(RarrTable *jobs, int change)
 }
 
 /*
- * Change the row in jobs->oldslot to what is in jobs->newslot; false if a
- * trigger of a user's keeps it.  The agenda is owed a word, however the
- * transaction ends: of what comes back before the change, and of what there is
- * to be after it, since users' triggers have their say in that.
+ * Update the job in jobs->oldslot, which is locked, to the version in
+ * jobs->newslot.  change: JOB_CHANGE_...  Returns false if a user's trigger
+ * suppresses the update.
+ *
+ * The agenda needs a pending entry for both outcomes.  The entry for abort, with
+ * the old version, is queued before the update, because queueing it can fail.
+ * The entry for commit is queued after the update, because BEFORE triggers may
+ * change the new version.
  */
 bool
 rarr_job_make_change(RarrTable *jobs, int change)
@@ -52,9 +55,10 @@ rarr_job_make_change(RarrTable *jobs, int change)
 }
 
 /*
- * rarr_job_make_change of a row that was seen but not locked; false, with
- * nothing changed, if it has changed since, or somebody who is not to be waited
- * for has it.  Not where has_triggers.
+ * Like rarr_job_make_change(), for a job that is not locked.  jobs->has_triggers
+ * must be false.  Returns false, and changes nothing, if the job changed after
+ * the version in jobs->oldslot was read, or if another transaction has it locked
+ * and wait is false.
  */
 bool
 rarr_job_make_change_unlocked(RarrTable *jobs, int change, bool wait)
@@ -67,7 +71,8 @@ rarr_job_make_change_unlocked(RarrTable *jobs, int change, bool wait)
 }
 
 /*
- * A job is in the table: who keeps account of jobs hears of it.
+ * Notify the trackers of a new job, which is in the slot with all attributes
+ * deformed.
  */
 void
 rarr_change_record_insert(RarrTable *jobs, TupleTableSlot *slot)
@@ -77,8 +82,8 @@ rarr_change_record_insert(RarrTable *jobs, TupleTableSlot *slot)
 }
 
 /*
- * Plain DML is about to make and unmake what the BEFORE trigger was called for:
- * a row, or by TRUNCATE all rows.
+ * Notify the trackers of the change for which a BEFORE trigger was called: of a
+ * row, or of all rows by TRUNCATE.
  */
 void
 rarr_change_record_dml(const TriggerData *trigger)
@@ -117,8 +122,8 @@ rarr_change_record_dml(const TriggerData *trigger)
 }
 
 /*
- * A prepared transaction of this database ended, and what it changed is not known,
- * but for the agenda (prepared.c).  Cannot fail.
+ * Notify the trackers that a prepared transaction of this database ended, which
+ * may have changed any job.  prepared.c notifies the agenda.  Must not fail.
  */
 void
 rarr_change_prepared_ended(void)
@@ -128,7 +133,7 @@ rarr_change_prepared_ended(void)
 }
 
 /*
- * A database is gone: nothing may be left of what is known of its jobs.
+ * Remove what the trackers have of a database that was dropped.
  */
 void
 rarr_change_forget_database(Oid database)

@@ -1,6 +1,6 @@
 /*
  * change.h
- *		Changes of jobs: the one place that notifies all who keep account of jobs.
+ *		Changes of jobs, and who is notified of them.
  */
 #ifndef RARR_JOB_CHANGE_H
 #define RARR_JOB_CHANGE_H

@@ -1,14 +1,20 @@
 /*
  * claim.c
- *		Claiming jobs.
+ *		Claim jobs.
  *
- * A claim merges the streams of the types asked for (stream.c), and changes
- * each job in place.  One that somebody has, or had since, is locked first, by
- * SKIP LOCKED's rules, and looked at again in its latest version.  Under
- * REPEATABLE READ and SERIALIZABLE the transaction's snapshot decides what
- * there is, a job that changed since is passed over, and the agenda learns
- * nothing from it.  A job that a user's BEFORE trigger keeps is passed over,
- * too.
+ * A claim merges the streams of the requested types (stream.c): the job of the
+ * highest priority is next, and types of one priority take turns by weight or
+ * age.  It updates each job to status running, with attempt + 1 and a lease.
+ *
+ * A job that nobody has is updated without a lock.  Otherwise the claim locks
+ * the job first, by the rules of SKIP LOCKED, and checks its latest version.
+ * Under REPEATABLE READ and SERIALIZABLE the transaction's snapshot decides: a
+ * job that changed after it is skipped, and no bound of the agenda advances.
+ * A job whose update a user's BEFORE trigger suppresses is skipped as well.
+ *
+ * A claim also records what it finds on its way: a lapse after which the job
+ * fails or must wait (lapse.c), and a job that nobody can claim
+ * (unclaimable.c).  Each call records MAX_RECORDED of them at most.
  */
 #include "postgres.h"
 
@@ -44,26 +50,26 @@
 #include "job/stream.h"
 #include "job/unclaimable.h"
 
-/* so few that a scan need not read far ahead */
+/* for so few jobs, a scan has an upper bound; see stream.c */
 #define FEW_JOBS		4
 
-/* how many lapsed jobs one call turns to failed, or queues again for later */
-#define MAX_RECORDED		100
+/* how many lapses and failures a call records */
+#define MAX_RECORDED	100
 
-/* What became of a job that a claim came to. */
+/* What a claim did with a job. */
 typedef enum Outcome
 {
-	CLAIMED,					/* handed out */
-	SKIPPED,					/* not ours, and nobody's for now */
-	BLOCKED,					/* it may be anybody's at any time */
-	LIMITED						/* its type may yield no more */
+	CLAIMED,
+	SKIPPED,					/* not claimable, until a pending entry is applied */
+	BLOCKED,					/* may become claimable without notice */
+	LIMITED						/* the type's limits allow no more jobs */
 } Outcome;
 
 typedef RarrClaim Claim;
 
 /*
- * A version of the stream's job that is later than the one that the stream saw,
- * not locked yet, is in the slot: is it still ours to take?
+ * Is the job still claimable, according to the version in the slot, which is
+ * later than the stream's and not locked yet?
  */
 static bool
 is_still_due(Claim *claim, RarrStream *stream, TupleTableSlot *slot)
@@ -78,14 +84,13 @@ is_still_due(Claim *claim, RarrStream *stream, TupleTableSlot *slot)
 }
 
 /*
- * Lock the stream's job, and put its latest version into jobs->oldslot.  False
- * if somebody else has it, or if it changed so that it is not ours to take;
- * blocked: it may be anybody's at any time.
+ * Lock the stream's job, and put its latest version into jobs->oldslot.  Returns
+ * false if another transaction has the job, or if it is not claimable any more.
+ * Sets *blocked if the job may become claimable without notice.
  *
- * A lock stays until the transaction ends, so that one on a job that turns out
- * to be another worker's would keep that one from completing it for as long.
- * Hence a later version is looked at before it is locked, and it is that
- * version which is locked, or none.
+ * The lock lasts until the transaction ends.  A lock on a job that another
+ * worker claimed meanwhile would keep that worker from completing it.  So a
+ * later version is checked before it is locked, and only that version is locked.
  */
 static bool
 lock_job(Claim *claim, RarrStream *stream, bool *blocked)
@@ -115,14 +120,14 @@ lock_job(Claim *claim, RarrStream *stream, bool *blocked)
 		ExecClearTuple(slot);
 	}
 
-	/* one who only locks it can let go without a change, so without a note */
+	/* a transaction that has only locked it queued no pending entry */
 	*blocked = result == TM_WouldBlock && !rarr_job_is_being_changed(stream->slot);
 	if (result == TM_Ok)
 		slot_getallattrs(slot);
 	return result == TM_Ok;
 }
 
-/* For how long a job of the type is handed out. */
+/* The lease of a job of this type, in microseconds. */
 static int64
 lease_of(const Claim *claim, const RarrJobType *type)
 {
@@ -132,9 +137,9 @@ lease_of(const Claim *claim, const RarrJobType *type)
 }
 
 /*
- * Hand out the job in jobs->oldslot; its new version is then in jobs->newslot.
- * False if a user's trigger keeps it; or, if it is not locked, if somebody has
- * it or has changed it.
+ * Write the claim of the job in jobs->oldslot.  The new version is then in
+ * jobs->newslot.  Returns false if a user's trigger suppresses the update, or, if
+ * the job is not locked, if another transaction has it or has changed it.
  */
 static bool
 write_claim(Claim *claim, const RarrJobType *type, bool locked)
@@ -166,8 +171,8 @@ write_claim(Claim *claim, const RarrJobType *type, bool locked)
 }
 
 /*
- * The job in jobs->oldslot, which is locked, can be claimed by nobody: it has
- * failed.  False if a user's trigger keeps it.
+ * Set the job in jobs->oldslot, which is locked and which nobody can claim, to
+ * failed.  Returns false if a user's trigger suppresses the update.
  */
 static bool
 fail_unclaimable(Claim *claim, const char *reason)
@@ -189,12 +194,15 @@ fail_unclaimable(Claim *claim, const char *reason)
 }
 
 /*
- * Take the stream's job as nearly all are: nobody has it, and it is what the
- * stream saw.  An update without a lock before it is as good then, and a change
- * of the page and a WAL record less.  One that somebody is changing is passed
- * over; so is one that was changed since the stream's snapshot while a third one
- * holds a FOR KEY SHARE lock on it: whoever changed it has told the agenda, or
- * will.  False, with nothing changed, if more has to be known.
+ * Claim the stream's job without locking it first, which saves a change of the
+ * page and a WAL record.  This is the usual case: nobody has the job, and it has
+ * not changed after the stream's snapshot.
+ *
+ * A job that another transaction is changing is skipped, also if that one has
+ * committed after the snapshot and a third one holds a FOR KEY SHARE lock: the
+ * transaction that changed the job has pending entries for it.
+ *
+ * Returns false, and changes nothing, if the job must be locked first.
  */
 static bool
 claim_unlocked(Claim *claim, RarrStream *stream, Outcome *outcome)
@@ -220,7 +228,7 @@ claim_unlocked(Claim *claim, RarrStream *stream, Outcome *outcome)
 	return write_claim(claim, stream->type, false);
 }
 
-/* The claim comes to this job: false if it has to pass it over. */
+/* Begin to claim a job; returns false if the guarded claim must skip it. */
 static bool
 guard_admits(RarrClaimGuard *guard, const pg_uuid_t *id)
 {
@@ -232,7 +240,7 @@ guard_admits(RarrClaimGuard *guard, const pg_uuid_t *id)
 	return true;
 }
 
-/* Try to take the stream's job. */
+/* Try to claim the stream's job. */
 static Outcome
 claim_job(Claim *claim, RarrStream *stream)
 {
@@ -272,7 +280,7 @@ claim_job(Claim *claim, RarrStream *stream)
 	return write_claim(claim, stream->type, true) ? CLAIMED : BLOCKED;
 }
 
-/* The same of a job whose type has limits. */
+/* The same for a job whose type has limits. */
 static Outcome
 claim_limited(Claim *claim, RarrStream *stream)
 {
@@ -288,7 +296,7 @@ claim_limited(Claim *claim, RarrStream *stream)
 	return outcome;
 }
 
-/* Is there room for more, after the job in jobs->newslot? */
+/* Subtract the size of the job in jobs->newslot from the room; is any left? */
 static bool
 fits(Claim *claim)
 {
@@ -302,9 +310,9 @@ fits(Claim *claim)
 }
 
 /*
- * The claim is done with the job that it came to.  changed: it handed the job
- * out, or put it on record that the job lapsed or failed.  False if the claim has
- * to end here, so that an AFTER trigger's error is about this job.
+ * A guarded claim is done with its current job.  changed: the claim changed the
+ * job.  Returns false if the claim must end here, so that an error of an AFTER
+ * trigger is about this job.
  */
 static bool
 guard_done(RarrClaimGuard *guard, bool changed)
@@ -314,7 +322,7 @@ guard_done(RarrClaimGuard *guard, bool changed)
 	return !(guard->one_by_one && changed);
 }
 
-/* Claim up to max_jobs jobs from these streams into a tuplestore. */
+/* Claim up to max_jobs jobs of the n streams, and add them to the result. */
 static void
 claim_jobs(Claim *claim, RarrStream *streams, int n, int max_jobs, Tuplestorestate *result)
 {
@@ -355,8 +363,9 @@ claim_jobs(Claim *claim, RarrStream *streams, int n, int max_jobs, Tuplestoresta
 }
 
 /*
- * Is there nothing to do for any of these types, as far as the agenda knows?
- * This is all that an idle worker's call costs.
+ * Do the agenda and the limits show that a claim of these types
+ * (RarrJobType *) would find nothing and record nothing?  A call by an idle
+ * worker costs no more than this test.
  */
 bool
 rarr_claim_is_idle(List *types, TimestampTz now)
@@ -386,7 +395,7 @@ rarr_claim_is_idle(List *types, TimestampTz now)
 	return true;
 }
 
-/* Let each type's walk take a step that is due. */
+/* Take those steps of the types' verifier scans that are due. */
 static void
 verify(List *types, RarrTable *jobs, Relation index, TimestampTz now)
 {
@@ -406,7 +415,7 @@ verify(List *types, RarrTable *jobs, Relation index, TimestampTz now)
 	}
 }
 
-/* Open the stream of a type, as far as its limits let it yield anything. */
+/* Open the stream of a type.  Returns false if it has no claimable jobs. */
 static bool
 open_stream(Claim *claim, RarrStream *stream, const RarrJobType *type, Relation index,
 			RarrLimitUse *limit, int max_jobs)
@@ -427,11 +436,13 @@ open_stream(Claim *claim, RarrStream *stream, const RarrJobType *type, Relation 
 }
 
 /*
- * Claim up to max_jobs due jobs of these types, as rows of processing_jobs, in
- * the order of the claim.  claim: zeroed, but for what is wanted and `now`.
- * False, with nothing done, if the table has rules of users' and the claim has no
- * guard (claim_guard.c).
- * 42804 if rows of processing_jobs are not what is expected any more.
+ * Claim up to max_jobs due jobs of these types (RarrJobType *), and add their
+ * rows to the result in the order of the claim.  The caller has set expected,
+ * now, lease, worker, guard, peek and room of the claim, and zeroed the rest.
+ *
+ * Returns false, and does nothing, if users' rules apply to the table and the
+ * claim has no guard (claim_guard.c).  Raises 42804 if the row type of
+ * processing_jobs is not the expected one.
  */
 bool
 rarr_claim_try(Claim *claim, List *types, int max_jobs, Tuplestorestate *result)
@@ -481,8 +492,8 @@ rarr_claim_try(Claim *claim, List *types, int max_jobs, Tuplestorestate *result)
 }
 
 /*
- * Did the claim turn as many lapsed jobs to failed as one call may?  There may
- * be more behind them.
+ * Did the claim record as many lapses and failures as a call may?  Then there
+ * may be claimable jobs behind them.
  */
 bool
 rarr_claim_hit_record_limit(const Claim *claim)

@@ -1,6 +1,6 @@
 /*
  * claim.h
- *		Handing out jobs.
+ *		Claim jobs.
  */
 #ifndef RARR_JOB_CLAIM_H
 #define RARR_JOB_CLAIM_H
@@ -13,38 +13,39 @@
 #include "base/relation.h"
 #include "job/history/job_log.h"
 
-/* how many jobs one call passes over */
+/* how many jobs a call skips because users' rules refuse their claim */
 #define RARR_MAX_BAD_JOBS	100
 
-/* What a claim knows of jobs that it has to pass over. */
+/* The state of a guarded claim; see claim_guard.c. */
 typedef struct RarrClaimGuard
 {
-	pg_uuid_t	bad[RARR_MAX_BAD_JOBS];
+	pg_uuid_t	bad[RARR_MAX_BAD_JOBS]; /* jobs to skip */
 	int			nbad;
-	pg_uuid_t	current;		/* the job that the claim came to last */
-	bool		claiming;		/* it is being taken */
-	bool		changed;		/* it, or one before it, was changed */
-	bool		one_by_one;		/* each job is changed on its own */
+	pg_uuid_t	current;		/* the last job that the claim tried */
+	bool		claiming;		/* the claim is still at that job */
+	bool		changed;		/* the claim has changed a job */
+	bool		one_by_one;		/* change one job for each subtransaction */
 } RarrClaimGuard;
 
-/* A claim: what is wanted, and what came of it. */
+/* A claim: what the caller asks for, and its state. */
 typedef struct RarrClaim
 {
 	RarrTable  *jobs;
-	Oid			relid;			/* of processing_jobs, once the claim is over */
-	TupleDesc	expected;		/* the row type that the result's rows must have; NULL:
-								 * the table's own */
+	Oid			relid;			/* of processing_jobs, set by the claim */
+	TupleDesc	expected;		/* the row type that the caller expects; NULL:
+								 * the table's */
 	TimestampTz now;
-	int64		lease;			/* 0: the type's own */
+	int64		lease;			/* in microseconds; 0: the type's */
 	Datum		worker;
 	bool		has_worker;
-	int			recorded;
-	RarrJobLog	log;
-	RarrClaimGuard *guard;		/* see claim_guard.c; NULL: none */
+	int			recorded;		/* lapses and failures recorded, see claim.c */
+	RarrJobLog	log;			/* rows of the history to write at the end */
+	RarrClaimGuard *guard;		/* NULL: not a guarded claim */
 
-	bool		peek;			/* find out what is due behind the last job */
-	int64		room;			/* bytes that more jobs may have; 0: any number */
-	bool		full;			/* there was no more room */
+	bool		peek;			/* advance the bounds to the next job, behind
+								 * the last claimed one */
+	int64		room;			/* bytes left for more jobs; 0: no limit */
+	bool		full;			/* no room was left */
 } RarrClaim;
 
 extern bool rarr_claim_is_idle(List *types, TimestampTz now);

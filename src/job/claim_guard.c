@@ -1,18 +1,18 @@
 /*
  * claim_guard.c
- *		Claims from a table that has rules of users': a job that they refuse is
- *		passed over, and the claim goes on to the other jobs.
+ *		Claims from a table with users' rules.
  *
- * A claim changes rows, so that a user's trigger, CHECK or unique index can
- * raise an error about one of them.  If that ended the call, one job would
- * keep all workers from every job behind it.  So such a claim runs in a
- * subtransaction, and where it fails it runs again without the job that it was
- * at.  An error that comes when the jobs are changed already, from an AFTER
- * trigger, does not name its job; then jobs are changed one by one, each in a
- * subtransaction, those included of which the claim only records that they
- * lapsed or failed.
+ * A user's trigger, CHECK or unique index can raise an error when a claim
+ * updates a job.  If the error ended the call, this job would keep all workers
+ * from the jobs behind it.  So a claim from a table with such rules is guarded:
+ * it runs in a subtransaction, and if it fails at a job, it runs again and
+ * skips that job.
  *
- * A table without rules of users', as nearly all are, needs no subtransaction.
+ * AFTER triggers run when all jobs have been updated, so that the job of their
+ * error is not known.  After such an error the claim changes one job for each
+ * subtransaction, including jobs for which it only records a lapse or failure.
+ *
+ * Nearly all tables have no users' rules, and need no subtransaction.
  */
 #include "postgres.h"
 
@@ -25,10 +25,10 @@
 #include "base/subtransaction.h"
 #include "job/claim_guard.h"
 
-/* how many jobs a backend remembers to have told the log of */
+/* how many jobs a backend remembers to have logged */
 #define MAX_LOGGED	64
 
-/* One try of a claim. */
+/* An attempt of a guarded claim. */
 typedef struct Try
 {
 	RarrClaim  *claim;
@@ -37,6 +37,7 @@ typedef struct Try
 	Tuplestorestate *rows;
 } Try;
 
+/* The body of the subtransaction. */
 static bool
 claim_rows(void *arg)
 {
@@ -47,8 +48,8 @@ claim_rows(void *arg)
 }
 
 /*
- * Is the error about one of the jobs, so that the claim can go on without it?
- * Not if so many were passed over that the rules refuse all jobs, it seems.
+ * Is the error about one of the jobs, so that the claim can skip it?  If
+ * RARR_MAX_BAD_JOBS jobs were skipped, the rules seem to refuse all jobs.
  */
 static bool
 is_about_job(const ErrorData *error, void *arg)
@@ -59,7 +60,7 @@ is_about_job(const ErrorData *error, void *arg)
 		(rarr_error_is_about_data(error) || error->sqlerrcode == ERRCODE_DATA_CORRUPTED);
 }
 
-/* Tell the server's log of a job that is passed over, once in a session. */
+/* Report a skipped job to the server's log, once in a session. */
 static void
 log_once(const pg_uuid_t *id, const ErrorData *error)
 {
@@ -72,14 +73,14 @@ log_once(const pg_uuid_t *id, const ErrorData *error)
 	logged[nlogged % MAX_LOGGED] = *id;
 	nlogged = nlogged == 2 * MAX_LOGGED - 1 ? MAX_LOGGED : nlogged + 1;
 	ereport(LOG,
-			(errmsg("researcharr: job %s cannot be claimed, and is passed over: %s",
+			(errmsg("researcharr: skipped job %s, which cannot be claimed: %s",
 					DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(id))), error->message),
-			 errhint("A trigger, a constraint or an index of a user's on processing_jobs refuses the claim; job_cancel ends the job.")));
+			 errhint("A trigger, constraint or index that a user added to processing_jobs refuses the claim. Change that rule, or call job_cancel to end the job.")));
 }
 
-/* A try failed, and nothing of it is left: pass over the job, if it is known. */
+/* A claim failed and was rolled back: skip its job, if that is known. */
 static void
-pass_over(RarrClaimGuard *guard, const ErrorData *error)
+skip_job(RarrClaimGuard *guard, const ErrorData *error)
 {
 	if (!guard->claiming && !guard->one_by_one)
 	{
@@ -90,11 +91,11 @@ pass_over(RarrClaimGuard *guard, const ErrorData *error)
 	guard->bad[guard->nbad++] = guard->current;
 }
 
-/* Append the rows to the result; how many there are. */
+/* Append the rows to the result, and return their number. */
 static int64
 append_rows(Tuplestorestate *result, Tuplestorestate *rows)
 {
-	/* tuples go from one to the other as they are, without a look inside */
+	/* tuples are not deformed, so that the slot needs no columns */
 	TupleTableSlot *slot = MakeSingleTupleTableSlot(CreateTemplateTupleDesc(0), &TTSOpsMinimalTuple);
 	int64		n = 0;
 
@@ -107,6 +108,7 @@ append_rows(Tuplestorestate *result, Tuplestorestate *rows)
 	return n;
 }
 
+/* Claim jobs in subtransactions. */
 static void
 claim_guarded(RarrClaim *claim, List *types, int max_jobs, Tuplestorestate *result)
 {
@@ -131,20 +133,20 @@ claim_guarded(RarrClaim *claim, List *types, int max_jobs, Tuplestorestate *resu
 			max_jobs -= nclaimed;
 		}
 		else
-			pass_over(guard, error);
+			skip_job(guard, error);
 		tuplestore_end(rows);
 	} while (nclaimed < 0 || (guard->one_by_one && guard->changed && max_jobs > 0 && !claim->full));
 	claim->guard = NULL;
 }
 
 /*
- * Claim up to max_jobs due jobs of these types, as rows of processing_jobs, in
- * the order of the claim.  claim: zeroed, but for what is wanted and `now`.
+ * Claim up to max_jobs due jobs of these types, as rarr_claim_try() does, with a
+ * guard if necessary.
  *
- * A job about which a rule of a user's raises an error is passed over, and the
- * server's log is told of it.  The error is raised if there are more than
- * RARR_MAX_BAD_JOBS of them.
- * 42804 if rows of processing_jobs are not what is expected any more.
+ * A job whose claim a user's rule refuses with an error is skipped, and reported
+ * to the server's log.  If there are more than RARR_MAX_BAD_JOBS such jobs, the
+ * error is raised.  Raises 42804 if the row type of processing_jobs is not the
+ * expected one.
  */
 void
 rarr_claim_jobs(RarrClaim *claim, List *types, int max_jobs, Tuplestorestate *result)

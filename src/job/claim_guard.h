@@ -1,6 +1,6 @@
 /*
  * claim_guard.h
- *		Claims beside jobs that cannot be claimed.
+ *		Claims from a table with users' rules.
  */
 #ifndef RARR_CLAIM_GUARD_H
 #define RARR_CLAIM_GUARD_H

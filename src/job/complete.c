@@ -1,9 +1,9 @@
 /*
  * complete.c
- *		A worker says that jobs are done: job_complete, job_complete_many.
+ *		Complete jobs: job_complete, job_complete_many.
  *
- * Its word counts as finish.c says.  A batch is changed row by row; its index
- * entries go in together.
+ * The head of finish.c says when a worker may complete a job.  A batch updates
+ * row by row, and inserts the index entries of all rows together at its end.
  */
 #include "postgres.h"
 
@@ -21,7 +21,7 @@
 #include "job/core/tid_cache.h"
 #include "job/core/worker_input.h"
 
-/* The job in jobs->oldslot is done: its next version. */
+/* Make the new version of the job in jobs->oldslot, in jobs->newslot. */
 static void
 set_completed(RarrJobCall *call, Datum result, bool has_result)
 {
@@ -34,10 +34,10 @@ set_completed(RarrJobCall *call, Datum result, bool has_result)
 }
 
 /*
- * Complete a job without locking it first, where this backend remembers it: a
- * worker's own job is in nobody else's hands, nearly always, and an update of
- * a row that is not locked is as good, if the row turns out not to have
- * changed.  False, with nothing changed, if it has, or is not the worker's.
+ * Complete a job that this backend claimed, without locking it first.  Nearly
+ * always no other transaction has the job, and the update checks that the row
+ * has not changed.  Returns false, and changes nothing, if the row has changed,
+ * if the job is not in the TID cache, or if it is not running under the attempt.
  */
 static bool
 complete_unlocked(RarrJobCall *call, Datum id, int attempt, Datum result, bool has_result)
@@ -52,7 +52,7 @@ complete_unlocked(RarrJobCall *call, Datum id, int attempt, Datum result, bool h
 	return rarr_job_make_change_unlocked(jobs, JOB_CHANGE_FINISH, true);
 }
 
-/* Complete the job, if it is running under the attempt; else false. */
+/* Complete a job, or return false if it is not running under the attempt. */
 static bool
 complete(RarrJobCall *call, Datum id, int attempt, Datum result, bool has_result)
 {
@@ -74,8 +74,10 @@ PG_FUNCTION_INFO_V1(researcharr_job_complete_many);
 /*
  * job_complete(id uuid, attempt int, result jsonb) -> true
  *
+ * result: NULL for none.
  * Errors: 22004 NULL for id or attempt; RA001 not running under this attempt;
- * RA003 a result of more than 1 MB as text.
+ * RA003 a result of more than 1 MB as text; 09000 a user's trigger suppresses
+ * the update.
  */
 Datum
 researcharr_job_complete(PG_FUNCTION_ARGS)
@@ -99,7 +101,8 @@ researcharr_job_complete(PG_FUNCTION_ARGS)
  *
  * completed is false for a job that is not running under its attempt.
  * Errors: 22004 NULL for ids or attempts or in them; 22023 arrays of unequal
- * length; RA003 a result of more than 1 MB as text.
+ * length; RA003 a result of more than 1 MB as text; 09000 a user's trigger
+ * suppresses an update.
  */
 Datum
 researcharr_job_complete_many(PG_FUNCTION_ARGS)

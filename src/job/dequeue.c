@@ -1,6 +1,6 @@
 /*
  * dequeue.c
- *		job_dequeue, and the arguments that it shares with job_dequeue_wait.
+ *		job_dequeue(), and the arguments that it shares with job_dequeue_wait().
  */
 #include "postgres.h"
 
@@ -18,7 +18,7 @@
 
 #define MAX_JOBS		10000
 
-/* The types that argument n of the running function asks for. */
+/* The types (RarrJobType *) that argument n of the running function names. */
 static List *
 requested_types(FunctionCallInfo fcinfo, int n)
 {
@@ -26,8 +26,11 @@ requested_types(FunctionCallInfo fcinfo, int n)
 }
 
 /*
- * The arguments max_jobs, lease and worker of the running function, from the
- * first of them on.  22023 where one is out of range, RA003 for a worker whose
+ * Read the consecutive arguments max_jobs, lease and worker of the running
+ * function.  first: position of max_jobs.  Sets *max_jobs, and lease and worker
+ * of the claim.
+ *
+ * Raises 22023 if max_jobs or lease is out of range, and RA003 if the worker's
  * name is too long.
  */
 void
@@ -55,11 +58,11 @@ PG_FUNCTION_INFO_V1(researcharr_job_dequeue);
  * job_dequeue(job_types text[], max_jobs int, lease interval, worker text)
  *		-> rows of processing_jobs, in the order of the claim
  *
- * job_types: NULL for all; max_jobs: 1 to 10000, NULL for 1; lease: above
- * zero, NULL for each type's own; worker: the caller's name for itself, at most
- * 255 characters.
+ * job_types: NULL for all.  max_jobs: 1 to 10000; NULL for 1.  lease: above
+ * zero; NULL for each type's.  worker: the caller's name, at most 255
+ * characters.
  * Errors: RA002 unknown type; RA003 a longer name; 22023 an argument out of
- * range; 25006 where nothing may be written.
+ * range; 25006 a read-only transaction.
  */
 Datum
 researcharr_job_dequeue(PG_FUNCTION_ARGS)
@@ -75,7 +78,7 @@ researcharr_job_dequeue(PG_FUNCTION_ARGS)
 	claim.now = GetCurrentTimestamp();
 	if (rsinfo != NULL && rarr_claim_is_idle(types, claim.now))
 	{
-		/* an empty set, without a place to put rows into */
+		/* return an empty set without a tuplestore */
 		rsinfo->isDone = ExprEndResult;
 		PG_RETURN_NULL();
 	}

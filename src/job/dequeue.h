@@ -1,6 +1,6 @@
 /*
  * dequeue.h
- *		The arguments that job_dequeue and job_dequeue_wait share.
+ *		Arguments that job_dequeue() and job_dequeue_wait() share.
  */
 #ifndef RARR_JOB_DEQUEUE_H
 #define RARR_JOB_DEQUEUE_H

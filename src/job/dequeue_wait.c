@@ -1,29 +1,29 @@
 /*
  * dequeue_wait.c
- *		job_dequeue_wait(): sleep until there is a job, and claim it.
+ *		job_dequeue_wait(): sleep until a job can be claimed, and claim it.
  *
- * A procedure, since it has to end the caller's transaction: to sleep in it
- * would hold its snapshot and its locks for as long.  It looks in transactions
- * of its own, and sleeps in one that has done nothing yet: all that one holds
- * is its virtual id.  It looks under READ COMMITTED whatever the session's
- * default is, since only then the agenda learns what a look saw.
+ * This is a procedure, because it must end the caller's transaction: a sleep
+ * in that would hold its snapshot and locks.  It looks for jobs in
+ * transactions of its own, and sleeps in one that has done nothing yet and
+ * holds only its virtual transaction id.  Those transactions are READ
+ * COMMITTED, whatever the session's default is, because other ones do not
+ * advance the agenda's bounds.
  *
- *         look; if there is nothing:
+ *     1. Look for jobs, and return if there are any.
+ *     2. Enter the list of sleepers.
+ *     3. Look once more, since a job may have become claimable in between.
+ *     4. Sleep until woken; go to step 1.
  *
- *         enter the list of sleepers, and look once more
+ * Called at top level, the procedure returns with the transaction that claimed
+ * the jobs still open.  The server stores the result first, which can fail,
+ * and then commits.  Called by procedural code, the procedure commits itself,
+ * because its caller continues in a new transaction.
  *
- *         sleep; look; go back to the list, and look once more ...
- *
- * Called at top level it leaves the transaction that claimed the jobs to the
- * server, which commits it when it has put the result away: that can fail, and
- * then nothing was claimed.  Called by procedural code it commits itself, with
- * the result already made: its caller goes on in a new transaction.
- *
- * The list (wait_list.c) wakes it, or the end of its own time.  Without the
- * agenda, or without room in the list, it sleeps for
- * researcharr.poll_interval.  A transaction that fails takes it off the list
- * (agenda/pending.c), so that an error or the backend's end anywhere in here
- * wakes somebody else, if need be.
+ * The sleep ends when another session wakes this one (wait_list.c), or at the
+ * timeout.  Without the agenda, or without room in the list, it lasts for
+ * researcharr.poll_interval.  A transaction that fails leaves the list
+ * (wait_list.c), and wakes another sleeper if necessary, so that this code
+ * needs no cleanup after errors.
  */
 #include "postgres.h"
 
@@ -59,37 +59,37 @@
 #include "job/limits/limits.h"
 #include "job/wait/wait_list.h"
 
-/* the columns' bytes after which no more jobs are added to a result: jsonb has a limit */
+/* bytes of columns after which a result gets no more jobs: jsonb has a limit */
 #define RESULT_BYTES	(24 * 1024 * 1024)
 
-/* One call of job_dequeue_wait. */
+/* A call of job_dequeue_wait(). */
 typedef struct Wait
 {
 	ArrayType  *names;			/* of job types; NULL for all */
-	RarrClaim	claim;			/* what is wanted */
+	RarrClaim	claim;			/* the arguments of each claim */
 	int			max_jobs;
-	int64		end;			/* of the wait, by rarr_monotonic_now();
-								 * PG_INT64_MAX for none */
+	int64		end;			/* of the timeout, by rarr_monotonic_now();
+								 * PG_INT64_MAX: none */
 
-	MemoryContext caller;		/* outlives transactions */
-	MemoryContext cxt;			/* of one look */
-	TimestampTz looked;			/* when the last one was, by the system's clock, */
+	MemoryContext caller;		/* lives until the call returns */
+	MemoryContext cxt;			/* reset for each look */
+	TimestampTz looked;			/* time of the last look, by the system clock, */
 	int64		looked_mono;	/* and by rarr_monotonic_now() */
-	int64		yield_at;		/* when limits let through what it left, if it
-								 * left any for them, by rarr_monotonic_now();
-								 * PG_INT64_MAX for never */
-	int			nrefs;			/* the types' slots in the agenda */
+	int64		yield_at;		/* when the first type that limits now block may
+								 * get a job, by rarr_monotonic_now();
+								 * PG_INT64_MAX: never, or none is blocked */
+	int			nrefs;			/* slots of the types in the agenda */
 	RarrAgendaRef *refs;
-	bool		complete;		/* all types have one */
-	bool		registered;		/* in the list */
-	bool		clean;			/* the transaction has begun here, and done
-								 * nothing but look at the agenda */
+	bool		complete;		/* each type has one */
+	bool		registered;		/* in the list of sleepers */
+	bool		clean;			/* the transaction has consulted nothing but the
+								 * agenda */
 	bool		nested;			/* called by procedural code */
 	TupleDesc	desc;			/* of the result */
-	HeapTuple	result;			/* a row with the jobs, in the caller's context */
+	HeapTuple	result;			/* a row with the jobs, in `caller` */
 } Wait;
 
-/* An error if the call may not end the caller's transaction. */
+/* Raise 25001 if the call may not end the caller's transaction. */
 static void
 check_context(FunctionCallInfo fcinfo)
 {
@@ -104,9 +104,9 @@ check_context(FunctionCallInfo fcinfo)
 }
 
 /*
- * Go on in a transaction that has done nothing, and whose isolation is ours to
- * choose.  One in which a look at the agenda sufficed is as good as a new one:
- * what the catalogs were looked at with is let go of before the sleep.
+ * Make sure that the current transaction is READ COMMITTED and has done nothing.
+ * A transaction that has consulted only the agenda can be reused: its catalog
+ * snapshot is invalidated before the sleep.
  */
 static void
 next_transaction(Wait *wait)
@@ -118,14 +118,14 @@ next_transaction(Wait *wait)
 	wait->clean = true;
 }
 
-/* Is there a client, whose end can be noticed? */
+/* Is there a client whose disconnection can be detected? */
 static bool
 has_client(void)
 {
 	return MyProcPort != NULL && whereToSendOutput == DestRemote && WaitEventSetCanReportClosed();
 }
 
-/* The client is gone: end the session, as the server itself does. */
+/* The client has disconnected: end the session as the server does. */
 static void
 end_session(void)
 {
@@ -134,7 +134,7 @@ end_session(void)
 	CHECK_FOR_INTERRUPTS();
 }
 
-/* Nothing is handed to a client that is gone. */
+/* Do not return jobs to a client that has disconnected. */
 static void
 check_client(void)
 {
@@ -142,7 +142,7 @@ check_client(void)
 		end_session();
 }
 
-/* Which of the types have a slot in the agenda. */
+/* Find the slots of the types in the agenda. */
 static void
 find_slots(Wait *wait, List *types)
 {
@@ -169,7 +169,7 @@ find_slots(Wait *wait, List *types)
 	}
 }
 
-/* Make the row that is returned, of jobs as jsonb. */
+/* Make the result, a row with the jobs as jsonb. */
 static void
 set_result(Wait *wait, Datum jobs)
 {
@@ -180,7 +180,10 @@ set_result(Wait *wait, Datum jobs)
 	MemoryContextSwitchTo(old);
 }
 
-/* Claim what there is; how many jobs that were.  again: one more look is due. */
+/*
+ * Claim jobs, make the result, and return the number of jobs.  Sets *again if
+ * the claim found none but must be repeated, because it stopped early.
+ */
 static int64
 claim_jobs(Wait *wait, List *types, bool *again)
 {
@@ -188,7 +191,7 @@ claim_jobs(Wait *wait, List *types, bool *again)
 	Tuplestorestate *jobs = tuplestore_begin_heap(false, false, work_mem);
 	int64		n;
 
-	/* by default, or by a new configuration, it may be another state than that of the call */
+	/* the default of new transactions may have changed to read-only */
 	rarr_prevent_read_only("job_dequeue_wait()");
 	claim.now = wait->looked;
 	claim.room = RESULT_BYTES;
@@ -204,7 +207,7 @@ claim_jobs(Wait *wait, List *types, bool *again)
 	return n;
 }
 
-/* The look was in vain: note when the limits of the types let it be otherwise. */
+/* The look found no jobs: compute when the limits of the types allow one. */
 static void
 set_yield_at(Wait *wait, List *types)
 {
@@ -222,9 +225,10 @@ set_yield_at(Wait *wait, List *types)
 }
 
 /*
- * The server will keep the result in a tuplestore, which spills what exceeds
- * work_mem.  Spill it once here first: if the server's own tuplestore cannot be
- * written, the abort fails once more when it closes that, and is begun anew.
+ * The server stores the result in a tuplestore, which spills to disk if it
+ * exceeds work_mem.  If that fails, the abort fails as well when it closes the
+ * server's tuplestore, and must be repeated.  So spill the result here first, to
+ * raise the error while it is harmless.
  */
 static void
 try_to_spill(HeapTuple result)
@@ -232,16 +236,15 @@ try_to_spill(HeapTuple result)
 	Tuplestorestate *store;
 
 	if (result->t_len < work_mem * INT64CONST(512))
-		return;					/* well below work_mem */
+		return;					/* less than half of work_mem */
 	store = tuplestore_begin_heap(false, false, work_mem);
 	tuplestore_puttuple(store, result);
 	tuplestore_end(store);
 }
 
 /*
- * There are jobs, claimed, and the result holds them.  At top level the server
- * is told to commit when the statement ends, also where the client has sent more
- * statements already.
+ * Finish a call that has claimed jobs and made the result.  At top level, make
+ * the server commit at the end of the statement, even within a pipeline.
  */
 static void
 deliver(Wait *wait)
@@ -257,8 +260,8 @@ deliver(Wait *wait)
 }
 
 /*
- * Look for jobs, in the present transaction; true if there are any.  Leaves a
- * transaction that may have done something.
+ * Look for jobs, in the current transaction, and claim them.  Returns true if
+ * there were any.  Afterwards the transaction may not be clean.
  */
 static bool
 look(Wait *wait)
@@ -275,7 +278,7 @@ look(Wait *wait)
 		types = rarr_job_types_requested(wait->names);
 		find_slots(wait, types);
 		wait->looked_mono = rarr_monotonic_now();
-		wait->looked = GetCurrentTimestamp();	/* not before that */
+		wait->looked = GetCurrentTimestamp();	/* after looked_mono */
 		again = false;
 		if (!rarr_claim_is_idle(types, wait->looked))
 		{
@@ -291,7 +294,7 @@ look(Wait *wait)
 	return n > 0;
 }
 
-/* Sleep, for so many milliseconds, until something happens. */
+/* Wait for an event, for `timeout` milliseconds at most. */
 static void
 wait_for_event(long timeout)
 {
@@ -308,7 +311,7 @@ wait_for_event(long timeout)
 		return;
 	}
 
-	/* as pq_check_connection() does; whoever uses the set says what for */
+	/* like pq_check_connection(); each user of the set modifies it */
 	ModifyWaitEvent(FeBeWaitSet, FeBeWaitSetSocketPos, WL_SOCKET_CLOSED, NULL);
 	n = WaitEventSetWait(FeBeWaitSet, timeout, events, lengthof(events), wait_event);
 	for (int i = 0; i < n; i++)
@@ -325,8 +328,8 @@ wait_for_event(long timeout)
 }
 
 /*
- * How long to sleep from now on if nothing happens, having slept since then (by
- * rarr_monotonic_now()), in milliseconds.
+ * How long to sleep from now on if nothing happens, in milliseconds.  since: when
+ * the sleep began, by rarr_monotonic_now().
  */
 static long
 time_to_sleep(Wait *wait, int64 since)
@@ -344,8 +347,8 @@ time_to_sleep(Wait *wait, int64 since)
 }
 
 /*
- * What a session does between two statements, and this one is too long to wait
- * for: hear of a new configuration, and of what changed in the catalogs.
+ * Do what a session does between two statements: reload the configuration, and
+ * accept invalidation messages.  This statement can take too long to postpone it.
  */
 static void
 handle_notices(void)
@@ -361,8 +364,8 @@ handle_notices(void)
 }
 
 /*
- * Sleep until there is reason to look, or the wait's time is over.  The
- * transaction has to be one that has done nothing.
+ * Sleep until there may be a job, or until the timeout.  The transaction must be
+ * clean.
  */
 static void
 sleep_until_woken(Wait *wait)
@@ -386,7 +389,7 @@ sleep_until_woken(Wait *wait)
 		rarr_wait_wake_self();
 }
 
-/* Look and sleep, until there are jobs, or the time is over. */
+/* Look and sleep until there are jobs, or until the timeout. */
 static void
 wait_for_jobs(Wait *wait)
 {
@@ -411,10 +414,10 @@ wait_for_jobs(Wait *wait)
 			}
 			next_transaction(wait);
 			if (!rarr_wait_is_for(wait->refs, wait->nrefs))
-				continue;		/* other types than before are to be had */
+				continue;		/* the types differ from those in the list */
 		}
 		sleep_until_woken(wait);
-		wait->clean = false;	/* now() is not when it fell asleep */
+		wait->clean = false;	/* begin a new one, with a new now() */
 		next_transaction(wait);
 	}
 	rarr_wait_leave(wait->looked_mono);
@@ -422,8 +425,8 @@ wait_for_jobs(Wait *wait)
 }
 
 /*
- * The shape of the procedure's value, a row of its one INOUT argument: the same
- * for all calls.
+ * The row type of the procedure's result: its one INOUT argument.  It is made
+ * once for all calls.
  */
 static TupleDesc
 result_desc(void)
@@ -448,13 +451,14 @@ PG_FUNCTION_INFO_V1(researcharr_job_dequeue_wait);
  * job_dequeue_wait(INOUT jobs jsonb, job_types text[], max_jobs int,
  *		lease interval, worker text, timeout interval)
  *
- * jobs: what it is given does not matter; the claimed jobs, in the order of the
- * claim, or [] when the time is over; committed when the CALL ends, and where
- * procedural code calls it, when it returns.  timeout: from zero, which
- * is one look; NULL for no limit.  The others are job_dequeue's.
+ * jobs: its input is ignored.  Its result is an array of the claimed jobs in the
+ * order of the claim, or [] after the timeout.  The claim is committed when the
+ * CALL ends; if procedural code calls it, when it returns.  timeout: zero or
+ * more, with zero for a single look; NULL for no limit.  The other arguments are
+ * those of job_dequeue().
  * Errors: 25001 inside a transaction block or a function; RA002 unknown type,
- * also one that is dropped meanwhile; 22023 an argument out of range; 25006
- * where nothing may be written.
+ * also one whose row is deleted meanwhile; RA003 a worker's name that is too
+ * long; 22023 an argument out of range; 25006 a read-only transaction.
  */
 Datum
 researcharr_job_dequeue_wait(PG_FUNCTION_ARGS)
@@ -469,7 +473,7 @@ researcharr_job_dequeue_wait(PG_FUNCTION_ARGS)
 	if (!PG_ARGISNULL(5))
 		wait.end = rarr_monotonic_now() + rarr_duration_arg(PG_GETARG_INTERVAL_P(5), "timeout", 0);
 
-	/* In a context that outlives transactions, as that of the result does. */
+	/* The contexts live longer than the transactions of the call. */
 	wait.caller = CurrentMemoryContext;
 	wait.cxt = AllocSetContextCreate(wait.caller, "researcharr wait", ALLOCSET_DEFAULT_SIZES);
 	wait.nested = SPI_inside_nonatomic_context();

@@ -1,16 +1,15 @@
 /*
  * enqueue.c
- *		Putting jobs into the queue: job_enqueue, and what enqueue_many.c
- *		reads.
+ *		Enqueue jobs: job_enqueue(), and the jobs that enqueue_many.c reads.
  *
- * Values are checked before anything is written, and the media of all jobs of
- * a call at once.  A job with a unique key is inserted speculatively, as
- * INSERT ... ON CONFLICT DO NOTHING does it, so that of two callers with the
- * same key at the same time one gets the other's job.
+ * All values are checked before anything is written.  A job with a unique key
+ * is inserted speculatively, like INSERT ... ON CONFLICT DO NOTHING, so that of
+ * two concurrent calls with the same key one returns the other's job.
  *
- * A call waits for others' media and keys while it holds its own.  So that two
- * calls cannot deadlock, each takes its media in order of id first, and then
- * its keys in order of type and key.
+ * A call waits for locks of other transactions on media and on unique keys
+ * while it holds such locks itself.  To avoid deadlocks, each call first locks
+ * its media, in order of id, and then inserts its keys, in order of type and
+ * key.
  */
 #include "postgres.h"
 
@@ -40,7 +39,7 @@
 #include "job/core/unique_key.h"
 #include "job/enqueue.h"
 
-#define MAX_UNIQUE_KEY	255
+#define MAX_UNIQUE_KEY	255		/* characters */
 
 static void
 check_range(const char *name, int value, int least, int most)
@@ -80,9 +79,10 @@ check_unique_key(text *key)
 }
 
 /*
- * Check a job's values, and fill in what its type's policy says; no_metadata is
- * what jobs without any have, made when the first one needs it.  RA002 for an
- * unknown type, RA003 for a value that a job cannot have.
+ * Check a job's values, and set missing ones to those of its type's policy.
+ * *no_metadata: the value for jobs without metadata, or NULL until the first one
+ * needs it.  Raises RA002 for an unknown type, 55000 if the type's policy is
+ * unusable, and RA003 for an invalid value.
  */
 static void
 complete_new_job(RarrNewJob *job, TimestampTz now, Jsonb **no_metadata)
@@ -102,7 +102,7 @@ complete_new_job(RarrNewJob *job, TimestampTz now, Jsonb **no_metadata)
 		ereport(ERROR,
 				(errcode(ERRCODE_RARR_VALIDATION),
 				 errmsg("available_at is not finite: %s", timestamptz_to_str(job->available_at)),
-				 errhint("Give a time, or null for now; job_type_pause holds jobs back for good.")));
+				 errhint("Give a time, or null for now; job_type_pause keeps the jobs of a type from being claimed.")));
 	if (job->metadata != NULL)
 		check_metadata(job->metadata);
 	else
@@ -115,14 +115,14 @@ complete_new_job(RarrNewJob *job, TimestampTz now, Jsonb **no_metadata)
 		check_unique_key(job->unique_key);
 }
 
-/* Says in an error's context which job of an array it is about. */
+/* Error context callback: the position of the job in its array. */
 static void
 position_callback(void *arg)
 {
 	errcontext("job %d of the array, counted from 0", *(int *) arg);
 }
 
-/* complete_new_job() for each, with the position in errors about an array's. */
+/* Call complete_new_job() for each job; is_array: add positions to errors. */
 static void
 complete_new_jobs(RarrNewJob *jobs, int n, bool is_array, TimestampTz now)
 {
@@ -137,7 +137,7 @@ complete_new_jobs(RarrNewJob *jobs, int n, bool is_array, TimestampTz now)
 	error_context_stack = callback.previous;
 }
 
-/* Put the row of a new job with this id into an empty slot. */
+/* Store the row of a new job with this id in the empty slot. */
 static void
 make_row(RarrTable *jobs, TupleTableSlot *slot, const pg_uuid_t *id, const RarrNewJob *job,
 		 TimestampTz now)
@@ -163,9 +163,9 @@ make_row(RarrTable *jobs, TupleTableSlot *slot, const pg_uuid_t *id, const RarrN
 }
 
 /*
- * Insert the job in jobs->newslot, unless an unfinished one has its key: then
- * false, and id becomes that one's.  40001 under REPEATABLE READ and
- * SERIALIZABLE, if the transaction's snapshot does not show that one.
+ * Insert the job in jobs->newslot, which has a unique key.  If an unfinished job
+ * has this key, set *id to its id instead, and return false.  Raises 40001 under
+ * REPEATABLE READ and SERIALIZABLE if the snapshot does not show that job.
  */
 static bool
 insert_unique(RarrTable *jobs, pg_uuid_t *id)
@@ -193,7 +193,10 @@ insert_unique(RarrTable *jobs, pg_uuid_t *id)
 	return true;
 }
 
-/* Insert one job; with a unique key that is taken, id becomes that job's. */
+/*
+ * Insert one job with this id.  If its unique key is in use, set *id to the id of
+ * the job that has it.
+ */
 static void
 insert_one(RarrTable *jobs, const RarrNewJob *job, TimestampTz now, pg_uuid_t *id)
 {
@@ -206,12 +209,12 @@ insert_one(RarrTable *jobs, const RarrNewJob *job, TimestampTz now, pg_uuid_t *i
 	else if (!insert_unique(jobs, id))
 		return;
 
-	/* not before: users' triggers may have changed the row */
+	/* after the insert, because users' triggers may change the row */
 	slot_getallattrs(jobs->newslot);
 	rarr_change_record_insert(jobs, jobs->newslot);
 }
 
-/* Insert the jobs that have no unique key, many at a time. */
+/* Insert the jobs that have no unique key in bulk. */
 static void
 insert_many(RarrTable *table, const RarrNewJob *jobs, int n, TimestampTz now, const pg_uuid_t *ids)
 {
@@ -254,7 +257,7 @@ insert_singly(RarrTable *table, const RarrNewJob *jobs, const int *positions, in
 	MemoryContextDelete(cxt);
 }
 
-/* Order two positions of an array of jobs by type and key, the same ones by position. */
+/* Compare two positions by the jobs' types and keys, and then by position. */
 static int
 compare_keys(const void *a, const void *b, void *jobs)
 {
@@ -269,9 +272,9 @@ compare_keys(const void *a, const void *b, void *jobs)
 }
 
 /*
- * The positions of the jobs without a unique key, in the order of the array,
- * and behind them of those with one, in the order in which keys are taken.
- * Returns how many have none.
+ * Set positions to those of the jobs without a unique key, in the order of the
+ * array, followed by those of the others, in the order in which their keys are
+ * inserted.  Returns the number of jobs without a key.
  */
 static int
 order_jobs(const RarrNewJob *jobs, int n, int *positions)
@@ -290,7 +293,7 @@ order_jobs(const RarrNewJob *jobs, int n, int *positions)
 	return plain;
 }
 
-/* Make sure that the media of all jobs exist, and stay. */
+/* Lock the media of all jobs, so that they exist until the end. */
 static void
 check_media(RarrTable *table, const RarrNewJob *jobs, int n)
 {
@@ -303,9 +306,14 @@ check_media(RarrTable *table, const RarrNewJob *jobs, int n)
 }
 
 /*
- * Enqueue jobs, and put their ids, in the same order, into ids.  Errors: RA002,
- * RA003 as above, 23503 for a media that does not exist.  is_array: errors
- * about a job's values tell its position.
+ * Enqueue n jobs, and store their ids in the same order.  A job whose unique key
+ * is in use is not inserted; its id is that of the job that has the key.
+ * is_array: errors about values have the position of their job.
+ *
+ * Raises RA002 for an unknown type, 55000 for a type with an unusable policy,
+ * RA003 for an invalid value, 23503 for a media that does not exist, and 40001
+ * under REPEATABLE READ and SERIALIZABLE for a conflict with a change after the
+ * snapshot.
  */
 void
 rarr_jobs_enqueue(RarrNewJob *jobs, int n, bool is_array, pg_uuid_t *ids)
@@ -321,7 +329,7 @@ rarr_jobs_enqueue(RarrNewJob *jobs, int n, bool is_array, pg_uuid_t *ids)
 	PushActiveSnapshot(GetTransactionSnapshot());
 	check_media(table, jobs, n);
 
-	/* beforehand, and in order: of jobs alike, the first in the array is the first to be taken */
+	/* ids grow with the position, so that equal jobs are claimed in this order */
 	for (int i = 0; i < n; i++)
 		rarr_uuid_v7(&ids[i]);
 	if (n == 1)
@@ -347,9 +355,10 @@ PG_FUNCTION_INFO_V1(researcharr_job_enqueue);
  * job_enqueue(media_id uuid, job_type text, priority int, available_at
  *		timestamptz, max_retries int, metadata jsonb, unique_key text) -> uuid
  *
- * NULL takes the type's priority and max_retries, now, {} and no key.
+ * NULL stands for the type's priority and max_retries, for now, {}, and no key.
+ * Returns the job's id, or that of the unfinished job that has its unique key.
  * Errors: 22004 NULL for media_id or job_type; 23503 no such media; RA002
- * unknown type; RA003 a value that a job cannot have.
+ * unknown type; RA003 an invalid value; 25006 a read-only transaction.
  */
 Datum
 researcharr_job_enqueue(PG_FUNCTION_ARGS)

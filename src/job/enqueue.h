@@ -1,6 +1,6 @@
 /*
  * enqueue.h
- *		A job to be enqueued.
+ *		Enqueue jobs.
  */
 #ifndef RARR_JOB_ENQUEUE_H
 #define RARR_JOB_ENQUEUE_H
@@ -10,7 +10,7 @@
 #include "utils/jsonb.h"
 #include "utils/uuid.h"
 
-/* What job_enqueue was given; the flags tell which optional values were. */
+/* A job to enqueue.  Values without their flag come from the type's policy. */
 typedef struct RarrNewJob
 {
 	pg_uuid_t	media_id;

@@ -1,7 +1,7 @@
 /*
  * enqueue_many.c
- *		job_enqueue_many and job_enqueue_arrays: jobs as an array of JSON
- *		objects, or as arrays, one for each of their columns.
+ *		Enqueue many jobs: job_enqueue_many() takes an array of JSON objects,
+ *		job_enqueue_arrays() takes one array for each column.
  */
 #include "postgres.h"
 
@@ -18,17 +18,20 @@
 #include "base/schema.h"
 #include "job/enqueue.h"
 
-#define SHOWN_BYTES		200		/* of another error's message, at most */
+#define SHOWN_BYTES		200		/* of the message of another error */
 
-/* One member of one object of the array. */
+/* A member of an object of the array. */
 typedef struct Member
 {
-	int			index;			/* of the object, from 0 */
+	int			index;			/* of the object in the array, from 0 */
 	const char *name;
 	const JsonbValue *value;
 } Member;
 
-/* RA003 where a reader of base/json.c found something wrong with the value. */
+/*
+ * Raise RA003 with a complaint by a function of base/json.c about the value, if
+ * there is one.
+ */
 static void
 check_member(const Member *member, const char *complaint)
 {
@@ -38,7 +41,7 @@ check_member(const Member *member, const char *complaint)
 			(errcode(ERRCODE_RARR_VALIDATION),
 			 errmsg("\"%s\" of job %d %s", member->name, member->index, complaint),
 			 errdetail("Jobs are counted from 0."),
-			 errhint("Give such a value, or leave it out.")));
+			 errhint("Give a valid value, or omit it.")));
 }
 
 static text *
@@ -63,8 +66,9 @@ member_int(const Member *member)
 }
 
 /*
- * The value of a string, read by a type's input function.  What that one says
- * of a string that it cannot read becomes RA003's detail.
+ * Convert a string by a type's input function.  expected: what the string must
+ * be.  Raises RA003 for an invalid string, with the message of the input function
+ * as DETAIL.
  */
 static Datum
 member_input(const Member *member, PGFunction input, bool has_typmod, const char *expected)
@@ -94,13 +98,13 @@ member_input(const Member *member, PGFunction input, bool has_typmod, const char
 						rarr_quote_clipped(string, strlen(string))),
 				 errdetail("%.*s", pg_mbcliplen(error->message, strlen(error->message), SHOWN_BYTES),
 						   error->message),
-				 errhint("Give %s, or leave it out.", expected)));
+				 errhint("Give %s, or omit it.", expected)));
 	}
 	PG_END_TRY();
 	return result;
 }
 
-/* Read one member of an object into the job; null leaves it out. */
+/* Read a member of an object into the job; JSON null is the same as no member. */
 static void
 read_member(const Member *member, RarrNewJob *job, bool *has_media)
 {
@@ -175,7 +179,7 @@ read_object(JsonbContainer *object, int index, RarrNewJob *job)
 				 errhint("Every job needs a media_id and a job_type.")));
 }
 
-/* The jobs of the array; sets n to how many there are. */
+/* Return the jobs of a JSON array, and set *n to their number. */
 static RarrNewJob *
 read_jobs(Jsonb *array, int *n)
 {
@@ -207,8 +211,8 @@ read_jobs(Jsonb *array, int *n)
 }
 
 /*
- * Enqueue the jobs of an array, and return their ids, in its order, as the
- * running function's result.
+ * Enqueue n jobs, and return their ids in the same order as the result set of the
+ * running function.
  */
 static void
 enqueue_set(FunctionCallInfo fcinfo, RarrNewJob *jobs, int n)
@@ -233,10 +237,10 @@ PG_FUNCTION_INFO_V1(researcharr_job_enqueue_many);
 /*
  * job_enqueue_many(jobs jsonb) -> the jobs' ids, in the array's order
  *
- * Objects have job_enqueue's argument names as keys; null is as good as
- * leaving a key out.  All are enqueued, or none.
- * Errors: 22004 for NULL; RA002, RA003 and 23503 as job_enqueue has them, and
- * RA003 for whatever else is not as it has to be.
+ * The keys of the objects are the argument names of job_enqueue().  A member
+ * that is null is the same as none.  All jobs are enqueued, or none.
+ * Errors: 22004 for NULL; RA003 a value that is not an array of such objects;
+ * the errors of job_enqueue().
  */
 Datum
 researcharr_job_enqueue_many(PG_FUNCTION_ARGS)
@@ -251,9 +255,7 @@ researcharr_job_enqueue_many(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* job_enqueue_arrays */
-
-/* The arguments, in their order */
+/* arguments of job_enqueue_arrays(), in order */
 enum
 {
 	ARG_MEDIA_IDS, ARG_JOB_TYPES, ARG_PRIORITIES, ARG_AVAILABLE_AT, ARG_MAX_RETRIES, ARG_METADATA,
@@ -278,7 +280,7 @@ static const struct
 	[ARG_UNIQUE_KEYS] = {"unique_keys", TEXTOID, -1, false, TYPALIGN_INT, false},
 };
 
-/* An argument's elements: one for each job, or one for all, or none at all. */
+/* The elements of an argument: one for each job, one for all jobs, or none. */
 typedef struct Elements
 {
 	Datum	   *values;
@@ -306,7 +308,7 @@ read_argument(FunctionCallInfo fcinfo, int i, int njobs, Elements *elements)
 				 errhint("Give one for each media, or one for all.")));
 }
 
-/* Has job i a value there? */
+/* Get the value for job i.  Returns false if it is NULL or absent. */
 static bool
 get(const Elements *elements, int i, Datum *value)
 {
@@ -348,12 +350,11 @@ PG_FUNCTION_INFO_V1(researcharr_job_enqueue_arrays);
  *		available_at timestamptz[], max_retries int[], metadata jsonb[],
  *		unique_keys text[]) -> the jobs' ids, in the order of media_ids
  *
- * One-dimensional arrays, each with an element for each of media_ids, or with
- * one that holds for all.  NULL, for an array or in it, is what it is for
- * job_enqueue.  All are enqueued, or none.
+ * The arrays have one dimension, and one element for each of media_ids, or a
+ * single element for all jobs.  A NULL array or element is the same as NULL for
+ * job_enqueue().  All jobs are enqueued, or none.
  * Errors: 22004 NULL for media_ids or job_types, or in them; 22023 an array of
- * another length, or of more dimensions; RA002, RA003 and 23503 as job_enqueue
- * has them.
+ * another length, or with more dimensions; the errors of job_enqueue().
  */
 Datum
 researcharr_job_enqueue_arrays(PG_FUNCTION_ARGS)
