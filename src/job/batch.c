@@ -11,7 +11,6 @@
 
 #include "catalog/pg_type.h"
 #include "funcapi.h"
-#include "utils/lsyscache.h"
 #include "utils/uuid.h"
 
 #include "base/args.h"
@@ -70,13 +69,9 @@ rarr_batch_array(const RarrBatch *batch, FunctionCallInfo fcinfo, int arg, const
 				 Oid type, bool nulls_allowed, bool **nulls)
 {
 	Datum	   *elements;
-	int16		length;
-	bool		byval;
-	char		align;
 	int			n;
 
-	get_typlenbyvalalign(type, &length, &byval, &align);
-	elements = rarr_array_argument(fcinfo, arg, name, type, length, byval, align, nulls_allowed, nulls, &n);
+	elements = rarr_array_argument(fcinfo, arg, name, type, nulls_allowed, nulls, &n);
 	if (n != batch->n)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -102,7 +97,7 @@ rarr_batch_read(RarrBatch *batch, FunctionCallInfo fcinfo, bool has_attempts)
 	RARR_REQUIRE_ARG(0, "ids");
 	if (has_attempts)
 		RARR_REQUIRE_ARG(1, "attempts");
-	ids = rarr_array_argument(fcinfo, 0, "ids", UUIDOID, UUID_LEN, false, TYPALIGN_CHAR, false, &nulls, &n);
+	ids = rarr_array_argument(fcinfo, 0, "ids", UUIDOID, false, &nulls, &n);
 	rarr_batch_init(batch, ids, n);
 	if (has_attempts)
 		batch->attempts = rarr_batch_array(batch, fcinfo, 1, "attempts", INT4OID, false, &nulls);

@@ -266,18 +266,15 @@ static const struct
 {
 	const char *name;
 	Oid			type;
-	int16		length;
-	bool		byval;
-	char		align;
 	bool		required;
 }			arguments[NARGS] = {
-	[ARG_MEDIA_IDS] = {"media_ids", UUIDOID, UUID_LEN, false, TYPALIGN_CHAR, true},
-	[ARG_JOB_TYPES] = {"job_types", TEXTOID, -1, false, TYPALIGN_INT, true},
-	[ARG_PRIORITIES] = {"priorities", INT4OID, sizeof(int32), true, TYPALIGN_INT, false},
-	[ARG_AVAILABLE_AT] = {"available_at", TIMESTAMPTZOID, sizeof(TimestampTz), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, false},
-	[ARG_MAX_RETRIES] = {"max_retries", INT4OID, sizeof(int32), true, TYPALIGN_INT, false},
-	[ARG_METADATA] = {"metadata", JSONBOID, -1, false, TYPALIGN_INT, false},
-	[ARG_UNIQUE_KEYS] = {"unique_keys", TEXTOID, -1, false, TYPALIGN_INT, false},
+	[ARG_MEDIA_IDS] = {"media_ids", UUIDOID, true},
+	[ARG_JOB_TYPES] = {"job_types", TEXTOID, true},
+	[ARG_PRIORITIES] = {"priorities", INT4OID, false},
+	[ARG_AVAILABLE_AT] = {"available_at", TIMESTAMPTZOID, false},
+	[ARG_MAX_RETRIES] = {"max_retries", INT4OID, false},
+	[ARG_METADATA] = {"metadata", JSONBOID, false},
+	[ARG_UNIQUE_KEYS] = {"unique_keys", TEXTOID, false},
 };
 
 /* The elements of an argument: one for each job, one for all jobs, or none. */
@@ -298,8 +295,7 @@ read_argument(FunctionCallInfo fcinfo, int i, int njobs, Elements *elements)
 		RARR_REQUIRE_ARG(i, name);
 	else if (PG_ARGISNULL(i))
 		return;
-	elements->values = rarr_array_argument(fcinfo, i, name, arguments[i].type, arguments[i].length,
-										   arguments[i].byval, arguments[i].align, !arguments[i].required,
+	elements->values = rarr_array_argument(fcinfo, i, name, arguments[i].type, !arguments[i].required,
 										   &elements->nulls, &elements->n);
 	if (i != ARG_MEDIA_IDS && elements->n != njobs && elements->n != 1)
 		ereport(ERROR,
