@@ -385,7 +385,7 @@ rarr_claim_is_idle(List *types, TimestampTz now)
 
 		if (rarr_limits_yield_at(table, type, now) > now)
 			continue;
-		if (type->agenda == NULL || type->agenda->table != table)
+		if (type->agenda == NULL || type->agenda->head.table != table)
 			type->agenda = rarr_agenda_key(table, type->name, strlen(type->name));
 		ref = rarr_agenda_ref(type->agenda, false);
 		if (ref == NULL || rarr_agenda_next_due(ref) <= now || rarr_agenda_verify_is_due(ref, now, mono) ||

@@ -159,7 +159,7 @@ find_slots(Wait *wait, List *types)
 
 		if (!rarr_agenda_is_there())
 			break;
-		if (type->agenda == NULL || type->agenda->table != table)
+		if (type->agenda == NULL || type->agenda->head.table != table)
 			type->agenda = rarr_agenda_key(table, type->name, strlen(type->name));
 		ref = rarr_agenda_ref(type->agenda, true);
 		if (ref != NULL)

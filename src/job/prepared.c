@@ -110,8 +110,8 @@ save_entry(PreparedXact *transaction, const RarrAgendaPending *entry)
 	}
 	saved = &transaction->entries[transaction->n++];
 	saved->pending = *entry;
-	saved->table = entry->key->table;
-	strlcpy(saved->name, entry->key->name, sizeof(saved->name));
+	saved->table = entry->key->head.table;
+	strlcpy(saved->name, entry->key->head.name, sizeof(saved->name));
 }
 
 /* Under the lock: where to keep the notes of this transaction, or NULL. */
