@@ -31,19 +31,21 @@ rarr_null_argument(FunctionCallInfo fcinfo, const char *name)
  * Return the elements of an array argument of the running function.
  *
  * n is the argument's position, counted from 0, and name its name for
- * messages. type, len, byval and align describe the element type. *count is
- * set to the number of elements. *nulls is set to their null flags, or nulls
- * may be NULL.
+ * messages. type is the element type. *count is set to the number of elements.
+ * *nulls is set to their null flags, or nulls may be NULL.
  *
  * Raises 22023 if the array has more than one dimension, and 22004 if it
  * contains a NULL and nulls_allowed is false.
  */
 Datum *
-rarr_array_argument(FunctionCallInfo fcinfo, int n, const char *name, Oid type, int16 len, bool byval,
-					char align, bool nulls_allowed, bool **nulls, int *count)
+rarr_array_argument(FunctionCallInfo fcinfo, int n, const char *name, Oid type, bool nulls_allowed,
+					bool **nulls, int *count)
 {
 	ArrayType  *array = PG_GETARG_ARRAYTYPE_P(n);
 	Datum	   *elements;
+	int16		length;
+	bool		byval;
+	char		align;
 
 	if (ARR_NDIM(array) > 1)
 		ereport(ERROR,
@@ -55,7 +57,8 @@ rarr_array_argument(FunctionCallInfo fcinfo, int n, const char *name, Oid type, 
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("%s must not hold null", name),
 				 errhint("Give a value for each job.")));
-	deconstruct_array(array, type, len, byval, align, &elements, nulls, count);
+	get_typlenbyvalalign(type, &length, &byval, &align);
+	deconstruct_array(array, type, length, byval, align, &elements, nulls, count);
 	return elements;
 }
 

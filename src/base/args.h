@@ -20,8 +20,8 @@
 	} while (0)
 
 pg_noreturn extern void rarr_null_argument(FunctionCallInfo fcinfo, const char *name);
-extern Datum *rarr_array_argument(FunctionCallInfo fcinfo, int n, const char *name, Oid type, int16 len, bool byval,
-								  char align, bool nulls_allowed, bool **nulls, int *count);
+extern Datum *rarr_array_argument(FunctionCallInfo fcinfo, int n, const char *name, Oid type,
+								  bool nulls_allowed, bool **nulls, int *count);
 extern void rarr_require_trigger(FunctionCallInfo fcinfo, const char *name);
 
 #endif							/* RARR_BASE_ARGS_H */

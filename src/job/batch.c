@@ -11,7 +11,6 @@
 
 #include "catalog/pg_type.h"
 #include "funcapi.h"
-#include "utils/lsyscache.h"
 #include "utils/uuid.h"
 
 #include "base/args.h"
@@ -28,7 +27,9 @@ compare_positions(const void *a, const void *b, void *ids)
 	return order != 0 ? order : one - other;
 }
 
-/* Are the ids in order already?  Those that job_dequeue() returns mostly are. */
+/*
+ * Are the ids in order already?  Those that job_dequeue() returns mostly are.
+ */
 static bool
 is_ordered(const Datum *ids, int n)
 {
@@ -58,9 +59,9 @@ rarr_batch_init(RarrBatch *batch, Datum *ids, int n)
 }
 
 /*
- * Return the elements of an array argument of the running function that has one
- * element for each job of the batch.  arg: its position; name: for errors; type:
- * of the elements.  *nulls gets an array of flags.
+ * Return the elements of an array argument of the running function that has
+ * one element for each job of the batch.  arg: its position; name: for errors;
+ * type: of the elements.  *nulls gets an array of flags.
  *
  * Raises 22023 if the array has another length or more than one dimension, and
  * 22004 for a NULL element if nulls_allowed is false.
@@ -70,13 +71,9 @@ rarr_batch_array(const RarrBatch *batch, FunctionCallInfo fcinfo, int arg, const
 				 Oid type, bool nulls_allowed, bool **nulls)
 {
 	Datum	   *elements;
-	int16		length;
-	bool		byval;
-	char		align;
 	int			n;
 
-	get_typlenbyvalalign(type, &length, &byval, &align);
-	elements = rarr_array_argument(fcinfo, arg, name, type, length, byval, align, nulls_allowed, nulls, &n);
+	elements = rarr_array_argument(fcinfo, arg, name, type, nulls_allowed, nulls, &n);
 	if (n != batch->n)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -86,11 +83,11 @@ rarr_batch_array(const RarrBatch *batch, FunctionCallInfo fcinfo, int arg, const
 }
 
 /*
- * Initialize a batch from the first arguments of the running function: ids uuid[]
- * and, if has_attempts, attempts int[].
+ * Initialize a batch from the first arguments of the running function: ids
+ * uuid[] and, if has_attempts, attempts int[].
  *
- * Raises 22004 if an argument is NULL or contains a NULL, and 22023 for arrays of
- * unequal lengths or with more than one dimension.
+ * Raises 22004 if an argument is NULL or contains a NULL, and 22023 for arrays
+ * of unequal lengths or with more than one dimension.
  */
 void
 rarr_batch_read(RarrBatch *batch, FunctionCallInfo fcinfo, bool has_attempts)
@@ -102,7 +99,7 @@ rarr_batch_read(RarrBatch *batch, FunctionCallInfo fcinfo, bool has_attempts)
 	RARR_REQUIRE_ARG(0, "ids");
 	if (has_attempts)
 		RARR_REQUIRE_ARG(1, "attempts");
-	ids = rarr_array_argument(fcinfo, 0, "ids", UUIDOID, UUID_LEN, false, TYPALIGN_CHAR, false, &nulls, &n);
+	ids = rarr_array_argument(fcinfo, 0, "ids", UUIDOID, false, &nulls, &n);
 	rarr_batch_init(batch, ids, n);
 	if (has_attempts)
 		batch->attempts = rarr_batch_array(batch, fcinfo, 1, "attempts", INT4OID, false, &nulls);
@@ -118,8 +115,8 @@ rarr_batch_attempt(const RarrBatch *batch, int position)
 }
 
 /*
- * Set the second column of the result for the job at a position.  It is NULL if
- * never set.
+ * Set the second column of the result for the job at a position.  It is NULL
+ * if never set.
  */
 void
 rarr_batch_set(RarrBatch *batch, int position, Datum value)

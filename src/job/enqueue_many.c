@@ -29,8 +29,8 @@ typedef struct Member
 } Member;
 
 /*
- * Raise RA003 with a complaint by a function of base/json.c about the value, if
- * there is one.
+ * Raise RA003 with a complaint by a function of base/json.c about the value,
+ * if there is one.
  */
 static void
 check_member(const Member *member, const char *complaint)
@@ -67,8 +67,8 @@ member_int(const Member *member)
 
 /*
  * Convert a string by a type's input function.  expected: what the string must
- * be.  Raises RA003 for an invalid string, with the message of the input function
- * as DETAIL.
+ * be.  Raises RA003 for an invalid string, with the message of the input
+ * function as DETAIL.
  */
 static Datum
 member_input(const Member *member, PGFunction input, bool has_typmod, const char *expected)
@@ -104,7 +104,9 @@ member_input(const Member *member, PGFunction input, bool has_typmod, const char
 	return result;
 }
 
-/* Read a member of an object into the job; JSON null is the same as no member. */
+/*
+ * Read a member of an object into the job; JSON null is the same as no member.
+ */
 static void
 read_member(const Member *member, RarrNewJob *job, bool *has_media)
 {
@@ -211,8 +213,8 @@ read_jobs(Jsonb *array, int *n)
 }
 
 /*
- * Enqueue n jobs, and return their ids in the same order as the result set of the
- * running function.
+ * Enqueue n jobs, and return their ids in the same order as the result set of
+ * the running function.
  */
 static void
 enqueue_set(FunctionCallInfo fcinfo, RarrNewJob *jobs, int n)
@@ -266,18 +268,15 @@ static const struct
 {
 	const char *name;
 	Oid			type;
-	int16		length;
-	bool		byval;
-	char		align;
 	bool		required;
 }			arguments[NARGS] = {
-	[ARG_MEDIA_IDS] = {"media_ids", UUIDOID, UUID_LEN, false, TYPALIGN_CHAR, true},
-	[ARG_JOB_TYPES] = {"job_types", TEXTOID, -1, false, TYPALIGN_INT, true},
-	[ARG_PRIORITIES] = {"priorities", INT4OID, sizeof(int32), true, TYPALIGN_INT, false},
-	[ARG_AVAILABLE_AT] = {"available_at", TIMESTAMPTZOID, sizeof(TimestampTz), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, false},
-	[ARG_MAX_RETRIES] = {"max_retries", INT4OID, sizeof(int32), true, TYPALIGN_INT, false},
-	[ARG_METADATA] = {"metadata", JSONBOID, -1, false, TYPALIGN_INT, false},
-	[ARG_UNIQUE_KEYS] = {"unique_keys", TEXTOID, -1, false, TYPALIGN_INT, false},
+	[ARG_MEDIA_IDS] = {"media_ids", UUIDOID, true},
+	[ARG_JOB_TYPES] = {"job_types", TEXTOID, true},
+	[ARG_PRIORITIES] = {"priorities", INT4OID, false},
+	[ARG_AVAILABLE_AT] = {"available_at", TIMESTAMPTZOID, false},
+	[ARG_MAX_RETRIES] = {"max_retries", INT4OID, false},
+	[ARG_METADATA] = {"metadata", JSONBOID, false},
+	[ARG_UNIQUE_KEYS] = {"unique_keys", TEXTOID, false},
 };
 
 /* The elements of an argument: one for each job, one for all jobs, or none. */
@@ -298,8 +297,7 @@ read_argument(FunctionCallInfo fcinfo, int i, int njobs, Elements *elements)
 		RARR_REQUIRE_ARG(i, name);
 	else if (PG_ARGISNULL(i))
 		return;
-	elements->values = rarr_array_argument(fcinfo, i, name, arguments[i].type, arguments[i].length,
-										   arguments[i].byval, arguments[i].align, !arguments[i].required,
+	elements->values = rarr_array_argument(fcinfo, i, name, arguments[i].type, !arguments[i].required,
 										   &elements->nulls, &elements->n);
 	if (i != ARG_MEDIA_IDS && elements->n != njobs && elements->n != 1)
 		ereport(ERROR,
@@ -351,8 +349,8 @@ PG_FUNCTION_INFO_V1(researcharr_job_enqueue_arrays);
  *		unique_keys text[]) -> the jobs' ids, in the order of media_ids
  *
  * The arrays have one dimension, and one element for each of media_ids, or a
- * single element for all jobs.  A NULL array or element is the same as NULL for
- * job_enqueue().  All jobs are enqueued, or none.
+ * single element for all jobs.  A NULL array or element is the same as NULL
+ * for job_enqueue().  All jobs are enqueued, or none.
  * Errors: 22004 NULL for media_ids or job_types, or in them; 22023 an array of
  * another length, or with more dimensions; the errors of job_enqueue().
  */

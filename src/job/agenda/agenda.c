@@ -25,16 +25,13 @@
  * - Verifier scans (verify.c) find jobs before the bound all the same, and
  *	 leases that have ended, and lower the bound.
  *
- * Lock order: agenda->lock, which protects the assignment of slots, before the
- * lock of a slot.  Nothing that can fail or wait happens under either of them.
+ * Lock order: the registry's lock, which protects the assignment of slots,
+ * before the lock of a slot.  Nothing that can fail or wait happens under either
+ * of them.
  */
 #include "postgres.h"
 
 #include "miscadmin.h"
-#include "storage/shmem.h"
-#include "utils/lsyscache.h"
-#include "utils/memutils.h"
-#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 #include "base/clock.h"
@@ -48,54 +45,40 @@
 /* how long a backend that found no free slot does without looking again */
 #define FULL_RETRY		(10 * USECS_PER_SEC)
 
-typedef struct Agenda
-{
-	LWLock		lock;			/* over which slot belongs to whom */
-	int			tranche;
-	pg_atomic_uint64 incarnations;	/* given out so far */
-	int			nslots;
-	RarrAgendaSlot slots[FLEXIBLE_ARRAY_MEMBER];
-} Agenda;
-
 void		(*rarr_agenda_wake_hook) (const RarrAgendaRef *ref, TimestampTz at, int64 jobs) = NULL;
 
-static Agenda *agenda = NULL;
+static RarrSlotRegistry registry = {
+	.tranche = "researcharr_agenda",
+	.slot_size = sizeof(RarrAgendaSlot),
+	.key_size = sizeof(RarrAgendaKey),
+};
 
 static Size
 agenda_size(void)
 {
-	return offsetof(Agenda, slots) + mul_size(rarr_agenda_types, sizeof(RarrAgendaSlot));
+	return rarr_registry_size(&registry);
 }
 
 static void
 attach_agenda(void *memory, bool first)
 {
-	agenda = memory;
-	if (first)
+	rarr_registry_attach(&registry, memory, first);
+	for (int i = 0; i < rarr_agenda_types && first; i++)
 	{
-		memset(memory, 0, agenda_size());
-		agenda->nslots = rarr_agenda_types;
-		pg_atomic_init_u64(&agenda->incarnations, 0);
-		agenda->tranche = LWLockNewTrancheId();
-		LWLockInitialize(&agenda->lock, agenda->tranche);
-		for (int i = 0; i < agenda->nslots; i++)
-		{
-			RarrAgendaSlot *slot = &agenda->slots[i];
+		RarrAgendaSlot *slot = rarr_agenda_slot(i);
 
-			LWLockInitialize(&slot->lock, agenda->tranche);
-			pg_atomic_init_u64(&slot->next_due, 0);
-			pg_atomic_init_u64(&slot->next_lapse, 0);
-			pg_atomic_init_u64(&slot->pass, 0);
-			pg_atomic_init_u64(&slot->turn_alive, 0);
-			for (int j = 0; j < RARR_VERIFIER_SCANS; j++)
-			{
-				pg_atomic_init_u64(&slot->schedules[j].last_step, 0);
-				pg_atomic_init_u64(&slot->schedules[j].pause, 0);
-				pg_atomic_init_u64(&slot->schedules[j].resting, 0);
-			}
+		LWLockInitialize(&slot->lock, registry.shared->tranche);
+		pg_atomic_init_u64(&slot->next_due, 0);
+		pg_atomic_init_u64(&slot->next_lapse, 0);
+		pg_atomic_init_u64(&slot->pass, 0);
+		pg_atomic_init_u64(&slot->turn_alive, 0);
+		for (int j = 0; j < RARR_VERIFIER_SCANS; j++)
+		{
+			pg_atomic_init_u64(&slot->schedules[j].last_step, 0);
+			pg_atomic_init_u64(&slot->schedules[j].pause, 0);
+			pg_atomic_init_u64(&slot->schedules[j].resting, 0);
 		}
 	}
-	LWLockRegisterTranche(agenda->tranche, "researcharr_agenda");
 }
 
 static const RarrShmemPart agenda_part = {"researcharr agenda", agenda_size, attach_agenda};
@@ -115,7 +98,7 @@ rarr_agenda_init(void)
 bool
 rarr_agenda_is_there(void)
 {
-	return agenda != NULL;
+	return registry.shared != NULL;
 }
 
 /*
@@ -197,32 +180,33 @@ reset_slot(RarrAgendaSlot *slot)
 	slot->scans[RARR_VERIFY_LAPSES].added_lapse = DT_NOBEGIN;
 }
 
+/* Does a slot of this database belong to a job type that is gone? */
 static bool
-slot_is_for(const RarrAgendaSlot *slot, Oid table, const char *name)
+is_abandoned(Oid table, const char *name)
 {
-	return slot->incarnation != 0 && slot->database == MyDatabaseId &&
-		slot->table == table && strcmp(slot->name, name) == 0;
+	return table != rarr_relation_oid(rarr_job_table.name) ||
+		rarr_job_type_find(name, strlen(name)) == NULL;
 }
 
-/* Under agenda->lock: the slot of a type, or NULL. */
-static RarrAgendaSlot *
-find_slot(Oid table, const char *name)
-{
-	for (int i = 0; i < agenda->nslots; i++)
-		if (slot_is_for(&agenda->slots[i], table, name))
-			return &agenda->slots[i];
-	return NULL;
-}
-
-/* Under agenda->lock, exclusively: give a slot to a type. */
 static void
-assign_slot(RarrAgendaSlot *slot, Oid table, const char *name)
+drop_slot(const RarrSlotRegistry *slots, RarrSlot *slot)
 {
+	LWLock	   *lock = &((RarrAgendaSlot *) slot)->lock;
+
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	rarr_slot_free(slots, slot);
+	LWLockRelease(lock);
+}
+
+/* Give a free slot to a type.  NULL if there is none. */
+static RarrAgendaSlot *
+give_slot(Oid table, const char *name)
+{
+	RarrAgendaSlot *slot = rarr_slot_give(&registry, table, name);
+
+	if (slot == NULL)
+		return NULL;
 	LWLockAcquire(&slot->lock, LW_EXCLUSIVE);
-	slot->incarnation = pg_atomic_add_fetch_u64(&agenda->incarnations, 1);
-	slot->database = MyDatabaseId;
-	slot->table = table;
-	strlcpy(slot->name, name, sizeof(slot->name));
 	memset(slot->advanced, 0, sizeof(slot->advanced));
 	memset(slot->refused, 0, sizeof(slot->refused));
 	memset(slot->found, 0, sizeof(slot->found));
@@ -230,77 +214,29 @@ assign_slot(RarrAgendaSlot *slot, Oid table, const char *name)
 	pg_atomic_write_u64(&slot->pass, 0);
 	reset_slot(slot);
 	LWLockRelease(&slot->lock);
+	return slot;
 }
 
-/* Does a slot belong to a database or a job type that is gone? */
+/* The slot of a type; with `create` it is given one if it has none and one is free. */
 static bool
-is_abandoned(Oid database, Oid table, const char *name)
+find_slot(Oid table, const char *name, bool create, RarrAgendaRef *ref)
 {
-	if (database != MyDatabaseId)
-		return !SearchSysCacheExists1(DATABASEOID, ObjectIdGetDatum(database));
-	return table != rarr_relation_oid(rarr_job_table.name) ||
-		rarr_job_type_find(name, strlen(name)) == NULL;
-}
+	bool		given = false;
 
-/*
- * Free the slots whose database or job type is gone.  The catalogs are looked
- * at without a lock held, one slot at a time.
- */
-static void
-free_abandoned_slots(void)
-{
-	for (int i = 0; i < agenda->nslots; i++)
+	LWLockAcquire(registry.lock, create ? LW_EXCLUSIVE : LW_SHARED);
+	ref->slot = rarr_slot_find(&registry, table, name);
+	if (ref->slot == NULL && create)
 	{
-		RarrAgendaSlot *slot = &agenda->slots[i];
-		char		name[RARR_TYPE_NAME_MAX + 1];
-		uint64		incarnation;
-		Oid			database;
-		Oid			table;
-
-		LWLockAcquire(&agenda->lock, LW_SHARED);
-		incarnation = slot->incarnation;
-		database = slot->database;
-		table = slot->table;
-		strlcpy(name, slot->name, sizeof(name));
-		LWLockRelease(&agenda->lock);
-
-		if (incarnation == 0 || !is_abandoned(database, table, name))
-			continue;
-		LWLockAcquire(&agenda->lock, LW_EXCLUSIVE);
-		LWLockAcquire(&slot->lock, LW_EXCLUSIVE);
-		if (slot->incarnation == incarnation)
-			slot->incarnation = 0;
-		LWLockRelease(&slot->lock);
-		LWLockRelease(&agenda->lock);
+		ref->slot = give_slot(table, name);
+		given = ref->slot != NULL;
 	}
-}
-
-/* The slot of a type, which is given one if it has none and one is free. */
-static bool
-find_or_assign_slot(Oid table, const char *name, RarrAgendaRef *ref)
-{
-	RarrAgendaSlot *slot;
-	bool		assigned = false;
-
-	LWLockAcquire(&agenda->lock, LW_EXCLUSIVE);
-	slot = find_slot(table, name);
-	for (int i = 0; i < agenda->nslots && slot == NULL; i++)
-	{
-		if (agenda->slots[i].incarnation == 0)
-		{
-			slot = &agenda->slots[i];
-			assign_slot(slot, table, name);
-			assigned = true;
-		}
-	}
-	ref->slot = slot;
-	if (slot != NULL)
-		ref->incarnation = slot->incarnation;
-	LWLockRelease(&agenda->lock);
+	if (ref->slot != NULL)
+		ref->generation = rarr_slot_generation(&ref->slot->head);
+	LWLockRelease(registry.lock);
 	/* the sleepers of the slot's last owner */
-	if (assigned)
+	if (given)
 		rarr_agenda_wake(ref, DT_NOBEGIN, PG_INT64_MAX);
-	return slot != NULL;
+	return ref->slot != NULL;
 }
 
 /*
@@ -313,20 +249,16 @@ rarr_agenda_find(Oid table, const char *name, bool create, RarrAgendaRef *ref)
 {
 	static int64 full_until = 0;
 
-	if (agenda == NULL)
+	if (registry.shared == NULL)
 		return false;
-	LWLockAcquire(&agenda->lock, LW_SHARED);
-	ref->slot = find_slot(table, name);
-	if (ref->slot != NULL)
-		ref->incarnation = ref->slot->incarnation;
-	LWLockRelease(&agenda->lock);
-	if (ref->slot != NULL || !create || rarr_monotonic_now() < full_until)
-		return ref->slot != NULL;
-
-	if (find_or_assign_slot(table, name, ref))
+	if (find_slot(table, name, false, ref))
 		return true;
-	free_abandoned_slots();
-	if (find_or_assign_slot(table, name, ref))
+	if (!create || rarr_monotonic_now() < full_until)
+		return false;
+	if (find_slot(table, name, true, ref))
+		return true;
+	rarr_registry_drop_abandoned(&registry, is_abandoned, drop_slot);
+	if (find_slot(table, name, true, ref))
 		return true;
 	full_until = rarr_monotonic_now() + FULL_RETRY;
 	return false;
@@ -338,43 +270,39 @@ rarr_agenda_find(Oid table, const char *name, bool create, RarrAgendaRef *ref)
 RarrAgendaKey *
 rarr_agenda_key(Oid table, const char *name, int len)
 {
-	static RarrAgendaKey *keys = NULL;
-	RarrAgendaKey *key;
+	return rarr_registry_key(&registry, table, name, len);
+}
 
-	for (key = keys; key != NULL; key = key->next)
-		if (key->table == table && strncmp(key->name, name, len) == 0 && key->name[len] == '\0')
-			return key;
-	key = MemoryContextAllocZero(TopMemoryContext, offsetof(RarrAgendaKey, name) + len + 1);
-	key->table = table;
-	memcpy(key->name, name, len);
-	key->next = keys;
-	keys = key;
-	return key;
+static bool
+is_current(const RarrAgendaRef *ref)
+{
+	return rarr_slot_generation(&ref->slot->head) == ref->generation;
 }
 
 /*
  * The slot of a key's type; see rarr_agenda_find.  NULL if it has none.
  *
  * A type whose jobs nobody has asked for yet has none, and its enqueuers need
- * not look through all slots for it each time: one that is given to it means
- * an incarnation more.  Who makes a slot looks for jobs afterwards, and what
- * is to be told was done before the barrier: one of the two sees the other.
+ * not look through all slots for it each time: a slot that is given to it
+ * changes the registry.  The backend that gives it a slot looks for jobs
+ * afterwards, and what is to be told was done before the barrier: one of the two
+ * sees the other.
  */
 const RarrAgendaRef *
 rarr_agenda_ref(RarrAgendaKey *key, bool create)
 {
-	uint64		incarnations;
+	uint64		changes;
 
-	if (agenda == NULL)
+	if (registry.shared == NULL)
 		return NULL;
-	if (key->ref.slot != NULL && key->ref.slot->incarnation == key->ref.incarnation)
+	if (key->ref.slot != NULL && is_current(&key->ref))
 		return &key->ref;
 	pg_memory_barrier();
-	incarnations = pg_atomic_read_u64(&agenda->incarnations);
-	if (!create && key->absent && key->absent_at == incarnations)
+	changes = pg_atomic_read_u64(&registry.shared->changes);
+	if (!create && key->absent && key->absent_at == changes)
 		return NULL;
-	key->absent = !rarr_agenda_find(key->table, key->name, create, &key->ref);
-	key->absent_at = incarnations;
+	key->absent = !rarr_agenda_find(key->head.table, key->head.name, create, &key->ref);
+	key->absent_at = changes;
 	return key->absent ? NULL : &key->ref;
 }
 
@@ -386,7 +314,7 @@ bool
 rarr_agenda_lock(const RarrAgendaRef *ref, LWLockMode mode)
 {
 	LWLockAcquire(&ref->slot->lock, mode);
-	if (ref->slot->incarnation == ref->incarnation)
+	if (is_current(ref))
 		return true;
 	LWLockRelease(&ref->slot->lock);
 	return false;
@@ -412,7 +340,7 @@ rarr_agenda_next_due(const RarrAgendaRef *ref)
 	TimestampTz due = (TimestampTz) pg_atomic_read_u64(&ref->slot->next_due);
 	TimestampTz lapse = (TimestampTz) pg_atomic_read_u64(&ref->slot->next_lapse);
 
-	if (ref->slot->incarnation != ref->incarnation)
+	if (!is_current(ref))
 		return DT_NOBEGIN;
 	return Min(due, lapse);
 }
@@ -423,7 +351,7 @@ rarr_agenda_next_due(const RarrAgendaRef *ref)
 int
 rarr_agenda_index(const RarrAgendaRef *ref)
 {
-	return ref->slot - agenda->slots;
+	return ref->slot - rarr_agenda_slot(0);
 }
 
 /*
@@ -432,7 +360,7 @@ rarr_agenda_index(const RarrAgendaRef *ref)
 RarrAgendaSlot *
 rarr_agenda_slot(int index)
 {
-	return &agenda->slots[index];
+	return (RarrAgendaSlot *) registry.slots + index;
 }
 
 static void
@@ -578,20 +506,20 @@ rarr_agenda_add_running(const RarrAgendaRef *ref, int priority, const RarrQueueP
 void
 rarr_agenda_forget_all(void)
 {
-	if (agenda == NULL)
+	if (registry.shared == NULL)
 		return;
-	LWLockAcquire(&agenda->lock, LW_SHARED);
-	for (int i = 0; i < agenda->nslots; i++)
+	LWLockAcquire(registry.lock, LW_SHARED);
+	for (int i = 0; i < registry.shared->used; i++)
 	{
-		RarrAgendaSlot *slot = &agenda->slots[i];
+		RarrAgendaSlot *slot = rarr_agenda_slot(i);
 
-		if (slot->incarnation == 0 || slot->database != MyDatabaseId)
+		if (rarr_slot_generation(&slot->head) == 0 || slot->head.database != MyDatabaseId)
 			continue;
 		LWLockAcquire(&slot->lock, LW_EXCLUSIVE);
 		reset_slot(slot);
 		LWLockRelease(&slot->lock);
 	}
-	LWLockRelease(&agenda->lock);
+	LWLockRelease(registry.lock);
 	rarr_agenda_wake(NULL, DT_NOBEGIN, PG_INT64_MAX);
 }
 
@@ -601,15 +529,23 @@ rarr_agenda_forget_all(void)
 void
 rarr_agenda_forget_database(Oid database)
 {
-	LWLockAcquire(&agenda->lock, LW_EXCLUSIVE);
-	for (int i = 0; i < agenda->nslots; i++)
-	{
-		RarrAgendaSlot *slot = &agenda->slots[i];
+	rarr_registry_drop_database(&registry, database, drop_slot);
+}
 
-		LWLockAcquire(&slot->lock, LW_EXCLUSIVE);
-		if (slot->database == database)
-			slot->incarnation = 0;
-		LWLockRelease(&slot->lock);
-	}
-	LWLockRelease(&agenda->lock);
+/*
+ * A copy of the i-th slot and its name, for agenda_status().  False if it is not
+ * one of this database.
+ */
+bool
+rarr_agenda_copy(int i, RarrAgendaSlot *copy, char *name)
+{
+	RarrAgendaSlot *slot = rarr_agenda_slot(i);
+
+	LWLockAcquire(registry.lock, LW_SHARED);
+	LWLockAcquire(&slot->lock, LW_SHARED);
+	memcpy(copy, slot, sizeof(RarrAgendaSlot));
+	strlcpy(name, rarr_slot_name(&registry, slot), RARR_SLOT_NAME_MAX + 1);
+	LWLockRelease(&slot->lock);
+	LWLockRelease(registry.lock);
+	return rarr_slot_generation(&copy->head) != 0 && copy->head.database == MyDatabaseId;
 }

@@ -10,6 +10,7 @@
 #include "storage/lwlock.h"
 #include "utils/uuid.h"
 
+#include "base/slot_registry.h"
 #include "job/core/job_type.h"
 #include "job/core/queue_pos.h"
 
@@ -67,15 +68,12 @@ typedef struct RarrVerifierScan
  */
 typedef struct RarrAgendaSlot
 {
-	uint64		incarnation;	/* of the slot; 0 while it is free */
+	RarrSlot	head;
 	pg_atomic_uint64 next_due;	/* least of bound_at[] */
 	pg_atomic_uint64 next_lapse;	/* no lease ends before this */
 	RarrVerifierSchedule schedules[RARR_VERIFIER_SCANS];
 
 	LWLock		lock;			/* protects all fields that are not atomic */
-	Oid			database;
-	Oid			table;			/* processing_jobs */
-	char		name[RARR_TYPE_NAME_MAX + 1];
 
 	/* lower bounds: no job of a group can be claimed before its bound */
 	TimestampTz bound_at[RARR_PRIORITIES];
@@ -106,19 +104,17 @@ typedef struct RarrAgendaSlot
 typedef struct RarrAgendaRef
 {
 	RarrAgendaSlot *slot;
-	uint64		incarnation;
+	uint64		generation;
 } RarrAgendaRef;
 
 /* A type's name and table, as this backend knows them; lives as long as it. */
 typedef struct RarrAgendaKey
 {
-	struct RarrAgendaKey *next;
-	Oid			table;
+	RarrSlotKey head;
 	RarrAgendaRef ref;
 	bool		absent;			/* it had no slot, */
-	uint64		absent_at;		/* when so many incarnations were given out */
+	uint64		absent_at;		/* after so many changes of the registry */
 	int64		window;			/* see enter_group() in stream.c */
-	char		name[FLEXIBLE_ARRAY_MEMBER];
 } RarrAgendaKey;
 
 /* A copy of a group's bound, read before a claim takes its snapshot. */
@@ -158,5 +154,6 @@ extern void rarr_agenda_add_running(const RarrAgendaRef *ref, int priority, cons
 									 const RarrQueuePos *last, TimestampTz lease);
 extern void rarr_agenda_forget_all(void);
 extern void rarr_agenda_forget_database(Oid database);
+extern bool rarr_agenda_copy(int i, RarrAgendaSlot *copy, char *name);
 
 #endif							/* RARR_JOB_AGENDA_AGENDA_H */

@@ -24,13 +24,13 @@ time_or_null(TimestampTz at, bool *isnull)
 
 /* Add the row of one group. */
 static void
-put_group(ReturnSetInfo *rsinfo, const RarrAgendaSlot *type, int p)
+put_group(ReturnSetInfo *rsinfo, const RarrAgendaSlot *type, const char *name, int p)
 {
 	const RarrVerifierScan *scan = &type->scans[RARR_VERIFY_EVERYTHING];
 	Datum		values[NCOLUMNS];
 	bool		nulls[NCOLUMNS] = {false};
 
-	values[0] = CStringGetTextDatum(type->name);
+	values[0] = CStringGetTextDatum(name);
 	values[1] = Int32GetDatum(p);
 	values[2] = TimestampTzGetDatum(type->bound_at[p]);
 	values[3] = UUIDPGetDatum(&type->bound_id[p]);
@@ -43,21 +43,6 @@ put_group(ReturnSetInfo *rsinfo, const RarrAgendaSlot *type, int p)
 	values[8] = time_or_null(scan->last_round, &nulls[8]);
 	values[9] = Int64GetDatum((int64) type->found[p]);
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
-}
-
-/* Copy the i-th slot.  False if there are no more slots. */
-static bool
-copy_slot(int i, RarrAgendaSlot *copy)
-{
-	RarrAgendaSlot *slot;
-
-	if (i >= rarr_agenda_types)
-		return false;
-	slot = rarr_agenda_slot(i);
-	LWLockAcquire(&slot->lock, LW_SHARED);
-	memcpy(copy, slot, sizeof(RarrAgendaSlot));
-	LWLockRelease(&slot->lock);
-	return true;
 }
 
 PG_FUNCTION_INFO_V1(researcharr_agenda_status);
@@ -73,6 +58,7 @@ researcharr_agenda_status(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	RarrAgendaSlot *type = palloc(sizeof(RarrAgendaSlot));
+	char		name[RARR_SLOT_NAME_MAX + 1];
 
 	if (!rarr_agenda_is_there())
 		ereport(ERROR,
@@ -81,13 +67,13 @@ researcharr_agenda_status(PG_FUNCTION_ARGS)
 				 errdetail("It lives in the server's shared memory; without it the queue works, more slowly."),
 				 errhint("Add researcharr to shared_preload_libraries and restart the server.")));
 	InitMaterializedSRF(fcinfo, 0);
-	for (int i = 0; copy_slot(i, type); i++)
+	for (int i = 0; i < rarr_agenda_types; i++)
 	{
-		if (type->incarnation == 0 || type->database != MyDatabaseId)
+		if (!rarr_agenda_copy(i, type, name))
 			continue;
 		for (int p = RARR_PRIORITIES - 1; p >= 0; p--)
 			if (type->bound_at[p] != DT_NOEND || type->advanced[p] > 1)
-				put_group(rsinfo, type, p);
+				put_group(rsinfo, type, name, p);
 	}
 	return (Datum) 0;
 }

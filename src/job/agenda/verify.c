@@ -491,7 +491,7 @@ take_step(RarrAgendaKey *key, Relation jobs, Relation index, RarrVerifierKind ki
 
 	if (!begin_step(&step, key))
 		return;
-	rarr_dequeue_scan_init(&step.scan, jobs, index, key->name);
+	rarr_dequeue_scan_init(&step.scan, jobs, index, key->head.name);
 	step.slot = MakeSingleTupleTableSlot(RelationGetDescr(jobs), table_slot_callbacks(jobs));
 	while (done && step.priority >= 0 && !step.lost)
 	{

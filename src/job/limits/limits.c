@@ -177,7 +177,7 @@ rarr_limits_open(RarrTable *jobs, const RarrJobType *type, TimestampTz now)
 		return use;
 	use->ref = rarr_held_find(RelationGetRelid(jobs->rel), type, true);
 	if (type->rate_limit > 0 && rarr_job_type_is_uncommitted(type))
-		rarr_own_bucket_prepare(use->ref.incarnation, type);
+		rarr_own_bucket_prepare(use->ref.generation, type);
 	has_slot = rarr_held_state(&use->ref, type, now, &state);
 	use->shut = has_slot && state.token_at > now;
 	if (use->shut || (has_slot && type->max_running == 0))

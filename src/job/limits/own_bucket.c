@@ -20,7 +20,7 @@
 typedef struct OwnBucket
 {
 	uint64		version;		/* of the policy's row */
-	uint64		incarnation;	/* of the slot in shared memory */
+	uint64		generation;		/* of the slot in shared memory */
 	RarrBucket	bucket;
 } OwnBucket;
 
@@ -51,14 +51,14 @@ drop_old(void)
 
 /*
  * Make a bucket for an uncommitted policy whose type has this slot, unless there
- * is one.  incarnation is 0 if the type has no slot; nothing is made then.  This
+ * is one.  generation is 0 if the type has no slot; nothing is made then.  This
  * allocates memory, so the caller must not hold the limits' lock.
  */
 void
-rarr_own_bucket_prepare(uint64 incarnation, const RarrJobType *type)
+rarr_own_bucket_prepare(uint64 generation, const RarrJobType *type)
 {
 	drop_old();
-	if (incarnation == 0 || find_own(type->version) != NULL)
+	if (generation == 0 || find_own(type->version) != NULL)
 		return;
 	if (nown == room)
 	{
@@ -70,7 +70,7 @@ rarr_own_bucket_prepare(uint64 incarnation, const RarrJobType *type)
 	}
 	memset(&own[nown], 0, sizeof(OwnBucket));
 	own[nown].version = type->version;
-	own[nown].incarnation = incarnation;
+	own[nown].generation = generation;
 	nown++;
 }
 
@@ -90,9 +90,9 @@ rarr_own_bucket(const RarrJobType *type)
  * Return a token that the transaction took for the type in this slot.
  */
 void
-rarr_own_bucket_return(uint64 incarnation)
+rarr_own_bucket_return(uint64 generation)
 {
 	for (int i = 0; i < nown; i++)
-		if (own[i].incarnation == incarnation)
+		if (own[i].generation == generation)
 			rarr_bucket_return(&own[i].bucket);
 }

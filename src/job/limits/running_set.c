@@ -32,10 +32,7 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_database.h"
-#include "miscadmin.h"
 #include "storage/lwlock.h"
-#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 #include "base/clock.h"
@@ -89,7 +86,7 @@ new_entry(int limit)
 	entry->pending = false;
 	entry->bound = false;
 	entry->over = false;
-	rarr_limits->limits[limit].held++;
+	rarr_limit_at(limit)->held++;
 	return entry;
 }
 
@@ -109,7 +106,7 @@ static void
 set_pending(RarrLimitEntry *entry, bool pending)
 {
 	if (entry->pending != pending)
-		rarr_limits->limits[entry->limit].pending += pending ? 1 : -1;
+		rarr_limit_at(entry->limit)->pending += pending ? 1 : -1;
 	entry->pending = pending;
 }
 
@@ -127,7 +124,7 @@ free_entry(RarrLimitEntry *entry)
 		*link = entry->next;
 	}
 	set_pending(entry, false);
-	rarr_limits->limits[entry->limit].held--;
+	rarr_limit_at(entry->limit)->held--;
 	entry->limit = -1;
 	entry->bound = false;
 	entry->serial = 0;
@@ -152,7 +149,7 @@ rarr_held_adopt(const RarrLimitRef *ref, const RarrJobType *type, const RarrHeld
 	RarrLimit	   *limit;
 	bool		fits = true;
 
-	LWLockAcquire(&rarr_limits->lock, LW_EXCLUSIVE);
+	LWLockAcquire(rarr_limit_slots.lock, LW_EXCLUSIVE);
 	limit = rarr_limit_of(ref);
 	for (int i = 0; i < n && limit != NULL && fits; i++)
 	{
@@ -180,7 +177,7 @@ rarr_held_adopt(const RarrLimitRef *ref, const RarrJobType *type, const RarrHeld
 	}
 	else if (limit != NULL)
 		rarr_limit_forget(limit);
-	LWLockRelease(&rarr_limits->lock);
+	LWLockRelease(rarr_limit_slots.lock);
 	return fits;
 }
 
@@ -199,7 +196,7 @@ rarr_held_reserve(const RarrLimitRef *ref, const RarrJobType *type, bool running
 
 	job->entry = RARR_NO_ENTRY;
 	*token = false;
-	LWLockAcquire(&rarr_limits->lock, LW_EXCLUSIVE);
+	LWLockAcquire(rarr_limit_slots.lock, LW_EXCLUSIVE);
 	limit = rarr_limit_of(ref);
 	if (limit == NULL)
 		result = RARR_NOT_COUNTED;
@@ -230,7 +227,7 @@ rarr_held_reserve(const RarrLimitRef *ref, const RarrJobType *type, bool running
 		job->entry = entry - rarr_limit_entries;
 		job->serial = entry->serial;
 	}
-	LWLockRelease(&rarr_limits->lock);
+	LWLockRelease(rarr_limit_slots.lock);
 	return result;
 }
 
@@ -251,11 +248,11 @@ rarr_held_bind(const RarrHeldJob *job)
 {
 	RarrLimitEntry	   *entry;
 
-	LWLockAcquire(&rarr_limits->lock, LW_EXCLUSIVE);
+	LWLockAcquire(rarr_limit_slots.lock, LW_EXCLUSIVE);
 	entry = reserved_entry(job);
 	if (entry != NULL && !entry->bound)
 		bind_entry(entry, &job->id, job->attempt);
-	LWLockRelease(&rarr_limits->lock);
+	LWLockRelease(rarr_limit_slots.lock);
 }
 
 /*
@@ -267,15 +264,15 @@ rarr_held_return(const RarrLimitRef *ref, const RarrHeldJob *job, bool token)
 {
 	RarrLimitEntry	   *entry;
 
-	LWLockAcquire(&rarr_limits->lock, LW_EXCLUSIVE);
+	LWLockAcquire(rarr_limit_slots.lock, LW_EXCLUSIVE);
 	entry = reserved_entry(job);
 	if (entry != NULL && entry->pending)
 		free_entry(entry);
 	if (token && rarr_limit_of(ref) != NULL)
 		rarr_bucket_return(&rarr_limit_of(ref)->bucket);
 	if (token)
-		rarr_own_bucket_return(ref->incarnation);
-	LWLockRelease(&rarr_limits->lock);
+		rarr_own_bucket_return(ref->generation);
+	LWLockRelease(rarr_limit_slots.lock);
 }
 
 /*
@@ -286,13 +283,13 @@ rarr_held_keep(const RarrHeldJob *job)
 {
 	RarrLimitEntry	   *entry;
 
-	LWLockAcquire(&rarr_limits->lock, LW_EXCLUSIVE);
+	LWLockAcquire(rarr_limit_slots.lock, LW_EXCLUSIVE);
 	entry = reserved_entry(job);
 	if (entry != NULL && entry->over)
 		free_entry(entry);
 	else if (entry != NULL)
 		set_pending(entry, false);
-	LWLockRelease(&rarr_limits->lock);
+	LWLockRelease(rarr_limit_slots.lock);
 }
 
 /*
@@ -325,10 +322,10 @@ drop_job(int limit, const pg_uuid_t *id, int32 attempt)
 void
 rarr_held_drop(const RarrLimitRef *ref, const pg_uuid_t *id, int32 attempt)
 {
-	LWLockAcquire(&rarr_limits->lock, LW_EXCLUSIVE);
+	LWLockAcquire(rarr_limit_slots.lock, LW_EXCLUSIVE);
 	if (rarr_limit_of(ref) != NULL)
 		drop_job(ref->slot, id, attempt);
-	LWLockRelease(&rarr_limits->lock);
+	LWLockRelease(rarr_limit_slots.lock);
 }
 
 /*
@@ -339,7 +336,7 @@ rarr_held_move(const RarrLimitRef *ref, const pg_uuid_t *id, int32 attempt)
 {
 	RarrLimit	   *limit;
 
-	LWLockAcquire(&rarr_limits->lock, LW_EXCLUSIVE);
+	LWLockAcquire(rarr_limit_slots.lock, LW_EXCLUSIVE);
 	limit = rarr_limit_of(ref);
 	if (limit != NULL && limit->counted_for != 0)
 	{
@@ -354,7 +351,7 @@ rarr_held_move(const RarrLimitRef *ref, const pg_uuid_t *id, int32 attempt)
 				rarr_limit_forget(limit);
 		}
 	}
-	LWLockRelease(&rarr_limits->lock);
+	LWLockRelease(rarr_limit_slots.lock);
 }
 
 /*
@@ -370,11 +367,11 @@ rarr_held_begin_sweep(const RarrLimitRef *ref, int64 start, RarrHeldJob *jobs, i
 	RarrLimit	   *limit;
 
 	*n = 0;
-	LWLockAcquire(&rarr_limits->lock, LW_EXCLUSIVE);
+	LWLockAcquire(rarr_limit_slots.lock, LW_EXCLUSIVE);
 	limit = rarr_limit_of(ref);
 	if (limit == NULL || limit->next_sweep > start)
 	{
-		LWLockRelease(&rarr_limits->lock);
+		LWLockRelease(rarr_limit_slots.lock);
 		return false;
 	}
 	limit->next_sweep = start + USECS_PER_SEC;
@@ -399,7 +396,7 @@ rarr_held_begin_sweep(const RarrLimitRef *ref, int64 start, RarrHeldJob *jobs, i
 		jobs[*n].serial = entry->serial;
 		(*n)++;
 	}
-	LWLockRelease(&rarr_limits->lock);
+	LWLockRelease(rarr_limit_slots.lock);
 	return true;
 }
 
@@ -413,7 +410,7 @@ rarr_held_end_sweep(const RarrLimitRef *ref, const RarrHeldJob *gone, int n,
 {
 	RarrLimit	   *limit;
 
-	LWLockAcquire(&rarr_limits->lock, LW_EXCLUSIVE);
+	LWLockAcquire(rarr_limit_slots.lock, LW_EXCLUSIVE);
 	for (int i = 0; i < n; i++)
 	{
 		RarrLimitEntry	   *entry = reserved_entry(&gone[i]);
@@ -427,37 +424,46 @@ rarr_held_end_sweep(const RarrLimitRef *ref, const RarrHeldJob *gone, int n,
 		limit->lapse = Min(limit->noted, lapse);
 		limit->next_sweep = next;
 	}
-	LWLockRelease(&rarr_limits->lock);
+	LWLockRelease(rarr_limit_slots.lock);
 }
 
-/*
- * Under the lock: take all out of a set, but for the entries of open claims;
- * from now on it has not all that are running.
- */
-static void
-limit_clear(int slot)
-{
-	rarr_limit_forget(&rarr_limits->limits[slot]);
-	for (int i = 0; i < rarr_limits->max_entries; i++)
-		if (rarr_limit_entries[i].limit == slot && !rarr_limit_entries[i].pending)
-			free_entry(&rarr_limit_entries[i]);
-}
-
-/* Does the slot belong to a database that is gone, or to a type that has no limit any more? */
+/* Does a slot of this database belong to a type that has no limit any more? */
 static bool
-is_abandoned(Oid database, Oid table, const char *name)
+is_abandoned(Oid table, const char *name)
 {
-	const RarrJobType *type;
+	const RarrJobType *type = rarr_job_type_find(name, strlen(name));
 
-	if (database != MyDatabaseId)
-		return !SearchSysCacheExists1(DATABASEOID, ObjectIdGetDatum(database));
-	type = rarr_job_type_find(name, strlen(name));
 	return table != rarr_relation_oid(rarr_job_table.name) || type == NULL || type->max_running == 0;
 }
 
 /*
+ * Take all out of a set, but for the entries of open claims; from now on it has
+ * not all that are running.
+ */
+static void
+clear_slot(const RarrSlotRegistry *slots, RarrSlot *slot)
+{
+	int			index = rarr_slot_index(slots, slot);
+
+	rarr_limit_forget((RarrLimit *) slot);
+	for (int i = 0; i < rarr_limits->max_entries; i++)
+		if (rarr_limit_entries[i].limit == index && !rarr_limit_entries[i].pending)
+			free_entry(&rarr_limit_entries[i]);
+}
+
+/* The slot of a database that is gone: no claim of it is open. */
+static void
+drop_slot(const RarrSlotRegistry *slots, RarrSlot *slot)
+{
+	clear_slot(slots, slot);
+	if (((RarrLimit *) slot)->held == 0)
+		rarr_slot_free(slots, slot);
+}
+
+/*
  * There was no room: see whether anything is kept that nobody needs.  The
- * catalogs are looked at without the lock; at most once in a while.
+ * catalogs are looked at without the lock; at most once in a while.  The slots
+ * themselves stay, since they hold the types' tokens.
  */
 void
 rarr_held_reclaim(void)
@@ -468,28 +474,7 @@ rarr_held_reclaim(void)
 	if (rarr_limits == NULL || now < next)
 		return;
 	next = now + RECLAIM_INTERVAL;
-	for (int i = 0; i < rarr_limits->nlimits; i++)
-	{
-		RarrLimit  *limit = &rarr_limits->limits[i];
-		char		name[RARR_TYPE_NAME_MAX + 1];
-		uint64		incarnation;
-		Oid			database;
-		Oid			table;
-
-		LWLockAcquire(&rarr_limits->lock, LW_SHARED);
-		incarnation = limit->incarnation;
-		database = limit->database;
-		table = limit->table;
-		strlcpy(name, limit->name, sizeof(name));
-		LWLockRelease(&rarr_limits->lock);
-
-		if (incarnation == 0 || !is_abandoned(database, table, name))
-			continue;
-		LWLockAcquire(&rarr_limits->lock, LW_EXCLUSIVE);
-		if (limit->incarnation == incarnation)
-			limit_clear(i);
-		LWLockRelease(&rarr_limits->lock);
-	}
+	rarr_registry_drop_abandoned(&rarr_limit_slots, is_abandoned, clear_slot);
 }
 
 /*
@@ -499,18 +484,5 @@ rarr_held_reclaim(void)
 void
 rarr_held_forget_database(Oid database)
 {
-	if (rarr_limits == NULL)
-		return;
-	LWLockAcquire(&rarr_limits->lock, LW_EXCLUSIVE);
-	for (int i = 0; i < rarr_limits->nlimits; i++)
-	{
-		RarrLimit  *limit = &rarr_limits->limits[i];
-
-		if (limit->incarnation == 0 || limit->database != database)
-			continue;
-		limit_clear(i);
-		limit->incarnation = 0;
-		limit->database = InvalidOid;
-	}
-	LWLockRelease(&rarr_limits->lock);
+	rarr_registry_drop_database(&rarr_limit_slots, database, drop_slot);
 }

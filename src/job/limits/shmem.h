@@ -7,10 +7,9 @@
 #define RARR_JOB_LIMITS_SHMEM_H
 
 #include "datatype/timestamp.h"
-#include "storage/lwlock.h"
 #include "utils/uuid.h"
 
-#include "job/core/job_type.h"
+#include "base/slot_registry.h"
 #include "job/limits/rate.h"
 
 #define RARR_NO_ENTRY		(-1)
@@ -32,9 +31,7 @@ typedef struct RarrLimitEntry
 /* A type with limits.  Times by rarr_monotonic_now(), but for those of leases. */
 typedef struct RarrLimit
 {
-	uint64		incarnation;	/* 0: free */
-	Oid			database;
-	Oid			table;
+	RarrSlot	head;
 	uint64		counted_for;	/* version of the policy, 0: none */
 	uint64		forgotten;		/* how often that was set to 0 */
 	int			held;
@@ -48,18 +45,12 @@ typedef struct RarrLimit
 	bool		doubtful;		/* a job may have left that is still held */
 	RarrBucket	bucket;			/* refilled by committed rates only */
 	int64		full_at;		/* the bucket is full again by then */
-	char		name[RARR_TYPE_NAME_MAX + 1];
 } RarrLimit;
 
 typedef struct RarrLimits
 {
-	LWLock		lock;
-	int			tranche;
-	int			nlimits;		/* slots that were ever used */
-	int			max_limits;
 	int			max_entries;
 	int			free;			/* first free entry */
-	uint64		incarnations;
 	uint64		serials;
 	TransactionId first_xid;	/* policies made since the server's start have one from it on */
 	int64		since;			/* when that was noted, by rarr_monotonic_now() */
@@ -67,10 +58,16 @@ typedef struct RarrLimits
 	bool		full;			/* a job once found no free entry, */
 	bool		warned;			/* and that was said */
 	int			buckets[RARR_LIMIT_BUCKETS];
-	RarrLimit		limits[FLEXIBLE_ARRAY_MEMBER];
 } RarrLimits;
 
-extern RarrLimits *rarr_limits;	/* NULL: the library is not preloaded */
+extern RarrLimits *rarr_limits; /* NULL: the library is not preloaded */
+extern RarrSlotRegistry rarr_limit_slots;	/* its lock protects all of this */
 extern RarrLimitEntry *rarr_limit_entries;
+
+static inline RarrLimit *
+rarr_limit_at(int slot)
+{
+	return (RarrLimit *) rarr_limit_slots.slots + slot;
+}
 
 #endif							/* RARR_JOB_LIMITS_SHMEM_H */

@@ -34,42 +34,39 @@
 #define IDLE_TIME		(60 * USECS_PER_SEC)
 
 RarrLimits *rarr_limits = NULL;
+RarrSlotRegistry rarr_limit_slots = {
+	.tranche = "researcharr_limits",
+	.slot_size = sizeof(RarrLimit),
+};
 RarrLimitEntry *rarr_limit_entries = NULL;
-
-static Size
-limits_size(void)
-{
-	return MAXALIGN(offsetof(RarrLimits, limits) + mul_size(rarr_agenda_types, sizeof(RarrLimit)));
-}
 
 static Size
 held_size(void)
 {
-	return add_size(limits_size(), mul_size(rarr_limited_jobs, sizeof(RarrLimitEntry)));
+	return add_size(rarr_registry_size(&rarr_limit_slots),
+					add_size(MAXALIGN(sizeof(RarrLimits)),
+							 mul_size(rarr_limited_jobs, sizeof(RarrLimitEntry))));
 }
 
 static void
 attach_held(void *memory, bool first)
 {
-	rarr_limits = memory;
-	rarr_limit_entries = (RarrLimitEntry *) ((char *) memory + limits_size());
-	if (first)
+	rarr_registry_attach(&rarr_limit_slots, memory, first);
+	rarr_limits = (RarrLimits *) ((char *) memory + rarr_registry_size(&rarr_limit_slots));
+	rarr_limit_entries = (RarrLimitEntry *) ((char *) rarr_limits + MAXALIGN(sizeof(RarrLimits)));
+	if (!first)
+		return;
+	memset(rarr_limits, 0, sizeof(RarrLimits));
+	rarr_limits->max_entries = rarr_limited_jobs;
+	for (int i = 0; i < RARR_LIMIT_BUCKETS; i++)
+		rarr_limits->buckets[i] = RARR_NO_ENTRY;
+	memset(rarr_limit_entries, 0, rarr_limits->max_entries * sizeof(RarrLimitEntry));
+	for (int i = 0; i < rarr_limits->max_entries; i++)
 	{
-		memset(memory, 0, held_size());
-		rarr_limits->max_limits = rarr_agenda_types;
-		rarr_limits->max_entries = rarr_limited_jobs;
-		rarr_limits->tranche = LWLockNewTrancheId();
-		LWLockInitialize(&rarr_limits->lock, rarr_limits->tranche);
-		for (int i = 0; i < RARR_LIMIT_BUCKETS; i++)
-			rarr_limits->buckets[i] = RARR_NO_ENTRY;
-		for (int i = 0; i < rarr_limits->max_entries; i++)
-		{
-			rarr_limit_entries[i].limit = -1;
-			rarr_limit_entries[i].next = i + 1 < rarr_limits->max_entries ? i + 1 : RARR_NO_ENTRY;
-		}
-		rarr_limits->free = rarr_limits->max_entries > 0 ? 0 : RARR_NO_ENTRY;
+		rarr_limit_entries[i].limit = -1;
+		rarr_limit_entries[i].next = i + 1 < rarr_limits->max_entries ? i + 1 : RARR_NO_ENTRY;
 	}
-	LWLockRegisterTranche(rarr_limits->tranche, "researcharr_limits");
+	rarr_limits->free = rarr_limits->max_entries > 0 ? 0 : RARR_NO_ENTRY;
 }
 
 static const RarrShmemPart held_part = {"researcharr limits", held_size, attach_held};
@@ -90,7 +87,7 @@ rarr_held_init(void)
 bool
 rarr_held_any(void)
 {
-	return rarr_limits != NULL && rarr_limits->nlimits > 0;
+	return rarr_limits != NULL && rarr_limit_slots.shared->used > 0;
 }
 
 /* The rest needs the lock, unless it takes it. */
@@ -98,9 +95,9 @@ rarr_held_any(void)
 RarrLimit *
 rarr_limit_of(const RarrLimitRef *ref)
 {
-	if (ref->slot < 0 || rarr_limits->limits[ref->slot].incarnation != ref->incarnation)
+	if (ref->slot < 0 || rarr_slot_generation(&rarr_limit_at(ref->slot)->head) != ref->generation)
 		return NULL;
-	return &rarr_limits->limits[ref->slot];
+	return rarr_limit_at(ref->slot);
 }
 
 /*
@@ -205,53 +202,41 @@ is_counted(const RarrLimit *limit, const RarrJobType *type, int64 now)
 		(rarr_limits->free != RARR_NO_ENTRY || limit->held >= type->max_running);
 }
 
-static bool
-is_for(const RarrLimit *limit, Oid table, const char *name)
+/* Free a slot that nobody used of late. */
+static void
+free_idle(int64 now)
 {
-	return limit->incarnation != 0 && limit->database == MyDatabaseId &&
-		limit->table == table && strcmp(limit->name, name) == 0;
+	for (int i = 0; i < rarr_limit_slots.shared->used; i++)
+	{
+		RarrLimit  *limit = rarr_limit_at(i);
+
+		if (limit->held == 0 && now - limit->used_at > IDLE_TIME && now > limit->full_at)
+		{
+			rarr_slot_free(&rarr_limit_slots, &limit->head);
+			return;
+		}
+	}
 }
 
-static int
-find_limit(Oid table, const char *name)
+/* Give a slot to a type: one that is free, or that nobody used of late; or NULL. */
+static RarrLimit *
+give_limit(Oid table, const char *name, int64 now)
 {
-	for (int i = 0; i < rarr_limits->nlimits; i++)
-		if (is_for(&rarr_limits->limits[i], table, name))
-			return i;
-	return -1;
-}
-
-/* A slot that is free, or that nobody used of late, for a type; or -1. */
-static int
-assign_limit(Oid table, const char *name, int64 now)
-{
-	int			slot = -1;
 	RarrLimit  *limit;
 
-	for (int i = 0; i < rarr_limits->nlimits && slot < 0; i++)
-	{
-		limit = &rarr_limits->limits[i];
-		if (limit->held == 0 &&
-			(limit->incarnation == 0 || (now - limit->used_at > IDLE_TIME && now > limit->full_at)))
-			slot = i;
-	}
-	if (rarr_limits->nlimits < rarr_limits->max_limits)
-		slot = rarr_limits->nlimits++;
-	if (slot < 0)
+	if (rarr_registry_is_full(&rarr_limit_slots))
+		free_idle(now);
+	limit = rarr_slot_give(&rarr_limit_slots, table, name);
+	if (limit == NULL)
 	{
 		rarr_limits->denied_at = now;
-		return -1;
+		return NULL;
 	}
-	limit = &rarr_limits->limits[slot];
-	memset(limit, 0, sizeof(RarrLimit));
-	limit->incarnation = ++rarr_limits->incarnations;
-	limit->database = MyDatabaseId;
-	limit->table = table;
+	memset((char *) limit + sizeof(RarrSlot), 0, sizeof(RarrLimit) - sizeof(RarrSlot));
 	limit->lapse = DT_NOEND;
 	limit->noted = DT_NOEND;
 	limit->settle_at = PG_INT64_MAX;
-	strlcpy(limit->name, name, sizeof(limit->name));
-	return slot;
+	return limit;
 }
 
 /*
@@ -265,13 +250,13 @@ rarr_held_policy_changed(TransactionId xid)
 
 	if (rarr_limits == NULL)
 		return;
-	LWLockAcquire(&rarr_limits->lock, LW_EXCLUSIVE);
+	LWLockAcquire(rarr_limit_slots.lock, LW_EXCLUSIVE);
 	if (!TransactionIdIsNormal(rarr_limits->first_xid))
 	{
 		rarr_limits->first_xid = xid;
 		rarr_limits->since = now;
 	}
-	LWLockRelease(&rarr_limits->lock);
+	LWLockRelease(rarr_limit_slots.lock);
 }
 
 /*
@@ -282,21 +267,25 @@ rarr_held_find(Oid table, const RarrJobType *type, bool create)
 {
 	RarrLimitRef ref = {-1, 0, NULL};
 	int64		now = create ? rarr_monotonic_now() : 0;
+	RarrLimit  *limit;
 
 	if (rarr_limits == NULL)
 		return ref;
 	if (create && !TransactionIdIsNormal(rarr_limits->first_xid))
 		rarr_held_policy_changed(ReadNextTransactionId());
 	ref.key = rarr_agenda_key(table, type->name, strlen(type->name));
-	LWLockAcquire(&rarr_limits->lock, create ? LW_EXCLUSIVE : LW_SHARED);
-	ref.slot = find_limit(table, type->name);
-	if (ref.slot < 0 && create)
-		ref.slot = assign_limit(table, type->name, now);
-	if (ref.slot >= 0)
-		ref.incarnation = rarr_limits->limits[ref.slot].incarnation;
-	if (ref.slot >= 0 && create)
-		rarr_limits->limits[ref.slot].used_at = now;
-	LWLockRelease(&rarr_limits->lock);
+	LWLockAcquire(rarr_limit_slots.lock, create ? LW_EXCLUSIVE : LW_SHARED);
+	limit = rarr_slot_find(&rarr_limit_slots, table, type->name);
+	if (limit == NULL && create)
+		limit = give_limit(table, type->name, now);
+	if (limit != NULL)
+	{
+		ref.slot = rarr_slot_index(&rarr_limit_slots, limit);
+		ref.generation = rarr_slot_generation(&limit->head);
+	}
+	if (limit != NULL && create)
+		limit->used_at = now;
+	LWLockRelease(rarr_limit_slots.lock);
 	return ref;
 }
 
@@ -324,7 +313,7 @@ rarr_held_state(const RarrLimitRef *ref, const RarrJobType *type, TimestampTz no
 
 	if (ref->slot < 0)
 		return false;
-	LWLockAcquire(&rarr_limits->lock, LW_EXCLUSIVE);
+	LWLockAcquire(rarr_limit_slots.lock, LW_EXCLUSIVE);
 	limit = rarr_limit_of(ref);
 	found = limit != NULL;
 	if (found)
@@ -339,7 +328,7 @@ rarr_held_state(const RarrLimitRef *ref, const RarrJobType *type, TimestampTz no
 		state->token_at = token_at(limit, type);
 		state->sweep_at = sweep_at(limit, now, mono);
 	}
-	LWLockRelease(&rarr_limits->lock);
+	LWLockRelease(rarr_limit_slots.lock);
 	return found;
 }
 
@@ -351,14 +340,14 @@ rarr_held_note_lease(const RarrLimitRef *ref, TimestampTz lease)
 {
 	RarrLimit  *limit;
 
-	LWLockAcquire(&rarr_limits->lock, LW_EXCLUSIVE);
+	LWLockAcquire(rarr_limit_slots.lock, LW_EXCLUSIVE);
 	limit = rarr_limit_of(ref);
 	if (limit != NULL)
 	{
 		limit->lapse = Min(limit->lapse, lease);
 		limit->noted = Min(limit->noted, lease);
 	}
-	LWLockRelease(&rarr_limits->lock);
+	LWLockRelease(rarr_limit_slots.lock);
 }
 
 /*
@@ -367,10 +356,10 @@ rarr_held_note_lease(const RarrLimitRef *ref, TimestampTz lease)
 void
 rarr_held_doubt(const RarrLimitRef *ref)
 {
-	LWLockAcquire(&rarr_limits->lock, LW_EXCLUSIVE);
+	LWLockAcquire(rarr_limit_slots.lock, LW_EXCLUSIVE);
 	if (rarr_limit_of(ref) != NULL)
 		rarr_limit_of(ref)->doubtful = true;
-	LWLockRelease(&rarr_limits->lock);
+	LWLockRelease(rarr_limit_slots.lock);
 }
 
 /*
@@ -383,19 +372,19 @@ rarr_held_doubt_next(int *i, Oid *table, char *name)
 {
 	bool		found = false;
 
-	LWLockAcquire(&rarr_limits->lock, LW_EXCLUSIVE);
-	for (; *i < rarr_limits->nlimits && !found; (*i)++)
+	LWLockAcquire(rarr_limit_slots.lock, LW_EXCLUSIVE);
+	for (; *i < rarr_limit_slots.shared->used && !found; (*i)++)
 	{
-		RarrLimit  *limit = &rarr_limits->limits[*i];
+		RarrLimit  *limit = rarr_limit_at(*i);
 
-		if (limit->database != MyDatabaseId || limit->held == 0)
+		if (limit->head.database != MyDatabaseId || limit->held == 0)
 			continue;
 		limit->doubtful = true;
-		*table = limit->table;
-		strlcpy(name, limit->name, sizeof(limit->name));
+		*table = limit->head.table;
+		strcpy(name, rarr_slot_name(&rarr_limit_slots, limit));
 		found = true;
 	}
-	LWLockRelease(&rarr_limits->lock);
+	LWLockRelease(rarr_limit_slots.lock);
 	return found;
 }
 
@@ -415,10 +404,10 @@ rarr_limit_forget(RarrLimit *limit)
 void
 rarr_held_forget(const RarrLimitRef *ref)
 {
-	LWLockAcquire(&rarr_limits->lock, LW_EXCLUSIVE);
+	LWLockAcquire(rarr_limit_slots.lock, LW_EXCLUSIVE);
 	if (rarr_limit_of(ref) != NULL)
 		rarr_limit_forget(rarr_limit_of(ref));
-	LWLockRelease(&rarr_limits->lock);
+	LWLockRelease(rarr_limit_slots.lock);
 }
 
 /*
@@ -433,10 +422,10 @@ rarr_held_warn_full(void)
 
 	if (rarr_limits == NULL || !rarr_limits->full || rarr_limits->warned || rarr_limited_jobs == 0)
 		return;
-	LWLockAcquire(&rarr_limits->lock, LW_EXCLUSIVE);
+	LWLockAcquire(rarr_limit_slots.lock, LW_EXCLUSIVE);
 	first = !rarr_limits->warned;
 	rarr_limits->warned = true;
-	LWLockRelease(&rarr_limits->lock);
+	LWLockRelease(rarr_limit_slots.lock);
 	if (first)
 		ereport(WARNING,
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),

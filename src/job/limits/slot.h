@@ -18,7 +18,7 @@ struct RarrLimit;
 typedef struct RarrLimitRef
 {
 	int			slot;			/* -1: it has none */
-	uint64		incarnation;
+	uint64		generation;
 	RarrAgendaKey *key;
 } RarrLimitRef;
 

@@ -13,16 +13,16 @@
  * and what is prepared is not followed.  The next count puts that right.
  *
  * Which counters are a type's may change (slot.c).  A backend's entry for a
- * type says by their incarnation whether they are still the type's.
+ * type says by their generation whether they are still the type's.
  */
 #include "postgres.h"
 
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/memutils.h"
 
 #include "base/clock.h"
+#include "base/guc.h"
 #include "base/pending.h"
 #include "job/stats/counters.h"
 #include "job/stats/shmem.h"
@@ -31,69 +31,38 @@
 /* the share of time that counting may take is one in so many */
 #define COUNT_SHARE		100
 
-/* A type, as this backend knows it. */
-typedef struct LocalType
-{
-	struct LocalType *next;
-	Oid			table;
-	CountedType *counters;		/* NULL: there was no room */
-	uint64		incarnation;
-	uint64		reclaims;		/* when it was looked for */
-	char		name[FLEXIBLE_ARRAY_MEMBER];
-} LocalType;
-
 /* What a subtransaction adds. */
 typedef struct Delta
 {
 	RarrPendingEntry entry;
-	LocalType  *type;			/* NULL: everything goes */
+	RarrCountedKey *type;			/* NULL: everything goes */
 	int64		jobs[RARR_STATUSES];
 } Delta;
 
-static LocalType *local_types = NULL;
-
-/* Is this backend's entry out of date, or may there be room by now? */
+/* Is this backend's key out of date, or may there be room by now? */
 static bool
-is_stale(const LocalType *type)
+is_stale(const RarrCountedKey *key)
 {
-	if (type->counters == NULL)
-		return type->reclaims != pg_atomic_read_u64(&rarr_counters->reclaims);
-	return type->incarnation != pg_atomic_read_u64(&type->counters->incarnation);
+	if (key->counters == NULL)
+		return key->looked_at != pg_atomic_read_u64(&rarr_counted_types.shared->changes);
+	return key->generation != rarr_slot_generation(&key->counters->head);
 }
 
-static void
-look_up(LocalType *type)
+/* This backend's key for a type. */
+static RarrCountedKey *
+key_of(Oid table, const char *name, int len)
 {
-	LWLockAcquire(&rarr_counters->lock, LW_EXCLUSIVE);
-	type->reclaims = pg_atomic_read_u64(&rarr_counters->reclaims);
-	type->counters = strlen(type->name) <= RARR_TYPE_NAME_MAX ?
-		rarr_counted_type(type->table, type->name) : NULL;
-	if (type->counters != NULL)
-		type->incarnation = pg_atomic_read_u64(&type->counters->incarnation);
-	LWLockRelease(&rarr_counters->lock);
-}
+	RarrCountedKey *key = rarr_registry_key(&rarr_counted_types, table, name, len);
 
-/* This backend's entry of a type. */
-static LocalType *
-local_type(Oid table, const char *name, int len)
-{
-	LocalType  *type;
-
-	for (type = local_types; type != NULL; type = type->next)
-		if (type->table == table && strncmp(type->name, name, len) == 0 && type->name[len] == '\0')
-			break;
-	if (type == NULL)
-	{
-		type = MemoryContextAllocZero(TopMemoryContext, offsetof(LocalType, name) + len + 1);
-		type->table = table;
-		memcpy(type->name, name, len);
-		look_up(type);
-		type->next = local_types;
-		local_types = type;
-	}
-	else if (is_stale(type))
-		look_up(type);
-	return type;
+	if (!is_stale(key))
+		return key;
+	LWLockAcquire(rarr_counted_types.lock, LW_EXCLUSIVE);
+	key->looked_at = pg_atomic_read_u64(&rarr_counted_types.shared->changes);
+	key->counters = rarr_counted_type(table, key->head.name);
+	if (key->counters != NULL)
+		key->generation = rarr_slot_generation(&key->counters->head);
+	LWLockRelease(rarr_counted_types.lock);
+	return key;
 }
 
 static Stripe *
@@ -134,11 +103,11 @@ static RarrPendingList pending = {sizeof(Delta), merge_deltas, act};
 static void
 stop_counting(void)
 {
-	LWLockAcquire(&rarr_counters->lock, LW_EXCLUSIVE);
-	for (int i = 0; i < rarr_counters->ntables; i++)
-		if (rarr_counted_tables[i].counting == MyProcPid)
-			rarr_counted_tables[i].counting = 0;
-	LWLockRelease(&rarr_counters->lock);
+	LWLockAcquire(rarr_counted_types.lock, LW_EXCLUSIVE);
+	for (int i = 0; i < rarr_counted_tables.shared->used; i++)
+		if (rarr_counted_table_at(i)->counting == MyProcPid)
+			rarr_counted_table_at(i)->counting = 0;
+	LWLockRelease(rarr_counted_types.lock);
 }
 
 static bool counting = false;
@@ -166,7 +135,7 @@ rarr_counters_init(void)
 }
 
 static Delta *
-get_delta(LocalType *type)
+get_delta(RarrCountedKey *type)
 {
 	Delta	   *delta = rarr_pending_get(&pending, type, 0);
 
@@ -183,7 +152,7 @@ count(Relation jobs, TupleTableSlot *job, int n)
 		!rarr_job_has_status(job))
 		return;					/* a row that cannot be, before it is refused */
 	type = DatumGetTextPP(rarr_job_value(job, JOB_JOB_TYPE));
-	get_delta(local_type(RelationGetRelid(jobs), VARDATA_ANY(type), VARSIZE_ANY_EXHDR(type)))
+	get_delta(key_of(RelationGetRelid(jobs), VARDATA_ANY(type), VARSIZE_ANY_EXHDR(type)))
 		->jobs[rarr_job_status(job)] += n;
 }
 
@@ -194,7 +163,7 @@ count(Relation jobs, TupleTableSlot *job, int n)
 void
 rarr_counters_change(Relation jobs, TupleTableSlot *old, TupleTableSlot *new)
 {
-	if (rarr_counters == NULL)
+	if (rarr_counted_types.shared == NULL)
 		return;
 	count(jobs, old, -1);
 	count(jobs, new, 1);
@@ -206,7 +175,7 @@ rarr_counters_change(Relation jobs, TupleTableSlot *old, TupleTableSlot *new)
 void
 rarr_counters_truncate(void)
 {
-	if (rarr_counters != NULL)
+	if (rarr_counted_types.shared != NULL)
 		(void) get_delta(NULL);
 }
 
@@ -216,7 +185,7 @@ rarr_counters_truncate(void)
 void
 rarr_counters_distrust(void)
 {
-	if (rarr_counters != NULL)
+	if (rarr_counted_types.shared != NULL)
 		rarr_counted_distrust();
 }
 
@@ -273,25 +242,25 @@ rarr_counters_read(Oid table, int *n)
 {
 	CountedTable *counted;
 	RarrCounts *result;
-	char		(*names)[RARR_TYPE_NAME_MAX + 1];
+	char		(*names)[RARR_SLOT_NAME_MAX + 1];
 	bool		usable;
 
 	*n = 0;
-	if (rarr_counters == NULL || truncated())
+	if (rarr_counted_types.shared == NULL || truncated())
 		return NULL;
-	result = palloc_extended(rarr_counters->max * sizeof(RarrCounts), MCXT_ALLOC_HUGE);
-	names = palloc_extended(rarr_counters->max * sizeof(*names), MCXT_ALLOC_HUGE);
-	LWLockAcquire(&rarr_counters->lock, LW_EXCLUSIVE);
+	result = palloc_extended(rarr_agenda_types * sizeof(RarrCounts), MCXT_ALLOC_HUGE);
+	names = palloc_extended(rarr_agenda_types * sizeof(*names), MCXT_ALLOC_HUGE);
+	LWLockAcquire(rarr_counted_types.lock, LW_EXCLUSIVE);
 	counted = rarr_counted_table(table);
 	usable = counted != NULL && counted->counted && !counted->incomplete &&
 		(is_fresh(counted) || counted->counting != 0);
-	for (int i = 0; i < rarr_counters->ntypes && usable; i++)
+	for (int i = 0; i < rarr_counted_types.shared->used && usable; i++)
 	{
-		CountedType *type = &rarr_counters->types[i];
+		CountedType *type = rarr_counted_type_at(i);
 
-		if (!rarr_counted_is_of(type, table))
+		if (!rarr_slot_is_of(&type->head, table))
 			continue;
-		strlcpy(names[*n], type->name, sizeof(*names));
+		strcpy(names[*n], rarr_slot_name(&rarr_counted_types, type));
 		result[*n].type = names[*n];
 		for (int j = 0; j < RARR_STATUSES; j++)
 		{
@@ -301,21 +270,21 @@ rarr_counters_read(Oid table, int *n)
 		}
 		(*n)++;
 	}
-	LWLockRelease(&rarr_counters->lock);
+	LWLockRelease(rarr_counted_types.lock);
 	return usable ? result : NULL;
 }
 
 /*
- * The table is about to be counted: see to it that there is room for what is
+ * A table is about to be counted: see to it that there is room for what is
  * found, if there can be.  Before a snapshot is taken, since it looks at
  * catalogs.
  */
 void
-rarr_counters_make_room(Oid table)
+rarr_counters_make_room(void)
 {
-	if (rarr_counters != NULL &&
-		(rarr_counters->ntypes == rarr_counters->max || rarr_counters->ntables == rarr_counters->max))
-		rarr_counted_forget_gone(table);
+	if (rarr_counted_types.shared != NULL &&
+		(rarr_counted_types.shared->used == rarr_agenda_types || rarr_counted_tables.shared->used == rarr_agenda_types))
+		rarr_counted_forget_gone();
 }
 
 /*
@@ -329,9 +298,9 @@ rarr_counters_begin_recount(Oid table)
 	CountedTable *counted;
 	bool		begun;
 
-	if (rarr_counters == NULL || truncated())
+	if (rarr_counted_types.shared == NULL || truncated())
 		return false;
-	LWLockAcquire(&rarr_counters->lock, LW_EXCLUSIVE);
+	LWLockAcquire(rarr_counted_types.lock, LW_EXCLUSIVE);
 	counted = rarr_counted_table(table);
 	begun = counted != NULL && counted->counting == 0;
 	if (begun)
@@ -340,11 +309,11 @@ rarr_counters_begin_recount(Oid table)
 		counted->missing = false;
 		counting = true;
 	}
-	for (int i = 0; i < rarr_counters->ntypes && begun; i++)
+	for (int i = 0; i < rarr_counted_types.shared->used && begun; i++)
 	{
-		CountedType *type = &rarr_counters->types[i];
+		CountedType *type = rarr_counted_type_at(i);
 
-		if (!rarr_counted_is_of(type, table))
+		if (!rarr_slot_is_of(&type->head, table))
 			continue;
 		for (int j = 0; j < RARR_STATUSES; j++)
 		{
@@ -353,7 +322,7 @@ rarr_counters_begin_recount(Oid table)
 			type->found.oldest[j] = DT_NOEND;
 		}
 	}
-	LWLockRelease(&rarr_counters->lock);
+	LWLockRelease(rarr_counted_types.lock);
 	return begun;
 }
 
@@ -365,11 +334,11 @@ rarr_counters_set(Oid table, const char *name, const RarrCounts *counts)
 {
 	CountedType *type;
 
-	LWLockAcquire(&rarr_counters->lock, LW_EXCLUSIVE);
+	LWLockAcquire(rarr_counted_types.lock, LW_EXCLUSIVE);
 	type = rarr_counted_type(table, name);
 	if (type != NULL)
 		type->found = *counts;
-	LWLockRelease(&rarr_counters->lock);
+	LWLockRelease(rarr_counted_types.lock);
 }
 
 static bool
@@ -388,16 +357,16 @@ has_none(const CountedType *type)
 static void
 take_over(Oid table)
 {
-	bool		full = rarr_counted_full();
+	bool		full = rarr_registry_is_full(&rarr_counted_types);
 
-	for (int i = 0; i < rarr_counters->ntypes; i++)
+	for (int i = 0; i < rarr_counted_types.shared->used; i++)
 	{
-		CountedType *type = &rarr_counters->types[i];
+		CountedType *type = rarr_counted_type_at(i);
 
-		if (!rarr_counted_is_of(type, table))
+		if (!rarr_slot_is_of(&type->head, table))
 			continue;
 		if (full && has_none(type))
-			rarr_counted_free(type);
+			rarr_slot_free(&rarr_counted_types, &type->head);
 		for (int j = 0; j < RARR_STATUSES; j++)
 		{
 			type->base[j] = type->found.jobs[j] - type->start[j];
@@ -416,7 +385,7 @@ rarr_counters_end_recount(Oid table, TimestampTz counted_at, int64 began)
 	int64		cost = rarr_monotonic_now() - began;
 	CountedTable *counted;
 
-	LWLockAcquire(&rarr_counters->lock, LW_EXCLUSIVE);
+	LWLockAcquire(rarr_counted_types.lock, LW_EXCLUSIVE);
 	counted = rarr_counted_table(table);
 	if (counted != NULL && counted->counting == MyProcPid)
 	{
@@ -429,5 +398,5 @@ rarr_counters_end_recount(Oid table, TimestampTz counted_at, int64 began)
 		counted->cost = Max(cost, 1);
 	}
 	counting = false;
-	LWLockRelease(&rarr_counters->lock);
+	LWLockRelease(rarr_counted_types.lock);
 }

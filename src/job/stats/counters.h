@@ -16,7 +16,7 @@ extern void rarr_counters_truncate(void);
 extern void rarr_counters_distrust(void);
 
 extern RarrCounts *rarr_counters_read(Oid table, int *n);
-extern void rarr_counters_make_room(Oid table);
+extern void rarr_counters_make_room(void);
 extern bool rarr_counters_begin_recount(Oid table);
 extern void rarr_counters_set(Oid table, const char *type, const RarrCounts *counts);
 extern void rarr_counters_end_recount(Oid table, TimestampTz counted_at, int64 began);

@@ -95,7 +95,7 @@ count_table(ReturnSetInfo *rsinfo, Oid table, bool keep)
 
 	if (keep)
 	{
-		rarr_counters_make_room(table);
+		rarr_counters_make_room();
 		PushActiveSnapshot(GetLatestSnapshot());
 		keep = rarr_counters_begin_recount(table);
 	}

@@ -7,10 +7,9 @@
 #define RARR_JOB_STATS_SHMEM_H
 
 #include "port/atomics.h"
-#include "storage/lwlock.h"
 #include "utils/timestamp.h"
 
-#include "job/core/job_type.h"
+#include "base/slot_registry.h"
 #include "job/stats/counts.h"
 
 #define NSTRIPES		16
@@ -23,21 +22,17 @@ typedef struct Stripe
 
 typedef struct CountedType
 {
-	pg_atomic_uint64 incarnation;	/* 0: free */
-	Oid			table;			/* processing_jobs */
-	Oid			database;
+	RarrSlot	head;
 	int64		base[RARR_STATUSES];
 	TimestampTz oldest[RARR_STATUSES];
 	RarrCounts	found;			/* by the count that is under way, */
 	int64		start[RARR_STATUSES];	/* and what the counters had when it began */
 	Stripe		stripes[NSTRIPES];
-	char		name[RARR_TYPE_NAME_MAX + 1];
 } CountedType;
 
 typedef struct CountedTable
 {
-	Oid			table;			/* InvalidOid: free */
-	Oid			database;
+	RarrSlot	head;			/* its name is empty */
 	bool		incomplete;		/* a type of it has no room, */
 	bool		missing;		/* as the count under way sees it */
 	bool		counted;
@@ -47,19 +42,29 @@ typedef struct CountedTable
 	int64		cost;			/* and how many microseconds it took */
 } CountedTable;
 
-typedef struct Counters
+/* A type, as this backend knows it. */
+typedef struct RarrCountedKey
 {
-	LWLock		lock;			/* over all but the stripes */
-	int			tranche;
-	uint64		incarnations;
-	pg_atomic_uint64 reclaims;	/* how often room was made */
-	int			max;			/* types, and tables, each of which has one at least */
-	int			ntables;		/* that were ever used */
-	int			ntypes;
-	CountedType types[FLEXIBLE_ARRAY_MEMBER];
-} Counters;
+	RarrSlotKey head;
+	CountedType *counters;		/* NULL: there was no room */
+	uint64		generation;
+	uint64		looked_at;		/* after so many changes of the registry */
+} RarrCountedKey;
 
-extern Counters *rarr_counters; /* NULL: the library is not preloaded */
-extern CountedTable *rarr_counted_tables;
+/* The types' lock protects all but the stripes. */
+extern RarrSlotRegistry rarr_counted_types;
+extern RarrSlotRegistry rarr_counted_tables;
+
+static inline CountedType *
+rarr_counted_type_at(int i)
+{
+	return (CountedType *) rarr_counted_types.slots + i;
+}
+
+static inline CountedTable *
+rarr_counted_table_at(int i)
+{
+	return (CountedTable *) rarr_counted_tables.slots + i;
+}
 
 #endif							/* RARR_JOB_STATS_SHMEM_H */

@@ -8,52 +8,44 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_database.h"
 #include "miscadmin.h"
 #include "storage/shmem.h"
-#include "utils/syscache.h"
 
 #include "base/guc.h"
+#include "base/schema.h"
 #include "base/shmem.h"
+#include "job/core/job_row.h"
 #include "job/stats/shmem.h"
 #include "job/stats/slot.h"
 
-Counters   *rarr_counters = NULL;
-CountedTable *rarr_counted_tables = NULL;
+RarrSlotRegistry rarr_counted_types = {
+	.tranche = "researcharr_counters",
+	.slot_size = sizeof(CountedType),
+	.key_size = sizeof(RarrCountedKey),
+};
 
-static Size
-types_size(void)
-{
-	return MAXALIGN(offsetof(Counters, types) + mul_size(rarr_agenda_types, sizeof(CountedType)));
-}
+RarrSlotRegistry rarr_counted_tables = {
+	.tranche = "researcharr_counters",
+	.slot_size = sizeof(CountedTable),
+};
 
 static Size
 counters_size(void)
 {
-	return add_size(types_size(), mul_size(rarr_agenda_types, sizeof(CountedTable)));
+	return add_size(rarr_registry_size(&rarr_counted_types), rarr_registry_size(&rarr_counted_tables));
 }
 
 static void
 attach_counters(void *memory, bool first)
 {
-	rarr_counters = memory;
-	rarr_counted_tables = (CountedTable *) ((char *) memory + types_size());
-	if (first)
-	{
-		memset(memory, 0, counters_size());
-		rarr_counters->max = rarr_agenda_types;
-		pg_atomic_init_u64(&rarr_counters->reclaims, 0);
-		rarr_counters->tranche = LWLockNewTrancheId();
-		LWLockInitialize(&rarr_counters->lock, rarr_counters->tranche);
-		for (int i = 0; i < rarr_counters->max; i++)
-		{
-			pg_atomic_init_u64(&rarr_counters->types[i].incarnation, 0);
-			for (int j = 0; j < NSTRIPES; j++)
-				for (int k = 0; k < lengthof(rarr_counters->types[i].stripes[j].jobs); k++)
-					pg_atomic_init_u64(&rarr_counters->types[i].stripes[j].jobs[k], 0);
-		}
-	}
-	LWLockRegisterTranche(rarr_counters->tranche, "researcharr_counters");
+	rarr_registry_attach(&rarr_counted_types, memory, first);
+	memory = (char *) memory + rarr_registry_size(&rarr_counted_types);
+	rarr_registry_attach(&rarr_counted_tables, memory, first);
+	rarr_counted_tables.lock = rarr_counted_types.lock;
+	for (int i = 0; i < rarr_agenda_types && first; i++)
+		for (int j = 0; j < NSTRIPES; j++)
+			for (int k = 0; k < lengthof(rarr_counted_type_at(i)->stripes[j].jobs); k++)
+				pg_atomic_init_u64(&rarr_counted_type_at(i)->stripes[j].jobs[k], 0);
 }
 
 static const RarrShmemPart counters_part = {"researcharr counters", counters_size, attach_counters};
@@ -73,41 +65,17 @@ rarr_counted_init(void)
 CountedTable *
 rarr_counted_table(Oid table)
 {
-	CountedTable *found = NULL;
+	CountedTable *found = rarr_slot_find(&rarr_counted_tables, table, "");
 
-	for (int i = 0; i < rarr_counters->ntables; i++)
-	{
-		if (rarr_counted_tables[i].table == table && rarr_counted_tables[i].database == MyDatabaseId)
-			return &rarr_counted_tables[i];
-		if (!OidIsValid(rarr_counted_tables[i].table) && found == NULL)
-			found = &rarr_counted_tables[i];
-	}
-	if (found == NULL && rarr_counters->ntables < rarr_counters->max)
-		found = &rarr_counted_tables[rarr_counters->ntables++];
-	if (found == NULL)
-		return NULL;
-	memset(found, 0, sizeof(CountedTable));
-	found->table = table;
-	found->database = MyDatabaseId;
+	if (found == NULL && (found = rarr_slot_give(&rarr_counted_tables, table, "")) != NULL)
+		memset((char *) found + sizeof(RarrSlot), 0, sizeof(CountedTable) - sizeof(RarrSlot));
 	return found;
 }
 
-/*
- * Are these the counters of a type of this database's table?
- */
-bool
-rarr_counted_is_of(const CountedType *type, Oid table)
-{
-	return pg_atomic_read_u64(unconstify(pg_atomic_uint64 *, &type->incarnation)) != 0 &&
-		type->table == table && type->database == MyDatabaseId;
-}
-
-/* Under the lock: a slot that is free becomes this type's. */
+/* Initialize the counters of a type that is new. */
 static void
-assign_type(CountedType *type, Oid table, const char *name)
+init_type(CountedType *type)
 {
-	type->table = table;
-	type->database = MyDatabaseId;
 	memset(&type->found, 0, sizeof(type->found));
 	for (int i = 0; i < RARR_STATUSES; i++)
 	{
@@ -117,8 +85,6 @@ assign_type(CountedType *type, Oid table, const char *name)
 	for (int i = 0; i < NSTRIPES; i++)
 		for (int j = 0; j < lengthof(type->stripes[i].jobs); j++)
 			pg_atomic_write_u64(&type->stripes[i].jobs[j], 0);
-	strlcpy(type->name, name, sizeof(type->name));
-	pg_atomic_write_u64(&type->incarnation, ++rarr_counters->incarnations);
 }
 
 /*
@@ -128,25 +94,17 @@ assign_type(CountedType *type, Oid table, const char *name)
 CountedType *
 rarr_counted_type(Oid table, const char *name)
 {
+	CountedType *type = rarr_slot_find(&rarr_counted_types, table, name);
 	CountedTable *counted;
-	CountedType *unused = NULL;
 
-	for (int i = 0; i < rarr_counters->ntypes; i++)
-	{
-		CountedType *type = &rarr_counters->types[i];
-
-		if (rarr_counted_is_of(type, table) && strcmp(type->name, name) == 0)
-			return type;
-		if (pg_atomic_read_u64(&type->incarnation) == 0 && unused == NULL)
-			unused = type;
-	}
-	if (unused == NULL && rarr_counters->ntypes < rarr_counters->max)
-		unused = &rarr_counters->types[rarr_counters->ntypes++];
-	if (unused != NULL)
-		assign_type(unused, table, name);
+	if (type != NULL)
+		return type;
+	type = rarr_slot_give(&rarr_counted_types, table, name);
+	if (type != NULL)
+		init_type(type);
 	else if ((counted = rarr_counted_table(table)) != NULL)
 		counted->incomplete = counted->missing = true;
-	return unused;
+	return type;
 }
 
 /*
@@ -155,78 +113,27 @@ rarr_counted_type(Oid table, const char *name)
 void
 rarr_counted_distrust(void)
 {
-	LWLockAcquire(&rarr_counters->lock, LW_EXCLUSIVE);
-	for (int i = 0; i < rarr_counters->ntables; i++)
-		if (rarr_counted_tables[i].database == MyDatabaseId)
-			rarr_counted_tables[i].counted = false;
-	LWLockRelease(&rarr_counters->lock);
+	LWLockAcquire(rarr_counted_types.lock, LW_EXCLUSIVE);
+	for (int i = 0; i < rarr_counted_tables.shared->used; i++)
+		if (rarr_counted_table_at(i)->head.database == MyDatabaseId)
+			rarr_counted_table_at(i)->counted = false;
+	LWLockRelease(rarr_counted_types.lock);
 }
 
-/* Is the table gone?  `own`: this database's. */
 static bool
-is_gone(Oid database, Oid table, Oid own)
+is_abandoned(Oid table, const char *name)
 {
-	if (database != MyDatabaseId)
-		return !SearchSysCacheExists1(DATABASEOID, ObjectIdGetDatum(database));
-	return table != own;
+	return table != rarr_relation_oid(rarr_job_table.name);
 }
 
 /*
- * Is all room for types taken?
- */
-bool
-rarr_counted_full(void)
-{
-	bool		full = rarr_counters->ntypes == rarr_counters->max;
-
-	for (int i = 0; i < rarr_counters->ntypes && full; i++)
-		full = pg_atomic_read_u64(&rarr_counters->types[i].incarnation) != 0;
-	return full;
-}
-
-/*
- * The counters are nobody's any more.
+ * Free what belongs to tables that are gone.
  */
 void
-rarr_counted_free(CountedType *type)
+rarr_counted_forget_gone(void)
 {
-	pg_atomic_write_u64(&type->incarnation, 0);
-	pg_atomic_fetch_add_u64(&rarr_counters->reclaims, 1);
-}
-
-/*
- * Take away what belongs to tables that are gone; `own` is this database's.
- */
-void
-rarr_counted_forget_gone(Oid own)
-{
-	CountedTable *gone = palloc_extended(rarr_counters->max * sizeof(CountedTable), MCXT_ALLOC_HUGE);
-	int			ngone = 0;
-	int			n;
-
-	/* the catalogs are looked at without the lock */
-	LWLockAcquire(&rarr_counters->lock, LW_SHARED);
-	n = rarr_counters->ntables;
-	memcpy(gone, rarr_counted_tables, n * sizeof(CountedTable));
-	LWLockRelease(&rarr_counters->lock);
-	for (int i = 0; i < n; i++)
-		if (OidIsValid(gone[i].table) && is_gone(gone[i].database, gone[i].table, own))
-			gone[ngone++] = gone[i];
-
-	LWLockAcquire(&rarr_counters->lock, LW_EXCLUSIVE);
-	for (int i = 0; i < ngone; i++)
-	{
-		for (int j = 0; j < rarr_counters->ntables; j++)
-			if (rarr_counted_tables[j].table == gone[i].table &&
-				rarr_counted_tables[j].database == gone[i].database)
-				rarr_counted_tables[j].table = InvalidOid;
-		for (int j = 0; j < rarr_counters->ntypes; j++)
-			if (rarr_counters->types[j].table == gone[i].table &&
-				rarr_counters->types[j].database == gone[i].database)
-				rarr_counted_free(&rarr_counters->types[j]);
-	}
-	LWLockRelease(&rarr_counters->lock);
-	pfree(gone);
+	rarr_registry_drop_abandoned(&rarr_counted_types, is_abandoned, rarr_slot_free);
+	rarr_registry_drop_abandoned(&rarr_counted_tables, is_abandoned, rarr_slot_free);
 }
 
 /*
@@ -236,15 +143,6 @@ rarr_counted_forget_gone(Oid own)
 void
 rarr_counters_forget_database(Oid database)
 {
-	if (rarr_counters == NULL)
-		return;
-	LWLockAcquire(&rarr_counters->lock, LW_EXCLUSIVE);
-	for (int i = 0; i < rarr_counters->ntables; i++)
-		if (rarr_counted_tables[i].database == database)
-			rarr_counted_tables[i].table = rarr_counted_tables[i].database = InvalidOid;
-	for (int i = 0; i < rarr_counters->ntypes; i++)
-		if (rarr_counters->types[i].database == database &&
-			pg_atomic_read_u64(&rarr_counters->types[i].incarnation) != 0)
-			rarr_counted_free(&rarr_counters->types[i]);
-	LWLockRelease(&rarr_counters->lock);
+	rarr_registry_drop_database(&rarr_counted_types, database, rarr_slot_free);
+	rarr_registry_drop_database(&rarr_counted_tables, database, rarr_slot_free);
 }

@@ -15,11 +15,8 @@ extern void rarr_counters_forget_database(Oid database);
 /* These need the lock. */
 extern struct CountedTable *rarr_counted_table(Oid table);
 extern struct CountedType *rarr_counted_type(Oid table, const char *name);
-extern bool rarr_counted_is_of(const struct CountedType *type, Oid table);
-extern bool rarr_counted_full(void);
-extern void rarr_counted_free(struct CountedType *type);
 
 /* This one takes it. */
-extern void rarr_counted_forget_gone(Oid own);
+extern void rarr_counted_forget_gone(void);
 
 #endif							/* RARR_JOB_STATS_SLOT_H */
