@@ -39,16 +39,16 @@ typedef struct Found
 } Found;
 
 static void
-init_running(RarrRunning *running, int room)
+init_running(RarrRunningJobs *running, int room)
 {
-	memset(running, 0, sizeof(RarrRunning));
+	memset(running, 0, sizeof(RarrRunningJobs));
 	running->lapse = DT_NOEND;
 	running->lapsed = palloc(Max(room, 1) * sizeof(RarrJobPos));
 }
 
 /* The job in the slot is running: note when its lease ends. */
 static void
-note_lease(RarrRunning *running, int *room, TupleTableSlot *slot, TimestampTz now)
+add_lease(RarrRunningJobs *running, int *room, TupleTableSlot *slot, TimestampTz now)
 {
 	RarrJobPos *lapsed;
 
@@ -79,7 +79,7 @@ compare_positions(const void *a, const void *b)
 }
 
 static void
-note_found(HTAB *found, TupleTableSlot *slot)
+add_found(HTAB *found, TupleTableSlot *slot)
 {
 	int32		attempt = DatumGetInt32(rarr_job_value(slot, JOB_ATTEMPT));
 	bool		known;
@@ -108,7 +108,7 @@ register_snapshot(void)
  * asks for each one whether the snapshot shows it.
  */
 static Snapshot
-unwatched(Snapshot snapshot)
+untracked(Snapshot snapshot)
 {
 	return IsMVCCSnapshot(snapshot) && IsolationIsSerializable() ? SnapshotAny : snapshot;
 }
@@ -130,10 +130,10 @@ next_version(IndexScanDesc scan, Relation jobs, Snapshot snapshot, TupleTableSlo
 /* Find the type's jobs that the snapshot shows running, or shows to be about to. */
 static void
 scan_type(Relation jobs, Relation index, Datum type, Snapshot snapshot, HTAB *found,
-		  RarrRunning *running, TimestampTz now)
+		  RarrRunningJobs *running, TimestampTz now)
 {
 	TupleTableSlot *slot = table_slot_create(jobs, NULL);
-	IndexScanDesc scan = rarr_index_beginscan(jobs, index, unwatched(snapshot), 1);
+	IndexScanDesc scan = rarr_index_beginscan(jobs, index, untracked(snapshot), 1);
 	int			room = 16;
 	ScanKeyData key;
 
@@ -144,9 +144,9 @@ scan_type(Relation jobs, Relation index, Datum type, Snapshot snapshot, HTAB *fo
 	{
 		if (rarr_job_status(slot) != JOB_RUNNING)
 			continue;
-		note_found(found, slot);
+		add_found(found, slot);
 		if (running != NULL)
-			note_lease(running, &room, slot, now);
+			add_lease(running, &room, slot, now);
 	}
 	index_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
@@ -159,7 +159,7 @@ scan_type(Relation jobs, Relation index, Datum type, Snapshot snapshot, HTAB *fo
  */
 void
 rarr_running_read(Relation jobs, Relation dequeue_index, const char *type, TimestampTz now,
-				  RarrRunning *running)
+				  RarrRunningJobs *running)
 {
 	HASHCTL		control = {.keysize = sizeof(pg_uuid_t), .entrysize = sizeof(Found),
 	.hcxt = CurrentMemoryContext};
@@ -178,7 +178,7 @@ rarr_running_read(Relation jobs, Relation dequeue_index, const char *type, Times
 	scan_type(jobs, dequeue_index, name, snapshot, found, running, now);
 	UnregisterSnapshot(snapshot);
 
-	running->jobs = palloc_extended((hash_get_num_entries(found) + 1) * sizeof(RarrHeldJob),
+	running->jobs = palloc_extended((hash_get_num_entries(found) + 1) * sizeof(RarrRunningJob),
 									MCXT_ALLOC_HUGE);
 	hash_seq_init(&status, found);
 	while ((job = hash_seq_search(&status)) != NULL)
@@ -207,7 +207,7 @@ static bool
 is_running(Relation jobs, Relation index, const char *type, const pg_uuid_t *id, Snapshot snapshot,
 		   TupleTableSlot *slot)
 {
-	IndexScanDesc scan = rarr_index_beginscan(jobs, index, unwatched(snapshot), 1);
+	IndexScanDesc scan = rarr_index_beginscan(jobs, index, untracked(snapshot), 1);
 	bool		running = false;
 	ScanKeyData key;
 
@@ -242,8 +242,8 @@ is_gone(Relation jobs, Relation index, const char *type, const pg_uuid_t *id, Tu
  * returned.  Of the others, *running says which have lapsed.
  */
 int
-rarr_running_look(Relation jobs, Relation id_index, const char *type, RarrHeldJob *held, int n,
-				  TimestampTz now, RarrRunning *running)
+rarr_running_check(Relation jobs, Relation id_index, const char *type, RarrRunningJob *set, int n,
+				  TimestampTz now, RarrRunningJobs *running)
 {
 	TupleTableSlot *slot = table_slot_create(jobs, NULL);
 	Snapshot	snapshot = register_snapshot();
@@ -254,14 +254,14 @@ rarr_running_look(Relation jobs, Relation id_index, const char *type, RarrHeldJo
 	for (int i = 0; i < n; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (is_running(jobs, id_index, type, &held[i].id, snapshot, slot))
-			note_lease(running, &room, slot, now);
-		else if (is_gone(jobs, id_index, type, &held[i].id, slot))
+		if (is_running(jobs, id_index, type, &set[i].id, snapshot, slot))
+			add_lease(running, &room, slot, now);
+		else if (is_gone(jobs, id_index, type, &set[i].id, slot))
 		{
-			RarrHeldJob job = held[i];
+			RarrRunningJob job = set[i];
 
-			held[i] = held[gone];
-			held[gone++] = job;
+			set[i] = set[gone];
+			set[gone++] = job;
 		}
 	}
 	UnregisterSnapshot(snapshot);

@@ -11,18 +11,18 @@
 #include "job/limits/running_set.h"
 
 /* Running jobs of a type, in the current memory context. */
-typedef struct RarrRunning
+typedef struct RarrRunningJobs
 {
-	RarrHeldJob *jobs;
+	RarrRunningJob *jobs;
 	int			n;
 	RarrJobPos *lapsed;			/* those whose lease ended, in the order of claims */
 	int			nlapsed;
 	TimestampTz lapse;			/* the first end of a lease */
-} RarrRunning;
+} RarrRunningJobs;
 
 extern void rarr_running_read(Relation jobs, Relation dequeue_index, const char *type, TimestampTz now,
-							  RarrRunning *running);
-extern int	rarr_running_look(Relation jobs, Relation id_index, const char *type, RarrHeldJob *held, int n,
-							  TimestampTz now, RarrRunning *running);
+							  RarrRunningJobs *running);
+extern int	rarr_running_check(Relation jobs, Relation id_index, const char *type, RarrRunningJob *set, int n,
+							  TimestampTz now, RarrRunningJobs *running);
 
 #endif							/* RARR_JOB_LIMITS_COUNT_H */

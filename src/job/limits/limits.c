@@ -42,8 +42,8 @@
 #include "job/limits/own_bucket.h"
 #include "job/limits/pending.h"
 
-/* when a type's running jobs are read once more; see rarr_held_adopt() */
-#define SETTLE_TIME		USECS_PER_SEC
+/* when a type's running jobs are read once more; see rarr_running_set_populate() */
+#define RECOUNT_DELAY		USECS_PER_SEC
 
 /* how many times its own cost a sweep is followed by a pause, and at most how long */
 #define SWEEP_PAUSE			1
@@ -65,12 +65,12 @@ type_lock(Relation jobs, const RarrJobType *type)
 
 /* The type is at its limit: only these may be handed on. */
 static void
-keep_to_lapsed(RarrLimitUse *use, const RarrRunning *running)
+allow_only_lapsed(RarrLimitUse *use, const RarrRunningJobs *running)
 {
 	use->only_lapsed = true;
 	use->lapsed = running->lapsed;
 	use->nlapsed = running->nlapsed;
-	use->shut = running->nlapsed == 0;
+	use->closed = running->nlapsed == 0;
 }
 
 /*
@@ -80,7 +80,7 @@ keep_to_lapsed(RarrLimitUse *use, const RarrRunning *running)
  * A policy that this transaction wrote is its own affair until it commits: the
  * others claim by the old one, or without a limit, and what is read now would
  * miss what they claim before they know of the new one.  So nothing is put into
- * shared memory for it; and the set is forgotten, lest others who hold it to be
+ * shared memory for it; and the set is invalidated, lest others who hold it to be
  * complete miss the claims that are made here.
  *
  * Where this session holds the lock already, a trigger that a claim of the type
@@ -91,65 +91,65 @@ read_running(RarrLimitUse *use, RarrTable *jobs, TimestampTz now)
 {
 	LOCKTAG		tag = type_lock(jobs->rel, use->type);
 	RarrLimitState state = {0};
-	RarrRunning running;
+	RarrRunningJobs running;
 	bool		own = use->counts && rarr_job_type_is_uncommitted(use->type);
 	bool		has_slot;
 
 	if (LockAcquire(&tag, ExclusiveLock, false, false) == LOCKACQUIRE_ALREADY_HELD)
 	{
 		LockRelease(&tag, ExclusiveLock, false);
-		use->shut = true;
+		use->closed = true;
 		return;
 	}
 	if (own && use->ref.slot >= 0)
-		rarr_held_forget(&use->ref);
-	has_slot = rarr_held_state(&use->ref, use->type, now, &state);
+		rarr_limit_invalidate(&use->ref);
+	has_slot = rarr_limit_state(&use->ref, use->type, now, &state);
 	use->by_lock = !has_slot || own;
 	use->left = INT_MAX;
 	if (use->type->max_running > 0 && (!has_slot || !state.counted))
 	{
-		int64		settle_at = state.settling ? PG_INT64_MAX : rarr_monotonic_now() + SETTLE_TIME;
+		int64		recount_at = state.recount ? PG_INT64_MAX : rarr_monotonic_now() + RECOUNT_DELAY;
 
 		rarr_running_read(jobs->rel, rarr_table_index(jobs, &rarr_job_dequeue_index), use->type->name,
 						  now, &running);
 		if (has_slot && !own)
-			use->by_lock = !rarr_held_adopt(&use->ref, use->type, running.jobs, running.n,
-											state.forgotten, settle_at);
+			use->by_lock = !rarr_running_set_populate(&use->ref, use->type, running.jobs, running.n,
+											state.invalidations, recount_at);
 		if (use->by_lock)
 			use->left = use->type->max_running - running.n - state.pending;
 	}
 	if (use->by_lock)
-		rarr_held_reclaim();
+		rarr_running_set_reclaim();
 	else
 		LockRelease(&tag, ExclusiveLock, false);
 	if (use->by_lock && use->left <= 0)
-		keep_to_lapsed(use, &running);
-	rarr_held_warn_full();
+		allow_only_lapsed(use, &running);
+	rarr_limits_warn_full();
 }
 
 /* The type may be at its limit: look whether it is, and what has lapsed. */
 static void
 sweep(RarrLimitUse *use, RarrTable *jobs, const RarrLimitState *state, TimestampTz now)
 {
-	int			n = state->held;
-	RarrHeldJob *held = palloc_extended(n * sizeof(RarrHeldJob), MCXT_ALLOC_HUGE);
+	int			n = state->running;
+	RarrRunningJob *set = palloc_extended(n * sizeof(RarrRunningJob), MCXT_ALLOC_HUGE);
 	int64		start = rarr_monotonic_now();
-	RarrRunning running;
+	RarrRunningJobs running;
 	int64		pause;
 	int			gone;
 
-	use->shut = state->held >= use->type->max_running;
-	if (!rarr_held_begin_sweep(&use->ref, start, held, &n))
+	use->closed = state->running >= use->type->max_running;
+	if (!rarr_running_set_begin_sweep(&use->ref, start, set, &n))
 		return;
-	gone = rarr_running_look(jobs->rel, rarr_table_index(jobs, &rarr_job_id_index), use->type->name,
-							 held, n, now, &running);
+	gone = rarr_running_check(jobs->rel, rarr_table_index(jobs, &rarr_job_id_index), use->type->name,
+							 set, n, now, &running);
 	pause = (rarr_monotonic_now() - start) * SWEEP_PAUSE;
-	rarr_held_end_sweep(&use->ref, held, gone, running.lapse, start,
+	rarr_running_set_end_sweep(&use->ref, set, gone, running.lapse, start,
 						start + Min(pause, LONGEST_SWEEP_PAUSE));
-	if (state->held - gone >= use->type->max_running)
-		keep_to_lapsed(use, &running);
+	if (state->running - gone >= use->type->max_running)
+		allow_only_lapsed(use, &running);
 	else
-		use->shut = false;
+		use->closed = false;
 }
 
 /*
@@ -169,30 +169,30 @@ rarr_limits_open(RarrTable *jobs, const RarrJobType *type, TimestampTz now)
 	use = palloc0(sizeof(RarrLimitUse));
 	use->type = type;
 	use->counts = type->max_running > 0;
-	use->note = -1;
+	use->entry = -1;
 
 	/* what would be read there is not what there is if this transaction aborts */
-	use->shut = type->max_running > 0 && rarr_has_new_file(jobs->rel);
-	if (use->shut)
+	use->closed = type->max_running > 0 && rarr_has_new_file(jobs->rel);
+	if (use->closed)
 		return use;
-	use->ref = rarr_held_find(RelationGetRelid(jobs->rel), type, true);
+	use->ref = rarr_limit_find(RelationGetRelid(jobs->rel), type, true);
 	if (type->rate_limit > 0 && rarr_job_type_is_uncommitted(type))
 		rarr_own_bucket_prepare(use->ref.generation, type);
-	has_slot = rarr_held_state(&use->ref, type, now, &state);
-	use->shut = has_slot && state.token_at > now;
-	if (use->shut || (has_slot && type->max_running == 0))
+	has_slot = rarr_limit_state(&use->ref, type, now, &state);
+	use->closed = has_slot && state.token_at > now;
+	if (use->closed || (has_slot && type->max_running == 0))
 		return use;
 	if (!has_slot || !state.counted)
 	{
 		read_running(use, jobs, now);
-		has_slot = rarr_held_state(&use->ref, type, now, &state);
+		has_slot = rarr_limit_state(&use->ref, type, now, &state);
 	}
-	if (use->by_lock || use->shut)
+	if (use->by_lock || use->closed)
 		return use;
-	if ((state.held >= type->max_running || state.doubtful) && state.sweep_at <= now)
+	if ((state.running >= type->max_running || state.recheck) && state.sweep_at <= now)
 		sweep(use, jobs, &state, now);
 	else
-		use->shut = state.held >= type->max_running;
+		use->closed = state.running >= type->max_running;
 	return use;
 }
 
@@ -218,10 +218,10 @@ rarr_limits_close(RarrTable *jobs, RarrLimitUse *use)
 bool
 rarr_limits_reserve(RarrLimitUse *use, TupleTableSlot *job)
 {
-	int			note;
+	int			entry;
 
 	use->running = rarr_job_status(job) == JOB_RUNNING;
-	use->note = -1;
+	use->entry = -1;
 	if (use->only_lapsed && !use->running)
 		return false;
 	if (use->by_lock && !use->running && use->left <= 0)
@@ -232,17 +232,17 @@ rarr_limits_reserve(RarrLimitUse *use, TupleTableSlot *job)
 		return !use->token || rarr_rate_take(&use->rate, use->type);
 	}
 
-	/* memory before the reservation: nothing may fail between it and its note */
-	note = rarr_limits_pending_prepare(&use->ref);
-	if (rarr_held_reserve(&use->ref, use->type, use->running || use->by_lock,
+	/* memory before the reservation: nothing may fail between it and its entry */
+	entry = rarr_limits_pending_prepare(&use->ref);
+	if (rarr_running_set_reserve(&use->ref, use->type, use->running || use->by_lock,
 						  &use->job, &use->token) != RARR_RESERVED)
 	{
-		rarr_limits_pending_drop(note);
-		rarr_held_warn_full();
+		rarr_limits_pending_drop(entry);
+		rarr_limits_warn_full();
 		return false;
 	}
-	rarr_limits_pending_claim(note, &use->job, use->token, use->by_lock && !use->running);
-	use->note = note;
+	rarr_limits_pending_claim(entry, &use->job, use->token, use->by_lock && !use->running);
+	use->entry = entry;
 	return true;
 }
 
@@ -256,8 +256,8 @@ rarr_limits_bind(RarrLimitUse *use, TupleTableSlot *job, TimestampTz lease_end)
 {
 	if (use->running && rarr_job_status(job) != JOB_RUNNING)
 		return false;
-	if (use->note >= 0)
-		rarr_limits_pending_bind(use->note, rarr_job_id(job),
+	if (use->entry >= 0)
+		rarr_limits_pending_bind(use->entry, rarr_job_id(job),
 							  DatumGetInt32(rarr_job_value(job, JOB_ATTEMPT)) + 1, lease_end);
 	return true;
 }
@@ -280,10 +280,10 @@ rarr_limits_cancel_reservation(RarrLimitUse *use)
 {
 	if (use->ref.slot < 0 && use->token)
 		rarr_rate_return(&use->rate);
-	if (use->note < 0)
+	if (use->entry < 0)
 		return;
-	rarr_limits_pending_undo(use->note);
-	use->note = -1;
+	rarr_limits_pending_undo(use->entry);
+	use->entry = -1;
 }
 
 /*
@@ -298,12 +298,12 @@ rarr_limits_check_late(Oid table, const RarrJobType *type, const RarrLimitUse *u
 	const RarrJobType *policy;
 	RarrLimitRef ref;
 
-	if ((use != NULL && use->counts) || !rarr_held_any())
+	if ((use != NULL && use->counts) || !rarr_limits_any())
 		return;
 	policy = rarr_job_type_find(type->name, strlen(type->name));
 	if (policy == NULL || policy->max_running == 0)
 		return;
-	ref = rarr_held_find(table, policy, false);
+	ref = rarr_limit_find(table, policy, false);
 	if (ref.slot >= 0)
 		rarr_limits_pending_late(&ref);
 }
@@ -319,12 +319,12 @@ rarr_limits_yield_at(Oid table, const RarrJobType *type, TimestampTz now)
 		return DT_NOEND;
 	if (type->max_running == 0 && type->rate_limit == 0)
 		return DT_NOBEGIN;
-	ref = rarr_held_find(table, type, false);
-	if (!rarr_held_state(&ref, type, now, &state))
+	ref = rarr_limit_find(table, type, false);
+	if (!rarr_limit_state(&ref, type, now, &state))
 		return DT_NOBEGIN;
 	if (type->max_running > 0 && !state.counted)
 		return DT_NOBEGIN;
-	if (type->max_running > 0 && state.held >= type->max_running)
+	if (type->max_running > 0 && state.running >= type->max_running)
 		at = state.sweep_at;
 	return Max(at, state.token_at);
 }

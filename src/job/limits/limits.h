@@ -17,7 +17,7 @@ typedef struct RarrLimitUse
 	const RarrJobType *type;
 	RarrLimitRef ref;
 	bool		counts;			/* it had a max_running when it was opened */
-	bool		shut;			/* it yields nothing */
+	bool		closed;			/* it yields nothing */
 	bool		only_lapsed;	/* it yields these alone */
 	RarrJobPos *lapsed;
 	int			nlapsed;
@@ -30,9 +30,9 @@ typedef struct RarrLimitUse
 
 	/* the job that is about to be claimed */
 	bool		running;		/* it is running already */
-	RarrHeldJob job;
+	RarrRunningJob job;
 	bool		token;
-	int			note;			/* of this reservation, or -1 */
+	int			entry;			/* of this reservation, or -1 */
 } RarrLimitUse;
 
 extern RarrLimitUse *rarr_limits_open(RarrTable *jobs, const RarrJobType *type, TimestampTz now);

@@ -14,10 +14,10 @@ extern void rarr_limits_init(void);
 
 /* of a claim, by the dequeue that makes it */
 extern int	rarr_limits_pending_prepare(const RarrLimitRef *ref);
-extern void rarr_limits_pending_drop(int note);
-extern void rarr_limits_pending_claim(int note, const RarrHeldJob *job, bool token, bool placeless);
-extern void rarr_limits_pending_bind(int note, const pg_uuid_t *id, int32 attempt, TimestampTz lease);
-extern void rarr_limits_pending_undo(int note);
+extern void rarr_limits_pending_drop(int index);
+extern void rarr_limits_pending_claim(int index, const RarrRunningJob *job, bool token, bool uncounted);
+extern void rarr_limits_pending_bind(int index, const pg_uuid_t *id, int32 attempt, TimestampTz lease);
+extern void rarr_limits_pending_undo(int index);
 extern void rarr_limits_pending_late(const RarrLimitRef *ref);
 
 /* of what else is done to jobs */

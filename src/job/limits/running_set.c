@@ -86,7 +86,7 @@ new_entry(int limit)
 	entry->pending = false;
 	entry->bound = false;
 	entry->over = false;
-	rarr_limit_at(limit)->held++;
+	rarr_limit_at(limit)->running++;
 	return entry;
 }
 
@@ -124,7 +124,7 @@ free_entry(RarrLimitEntry *entry)
 		*link = entry->next;
 	}
 	set_pending(entry, false);
-	rarr_limit_at(entry->limit)->held--;
+	rarr_limit_at(entry->limit)->running--;
 	entry->limit = -1;
 	entry->bound = false;
 	entry->serial = 0;
@@ -135,16 +135,16 @@ free_entry(RarrLimitEntry *entry)
 /*
  * The type's running jobs, of this version of its policy, were read from the
  * table: see to it that the set has them all.  False if there is no room, or
- * none for one more that may start, or if the set was forgotten more often
+ * none for one more that may start, or if the set was invalidations more often
  * than before the table was read.
  *
  * A claim that began before the type had a limit, and that had not written yet
- * when the table was read, is missing: at settle_at the table is to be read
+ * when the table was read, is missing: at recount_at the table is to be read
  * once more.
  */
 bool
-rarr_held_adopt(const RarrLimitRef *ref, const RarrJobType *type, const RarrHeldJob *jobs, int n,
-				uint64 forgotten, int64 settle_at)
+rarr_running_set_populate(const RarrLimitRef *ref, const RarrJobType *type, const RarrRunningJob *jobs, int n,
+				uint64 invalidations, int64 recount_at)
 {
 	RarrLimit	   *limit;
 	bool		fits = true;
@@ -162,21 +162,21 @@ rarr_held_adopt(const RarrLimitRef *ref, const RarrJobType *type, const RarrHeld
 		if (fits)
 			bind_entry(entry, &jobs[i].id, jobs[i].attempt);
 	}
-	if (rarr_limits->free == RARR_NO_ENTRY && limit != NULL && limit->held < type->max_running)
+	if (rarr_limits->free == RARR_NO_ENTRY && limit != NULL && limit->running < type->max_running)
 	{
 		rarr_limits->full = true;
 		fits = false;
 	}
-	fits = fits && limit != NULL && limit->forgotten == forgotten;
+	fits = fits && limit != NULL && limit->invalidations == invalidations;
 	if (fits)
 	{
 		limit->counted_for = type->version;
-		limit->settle_at = settle_at;
+		limit->recount_at = recount_at;
 		limit->lapse = DT_NOBEGIN;
 		limit->next_sweep = 0;
 	}
 	else if (limit != NULL)
-		rarr_limit_forget(limit);
+		rarr_limit_mark_incomplete(limit);
 	LWLockRelease(rarr_limit_slots.lock);
 	return fits;
 }
@@ -187,8 +187,8 @@ rarr_held_adopt(const RarrLimitRef *ref, const RarrJobType *type, const RarrHeld
  * token was taken.
  */
 RarrReservation
-rarr_held_reserve(const RarrLimitRef *ref, const RarrJobType *type, bool running,
-				  RarrHeldJob *job, bool *token)
+rarr_running_set_reserve(const RarrLimitRef *ref, const RarrJobType *type, bool running,
+				  RarrRunningJob *job, bool *token)
 {
 	RarrReservation result = RARR_RESERVED;
 	RarrLimit	   *limit;
@@ -204,11 +204,11 @@ rarr_held_reserve(const RarrLimitRef *ref, const RarrJobType *type, bool running
 	{
 		if (limit->counted_for != type->version)
 			result = RARR_NOT_COUNTED;
-		else if (limit->held >= type->max_running)
+		else if (limit->running >= type->max_running)
 			result = RARR_AT_LIMIT;
 		else if ((entry = new_entry(ref->slot)) == NULL)
 		{
-			rarr_limit_forget(limit);	/* more than there is room for */
+			rarr_limit_mark_incomplete(limit);	/* more than there is room for */
 			result = RARR_NOT_COUNTED;
 		}
 	}
@@ -232,7 +232,7 @@ rarr_held_reserve(const RarrLimitRef *ref, const RarrJobType *type, bool running
 }
 
 static RarrLimitEntry *
-reserved_entry(const RarrHeldJob *job)
+reserved_entry(const RarrRunningJob *job)
 {
 	if (job->entry == RARR_NO_ENTRY || rarr_limit_entries[job->entry].serial != job->serial)
 		return NULL;
@@ -244,7 +244,7 @@ reserved_entry(const RarrHeldJob *job)
  * running under this attempt.
  */
 void
-rarr_held_bind(const RarrHeldJob *job)
+rarr_running_set_bind(const RarrRunningJob *job)
 {
 	RarrLimitEntry	   *entry;
 
@@ -260,7 +260,7 @@ rarr_held_bind(const RarrHeldJob *job)
  * back.  The bucket does not run over.
  */
 void
-rarr_held_return(const RarrLimitRef *ref, const RarrHeldJob *job, bool token)
+rarr_running_set_cancel(const RarrLimitRef *ref, const RarrRunningJob *job, bool token)
 {
 	RarrLimitEntry	   *entry;
 
@@ -279,7 +279,7 @@ rarr_held_return(const RarrLimitRef *ref, const RarrHeldJob *job, bool token)
  * The claim of a reserved job is committed, or prepared.
  */
 void
-rarr_held_keep(const RarrHeldJob *job)
+rarr_running_set_confirm(const RarrRunningJob *job)
 {
 	RarrLimitEntry	   *entry;
 
@@ -320,7 +320,7 @@ drop_job(int limit, const pg_uuid_t *id, int32 attempt)
  * This attempt of a job is over, and that is committed.
  */
 void
-rarr_held_drop(const RarrLimitRef *ref, const pg_uuid_t *id, int32 attempt)
+rarr_running_set_remove(const RarrLimitRef *ref, const pg_uuid_t *id, int32 attempt)
 {
 	LWLockAcquire(rarr_limit_slots.lock, LW_EXCLUSIVE);
 	if (rarr_limit_of(ref) != NULL)
@@ -332,7 +332,7 @@ rarr_held_drop(const RarrLimitRef *ref, const pg_uuid_t *id, int32 attempt)
  * A running job was handed on under this attempt, and that is committed.
  */
 void
-rarr_held_move(const RarrLimitRef *ref, const pg_uuid_t *id, int32 attempt)
+rarr_running_set_renew(const RarrLimitRef *ref, const pg_uuid_t *id, int32 attempt)
 {
 	RarrLimit	   *limit;
 
@@ -348,7 +348,7 @@ rarr_held_move(const RarrLimitRef *ref, const pg_uuid_t *id, int32 attempt)
 			if (entry != NULL)
 				bind_entry(entry, id, attempt);
 			else
-				rarr_limit_forget(limit);
+				rarr_limit_mark_incomplete(limit);
 		}
 	}
 	LWLockRelease(rarr_limit_slots.lock);
@@ -357,11 +357,11 @@ rarr_held_move(const RarrLimitRef *ref, const pg_uuid_t *id, int32 attempt)
 /*
  * Begin to look after the jobs of a set, if that is due: those whose claims
  * have ended, up to *n, which is how many there are room for.  Nobody else
- * begins before rarr_held_end_sweep() says so, or a second is over: this one
+ * begins before rarr_running_set_end_sweep() says so, or a second is over: this one
  * may fail.
  */
 bool
-rarr_held_begin_sweep(const RarrLimitRef *ref, int64 start, RarrHeldJob *jobs, int *n)
+rarr_running_set_begin_sweep(const RarrLimitRef *ref, int64 start, RarrRunningJob *jobs, int *n)
 {
 	int			room = *n;
 	RarrLimit	   *limit;
@@ -376,9 +376,9 @@ rarr_held_begin_sweep(const RarrLimitRef *ref, int64 start, RarrHeldJob *jobs, i
 	}
 	limit->next_sweep = start + USECS_PER_SEC;
 	limit->last_sweep = start;
-	limit->doubtful = false;
+	limit->recheck = false;
 	limit->lapse = DT_NOBEGIN;
-	limit->noted = DT_NOEND;
+	limit->added_lapse = DT_NOEND;
 	for (int i = 0; i < rarr_limits->max_entries; i++)
 	{
 		const RarrLimitEntry *entry = &rarr_limit_entries[i];
@@ -387,7 +387,7 @@ rarr_held_begin_sweep(const RarrLimitRef *ref, int64 start, RarrHeldJob *jobs, i
 			continue;
 		if (*n == room)
 		{
-			limit->noted = DT_NOBEGIN;	/* the next sweep is for the rest */
+			limit->added_lapse = DT_NOBEGIN;	/* the next sweep is for the rest */
 			break;
 		}
 		jobs[*n].id = entry->id;
@@ -405,7 +405,7 @@ rarr_held_begin_sweep(const RarrLimitRef *ref, int64 start, RarrHeldJob *jobs, i
  * no lease of the others ends before `lapse`, and the next sweep may begin at `next`.
  */
 void
-rarr_held_end_sweep(const RarrLimitRef *ref, const RarrHeldJob *gone, int n,
+rarr_running_set_end_sweep(const RarrLimitRef *ref, const RarrRunningJob *gone, int n,
 					TimestampTz lapse, int64 start, int64 next)
 {
 	RarrLimit	   *limit;
@@ -421,7 +421,7 @@ rarr_held_end_sweep(const RarrLimitRef *ref, const RarrHeldJob *gone, int n,
 	limit = rarr_limit_of(ref);
 	if (limit != NULL && limit->last_sweep == start)
 	{
-		limit->lapse = Min(limit->noted, lapse);
+		limit->lapse = Min(limit->added_lapse, lapse);
 		limit->next_sweep = next;
 	}
 	LWLockRelease(rarr_limit_slots.lock);
@@ -445,7 +445,7 @@ clear_slot(const RarrSlotRegistry *slots, RarrSlot *slot)
 {
 	int			index = rarr_slot_index(slots, slot);
 
-	rarr_limit_forget((RarrLimit *) slot);
+	rarr_limit_mark_incomplete((RarrLimit *) slot);
 	for (int i = 0; i < rarr_limits->max_entries; i++)
 		if (rarr_limit_entries[i].limit == index && !rarr_limit_entries[i].pending)
 			free_entry(&rarr_limit_entries[i]);
@@ -456,7 +456,7 @@ static void
 drop_slot(const RarrSlotRegistry *slots, RarrSlot *slot)
 {
 	clear_slot(slots, slot);
-	if (((RarrLimit *) slot)->held == 0)
+	if (((RarrLimit *) slot)->running == 0)
 		rarr_slot_free(slots, slot);
 }
 
@@ -466,7 +466,7 @@ drop_slot(const RarrSlotRegistry *slots, RarrSlot *slot)
  * themselves stay, since they hold the types' tokens.
  */
 void
-rarr_held_reclaim(void)
+rarr_running_set_reclaim(void)
 {
 	static int64 next = 0;
 	int64		now = rarr_monotonic_now();
@@ -482,7 +482,7 @@ rarr_held_reclaim(void)
  * connected to it.  Cannot fail.
  */
 void
-rarr_held_forget_database(Oid database)
+rarr_running_set_forget_database(Oid database)
 {
 	rarr_registry_drop_database(&rarr_limit_slots, database, drop_slot);
 }

@@ -33,16 +33,16 @@ typedef struct RarrLimit
 {
 	RarrSlot	head;
 	uint64		counted_for;	/* version of the policy, 0: none */
-	uint64		forgotten;		/* how often that was set to 0 */
-	int			held;
+	uint64		invalidations;		/* how often that was set to 0 */
+	int			running;
 	int			pending;
-	int64		settle_at;
+	int64		recount_at;
 	int64		used_at;
 	TimestampTz lapse;			/* no lease in the set ends before */
-	TimestampTz noted;			/* the same of those noted since last_sweep */
+	TimestampTz added_lapse;			/* the same of those noted since last_sweep */
 	int64		next_sweep;		/* not before */
 	int64		last_sweep;		/* when it began */
-	bool		doubtful;		/* a job may have left that is still held */
+	bool		recheck;		/* a job may have left that is still held */
 	RarrBucket	bucket;			/* refilled by committed rates only */
 	int64		full_at;		/* the bucket is full again by then */
 } RarrLimit;

@@ -75,7 +75,7 @@ static const RarrShmemPart held_part = {"researcharr limits", held_size, attach_
  * Declare the shared memory; while the library is preloaded.
  */
 void
-rarr_held_init(void)
+rarr_limit_slots_init(void)
 {
 	rarr_shmem_add(&held_part);
 }
@@ -85,7 +85,7 @@ rarr_held_init(void)
  * have nothing to do with limits.
  */
 bool
-rarr_held_any(void)
+rarr_limits_any(void)
 {
 	return rarr_limits != NULL && rarr_limit_slots.shared->used > 0;
 }
@@ -198,8 +198,8 @@ rarr_limit_take_token(RarrLimit *limit, const RarrJobType *type)
 static bool
 is_counted(const RarrLimit *limit, const RarrJobType *type, int64 now)
 {
-	return limit->counted_for != 0 && limit->counted_for == type->version && limit->settle_at > now &&
-		(rarr_limits->free != RARR_NO_ENTRY || limit->held >= type->max_running);
+	return limit->counted_for != 0 && limit->counted_for == type->version && limit->recount_at > now &&
+		(rarr_limits->free != RARR_NO_ENTRY || limit->running >= type->max_running);
 }
 
 /* Free a slot that nobody used of late. */
@@ -210,7 +210,7 @@ free_idle(int64 now)
 	{
 		RarrLimit  *limit = rarr_limit_at(i);
 
-		if (limit->held == 0 && now - limit->used_at > IDLE_TIME && now > limit->full_at)
+		if (limit->running == 0 && now - limit->used_at > IDLE_TIME && now > limit->full_at)
 		{
 			rarr_slot_free(&rarr_limit_slots, &limit->head);
 			return;
@@ -234,8 +234,8 @@ give_limit(Oid table, const char *name, int64 now)
 	}
 	memset((char *) limit + sizeof(RarrSlot), 0, sizeof(RarrLimit) - sizeof(RarrSlot));
 	limit->lapse = DT_NOEND;
-	limit->noted = DT_NOEND;
-	limit->settle_at = PG_INT64_MAX;
+	limit->added_lapse = DT_NOEND;
+	limit->recount_at = PG_INT64_MAX;
 	return limit;
 }
 
@@ -244,7 +244,7 @@ give_limit(Oid table, const char *name, int64 now)
  * older than the server's start.
  */
 void
-rarr_held_policy_changed(TransactionId xid)
+rarr_limits_policy_changed(TransactionId xid)
 {
 	int64		now = rarr_monotonic_now();
 
@@ -263,7 +263,7 @@ rarr_held_policy_changed(TransactionId xid)
  * The slot of a type; with `create`, made if there is room.
  */
 RarrLimitRef
-rarr_held_find(Oid table, const RarrJobType *type, bool create)
+rarr_limit_find(Oid table, const RarrJobType *type, bool create)
 {
 	RarrLimitRef ref = {-1, 0, NULL};
 	int64		now = create ? rarr_monotonic_now() : 0;
@@ -272,7 +272,7 @@ rarr_held_find(Oid table, const RarrJobType *type, bool create)
 	if (rarr_limits == NULL)
 		return ref;
 	if (create && !TransactionIdIsNormal(rarr_limits->first_xid))
-		rarr_held_policy_changed(ReadNextTransactionId());
+		rarr_limits_policy_changed(ReadNextTransactionId());
 	ref.key = rarr_agenda_key(table, type->name, strlen(type->name));
 	LWLockAcquire(rarr_limit_slots.lock, create ? LW_EXCLUSIVE : LW_SHARED);
 	limit = rarr_slot_find(&rarr_limit_slots, table, type->name);
@@ -295,7 +295,7 @@ sweep_at(const RarrLimit *limit, TimestampTz now, int64 mono)
 {
 	TimestampTz due = DT_NOBEGIN;
 
-	if (!limit->doubtful)
+	if (!limit->recheck)
 		due = Min(limit->lapse, now + (limit->last_sweep + SWEEP_INTERVAL - mono));
 	return Max(due, now + (limit->next_sweep - mono));
 }
@@ -304,7 +304,7 @@ sweep_at(const RarrLimit *limit, TimestampTz now, int64 mono)
  * What the type's limits say; false if it has no slot.
  */
 bool
-rarr_held_state(const RarrLimitRef *ref, const RarrJobType *type, TimestampTz now,
+rarr_limit_state(const RarrLimitRef *ref, const RarrJobType *type, TimestampTz now,
 				RarrLimitState *state)
 {
 	RarrLimit  *limit;
@@ -319,10 +319,10 @@ rarr_held_state(const RarrLimitRef *ref, const RarrJobType *type, TimestampTz no
 	if (found)
 	{
 		state->counted = is_counted(limit, type, mono);
-		state->settling = limit->counted_for == type->version && limit->settle_at <= mono;
-		state->forgotten = limit->forgotten;
-		state->held = limit->held;
-		state->doubtful = limit->doubtful;
+		state->recount = limit->counted_for == type->version && limit->recount_at <= mono;
+		state->invalidations = limit->invalidations;
+		state->running = limit->running;
+		state->recheck = limit->recheck;
 		state->pending = limit->pending;
 		state->lapse = limit->lapse;
 		state->token_at = token_at(limit, type);
@@ -336,7 +336,7 @@ rarr_held_state(const RarrLimitRef *ref, const RarrJobType *type, TimestampTz no
  * A running job's lease may end at this time.
  */
 void
-rarr_held_note_lease(const RarrLimitRef *ref, TimestampTz lease)
+rarr_limit_add_lease(const RarrLimitRef *ref, TimestampTz lease)
 {
 	RarrLimit  *limit;
 
@@ -345,7 +345,7 @@ rarr_held_note_lease(const RarrLimitRef *ref, TimestampTz lease)
 	if (limit != NULL)
 	{
 		limit->lapse = Min(limit->lapse, lease);
-		limit->noted = Min(limit->noted, lease);
+		limit->added_lapse = Min(limit->added_lapse, lease);
 	}
 	LWLockRelease(rarr_limit_slots.lock);
 }
@@ -354,11 +354,11 @@ rarr_held_note_lease(const RarrLimitRef *ref, TimestampTz lease)
  * Jobs of the type may have left without a word: look after them.
  */
 void
-rarr_held_doubt(const RarrLimitRef *ref)
+rarr_limit_recheck(const RarrLimitRef *ref)
 {
 	LWLockAcquire(rarr_limit_slots.lock, LW_EXCLUSIVE);
 	if (rarr_limit_of(ref) != NULL)
-		rarr_limit_of(ref)->doubtful = true;
+		rarr_limit_of(ref)->recheck = true;
 	LWLockRelease(rarr_limit_slots.lock);
 }
 
@@ -368,7 +368,7 @@ rarr_held_doubt(const RarrLimitRef *ref)
  * name: room for RARR_TYPE_NAME_MAX + 1 bytes.
  */
 bool
-rarr_held_doubt_next(int *i, Oid *table, char *name)
+rarr_limit_recheck_next(int *i, Oid *table, char *name)
 {
 	bool		found = false;
 
@@ -377,9 +377,9 @@ rarr_held_doubt_next(int *i, Oid *table, char *name)
 	{
 		RarrLimit  *limit = rarr_limit_at(*i);
 
-		if (limit->head.database != MyDatabaseId || limit->held == 0)
+		if (limit->head.database != MyDatabaseId || limit->running == 0)
 			continue;
-		limit->doubtful = true;
+		limit->recheck = true;
 		*table = limit->head.table;
 		strcpy(name, rarr_slot_name(&rarr_limit_slots, limit));
 		found = true;
@@ -392,21 +392,21 @@ rarr_held_doubt_next(int *i, Oid *table, char *name)
  * Under the lock: from now on the set may not have all that are running.
  */
 void
-rarr_limit_forget(RarrLimit *limit)
+rarr_limit_mark_incomplete(RarrLimit *limit)
 {
 	limit->counted_for = 0;
-	limit->forgotten++;
+	limit->invalidations++;
 }
 
 /*
  * Jobs of the type may be running that the set does not have.
  */
 void
-rarr_held_forget(const RarrLimitRef *ref)
+rarr_limit_invalidate(const RarrLimitRef *ref)
 {
 	LWLockAcquire(rarr_limit_slots.lock, LW_EXCLUSIVE);
 	if (rarr_limit_of(ref) != NULL)
-		rarr_limit_forget(rarr_limit_of(ref));
+		rarr_limit_mark_incomplete(rarr_limit_of(ref));
 	LWLockRelease(rarr_limit_slots.lock);
 }
 
@@ -416,7 +416,7 @@ rarr_held_forget(const RarrLimitRef *ref)
  * changed; each session of a pool would only say it again.
  */
 void
-rarr_held_warn_full(void)
+rarr_limits_warn_full(void)
 {
 	bool		first;
 

@@ -75,7 +75,7 @@ static void
 add_delta(const Delta *delta)
 {
 	if (delta->type == NULL)
-		rarr_counted_distrust();
+		rarr_counted_invalidate();
 	else if (delta->type->counters != NULL && !is_stale(delta->type))
 		for (int i = 0; i < RARR_STATUSES; i++)
 			if (delta->jobs[i] != 0)
@@ -183,10 +183,10 @@ rarr_counters_truncate(void)
  * The counters of this database may be wrong.  Cannot fail.
  */
 void
-rarr_counters_distrust(void)
+rarr_counters_invalidate(void)
 {
 	if (rarr_counted_types.shared != NULL)
-		rarr_counted_distrust();
+		rarr_counted_invalidate();
 }
 
 /* What this transaction has changed of a type, and what the counters have. */

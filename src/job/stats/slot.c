@@ -111,7 +111,7 @@ rarr_counted_type(Oid table, const char *name)
  * The counters of this database may be wrong.  Cannot fail.
  */
 void
-rarr_counted_distrust(void)
+rarr_counted_invalidate(void)
 {
 	LWLockAcquire(rarr_counted_types.lock, LW_EXCLUSIVE);
 	for (int i = 0; i < rarr_counted_tables.shared->used; i++)

@@ -9,7 +9,7 @@ struct CountedTable;
 struct CountedType;
 
 extern void rarr_counted_init(void);
-extern void rarr_counted_distrust(void);
+extern void rarr_counted_invalidate(void);
 extern void rarr_counters_forget_database(Oid database);
 
 /* These need the lock. */
