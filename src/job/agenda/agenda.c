@@ -118,24 +118,24 @@ rarr_agenda_wake(const RarrAgendaRef *ref, TimestampTz at, int64 jobs)
 static RarrQueuePos
 get_bound(const RarrAgendaSlot *slot, int priority)
 {
-	RarrQueuePos place = {slot->bound_at[priority], slot->bound_id[priority]};
+	RarrQueuePos pos = {slot->bound_at[priority], slot->bound_id[priority]};
 
-	return place;
+	return pos;
 }
 
 /* Set a bound, and keep next_due the least of the slot's bounds. */
 static void
-set_bound(RarrAgendaSlot *slot, int priority, const RarrQueuePos *place)
+set_bound(RarrAgendaSlot *slot, int priority, const RarrQueuePos *pos)
 {
 	TimestampTz before = slot->bound_at[priority];
 	TimestampTz least;
 
-	slot->bound_at[priority] = place->at;
-	slot->bound_id[priority] = place->id;
+	slot->bound_at[priority] = pos->at;
+	slot->bound_id[priority] = pos->id;
 	least = (TimestampTz) pg_atomic_read_u64(&slot->next_due);
-	if (place->at < least)
-		least = place->at;
-	else if (before == least && place->at > before)
+	if (pos->at < least)
+		least = pos->at;
+	else if (before == least && pos->at > before)
 	{
 		least = DT_NOEND;
 		for (int p = 0; p < RARR_PRIORITIES; p++)
@@ -146,13 +146,13 @@ set_bound(RarrAgendaSlot *slot, int priority, const RarrQueuePos *place)
 
 /* A job at this position became claimable.  Never advances the bound. */
 static void
-lower_bound(RarrAgendaSlot *slot, int priority, const RarrQueuePos *place)
+lower_bound(RarrAgendaSlot *slot, int priority, const RarrQueuePos *pos)
 {
 	RarrQueuePos now = get_bound(slot, priority);
 
 	slot->lower_count[priority]++;
-	if (rarr_queue_pos_compare(place, &now) < 0)
-		set_bound(slot, priority, place);
+	if (rarr_queue_pos_compare(pos, &now) < 0)
+		set_bound(slot, priority, pos);
 }
 
 /* Forget what is known of the type: any job may be due or lapsed. */
@@ -417,7 +417,7 @@ rarr_agenda_group(const RarrAgendaRef *ref, int priority, RarrAgendaView *view)
  * since, the snapshot may not show the reason, and the bound stays.
  */
 void
-rarr_agenda_advance_bound(const RarrAgendaRef *ref, const RarrAgendaView *view, const RarrQueuePos *place)
+rarr_agenda_advance_bound(const RarrAgendaRef *ref, const RarrAgendaView *view, const RarrQueuePos *pos)
 {
 	RarrAgendaSlot *slot = ref->slot;
 	int			p = view->priority;
@@ -428,9 +428,9 @@ rarr_agenda_advance_bound(const RarrAgendaRef *ref, const RarrAgendaView *view, 
 	now = get_bound(slot, p);
 	if (slot->lower_count[p] != view->lower_count)
 		slot->refused[p]++;
-	else if (rarr_queue_pos_compare(place, &now) > 0)
+	else if (rarr_queue_pos_compare(pos, &now) > 0)
 	{
-		set_bound(slot, p, place);
+		set_bound(slot, p, pos);
 		slot->advanced[p]++;
 	}
 	LWLockRelease(&slot->lock);
@@ -440,17 +440,17 @@ rarr_agenda_advance_bound(const RarrAgendaRef *ref, const RarrAgendaView *view, 
  * Lower a group's bound to the position of a job that may have become
  * claimable, and wake sleepers.
  *
- * jobs is the number of such jobs, and place the position of the first one.
+ * jobs is the number of such jobs, and pos the position of the first one.
  * Cannot fail.
  */
 void
-rarr_agenda_lower_bound(const RarrAgendaRef *ref, int priority, const RarrQueuePos *place, int64 jobs)
+rarr_agenda_lower_bound(const RarrAgendaRef *ref, int priority, const RarrQueuePos *pos, int64 jobs)
 {
 	if (!rarr_agenda_lock(ref, LW_EXCLUSIVE))
 		return;
-	lower_bound(ref->slot, priority, place);
+	lower_bound(ref->slot, priority, pos);
 	LWLockRelease(&ref->slot->lock);
-	rarr_agenda_wake(ref, place->at, jobs);
+	rarr_agenda_wake(ref, pos->at, jobs);
 }
 
 /*

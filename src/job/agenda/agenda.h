@@ -46,7 +46,7 @@ typedef struct RarrVerifierScan
 {
 	bool		under_way;		/* a round has begun and has not ended */
 	int			priority;		/* where the next step begins: group, */
-	RarrQueuePos place;			/* and position in it */
+	RarrQueuePos pos;			/* and position in it */
 
 	/* of the scan for lapses: running jobs of the group that it has entered */
 	int			group;			/* the group's priority, or -1 */
@@ -147,8 +147,8 @@ extern int	rarr_agenda_index(const RarrAgendaRef *ref);
 extern RarrAgendaSlot *rarr_agenda_slot(int index);
 extern bool rarr_agenda_next_group(const RarrAgendaRef *ref, int below, TimestampTz now, RarrAgendaView *view);
 extern bool rarr_agenda_group(const RarrAgendaRef *ref, int priority, RarrAgendaView *view);
-extern void rarr_agenda_advance_bound(const RarrAgendaRef *ref, const RarrAgendaView *view, const RarrQueuePos *place);
-extern void rarr_agenda_lower_bound(const RarrAgendaRef *ref, int priority, const RarrQueuePos *place, int64 jobs);
+extern void rarr_agenda_advance_bound(const RarrAgendaRef *ref, const RarrAgendaView *view, const RarrQueuePos *pos);
+extern void rarr_agenda_lower_bound(const RarrAgendaRef *ref, int priority, const RarrQueuePos *pos, int64 jobs);
 extern void rarr_agenda_notify(RarrAgendaKey *key);
 extern void rarr_agenda_add_running(const RarrAgendaRef *ref, int priority, const RarrQueuePos *first,
 									 const RarrQueuePos *last, TimestampTz lease);
