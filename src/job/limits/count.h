@@ -1,6 +1,6 @@
 /*
  * count.h
- *		Which jobs of a type are running, as the table has it.
+ *		Find the running jobs of a type in the table.
  */
 #ifndef RARR_JOB_LIMITS_COUNT_H
 #define RARR_JOB_LIMITS_COUNT_H
@@ -10,14 +10,15 @@
 #include "job/core/queue_pos.h"
 #include "job/limits/running_set.h"
 
-/* Running jobs of a type, in the current memory context. */
+/* Running jobs of a type. */
 typedef struct RarrRunningJobs
 {
 	RarrRunningJob *jobs;
 	int			n;
-	RarrJobPos *lapsed;			/* those whose lease ended, in the order of claims */
+	RarrJobPos *lapsed;			/* those whose lease has ended, in the order in
+								 * which they are claimed */
 	int			nlapsed;
-	TimestampTz lapse;			/* the first end of a lease */
+	TimestampTz lapse;			/* earliest end of a lease */
 } RarrRunningJobs;
 
 extern void rarr_running_read(Relation jobs, Relation dequeue_index, const char *type, TimestampTz now,

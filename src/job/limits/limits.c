@@ -1,26 +1,26 @@
 /*
  * limits.c
- *		How many jobs of a type may run, and how often one may start: what a
- *		dequeue has to ask.
+ *		Enforce max_running and rates of job types in a dequeue.
  *
- * A dequeue that is asked for a type with limits opens it first.  Mostly
- * shared memory knows which of the type's jobs are running (running_set.c),
- * and the dequeue reserves a place there for each job before it locks it:
- * nobody waits for anybody, and an open transaction holds its own claims'
- * places only.
+ * A dequeue opens each type with limits before it claims jobs of it.  Normally
+ * shared memory has the set of the type's running jobs (running_set.c).  The
+ * dequeue reserves an entry of the set for each job before it locks the job.
+ * It waits for nobody, and an open transaction holds its own reservations
+ * only.
  *
- * Where shared memory does not know (after a start of the server, when a limit
- * is new, where there is no room or no preload), the running jobs are read
- * from the table (count.c), under a lock of the type's own.  If they fit, they
- * are put into shared memory, and that was that.  Else the dequeue keeps the
- * lock until its claims are written, and lets it go then: they can be read by
- * the next one though they are not committed.  So dequeues of such a type take
- * turns, but no transaction keeps another one waiting.
+ * The set is incomplete after a start of the server, or after the type got a
+ * limit.  There is no set without shared_preload_libraries, or if there is no
+ * room for it.  Then the dequeue acquires a lock of the type and reads the
+ * running jobs from the table (count.c).  If they fit, they are stored in
+ * shared memory and the lock is released.  Otherwise the dequeue keeps the
+ * lock until its claims are written, and releases it then.  The next dequeue
+ * can read these claims although they are not committed.  So dequeues of such
+ * a type take turns, but nobody waits for another transaction to end.
  *
- * A lapsed job that is handed on was running and is running: that needs no
- * place.  A type at its limit yields those and nothing else.
+ * A lapsed job is running before and after it is claimed, so such a claim
+ * needs no reservation.  A type at its limit yields lapsed jobs only.
  *
- * What a transaction's end means for the limits is in pending.c.
+ * pending.c applies the end of a transaction to the set.
  */
 #include "postgres.h"
 
@@ -42,16 +42,19 @@
 #include "job/limits/own_bucket.h"
 #include "job/limits/pending.h"
 
-/* when a type's running jobs are read once more; see rarr_running_set_populate() */
+/*
+ * the running jobs are read again after this; see rarr_running_set_populate()
+ */
 #define RECOUNT_DELAY		USECS_PER_SEC
 
-/* how many times its own cost a sweep is followed by a pause, and at most how long */
+/* the pause after a sweep: a multiple of its duration, and the longest one */
 #define SWEEP_PAUSE			1
 #define LONGEST_SWEEP_PAUSE	(10 * USECS_PER_SEC)
 
 /*
- * The lock under which the running jobs of a type are read.  It is of no
- * object that the server knows: its class is the table's own OID.
+ * The lock under which the running jobs of a type are read.  It cannot
+ * conflict with a lock of the server, because its class is the OID of
+ * processing_jobs.
  */
 static LOCKTAG
 type_lock(Relation jobs, const RarrJobType *type)
@@ -63,7 +66,7 @@ type_lock(Relation jobs, const RarrJobType *type)
 	return tag;
 }
 
-/* The type is at its limit: only these may be handed on. */
+/* The type is at its limit: yield only the lapsed jobs. */
 static void
 allow_only_lapsed(RarrLimitUse *use, const RarrRunningJobs *running)
 {
@@ -74,17 +77,16 @@ allow_only_lapsed(RarrLimitUse *use, const RarrRunningJobs *running)
 }
 
 /*
- * Shared memory does not know which of the type's jobs are running: read them.
- * They are put there, or else the lock is kept, and counts.
+ * The set is incomplete, or there is none: read the type's running jobs from
+ * the table.  They are stored in the set, or else the type's lock is kept.
  *
- * A policy that this transaction wrote is its own affair until it commits: the
- * others claim by the old one, or without a limit, and what is read now would
- * miss what they claim before they know of the new one.  So nothing is put into
- * shared memory for it; and the set is invalidated, lest others who hold it to be
- * complete miss the claims that are made here.
+ * Other sessions do not know a policy that this transaction wrote and did not
+ * commit.  They claim by the old policy, and jobs that are read now do not
+ * include their next claims.  So nothing is stored in the set.  The set is
+ * also invalidated, because the claims that this session makes are not in it.
  *
- * Where this session holds the lock already, a trigger that a claim of the type
- * fires asks for another one: there is none to be had.
+ * If this session has the lock already, a trigger that is fired by a claim of
+ * the type calls the dequeue again.  It gets no job of the type.
  */
 static void
 read_running(RarrLimitUse *use, RarrTable *jobs, TimestampTz now)
@@ -116,7 +118,7 @@ read_running(RarrLimitUse *use, RarrTable *jobs, TimestampTz now)
 			use->by_lock = !rarr_running_set_populate(&use->ref, use->type, running.jobs, running.n,
 											state.invalidations, recount_at);
 		if (use->by_lock)
-			use->left = use->type->max_running - running.n - state.pending;
+			use->left = use->type->max_running - running.n - state.open;
 	}
 	if (use->by_lock)
 		rarr_running_set_reclaim();
@@ -127,7 +129,10 @@ read_running(RarrLimitUse *use, RarrTable *jobs, TimestampTz now)
 	rarr_limits_warn_full();
 }
 
-/* The type may be at its limit: look whether it is, and what has lapsed. */
+/*
+ * The type seems to be at its limit: check each job of the set in the table.
+ * Removes those that are no longer running, and finds those that have lapsed.
+ */
 static void
 sweep(RarrLimitUse *use, RarrTable *jobs, const RarrLimitState *state, TimestampTz now)
 {
@@ -153,9 +158,16 @@ sweep(RarrLimitUse *use, RarrTable *jobs, const RarrLimitState *state, Timestamp
 }
 
 /*
- * What this type, which has limits, may yield to a dequeue; NULL if it has
- * none.  Waits for nothing but other dequeues' claims of the type, and for
- * these only where shared memory does not know.
+ * Begin to claim jobs of a type.
+ *
+ * jobs is processing_jobs, open for changes.  now is the start of the dequeue,
+ * by the system clock.  Returns what the type may yield, in the current memory
+ * context, or NULL if the type has no limits.  The caller passes the result to
+ * rarr_limits_close() after it has written its claims.
+ *
+ * If the type's running set is incomplete, this waits for other dequeues of
+ * the type to write their claims.  Raises no errors but those of reading the
+ * table.  Issues a warning (53400) if shared memory is full.
  */
 RarrLimitUse *
 rarr_limits_open(RarrTable *jobs, const RarrJobType *type, TimestampTz now)
@@ -171,7 +183,10 @@ rarr_limits_open(RarrTable *jobs, const RarrJobType *type, TimestampTz now)
 	use->counts = type->max_running > 0;
 	use->entry = -1;
 
-	/* what would be read there is not what there is if this transaction aborts */
+	/*
+	 * The transaction has rewritten the table, by TRUNCATE for example.  If it
+	 * aborts, other jobs are running than those in the new file.
+	 */
 	use->closed = type->max_running > 0 && rarr_has_new_file(jobs->rel);
 	if (use->closed)
 		return use;
@@ -197,7 +212,9 @@ rarr_limits_open(RarrTable *jobs, const RarrJobType *type, TimestampTz now)
 }
 
 /*
- * The dequeue has written all that it claims.
+ * End the claims of a type.  All of them are written.  Writes the token
+ * bucket, if it is in the table, and releases the type's lock.  Does nothing
+ * if use is NULL.  Raises the errors of rarr_rate_close().
  */
 void
 rarr_limits_close(RarrTable *jobs, RarrLimitUse *use)
@@ -212,8 +229,15 @@ rarr_limits_close(RarrTable *jobs, RarrLimitUse *use)
 }
 
 /*
- * May this job, which is not locked yet, be handed out?  It then counts as
- * running from now on, until rarr_limits_cancel_reservation() or the transaction's abort.
+ * Reserve an entry of the running set and a token for a job, before it is
+ * locked.
+ *
+ * The slot has the job as the dequeue's snapshot shows it, deformed.  Returns
+ * false if the limits do not allow the claim.  Otherwise the job counts as
+ * running until rarr_limits_cancel_reservation() or the transaction's abort.
+ *
+ * Issues a warning (53400) if shared memory is full.  Raises the errors of
+ * rarr_rate_take().
  */
 bool
 rarr_limits_reserve(RarrLimitUse *use, TupleTableSlot *job)
@@ -232,7 +256,9 @@ rarr_limits_reserve(RarrLimitUse *use, TupleTableSlot *job)
 		return !use->token || rarr_rate_take(&use->rate, use->type);
 	}
 
-	/* memory before the reservation: nothing may fail between it and its entry */
+	/*
+	 * allocate first: nothing may fail between the reservation and its entry
+	 */
 	entry = rarr_limits_pending_prepare(&use->ref);
 	if (rarr_running_set_reserve(&use->ref, use->type, use->running || use->by_lock,
 						  &use->job, &use->token) != RARR_RESERVED)
@@ -247,9 +273,12 @@ rarr_limits_reserve(RarrLimitUse *use, TupleTableSlot *job)
 }
 
 /*
- * The job is locked, and its latest version is in the slot: it is about to be
- * handed out, under a lease that ends then.  False if it cannot be, since it
- * is no more what it was.
+ * Bind the reservation to a job that is now locked.
+ *
+ * The slot has the job's latest version, deformed.  lease_end is when its
+ * lease will end, by the system clock.  Returns false if the job was running
+ * when the reservation was made, and is not any more: then it needs another
+ * reservation.  Raises no error.
  */
 bool
 rarr_limits_bind(RarrLimitUse *use, TupleTableSlot *job, TimestampTz lease_end)
@@ -263,7 +292,7 @@ rarr_limits_bind(RarrLimitUse *use, TupleTableSlot *job, TimestampTz lease_end)
 }
 
 /*
- * The job was handed out.
+ * The job is claimed.  Cannot fail.
  */
 void
 rarr_limits_confirm_reservation(RarrLimitUse *use)
@@ -273,7 +302,8 @@ rarr_limits_confirm_reservation(RarrLimitUse *use)
 }
 
 /*
- * The job was not handed out.
+ * The job is not claimed: give the reservation and the token back.  Cannot
+ * fail.
  */
 void
 rarr_limits_cancel_reservation(RarrLimitUse *use)
@@ -287,10 +317,14 @@ rarr_limits_cancel_reservation(RarrLimitUse *use)
 }
 
 /*
- * A dequeue has written its claims of this type, whose max_running it did not
- * ask for, since there was none when it began (use, if not NULL, says so).  If
- * there is one by now, whoever read which jobs are running may have missed
- * them.
+ * Check whether the type got a max_running while a dequeue claimed jobs of it
+ * without reservations.
+ *
+ * table is the OID of processing_jobs.  use is the result of
+ * rarr_limits_open().  The claims are written.  A session that has read the
+ * running jobs before that may have missed them, so the set is invalidated,
+ * now and if the transaction aborts.  Raises no errors but those of reading
+ * job_types and of allocation.
  */
 void
 rarr_limits_check_late(Oid table, const RarrJobType *type, const RarrLimitUse *use)
@@ -308,6 +342,16 @@ rarr_limits_check_late(Oid table, const RarrJobType *type, const RarrLimitUse *u
 		rarr_limits_pending_late(&ref);
 }
 
+/*
+ * Return the earliest time at which the limits allow a job of the type to
+ * start, or a lapsed one to be claimed.
+ *
+ * table is the OID of processing_jobs; now and the result are by the system
+ * clock.  DT_NOBEGIN means now, and DT_NOEND not before another session does
+ * something.  A session that waits for a job waits for the later of this and
+ * the time that the agenda gives, and is woken by rarr_agenda_notify().
+ * Raises no error.
+ */
 TimestampTz
 rarr_limits_yield_at(Oid table, const RarrJobType *type, TimestampTz now)
 {

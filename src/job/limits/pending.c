@@ -18,7 +18,10 @@
 #include "job/core/job_row.h"
 #include "job/limits/pending.h"
 
-/* from so many on, attempts that a transaction ended are no longer noted singly */
+/*
+ * from so many on, attempts that a transaction ended are no longer noted
+ * singly
+ */
 #define MANY_ENTRIES		10000
 
 typedef enum PendingKind
@@ -180,8 +183,8 @@ add_entry(PendingKind kind, const RarrLimitRef *ref)
 }
 
 /*
- * A note that one of a kind and type is enough of.  If the type's slot was given
- * away meanwhile, what the note said of the old one no longer matters.
+ * A note that one of a kind and type is enough of.  If the type's slot was
+ * given away meanwhile, what the note said of the old one no longer matters.
  */
 static Pending *
 get_entry(PendingKind kind, const RarrLimitRef *ref)
@@ -217,8 +220,8 @@ rarr_limits_prepared_ended(void)
 
 /*
  * Room for the note of a claim that is about to be reserved.  It says nothing
- * before rarr_limits_pending_claim(); rarr_limits_pending_drop(), of the last one
- * alone, takes it back.
+ * before rarr_limits_pending_claim(); rarr_limits_pending_drop(), of the last
+ * one alone, takes it back.
  */
 int
 rarr_limits_pending_prepare(const RarrLimitRef *ref)
@@ -283,7 +286,10 @@ rarr_limits_pending_late(const RarrLimitRef *ref)
 	rarr_limit_invalidate(ref);
 }
 
-/* The handle on the type of a job that is or was running; false where it does not matter. */
+/*
+ * The handle on the type of a job that is or was running; false where it does
+ * not matter.
+ */
 static bool
 find_limit(Relation jobs, TupleTableSlot *job, RarrLimitRef *ref)
 {

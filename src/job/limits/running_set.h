@@ -1,6 +1,6 @@
 /*
  * running_set.h
- *		Which jobs of types with limits are running, in shared memory.
+ *		The set of running jobs of each type with max_running.
  */
 #ifndef RARR_JOB_LIMITS_RUNNING_SET_H
 #define RARR_JOB_LIMITS_RUNNING_SET_H
@@ -10,20 +10,21 @@
 
 #include "job/limits/slot.h"
 
-/* A job that counts as running. */
+/* A job of a running set. */
 typedef struct RarrRunningJob
 {
 	pg_uuid_t	id;
 	int32		attempt;
-	int			entry;
-	uint64		serial;
+	int			entry;			/* number of its entry */
+	uint64		serial;			/* of that entry, when it was taken */
 } RarrRunningJob;
 
+/* The result of rarr_running_set_reserve(). */
 typedef enum RarrReservation
 {
 	RARR_RESERVED,
-	RARR_AT_LIMIT,
-	RARR_NOT_COUNTED
+	RARR_AT_LIMIT,				/* max_running, or the rate */
+	RARR_NOT_COUNTED			/* the set is incomplete */
 } RarrReservation;
 
 extern bool rarr_running_set_populate(const RarrLimitRef *ref, const RarrJobType *type, const RarrRunningJob *jobs,
