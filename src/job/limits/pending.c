@@ -1,11 +1,14 @@
 /*
  * pending.c
- *		What a transaction owes the limits of job types once it is over.
+ *		Pending entries of the limits: claims, and attempts that end.
  *
- * A transaction's end says what became of its claims, and which attempts it
- * ended, after it is visible to others; notes are kept until then.  A
- * subtransaction that aborts acts on its own at once.  A note is made before
- * what it tells of is done: nothing may fail between the two.
+ * A transaction's end decides what becomes of its claims, and of the attempts
+ * that it ended.  Its entries are applied after that end is visible to other
+ * sessions.  base/pending.c applies those of a subtransaction that aborts at
+ * once.
+ *
+ * An entry is added before the action that it describes, because nothing may
+ * fail between the two.
  */
 #include "postgres.h"
 
@@ -27,14 +30,14 @@
 typedef enum PendingKind
 {
 	PENDING_NONE,
-	PENDING_CLAIM,
-	PENDING_LATE,					/* claims that were not asked for */
-	PENDING_ENDED,					/* an attempt that ended */
-	PENDING_RENEWED,					/* a lapsed job that was handed on */
-	PENDING_LEASE,					/* a lease that ends earlier */
-	PENDING_RECHECK,					/* jobs of the type may have left */
-	PENDING_RECHECK_ALL,				/* jobs of any type */
-	PENDING_INVALIDATE					/* others may be running */
+	PENDING_CLAIM,				/* a claim with a reservation */
+	PENDING_LATE,				/* claims without reservations */
+	PENDING_ENDED,				/* an attempt that ended */
+	PENDING_RENEWED,			/* a lapsed job that was claimed */
+	PENDING_LEASE,				/* a lease that ends earlier than before */
+	PENDING_RECHECK,			/* jobs of the type may not be running any more */
+	PENDING_RECHECK_ALL,		/* the same of jobs of any type */
+	PENDING_INVALIDATE			/* jobs may be running that are not in the set */
 } PendingKind;
 
 typedef struct Pending
@@ -43,14 +46,13 @@ typedef struct Pending
 	PendingKind	kind;
 	RarrLimitRef ref;
 	RarrRunningJob job;
-	bool		token;
-	bool		uncounted;		/* a claim that was counted, and has no entry */
-	TimestampTz lease;
+	bool		token;			/* the claim took a token */
+	bool		uncounted;		/* the claim has no entry in the set */
+	TimestampTz lease;			/* a lease ends then; or DT_NOEND */
 } Pending;
 
 /*
- * Jobs of all types of this database may have left: whoever waits for that
- * looks.
+ * Recheck the sets of all types of this database, and wake a sleeper of each.
  */
 static void
 recheck_all(void)
@@ -106,8 +108,8 @@ act_at_commit(const Pending *entry)
 }
 
 /*
- * The claim did not come to pass.  One without an entry was counted, perhaps
- * by others who gave it one.
+ * Undo an aborted claim.  If it has no entry in the set, a concurrent read of
+ * the table may have counted it and added one, so the set must be rechecked.
  */
 static void
 undo_claim(const Pending *entry)
@@ -128,8 +130,8 @@ act_at_abort(const Pending *entry)
 }
 
 /*
- * When it is prepared, the transaction goes on under another name: its claims
- * count as running.  What it ended is found when it is committed
+ * Apply the entries.  The claims of a prepared transaction count as running.
+ * The attempts that it ended are found after COMMIT PREPARED, by a recheck
  * (rarr_limits_prepared_ended).
  */
 static void
@@ -197,8 +199,8 @@ get_entry(PendingKind kind, const RarrLimitRef *ref)
 }
 
 /*
- * Declare the shared memory and take the callbacks; while the library is
- * preloaded.
+ * Request the shared memory and register the callbacks.  Called while the
+ * library is preloaded.
  */
 void
 rarr_limits_init(void)
@@ -208,8 +210,8 @@ rarr_limits_init(void)
 }
 
 /*
- * A prepared transaction of this database ended: what became of the jobs of
- * types with limits has to be looked at.  Cannot fail.
+ * A prepared transaction of this database ended: recheck the sets of all
+ * types.  Cannot fail.
  */
 void
 rarr_limits_prepared_ended(void)
@@ -230,6 +232,10 @@ rarr_limits_pending_prepare(const RarrLimitRef *ref)
 	return pending.n - 1;
 }
 
+/*
+ * Remove an entry that rarr_limits_pending_prepare() has just added.  Cannot
+ * fail.
+ */
 void
 rarr_limits_pending_drop(int index)
 {
@@ -238,8 +244,9 @@ rarr_limits_pending_drop(int index)
 }
 
 /*
- * The claim has its entry, if it needs one, and its token.  uncounted: it has
- * no entry, because it was counted instead.
+ * A claim is reserved: job refers to its entry in the set, if it has one, and
+ * token says whether it took a token.  uncounted says that it has no entry
+ * although it starts a job, because the set is incomplete.  Cannot fail.
  */
 void
 rarr_limits_pending_claim(int index, const RarrRunningJob *job, bool token, bool uncounted)
@@ -251,8 +258,8 @@ rarr_limits_pending_claim(int index, const RarrRunningJob *job, bool token, bool
 }
 
 /*
- * The claim is of this job, which is about to run under this attempt until
- * `lease`.
+ * Bind a claim to the job that it has locked.  attempt is the job's new
+ * attempt, and lease the end of its lease, by the system clock.  Cannot fail.
  */
 void
 rarr_limits_pending_bind(int index, const pg_uuid_t *id, int32 attempt, TimestampTz lease)
@@ -264,7 +271,7 @@ rarr_limits_pending_bind(int index, const pg_uuid_t *id, int32 attempt, Timestam
 }
 
 /*
- * The job was not claimed.
+ * Undo a claim within the transaction: the job is not claimed.  Cannot fail.
  */
 void
 rarr_limits_pending_undo(int index)
@@ -275,9 +282,9 @@ rarr_limits_pending_undo(int index)
 }
 
 /*
- * The transaction claimed jobs of a type that has got a limit meanwhile, and
- * asked for no place: which ones are running has to be read again, now and
- * if they are not in the end.
+ * The transaction has claimed jobs of a type without reservations, and the
+ * type has got a limit meanwhile.  Invalidate its set now, and recheck it if
+ * the transaction aborts.  Raises no errors but those of allocation.
  */
 void
 rarr_limits_pending_late(const RarrLimitRef *ref)
@@ -315,8 +322,11 @@ lease_of(TupleTableSlot *job)
 }
 
 /*
- * A function of the queue changed a job.  Claims of queued ones are noted
- * already.
+ * Add an entry for a change of a job by a function of the queue.
+ *
+ * old and new are the versions before and after, deformed; jobs is
+ * processing_jobs.  Claims of queued jobs have their entries already.  Raises
+ * no errors but those of reading job_types and of allocation.
  */
 void
 rarr_limits_pending_change(Relation jobs, TupleTableSlot *old, TupleTableSlot *new)
@@ -349,7 +359,10 @@ rarr_limits_pending_change(Relation jobs, TupleTableSlot *old, TupleTableSlot *n
 		entry->lease = lease_of(new);
 }
 
-/* Is this row of plain DML, which may be none that can be, a running job? */
+/*
+ * Is this row of plain DML a running job?  The row can violate constraints, or
+ * be NULL.
+ */
 static bool
 dml_is_running(TupleTableSlot *job)
 {
@@ -363,7 +376,7 @@ dml_is_running(TupleTableSlot *job)
 	return rarr_job_has_status(job) && rarr_job_status(job) == JOB_RUNNING;
 }
 
-/* Are the two versions, both running, of one job, that counts for one type? */
+/* Are the two versions of the same job and type? */
 static bool
 is_same_job(TupleTableSlot *old, TupleTableSlot *new)
 {
@@ -374,8 +387,10 @@ is_same_job(TupleTableSlot *old, TupleTableSlot *new)
 }
 
 /*
- * Plain DML is about to make, change or delete a job; NULL for a version that
- * there is not.
+ * Add entries for an insert (old is NULL), update or delete (new is NULL) of a
+ * job by plain DML, before it happens.  Both versions are deformed; jobs is
+ * processing_jobs.  Raises no errors but those of reading job_types and of
+ * allocation.
  */
 void
 rarr_limits_pending_dml(Relation jobs, TupleTableSlot *old, TupleTableSlot *new)
@@ -396,6 +411,10 @@ rarr_limits_pending_dml(Relation jobs, TupleTableSlot *old, TupleTableSlot *new)
 	}
 }
 
+/*
+ * Add an entry for a TRUNCATE of processing_jobs.  Raises no errors but those
+ * of allocation.
+ */
 void
 rarr_limits_pending_truncate(void)
 {
