@@ -21,11 +21,8 @@
 #include "job/core/job_row.h"
 #include "job/limits/pending.h"
 
-/*
- * from so many on, attempts that a transaction ended are no longer noted
- * singly
- */
-#define MANY_ENTRIES		10000
+/* with so many entries, an attempt that ends only causes a recheck */
+#define MANY_ENTRIES	10000
 
 typedef enum PendingKind
 {
@@ -35,9 +32,9 @@ typedef enum PendingKind
 	PENDING_ENDED,				/* an attempt that ended */
 	PENDING_RENEWED,			/* a lapsed job that was claimed */
 	PENDING_LEASE,				/* a lease that ends earlier than before */
-	PENDING_RECHECK,			/* jobs of the type may not be running any more */
-	PENDING_RECHECK_ALL,		/* the same of jobs of any type */
-	PENDING_INVALIDATE			/* jobs may be running that are not in the set */
+	PENDING_RECHECK,			/* a job of the set may not be running */
+	PENDING_RECHECK_ALL,		/* the same of any set */
+	PENDING_INVALIDATE			/* a job may be running and not in the set */
 } PendingKind;
 
 typedef struct Pending
@@ -185,8 +182,8 @@ add_entry(PendingKind kind, const RarrLimitRef *ref)
 }
 
 /*
- * A note that one of a kind and type is enough of.  If the type's slot was
- * given away meanwhile, what the note said of the old one no longer matters.
+ * This subtransaction's entry of a kind and type, added if there is none.  If
+ * the type has another slot since, the entry is for the new one.
  */
 static Pending *
 get_entry(PendingKind kind, const RarrLimitRef *ref)
@@ -221,9 +218,11 @@ rarr_limits_prepared_ended(void)
 }
 
 /*
- * Room for the note of a claim that is about to be reserved.  It says nothing
- * before rarr_limits_pending_claim(); rarr_limits_pending_drop(), of the last
- * one alone, takes it back.
+ * Add an entry for a claim that is about to be reserved, and return its index.
+ *
+ * The entry has no effect before rarr_limits_pending_claim().  As long as it
+ * is the last one, rarr_limits_pending_drop() removes it.  Raises no errors
+ * but those of allocation.
  */
 int
 rarr_limits_pending_prepare(const RarrLimitRef *ref)
@@ -294,8 +293,8 @@ rarr_limits_pending_late(const RarrLimitRef *ref)
 }
 
 /*
- * The handle on the type of a job that is or was running; false where it does
- * not matter.
+ * Find the slot of a job's type.  False if the type has no max_running, or no
+ * slot.
  */
 static bool
 find_limit(Relation jobs, TupleTableSlot *job, RarrLimitRef *ref)

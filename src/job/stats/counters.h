@@ -1,6 +1,6 @@
 /*
  * counters.h
- *		How many jobs there are of each type and status, in shared memory.
+ *		Statistics: the number of jobs of each type and status.
  */
 #ifndef RARR_JOB_STATS_COUNTERS_H
 #define RARR_JOB_STATS_COUNTERS_H
