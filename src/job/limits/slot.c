@@ -128,8 +128,9 @@ fill(RarrBucket *bucket, const RarrJobType *type, int64 now)
 
 /*
  * Return the bucket that applies to the type in this transaction, refilled by
- * the type's rate.  For an uncommitted rate this is the transaction's own bucket,
- * or *copy if there is none: the bucket in shared memory does not change.
+ * the type's rate.  For an uncommitted rate this is the transaction's own
+ * bucket, or *copy if there is none, because the bucket in shared memory must
+ * not change.
  */
 static RarrBucket *
 find_bucket(RarrLimit *limit, const RarrJobType *type, int64 now, RarrBucket *copy)
@@ -154,6 +155,8 @@ find_bucket(RarrLimit *limit, const RarrJobType *type, int64 now, RarrBucket *co
 
 /*
  * When is there a token, by the system clock?  DT_NOBEGIN if there is one now.
+ * "Now" is the time of the call, and not the start of the dequeue: another
+ * dequeue may have used the bucket since.
  */
 static TimestampTz
 token_at(RarrLimit *limit, const RarrJobType *type)
@@ -170,8 +173,8 @@ token_at(RarrLimit *limit, const RarrJobType *type)
 }
 
 /*
- * Under the lock: take a token, if there is one.  One that is taken by an
- * uncommitted rate is also taken from the shared bucket.
+ * Take a token, if the type has a rate.  False if there is none.  A token that
+ * is taken by an uncommitted rate is also taken from the shared bucket.
  */
 bool
 rarr_limit_take_token(RarrLimit *limit, const RarrJobType *type)
