@@ -100,18 +100,18 @@ typedef struct RarrAgendaSlot
 	uint64		found[RARR_PRIORITIES]; /* a scan lowered the bound */
 } RarrAgendaSlot;
 
-/* A backend's handle on a slot; stale once the slot was given away. */
+/* A backend's handle on a slot. */
 typedef struct RarrAgendaRef
 {
 	RarrAgendaSlot *slot;
-	uint64		generation;
+	uint64		generation;		/* stale if the slot has another one */
 } RarrAgendaRef;
 
-/* A type's name and table, as this backend knows them; lives as long as it. */
+/* A backend's key of a type: its name and table, and what it knows of it. */
 typedef struct RarrAgendaKey
 {
 	RarrSlotKey head;
-	RarrAgendaRef ref;
+	RarrAgendaRef ref;			/* its slot, if it had one */
 	bool		absent;			/* it had no slot, */
 	uint64		absent_at;		/* after so many changes of the registry */
 	int64		window;			/* see enter_group() in stream.c */

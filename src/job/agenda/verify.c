@@ -314,8 +314,8 @@ check_row(Step *step, const RarrQueuePos *pos, const RarrQueuePos *bound, ScanRe
 
 /*
  * Scan the step's group from the step's position up to end, which is
- * exclusive.  Returns true if the group is done, false if the step may visit no
- * more entries.
+ * exclusive.  Returns true if the group is done, false if the step may visit
+ * no more entries.
  */
 static bool
 scan_group(Step *step, const RarrQueuePos *end, const RarrQueuePos *bound, ScanResult *result)
