@@ -281,7 +281,7 @@ leave_group(RarrStream *stream, const RarrQueuePos *end)
 }
 
 static void
-note_running(RarrStream *stream)
+add_running(RarrStream *stream)
 {
 	if (!stream->running)
 		stream->running_first = queue_pos_of(stream->slot);
@@ -311,7 +311,7 @@ advance(RarrStream *stream)
 			return;
 		}
 		if (rarr_job_status(stream->slot) == JOB_RUNNING)
-			note_running(stream);
+			add_running(stream);
 		if (DatumGetTimestampTz(rarr_job_value(stream->slot, JOB_AVAILABLE_AT)) > stream->now)
 		{
 			end = queue_pos_of(stream->slot);
@@ -330,7 +330,7 @@ advance(RarrStream *stream)
 
 /* Is a's next job before b's, by priority and queue position? */
 static bool
-goes_before(const RarrStream *a, const RarrStream *b)
+precedes(const RarrStream *a, const RarrStream *b)
 {
 	RarrQueuePos pos_a;
 	RarrQueuePos pos_b;
@@ -460,7 +460,7 @@ rarr_streams_first(RarrStream *streams, int n)
 				if (to_enter == NULL || stream->view.priority > to_enter->view.priority)
 					to_enter = stream;
 			}
-			else if (first == NULL || goes_before(stream, first))
+			else if (first == NULL || precedes(stream, first))
 				first = stream;
 		}
 		if (to_enter == NULL ||

@@ -4,11 +4,12 @@
  *
  * Until the transaction commits, no other session knows such a rate, so the
  * bucket in shared memory is not refilled by it.  The transaction applies the
- * rate to a bucket in the backend's memory, which begins as a copy of the shared
- * one.  Its tokens are taken from both.
+ * rate to a bucket in the backend's memory, which begins as a copy of the
+ * shared one.  Its tokens are taken from both.
  *
- * A bucket is found by the version of the policy, which is unique.  So no bucket
- * is used after the transaction, or subtransaction, that wrote the policy.
+ * A bucket is found by the version of the policy, which is unique.  So no
+ * bucket is used after the transaction, or subtransaction, that wrote the
+ * policy.
  */
 #include "postgres.h"
 
@@ -50,9 +51,11 @@ drop_old(void)
 }
 
 /*
- * Make a bucket for an uncommitted policy whose type has this slot, unless there
- * is one.  generation is 0 if the type has no slot; nothing is made then.  This
- * allocates memory, so the caller must not hold the limits' lock.
+ * Make a bucket for an uncommitted policy, unless there is one.
+ *
+ * generation is that of the type's slot, or 0 if it has none; nothing is made
+ * then.  Allocates memory, so the caller must not hold the limits' lock.
+ * Raises no errors but those of allocation.
  */
 void
 rarr_own_bucket_prepare(uint64 generation, const RarrJobType *type)
@@ -75,8 +78,8 @@ rarr_own_bucket_prepare(uint64 generation, const RarrJobType *type)
 }
 
 /*
- * Return the bucket of an uncommitted policy, or NULL if none was made.  It may
- * not be filled yet.
+ * Return the bucket of an uncommitted policy, or NULL if none was made.  It
+ * may not be filled yet.  Cannot fail.
  */
 RarrBucket *
 rarr_own_bucket(const RarrJobType *type)
@@ -87,7 +90,8 @@ rarr_own_bucket(const RarrJobType *type)
 }
 
 /*
- * Return a token that the transaction took for the type in this slot.
+ * Return a token that the transaction took for the type whose slot has this
+ * generation.  Cannot fail.
  */
 void
 rarr_own_bucket_return(uint64 generation)
