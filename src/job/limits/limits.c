@@ -39,7 +39,6 @@
 #include "job/core/job_row.h"
 #include "job/limits/count.h"
 #include "job/limits/limits.h"
-#include "job/limits/own_bucket.h"
 #include "job/limits/pending.h"
 
 /* when a type's running jobs are read once more; see rarr_held_adopt() */
@@ -176,8 +175,6 @@ rarr_limits_open(RarrTable *jobs, const RarrJobType *type, TimestampTz now)
 	if (use->shut)
 		return use;
 	use->ref = rarr_held_find(RelationGetRelid(jobs->rel), type, true);
-	if (type->rate_limit > 0 && rarr_job_type_is_uncommitted(type))
-		rarr_own_bucket_prepare(use->ref.generation, type);
 	has_slot = rarr_held_state(&use->ref, type, now, &state);
 	use->shut = has_slot && state.token_at > now;
 	if (use->shut || (has_slot && type->max_running == 0))

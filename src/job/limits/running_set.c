@@ -38,7 +38,6 @@
 #include "base/clock.h"
 #include "base/schema.h"
 #include "job/core/job_row.h"
-#include "job/limits/own_bucket.h"
 #include "job/limits/running_set.h"
 #include "job/limits/shmem.h"
 #include "job/limits/slot.h"
@@ -269,9 +268,7 @@ rarr_held_return(const RarrLimitRef *ref, const RarrHeldJob *job, bool token)
 	if (entry != NULL && entry->pending)
 		free_entry(entry);
 	if (token && rarr_limit_of(ref) != NULL)
-		rarr_bucket_return(&rarr_limit_of(ref)->bucket);
-	if (token)
-		rarr_own_bucket_return(ref->generation);
+		rarr_limit_return_token(rarr_limit_of(ref));
 	LWLockRelease(rarr_limit_slots.lock);
 }
 

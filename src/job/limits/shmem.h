@@ -44,7 +44,9 @@ typedef struct RarrLimit
 	int64		last_sweep;		/* when it began */
 	bool		doubtful;		/* a job may have left that is still held */
 	RarrBucket	bucket;			/* refilled by committed rates only */
-	int64		full_at;		/* the bucket is full again by then */
+	RarrBucket	uncommitted;	/* refilled by the rate of this policy, which */
+	uint64		uncommitted_version;	/* was not committed; 0: none */
+	int64		full_at;		/* the buckets are full again by then */
 } RarrLimit;
 
 typedef struct RarrLimits
