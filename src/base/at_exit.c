@@ -17,13 +17,10 @@
 #include "access/transam.h"
 #include "catalog/dependency.h"
 #include "catalog/pg_index.h"
-#include "catalog/pg_language.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
-#include "commands/extension.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
-#include "nodes/nodeFuncs.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
@@ -33,6 +30,7 @@
 
 #include "base/at_exit.h"
 #include "base/compat.h"
+#include "base/expression.h"
 #include "base/own_index.h"
 #include "base/own_table.h"
 
@@ -100,107 +98,9 @@ rarr_exit_lock_table(Oid relid)
 	return locked;
 }
 
-/* Does the function belong neither to the server nor to the extension? */
+/* Can the expression or predicate in this pg_index column raise an error? */
 static bool
-is_foreign_function(Oid function, void *context)
-{
-	return function >= FirstNormalObjectId &&
-		getExtensionOfObject(ProcedureRelationId, function) != get_extension_oid(RARR_EXTENSION, true);
-}
-
-static bool
-is_in_sql(Oid function)
-{
-	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
-	bool		result = !HeapTupleIsValid(tuple) ||
-		((Form_pg_proc) GETSTRUCT(tuple))->prolang == SQLlanguageId;
-
-	if (HeapTupleIsValid(tuple))
-		ReleaseSysCache(tuple);
-	return result;
-}
-
-/*
- * Does compiling a default expression run users' code?  Compilation evaluates
- * immutable functions and inlines SQL functions.
- */
-static bool
-is_compiled(Oid function, void *context)
-{
-	return is_foreign_function(function, context) &&
-		(func_volatile(function) == PROVOLATILE_IMMUTABLE || is_in_sql(function));
-}
-
-static bool
-compiles_foreign_code(Node *node, void *context)
-{
-	if (node == NULL)
-		return false;
-	return check_functions_in_node(node, is_compiled, NULL) ||
-		expression_tree_walker(node, compiles_foreign_code, context);
-}
-
-/* Does evaluating an expression run users' code?  Domain constraints may. */
-static bool
-runs_foreign_code(Node *node, void *context)
-{
-	if (node == NULL)
-		return false;
-	if (check_functions_in_node(node, is_foreign_function, NULL))
-		return true;
-	if (IsA(node, CoerceToDomain))
-		return true;
-	return expression_tree_walker(node, runs_foreign_code, context);
-}
-
-/*
- * Does the server run users' code when it compiles or evaluates an expression?
- */
-bool
-rarr_runs_foreign_code(Node *expr)
-{
-	return runs_foreign_code(expr, NULL);
-}
-
-/*
- * Does compiling the type's default, which a domain can have, run users' code?
- */
-static bool
-type_compiles_foreign_code(Oid type)
-{
-	HeapTuple	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
-	bool		isnull = true;
-	Datum		expression;
-	bool		result;
-
-	if (!HeapTupleIsValid(tuple))
-		return true;
-	expression = SysCacheGetAttr(TYPEOID, tuple, Anum_pg_type_typdefaultbin, &isnull);
-	result = !isnull && compiles_foreign_code(stringToNode(TextDatumGetCString(expression)), NULL);
-	ReleaseSysCache(tuple);
-	return result;
-}
-
-/* Like the above, for all column defaults, which the table state compiles. */
-static bool
-defaults_compile_foreign_code(TupleDesc desc)
-{
-	for (int i = 0; desc->constr != NULL && i < desc->constr->num_defval; i++)
-		if (compiles_foreign_code(stringToNode(desc->constr->defval[i].adbin), NULL))
-			return true;
-	for (int i = 0; i < desc->natts; i++)
-	{
-		Form_pg_attribute column = TupleDescAttr(desc, i);
-
-		if (!column->attisdropped && !column->atthasdef && type_compiles_foreign_code(column->atttypid))
-			return true;
-	}
-	return false;
-}
-
-/* Does the expression or predicate in this pg_index column run users' code? */
-static bool
-index_runs_foreign_code(Relation index, AttrNumber column)
+index_can_fail(Relation index, AttrNumber column)
 {
 	HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(RelationGetRelid(index)));
 	bool		isnull = true;
@@ -211,9 +111,27 @@ index_runs_foreign_code(Relation index, AttrNumber column)
 		return true;
 	/* relcache.c's functions simplify the expression, which runs functions */
 	expression = SysCacheGetAttr(INDEXRELID, tuple, column, &isnull);
-	result = !isnull && runs_foreign_code(stringToNode(TextDatumGetCString(expression)), NULL);
+	result = !isnull && !rarr_cannot_fail(stringToNode(TextDatumGetCString(expression)));
 	ReleaseSysCache(tuple);
 	return result;
+}
+
+/*
+ * Does an operator class of the index call users' code?  One of the server's
+ * own does for a user's type, for example a range with functions.
+ */
+static bool
+index_runs_foreign_code(Relation index)
+{
+	int			nsupport = index->rd_indam->amsupport * index->rd_index->indnkeyatts;
+
+	for (int i = 0; i < nsupport; i++)
+		if (rarr_is_foreign(ProcedureRelationId, index->rd_support[i]))
+			return true;
+	for (int i = 0; i < index->rd_index->indnkeyatts; i++)
+		if (rarr_is_foreign(TypeRelationId, TupleDescAttr(RelationGetDescr(index), i)->atttypid))
+			return true;
+	return false;
 }
 
 /* Is the column a key of the unique index, so that no two rows can be equal? */
@@ -235,25 +153,22 @@ is_known(Relation index, const RarrIndexDef *const *known)
 	return false;
 }
 
-/* Can an index take an entry without waiting and without users' code? */
+/* Can an index take an entry without waiting, users' code or an error? */
 static bool
 index_is_safe(Relation index, AttrNumber fresh, const RarrIndexDef *const *known)
 {
 	Form_pg_index form = index->rd_index;
-	int			nsupport = index->rd_indam->amsupport * form->indnkeyatts;
 
 	if (form->indisexclusion || index->rd_rel->relam >= FirstNormalObjectId ||
-		index_runs_foreign_code(index, Anum_pg_index_indexprs) ||
-		index_runs_foreign_code(index, Anum_pg_index_indpred))
+		index_can_fail(index, Anum_pg_index_indexprs) ||
+		index_can_fail(index, Anum_pg_index_indpred) || index_runs_foreign_code(index))
 		return false;
-	for (int i = 0; i < nsupport; i++)
-		if (is_foreign_function(index->rd_support[i], NULL))
-			return false;
 	return !form->indisunique || has_key(index, fresh) || is_known(index, known);
 }
 
 /*
- * Can rows of a table be written without waiting and without users' code?
+ * Can rows of a table be written without waiting, without users' code and
+ * without an error?
  *
  * The table and its indexes must be locked.  Each unique index must either be
  * one of known (a NULL-terminated array) or have the column fresh among its
@@ -267,14 +182,12 @@ rarr_exit_may_write(Relation rel, AttrNumber fresh, const RarrIndexDef *const *k
 	ListCell   *lc;
 	bool		safe = true;
 
-	if (defaults_compile_foreign_code(RelationGetDescr(rel)))
-		return false;
 	if (constr != NULL)
 	{
 		if (rarr_has_generated_columns(constr))
 			return false;
 		for (int i = 0; i < constr->num_check; i++)
-			if (runs_foreign_code(stringToNode(constr->check[i].ccbin), NULL))
+			if (!rarr_cannot_fail(stringToNode(constr->check[i].ccbin)))
 				return false;
 	}
 	foreach(lc, RelationGetIndexList(rel))

@@ -12,7 +12,6 @@
 extern bool rarr_exit_lock_relation(Oid relid);
 extern bool rarr_exit_has_lock_room(Oid relid);
 extern bool rarr_exit_lock_table(Oid relid);
-extern bool rarr_runs_foreign_code(Node *expr);
 extern bool rarr_exit_may_write(Relation rel, AttrNumber fresh, const RarrIndexDef *const *known);
 extern List *rarr_exit_prepare_checks(RarrTable *table);
 extern bool rarr_exit_checks_hold(RarrTable *table, List *checks, TupleTableSlot *slot);

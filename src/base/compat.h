@@ -23,6 +23,7 @@
 #include "storage/latch.h"
 #include "storage/lock.h"
 #include "utils/acl.h"
+#include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/sortsupport.h"
 #include "utils/timestamp.h"
@@ -97,6 +98,22 @@ rarr_json_lexer(char *json, int length, int encoding)
 	return makeJsonLexContextCstringLen(NULL, json, length, encoding, true);
 #else
 	return makeJsonLexContextCstringLen(json, length, encoding, true);
+#endif
+}
+
+/* Is the operator a comparison of a btree operator family, or the negator of one? */
+static inline bool
+rarr_is_comparison(Oid operator)
+{
+#if PG_VERSION_NUM >= 180000
+	ListCell   *lc;
+
+	foreach(lc, get_op_index_interpretation(operator))
+		if (((OpIndexInterpretation *) lfirst(lc))->cmptype != COMPARE_INVALID)
+			return true;
+	return false;
+#else
+	return get_op_btree_interpretation(operator) != NIL;
 #endif
 }
 

@@ -8,23 +8,24 @@
  * Defaults are evaluated with the rights of the role that causes the row.  That
  * role can be the owner of one of our tables, because the server runs foreign
  * key actions as the table's owner.  A default that runs users' code is
- * therefore not evaluated, and its column gets NULL.  Such a default calls a
- * function that is neither the server's nor the extension's, or has a domain as
- * its type, whose constraints may call one.
+ * therefore not evaluated, and its column gets NULL (expression.c).
  *
- * A session that exits evaluates no volatile function either, because one may
- * wait or raise an error (at_exit.c).
+ * A session that exits writes no row if a default can raise an error
+ * (at_exit.c).
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "optimizer/optimizer.h"
 #include "rewrite/rewriteHandler.h"
 #include "utils/memutils.h"
+#include "utils/syscache.h"
 
-#include "base/at_exit.h"
 #include "base/column.h"
 #include "base/compat.h"
+#include "base/expression.h"
 #include "base/log_default.h"
 #include "base/schema.h"
 
@@ -58,33 +59,60 @@ is_filled(AttrNumber column, const AttrNumber *filled, int nfilled)
 	return false;
 }
 
-/* Raise 55000: a column is NOT NULL, and its default is not evaluated. */
+/* Raise 55000: a column must not be null, and gets no default. */
 static void
-raise_not_evaluated(Relation log, Form_pg_attribute column)
+raise_no_default(Relation log, Form_pg_attribute column)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("column \"%s\" of log \"%s.%s\" has a default that is not evaluated, and must not be null",
+			 errmsg("column \"%s\" of log \"%s.%s\" must not be null, and has no default that is evaluated",
 					NameStr(column->attname), RARR_SCHEMA, RelationGetRelationName(log)),
-			 errdetail("A default is evaluated for the extension's rows if its functions are the server's own and its type is no domain."),
-			 errhint("Give the column such a default, or drop its NOT NULL.")));
+			 errdetail("For the extension's rows, a default is evaluated if it is a constant or uses only the server's own functions and types. A default of a domain is not."),
+			 errhint("Give the column such a default, or let it be null.")));
+}
+
+/* Is the type a domain that is NOT NULL, or based on one? */
+static bool
+is_not_null_domain(Oid type)
+{
+	HeapTuple	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
+	Form_pg_type form;
+	bool		result;
+	Oid			base;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	form = (Form_pg_type) GETSTRUCT(tuple);
+	result = form->typtype == TYPTYPE_DOMAIN && form->typnotnull;
+	base = form->typtype == TYPTYPE_DOMAIN ? form->typbasetype : InvalidOid;
+	ReleaseSysCache(tuple);
+	return result || (OidIsValid(base) && is_not_null_domain(base));
 }
 
 /*
- * Return the expression of the log's default for a column of the partition, or
- * NULL if there is none or it is not evaluated.
+ * Find the expression of the log's default for a column of the partition.
+ * *expr is NULL if there is none or it is not evaluated.
+ *
+ * Raises 55000 if the column must not be null and its default is not evaluated.
+ * NOT NULL of a column without a default is checked with the row, but that of a
+ * domain is not.  At exit, returns false if a default can raise an error.
  */
-static Node *
-find_default(Relation log, Form_pg_attribute column, bool at_exit)
+static bool
+find_default(Relation log, Form_pg_attribute column, bool at_exit, Node **expr)
 {
 	AttrNumber	attnum = rarr_find_column(RelationGetDescr(log), NameStr(column->attname));
-	Node	   *expr = attnum == 0 ? NULL : build_column_default(log, attnum);
+	bool		evaluated;
 
-	if (expr == NULL || !rarr_runs_foreign_code(expr))
-		return expr;
-	if (column->attnotnull && !at_exit)
-		raise_not_evaluated(log, column);
-	return NULL;
+	*expr = attnum == 0 ? NULL : build_column_default(log, attnum);
+	evaluated = *expr != NULL && (at_exit ? rarr_cannot_fail(*expr) : !rarr_runs_foreign_code(*expr));
+	if (evaluated)
+		return true;
+	if (at_exit)
+		return *expr == NULL && !is_not_null_domain(column->atttypid);
+	if ((*expr != NULL && column->attnotnull) || is_not_null_domain(column->atttypid))
+		raise_no_default(log, column);
+	*expr = NULL;
+	return true;
 }
 
 static RarrLogDefaults *
@@ -107,8 +135,8 @@ make_defaults(int room)
  * *defaults is NULL if there are no other columns.  Its memory is freed by
  * rarr_log_defaults_end(), or with the current memory context.
  *
- * Raises 55000 if a column is NOT NULL and its default is not evaluated.  At
- * exit, returns false instead of an error if a default cannot be evaluated.
+ * Raises 55000 if a column must not be null and its default is not evaluated.
+ * At exit, returns false instead, also if a default can raise an error.
  */
 bool
 rarr_log_defaults_begin(Relation log, const RarrTable *partition, const AttrNumber *filled,
@@ -130,14 +158,13 @@ rarr_log_defaults_begin(Relation log, const RarrTable *partition, const AttrNumb
 
 		if (column->attisdropped || column->attgenerated || is_filled(i + 1, filled, nfilled))
 			continue;
-		expr = find_default(log, column, at_exit);
-		if (expr == NULL)
-			continue;
-		if (at_exit && contain_volatile_functions(expr))
+		if (!find_default(log, column, at_exit, &expr))
 		{
 			MemoryContextSwitchTo(old);
 			return false;
 		}
+		if (expr == NULL)
+			continue;
 		(*defaults)->columns[(*defaults)->n] = i + 1;
 		(*defaults)->values[(*defaults)->n++] = ExecInitExpr(expression_planner((Expr *) expr), NULL);
 	}

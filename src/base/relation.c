@@ -42,7 +42,6 @@
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "optimizer/optimizer.h"
-#include "rewrite/rewriteHandler.h"
 #include "storage/lmgr.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
@@ -313,29 +312,6 @@ rarr_table_lock_mode(const RarrTable *table, int changes)
 }
 
 /*
- * Compile the defaults of columns that users added, for an INSERT.  Rows that
- * reach a partition through its log get the log's defaults instead
- * (log_default.c).
- */
-static void
-make_defaults(RarrTable *table)
-{
-	if (table->def->below_triggers)
-		return;
-	table->defaults = palloc0(table->desc->natts * sizeof(ExprState *));
-	for (int i = table->def->ncolumns; i < table->desc->natts; i++)
-	{
-		Form_pg_attribute column = TupleDescAttr(table->desc, i);
-		Node	   *expr = NULL;
-
-		if (!column->attisdropped && !column->attgenerated)
-			expr = build_column_default(table->rel, i + 1);
-		if (expr != NULL)
-			table->defaults[i] = ExecPrepareExpr((Expr *) expr, table->estate);
-	}
-}
-
-/*
  * Open an index, given by its position in the table's list.  Takes
  * RowExclusiveLock on the index.  Does nothing if it is already open.
  */
@@ -414,7 +390,6 @@ make_table(const RarrTableDef *def, Oid relid, MemoryContext parent)
 	table->estate = CreateExecutorState();
 	MemoryContextSwitchTo(table->estate->es_query_cxt);
 	make_changes(table);
-	make_defaults(table);
 	table->has_user_rules = has_user_rules(table);
 	rarr_epq_init(&table->epqstate, table->estate);
 	table->oldslot = MakeSingleTupleTableSlot(table->desc, table_slot_callbacks(table->rel));

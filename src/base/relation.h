@@ -40,7 +40,7 @@ typedef struct RarrTable
 	int			known_at[RARR_MAX_INDEXES]; /* ... and their positions in
 											 * indexids */
 	Relation   *indexes;		/* NULL: not open */
-	ExprState **defaults;		/* of users' columns; NULL: none */
+	ExprState **defaults;		/* of users' columns; NULL until an INSERT */
 	bool		has_triggers;	/* are there row triggers to fire: users', or
 								 * those that check constraints? */
 	bool		has_user_rules; /* ... or users' constraints, indexes or

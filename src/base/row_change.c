@@ -15,6 +15,7 @@
 #include "executor/executor.h"
 #include "executor/nodeModifyTable.h"
 #include "miscadmin.h"
+#include "rewrite/rewriteHandler.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "utils/snapmgr.h"
@@ -181,11 +182,37 @@ rarr_row_require_visible(const RarrTable *table, TupleTableSlot *slot)
 }
 
 /*
+ * Compile the defaults of columns that users added.  The first INSERT does so,
+ * because other changes do not need them and compilation can raise an error.
+ */
+static void
+compile_defaults(RarrTable *table)
+{
+	MemoryContext old = MemoryContextSwitchTo(table->estate->es_query_cxt);
+	ExprState **defaults = palloc0(table->desc->natts * sizeof(ExprState *));
+
+	for (int i = table->def->ncolumns; i < table->desc->natts; i++)
+	{
+		Form_pg_attribute column = TupleDescAttr(table->desc, i);
+		Node	   *expr = NULL;
+
+		if (!column->attisdropped && !column->attgenerated)
+			expr = build_column_default(table->rel, i + 1);
+		if (expr != NULL)
+			defaults[i] = ExecPrepareExpr((Expr *) expr, table->estate);
+	}
+	MemoryContextSwitchTo(old);
+	table->defaults = defaults;
+}
+
+/*
  * Set columns that users added to their defaults, as an INSERT does.
  */
 void
 rarr_table_fill_defaults(RarrTable *table, TupleTableSlot *slot)
 {
+	if (table->defaults == NULL)
+		compile_defaults(table);
 	for (int i = table->def->ncolumns; i < table->desc->natts; i++)
 		if (table->defaults[i] != NULL)
 			slot->tts_values[i] = ExecEvalExpr(table->defaults[i],

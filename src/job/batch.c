@@ -27,7 +27,9 @@ compare_positions(const void *a, const void *b, void *ids)
 	return order != 0 ? order : one - other;
 }
 
-/* Are the ids in order already?  Those that job_dequeue() returns mostly are. */
+/*
+ * Are the ids in order already?  Those that job_dequeue() returns mostly are.
+ */
 static bool
 is_ordered(const Datum *ids, int n)
 {
@@ -57,9 +59,9 @@ rarr_batch_init(RarrBatch *batch, Datum *ids, int n)
 }
 
 /*
- * Return the elements of an array argument of the running function that has one
- * element for each job of the batch.  arg: its position; name: for errors; type:
- * of the elements.  *nulls gets an array of flags.
+ * Return the elements of an array argument of the running function that has
+ * one element for each job of the batch.  arg: its position; name: for errors;
+ * type: of the elements.  *nulls gets an array of flags.
  *
  * Raises 22023 if the array has another length or more than one dimension, and
  * 22004 for a NULL element if nulls_allowed is false.
@@ -81,11 +83,11 @@ rarr_batch_array(const RarrBatch *batch, FunctionCallInfo fcinfo, int arg, const
 }
 
 /*
- * Initialize a batch from the first arguments of the running function: ids uuid[]
- * and, if has_attempts, attempts int[].
+ * Initialize a batch from the first arguments of the running function: ids
+ * uuid[] and, if has_attempts, attempts int[].
  *
- * Raises 22004 if an argument is NULL or contains a NULL, and 22023 for arrays of
- * unequal lengths or with more than one dimension.
+ * Raises 22004 if an argument is NULL or contains a NULL, and 22023 for arrays
+ * of unequal lengths or with more than one dimension.
  */
 void
 rarr_batch_read(RarrBatch *batch, FunctionCallInfo fcinfo, bool has_attempts)
@@ -113,8 +115,8 @@ rarr_batch_attempt(const RarrBatch *batch, int position)
 }
 
 /*
- * Set the second column of the result for the job at a position.  It is NULL if
- * never set.
+ * Set the second column of the result for the job at a position.  It is NULL
+ * if never set.
  */
 void
 rarr_batch_set(RarrBatch *batch, int position, Datum value)

@@ -84,9 +84,9 @@ rarr_job_call_find(RarrTable *jobs, Datum id)
 }
 
 /*
- * Lock the job with this id that rarr_job_call_find() found, and put its latest
- * version into jobs->oldslot, with all attributes deformed.  Waits for other
- * transactions according to call->wait.
+ * Lock the job with this id that rarr_job_call_find() found, and put its
+ * latest version into jobs->oldslot, with all attributes deformed.  Waits for
+ * other transactions according to call->wait.
  *
  * Returns false if the job was deleted, or if call->wait is LockWaitSkip and
  * another transaction has it.  Raises 40001 under REPEATABLE READ and
@@ -135,8 +135,8 @@ rarr_job_call_lock(RarrJobCall *call, Datum id)
 }
 
 /*
- * Is the job in jobs->oldslot, whose attributes must be deformed, running under
- * this attempt?
+ * Is the job in jobs->oldslot, whose attributes must be deformed, running
+ * under this attempt?
  */
 bool
 rarr_job_is_running_under(RarrTable *jobs, int attempt)
@@ -147,7 +147,8 @@ rarr_job_is_running_under(RarrTable *jobs, int attempt)
 
 /*
  * Raise RA001: the job with this id is not running under this attempt.  If the
- * job exists, it is in jobs->oldslot, and the error has its status and attempt.
+ * job exists, it is in jobs->oldslot, and the error has its status and
+ * attempt.
  */
 void
 rarr_lease_lost(RarrJobCall *call, Datum id, int attempt)

@@ -38,10 +38,10 @@ record_change(RarrTable *jobs, int change)
  * jobs->newslot.  change: JOB_CHANGE_...  Returns false if a user's trigger
  * suppresses the update.
  *
- * The agenda needs a pending entry for both outcomes.  The entry for abort, with
- * the old version, is queued before the update, because queueing it can fail.
- * The entry for commit is queued after the update, because BEFORE triggers may
- * change the new version.
+ * The agenda needs a pending entry for both outcomes.  The entry for abort,
+ * with the old version, is queued before the update, because queueing it can
+ * fail.  The entry for commit is queued after the update, because BEFORE
+ * triggers may change the new version.
  */
 bool
 rarr_job_make_change(RarrTable *jobs, int change)
@@ -55,10 +55,10 @@ rarr_job_make_change(RarrTable *jobs, int change)
 }
 
 /*
- * Like rarr_job_make_change(), for a job that is not locked.  jobs->has_triggers
- * must be false.  Returns false, and changes nothing, if the job changed after
- * the version in jobs->oldslot was read, or if another transaction has it locked
- * and wait is false.
+ * Like rarr_job_make_change(), for a job that is not locked.
+ * jobs->has_triggers must be false.  Returns false, and changes nothing, if
+ * the job changed after the version in jobs->oldslot was read, or if another
+ * transaction has it locked and wait is false.
  */
 bool
 rarr_job_make_change_unlocked(RarrTable *jobs, int change, bool wait)
@@ -82,8 +82,8 @@ rarr_change_record_insert(RarrTable *jobs, TupleTableSlot *slot)
 }
 
 /*
- * Notify the trackers of the change for which a BEFORE trigger was called: of a
- * row, or of all rows by TRUNCATE.
+ * Notify the trackers of the change for which a BEFORE trigger was called: of
+ * a row, or of all rows by TRUNCATE.
  */
 void
 rarr_change_record_dml(const TriggerData *trigger)
@@ -122,8 +122,9 @@ rarr_change_record_dml(const TriggerData *trigger)
 }
 
 /*
- * Notify the trackers that a prepared transaction of this database ended, which
- * may have changed any job.  prepared.c notifies the agenda.  Must not fail.
+ * Notify the trackers that a prepared transaction of this database ended,
+ * which may have changed any job.  prepared.c notifies the agenda.  Must not
+ * fail.
  */
 void
 rarr_change_prepared_ended(void)

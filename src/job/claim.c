@@ -84,13 +84,14 @@ is_still_due(Claim *claim, RarrStream *stream, TupleTableSlot *slot)
 }
 
 /*
- * Lock the stream's job, and put its latest version into jobs->oldslot.  Returns
- * false if another transaction has the job, or if it is not claimable any more.
- * Sets *blocked if the job may become claimable without notice.
+ * Lock the stream's job, and put its latest version into jobs->oldslot.
+ * Returns false if another transaction has the job, or if it is not claimable
+ * any more.  Sets *blocked if the job may become claimable without notice.
  *
  * The lock lasts until the transaction ends.  A lock on a job that another
  * worker claimed meanwhile would keep that worker from completing it.  So a
- * later version is checked before it is locked, and only that version is locked.
+ * later version is checked before it is locked, and only that version is
+ * locked.
  */
 static bool
 lock_job(Claim *claim, RarrStream *stream, bool *blocked)
@@ -138,8 +139,8 @@ lease_of(const Claim *claim, const RarrJobType *type)
 
 /*
  * Write the claim of the job in jobs->oldslot.  The new version is then in
- * jobs->newslot.  Returns false if a user's trigger suppresses the update, or, if
- * the job is not locked, if another transaction has it or has changed it.
+ * jobs->newslot.  Returns false if a user's trigger suppresses the update, or,
+ * if the job is not locked, if another transaction has it or has changed it.
  */
 static bool
 write_claim(Claim *claim, const RarrJobType *type, bool locked)
@@ -195,8 +196,8 @@ fail_unclaimable(Claim *claim, const char *reason)
 
 /*
  * Claim the stream's job without locking it first, which saves a change of the
- * page and a WAL record.  This is the usual case: nobody has the job, and it has
- * not changed after the stream's snapshot.
+ * page and a WAL record.  This is the usual case: nobody has the job, and it
+ * has not changed after the stream's snapshot.
  *
  * A job that another transaction is changing is skipped, also if that one has
  * committed after the snapshot and a third one holds a FOR KEY SHARE lock: the
@@ -310,9 +311,9 @@ fits(Claim *claim)
 }
 
 /*
- * A guarded claim is done with its current job.  changed: the claim changed the
- * job.  Returns false if the claim must end here, so that an error of an AFTER
- * trigger is about this job.
+ * A guarded claim is done with its current job.  changed: the claim changed
+ * the job.  Returns false if the claim must end here, so that an error of an
+ * AFTER trigger is about this job.
  */
 static bool
 guard_done(RarrClaimGuard *guard, bool changed)

@@ -4,9 +4,9 @@
  *
  * A user's trigger, CHECK or unique index can raise an error when a claim
  * updates a job.  If the error ended the call, this job would keep all workers
- * from the jobs behind it.  So a claim from a table with such rules is guarded:
- * it runs in a subtransaction, and if it fails at a job, it runs again and
- * skips that job.
+ * from the jobs behind it.  So a claim from a table with such rules is
+ * guarded: it runs in a subtransaction, and if it fails at a job, it runs
+ * again and skips that job.
  *
  * AFTER triggers run when all jobs have been updated, so that the job of their
  * error is not known.  After such an error the claim changes one job for each
@@ -140,13 +140,13 @@ claim_guarded(RarrClaim *claim, List *types, int max_jobs, Tuplestorestate *resu
 }
 
 /*
- * Claim up to max_jobs due jobs of these types, as rarr_claim_try() does, with a
- * guard if necessary.
+ * Claim up to max_jobs due jobs of these types, as rarr_claim_try() does, with
+ * a guard if necessary.
  *
- * A job whose claim a user's rule refuses with an error is skipped, and reported
- * to the server's log.  If there are more than RARR_MAX_BAD_JOBS such jobs, the
- * error is raised.  Raises 42804 if the row type of processing_jobs is not the
- * expected one.
+ * A job whose claim a user's rule refuses with an error is skipped, and
+ * reported to the server's log.  If there are more than RARR_MAX_BAD_JOBS such
+ * jobs, the error is raised.  Raises 42804 if the row type of processing_jobs
+ * is not the expected one.
  */
 void
 rarr_claim_jobs(RarrClaim *claim, List *types, int max_jobs, Tuplestorestate *result)

@@ -36,8 +36,9 @@ set_completed(RarrJobCall *call, Datum result, bool has_result)
 /*
  * Complete a job that this backend claimed, without locking it first.  Nearly
  * always no other transaction has the job, and the update checks that the row
- * has not changed.  Returns false, and changes nothing, if the row has changed,
- * if the job is not in the TID cache, or if it is not running under the attempt.
+ * has not changed.  Returns false, and changes nothing, if the row has
+ * changed, if the job is not in the TID cache, or if it is not running under
+ * the attempt.
  */
 static bool
 complete_unlocked(RarrJobCall *call, Datum id, int attempt, Datum result, bool has_result)

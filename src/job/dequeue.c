@@ -27,8 +27,8 @@ requested_types(FunctionCallInfo fcinfo, int n)
 
 /*
  * Read the consecutive arguments max_jobs, lease and worker of the running
- * function.  first: position of max_jobs.  Sets *max_jobs, and lease and worker
- * of the claim.
+ * function.  first: position of max_jobs.  Sets *max_jobs, and lease and
+ * worker of the claim.
  *
  * Raises 22023 if max_jobs or lease is out of range, and RA003 if the worker's
  * name is too long.

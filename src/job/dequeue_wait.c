@@ -59,7 +59,9 @@
 #include "job/limits/limits.h"
 #include "job/wait/wait_list.h"
 
-/* bytes of columns after which a result gets no more jobs: jsonb has a limit */
+/*
+ * bytes of columns after which a result gets no more jobs: jsonb has a limit
+ */
 #define RESULT_BYTES	(24 * 1024 * 1024)
 
 /* A call of job_dequeue_wait(). */
@@ -104,9 +106,9 @@ check_context(FunctionCallInfo fcinfo)
 }
 
 /*
- * Make sure that the current transaction is READ COMMITTED and has done nothing.
- * A transaction that has consulted only the agenda can be reused: its catalog
- * snapshot is invalidated before the sleep.
+ * Make sure that the current transaction is READ COMMITTED and has done
+ * nothing.  A transaction that has consulted only the agenda can be reused:
+ * its catalog snapshot is invalidated before the sleep.
  */
 static void
 next_transaction(Wait *wait)
@@ -227,8 +229,8 @@ set_yield_at(Wait *wait, List *types)
 /*
  * The server stores the result in a tuplestore, which spills to disk if it
  * exceeds work_mem.  If that fails, the abort fails as well when it closes the
- * server's tuplestore, and must be repeated.  So spill the result here first, to
- * raise the error while it is harmless.
+ * server's tuplestore, and must be repeated.  So spill the result here first,
+ * to raise the error while it is harmless.
  */
 static void
 try_to_spill(HeapTuple result)
@@ -328,8 +330,8 @@ wait_for_event(long timeout)
 }
 
 /*
- * How long to sleep from now on if nothing happens, in milliseconds.  since: when
- * the sleep began, by rarr_monotonic_now().
+ * How long to sleep from now on if nothing happens, in milliseconds.  since:
+ * when the sleep began, by rarr_monotonic_now().
  */
 static long
 time_to_sleep(Wait *wait, int64 since)
@@ -348,7 +350,8 @@ time_to_sleep(Wait *wait, int64 since)
 
 /*
  * Do what a session does between two statements: reload the configuration, and
- * accept invalidation messages.  This statement can take too long to postpone it.
+ * accept invalidation messages.  This statement can take too long to postpone
+ * it.
  */
 static void
 handle_notices(void)
@@ -364,8 +367,8 @@ handle_notices(void)
 }
 
 /*
- * Sleep until there may be a job, or until the timeout.  The transaction must be
- * clean.
+ * Sleep until there may be a job, or until the timeout.  The transaction must
+ * be clean.
  */
 static void
 sleep_until_woken(Wait *wait)
@@ -451,11 +454,11 @@ PG_FUNCTION_INFO_V1(researcharr_job_dequeue_wait);
  * job_dequeue_wait(INOUT jobs jsonb, job_types text[], max_jobs int,
  *		lease interval, worker text, timeout interval)
  *
- * jobs: its input is ignored.  Its result is an array of the claimed jobs in the
- * order of the claim, or [] after the timeout.  The claim is committed when the
- * CALL ends; if procedural code calls it, when it returns.  timeout: zero or
- * more, with zero for a single look; NULL for no limit.  The other arguments are
- * those of job_dequeue().
+ * jobs: its input is ignored.  Its result is an array of the claimed jobs in
+ * the order of the claim, or [] after the timeout.  The claim is committed
+ * when the CALL ends; if procedural code calls it, when it returns.  timeout:
+ * zero or more, with zero for a single look; NULL for no limit.  The other
+ * arguments are those of job_dequeue().
  * Errors: 25001 inside a transaction block or a function; RA002 unknown type,
  * also one whose row is deleted meanwhile; RA003 a worker's name that is too
  * long; 22023 an argument out of range; 25006 a read-only transaction.

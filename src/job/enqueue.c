@@ -3,8 +3,8 @@
  *		Enqueue jobs: job_enqueue(), and the jobs that enqueue_many.c reads.
  *
  * All values are checked before anything is written.  A job with a unique key
- * is inserted speculatively, like INSERT ... ON CONFLICT DO NOTHING, so that of
- * two concurrent calls with the same key one returns the other's job.
+ * is inserted speculatively, like INSERT ... ON CONFLICT DO NOTHING, so that
+ * of two concurrent calls with the same key one returns the other's job.
  *
  * A call waits for locks of other transactions on media and on unique keys
  * while it holds such locks itself.  To avoid deadlocks, each call first locks
@@ -80,9 +80,9 @@ check_unique_key(text *key)
 
 /*
  * Check a job's values, and set missing ones to those of its type's policy.
- * *no_metadata: the value for jobs without metadata, or NULL until the first one
- * needs it.  Raises RA002 for an unknown type, 55000 if the type's policy is
- * unusable, and RA003 for an invalid value.
+ * *no_metadata: the value for jobs without metadata, or NULL until the first
+ * one needs it.  Raises RA002 for an unknown type, 55000 if the type's policy
+ * is unusable, and RA003 for an invalid value.
  */
 static void
 complete_new_job(RarrNewJob *job, TimestampTz now, Jsonb **no_metadata)
@@ -163,9 +163,10 @@ make_row(RarrTable *jobs, TupleTableSlot *slot, const pg_uuid_t *id, const RarrN
 }
 
 /*
- * Insert the job in jobs->newslot, which has a unique key.  If an unfinished job
- * has this key, set *id to its id instead, and return false.  Raises 40001 under
- * REPEATABLE READ and SERIALIZABLE if the snapshot does not show that job.
+ * Insert the job in jobs->newslot, which has a unique key.  If an unfinished
+ * job has this key, set *id to its id instead, and return false.  Raises 40001
+ * under REPEATABLE READ and SERIALIZABLE if the snapshot does not show that
+ * job.
  */
 static bool
 insert_unique(RarrTable *jobs, pg_uuid_t *id)
@@ -194,8 +195,8 @@ insert_unique(RarrTable *jobs, pg_uuid_t *id)
 }
 
 /*
- * Insert one job with this id.  If its unique key is in use, set *id to the id of
- * the job that has it.
+ * Insert one job with this id.  If its unique key is in use, set *id to the id
+ * of the job that has it.
  */
 static void
 insert_one(RarrTable *jobs, const RarrNewJob *job, TimestampTz now, pg_uuid_t *id)
@@ -306,14 +307,14 @@ check_media(RarrTable *table, const RarrNewJob *jobs, int n)
 }
 
 /*
- * Enqueue n jobs, and store their ids in the same order.  A job whose unique key
- * is in use is not inserted; its id is that of the job that has the key.
+ * Enqueue n jobs, and store their ids in the same order.  A job whose unique
+ * key is in use is not inserted; its id is that of the job that has the key.
  * is_array: errors about values have the position of their job.
  *
  * Raises RA002 for an unknown type, 55000 for a type with an unusable policy,
  * RA003 for an invalid value, 23503 for a media that does not exist, and 40001
- * under REPEATABLE READ and SERIALIZABLE for a conflict with a change after the
- * snapshot.
+ * under REPEATABLE READ and SERIALIZABLE for a conflict with a change after
+ * the snapshot.
  */
 void
 rarr_jobs_enqueue(RarrNewJob *jobs, int n, bool is_array, pg_uuid_t *ids)
@@ -329,7 +330,7 @@ rarr_jobs_enqueue(RarrNewJob *jobs, int n, bool is_array, pg_uuid_t *ids)
 	PushActiveSnapshot(GetTransactionSnapshot());
 	check_media(table, jobs, n);
 
-	/* ids grow with the position, so that equal jobs are claimed in this order */
+	/* ids grow with the position, so that equal jobs keep this order */
 	for (int i = 0; i < n; i++)
 		rarr_uuid_v7(&ids[i]);
 	if (n == 1)
@@ -355,8 +356,9 @@ PG_FUNCTION_INFO_V1(researcharr_job_enqueue);
  * job_enqueue(media_id uuid, job_type text, priority int, available_at
  *		timestamptz, max_retries int, metadata jsonb, unique_key text) -> uuid
  *
- * NULL stands for the type's priority and max_retries, for now, {}, and no key.
- * Returns the job's id, or that of the unfinished job that has its unique key.
+ * NULL stands for the type's priority and max_retries, for now, {}, and no
+ * key.  Returns the job's id, or that of the unfinished job that has its
+ * unique key.
  * Errors: 22004 NULL for media_id or job_type; 23503 no such media; RA002
  * unknown type; RA003 an invalid value; 25006 a read-only transaction.
  */

@@ -29,8 +29,8 @@ typedef struct Member
 } Member;
 
 /*
- * Raise RA003 with a complaint by a function of base/json.c about the value, if
- * there is one.
+ * Raise RA003 with a complaint by a function of base/json.c about the value,
+ * if there is one.
  */
 static void
 check_member(const Member *member, const char *complaint)
@@ -67,8 +67,8 @@ member_int(const Member *member)
 
 /*
  * Convert a string by a type's input function.  expected: what the string must
- * be.  Raises RA003 for an invalid string, with the message of the input function
- * as DETAIL.
+ * be.  Raises RA003 for an invalid string, with the message of the input
+ * function as DETAIL.
  */
 static Datum
 member_input(const Member *member, PGFunction input, bool has_typmod, const char *expected)
@@ -104,7 +104,9 @@ member_input(const Member *member, PGFunction input, bool has_typmod, const char
 	return result;
 }
 
-/* Read a member of an object into the job; JSON null is the same as no member. */
+/*
+ * Read a member of an object into the job; JSON null is the same as no member.
+ */
 static void
 read_member(const Member *member, RarrNewJob *job, bool *has_media)
 {
@@ -211,8 +213,8 @@ read_jobs(Jsonb *array, int *n)
 }
 
 /*
- * Enqueue n jobs, and return their ids in the same order as the result set of the
- * running function.
+ * Enqueue n jobs, and return their ids in the same order as the result set of
+ * the running function.
  */
 static void
 enqueue_set(FunctionCallInfo fcinfo, RarrNewJob *jobs, int n)
@@ -347,8 +349,8 @@ PG_FUNCTION_INFO_V1(researcharr_job_enqueue_arrays);
  *		unique_keys text[]) -> the jobs' ids, in the order of media_ids
  *
  * The arrays have one dimension, and one element for each of media_ids, or a
- * single element for all jobs.  A NULL array or element is the same as NULL for
- * job_enqueue().  All jobs are enqueued, or none.
+ * single element for all jobs.  A NULL array or element is the same as NULL
+ * for job_enqueue().  All jobs are enqueued, or none.
  * Errors: 22004 NULL for media_ids or job_types, or in them; 22023 an array of
  * another length, or with more dimensions; the errors of job_enqueue().
  */

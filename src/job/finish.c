@@ -1,13 +1,15 @@
 /*
  * finish.c
- *		What a worker says of its job (fail, heartbeat, release; complete.c has
- *		the rest), and what an operator does with any job (cancel, retry, mark
- *		as completed).  finish_many.c does the same for many jobs.
+ *		Fail, renew, release, cancel and retry single jobs.
  *
- * A worker's word counts while the job is running under the attempt that the
- * worker names, even past the lease's end: whoever got the job afterwards
- * raised the attempt.  Anything else is RA001, and changes nothing.  09000
- * where a user's trigger keeps the change from being made.
+ * Workers call job_fail(), job_heartbeat() and job_release() (complete.c has
+ * job_complete()).  Operators call job_cancel(), job_retry() and
+ * job_mark_as_completed().  finish_many.c has the functions for many jobs.
+ *
+ * The attempt is a fencing token.  A worker's call is valid while the job is
+ * running under the worker's attempt, even after the lease has ended, because
+ * the next claim increments the attempt.  Otherwise the call changes nothing
+ * and raises RA001.
  */
 #include "postgres.h"
 
@@ -28,7 +30,7 @@
 #include "job/finish.h"
 #include "job/lapse.h"
 
-/* The job in jobs->oldslot is over. */
+/* Begin the version that finishes the job in jobs->oldslot, and log it. */
 static void
 finish(RarrJobCall *call, RarrHistoryAction action, RarrJobStatus status)
 {
@@ -37,7 +39,10 @@ finish(RarrJobCall *call, RarrHistoryAction action, RarrJobStatus status)
 	rarr_job_set_status(call->jobs->newslot, status, call->now);
 }
 
-/* The job in jobs->oldslot waits again, from `at` on; the caller may change more. */
+/*
+ * Begin the version that requeues the job in jobs->oldslot, available from
+ * `at` on, and log it.
+ */
 static void
 begin_requeue(RarrJobCall *call, RarrHistoryAction action, TimestampTz at, const char *error)
 {
@@ -47,7 +52,7 @@ begin_requeue(RarrJobCall *call, RarrHistoryAction action, TimestampTz at, const
 	rarr_job_set(call->jobs->newslot, JOB_AVAILABLE_AT, TimestampTzGetDatum(at));
 }
 
-/* The policy of the job in jobs->oldslot; the built-in one if its type was dropped. */
+/* The policy of the job in jobs->oldslot; see rarr_job_type_policy(). */
 static const RarrJobType *
 job_policy(RarrTable *jobs)
 {
@@ -57,8 +62,12 @@ job_policy(RarrTable *jobs)
 }
 
 /*
- * The attempt of the locked job in jobs->oldslot failed: queue the job again, or
- * end it.  Its row is then in jobs->newslot.  Returns its new status.
+ * Fail the attempt of the locked job in jobs->oldslot.  The job is requeued if
+ * a retry is left and the failure allows it, and is set to failed otherwise.
+ * The new version is then in jobs->newslot.  Returns its status.
+ *
+ * Raises 09000 if a user's trigger suppresses the update, as do the functions
+ * below that change a job.
  */
 RarrJobStatus
 rarr_job_fail(RarrJobCall *call, const RarrFailure *failure)
@@ -86,8 +95,9 @@ rarr_job_fail(RarrJobCall *call, const RarrFailure *failure)
 }
 
 /*
- * Renew the lease of the locked job in jobs->oldslot, for so long from now on, or
- * for as long as its type says where that is 0; returns the new end.
+ * Renew the lease of the locked job in jobs->oldslot.  lease: microseconds
+ * from now on; 0 for the type's lease.  The lease ends no later than the
+ * type's max_runtime after the claim.  Returns its end.
  */
 TimestampTz
 rarr_job_renew(RarrJobCall *call, int64 lease)
@@ -107,7 +117,8 @@ rarr_job_renew(RarrJobCall *call, int64 lease)
 }
 
 /*
- * The worker gives the locked job in jobs->oldslot back: it waits for so long.
+ * Release the locked job in jobs->oldslot: requeue it, available after `delay`
+ * microseconds, without using a retry.
  */
 void
 rarr_job_release(RarrJobCall *call, int64 delay)
@@ -117,7 +128,7 @@ rarr_job_release(RarrJobCall *call, int64 delay)
 }
 
 /*
- * An operator ends the locked job in jobs->oldslot, which is not finished.
+ * Finish the locked, unfinished job in jobs->oldslot for an operator.
  */
 void
 rarr_job_end(RarrJobCall *call, RarrHistoryAction action, RarrJobStatus status)
@@ -127,8 +138,8 @@ rarr_job_end(RarrJobCall *call, RarrHistoryAction action, RarrJobStatus status)
 }
 
 /*
- * The next version, in jobs->newslot, of the locked job in jobs->oldslot, which an
- * operator queues again.
+ * Begin the version that requeues the job in jobs->oldslot for an operator:
+ * make it in jobs->newslot.
  */
 void
 rarr_job_begin_retry(RarrJobCall *call)
@@ -140,7 +151,7 @@ rarr_job_begin_retry(RarrJobCall *call)
 }
 
 /*
- * Write the version that rarr_job_begin_retry() began.
+ * Write the version that rarr_job_begin_retry() made.  The job must be locked.
  */
 void
 rarr_job_end_retry(RarrJobCall *call)
@@ -150,7 +161,7 @@ rarr_job_end_retry(RarrJobCall *call)
 }
 
 /*
- * Is the job in jobs->oldslot, whose attributes are all deformed, not finished?
+ * Is the job in jobs->oldslot, whose attributes must be deformed, unfinished?
  */
 bool
 rarr_job_is_unfinished(RarrTable *jobs)
@@ -161,7 +172,8 @@ rarr_job_is_unfinished(RarrTable *jobs)
 }
 
 /*
- * Can the job in jobs->oldslot, whose attributes are all deformed, be queued again?
+ * Can an operator requeue the job in jobs->oldslot, whose attributes must be
+ * deformed?
  */
 bool
 rarr_job_is_retryable(RarrTable *jobs)
@@ -182,11 +194,13 @@ PG_FUNCTION_INFO_V1(researcharr_job_mark_as_completed);
  * job_fail(id uuid, attempt int, error text, retry_in interval, retry boolean)
  *		-> the job's row
  *
- * Queued again while retries are left and retry is true, at now + retry_in
- * (zero or more; NULL: the backoff of the type); else failed.  An error of more
- * than 64 kB is truncated, and says so at its end.
- * Errors: 22004 NULL for id, attempt or error; 22023 a negative retry_in;
- * RA001 not running under this attempt.
+ * If a retry is left and `retry` is not false, the job is requeued, available
+ * at now + retry_in (zero or more; NULL for the type's backoff).  Otherwise it
+ * is set to failed.  An error of more than 64 kB is truncated, with a note at
+ * its end.
+ * Errors: 22004 NULL for id, attempt or error; 22023 a retry_in out of range;
+ * RA001 not running under this attempt; 09000 a user's trigger suppresses the
+ * update.
  */
 Datum
 researcharr_job_fail(PG_FUNCTION_ARGS)
@@ -216,10 +230,10 @@ researcharr_job_fail(PG_FUNCTION_ARGS)
 /*
  * job_heartbeat(id uuid, attempt int, lease interval) -> the lease's new end
  *
- * lease: from now; above zero; NULL for the type's own.  It ends no later than
- * the type's max_runtime after the claim, which may be over.
- * Errors: 22004 NULL for id or attempt; 22023 a lease of zero or less; RA001
- * not running under this attempt.
+ * lease: from now on, above zero; NULL for the type's.  The lease ends no
+ * later than the type's max_runtime after the claim, which may be in the past.
+ * Errors: 22004 NULL for id or attempt; 22023 a lease out of range; RA001 not
+ * running under this attempt; 09000 a user's trigger suppresses the update.
  */
 Datum
 researcharr_job_heartbeat(PG_FUNCTION_ARGS)
@@ -244,9 +258,9 @@ researcharr_job_heartbeat(PG_FUNCTION_ARGS)
 /*
  * job_release(id uuid, attempt int, delay interval) -> true
  *
- * delay: zero or more, NULL for none.
- * Errors: 22004 NULL for id or attempt; 22023 a negative delay; RA001 not
- * running under this attempt.
+ * delay: zero or more; NULL for zero.
+ * Errors: 22004 NULL for id or attempt; 22023 a delay out of range; RA001 not
+ * running under this attempt; 09000 a user's trigger suppresses the update.
  */
 Datum
 researcharr_job_release(PG_FUNCTION_ARGS)
@@ -266,7 +280,10 @@ researcharr_job_release(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(true);
 }
 
-/* An operator ends a job that is not finished; false where it is, or is absent. */
+/*
+ * Finish the unfinished job of argument id for an operator.  Returns false if
+ * the job is finished or does not exist.
+ */
 static bool
 end_unfinished(FunctionCallInfo fcinfo, const char *function, RarrHistoryAction action,
 			   RarrJobStatus status)
@@ -286,7 +303,7 @@ end_unfinished(FunctionCallInfo fcinfo, const char *function, RarrHistoryAction 
 /*
  * job_cancel(id uuid) -> whether a queued or running job was cancelled
  *
- * Errors: 22004 for NULL.
+ * Errors: 22004 for NULL; 09000 a user's trigger suppresses the update.
  */
 Datum
 researcharr_job_cancel(PG_FUNCTION_ARGS)
@@ -297,7 +314,7 @@ researcharr_job_cancel(PG_FUNCTION_ARGS)
 /*
  * job_mark_as_completed(id uuid) -> whether an unfinished job was completed
  *
- * Errors: 22004 for NULL.
+ * Errors: 22004 for NULL; 09000 a user's trigger suppresses the update.
  */
 Datum
 researcharr_job_mark_as_completed(PG_FUNCTION_ARGS)
@@ -307,12 +324,12 @@ researcharr_job_mark_as_completed(PG_FUNCTION_ARGS)
 }
 
 /*
- * job_retry(id uuid) -> whether a failed or cancelled job was queued again
+ * job_retry(id uuid) -> whether a failed or cancelled job was requeued
  *
- * Its retries start anew; its attempt goes on, so that no worker of old can
- * speak for it.
- * Errors: 22004 for NULL; 23505 where another unfinished job has its unique_key
- * by now.
+ * retry_count is set to 0.  attempt is kept, so that calls of earlier workers
+ * stay invalid.
+ * Errors: 22004 for NULL; 23505 another unfinished job has its unique_key;
+ * 09000 a user's trigger suppresses the update.
  */
 Datum
 researcharr_job_retry(PG_FUNCTION_ARGS)

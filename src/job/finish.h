@@ -1,19 +1,20 @@
 /*
  * finish.h
- *		What is done with one job that is locked.
+ *		Finish, renew, release and requeue one locked job.
  */
 #ifndef RARR_JOB_FINISH_H
 #define RARR_JOB_FINISH_H
 
 #include "job/call.h"
 
-/* What a worker says of an attempt that failed. */
+/* How a worker's attempt failed. */
 typedef struct RarrFailure
 {
-	Datum		message;		/* text, not too long */
-	const char *error;			/* the same */
-	int64		delay;			/* before the next attempt; -1: the type's backoff */
-	bool		retry;			/* if a retry is left */
+	Datum		message;		/* text of RARR_ERROR_MAX_BYTES at most */
+	const char *error;			/* the same as a C string */
+	int64		delay;			/* microseconds before the next attempt; -1: the
+								 * type's backoff */
+	bool		retry;			/* false: never retry */
 } RarrFailure;
 
 extern bool rarr_job_is_unfinished(RarrTable *jobs);

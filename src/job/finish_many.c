@@ -1,13 +1,12 @@
 /*
  * finish_many.c
- *		What a worker says of many jobs, and what an operator does with many:
- *		job_heartbeat_many, job_release_many, job_fail_many, job_cancel_many.
+ *		Fail, renew, release and cancel many jobs.
  *
- * Each is the function of finish.c for each job (complete.c has
- * job_complete_many and retry_many.c has job_retry_many).  A job that is not
- * the caller's any more, or is not in a state for it, does not undo the rest:
- * the result says so.  Jobs are locked in order of id (batch.c).  The call
- * works by one snapshot, and its log rows are written together.
+ * Each function does to each job what the function of finish.c for one job
+ * does.  complete.c has job_complete_many(), and retry_many.c has
+ * job_retry_many().  A job that is not the worker's any more, or does not have
+ * a suitable status, is not an error: the result says so.  Jobs are processed
+ * in order of id (batch.c), with one snapshot.
  */
 #include "postgres.h"
 
@@ -31,8 +30,8 @@ PG_FUNCTION_INFO_V1(researcharr_job_fail_many);
 PG_FUNCTION_INFO_V1(researcharr_job_cancel_many);
 
 /*
- * Is the job at this position, in the batch's order, the same attempt as the one
- * before?  What was done to it then is done.
+ * Does the i-th job in order of id repeat the job and attempt before it?  Then
+ * that one has its answer.
  */
 static bool
 is_repeated(const RarrBatch *batch, int i)
@@ -51,10 +50,10 @@ is_repeated(const RarrBatch *batch, int i)
  * job_heartbeat_many(ids uuid[], attempts int[], lease interval)
  *		-> (id, lease_expires_at) rows, in the order of the arrays
  *
- * lease: as for job_heartbeat().  lease_expires_at is NULL for a job that is not
- * running under its attempt.
+ * lease: as for job_heartbeat().  lease_expires_at is NULL for a job that is
+ * not running under its attempt.
  * Errors: 22004 NULL for ids or attempts or in them; 22023 arrays of unequal
- * length, a lease out of range.
+ * length, a lease out of range; 09000 a user's trigger suppresses an update.
  */
 Datum
 researcharr_job_heartbeat_many(PG_FUNCTION_ARGS)
@@ -93,10 +92,10 @@ researcharr_job_heartbeat_many(PG_FUNCTION_ARGS)
  * job_release_many(ids uuid[], attempts int[], delay interval)
  *		-> (id, released) rows, in the order of the arrays
  *
- * delay: as for job_release().  released is false for a job that is not running
- * under its attempt.
+ * delay: as for job_release().  released is false for a job that is not
+ * running under its attempt.
  * Errors: 22004 NULL for ids or attempts or in them; 22023 arrays of unequal
- * length, a delay out of range.
+ * length, a delay out of range; 09000 a user's trigger suppresses an update.
  */
 Datum
 researcharr_job_release_many(PG_FUNCTION_ARGS)
@@ -127,7 +126,10 @@ researcharr_job_release_many(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* The arguments of job_fail_many() besides the ids and attempts. */
+/*
+ * Read the arguments of job_fail_many() after ids and attempts.  Returns the
+ * error of each job, and sets delay and retry of the failure.
+ */
 static Datum *
 read_failures(const RarrBatch *batch, FunctionCallInfo fcinfo, RarrFailure *failure)
 {
@@ -145,10 +147,11 @@ read_failures(const RarrBatch *batch, FunctionCallInfo fcinfo, RarrFailure *fail
  * job_fail_many(ids uuid[], attempts int[], errors text[], retry_in interval,
  *		retry boolean) -> (id, status) rows, in the order of the arrays
  *
- * Each job as job_fail() has it.  status is the new one, queued or failed, and
- * NULL for a job that is not running under its attempt.
+ * retry_in and retry: as for job_fail().  status is the new one, queued or
+ * failed, and NULL for a job that is not running under its attempt.
  * Errors: 22004 NULL for ids, attempts or errors or in them; 22023 arrays of
- * unequal length, a retry_in out of range.
+ * unequal length, a retry_in out of range; 09000 a user's trigger suppresses
+ * an update.
  */
 Datum
 researcharr_job_fail_many(PG_FUNCTION_ARGS)
@@ -184,8 +187,8 @@ researcharr_job_fail_many(PG_FUNCTION_ARGS)
 }
 
 /*
- * Lock a job that is not finished; false if there is none.  One that is seen to
- * be finished is not waited for.
+ * Lock an unfinished job.  Returns false if the job is finished or does not
+ * exist.  Does not wait for a job that the snapshot shows as finished.
  */
 static bool
 lock_unfinished(RarrJobCall *call, Datum id)
@@ -198,8 +201,8 @@ lock_unfinished(RarrJobCall *call, Datum id)
 }
 
 /*
- * Cancel the unfinished ones of these jobs; the batch's values say which.  Returns
- * how many.
+ * Cancel the jobs of the batch that are unfinished, and set the batch's values
+ * to whether each was cancelled.  Returns the number of those.
  */
 static int
 cancel(RarrBatch *batch, const char *function)
@@ -232,8 +235,9 @@ cancel(RarrBatch *batch, const char *function)
 /*
  * job_cancel_many(ids uuid[]) -> (id, cancelled) rows, in the order of the array
  *
- * cancelled is false for a job that is finished or absent.
- * Errors: 22004 NULL for ids or in it; 22023 an array of more dimensions.
+ * cancelled is false for a job that is finished or does not exist.
+ * Errors: 22004 NULL for ids or in it; 22023 an array with more dimensions;
+ * 09000 a user's trigger suppresses an update.
  */
 Datum
 researcharr_job_cancel_many(PG_FUNCTION_ARGS)
@@ -247,8 +251,9 @@ researcharr_job_cancel_many(PG_FUNCTION_ARGS)
 }
 
 /*
- * Cancel these jobs, if they are not finished; returns how many were.  function:
- * of SQL, for 25006.
+ * Cancel those of n jobs that are unfinished, and return their number.
+ * function: name of the SQL function, with parentheses, for errors.  Raises
+ * the errors of job_cancel_many().
  */
 int
 rarr_jobs_cancel(Datum *ids, int n, const char *function)

@@ -1,13 +1,12 @@
 /*
  * guard.c
- *		What plain DML may do to processing_jobs: the table's BEFORE ROW
- *		trigger.
+ *		The guard trigger of processing_jobs: what plain DML may do.
  *
- * INSERT, COPY and UPDATE are first-class ways to use the queue, for what a
- * user decides: which job, for which media, how urgent, from when on.  What
- * the functions of the queue keep (status, attempt, lease, ...) is theirs:
- * whoever could write it could take a worker's job away.  Only the table's
- * owner may.
+ * Users may enqueue and change jobs by INSERT, COPY and UPDATE.  They decide
+ * job_type, media_id, priority, available_at and the like.  The system columns
+ * (status, attempt, lease, ...) belong to the functions of the queue, because
+ * a user who could write them could take a job from its worker.  Only the
+ * owner of the table may write them by DML.
  *
  * The functions of the queue do not fire this trigger (base/relation.c).
  */
@@ -33,18 +32,19 @@
 #include "job/core/job_type.h"
 #include "job/core/worker_input.h"
 
-/* Kept by the functions: an UPDATE may not change them ... */
+/* the system columns, which an UPDATE may not change ... */
 static const int system_columns[] = {
 	JOB_ID, JOB_MEDIA_ID, JOB_JOB_TYPE, JOB_STATUS, JOB_RETRY_COUNT, JOB_ERROR_MESSAGE,
 	JOB_STARTED_AT, JOB_COMPLETED_AT, JOB_CREATED_AT, JOB_ATTEMPT, JOB_LEASE_EXPIRES_AT,
 	JOB_WORKER, JOB_RESULT
 };
 
-/* ... and an INSERT leaves these out. */
+/* ... and those that must be NULL in an INSERT */
 static const int empty_on_insert[] = {
 	JOB_ERROR_MESSAGE, JOB_STARTED_AT, JOB_COMPLETED_AT, JOB_LEASE_EXPIRES_AT, JOB_WORKER, JOB_RESULT
 };
 
+/* Raise 42501 unless the user owns the table. */
 static void
 refuse_system_column(Relation rel, int column)
 {
@@ -54,12 +54,13 @@ refuse_system_column(Relation rel, int column)
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-			 errmsg("column \"%s\" of a job is kept by the functions of the queue", name),
-			 errdetail("Plain DML by a role that does not own the table may decide media_id, job_type and created_at of new jobs, and priority, available_at, max_retries, metadata and unique_key of all."),
-			 errhint("Use job_enqueue, job_dequeue, job_complete, job_fail, job_cancel and their kin."),
+			 errmsg("column \"%s\" of a job can be changed only by the functions of the queue", name),
+			 errdetail("A role that does not own the table may set media_id, job_type and created_at of new jobs, and priority, available_at, max_retries, metadata and unique_key of all jobs."),
+			 errhint("Call job_enqueue, job_dequeue, job_complete, job_fail, job_cancel or another function of the queue."),
 			 errtablecol(rel, column)));
 }
 
+/* Raise RA002 if the job has an unknown type. */
 static void
 check_job_type(HeapTuple tuple, TupleDesc desc)
 {
@@ -68,7 +69,7 @@ check_job_type(HeapTuple tuple, TupleDesc desc)
 	text	   *name;
 
 	if (isnull)
-		return;					/* NOT NULL will say so */
+		return;					/* violates NOT NULL */
 	name = DatumGetTextPP(value);
 	(void) rarr_job_type_get(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
 }
@@ -127,7 +128,7 @@ check_update(TriggerData *trigger)
 	}
 }
 
-/* 23514: a column of a job holds more than its limit. */
+/* Raise 23514 for a column with a value above its limit. */
 static void
 refuse_size(Relation rel, int column, const char *limit)
 {
@@ -139,7 +140,7 @@ refuse_size(Relation rel, int column, const char *limit)
 			 errtablecol(rel, column)));
 }
 
-/* Does the statement write this column, with a value? */
+/* Does the statement set this column to a new value that is not NULL? */
 static bool
 is_written(TriggerData *trigger, HeapTuple tuple, int column)
 {
@@ -151,8 +152,8 @@ is_written(TriggerData *trigger, HeapTuple tuple, int column)
 }
 
 /*
- * Apply the limits of worker_input.c to the new row of a statement, for what it
- * writes: values that were larger before may stay.
+ * Apply the limits of worker_input.c to the new row, and return it.  Only
+ * values that the statement writes are checked: older ones may exceed a limit.
  */
 static HeapTuple
 apply_limits(TriggerData *trigger, HeapTuple tuple)
@@ -178,7 +179,7 @@ apply_limits(TriggerData *trigger, HeapTuple tuple)
 	return heap_modify_tuple_by_cols(tuple, desc, 1, &column, &error, &isnull);
 }
 
-/* The new row, with an updated_at that is later than the old one's. */
+/* Return the new row with an updated_at that is later than the old row's. */
 static HeapTuple
 advance_updated_at(TriggerData *trigger, HeapTuple tuple)
 {
@@ -193,7 +194,7 @@ advance_updated_at(TriggerData *trigger, HeapTuple tuple)
 	return heap_modify_tuple_by_cols(tuple, desc, 1, &column, &after, &isnull);
 }
 
-/* 39P01 where the trigger is of another kind: there would be no row to look at. */
+/* Raise 39P01 for a trigger of another kind, which has no old or new row. */
 static void
 check_trigger(const TriggerData *trigger)
 {
@@ -202,7 +203,7 @@ check_trigger(const TriggerData *trigger)
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-			 errmsg("trigger \"%s\" is not one BEFORE rows or BEFORE TRUNCATE",
+			 errmsg("trigger \"%s\" is neither a BEFORE ROW trigger nor a BEFORE TRUNCATE trigger",
 					trigger->tg_trigger->tgname),
 			 errhint("Only triggers that the extension made call this function.")));
 }
@@ -210,12 +211,12 @@ check_trigger(const TriggerData *trigger)
 PG_FUNCTION_INFO_V1(researcharr_processing_jobs_guard);
 
 /*
- * Trigger, before each row that an INSERT, a COPY, an UPDATE or a DELETE
- * touches, and before a TRUNCATE.
+ * Trigger before each row of an INSERT, COPY, UPDATE or DELETE, and before a
+ * TRUNCATE.  Rows of a dump that is being restored are not checked.
  *
- * Errors: RA002 unknown job type; 23514 a value above a limit of worker_input.c;
- * 42501 a column that is not the user's to write; 55000 columns of ours that were
- * altered.  Rows of a dump are let through as they are.
+ * Errors: RA002 unknown job type; 23514 a value above a limit of
+ * worker_input.c; 42501 a system column; 55000 a column that the extension
+ * created has been altered.
  */
 Datum
 researcharr_processing_jobs_guard(PG_FUNCTION_ARGS)
@@ -229,7 +230,7 @@ researcharr_processing_jobs_guard(PG_FUNCTION_ARGS)
 	{
 		check_trigger(trigger);
 
-		/* once a statement: the table cannot be altered while one runs */
+		/* once for each statement, since it locks the table against DDL */
 		rarr_check_columns(trigger->tg_relation, rarr_job_table.columns, rarr_job_table.ncolumns, true);
 		fcinfo->flinfo->fn_extra = unconstify(RarrTableDef *, &rarr_job_table);
 	}

@@ -1,7 +1,6 @@
 /*
  * job.c
- *		The job queue at the start of the server: its shared memory, callbacks
- *		and hooks.
+ *		Initialize the job queue: shared memory, callbacks and hooks.
  */
 #include "postgres.h"
 
@@ -14,13 +13,14 @@
 #include "job/wait/wait_list.h"
 
 /*
- * Set up all parts; while the library is preloaded.
+ * Initialize all parts, while the library is being preloaded.
  *
- * The server calls transaction callbacks in the reverse order of this, and
- * those of base/pending.c come with the agenda's notes.  When a transaction
- * aborts, the verifier gives its turn up and the session leaves the list of
- * sleepers.  Then the counters, the limits and the agenda act on their pending
- * entries, in this order, so that they wake others.
+ * The server calls transaction callbacks in the reverse order of their
+ * registration.  The callback of base/pending.c is registered with the
+ * agenda's pending entries.  So when a transaction aborts, the verifier gives
+ * up its turn, and the session leaves the list of sleepers.  Then the pending
+ * entries of the counters, the limits and the agenda are applied, in this
+ * order, and wake other sessions.
  */
 void
 rarr_job_init(void)

@@ -1,6 +1,6 @@
 /*
  * job.h
- *		What the rest of the library uses of the job queue.
+ *		The parts of the job queue that the rest of the library uses.
  */
 #ifndef RARR_JOB_JOB_H
 #define RARR_JOB_JOB_H

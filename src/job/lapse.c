@@ -1,17 +1,21 @@
 /*
  * lapse.c
- *		What becomes of a job whose attempt lapsed: its lease ended, or the
- *		session that it was bound to.
+ *		Lapses: attempts that end without a report.
  *
- * A lapse is a failed attempt of which nobody reports.  It uses up a retry,
- * and a job without one left has failed.  A job that lapses for the first time
- * is available at once, because workers die for reasons of their own.  A job
- * that has used up retries already may be what kills its workers: it waits by
- * its type's backoff, as after job_fail(), so that it neither comes back
- * before all other jobs nor uses up its retries within seconds.
+ * An attempt lapses when its lease ends, or, with researcharr.bind_leases,
+ * when the worker's session ends.  A lapse is a failed attempt.  It uses a
+ * retry, and a job without a retry left is set to failed.
  *
- * The next dequeue that comes to a job whose lease ended records the lapse
- * (claim.c); a session that ends does so for its own jobs (session_end.c).
+ * A job whose first attempt lapses is available at once, because the worker
+ * probably failed for another reason.  A job that has used retries before may
+ * be what kills its workers.  So it waits for its type's backoff, as after
+ * job_fail(): it does not come before all other jobs again, and does not use
+ * its retries within seconds.
+ *
+ * The next dequeue that reads the job records the end of a lease (claim.c).  A
+ * session that ends records the lapses of its own jobs (session_end.c).
+ *
+ * Slots are those of jobs with all attributes deformed.
  */
 #include "postgres.h"
 
@@ -26,8 +30,7 @@ static const char *const lease_error = "lease expired";
 static const char *const session_error = "the worker's session ended";
 
 /*
- * Has the job, whose attributes are all deformed, a retry left, should its attempt
- * fail?
+ * Does the job have a retry left, if its attempt fails?
  */
 bool
 rarr_job_has_retry(TupleTableSlot *job)
@@ -37,8 +40,7 @@ rarr_job_has_retry(TupleTableSlot *job)
 }
 
 /*
- * What the job, whose attributes are all deformed, is in for if its attempt
- * lapses.
+ * Return what happens to the job if its attempt lapses.
  */
 RarrLapse
 rarr_lapse_of(TupleTableSlot *job)
@@ -51,8 +53,8 @@ rarr_lapse_of(TupleTableSlot *job)
 }
 
 /*
- * Is this job, which is due, one whose lapse may have to be recorded before
- * anybody can have it?
+ * Must the lapse of this job, whose lease has ended, be recorded before
+ * anybody can claim it?  If not, a claim records it along with itself.
  */
 bool
 rarr_lapse_must_be_recorded(TupleTableSlot *slot)
@@ -61,7 +63,9 @@ rarr_lapse_must_be_recorded(TupleTableSlot *slot)
 }
 
 /*
- * How long, in microseconds, the job waits after a lapse that leaves it a retry.
+ * Return the delay in microseconds until the job is available after a lapse
+ * that leaves it a retry: 0 after the first failed attempt, otherwise the
+ * backoff of its type.
  */
 int64
 rarr_lapse_delay(TupleTableSlot *job, const RarrJobType *type)
@@ -71,7 +75,7 @@ rarr_lapse_delay(TupleTableSlot *job, const RarrJobType *type)
 	return retries > 0 ? rarr_job_type_retry_delay(type, retries) : 0;
 }
 
-/* The next version of a job whose attempt lapsed: the failed attempt. */
+/* Set the error and the retries of the new version after a lapse. */
 static void
 set_lapsed(TupleTableSlot *newslot, RarrLapse lapse, const char *error)
 {
@@ -82,8 +86,8 @@ set_lapsed(TupleTableSlot *newslot, RarrLapse lapse, const char *error)
 }
 
 /*
- * The lease of a job ended, and the job is handed out at once: the failed attempt
- * in its next version.
+ * Set the error and the retries of the new version of a job whose lease ended
+ * and which is claimed at once.
  */
 void
 rarr_lapse_set_next(TupleTableSlot *newslot)
@@ -92,7 +96,7 @@ rarr_lapse_set_next(TupleTableSlot *newslot)
 }
 
 /*
- * Put on record that the lease of the job in the slot ended; status: its new one.
+ * Add to the log that the lease of a job ended.  status: the job's new one.
  */
 void
 rarr_lapse_log(RarrJobLog *log, TupleTableSlot *job, RarrJobStatus status, TimestampTz now)
@@ -101,9 +105,9 @@ rarr_lapse_log(RarrJobLog *log, TupleTableSlot *job, RarrJobStatus status, Times
 }
 
 /*
- * The attempt of the job in jobs->oldslot lapsed, and nobody gets the job right
- * now: begin its next version, in jobs->newslot, queued from available_at on, or
- * failed.  Returns which kind of change that is.
+ * Make the new version, in jobs->newslot, of the job in jobs->oldslot, whose
+ * attempt lapsed and which is not claimed now: queued, available from
+ * available_at on, or failed.  Returns the kind of change.
  */
 static int
 end_attempt(RarrTable *jobs, RarrLapse lapse, TimestampTz now, TimestampTz available_at,
@@ -122,8 +126,9 @@ end_attempt(RarrTable *jobs, RarrLapse lapse, TimestampTz now, TimestampTz avail
 }
 
 /*
- * The job in jobs->oldslot lapsed, and nobody gets it now: it has no retry left,
- * or has to wait.  False if a user's trigger keeps it.
+ * Record the lapse of the locked job in jobs->oldslot, which has no retry left
+ * or must wait: write the new version, and add to the log.  delay: in
+ * microseconds.  Returns false if a user's trigger suppresses the update.
  */
 bool
 rarr_lapse_record(RarrTable *jobs, RarrJobLog *log, RarrLapse lapse, int64 delay, TimestampTz now)
@@ -137,9 +142,9 @@ rarr_lapse_record(RarrTable *jobs, RarrJobLog *log, RarrLapse lapse, int64 delay
 }
 
 /*
- * The session of the worker of the job in jobs->oldslot ends: begin its next
- * version, in jobs->newslot, and put it on record.  Returns which kind of change
- * that is.
+ * Make the new version, in jobs->newslot, of the job in jobs->oldslot, whose
+ * worker's session ends, and add to the log.  Returns the kind of change.
+ * Reads no table and raises no error.
  */
 int
 rarr_lapse_at_session_end(RarrTable *jobs, RarrJobLog *log, TimestampTz now)

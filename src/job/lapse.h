@@ -1,6 +1,6 @@
 /*
  * lapse.h
- *		What becomes of a job whose attempt lapsed.
+ *		Lapses: attempts that end without a report.
  */
 #ifndef RARR_LAPSE_H
 #define RARR_LAPSE_H
@@ -12,13 +12,13 @@
 #include "job/core/job_type.h"
 #include "job/history/job_log.h"
 
-/* What a running job is in for, if its attempt lapses. */
+/* What happens to a running job if its attempt lapses. */
 typedef enum RarrLapse
 {
 	RARR_NOT_RUNNING,
-	RARR_LAPSE_FIRST,			/* it is available at once */
-	RARR_LAPSE_AGAIN,			/* it waits by its type's backoff */
-	RARR_LAPSE_LAST				/* it has failed */
+	RARR_LAPSE_FIRST,			/* it is available at once, */
+	RARR_LAPSE_AGAIN,			/* after its type's backoff, */
+	RARR_LAPSE_LAST				/* or never: it has failed */
 } RarrLapse;
 
 extern bool rarr_job_has_retry(TupleTableSlot *job);

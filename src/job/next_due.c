@@ -1,6 +1,6 @@
 /*
  * next_due.c
- *		When the next job is due: job_next_due, by the take index.
+ *		job_next_due(): when the next job can be claimed, by the dequeue index.
  */
 #include "postgres.h"
 
@@ -18,7 +18,7 @@
 #include "job/core/job_type.h"
 #include "job/limits/limits.h"
 
-/* When the type's next job can be handed out: the least time of any group. */
+/* When the type's next job can be claimed: the earliest time of its groups. */
 static TimestampTz
 type_next_due(RarrDequeueScan *scan, TupleTableSlot *slot, Snapshot snapshot)
 {
@@ -31,7 +31,7 @@ type_next_due(RarrDequeueScan *scan, TupleTableSlot *slot, Snapshot snapshot)
 
 		least = Min(least, at);
 
-		/* Whatever lies behind it in its group is available later. */
+		/* The jobs behind it in its group are available later. */
 		if (DatumGetTimestampTz(rarr_job_value(slot, JOB_AVAILABLE_AT)) >= least)
 			rarr_dequeue_scan_below(scan, snapshot, DatumGetInt32(rarr_job_value(slot, JOB_PRIORITY)));
 	}
@@ -42,11 +42,11 @@ type_next_due(RarrDequeueScan *scan, TupleTableSlot *slot, Snapshot snapshot)
 PG_FUNCTION_INFO_V1(researcharr_job_next_due);
 
 /*
- * job_next_due(job_types text[]) -> when the next job may be handed out
+ * job_next_due(job_types text[]) -> when the next job can be claimed
  *
- * job_types: NULL for all.  In the past where a job is due, NULL where none
- * will ever be; jobs of paused types do not count.
- * Errors: RA002 unknown type; 22023 an array that is empty or holds NULL.
+ * job_types: NULL for all.  The result is in the past if a job is due, and
+ * NULL if there is no unfinished job.  Jobs of paused types do not count.
+ * Errors: RA002 unknown type; 22023 an array that is empty or contains a NULL.
  */
 Datum
 researcharr_job_next_due(PG_FUNCTION_ARGS)

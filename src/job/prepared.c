@@ -1,20 +1,25 @@
 /*
  * prepared.c
- *		What prepared transactions owe the agenda.
+ *		Pending entries of prepared transactions, and DROP DATABASE.
  *
- * PREPARE TRANSACTION ends a transaction for its session, but not for anybody
- * else: its notes are due when COMMIT PREPARED or ROLLBACK PREPARED is done,
- * by whatever session.  No callback tells of that, hence the utility hook.
- * Until then the notes lie in shared memory, under the transaction's
- * identifier.  One whose notes nobody kept makes the agenda forget this
- * database's places, when it ends: one that has too many for its room, or was
- * prepared on another server, before a crash, or by the apply worker of a
- * subscription.  That costs a walk, and nothing else.  Transactions without
- * notes are kept as well, so that those of other applications make nobody
- * forget anything.
+ * The pending entries of a prepared transaction must be applied after COMMIT
+ * PREPARED or ROLLBACK PREPARED, which any session can execute.  The server
+ * has no callback for these, hence the utility hook.  PREPARE TRANSACTION
+ * saves the agenda's entries in shared memory, with the transaction's
+ * identifier.
  *
- * The hook is not called where an apply worker prepares and commits; what it
- * enqueues is found by the walker.
+ * If a prepared transaction ends whose entries are not saved, the agenda
+ * forgets all bounds of the database, and dequeues scan the index from its
+ * beginning once more.  This happens if a transaction has entries of too many
+ * groups, or if it was prepared on another server, before a restart of the
+ * server, or by an apply worker.  A transaction without entries is saved too,
+ * so that its end does not look like that case.
+ *
+ * The server does not call the hook when an apply worker prepares or commits.
+ * A verifier scan finds what such a transaction made claimable.
+ *
+ * The limits and the counters save nothing.  They assume that a prepared
+ * transaction may have changed any job of its database.
  */
 #include "postgres.h"
 
@@ -32,10 +37,14 @@
 #include "job/change.h"
 #include "job/prepared.h"
 
-/* groups that a prepared transaction can have notes of */
+/* entries that are saved for a prepared transaction */
 #define MAX_ENTRIES	16
 
-/* A note in shared memory: the key is another process's, so it is spelt out. */
+/*
+ * An entry in shared memory.  Its key points into the memory of the backend
+ * that prepared the transaction, so that the type is identified by table and
+ * name.
+ */
 typedef struct SavedEntry
 {
 	RarrAgendaPending pending;
@@ -45,8 +54,8 @@ typedef struct SavedEntry
 
 typedef struct PreparedXact
 {
-	uint64		serial;			/* differs from all others'; 0: unused */
-	bool		everything;		/* too many notes */
+	uint64		serial;			/* unique number; 0: unused */
+	bool		everything;		/* had entries that could not be saved */
 	char		gid[GIDSIZE];
 	int			n;
 	SavedEntry	entries[MAX_ENTRIES];
@@ -56,14 +65,16 @@ typedef struct PreparedXacts
 {
 	LWLock		lock;
 	int			tranche;
-	uint64		serials;		/* given out so far */
+	uint64		serials;		/* the last serial that was assigned */
 	PreparedXact transactions[FLEXIBLE_ARRAY_MEMBER];
 } PreparedXacts;
 
 static PreparedXacts *prepared = NULL;
 static ProcessUtility_hook_type prev_utility = NULL;
 
-/* the identifier that the transaction is about to be prepared under */
+/*
+ * the identifier of the PREPARE TRANSACTION that is being executed, or empty
+ */
 static char preparing[GIDSIZE];
 
 static Size
@@ -89,6 +100,7 @@ static const RarrShmemPart prepared_part = {
 	"researcharr prepared transactions", prepared_size, attach_prepared
 };
 
+/* Find a transaction; the caller holds the lock. */
 static PreparedXact *
 find_prepared(const char *gid)
 {
@@ -98,6 +110,7 @@ find_prepared(const char *gid)
 	return NULL;
 }
 
+/* Save one entry; the caller holds the lock. */
 static void
 save_entry(PreparedXact *transaction, const RarrAgendaPending *entry)
 {
@@ -114,11 +127,14 @@ save_entry(PreparedXact *transaction, const RarrAgendaPending *entry)
 	strlcpy(saved->name, entry->key->head.name, sizeof(saved->name));
 }
 
-/* Under the lock: where to keep the notes of this transaction, or NULL. */
+/*
+ * Find room for the entries of this transaction, or return NULL.  The caller
+ * holds the lock.
+ */
 static PreparedXact *
 find_room(const char *gid)
 {
-	PreparedXact *same = find_prepared(gid);	/* ended without our knowledge */
+	PreparedXact *same = find_prepared(gid);	/* ended without the hook */
 
 	if (same != NULL)
 		return same;
@@ -128,7 +144,7 @@ find_room(const char *gid)
 	return NULL;
 }
 
-/* The transaction is prepared: keep its notes.  Cannot fail. */
+/* The transaction has been prepared: save its entries.  Must not fail. */
 static void
 save_entries(void)
 {
@@ -158,7 +174,10 @@ at_xact_end(XactEvent event, void *arg)
 		save_entries();
 }
 
-/* Under the lock: act on the notes of a transaction that is over. */
+/*
+ * Apply the entries of a transaction that has ended; the caller holds the
+ * lock.
+ */
 static void
 apply_entries(PreparedXact *transaction)
 {
@@ -181,9 +200,10 @@ apply_entries(PreparedXact *transaction)
 }
 
 /*
- * The transaction of this identifier is over, whose notes had this serial
- * number before, 0 if there were none.  Meanwhile somebody else may have given
- * the identifier to another one.  Cannot fail.
+ * Apply the entries of the transaction with this identifier, which has ended.
+ * serial: that of its entries before it ended, or 0 if there were none.  It
+ * differs if another transaction was prepared with the same identifier since.
+ * Must not fail.
  */
 static void
 apply_after(const char *gid, uint64 serial)
@@ -200,6 +220,7 @@ apply_after(const char *gid, uint64 serial)
 	LWLockRelease(&prepared->lock);
 }
 
+/* Call the next hook, or the server's function. */
 static void
 call_next(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 		  ProcessUtilityContext context, ParamListInfo params,
@@ -212,8 +233,9 @@ call_next(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 }
 
 /*
- * COMMIT PREPARED and ROLLBACK PREPARED: act afterwards, if they did not fail.
- * The server takes no interrupt between the transaction's end and our turn.
+ * Execute COMMIT PREPARED or ROLLBACK PREPARED, and apply the entries if it
+ * succeeds.  No interrupt is processed between the end of the transaction and
+ * that.
  */
 static void
 end_prepared(PlannedStmt *pstmt, const char *gid, const char *queryString, bool readOnlyTree,
@@ -233,9 +255,9 @@ end_prepared(PlannedStmt *pstmt, const char *gid, const char *queryString, bool 
 }
 
 /*
- * DROP DATABASE: what is known of it goes at once, since another one may be
- * created with its OID, from the same template, so that the tables' are the
- * same as well.
+ * Execute DROP DATABASE, and forget the database at once: a new database may
+ * get the same OID, and if it is created from the same template, its tables
+ * have the same OIDs as well.
  */
 static void
 drop_database(PlannedStmt *pstmt, const char *name, const char *queryString, bool readOnlyTree,
@@ -250,6 +272,7 @@ drop_database(PlannedStmt *pstmt, const char *name, const char *queryString, boo
 	rarr_change_forget_database(database);
 }
 
+/* ProcessUtility hook */
 static void
 process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 			   ProcessUtilityContext context, ParamListInfo params,
@@ -276,7 +299,8 @@ process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 }
 
 /*
- * Declare the shared memory, take the callback and the hook; while the library is preloaded.
+ * Register shared memory, callback and hook, while the library is being
+ * preloaded.
  */
 void
 rarr_prepared_init(void)

@@ -1,6 +1,6 @@
 /*
  * prepared.h
- *		What prepared transactions owe the agenda.
+ *		Pending entries of prepared transactions, and DROP DATABASE.
  */
 #ifndef RARR_JOB_PREPARED_H
 #define RARR_JOB_PREPARED_H

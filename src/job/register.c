@@ -1,11 +1,10 @@
 /*
  * register.c
- *		Making job types known, changing their policies, pausing them.
+ *		Register job types, change their policies, pause and resume them.
  *
- * These are ordinary changes of the table job_types, made with the caller's
- * own privileges.  The table's CHECK constraints are the rules; what they
- * refuse is reported with the argument's name, its value and what would be
- * right.
+ * The functions change the table job_types by statements, with the caller's
+ * privileges.  The table's CHECK constraints validate the values.  A violation
+ * is reported with the name and value of the argument, and a hint.
  */
 #include "postgres.h"
 
@@ -28,9 +27,11 @@
 #include "job/core/job_type.h"
 #include "job/limits/slot.h"
 
-#define SHOWN_BYTES		400		/* of a text argument in a message: what a name can have */
+#define SHOWN_BYTES		400		/* of a text argument in a message: a name's maximum */
 
-/* The arguments of job_type_register, in order; $n of the statement. */
+/*
+ * arguments of job_type_register(), in order: the parameters of register_sql
+ */
 static const struct
 {
 	const char *name;
@@ -53,7 +54,7 @@ static const struct
 	{"paused", BOOLOID},
 };
 
-/* What the table's constraints say, in words. */
+/* the table's CHECK constraints: the argument that each checks, and a hint */
 static const struct
 {
 	const char *constraint;
@@ -78,8 +79,9 @@ static const struct
 };
 
 /*
- * The row that is proposed has to satisfy the constraints though the type is
- * known: so where one of the two values of the rate is given, it has the other one.
+ * The row of VALUES must satisfy the constraints even if the statement updates
+ * an existing row.  One constraint is about rate_limit and rate_interval
+ * together, so that the row has the old value of the one that is not given.
  */
 static const char *const register_sql =
 	"INSERT INTO researcharr.job_types AS t (name, priority, max_retries, lease, backoff, backoff_base,"
@@ -104,6 +106,7 @@ static const char *const pause_sql =
 	" ON CONFLICT (name) DO UPDATE SET paused = excluded.paused"
 	" WHERE t.paused OPERATOR(pg_catalog.<>) excluded.paused";
 
+/* An argument's value for a message. */
 static char *
 argument_text(int argument, Datum value, bool isnull)
 {
@@ -122,7 +125,10 @@ argument_text(int argument, Datum value, bool isnull)
 	return psprintf("\"%.*s%s\"", shown, text, text[shown] != '\0' ? "..." : "");
 }
 
-/* Say in RA003's words which argument a constraint refused; else let the error pass. */
+/*
+ * In a PG_CATCH block: raise RA003 about the argument if the error is the
+ * violation of a constraint in rules[]; raise the error again otherwise.
+ */
 static void
 explain_violation(MemoryContext cxt, const Datum *values, const char *nulls)
 {
@@ -157,10 +163,11 @@ PG_FUNCTION_INFO_V1(researcharr_job_type_resume);
  *		backoff_cap, jitter, max_running, rate_limit, rate_interval, weight,
  *		max_runtime, paused) -> row of job_types
  *
- * NULL keeps what a known type has, or takes the default for a new one.
- * Errors: 22004 for a NULL name; RA003 for a value that a policy cannot have; 42804
- * where the calling statement expects other columns; 09000 where a user's trigger
- * keeps the row from being written.
+ * NULL keeps the value of an existing type, and stands for the default for a
+ * new one.
+ * Errors: 22004 for a NULL name; RA003 an invalid value; 42804 the calling
+ * statement expects another row type; 09000 a user's trigger suppresses the
+ * change.
  */
 Datum
 researcharr_job_type_register(PG_FUNCTION_ARGS)
@@ -203,17 +210,20 @@ researcharr_job_type_register(PG_FUNCTION_ARGS)
 	}
 	PG_END_TRY();
 
-	/* the row as one value of the table's row type, whatever columns that has by now */
+	/* one value of the table's row type, which may have users' columns */
 	value = SPI_datumTransfer(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull),
 							  false, -1);
 	SPI_finish();
-	row = DatumGetHeapTupleHeader(value);	/* may copy it */
+	row = DatumGetHeapTupleHeader(value);	/* possibly a copy */
 	tuple.t_len = HeapTupleHeaderGetDatumLength(row);
 	tuple.t_data = row;
 	desc = lookup_rowtype_tupdesc_copy(HeapTupleHeaderGetTypeId(row), HeapTupleHeaderGetTypMod(row));
 	return rarr_result_row(fcinfo, desc, &tuple);
 }
 
+/*
+ * Set paused of the type of argument name; returns whether it was different.
+ */
 static bool
 set_paused(FunctionCallInfo fcinfo, bool paused)
 {
@@ -240,7 +250,7 @@ set_paused(FunctionCallInfo fcinfo, bool paused)
 }
 
 /*
- * job_type_pause(name) -> whether it was not paused before
+ * job_type_pause(name) -> whether the type was not paused before
  *
  * Errors: 22004 for NULL, RA002 for an unknown type.
  */
@@ -251,7 +261,7 @@ researcharr_job_type_pause(PG_FUNCTION_ARGS)
 }
 
 /*
- * job_type_resume(name) -> whether it was paused before
+ * job_type_resume(name) -> whether the type was paused before
  *
  * Errors: 22004 for NULL, RA002 for an unknown type.
  */
@@ -264,8 +274,8 @@ researcharr_job_type_resume(PG_FUNCTION_ARGS)
 PG_FUNCTION_INFO_V1(researcharr_job_types_changed);
 
 /*
- * Trigger, after any statement that changes job_types: every session reads the
- * policies anew once the change is committed, and this one at once.
+ * Trigger after each statement that changes job_types: all sessions reload the
+ * policies after the commit, and this one does so at once.
  */
 Datum
 researcharr_job_types_changed(PG_FUNCTION_ARGS)

@@ -1,25 +1,25 @@
 /*
  * retry_many.c
- *		An operator queues many failed or cancelled jobs again: job_retry_many.
+ *		job_retry_many(): requeue many failed or cancelled jobs.
  *
- * A job whose unique key an unfinished job has is skipped.  The order of the
+ * A job is skipped if an unfinished job has its unique key.  The order of the
  * steps keeps two calls from waiting for each other:
  *
- * 1. Check the keys in the order in which keys are taken (unique_key.c).  This
- *    waits for any transaction that is ending a job with such a key, while this
- *    call holds no row lock.  That transaction may in turn want a job of this
- *    call, which its snapshot shows running.  A call that begins after this
+ * 1. Check the keys in their order (unique_key.c).  This waits for each
+ *    transaction that is finishing a job with such a key, while this call
+ *    holds no row lock.  That transaction may in turn wait for a job of this
+ *    call that its snapshot shows as running.  A call that begins after this
  *    call's snapshot sees that job as this one does.
- * 2. Lock the jobs in order of id.
- * 3. Change the jobs that have a key, in the order of keys.
+ * 2. Lock the jobs in order of id, and requeue those without a key.
+ * 3. Requeue the jobs that have a key, in the order of their keys.
  *
  * One deadlock remains possible: a session requeues a job between this call's
- * snapshot and its lock on the job, another takes a key between steps 1 and 3,
- * and a third call ends both jobs.
+ * snapshot and its lock on the job, another one inserts a key between steps 1
+ * and 3, and a third one finishes both jobs.
  *
- * A key can be taken between the check and the change, which then raises 23505.
- * So jobs with a key are changed in a subtransaction: all in one, and if that
- * fails, each in its own.
+ * If another session inserts a key between the check and the update, the
+ * update raises 23505.  So step 3 runs in a subtransaction, and if that fails,
+ * once more with a subtransaction for each job.
  */
 #include "postgres.h"
 
@@ -43,18 +43,21 @@ typedef struct Keyed
 	text	   *key;
 } Keyed;
 
-/* One call. */
+/* A call. */
 typedef struct Retry
 {
 	RarrBatch  *batch;			/* its values: was the job queued again? */
-	const char *function;		/* of SQL, for 25006 */
+	const char *function;		/* name of the SQL function, for errors */
 	bool	   *taken;			/* at each position: an unfinished job has the key */
 	Keyed	   *keyed;
 	int			nkeyed;
-	const char *unique_index;	/* the name of the index over keys */
+	const char *unique_index;	/* name of the index on unique keys */
 } Retry;
 
-/* Find a job as the snapshot shows it; false if it is not failed or cancelled. */
+/*
+ * Find a job that the snapshot shows as failed or cancelled.  Returns false if
+ * it is not, or does not exist.
+ */
 static bool
 find_retryable(RarrJobCall *call, Datum id)
 {
@@ -65,8 +68,8 @@ find_retryable(RarrJobCall *call, Datum id)
 }
 
 /*
- * Lock a job that is failed or cancelled; false if there is none.  Do not wait
- * for a job that the snapshot shows to be neither.
+ * Lock a failed or cancelled job.  Returns false if it is neither, or does not
+ * exist.  Does not wait for a job that the snapshot shows as neither.
  */
 static bool
 lock_retryable(RarrJobCall *call, Datum id)
@@ -81,10 +84,7 @@ copy_text(TupleTableSlot *slot, int column)
 	return DatumGetTextPCopy(rarr_job_value(slot, column));
 }
 
-/*
- * Compare jobs by the order in which keys are taken; jobs with one key by their
- * positions in the arguments.
- */
+/* Compare jobs by their keys, and jobs with the same key by position. */
 static int
 compare_keyed(const void *a, const void *b)
 {
@@ -95,7 +95,10 @@ compare_keyed(const void *a, const void *b)
 	return order != 0 ? order : one->position - other->position;
 }
 
-/* Add the job in jobs->oldslot, at this position of the batch, to the list if it has a key. */
+/*
+ * Add the job in jobs->oldslot, at this position of the batch, to the list.
+ * Returns false if it has no unique key.
+ */
 static bool
 add_keyed(Retry *retry, RarrJobCall *call, int position)
 {
@@ -141,7 +144,7 @@ wait_for_keys(Retry *retry, RarrJobCall *call)
 	retry->nkeyed = 0;
 }
 
-/* Step 2: lock the jobs, requeue those without a unique key, and list the others. */
+/* Step 2: lock the jobs, requeue those without a key, and list the others. */
 static void
 retry_plain(Retry *retry, RarrJobCall *call)
 {
@@ -162,7 +165,7 @@ retry_plain(Retry *retry, RarrJobCall *call)
 	}
 }
 
-/* Wait for keys, lock the jobs and requeue those without a key, all with one snapshot. */
+/* Steps 1 and 2, with one snapshot. */
 static void
 begin_batch(Retry *retry)
 {
@@ -178,7 +181,7 @@ begin_batch(Retry *retry)
 	rarr_job_call_end(&call);
 }
 
-/* Queue a locked job again, unless its key is taken; true if it was. */
+/* Requeue a job unless its key is in use; returns whether it was requeued. */
 static bool
 retry_keyed(RarrJobCall *call, Datum id)
 {
@@ -191,7 +194,9 @@ retry_keyed(RarrJobCall *call, Datum id)
 	return true;
 }
 
-/* The body of a subtransaction: queue the listed jobs again whose keys are free. */
+/*
+ * The body of a subtransaction: requeue the listed jobs whose keys are free.
+ */
 static bool
 retry_listed(void *arg)
 {
@@ -212,7 +217,7 @@ retry_listed(void *arg)
 	return true;
 }
 
-/* Was a key taken between the look at it and the change? */
+/* Did another session insert a key between the check and the update? */
 static bool
 is_key_taken(const ErrorData *error, void *arg)
 {
@@ -222,7 +227,7 @@ is_key_taken(const ErrorData *error, void *arg)
 		rarr_error_names(error, rarr_job_table.name, retry->unique_index);
 }
 
-/* Queue the listed jobs again whose keys are free. */
+/* Step 3: requeue the listed jobs whose keys are free. */
 static void
 retry_with_keys(Retry *retry)
 {
@@ -242,6 +247,7 @@ retry_with_keys(Retry *retry)
 	}
 }
 
+/* Requeue the jobs of a batch; its values are whether each was requeued. */
 static void
 retry_batch(RarrBatch *batch, const char *function)
 {
@@ -257,12 +263,13 @@ PG_FUNCTION_INFO_V1(researcharr_job_retry_many);
 /*
  * job_retry_many(ids uuid[]) -> (id, retried) rows, in the order of the array
  *
- * retried is false for a job that is neither failed nor cancelled, is absent, or
- * has a unique key that an unfinished job has: of two jobs with one key the first
- * in the array is queued.
- * Errors: 22004 NULL for ids or in it; 22023 an array of more dimensions; 40001
- * under REPEATABLE READ and SERIALIZABLE, if the transaction's snapshot does not
- * show the job that has a key, or a job changed since.
+ * retried is false for a job that is neither failed nor cancelled, does not
+ * exist, or has the unique key of an unfinished job.  Of two jobs with the
+ * same key, the first one in the array is requeued.
+ * Errors: 22004 NULL for ids or in it; 22023 an array with more dimensions;
+ * 40001 under REPEATABLE READ and SERIALIZABLE if a job changed after the
+ * snapshot, or if the snapshot does not show the job that has a key; 09000 a
+ * user's trigger suppresses an update.
  */
 Datum
 researcharr_job_retry_many(PG_FUNCTION_ARGS)
@@ -276,8 +283,10 @@ researcharr_job_retry_many(PG_FUNCTION_ARGS)
 }
 
 /*
- * Queue these jobs again, as job_retry_many() does; returns how many were queued.
- * function: of SQL, for 25006.
+ * Requeue those of n jobs that can be, as job_retry_many() does, and return
+ * their number.  function: name of the SQL function, with parentheses, for
+ * errors.
+ * Raises the errors of job_retry_many().
  */
 int
 rarr_jobs_retry(Datum *ids, int n, const char *function)

@@ -1,19 +1,20 @@
 /*
  * session_end.c
- *		Jobs of a session that ends, and that had researcharr.bind_leases on.
+ *		Return a session's jobs to the queue when the session ends.
  *
- * When a session ends, it hands back those of its jobs that are still running
- * under the attempt that it claimed (core/session_jobs.c), in a transaction of
- * its own, as a lease's end would: a failed try.
+ * With researcharr.bind_leases, leases end with the session.  A session that
+ * ends records a lapse (lapse.c) of each of its jobs (core/session_jobs.c)
+ * that is still running under its attempt, in a transaction of its own.
  *
- * A session that ends takes no interrupts, so nothing there may wait: where a
- * lock is not to be had, on a table, an index or a job, the lease's end
- * applies.  It runs no code of users' either, and breaks no rule of theirs,
- * since an error would end it as FATAL: the same where one of the tables has
- * triggers, unique indexes or generated columns of theirs, or functions in a
- * CHECK or an index (base/at_exit.c).  And the commit does not wait for the
- * disk or a standby: if it is lost, the lease's end applies again.  When the
- * server crashes, nothing runs at all.
+ * A session that ends processes no interrupts, so that this code must not
+ * wait, and an error would become FATAL, so that it must not fail.  It gives
+ * up if it cannot get a lock at once.  It also gives up if a table has
+ * anything of users' that may fail: triggers, unique indexes, generated
+ * columns, or functions in a CHECK or an index (base/at_exit.c).  Then the
+ * jobs lapse when their leases end.
+ *
+ * The commit is asynchronous.  If a crash loses it, the jobs lapse when their
+ * leases end, as they do if the server crashes while sessions run.
  */
 #include "postgres.h"
 
@@ -40,12 +41,13 @@
 #include "job/session_end.h"
 
 /*
- * The session that claimed these jobs ends: those that are still running under
- * their attempt have lapsed (lapse.c).  False if the transaction must not commit.
+ * Record a lapse of those of n jobs that are still running under their
+ * attempt.  Returns false if the transaction must be rolled back.
  *
- * Waits for nobody, runs no code of users' and raises no error (base/at_exit.c);
- * the caller has seen that processing_jobs may be written to.  A job that somebody
- * has locked is left alone, and one whose next version a CHECK would refuse.
+ * This does not wait, runs no users' code and raises no error
+ * (base/at_exit.c).  The caller has checked that processing_jobs can be
+ * written to.  Jobs that other transactions have locked are skipped, and so
+ * are jobs whose new version would violate a CHECK constraint.
  */
 static bool
 return_jobs(const RarrSessionJob *session_jobs, int n)
@@ -79,8 +81,8 @@ return_jobs(const RarrSessionJob *session_jobs, int n)
 }
 
 /*
- * Can jobs be handed back?  Locks processing_jobs if so.  The history is looked
- * at when a row is written to it.
+ * Can jobs be returned?  If so, processing_jobs is then locked.  The history
+ * is checked when rows are written to it.
  */
 static bool
 can_return_jobs(void)
@@ -101,7 +103,7 @@ can_return_jobs(void)
 	return result;
 }
 
-/* before_shmem_exit callback */
+/* before_shmem_exit callback: return the session's jobs to the queue */
 static void
 return_at_exit(int code, Datum arg)
 {
@@ -124,8 +126,8 @@ return_at_exit(int code, Datum arg)
 }
 
 /*
- * This session has claimed a job under this attempt: its lease ends with the
- * session.
+ * Let the lease of a job, which this session has claimed under this attempt,
+ * end with the session.
  */
 void
 rarr_session_bind_lease(const pg_uuid_t *id, int32 attempt)

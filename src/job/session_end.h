@@ -1,6 +1,6 @@
 /*
  * session_end.h
- *		Jobs of a session that ends.
+ *		Return a session's jobs to the queue when the session ends.
  */
 #ifndef RARR_JOB_SESSION_END_H
 #define RARR_JOB_SESSION_END_H

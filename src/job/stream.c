@@ -1,39 +1,38 @@
 /*
  * stream.c
- *		The jobs of one type that can be handed out, in order.
+ *		Streams: the claimable jobs of one type, in the order of the claim.
  *
- * A stream goes from group to group of its type, highest priority first.  With
- * the agenda it knows which groups can have a job that is due, and where in
- * the index the first one can be; without it, it walks a group up to the first
- * job that is not due yet and then descends the index for the next lower
- * priority, so that jobs that lie in the future cost one descent a group, and
- * hide nothing.
+ * A stream visits the groups of its type, highest priority first.  With the
+ * agenda it knows which groups can have a due job, and where to enter the
+ * dequeue index.  Without the agenda it scans each group up to the first job
+ * that is not due yet, and then descends the index for the next lower
+ * priority.  So future jobs cost one descent for each group.
  *
- * Running jobs stay in the index, since a claim must not touch it; a stream
- * passes over them, and yields those whose lease has ended.
+ * Running jobs stay in the index, because a claim must not change it.  A
+ * stream skips them, and yields those whose lease has ended.
  *
- * A type that has reached its limit has only lapsed jobs to hand on; a stream
- * of those goes straight to where limits.c found them.
+ * A type that has reached its limit can yield only lapsed jobs.  A stream of
+ * these goes to the queue positions at which limits.c found them.
  *
- * What it passed over in a group it tells the agenda when it leaves the group:
- * up to where nothing can be handed out, and which leases it saw.
+ * When a stream leaves a group, it advances the group's bound past the jobs
+ * that cannot be claimed, and adds the leases of running jobs to the agenda.
  *
- * Types that a claim asks for at once, and that all have a job of the highest
- * priority that is due, take turns by weight, unless their weights are equal:
- * then the oldest job is next.  The turns are those of stride scheduling.
- * Each type has a pass, which a job that is taken moves on by a stride, the
- * larger the smaller the weight; the type with the least pass is next, and of
- * equal ones the type with the oldest job.
+ * If several types of a claim have a due job of the highest priority, and
+ * their weights differ, they take turns by stride scheduling.  (If the weights
+ * are equal, the job with the least queue position is next.)  Each type has a
+ * pass.  A claimed job increases the pass of its type by FULL_STRIDE / weight.
+ * The type with the least pass is next, and among equal ones the type with the
+ * least queue position.
  *
- * A job that was taken without competition moves no pass, so that a type owes
- * nothing for what nobody else could have had.  A type that had no work gains
- * nothing by that either: its pass is taken to be a few strides behind the
- * others' at most.
+ * A job that is claimed without competition does not increase the pass, since
+ * no other type could have had its turn.  A type that had no jobs for a while
+ * gets no advantage either: its pass counts as MAX_STRIDES_BEHIND strides
+ * behind the foremost one at most.
  *
- * The passes are in the agenda, and then the whole fleet shares by weight; a
- * backend without the agenda keeps its own.  They are only hints, and moved by
- * single atomic operations: of two claims at the same moment both may find the
- * same type's turn, and the next ones make up for it.
+ * The agenda has the passes, so that all sessions together share by weight.  A
+ * backend without the agenda has passes of its own.  A pass is only a hint,
+ * and is changed by single atomic operations.  Two claims at the same moment
+ * can give a turn to the same type; later turns compensate for it.
  */
 #include "postgres.h"
 
@@ -50,16 +49,18 @@
 #include "job/core/job_row.h"
 #include "job/stream.h"
 
-/* how far ahead of a place a scan reads, in microseconds; see enter_group() */
+/* how far a scan for few jobs reads, in microseconds; see enter_group() */
 #define INITIAL_WINDOW	1000
 #define MAX_WINDOW		USECS_PER_DAY
 
-/* what a job of a type of weight 1 moves the pass by */
+/* how much a job of a type of weight 1 increases the pass */
 #define FULL_STRIDE		(UINT64CONST(1) << 30)
 
-/* how many strides a type can be behind; more than work that goes on ever is */
+/* how many strides behind a pass counts at most; if a type always has jobs, its
+ * pass is never that far behind */
 #define MAX_STRIDES_BEHIND		2
 
+/* The queue position of the job in a slot. */
 static RarrQueuePos
 queue_pos_of(TupleTableSlot *slot)
 {
@@ -71,8 +72,9 @@ queue_pos_of(TupleTableSlot *slot)
 }
 
 /*
- * Choose the next group, below the present one.  What this transaction itself
- * made available the agenda does not know yet, so both are asked.
+ * Choose the next group, with a priority less than `below`.  The agenda does
+ * not know yet what this transaction makes available, so that its pending
+ * entries are consulted as well.
  */
 static void
 choose_group(RarrStream *stream, int below)
@@ -115,7 +117,7 @@ choose_group(RarrStream *stream, int below)
 		stream->view.bound = own_pos;
 }
 
-/* What all kinds of streams begin with. */
+/* Initialize a stream of any kind. */
 static void
 init_stream(RarrStream *stream, Relation jobs, const RarrJobType *type, TimestampTz now)
 {
@@ -134,11 +136,16 @@ init_stream(RarrStream *stream, Relation jobs, const RarrJobType *type, Timestam
 }
 
 /*
- * Open a stream of the jobs of a type that can be handed out at `now`; false
- * if the agenda knows that there is none, and nothing is to be closed.  It
- * enters its first group under the active snapshot, which has to be taken
- * after this; with may_advance, it tells the agenda what it passed over; few: no
- * more than a handful of jobs will be asked for.
+ * Open a stream of the jobs of a type that can be claimed at `now`.  jobs and
+ * index: processing_jobs and its dequeue index.  may_advance: let the stream
+ * advance bounds of the agenda; few: the caller wants only a few jobs.
+ *
+ * The stream uses the active snapshot for its first group.  The caller must
+ * take that snapshot after this call, because the view of the agenda must be
+ * older.
+ *
+ * Returns false if the agenda shows that there are no such jobs.  Then the
+ * stream is not open.
  */
 bool
 rarr_stream_open(RarrStream *stream, Relation jobs, Relation index,
@@ -156,9 +163,10 @@ rarr_stream_open(RarrStream *stream, Relation jobs, Relation index,
 }
 
 /*
- * The same of lapsed jobs that are known by their places alone, which are in
- * the order of the claim and stay while the stream is used: their type has as
- * many jobs running as it may, and these are of that number.
+ * Open a stream of n lapsed jobs with these positions, for a type that has
+ * reached max_running: the claim of a lapsed job does not increase the number
+ * of running jobs.  The array is in the order of the claim, and is not copied.
+ * Returns false if n is 0.
  */
 bool
 rarr_stream_open_lapsed(RarrStream *stream, Relation jobs, Relation index, const RarrJobType *type,
@@ -175,6 +183,7 @@ rarr_stream_open_lapsed(RarrStream *stream, Relation jobs, Relation index, const
 	return true;
 }
 
+/* End the scan of the current group. */
 static void
 end_scan(RarrStream *stream)
 {
@@ -185,19 +194,21 @@ end_scan(RarrStream *stream)
 }
 
 /*
- * Enter the group under a snapshot of its own, unless it is the first one.
+ * Begin the scan of the current group.  Each group but the first has a
+ * snapshot of its own.
  *
- * An index scan reads a leaf page to its end before it returns the first
- * entry; comparing a hundred keys costs more than all else that a claim does.
- * So a scan for a few jobs has an upper bound, a little ahead of the place.
- * How far ahead adapts to how close together the jobs lie.
+ * A B-tree scan compares the keys of all entries up to the end of a leaf page
+ * before it returns the first one, and a hundred comparisons cost more than
+ * the rest of a claim.  So a scan for a few jobs has an upper bound, which is
+ * the lower bound's available_at plus a window.  next_job() adapts the window
+ * to the density of the jobs.
  */
 static void
 enter_group(RarrStream *stream)
 {
 	const RarrQueuePos *pos = &stream->view.bound;
 
-	/* The agenda's view must be older than the snapshot. */
+	/* The snapshot must be newer than the view of the agenda. */
 	if (stream->snapshot == NULL || IsolationUsesXactSnapshot() || stream->ref == NULL)
 		stream->snapshot = GetActiveSnapshot();
 	else
@@ -227,8 +238,10 @@ enter_group(RarrStream *stream)
 }
 
 /*
- * The next job of the group, due or not; false at its end.  Widens the window
- * where it was too narrow, and narrows it bit by bit where it was not.
+ * Get the next job of the group, due or not.  Returns false at the end of the
+ * group.  Each job found within the window makes the window a little smaller;
+ * if none is found, the window becomes larger and the scan continues without
+ * it.
  */
 static bool
 next_job(RarrStream *stream)
@@ -253,7 +266,7 @@ next_job(RarrStream *stream)
 	return rarr_dequeue_scan_next_job(&stream->scan, stream->slot);
 }
 
-/* Leave the group: tell the agenda that nothing before `end` can be handed out. */
+/* Leave the group: advance its bound to `end`, or to `passed` if blocked. */
 static void
 leave_group(RarrStream *stream, const RarrQueuePos *end)
 {
@@ -261,14 +274,14 @@ leave_group(RarrStream *stream, const RarrQueuePos *end)
 		return;
 	rarr_agenda_advance_bound(stream->ref, &stream->view, stream->blocked ? &stream->passed : end);
 
-	/* Not before: a walk up to the old place, begun in between, would forget it. */
+	/* Not earlier: a verifier scan up to the old bound would remove it. */
 	if (stream->running)
 		rarr_agenda_add_running(stream->ref, stream->view.priority, &stream->running_first,
 								 &stream->running_last, stream->lease);
 }
 
 static void
-note_running(RarrStream *stream)
+add_running(RarrStream *stream)
 {
 	if (!stream->running)
 		stream->running_first = queue_pos_of(stream->slot);
@@ -279,8 +292,8 @@ note_running(RarrStream *stream)
 }
 
 /*
- * Move on to the next job of the group; at its end, choose the next group and
- * leave it to the caller to enter it.
+ * Advance to the next due job of the group.  If there is none, choose the next
+ * group, without entering it.
  */
 static void
 advance(RarrStream *stream)
@@ -298,7 +311,7 @@ advance(RarrStream *stream)
 			return;
 		}
 		if (rarr_job_status(stream->slot) == JOB_RUNNING)
-			note_running(stream);
+			add_running(stream);
 		if (DatumGetTimestampTz(rarr_job_value(stream->slot, JOB_AVAILABLE_AT)) > stream->now)
 		{
 			end = queue_pos_of(stream->slot);
@@ -306,7 +319,7 @@ advance(RarrStream *stream)
 			break;
 		}
 	}
-	/* without the agenda, the end of the scan is that of the last group */
+	/* without the agenda, the scan has ended with the last group */
 	if (stream->ref == NULL && TTS_EMPTY(stream->slot))
 		priority = 0;
 	ExecClearTuple(stream->slot);
@@ -315,9 +328,9 @@ advance(RarrStream *stream)
 	choose_group(stream, priority);
 }
 
-/* Does a's next job go before b's, by priority and age? */
+/* Is a's next job before b's, by priority and queue position? */
 static bool
-goes_before(const RarrStream *a, const RarrStream *b)
+precedes(const RarrStream *a, const RarrStream *b)
 {
 	RarrQueuePos pos_a;
 	RarrQueuePos pos_b;
@@ -329,6 +342,7 @@ goes_before(const RarrStream *a, const RarrStream *b)
 	return rarr_queue_pos_compare(&pos_a, &pos_b) < 0;
 }
 
+/* How much a claimed job increases the pass of its type. */
 static uint64
 stride_of(const RarrStream *stream)
 {
@@ -343,20 +357,24 @@ read_pass(const RarrStream *stream)
 	return stream->type->pass;
 }
 
-/* Is pass a before b?  They may have gone round. */
+/* Is pass a less than pass b?  They may wrap around. */
 static bool
 is_before(uint64 a, uint64 b)
 {
 	return (int64) (a - b) < 0;
 }
 
+/* Does the stream have a job of the same priority as `first`? */
 static bool
 competes(const RarrStream *stream, const RarrStream *first)
 {
 	return !stream->ended && stream->entered && stream->view.priority == first->view.priority;
 }
 
-/* The foremost pass of those that compete, and the largest stride. */
+/*
+ * Return the greatest pass of the competing streams, and set their greatest
+ * stride.
+ */
 static uint64
 foremost_pass(RarrStream *streams, int n, const RarrStream *first, uint64 *stride)
 {
@@ -378,8 +396,8 @@ foremost_pass(RarrStream *streams, int n, const RarrStream *first, uint64 *strid
 }
 
 /*
- * The stream whose turn it is, among those that have a job of the priority of
- * `first`, the one with the oldest job.
+ * Choose the stream whose turn it is, among those that have a job of the same
+ * priority as `first`, which has the job with the least queue position.
  */
 static RarrStream *
 choose_share(RarrStream *streams, int n, RarrStream *first)
@@ -419,9 +437,9 @@ choose_share(RarrStream *streams, int n, RarrStream *first)
 }
 
 /*
- * The stream whose next job goes before those of all others: the highest
- * priority, then by weight.  NULL when there are no more.  Enters no group
- * that a higher one of another stream comes before.
+ * Return the stream with the next job to claim, or NULL if there are no more
+ * jobs.  A stream enters its group only if no other stream has a job of a
+ * higher priority.
  */
 RarrStream *
 rarr_streams_first(RarrStream *streams, int n)
@@ -442,7 +460,7 @@ rarr_streams_first(RarrStream *streams, int n)
 				if (to_enter == NULL || stream->view.priority > to_enter->view.priority)
 					to_enter = stream;
 			}
-			else if (first == NULL || goes_before(stream, first))
+			else if (first == NULL || precedes(stream, first))
 				first = stream;
 		}
 		if (to_enter == NULL ||
@@ -454,7 +472,8 @@ rarr_streams_first(RarrStream *streams, int n)
 }
 
 /*
- * A job of the stream, the chosen one, was handed out.
+ * Charge a claimed job to the type of the stream that rarr_streams_first()
+ * returned: increase the pass, if other types competed.
  */
 void
 rarr_stream_charge(RarrStream *stream)
@@ -467,14 +486,14 @@ rarr_stream_charge(RarrStream *stream)
 	if (stream->ref == NULL)
 		unconstify(RarrJobType *, stream->type)->pass = moved;
 
-	/* Where another claim was faster, it caught up for both of us. */
+	/* Another claim was faster, and has brought the pass up to date. */
 	else if (!pg_atomic_compare_exchange_u64(&stream->ref->slot->pass, &expected, moved))
 		pg_atomic_fetch_add_u64(&stream->ref->slot->pass, stride_of(stream));
 }
 
 /*
- * The stream's job was handed out, or is none that anybody could have: go on
- * to the next one, unless the caller has all that it wants.
+ * The stream's job was claimed, or can be claimed by nobody for now: let the
+ * bound advance past it.  go_on: advance to the next job.
  */
 void
 rarr_stream_passed(RarrStream *stream, bool go_on)
@@ -490,8 +509,8 @@ rarr_stream_passed(RarrStream *stream, bool go_on)
 }
 
 /*
- * The stream's job was not handed out, but may be at any time, without a word
- * to the agenda: go on to the next one, but let the agenda stay here.
+ * The stream's job was not claimed, and may become claimable without notice:
+ * advance to the next job, but do not let the bound advance past this one.
  */
 void
 rarr_stream_blocked(RarrStream *stream)
@@ -501,8 +520,8 @@ rarr_stream_blocked(RarrStream *stream)
 }
 
 /*
- * No more jobs of the stream's type can be handed out, though they are due:
- * its limit is reached.  Let the agenda stay here.
+ * The type has reached a limit: end the stream, and do not let the bound
+ * advance past its due jobs.
  */
 void
 rarr_stream_stop(RarrStream *stream)
@@ -512,7 +531,7 @@ rarr_stream_stop(RarrStream *stream)
 }
 
 /*
- * Close a stream, wherever it is.
+ * Close a stream: leave its group and free its resources.
  */
 void
 rarr_stream_close(RarrStream *stream)

@@ -1,6 +1,6 @@
 /*
  * stream.h
- *		The jobs of one type that can be handed out, in order.
+ *		Streams: the claimable jobs of one type, in the order of the claim.
  */
 #ifndef RARR_JOB_STREAM_H
 #define RARR_JOB_STREAM_H
@@ -14,42 +14,44 @@
 
 struct RarrLimitUse;
 
+/* slot has the next job if the stream has entered its group and not ended. */
 typedef struct RarrStream
 {
 	const RarrJobType *type;
 	struct RarrLimitUse *limit; /* NULL: the type has no limits */
 	RarrAgendaKey *key;
-	const RarrAgendaRef *ref;	/* &own_ref, or NULL: without the agenda */
-	RarrAgendaRef own_ref;		/* the key's may move on meanwhile */
-	bool		may_advance;	/* the agenda */
+	const RarrAgendaRef *ref;	/* &own_ref, or NULL without the agenda */
+	RarrAgendaRef own_ref;		/* a copy, because the key's can change */
+	bool		may_advance;	/* may it advance bounds? */
 	TimestampTz now;
 
-	/* the group that it is at, or will enter next */
-	bool		ended;
-	bool		entered;
+	/* the current group; without the agenda, all groups from it on */
+	bool		ended;			/* there is no current group */
+	bool		entered;		/* false: no scan of the group has begun yet */
 	RarrAgendaView view;
-	Snapshot	snapshot;		/* of the entered group */
-	bool		own_snapshot;
+	Snapshot	snapshot;		/* of the scan */
+	bool		own_snapshot;	/* is it registered by the stream? */
 	bool		few;			/* the caller wants only a few jobs */
-	TimestampTz until;			/* where the scan ends, short of the group; or
-								 * DT_NOEND */
-	const RarrJobPos *lapsed;	/* if set, it yields these lapsed jobs alone */
-	int			nlapsed;
+	TimestampTz until;			/* upper bound of the scan; DT_NOEND: the end of
+								 * the group */
+	const RarrJobPos *lapsed;	/* yield only these jobs; NULL: all */
+	int			nlapsed;		/* how many of them are left */
 	RarrDequeueScan scan;
 	TupleTableSlot *slot;		/* the next job */
 
-	/* what it learns of the group for the agenda */
-	bool		blocked;		/* at a job that may be handed out any time */
-	RarrQueuePos passed;		/* nothing before it can be handed out */
-	bool		running;		/* it passed running jobs: */
-	RarrQueuePos running_first; /* the first one */
-	RarrQueuePos running_last;
-	TimestampTz lease;			/* the first end of a lease */
+	/* what the agenda is told when the stream leaves the group */
+	bool		blocked;		/* a job may become claimable without notice, so
+								 * that `passed` must not grow */
+	RarrQueuePos passed;		/* no job before this can be claimed */
+	bool		running;		/* the scan skipped running jobs: */
+	RarrQueuePos running_first; /* the first one, */
+	RarrQueuePos running_last;	/* the last one, */
+	TimestampTz lease;			/* and the earliest end of a lease */
 
-	/* whose turn it is; see stream.c */
-	bool		contended;		/* others have a job of the same priority */
-	uint64		pass_read;
-	uint64		pass;			/* what it counts for */
+	/* stride scheduling; see stream.c */
+	bool		contended;		/* does it compete with other types? */
+	uint64		pass_read;		/* the type's pass when it was read */
+	uint64		pass;			/* the same, not too far behind the others */
 } RarrStream;
 
 extern bool rarr_stream_open(RarrStream *stream, Relation jobs, Relation index,

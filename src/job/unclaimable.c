@@ -1,11 +1,11 @@
 /*
  * unclaimable.c
- *		Jobs that nobody can claim: the number of attempts is used up, or a
- *		value cannot be read.
+ *		Jobs that cannot be claimed: attempt would overflow, or a value cannot
+ *		be read.
  *
- * A claim that raised an error about such a job would raise it again at the
- * next call, and no job behind it would ever be claimed.  The claim turns the
- * job to failed instead, with the reason as its error.
+ * If a claim raised an error about such a job, each later call would raise it
+ * again, and no job behind it could be claimed.  So the claim sets the job to
+ * failed instead, with the reason as error_message.
  */
 #include "postgres.h"
 
@@ -17,7 +17,7 @@
 #include "job/core/job_row.h"
 #include "job/unclaimable.h"
 
-/* Is this value of the row stored out of line? */
+/* Is the value of column i, from 0, stored out of line? */
 static bool
 is_external(TupleTableSlot *slot, int i)
 {
@@ -34,7 +34,9 @@ has_external_values(TupleTableSlot *slot)
 	return false;
 }
 
-/* Reads every value that is stored out of line. */
+/*
+ * The body of a subtransaction: read all values that are stored out of line.
+ */
 static bool
 read_values(void *arg)
 {
@@ -46,7 +48,7 @@ read_values(void *arg)
 	return true;
 }
 
-/* Is the error about the value, rather than about the session or the disk? */
+/* Is the error about the value, and not about the session or the disk? */
 static bool
 is_about_value(const ErrorData *error, void *arg)
 {
@@ -54,8 +56,8 @@ is_about_value(const ErrorData *error, void *arg)
 }
 
 /*
- * Why the job in the slot, a row version on a page whose attributes are all
- * deformed, cannot be claimed; NULL if it can.
+ * Return the reason why the job in the slot cannot be claimed, or NULL if it
+ * can.  The slot is a buffer tuple with all attributes deformed.
  */
 char *
 rarr_job_why_unclaimable(TupleTableSlot *slot)

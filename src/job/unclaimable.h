@@ -1,6 +1,6 @@
 /*
  * unclaimable.h
- *		Jobs that nobody can claim.
+ *		Jobs that cannot be claimed.
  */
 #ifndef RARR_UNCLAIMABLE_H
 #define RARR_UNCLAIMABLE_H

@@ -71,6 +71,35 @@ TRUNCATE audit_log;
 ALTER TABLE audit_log ALTER u_tell SET NOT NULL;
 \set VERBOSITY default
 INSERT INTO media (title, type) VALUES ('d', 'movie');
+ROLLBACK TO t;
+
+-- neither does it run through the server's own functions
+CREATE TYPE pg_temp.pair AS (a pg_temp.positive);
+CREATE TYPE pg_temp.mood AS ENUM ('good');
+CREATE FUNCTION pg_temp.mood_json(pg_temp.mood) RETURNS json LANGUAGE plpgsql AS $$ BEGIN RAISE 'run'; END $$;
+CREATE CAST (pg_temp.mood AS json) WITH FUNCTION pg_temp.mood_json(pg_temp.mood);
+TRUNCATE audit_log;
+ALTER TABLE audit_log ADD v_pair pg_temp.pair, ADD v_mood pg_temp.mood DEFAULT 'good', ADD v_none pg_temp.mood, ADD v_json jsonb, ADD v_list jsonb,
+	ADD v_text text, ADD v_row jsonb, ADD v_in jsonb, ADD v_xml xml, ADD v_query tsquery, ADD v_case text, ADD v_sum text;
+ALTER TABLE audit_log ALTER v_pair SET DEFAULT '(1)'::text::pg_temp.pair, ALTER v_json SET DEFAULT to_jsonb('good'::pg_temp.mood),
+	ALTER v_list SET DEFAULT to_jsonb(ARRAY['good'::pg_temp.mood]), ALTER v_text SET DEFAULT '(1)'::text::pg_temp.pair::text,
+	ALTER v_row SET DEFAULT to_jsonb(ROW('good'::pg_temp.mood)), ALTER v_in SET DEFAULT to_jsonb(record_in('(1)', 'pg_temp.pair'::regtype, -1)),
+	ALTER v_xml SET DEFAULT query_to_xml('SELECT pg_temp.tell()', true, true, ''), ALTER v_query SET DEFAULT ts_rewrite('a', 'SELECT pg_temp.tell()'),
+	ALTER v_case SET DEFAULT CASE WHEN now() IS NULL THEN 'b' ELSE upper('c') END, ALTER v_sum SET DEFAULT coalesce(NULL, 1 + 1)::text;
+INSERT INTO media (title, type) VALUES ('f', 'movie');
+SELECT v_pair, v_mood, v_none, v_json, v_list, v_text, v_row, v_in, v_xml::text, v_query, v_case, v_sum FROM audit_log;
+
+-- a domain that must not be null: an error, also without a default
+CREATE DOMAIN pg_temp.present AS int NOT NULL;
+CREATE DOMAIN pg_temp.derived AS pg_temp.present DEFAULT 1;
+TRUNCATE audit_log;
+SAVEPOINT u;
+ALTER TABLE audit_log ADD w_none pg_temp.present;
+INSERT INTO media (title, type) VALUES ('g', 'movie');
+ROLLBACK TO u;
+ALTER TABLE audit_log ADD w_derived pg_temp.derived;
+\set VERBOSITY terse
+INSERT INTO media (title, type) VALUES ('g', 'movie');
 ROLLBACK;
 
 -- a partition that has its columns in another order

@@ -36,6 +36,14 @@ sql(q{CREATE FUNCTION public.tell(anyelement) RETURNS boolean LANGUAGE plpgsql I
 	CREATE FUNCTION public.now_and_then() RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN public.tell(clock_timestamp()); END';
 	CREATE FUNCTION public.in_sql() RETURNS boolean LANGUAGE sql AS 'SELECT public.tell(true)';
 	CREATE DOMAIN public.told AS boolean DEFAULT public.tell(1);
+	CREATE DOMAIN public.checked AS int CHECK (public.tell(VALUE));
+	CREATE DOMAIN public.present AS int NOT NULL;
+	CREATE TYPE public.pair AS (a public.checked);
+	CREATE TYPE public.mood AS ENUM ('good');
+	CREATE FUNCTION public.mood_json(public.mood) RETURNS json LANGUAGE sql AS 'SELECT to_json(public.tell(1))';
+	CREATE CAST (public.mood AS json) WITH FUNCTION public.mood_json(public.mood);
+	CREATE FUNCTION public.distance(int, int) RETURNS double precision LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM public.tell(1); RETURN $1 - $2; END';
+	CREATE TYPE public.span AS RANGE (SUBTYPE = int, SUBTYPE_DIFF = public.distance);
 	CREATE TABLE public.kept (job uuid REFERENCES researcharr.processing_jobs (id));
 	CREATE TABLE public.jobs (id uuid PRIMARY KEY)});
 
@@ -90,7 +98,7 @@ my @rules = (
 	[ 'a CHECK without a function', 2, 'ALTER TABLE researcharr.processing_jobs ADD CONSTRAINT rule CHECK (retry_count < 5)' ],
 	[ 'a CHECK that refuses a retry', 0, 'ALTER TABLE researcharr.processing_jobs ADD CONSTRAINT rule CHECK (retry_count < 1)' ],
 	[ 'a generated column', 0, 'ALTER TABLE researcharr.processing_jobs ADD rule boolean GENERATED ALWAYS AS (public.tell(status)) STORED' ],
-	[ 'a default with a function that may be evaluated at any time', 0, 'ALTER TABLE researcharr.processing_jobs ADD rule boolean DEFAULT public.tell(true)' ],
+	[ 'a default with a function that may be evaluated at any time', 2, 'ALTER TABLE researcharr.processing_jobs ADD rule boolean DEFAULT public.tell(true)' ],
 	[ 'a default with another function', 2, 'ALTER TABLE researcharr.processing_jobs ADD rule text DEFAULT public.now_and_then()' ],
 	[ 'an index', 2, 'CREATE INDEX rule ON researcharr.processing_jobs (worker)' ],
 	[ 'an index on a function', 0, 'CREATE INDEX rule ON researcharr.processing_jobs (public.tell(status))' ],
@@ -98,9 +106,9 @@ my @rules = (
 	[ 'a unique index', 0, 'CREATE UNIQUE INDEX rule ON researcharr.processing_jobs (id, status)' ],
 	[ 'an exclusion constraint', 0, 'ALTER TABLE researcharr.processing_jobs ADD CONSTRAINT rule EXCLUDE (id WITH =)' ],
 	[ 'a trigger', 0, 'CREATE TRIGGER rule BEFORE UPDATE ON researcharr.processing_jobs FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()' ],
-	[ 'a default with a function in SQL, whose body takes its place', 0, 'ALTER TABLE researcharr.processing_jobs ADD rule boolean DEFAULT public.in_sql()' ],
+	[ 'a default with a function in SQL, whose body takes its place', 2, 'ALTER TABLE researcharr.processing_jobs ADD rule boolean DEFAULT public.in_sql()' ],
 	[ 'a default without a function of a user', 2, 'ALTER TABLE researcharr.processing_jobs ADD rule timestamptz DEFAULT clock_timestamp()' ],
-	[ 'a domain whose default has a function', 0, 'ALTER TABLE researcharr.processing_jobs ADD rule public.told' ],
+	[ 'a domain whose default has a function', 2, 'ALTER TABLE researcharr.processing_jobs ADD rule public.told' ],
 	[ 'a default of the history with a function', 0, 'ALTER TABLE researcharr.processing_history ADD rule boolean DEFAULT public.tell(1)' ],
 	[ 'a column of the history that must have a value', 0, 'ALTER TABLE researcharr.processing_history ADD rule int NOT NULL' ],
 	[ 'a column of the history with a default', 2, 'ALTER TABLE researcharr.processing_history ADD rule bigint NOT NULL DEFAULT 1' ],
@@ -111,6 +119,25 @@ my @rules = (
 	[ 'a unique index of the history with its id', 2, 'CREATE UNIQUE INDEX rule ON researcharr.processing_history_default (id, action)' ],
 	[ 'a unique index of the history without it', 0, 'CREATE UNIQUE INDEX rule ON researcharr.processing_history_default (job_id)' ],
 	[ 'a foreign key of the history', 0, 'ALTER TABLE researcharr.processing_history ADD CONSTRAINT rule FOREIGN KEY (job_id) REFERENCES public.jobs' ],
+	[ 'a default that fails when it is compiled', 2, 'ALTER TABLE researcharr.processing_jobs ADD rule int, ALTER rule SET DEFAULT 1 / 0' ],
+	[ 'a CHECK that can fail', 0, q{ALTER TABLE researcharr.processing_jobs ADD CONSTRAINT rule CHECK (current_setting('app.tenant') <> '') NOT VALID} ],
+	[ 'a CHECK that divides', 0, 'ALTER TABLE researcharr.processing_jobs ADD CONSTRAINT rule CHECK (10 / (1 - retry_count) > 0)' ],
+	[ 'a CHECK of a list, a length and a time', 2, q{ALTER TABLE researcharr.processing_jobs ADD CONSTRAINT rule
+		CHECK (NOT (priority IN (-1, -2) OR length(status) < 2) AND available_at > '-infinity' AND worker IS NULL IS NOT NULL)} ],
+	[ 'an index on an expression that can fail', 0, 'CREATE INDEX rule ON researcharr.processing_jobs ((10 / (1 - retry_count)))' ],
+	[ 'an index with a predicate that can fail', 0, 'CREATE INDEX rule ON researcharr.processing_jobs (id) WHERE 10 / (1 - retry_count) > 0' ],
+	[ 'an index with a predicate that cannot', 2, 'CREATE INDEX rule ON researcharr.processing_jobs (id) WHERE retry_count > 0' ],
+	[ 'a default of the history that can fail', 0, q{ALTER TABLE researcharr.processing_history ADD rule text, ALTER rule SET DEFAULT current_setting('app.tenant')} ],
+	[ 'a default of the history that fails when it is compiled', 0, 'ALTER TABLE researcharr.processing_history ADD rule int, ALTER rule SET DEFAULT 1 / 0' ],
+	[ 'a default of the history with the time', 2, 'ALTER TABLE researcharr.processing_history ADD rule timestamptz NOT NULL DEFAULT now()' ],
+	[ 'a default of the history with the date', 2, 'ALTER TABLE researcharr.processing_history ADD rule date NOT NULL DEFAULT current_date' ],
+	[ 'a CHECK of the history that can fail', 0, q{ALTER TABLE researcharr.processing_history ADD CONSTRAINT rule CHECK (current_setting('app.tenant') <> '')} ],
+	[ 'an index of the history on an expression that can fail', 0, 'CREATE INDEX rule ON researcharr.processing_history ((10 / (length(action) - 6)))' ],
+	[ 'a default of the history with a composite type', 0, q{ALTER TABLE researcharr.processing_history ADD rule public.pair, ALTER rule SET DEFAULT '(1)'::text::public.pair} ],
+	[ 'a default of the history with a cast of an enum', 0, q{ALTER TABLE researcharr.processing_history ADD rule jsonb, ALTER rule SET DEFAULT to_jsonb('good'::public.mood)} ],
+	[ 'a domain of the history that must have a value', 0, 'ALTER TABLE researcharr.processing_history ADD rule public.present' ],
+	[ 'a domain of the history that need not', 2, 'ALTER TABLE researcharr.processing_history ADD rule public.checked' ],
+	[ 'an index of a range with a function', 0, q{ALTER TABLE researcharr.processing_jobs ADD rule public.span DEFAULT '[1,2)'; CREATE INDEX ON researcharr.processing_jobs USING gist (rule)} ],
 	[ 'a deferrable constraint of the history', 0, 'ALTER TABLE researcharr.processing_history_default ADD CONSTRAINT rule UNIQUE (id) DEFERRABLE' ],
 );
 foreach (@rules)

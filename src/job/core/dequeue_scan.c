@@ -133,12 +133,14 @@ rarr_dequeue_scan_end(RarrDequeueScan *scan)
 }
 
 /*
- * Pin the heap page of the current index entry, before index_fetch_heap() does.
+ * Pin the heap page of the current index entry, before index_fetch_heap()
+ * does.
  *
- * index_fetch_heap() prunes each page that it pins itself, if the page has less
- * free space than the fill factor reserves.  The fill factor of processing_jobs
- * reserves half of a page, so that pages would be pruned at nearly each visit.
- * It suffices to prune when there is room for only a few more versions.
+ * index_fetch_heap() prunes each page that it pins itself, if the page has
+ * less free space than the fill factor reserves.  The fill factor of
+ * processing_jobs reserves half of a page, so that pages would be pruned at
+ * nearly each visit.  It suffices to prune when there is room for only a few
+ * more versions.
  */
 static void
 pin_page(IndexScanDesc desc)
@@ -193,9 +195,9 @@ rarr_dequeue_scan_next_job(RarrDequeueScan *scan, TupleTableSlot *slot)
 }
 
 /*
- * Get the queue position of the next index entry, even if its row is visible to
- * nobody.  index_fetch_heap() gets the row.  Returns false at the end of the
- * scan.
+ * Get the queue position of the next index entry, even if its row is visible
+ * to nobody.  index_fetch_heap() gets the row.  Returns false at the end of
+ * the scan.
  */
 bool
 rarr_dequeue_scan_next_entry(RarrDequeueScan *scan, RarrQueuePos *pos)
@@ -211,9 +213,9 @@ rarr_dequeue_scan_next_entry(RarrDequeueScan *scan, RarrQueuePos *pos)
 }
 
 /*
- * Has another transaction updated or deleted the row version in the slot, which
- * must be a buffer tuple?  That transaction is in progress or has committed.
- * Returns false if the version is only locked.
+ * Has another transaction updated or deleted the row version in the slot,
+ * which must be a buffer tuple?  That transaction is in progress or has
+ * committed.  Returns false if the version is only locked.
  */
 bool
 rarr_job_is_being_changed(TupleTableSlot *slot)

@@ -55,8 +55,8 @@ const RarrIndexDef rarr_job_unique_index = {
 };
 
 /*
- * The columns that each kind of change sets; 0 ends a list.  enqueue.c checks the
- * foreign key to media itself (media_ref.c).
+ * The columns that each kind of change sets; 0 ends a list.  enqueue.c checks
+ * the foreign key to media itself (media_ref.c).
  */
 static const RarrChange job_changes[] = {
 	[JOB_CHANGE_ENQUEUE] = {CMD_INSERT, {JOB_MEDIA_ID}, "media"},
@@ -137,8 +137,8 @@ find_status(TupleTableSlot *slot)
 }
 
 /*
- * Return the job's status.  Raises 55000 if the column has another value, which
- * is possible if the owner dropped the CHECK constraint.
+ * Return the job's status.  Raises 55000 if the column has another value,
+ * which is possible if the owner dropped the CHECK constraint.
  */
 RarrJobStatus
 rarr_job_status(TupleTableSlot *slot)
@@ -207,9 +207,9 @@ rarr_job_set_status(TupleTableSlot *slot, RarrJobStatus status, TimestampTz now)
 }
 
 /*
- * Return the time from which on a job can be claimed: available_at for a queued
- * job, and for a running job the later of available_at, which an UPDATE may have
- * changed, and the end of its lease.  DT_NOEND for a finished job.
+ * Return the time from which on a job can be claimed: available_at for a
+ * queued job, and for a running job the later of available_at, which an UPDATE
+ * may have changed, and the end of its lease.  DT_NOEND for a finished job.
  */
 TimestampTz
 rarr_job_due_at(TupleTableSlot *slot)

@@ -234,8 +234,8 @@ rarr_job_type_policy(const char *name, int len)
 }
 
 /*
- * Return the same as rarr_job_type_policy(), but from the cache as it is.  For a
- * session that ends: this reads no table and raises no error.
+ * Return the same as rarr_job_type_policy(), but from the cache as it is.  For
+ * a session that ends: this reads no table and raises no error.
  */
 const RarrJobType *
 rarr_job_type_last_known(const char *name, int len)
@@ -277,8 +277,8 @@ all_usable(void)
 
 /*
  * Return the policies (const RarrJobType *) of the types named by an argument
- * job_types, or of all types if it is NULL: each once, without the paused ones,
- * in the order of their names.
+ * job_types, or of all types if it is NULL: each once, without the paused
+ * ones, in the order of their names.
  *
  * Raises RA002 for an unknown type, 55000 for one whose row has an invalid
  * value, and 22023 for an array that is empty, has more than one dimension or

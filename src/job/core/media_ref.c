@@ -33,9 +33,9 @@ compare_ids(const void *a, const void *b)
 }
 
 /*
- * Lock the row in the slot FOR KEY SHARE.  Returns false if it was deleted, or if
- * its latest version has another id.  Raises 40001 under REPEATABLE READ and
- * SERIALIZABLE if it was changed after the snapshot.
+ * Lock the row in the slot FOR KEY SHARE.  Returns false if it was deleted, or
+ * if its latest version has another id.  Raises 40001 under REPEATABLE READ
+ * and SERIALIZABLE if it was changed after the snapshot.
  */
 static bool
 lock_media(Relation media, TupleTableSlot *slot, AttrNumber column, const pg_uuid_t *id)
@@ -87,7 +87,8 @@ check_one(Relation jobs, Relation media, IndexScanDesc scan, TupleTableSlot *slo
 
 /*
  * Lock the media with these ids FOR KEY SHARE until the transaction ends, in
- * order of id.  Sorts the n ids in place.  The active snapshot must be a new one.
+ * order of id.  Sorts the n ids in place.  The active snapshot must be a new
+ * one.
  *
  * Raises 23503 for the first media that does not exist, and 40001 under
  * REPEATABLE READ and SERIALIZABLE if one changed after the snapshot.

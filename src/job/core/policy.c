@@ -120,8 +120,8 @@ read_int(TupleTableSlot *slot, int column)
 }
 
 /*
- * Read an interval as microseconds; 0, which means no limit, for NULL.  Returns
- * false if it is infinite or too long for rarr_duration_of_interval().
+ * Read an interval as microseconds; 0, which means no limit, for NULL.
+ * Returns false if it is infinite or too long for rarr_duration_of_interval().
  */
 static bool
 read_duration(TupleTableSlot *slot, int column, int64 *duration)
@@ -132,8 +132,8 @@ read_duration(TupleTableSlot *slot, int column, int64 *duration)
 }
 
 /*
- * Read a row's values into *type.  Returns the number of a column with an invalid
- * value, or 0.
+ * Read a row's values into *type.  Returns the number of a column with an
+ * invalid value, or 0.
  */
 static int
 read_policy(TupleTableSlot *slot, RarrJobType *type)
@@ -217,9 +217,9 @@ rarr_policy_complain(int elevel, const RarrJobType *type)
 }
 
 /*
- * Return the policies (RarrJobType *) of all rows of job_types, and the built-in
- * ones of types without a row.  Raises 55000 if a column that is read by number
- * was altered.
+ * Return the policies (RarrJobType *) of all rows of job_types, and the
+ * built-in ones of types without a row.  Raises 55000 if a column that is read
+ * by number was altered.
  */
 List *
 rarr_policies_read(Relation rel)

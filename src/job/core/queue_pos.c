@@ -10,9 +10,9 @@ const RarrQueuePos rarr_first_queue_pos = {DT_NOBEGIN, {{0}}};
 const RarrQueuePos rarr_last_queue_pos = {DT_NOEND, {{0}}};
 
 /*
- * Compare two queue positions as the dequeue index orders them, by available_at
- * and then by id as bytes.  Returns a number less than, equal to, or greater
- * than zero.
+ * Compare two queue positions as the dequeue index orders them, by
+ * available_at and then by id as bytes.  Returns a number less than, equal to,
+ * or greater than zero.
  */
 int
 rarr_queue_pos_compare(const RarrQueuePos *a, const RarrQueuePos *b)

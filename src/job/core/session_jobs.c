@@ -8,8 +8,8 @@
  *
  * The list may have jobs that were completed, cancelled or claimed by others
  * since: the table shows that they are not running under the attempt.  It must
- * not have a claim that was rolled back, because the next claim of the job gets
- * the same attempt.  So a claim is removed when its transaction or
+ * not have a claim that was rolled back, because the next claim of the job
+ * gets the same attempt.  So a claim is removed when its transaction or
  * subtransaction aborts.  It is also removed when the transaction is prepared,
  * since the session does not learn how that ends.  A job that the session
  * finishes is removed at commit, to keep the list short.
@@ -58,8 +58,8 @@ forget(SessionJobEntry *entry)
 
 /*
  * Apply pending entries.  A commit removes finished jobs; an abort or PREPARE
- * removes claimed ones.  A job with another attempt was claimed again since, and
- * stays.
+ * removes claimed ones.  A job with another attempt was claimed again since,
+ * and stays.
  */
 static void
 act(RarrPendingEvent event, const void *entries, int n)
@@ -146,8 +146,8 @@ rarr_session_jobs_any(void)
 }
 
 /*
- * Return the session's jobs in the order of their claims, palloc'd, and set *n to
- * their number.  rarr_session_jobs_any() must be true.
+ * Return the session's jobs in the order of their claims, palloc'd, and set *n
+ * to their number.  rarr_session_jobs_any() must be true.
  */
 RarrSessionJob *
 rarr_session_jobs_list(int *n)

@@ -53,9 +53,9 @@ rarr_tid_cache_put(RarrTable *jobs)
 }
 
 /*
- * Fetch the row with this id into jobs->oldslot, and deform all its attributes.
- * Returns false if no TID is remembered, or if the version there is not visible
- * to the active snapshot or has another id.
+ * Fetch the row with this id into jobs->oldslot, and deform all its
+ * attributes.  Returns false if no TID is remembered, or if the version there
+ * is not visible to the active snapshot or has another id.
  */
 bool
 rarr_tid_cache_fetch(RarrTable *jobs, const pg_uuid_t *id)

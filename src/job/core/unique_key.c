@@ -32,8 +32,8 @@ compare_texts(text *one, text *other)
 
 /*
  * Compare two unique keys in the order in which calls insert them, by type and
- * then by key, both as bytes.  Returns a number less than, equal to, or greater
- * than zero.
+ * then by key, both as bytes.  Returns a number less than, equal to, or
+ * greater than zero.
  */
 int
 rarr_unique_key_compare(text *type, text *key, text *other_type, text *other_key)
@@ -48,10 +48,11 @@ rarr_unique_key_compare(text *type, text *key, text *other_type, text *other_key
  * job of its type have it?  The slot is a new version that is not in the table
  * yet; change: the kind of change that will write it.
  *
- * Waits for open transactions that have inserted or are finishing a job with the
- * key.  Raises 40001 under REPEATABLE READ and SERIALIZABLE if the key is in use
- * by a job that the transaction's snapshot does not show.  If the result is true,
- * the change can still raise 23505, because others can insert the key meanwhile.
+ * Waits for open transactions that have inserted or are finishing a job with
+ * the key.  Raises 40001 under REPEATABLE READ and SERIALIZABLE if the key is
+ * in use by a job that the transaction's snapshot does not show.  If the
+ * result is true, the change can still raise 23505, because others can insert
+ * the key meanwhile.
  */
 bool
 rarr_unique_key_is_free(RarrTable *jobs, int change)

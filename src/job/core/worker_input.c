@@ -80,9 +80,9 @@ rarr_error_text_fits(Datum error)
 }
 
 /*
- * Return an error message of at most RARR_ERROR_MAX_BYTES bytes: the text itself,
- * or its beginning and a note of how many bytes it had.  A long text is not an
- * error, because a worker must always be able to report a failure.
+ * Return an error message of at most RARR_ERROR_MAX_BYTES bytes: the text
+ * itself, or its beginning and a note of how many bytes it had.  A long text
+ * is not an error, because a worker must always be able to report a failure.
  */
 Datum
 rarr_error_text_truncate(Datum error)
@@ -93,8 +93,8 @@ rarr_error_text_truncate(Datum error)
 }
 
 /*
- * Raise RA003 if a result, a jsonb value, has more than RARR_METADATA_MAX_BYTES
- * bytes as text.
+ * Raise RA003 if a result, a jsonb value, has more than
+ * RARR_METADATA_MAX_BYTES bytes as text.
  */
 void
 rarr_check_result(Datum result)

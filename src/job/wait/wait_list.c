@@ -48,7 +48,6 @@
 
 #include "access/xact.h"
 #include "miscadmin.h"
-#include "storage/latch.h"
 #include "storage/proc.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -58,145 +57,17 @@
 #include "job/agenda/verify.h"
 #include "job/wait/shmem.h"
 #include "job/wait/wait_list.h"
-
-/* the most latches that are set after the lock is released */
-#define BATCH		32
+#include "job/wait/wakeup.h"
 
 /* how often a sleeper checks designated wakers and woken sleepers */
 #define CHECK_INTERVAL	(10 * USECS_PER_SEC)
 
-/* a designated waker, or a woken sleeper that has not looked, is late then */
-#define WAKER_LATE	(5 * USECS_PER_SEC)
+/* a woken sleeper that has not looked is late then */
 #define WAKEUP_LATE	(5 * USECS_PER_SEC)
-
-/* Backends whose latches are set after the lock is released. */
-typedef struct Wakeups
-{
-	int			n;
-	PGPROC	   *procs[BATCH];
-} Wakeups;
 
 static int	mine = RARR_NONE;	/* number of this backend's waiter */
 
 /* The following functions need the lock, down to notify_sleepers(). */
-
-static void
-send_wakeups(Wakeups *wakeups)
-{
-	for (int i = 0; i < wakeups->n; i++)
-		SetLatch(&wakeups->procs[i]->procLatch);
-	wakeups->n = 0;
-}
-
-static void
-unlock(Wakeups *wakeups)
-{
-	LWLockRelease(&rarr_waits->lock);
-	send_wakeups(wakeups);
-}
-
-static void
-add_wakeup(Wakeups *wakeups, const RarrWaiter *waiter)
-{
-	if (wakeups->n == BATCH)
-		send_wakeups(wakeups);	/* under the lock, but rare */
-	wakeups->procs[wakeups->n++] = waiter->proc;
-}
-
-/* Remove a sleeper from the list. */
-static void
-unlink_sleeper(int i)
-{
-	RarrWaiter *waiter = rarr_waiter(i);
-
-	rarr_waiter_unlink(&rarr_waits->asleep, waiter);
-	for_each_type(type, waiter)
-		pg_atomic_fetch_sub_u32(&rarr_waits->types[type].asleep, 1);
-	pg_atomic_write_u32(&waiter->state, WAITER_AWAKE);
-}
-
-/* Wake a sleeper for a type; RARR_NONE if for all its types. */
-static void
-wake(int i, int type, Wakeups *wakeups)
-{
-	RarrWaiter *waiter = rarr_waiter(i);
-
-	add_wakeup(wakeups, waiter);
-	unlink_sleeper(i);
-	if (type == RARR_NONE)
-		return;
-	waiter->woken_for = type;
-	waiter->woken_at = rarr_monotonic_now();
-	rarr_waiter_link(&rarr_waits->woken, i);
-	pg_atomic_fetch_add_u32(&rarr_waits->types[type].woken, 1);
-}
-
-/* Wake up to n of the sleepers that want a type. */
-static void
-wake_for_type(int type, int64 n, Wakeups *wakeups)
-{
-	int			next;
-
-	for (int i = rarr_waits->asleep.first; i != RARR_NONE && n > 0 &&
-		 pg_atomic_read_u32(&rarr_waits->types[type].asleep) > 0; i = next)
-	{
-		next = rarr_waiter(i)->next;
-		if (rarr_waiter_wants(rarr_waiter(i), type))
-		{
-			wake(i, type, wakeups);
-			n--;
-		}
-	}
-}
-
-/* The waiter has looked, or never will: it no longer counts as woken. */
-static void
-end_wakeup(RarrWaiter *waiter)
-{
-	if (waiter->woken_for == RARR_NONE)
-		return;
-	pg_atomic_fetch_sub_u32(&rarr_waits->types[waiter->woken_for].woken, 1);
-	rarr_waiter_unlink(&rarr_waits->woken, waiter);
-	waiter->woken_for = RARR_NONE;
-}
-
-/*
- * Make a waiter the designated waker of a type; RARR_NONE for nobody.  It has
- * yet to compute when to wake.
- */
-static void
-set_waker(int type, int i)
-{
-	rarr_waits->types[type].waker = i;
-	rarr_waits->types[type].waker_late_at = rarr_monotonic_now() + WAKER_LATE;
-	pg_atomic_write_u64(&rarr_waits->types[type].wake_at, (uint64) DT_NOEND);
-}
-
-/*
- * Have the designated waker of a type compute anew when to wake.  If it is
- * stopped, it does not, and is late soon.
- */
-static void
-notify_waker(int type, Wakeups *wakeups)
-{
-	RarrWaitType *info = &rarr_waits->types[type];
-
-	info->waker_late_at = Min(info->waker_late_at, rarr_monotonic_now() + WAKER_LATE);
-	add_wakeup(wakeups, rarr_waiter(info->waker));
-}
-
-/* Make the sleeper that has slept longest the designated waker of a type. */
-static void
-name_waker(int type, Wakeups *wakeups)
-{
-	int			i = rarr_waits->asleep.last;
-
-	while (i != RARR_NONE && !rarr_waiter_wants(rarr_waiter(i), type))
-		i = rarr_waiter(i)->previous;
-	set_waker(type, i);
-	if (i != RARR_NONE)
-		add_wakeup(wakeups, rarr_waiter(i));
-}
 
 /*
  * Can there be a claimable job of a type that this backend leaves to others?
@@ -219,26 +90,26 @@ is_anything_left(int type, TimestampTz now, int64 looked)
  * woken sleeper has yet to look, wake one.
  */
 static void
-pass_wakeup_on(int type, TimestampTz now, int64 looked, Wakeups *wakeups)
+pass_wakeup_on(int type, TimestampTz now, int64 looked, RarrWakeups *wakeups)
 {
 	RarrWaitType *info = &rarr_waits->types[type];
 
 	if (info->waker == mine)
-		name_waker(type, wakeups);
+		rarr_waker_name(type, wakeups);
 	if (pg_atomic_read_u32(&info->asleep) > 0 && pg_atomic_read_u32(&info->woken) == 0 &&
 		is_anything_left(type, now, looked))
-		wake_for_type(type, 1, wakeups);
+		rarr_wake_for_type(type, 1, wakeups);
 }
 
 /* Remove this backend from the list, and pass on what it had to do. */
 static void
-leave(TimestampTz now, int64 looked, Wakeups *wakeups)
+leave(TimestampTz now, int64 looked, RarrWakeups *wakeups)
 {
 	RarrWaiter *waiter = rarr_waiter(mine);
 
 	if (pg_atomic_read_u32(&waiter->state) == WAITER_ASLEEP)
-		unlink_sleeper(mine);
-	end_wakeup(waiter);
+		rarr_sleeper_unlink(mine);
+	rarr_wakeup_end(waiter);
 	for_each_type(type, waiter)
 	{
 		rarr_waits->types[type].looked = Max(rarr_waits->types[type].looked, looked);
@@ -259,7 +130,7 @@ notify_sleepers(const RarrAgendaRef *ref, TimestampTz at, int64 jobs)
 {
 	int			type = rarr_agenda_index(ref);
 	RarrWaitType *info = &rarr_waits->types[type];
-	Wakeups		wakeups = {0};
+	RarrWakeups wakeups = {0};
 	bool		due;
 
 	/* pairs with the one in rarr_wait_enter(): the bound is lowered by now */
@@ -271,10 +142,10 @@ notify_sleepers(const RarrAgendaRef *ref, TimestampTz at, int64 jobs)
 		return;
 	LWLockAcquire(&rarr_waits->lock, LW_EXCLUSIVE);
 	if (due)
-		wake_for_type(type, jobs, &wakeups);
+		rarr_wake_for_type(type, jobs, &wakeups);
 	else if (info->waker != RARR_NONE)
-		notify_waker(type, &wakeups);
-	unlock(&wakeups);
+		rarr_waker_notify(type, &wakeups);
+	rarr_waits_unlock(&wakeups);
 }
 
 /*
@@ -284,7 +155,7 @@ notify_sleepers(const RarrAgendaRef *ref, TimestampTz at, int64 jobs)
 static void
 wake_database(void)
 {
-	Wakeups		wakeups = {0};
+	RarrWakeups wakeups = {0};
 	int			next;
 
 	LWLockAcquire(&rarr_waits->lock, LW_EXCLUSIVE);
@@ -292,9 +163,9 @@ wake_database(void)
 	{
 		next = rarr_waiter(i)->next;
 		if (rarr_waiter(i)->database == MyDatabaseId)
-			wake(i, RARR_NONE, &wakeups);
+			rarr_wake(i, RARR_NONE, &wakeups);
 	}
-	unlock(&wakeups);
+	rarr_waits_unlock(&wakeups);
 }
 
 /* The following functions are for the sleeper itself. */
@@ -346,7 +217,7 @@ make_set(const RarrAgendaRef *refs, int n)
  * not look for them, so it passes the wake-up on.
  */
 static void
-set_types(const uint64 *set, TimestampTz now, Wakeups *wakeups)
+set_types(const uint64 *set, TimestampTz now, RarrWakeups *wakeups)
 {
 	RarrWaiter *waiter = rarr_waiter(mine);
 
@@ -369,7 +240,7 @@ set_types(const uint64 *set, TimestampTz now, Wakeups *wakeups)
 bool
 rarr_wait_enter(const RarrAgendaRef *refs, int n, int64 looked)
 {
-	Wakeups		wakeups = {0};
+	RarrWakeups wakeups = {0};
 	TimestampTz now;
 	const uint64 *set;
 	RarrWaiter *waiter;
@@ -386,8 +257,8 @@ rarr_wait_enter(const RarrAgendaRef *refs, int n, int64 looked)
 		return false;
 	}
 	if (pg_atomic_read_u32(&waiter->state) == WAITER_ASLEEP)
-		unlink_sleeper(mine);
-	end_wakeup(waiter);
+		rarr_sleeper_unlink(mine);
+	rarr_wakeup_end(waiter);
 	set_types(set, now, &wakeups);
 
 	rarr_waiter_link(&rarr_waits->asleep, mine);
@@ -399,9 +270,9 @@ rarr_wait_enter(const RarrAgendaRef *refs, int n, int64 looked)
 		pg_atomic_fetch_add_u32(&info->asleep, 1);
 		info->looked = Max(info->looked, looked);
 		if (info->waker == RARR_NONE)
-			set_waker(type, mine);
+			rarr_waker_set(type, mine);
 	}
-	unlock(&wakeups);
+	rarr_waits_unlock(&wakeups);
 	pg_memory_barrier();
 	return true;
 }
@@ -436,7 +307,7 @@ to_system(const Now *now, int64 mono)
  * may not know of the job.
  */
 static void
-retry_by_waker(int type, const Now *now, int64 retry, Wakeups *wakeups)
+retry_by_waker(int type, const Now *now, int64 retry, RarrWakeups *wakeups)
 {
 	RarrWaitType *info = &rarr_waits->types[type];
 
@@ -444,7 +315,7 @@ retry_by_waker(int type, const Now *now, int64 retry, Wakeups *wakeups)
 		(TimestampTz) pg_atomic_read_u64(&rarr_agenda_slot(type)->next_due) > to_system(now, info->looked))
 		return;
 	info->retry = retry;
-	notify_waker(type, wakeups);
+	rarr_waker_notify(type, wakeups);
 }
 
 /*
@@ -468,7 +339,7 @@ waker_deadline(int type, const Now *now, int64 poll, int64 yield_at)
 								   now->system, now->mono);
 	pg_atomic_write_u64(&info->wake_at, (uint64) wake_at);
 	info->waker_late_at = wake_at == DT_NOEND ? PG_INT64_MAX :
-		now->mono + Max(wake_at - now->system, 0) + WAKER_LATE;
+		now->mono + Max(wake_at - now->system, 0) + RARR_WAKER_LATE;
 	return wake_at;
 }
 
@@ -478,7 +349,7 @@ waker_deadline(int type, const Now *now, int64 poll, int64 yield_at)
  * known to run; the next one in the list may be stopped, too.
  */
 static void
-replace_late(const Now *now, Wakeups *wakeups)
+replace_late(const Now *now, RarrWakeups *wakeups)
 {
 	RarrWaiter *waiter = rarr_waiter(mine);
 	int			previous;
@@ -493,10 +364,10 @@ replace_late(const Now *now, Wakeups *wakeups)
 		previous = late->previous;
 		if (!rarr_waiter_wants(waiter, type))
 			continue;
-		end_wakeup(late);
+		rarr_wakeup_end(late);
 		if (!rarr_wait_is_awake() && pg_atomic_read_u32(&rarr_waits->types[type].woken) == 0 &&
 			is_anything_left(type, now->system, RARR_NEVER_LOOKED))
-			wake(mine, type, wakeups);
+			rarr_wake(mine, type, wakeups);
 	}
 }
 
@@ -517,7 +388,7 @@ rarr_wait_time_left(int64 looked, int64 yield_at)
 	int64		poll = (int64) rarr_poll_interval * 1000;
 	TimestampTz deadline;
 	RarrWaiter *waiter = rarr_waiter(mine);
-	Wakeups		wakeups = {0};
+	RarrWakeups wakeups = {0};
 	Now			now;
 
 	/*
@@ -538,13 +409,13 @@ rarr_wait_time_left(int64 looked, int64 yield_at)
 
 		info->looked = Max(info->looked, looked);
 		if (info->waker != mine && now.mono > info->waker_late_at)
-			set_waker(type, mine);
+			rarr_waker_set(type, mine);
 		if (info->waker == mine)
 			deadline = Min(deadline, waker_deadline(type, &now, poll, yield_at));
 		else
 			retry_by_waker(type, &now, Min(looked + poll, yield_at), &wakeups);
 	}
-	unlock(&wakeups);
+	rarr_waits_unlock(&wakeups);
 	return Max(deadline - now.system, 0);
 }
 
@@ -567,7 +438,7 @@ rarr_wait_wake_self(void)
 {
 	LWLockAcquire(&rarr_waits->lock, LW_EXCLUSIVE);
 	if (!rarr_wait_is_awake())
-		unlink_sleeper(mine);
+		rarr_sleeper_unlink(mine);
 	LWLockRelease(&rarr_waits->lock);
 }
 
@@ -593,13 +464,13 @@ rarr_wait_should_peek(const RarrAgendaRef *refs, int n)
 void
 rarr_wait_leave(int64 looked)
 {
-	Wakeups		wakeups = {0};
+	RarrWakeups wakeups = {0};
 
 	if (mine == RARR_NONE)
 		return;
 	LWLockAcquire(&rarr_waits->lock, LW_EXCLUSIVE);
 	leave(GetCurrentTimestamp(), looked, &wakeups);
-	unlock(&wakeups);
+	rarr_waits_unlock(&wakeups);
 }
 
 /* The rarr_agenda_wake_hook. */
