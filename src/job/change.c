@@ -130,7 +130,7 @@ void
 rarr_change_prepared_ended(void)
 {
 	rarr_limits_prepared_ended();
-	rarr_counters_distrust();
+	rarr_counters_invalidate();
 }
 
 /*
@@ -140,6 +140,6 @@ void
 rarr_change_forget_database(Oid database)
 {
 	rarr_agenda_forget_database(database);
-	rarr_held_forget_database(database);
+	rarr_running_set_forget_database(database);
 	rarr_counters_forget_database(database);
 }

@@ -423,7 +423,7 @@ open_stream(Claim *claim, RarrStream *stream, const RarrJobType *type, Relation 
 {
 	bool		opened;
 
-	if (limit != NULL && limit->shut)
+	if (limit != NULL && limit->closed)
 		return false;
 	if (limit != NULL && limit->only_lapsed)
 		opened = rarr_stream_open_lapsed(stream, claim->jobs->rel, index, type, claim->now,

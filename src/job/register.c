@@ -281,7 +281,7 @@ Datum
 researcharr_job_types_changed(PG_FUNCTION_ARGS)
 {
 	rarr_require_trigger(fcinfo, "job_types_changed");
-	rarr_held_policy_changed(GetTopTransactionId());
+	rarr_limits_policy_changed(GetTopTransactionId());
 	CacheInvalidateRelcache(((TriggerData *) fcinfo->context)->tg_relation);
 	rarr_agenda_pending_policies();
 	return PointerGetDatum(NULL);

@@ -26,8 +26,8 @@
  *	 leases that have ended, and lower the bound.
  *
  * Lock order: the registry's lock, which protects the assignment of slots,
- * before the lock of a slot.  Nothing that can fail or wait happens under either
- * of them.
+ * before the lock of a slot.  Nothing that can fail or wait happens under
+ * either of them.
  */
 #include "postgres.h"
 
@@ -42,7 +42,7 @@
 #include "job/core/job_row.h"
 #include "job/core/job_type.h"
 
-/* how long a backend that found no free slot does without looking again */
+/* a backend that found no free slot looks for one again after this */
 #define FULL_RETRY		(10 * USECS_PER_SEC)
 
 void		(*rarr_agenda_wake_hook) (const RarrAgendaRef *ref, TimestampTz at, int64 jobs) = NULL;
@@ -118,24 +118,24 @@ rarr_agenda_wake(const RarrAgendaRef *ref, TimestampTz at, int64 jobs)
 static RarrQueuePos
 get_bound(const RarrAgendaSlot *slot, int priority)
 {
-	RarrQueuePos place = {slot->bound_at[priority], slot->bound_id[priority]};
+	RarrQueuePos pos = {slot->bound_at[priority], slot->bound_id[priority]};
 
-	return place;
+	return pos;
 }
 
 /* Set a bound, and keep next_due the least of the slot's bounds. */
 static void
-set_bound(RarrAgendaSlot *slot, int priority, const RarrQueuePos *place)
+set_bound(RarrAgendaSlot *slot, int priority, const RarrQueuePos *pos)
 {
 	TimestampTz before = slot->bound_at[priority];
 	TimestampTz least;
 
-	slot->bound_at[priority] = place->at;
-	slot->bound_id[priority] = place->id;
+	slot->bound_at[priority] = pos->at;
+	slot->bound_id[priority] = pos->id;
 	least = (TimestampTz) pg_atomic_read_u64(&slot->next_due);
-	if (place->at < least)
-		least = place->at;
-	else if (before == least && place->at > before)
+	if (pos->at < least)
+		least = pos->at;
+	else if (before == least && pos->at > before)
 	{
 		least = DT_NOEND;
 		for (int p = 0; p < RARR_PRIORITIES; p++)
@@ -146,13 +146,13 @@ set_bound(RarrAgendaSlot *slot, int priority, const RarrQueuePos *place)
 
 /* A job at this position became claimable.  Never advances the bound. */
 static void
-lower_bound(RarrAgendaSlot *slot, int priority, const RarrQueuePos *place)
+lower_bound(RarrAgendaSlot *slot, int priority, const RarrQueuePos *pos)
 {
 	RarrQueuePos now = get_bound(slot, priority);
 
 	slot->lower_count[priority]++;
-	if (rarr_queue_pos_compare(place, &now) < 0)
-		set_bound(slot, priority, place);
+	if (rarr_queue_pos_compare(pos, &now) < 0)
+		set_bound(slot, priority, pos);
 }
 
 /* Forget what is known of the type: any job may be due or lapsed. */
@@ -180,7 +180,7 @@ reset_slot(RarrAgendaSlot *slot)
 	slot->scans[RARR_VERIFY_LAPSES].added_lapse = DT_NOBEGIN;
 }
 
-/* Does a slot of this database belong to a job type that is gone? */
+/* Does a slot of this database belong to a dropped table or type? */
 static bool
 is_abandoned(Oid table, const char *name)
 {
@@ -188,6 +188,7 @@ is_abandoned(Oid table, const char *name)
 		rarr_job_type_find(name, strlen(name)) == NULL;
 }
 
+/* Free a slot.  Needs the registry's lock. */
 static void
 drop_slot(const RarrSlotRegistry *slots, RarrSlot *slot)
 {
@@ -198,7 +199,10 @@ drop_slot(const RarrSlotRegistry *slots, RarrSlot *slot)
 	LWLockRelease(lock);
 }
 
-/* Give a free slot to a type.  NULL if there is none. */
+/*
+ * Give a free slot to a type.  NULL if there is none.  Needs the registry's
+ * lock.
+ */
 static RarrAgendaSlot *
 give_slot(Oid table, const char *name)
 {
@@ -217,7 +221,7 @@ give_slot(Oid table, const char *name)
 	return slot;
 }
 
-/* The slot of a type; with `create` it is given one if it has none and one is free. */
+/* Find the slot of a type.  With create, give it one if it has none. */
 static bool
 find_slot(Oid table, const char *name, bool create, RarrAgendaRef *ref)
 {
@@ -233,16 +237,20 @@ find_slot(Oid table, const char *name, bool create, RarrAgendaRef *ref)
 	if (ref->slot != NULL)
 		ref->generation = rarr_slot_generation(&ref->slot->head);
 	LWLockRelease(registry.lock);
-	/* the sleepers of the slot's last owner */
+
+	/* wake the sleepers of the slot's last owner */
 	if (given)
 		rarr_agenda_wake(ref, DT_NOBEGIN, PG_INT64_MAX);
 	return ref->slot != NULL;
 }
 
 /*
- * The slot of a job type of this database, whose jobs are in `table`.  With
- * `create` it is given one, if one is free; that may look at catalogs, while
- * without it nothing can fail.  False if it has none.
+ * Find the slot of a job type of this database.
+ *
+ * table is the OID of processing_jobs, and name the type's.  Sets *ref to the
+ * slot.  With create, the type is given a slot if it has none and one is free.
+ * This can read catalogs, and raises their errors; without create, nothing can
+ * fail.  Returns false if the type has no slot.
  */
 bool
 rarr_agenda_find(Oid table, const char *name, bool create, RarrAgendaRef *ref)
@@ -265,7 +273,9 @@ rarr_agenda_find(Oid table, const char *name, bool create, RarrAgendaRef *ref)
 }
 
 /*
- * This backend's key for a type; made if there is none.
+ * Return this backend's key for a type, whose name has len bytes.  It stays
+ * valid as long as the backend lives.  Raises no errors but those of
+ * allocation.
  */
 RarrAgendaKey *
 rarr_agenda_key(Oid table, const char *name, int len)
@@ -273,6 +283,7 @@ rarr_agenda_key(Oid table, const char *name, int len)
 	return rarr_registry_key(&registry, table, name, len);
 }
 
+/* Does the slot still belong to the type for which the handle was made? */
 static bool
 is_current(const RarrAgendaRef *ref)
 {
@@ -280,13 +291,14 @@ is_current(const RarrAgendaRef *ref)
 }
 
 /*
- * The slot of a key's type; see rarr_agenda_find.  NULL if it has none.
+ * Return the slot of a key's type, or NULL if it has none.  create, and the
+ * errors, are as in rarr_agenda_find().
  *
- * A type whose jobs nobody has asked for yet has none, and its enqueuers need
- * not look through all slots for it each time: a slot that is given to it
- * changes the registry.  The backend that gives it a slot looks for jobs
- * afterwards, and what is to be told was done before the barrier: one of the two
- * sees the other.
+ * A type has no slot before the first dequeue of its jobs.  Enqueues of such a
+ * type need not search all slots each time, because the registry changes when
+ * the type is given one.  The backend that creates a slot scans for jobs after
+ * publishing it, and a notifier makes its change visible before this barrier,
+ * so at least one of them sees the other.
  */
 const RarrAgendaRef *
 rarr_agenda_ref(RarrAgendaKey *key, bool create)
@@ -417,7 +429,7 @@ rarr_agenda_group(const RarrAgendaRef *ref, int priority, RarrAgendaView *view)
  * since, the snapshot may not show the reason, and the bound stays.
  */
 void
-rarr_agenda_advance_bound(const RarrAgendaRef *ref, const RarrAgendaView *view, const RarrQueuePos *place)
+rarr_agenda_advance_bound(const RarrAgendaRef *ref, const RarrAgendaView *view, const RarrQueuePos *pos)
 {
 	RarrAgendaSlot *slot = ref->slot;
 	int			p = view->priority;
@@ -428,9 +440,9 @@ rarr_agenda_advance_bound(const RarrAgendaRef *ref, const RarrAgendaView *view, 
 	now = get_bound(slot, p);
 	if (slot->lower_count[p] != view->lower_count)
 		slot->refused[p]++;
-	else if (rarr_queue_pos_compare(place, &now) > 0)
+	else if (rarr_queue_pos_compare(pos, &now) > 0)
 	{
-		set_bound(slot, p, place);
+		set_bound(slot, p, pos);
 		slot->advanced[p]++;
 	}
 	LWLockRelease(&slot->lock);
@@ -440,17 +452,17 @@ rarr_agenda_advance_bound(const RarrAgendaRef *ref, const RarrAgendaView *view, 
  * Lower a group's bound to the position of a job that may have become
  * claimable, and wake sleepers.
  *
- * jobs is the number of such jobs, and place the position of the first one.
+ * jobs is the number of such jobs, and pos the position of the first one.
  * Cannot fail.
  */
 void
-rarr_agenda_lower_bound(const RarrAgendaRef *ref, int priority, const RarrQueuePos *place, int64 jobs)
+rarr_agenda_lower_bound(const RarrAgendaRef *ref, int priority, const RarrQueuePos *pos, int64 jobs)
 {
 	if (!rarr_agenda_lock(ref, LW_EXCLUSIVE))
 		return;
-	lower_bound(ref->slot, priority, place);
+	lower_bound(ref->slot, priority, pos);
 	LWLockRelease(&ref->slot->lock);
-	rarr_agenda_wake(ref, place->at, jobs);
+	rarr_agenda_wake(ref, pos->at, jobs);
 }
 
 /*
@@ -533,8 +545,8 @@ rarr_agenda_forget_database(Oid database)
 }
 
 /*
- * A copy of the i-th slot and its name, for agenda_status().  False if it is not
- * one of this database.
+ * A copy of the i-th slot and its name, for agenda_status().  False if it is
+ * not one of this database.
  */
 bool
 rarr_agenda_copy(int i, RarrAgendaSlot *copy, char *name)

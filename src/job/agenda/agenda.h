@@ -46,7 +46,7 @@ typedef struct RarrVerifierScan
 {
 	bool		under_way;		/* a round has begun and has not ended */
 	int			priority;		/* where the next step begins: group, */
-	RarrQueuePos place;			/* and position in it */
+	RarrQueuePos pos;			/* and position in it */
 
 	/* of the scan for lapses: running jobs of the group that it has entered */
 	int			group;			/* the group's priority, or -1 */
@@ -100,18 +100,18 @@ typedef struct RarrAgendaSlot
 	uint64		found[RARR_PRIORITIES]; /* a scan lowered the bound */
 } RarrAgendaSlot;
 
-/* A backend's handle on a slot; stale once the slot was given away. */
+/* A backend's handle on a slot. */
 typedef struct RarrAgendaRef
 {
 	RarrAgendaSlot *slot;
-	uint64		generation;
+	uint64		generation;		/* stale if the slot has another one */
 } RarrAgendaRef;
 
-/* A type's name and table, as this backend knows them; lives as long as it. */
+/* A backend's key of a type: its name and table, and what it knows of it. */
 typedef struct RarrAgendaKey
 {
 	RarrSlotKey head;
-	RarrAgendaRef ref;
+	RarrAgendaRef ref;			/* its slot, if it had one */
 	bool		absent;			/* it had no slot, */
 	uint64		absent_at;		/* after so many changes of the registry */
 	int64		window;			/* see enter_group() in stream.c */
@@ -147,8 +147,8 @@ extern int	rarr_agenda_index(const RarrAgendaRef *ref);
 extern RarrAgendaSlot *rarr_agenda_slot(int index);
 extern bool rarr_agenda_next_group(const RarrAgendaRef *ref, int below, TimestampTz now, RarrAgendaView *view);
 extern bool rarr_agenda_group(const RarrAgendaRef *ref, int priority, RarrAgendaView *view);
-extern void rarr_agenda_advance_bound(const RarrAgendaRef *ref, const RarrAgendaView *view, const RarrQueuePos *place);
-extern void rarr_agenda_lower_bound(const RarrAgendaRef *ref, int priority, const RarrQueuePos *place, int64 jobs);
+extern void rarr_agenda_advance_bound(const RarrAgendaRef *ref, const RarrAgendaView *view, const RarrQueuePos *pos);
+extern void rarr_agenda_lower_bound(const RarrAgendaRef *ref, int priority, const RarrQueuePos *pos, int64 jobs);
 extern void rarr_agenda_notify(RarrAgendaKey *key);
 extern void rarr_agenda_add_running(const RarrAgendaRef *ref, int priority, const RarrQueuePos *first,
 									 const RarrQueuePos *last, TimestampTz lease);

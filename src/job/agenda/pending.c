@@ -159,7 +159,7 @@ void
 rarr_agenda_pending_job(RarrOutcome outcome, Relation jobs, TupleTableSlot *slot)
 {
 	RarrJobStatus status;
-	RarrQueuePos place;
+	RarrQueuePos pos;
 	RarrAgendaPending version = {0};
 	RarrAgendaPending *entry;
 	text	   *type;
@@ -173,19 +173,19 @@ rarr_agenda_pending_job(RarrOutcome outcome, Relation jobs, TupleTableSlot *slot
 	entry = get_entry(outcome,
 					rarr_agenda_key(RelationGetRelid(jobs), VARDATA_ANY(type), VARSIZE_ANY_EXHDR(type)),
 					DatumGetInt32(rarr_job_value(slot, JOB_PRIORITY)));
-	place.at = DatumGetTimestampTz(rarr_job_value(slot, JOB_AVAILABLE_AT));
-	place.id = *rarr_job_id(slot);
+	pos.at = DatumGetTimestampTz(rarr_job_value(slot, JOB_AVAILABLE_AT));
+	pos.id = *rarr_job_id(slot);
 	if (status == JOB_QUEUED)
 	{
 		version.queued = true;
-		version.queued_first = place;
+		version.queued_first = pos;
 		version.jobs = 1;
 	}
 	else
 	{
 		version.running = true;
-		version.running_first = place;
-		version.running_last = place;
+		version.running_first = pos;
+		version.running_last = pos;
 		version.lease = DatumGetTimestampTz(rarr_job_value(slot, JOB_LEASE_EXPIRES_AT));
 	}
 	merge_entries(entry, &version);
@@ -218,14 +218,14 @@ rarr_agenda_pending_policies(void)
  * Can a job of the entry be due, and what is the first position of such a job?
  */
 static bool
-is_due(const RarrAgendaPending *entry, TimestampTz now, RarrQueuePos *place)
+is_due(const RarrAgendaPending *entry, TimestampTz now, RarrQueuePos *pos)
 {
 	bool		queued = entry->queued && entry->queued_first.at <= now;
 	bool		lapsed = entry->running && entry->lease <= now;
 
-	*place = queued ? entry->queued_first : entry->running_first;
-	if (queued && lapsed && rarr_queue_pos_compare(&entry->running_first, place) < 0)
-		*place = entry->running_first;
+	*pos = queued ? entry->queued_first : entry->running_first;
+	if (queued && lapsed && rarr_queue_pos_compare(&entry->running_first, pos) < 0)
+		*pos = entry->running_first;
 	return queued || lapsed;
 }
 
@@ -239,7 +239,7 @@ is_due(const RarrAgendaPending *entry, TimestampTz now, RarrQueuePos *place)
  */
 bool
 rarr_agenda_pending_group(const RarrAgendaKey *key, int below, TimestampTz now,
-					 int *priority, RarrQueuePos *place)
+					 int *priority, RarrQueuePos *pos)
 {
 	const RarrAgendaPending *entries = pending.entries;
 	bool		found = false;
@@ -253,10 +253,10 @@ rarr_agenda_pending_group(const RarrAgendaKey *key, int below, TimestampTz now,
 			!is_due(entry, now, &first))
 			continue;
 		if (!found || entry->priority > *priority ||
-			(entry->priority == *priority && rarr_queue_pos_compare(&first, place) < 0))
+			(entry->priority == *priority && rarr_queue_pos_compare(&first, pos) < 0))
 		{
 			*priority = entry->priority;
-			*place = first;
+			*pos = first;
 		}
 		found = true;
 	}

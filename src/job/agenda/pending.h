@@ -37,7 +37,7 @@ extern void rarr_agenda_pending_job(RarrOutcome outcome, Relation jobs, TupleTab
 extern void rarr_agenda_pending_everything(RarrOutcome outcome);
 extern void rarr_agenda_pending_policies(void);
 extern bool rarr_agenda_pending_group(const RarrAgendaKey *key, int below, TimestampTz now,
-								 int *priority, RarrQueuePos *place);
+								 int *priority, RarrQueuePos *pos);
 extern const RarrAgendaPending *rarr_agenda_pending_entries(int *n);
 
 #endif							/* RARR_JOB_AGENDA_PENDING_H */

@@ -69,7 +69,7 @@ typedef struct Step
 								 * was reassigned */
 	int			left;			/* number of entries that it may still visit */
 	int			priority;		/* current group, */
-	RarrQueuePos place;			/* and position in it */
+	RarrQueuePos pos;			/* and position in it */
 	RarrDequeueScan scan;
 	TupleTableSlot *slot;
 } Step;
@@ -78,7 +78,7 @@ typedef struct Step
 typedef struct ScanResult
 {
 	bool		available;		/* there is a claimable job */
-	RarrQueuePos available_place;	/* position of the first one */
+	RarrQueuePos available_pos;	/* position of the first one */
 	bool		running;		/* a job is running or being changed */
 	RarrQueuePos running_first;
 	RarrQueuePos running_last;
@@ -248,7 +248,7 @@ begin_step(Step *step, RarrAgendaKey *key)
 	{
 		scan->under_way = true;
 		scan->priority = RARR_PRIORITIES - 1;
-		scan->place = rarr_first_queue_pos;
+		scan->pos = rarr_first_queue_pos;
 		scan->lapse = DT_NOEND;
 		scan->added_lapse = DT_NOEND;
 	}
@@ -256,10 +256,10 @@ begin_step(Step *step, RarrAgendaKey *key)
 	 * No step of this round has ended within a group.  If the scan is in a
 	 * group, a step that failed has left it there.
 	 */
-	if (rarr_queue_pos_compare(&scan->place, &rarr_first_queue_pos) == 0)
+	if (rarr_queue_pos_compare(&scan->pos, &rarr_first_queue_pos) == 0)
 		scan->group = -1;
 	step->priority = scan->priority;
-	step->place = scan->place;
+	step->pos = scan->pos;
 	turn_ref = *ref;
 	turn_number = step->turn;
 	rarr_agenda_unlock(ref);
@@ -267,11 +267,11 @@ begin_step(Step *step, RarrAgendaKey *key)
 }
 
 /*
- * Record what the row in the step's slot means for the agenda.  place is the
+ * Record what the row in the step's slot means for the agenda.  pos is the
  * row's queue position, and bound the lower bound of its group.
  */
 static void
-check_row(Step *step, const RarrQueuePos *place, const RarrQueuePos *bound, ScanResult *result)
+check_row(Step *step, const RarrQueuePos *pos, const RarrQueuePos *bound, ScanResult *result)
 {
 	RarrJobStatus status;
 	bool		changing;
@@ -289,8 +289,8 @@ check_row(Step *step, const RarrQueuePos *place, const RarrQueuePos *bound, Scan
 	if (status == JOB_RUNNING || changing)
 	{
 		if (!result->running)
-			result->running_first = *place;
-		result->running_last = *place;
+			result->running_first = *pos;
+		result->running_last = *pos;
 		result->running = true;
 	}
 	if (changing)
@@ -305,27 +305,27 @@ check_row(Step *step, const RarrQueuePos *place, const RarrQueuePos *bound, Scan
 			return;
 		}
 	}
-	else if (rarr_queue_pos_compare(place, bound) >= 0)
+	else if (rarr_queue_pos_compare(pos, bound) >= 0)
 		return;
 	if (!result->available)
-		result->available_place = *place;
+		result->available_pos = *pos;
 	result->available = true;
 }
 
 /*
  * Scan the step's group from the step's position up to end, which is
- * exclusive.  Returns true if the group is done, false if the step may visit no
- * more entries.
+ * exclusive.  Returns true if the group is done, false if the step may visit
+ * no more entries.
  */
 static bool
 scan_group(Step *step, const RarrQueuePos *end, const RarrQueuePos *bound, ScanResult *result)
 {
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	RarrQueuePos place;
+	RarrQueuePos pos;
 	bool		done = true;
 
-	rarr_dequeue_scan_group(&step->scan, snapshot, step->priority, &step->place, DT_NOEND);
-	while (rarr_dequeue_scan_next_entry(&step->scan, &place) && rarr_queue_pos_compare(&place, end) < 0)
+	rarr_dequeue_scan_group(&step->scan, snapshot, step->priority, &step->pos, DT_NOEND);
+	while (rarr_dequeue_scan_next_entry(&step->scan, &pos) && rarr_queue_pos_compare(&pos, end) < 0)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (step->left % ALIVE_ENTRIES == 0)
@@ -333,14 +333,14 @@ scan_group(Step *step, const RarrQueuePos *end, const RarrQueuePos *bound, ScanR
 		if (step->left-- == 0)
 		{
 			done = false;
-			step->place = place;
+			step->pos = pos;
 			break;
 		}
 		if (index_fetch_heap(step->scan.scan, step->slot))
-			check_row(step, &place, bound, result);
+			check_row(step, &pos, bound, result);
 	}
 	if (done)
-		step->place = *end;
+		step->pos = *end;
 	ExecClearTuple(step->slot);
 	rarr_dequeue_scan_end(&step->scan);
 	UnregisterSnapshot(snapshot);
@@ -360,7 +360,7 @@ narrow_running(Step *step, const RarrQueuePos *from, bool done, const ScanResult
 {
 	RarrAgendaSlot *slot = step->ref.slot;
 	RarrVerifierScan *scan = &slot->scans[step->kind];
-	RarrQueuePos first = result->running ? result->running_first : step->place;
+	RarrQueuePos first = result->running ? result->running_first : step->pos;
 	int			p = step->priority;
 
 	scan->lapse = Min(scan->lapse, result->lease);
@@ -395,12 +395,12 @@ report(Step *step, const RarrQueuePos *from, const RarrQueuePos *bound, bool don
 	{
 		if (step->kind == RARR_VERIFY_LAPSES)
 			narrow_running(step, from, done, result);
-		if (result->available && rarr_queue_pos_compare(&result->available_place, bound) < 0)
+		if (result->available && rarr_queue_pos_compare(&result->available_pos, bound) < 0)
 			step->ref.slot->found[step->priority]++;
 		rarr_agenda_unlock(&step->ref);
 	}
 	if (result->available)
-		rarr_agenda_lower_bound(&step->ref, step->priority, &result->available_place, 1);
+		rarr_agenda_lower_bound(&step->ref, step->priority, &result->available_pos, 1);
 }
 
 /*
@@ -428,15 +428,15 @@ enter_group(Step *step, RarrQueuePos *end, RarrQueuePos *bound)
 		{
 			scan->group = p;
 			scan->seen_last = scan->added_last = rarr_first_queue_pos;
-			step->place = slot->running_first[p];
+			step->pos = slot->running_first[p];
 		}
 		scan->added_first = rarr_last_queue_pos;
 		*end = rarr_queue_pos_after(&slot->running_last[p]);
-		if (rarr_queue_pos_compare(&step->place, end) >= 0)
+		if (rarr_queue_pos_compare(&step->pos, end) >= 0)
 			scan->group = -1;
 	}
 	rarr_agenda_unlock(&step->ref);
-	return rarr_queue_pos_compare(&step->place, end) < 0;
+	return rarr_queue_pos_compare(&step->pos, end) < 0;
 }
 
 /* Scan as much of the step's group as it may.  True if the group is done. */
@@ -451,7 +451,7 @@ step_through_group(Step *step)
 
 	if (!enter_group(step, &end, &bound))
 		return true;
-	from = step->place;
+	from = step->pos;
 	done = scan_group(step, &end, &bound, &result);
 	report(step, &from, &bound, done, &result);
 	return done;
@@ -471,7 +471,7 @@ end_step(Step *step, bool round_done)
 		return;
 	scan->under_way = !round_done;
 	scan->priority = step->priority;
-	scan->place = step->place;
+	scan->pos = step->pos;
 	if (round_done && lapses)
 		pg_atomic_write_u64(&slot->next_lapse, (uint64) Min(scan->lapse, scan->added_lapse));
 	if (round_done)
@@ -499,7 +499,7 @@ take_step(RarrAgendaKey *key, Relation jobs, Relation index, RarrVerifierKind ki
 		if (done)
 		{
 			step.priority--;
-			step.place = rarr_first_queue_pos;
+			step.pos = rarr_first_queue_pos;
 		}
 	}
 	ExecDropSingleTupleTableSlot(step.slot);

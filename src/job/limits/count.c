@@ -1,20 +1,23 @@
 /*
  * count.c
- *		Which jobs of a type are running, as the table has it.
+ *		Find the running jobs of a type in the table.
  *
- * What counts is what may be running once all open transactions have
- * committed: jobs that are running, though somebody is about to end them, and
- * jobs that an open claim made running.  No snapshot shows both.  So the table
- * is looked at twice: first dirtily, for what open claims wrote, and then by a
- * snapshot that is taken after that.
+ * The jobs that count are those that may be running when all open transactions
+ * have committed or aborted: running jobs, also if an open transaction ends
+ * them, and jobs that an open claim has made running.  No single snapshot
+ * shows both.  So the table is scanned twice: first with a dirty snapshot,
+ * which shows what open claims wrote, and then with an MVCC snapshot that is
+ * taken after that.
  *
- * While nobody can begin a claim of the type, that misses nothing.  A job is
- * running at the moment of the snapshot.  If its claim was committed by then,
- * the snapshot shows it.  If not, its claim was open all the while that the
- * first look took, and the version that it wrote was there to be found.  A
- * dirty look alone could miss a committed one that moves in the index while it
- * goes on.  What this transaction itself claimed counts, and what it ended
- * does so, too: it may abort.
+ * While nobody can begin a claim of the type, this misses no job.  Consider a
+ * job that is running when the MVCC snapshot is taken.  If its claim had
+ * committed by then, the MVCC snapshot shows it.  Otherwise its claim was open
+ * during the whole first scan, which found the version that the claim wrote.
+ * A dirty scan alone could miss a committed version that moves in the index
+ * during the scan.
+ *
+ * Jobs that this transaction itself claimed count, and so do those that it
+ * ended, because it may abort.
  */
 #include "postgres.h"
 
@@ -32,6 +35,7 @@
 #include "job/core/job_row.h"
 #include "job/limits/count.h"
 
+/* an entry of the hash table of running jobs */
 typedef struct Found
 {
 	pg_uuid_t	id;				/* the key */
@@ -39,16 +43,16 @@ typedef struct Found
 } Found;
 
 static void
-init_running(RarrRunning *running, int room)
+init_running(RarrRunningJobs *running, int room)
 {
-	memset(running, 0, sizeof(RarrRunning));
+	memset(running, 0, sizeof(RarrRunningJobs));
 	running->lapse = DT_NOEND;
 	running->lapsed = palloc(Max(room, 1) * sizeof(RarrJobPos));
 }
 
-/* The job in the slot is running: note when its lease ends. */
+/* Add the lease of the running job in the slot; *room is that of lapsed[]. */
 static void
-note_lease(RarrRunning *running, int *room, TupleTableSlot *slot, TimestampTz now)
+add_lease(RarrRunningJobs *running, int *room, TupleTableSlot *slot, TimestampTz now)
 {
 	RarrJobPos *lapsed;
 
@@ -79,7 +83,7 @@ compare_positions(const void *a, const void *b)
 }
 
 static void
-note_found(HTAB *found, TupleTableSlot *slot)
+add_found(HTAB *found, TupleTableSlot *slot)
 {
 	int32		attempt = DatumGetInt32(rarr_job_value(slot, JOB_ATTEMPT));
 	bool		known;
@@ -89,8 +93,8 @@ note_found(HTAB *found, TupleTableSlot *slot)
 }
 
 /*
- * The latest snapshot, without what this transaction itself did: a job that it
- * ended runs on if it aborts.
+ * The latest snapshot, without the changes of this transaction: a job that it
+ * ended is still running if it aborts.
  */
 static Snapshot
 register_snapshot(void)
@@ -103,12 +107,12 @@ register_snapshot(void)
 }
 
 /*
- * Under SERIALIZABLE a look by a snapshot would count as a read that other
- * transactions' claims conflict with.  So it goes over all versions there, and
- * asks for each one whether the snapshot shows it.
+ * The snapshot to scan with.  Under SERIALIZABLE, claims of other transactions
+ * would conflict with a scan that uses an MVCC snapshot.  So the scan returns
+ * all versions there, and next_version() tests each of them.
  */
 static Snapshot
-unwatched(Snapshot snapshot)
+untracked(Snapshot snapshot)
 {
 	return IsMVCCSnapshot(snapshot) && IsolationIsSerializable() ? SnapshotAny : snapshot;
 }
@@ -127,13 +131,16 @@ next_version(IndexScanDesc scan, Relation jobs, Snapshot snapshot, TupleTableSlo
 	return false;
 }
 
-/* Find the type's jobs that the snapshot shows running, or shows to be about to. */
+/*
+ * Add the type's jobs that the snapshot shows as running to found, and their
+ * leases to running, if it is not NULL.
+ */
 static void
 scan_type(Relation jobs, Relation index, Datum type, Snapshot snapshot, HTAB *found,
-		  RarrRunning *running, TimestampTz now)
+		  RarrRunningJobs *running, TimestampTz now)
 {
 	TupleTableSlot *slot = table_slot_create(jobs, NULL);
-	IndexScanDesc scan = rarr_index_beginscan(jobs, index, unwatched(snapshot), 1);
+	IndexScanDesc scan = rarr_index_beginscan(jobs, index, untracked(snapshot), 1);
 	int			room = 16;
 	ScanKeyData key;
 
@@ -144,22 +151,26 @@ scan_type(Relation jobs, Relation index, Datum type, Snapshot snapshot, HTAB *fo
 	{
 		if (rarr_job_status(slot) != JOB_RUNNING)
 			continue;
-		note_found(found, slot);
+		add_found(found, slot);
 		if (running != NULL)
-			note_lease(running, &room, slot, now);
+			add_lease(running, &room, slot, now);
 	}
 	index_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
 }
 
 /*
- * All jobs of the type that are running, or may be once open claims have
- * committed.  The caller sees to it that nobody begins a claim meanwhile that
- * is to be counted.  Reads all unfinished jobs of the type, twice.
+ * Find all jobs of the type that are running, or may be when open claims have
+ * committed.
+ *
+ * now is the time by the system clock.  Fills in *running, in the current
+ * memory context.  The caller prevents new claims of the type meanwhile.
+ * Scans all unfinished jobs of the type, twice.  Raises no errors but those of
+ * an index scan.
  */
 void
 rarr_running_read(Relation jobs, Relation dequeue_index, const char *type, TimestampTz now,
-				  RarrRunning *running)
+				  RarrRunningJobs *running)
 {
 	HASHCTL		control = {.keysize = sizeof(pg_uuid_t), .entrysize = sizeof(Found),
 	.hcxt = CurrentMemoryContext};
@@ -178,7 +189,7 @@ rarr_running_read(Relation jobs, Relation dequeue_index, const char *type, Times
 	scan_type(jobs, dequeue_index, name, snapshot, found, running, now);
 	UnregisterSnapshot(snapshot);
 
-	running->jobs = palloc_extended((hash_get_num_entries(found) + 1) * sizeof(RarrHeldJob),
+	running->jobs = palloc_extended((hash_get_num_entries(found) + 1) * sizeof(RarrRunningJob),
 									MCXT_ALLOC_HUGE);
 	hash_seq_init(&status, found);
 	while ((job = hash_seq_search(&status)) != NULL)
@@ -200,14 +211,14 @@ is_of_type(TupleTableSlot *slot, const char *type)
 }
 
 /*
- * Does the snapshot show a job of the type running, or to be about to?  Its row
- * is then in the slot.
+ * Does the snapshot show this job, of this type, as running?  If so, its row
+ * is in the slot.
  */
 static bool
 is_running(Relation jobs, Relation index, const char *type, const pg_uuid_t *id, Snapshot snapshot,
 		   TupleTableSlot *slot)
 {
-	IndexScanDesc scan = rarr_index_beginscan(jobs, index, unwatched(snapshot), 1);
+	IndexScanDesc scan = rarr_index_beginscan(jobs, index, untracked(snapshot), 1);
 	bool		running = false;
 	ScanKeyData key;
 
@@ -219,7 +230,10 @@ is_running(Relation jobs, Relation index, const char *type, const pg_uuid_t *id,
 	return running;
 }
 
-/* Is a job not running that a snapshot did not show running?  See the file's head. */
+/*
+ * Is a job that an older snapshot does not show as running really not running?
+ * Two looks are needed; see the head of the file.
+ */
 static bool
 is_gone(Relation jobs, Relation index, const char *type, const pg_uuid_t *id, TupleTableSlot *slot)
 {
@@ -237,13 +251,16 @@ is_gone(Relation jobs, Relation index, const char *type, const pg_uuid_t *id, Tu
 }
 
 /*
- * Look at each of these jobs: those that are not running any more, as jobs of
- * the type, come first in the array afterwards, and how many they are is
- * returned.  Of the others, *running says which have lapsed.
+ * Check each of n jobs of a running set in the table.
+ *
+ * Jobs that are no longer running, or have another type, are moved to the
+ * beginning of the array, and their number is returned.  Fills in *running for
+ * the other ones, except jobs and n, in the current memory context.  now is
+ * the time by the system clock.  Raises no errors but those of an index scan.
  */
 int
-rarr_running_look(Relation jobs, Relation id_index, const char *type, RarrHeldJob *held, int n,
-				  TimestampTz now, RarrRunning *running)
+rarr_running_check(Relation jobs, Relation id_index, const char *type, RarrRunningJob *set, int n,
+				  TimestampTz now, RarrRunningJobs *running)
 {
 	TupleTableSlot *slot = table_slot_create(jobs, NULL);
 	Snapshot	snapshot = register_snapshot();
@@ -254,14 +271,14 @@ rarr_running_look(Relation jobs, Relation id_index, const char *type, RarrHeldJo
 	for (int i = 0; i < n; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (is_running(jobs, id_index, type, &held[i].id, snapshot, slot))
-			note_lease(running, &room, slot, now);
-		else if (is_gone(jobs, id_index, type, &held[i].id, slot))
+		if (is_running(jobs, id_index, type, &set[i].id, snapshot, slot))
+			add_lease(running, &room, slot, now);
+		else if (is_gone(jobs, id_index, type, &set[i].id, slot))
 		{
-			RarrHeldJob job = held[i];
+			RarrRunningJob job = set[i];
 
-			held[i] = held[gone];
-			held[gone++] = job;
+			set[i] = set[gone];
+			set[gone++] = job;
 		}
 	}
 	UnregisterSnapshot(snapshot);

@@ -1,6 +1,6 @@
 /*
  * count.h
- *		Which jobs of a type are running, as the table has it.
+ *		Find the running jobs of a type in the table.
  */
 #ifndef RARR_JOB_LIMITS_COUNT_H
 #define RARR_JOB_LIMITS_COUNT_H
@@ -10,19 +10,20 @@
 #include "job/core/queue_pos.h"
 #include "job/limits/running_set.h"
 
-/* Running jobs of a type, in the current memory context. */
-typedef struct RarrRunning
+/* Running jobs of a type. */
+typedef struct RarrRunningJobs
 {
-	RarrHeldJob *jobs;
+	RarrRunningJob *jobs;
 	int			n;
-	RarrJobPos *lapsed;			/* those whose lease ended, in the order of claims */
+	RarrJobPos *lapsed;			/* those whose lease has ended, in the order in
+								 * which they are claimed */
 	int			nlapsed;
-	TimestampTz lapse;			/* the first end of a lease */
-} RarrRunning;
+	TimestampTz lapse;			/* earliest end of a lease */
+} RarrRunningJobs;
 
 extern void rarr_running_read(Relation jobs, Relation dequeue_index, const char *type, TimestampTz now,
-							  RarrRunning *running);
-extern int	rarr_running_look(Relation jobs, Relation id_index, const char *type, RarrHeldJob *held, int n,
-							  TimestampTz now, RarrRunning *running);
+							  RarrRunningJobs *running);
+extern int	rarr_running_check(Relation jobs, Relation id_index, const char *type, RarrRunningJob *set, int n,
+							  TimestampTz now, RarrRunningJobs *running);
 
 #endif							/* RARR_JOB_LIMITS_COUNT_H */

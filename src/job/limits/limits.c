@@ -1,26 +1,26 @@
 /*
  * limits.c
- *		How many jobs of a type may run, and how often one may start: what a
- *		dequeue has to ask.
+ *		Enforce max_running and rates of job types in a dequeue.
  *
- * A dequeue that is asked for a type with limits opens it first.  Mostly
- * shared memory knows which of the type's jobs are running (running_set.c),
- * and the dequeue reserves a place there for each job before it locks it:
- * nobody waits for anybody, and an open transaction holds its own claims'
- * places only.
+ * A dequeue opens each type with limits before it claims jobs of it.  Normally
+ * shared memory has the set of the type's running jobs (running_set.c).  The
+ * dequeue reserves an entry of the set for each job before it locks the job.
+ * It waits for nobody, and an open transaction holds its own reservations
+ * only.
  *
- * Where shared memory does not know (after a start of the server, when a limit
- * is new, where there is no room or no preload), the running jobs are read
- * from the table (count.c), under a lock of the type's own.  If they fit, they
- * are put into shared memory, and that was that.  Else the dequeue keeps the
- * lock until its claims are written, and lets it go then: they can be read by
- * the next one though they are not committed.  So dequeues of such a type take
- * turns, but no transaction keeps another one waiting.
+ * The set is incomplete after a start of the server, or after the type got a
+ * limit.  There is no set without shared_preload_libraries, or if there is no
+ * room for it.  Then the dequeue acquires a lock of the type and reads the
+ * running jobs from the table (count.c).  If they fit, they are stored in
+ * shared memory and the lock is released.  Otherwise the dequeue keeps the
+ * lock until its claims are written, and releases it then.  The next dequeue
+ * can read these claims although they are not committed.  So dequeues of such
+ * a type take turns, but nobody waits for another transaction to end.
  *
- * A lapsed job that is handed on was running and is running: that needs no
- * place.  A type at its limit yields those and nothing else.
+ * A lapsed job is running before and after it is claimed, so such a claim
+ * needs no reservation.  A type at its limit yields lapsed jobs only.
  *
- * What a transaction's end means for the limits is in pending.c.
+ * pending.c applies the end of a transaction to the set.
  */
 #include "postgres.h"
 
@@ -41,16 +41,19 @@
 #include "job/limits/limits.h"
 #include "job/limits/pending.h"
 
-/* when a type's running jobs are read once more; see rarr_held_adopt() */
-#define SETTLE_TIME		USECS_PER_SEC
+/*
+ * the running jobs are read again after this; see rarr_running_set_populate()
+ */
+#define RECOUNT_DELAY		USECS_PER_SEC
 
-/* how many times its own cost a sweep is followed by a pause, and at most how long */
+/* the pause after a sweep: a multiple of its duration, and the longest one */
 #define SWEEP_PAUSE			1
 #define LONGEST_SWEEP_PAUSE	(10 * USECS_PER_SEC)
 
 /*
- * The lock under which the running jobs of a type are read.  It is of no
- * object that the server knows: its class is the table's own OID.
+ * The lock under which the running jobs of a type are read.  It cannot
+ * conflict with a lock of the server, because its class is the OID of
+ * processing_jobs.
  */
 static LOCKTAG
 type_lock(Relation jobs, const RarrJobType *type)
@@ -62,99 +65,108 @@ type_lock(Relation jobs, const RarrJobType *type)
 	return tag;
 }
 
-/* The type is at its limit: only these may be handed on. */
+/* The type is at its limit: yield only the lapsed jobs. */
 static void
-keep_to_lapsed(RarrLimitUse *use, const RarrRunning *running)
+allow_only_lapsed(RarrLimitUse *use, const RarrRunningJobs *running)
 {
 	use->only_lapsed = true;
 	use->lapsed = running->lapsed;
 	use->nlapsed = running->nlapsed;
-	use->shut = running->nlapsed == 0;
+	use->closed = running->nlapsed == 0;
 }
 
 /*
- * Shared memory does not know which of the type's jobs are running: read them.
- * They are put there, or else the lock is kept, and counts.
+ * The set is incomplete, or there is none: read the type's running jobs from
+ * the table.  They are stored in the set, or else the type's lock is kept.
  *
- * A policy that this transaction wrote is its own affair until it commits: the
- * others claim by the old one, or without a limit, and what is read now would
- * miss what they claim before they know of the new one.  So nothing is put into
- * shared memory for it; and the set is forgotten, lest others who hold it to be
- * complete miss the claims that are made here.
+ * Other sessions do not know a policy that this transaction wrote and did not
+ * commit.  They claim by the old policy, and jobs that are read now do not
+ * include their next claims.  So nothing is stored in the set.  The set is
+ * also invalidated, because the claims that this session makes are not in it.
  *
- * Where this session holds the lock already, a trigger that a claim of the type
- * fires asks for another one: there is none to be had.
+ * If this session has the lock already, a trigger that is fired by a claim of
+ * the type calls the dequeue again.  It gets no job of the type.
  */
 static void
 read_running(RarrLimitUse *use, RarrTable *jobs, TimestampTz now)
 {
 	LOCKTAG		tag = type_lock(jobs->rel, use->type);
 	RarrLimitState state = {0};
-	RarrRunning running;
+	RarrRunningJobs running;
 	bool		own = use->counts && rarr_job_type_is_uncommitted(use->type);
 	bool		has_slot;
 
 	if (LockAcquire(&tag, ExclusiveLock, false, false) == LOCKACQUIRE_ALREADY_HELD)
 	{
 		LockRelease(&tag, ExclusiveLock, false);
-		use->shut = true;
+		use->closed = true;
 		return;
 	}
 	if (own && use->ref.slot >= 0)
-		rarr_held_forget(&use->ref);
-	has_slot = rarr_held_state(&use->ref, use->type, now, &state);
+		rarr_limit_invalidate(&use->ref);
+	has_slot = rarr_limit_state(&use->ref, use->type, now, &state);
 	use->by_lock = !has_slot || own;
 	use->left = INT_MAX;
 	if (use->type->max_running > 0 && (!has_slot || !state.counted))
 	{
-		int64		settle_at = state.settling ? PG_INT64_MAX : rarr_monotonic_now() + SETTLE_TIME;
+		int64		recount_at = state.recount ? PG_INT64_MAX : rarr_monotonic_now() + RECOUNT_DELAY;
 
 		rarr_running_read(jobs->rel, rarr_table_index(jobs, &rarr_job_dequeue_index), use->type->name,
 						  now, &running);
 		if (has_slot && !own)
-			use->by_lock = !rarr_held_adopt(&use->ref, use->type, running.jobs, running.n,
-											state.forgotten, settle_at);
+			use->by_lock = !rarr_running_set_populate(&use->ref, use->type, running.jobs, running.n,
+											state.invalidations, recount_at);
 		if (use->by_lock)
-			use->left = use->type->max_running - running.n - state.pending;
+			use->left = use->type->max_running - running.n - state.open;
 	}
 	if (use->by_lock)
-		rarr_held_reclaim();
+		rarr_running_set_reclaim();
 	else
 		LockRelease(&tag, ExclusiveLock, false);
 	if (use->by_lock && use->left <= 0)
-		keep_to_lapsed(use, &running);
-	rarr_held_warn_full();
-}
-
-/* The type may be at its limit: look whether it is, and what has lapsed. */
-static void
-sweep(RarrLimitUse *use, RarrTable *jobs, const RarrLimitState *state, TimestampTz now)
-{
-	int			n = state->held;
-	RarrHeldJob *held = palloc_extended(n * sizeof(RarrHeldJob), MCXT_ALLOC_HUGE);
-	int64		start = rarr_monotonic_now();
-	RarrRunning running;
-	int64		pause;
-	int			gone;
-
-	use->shut = state->held >= use->type->max_running;
-	if (!rarr_held_begin_sweep(&use->ref, start, held, &n))
-		return;
-	gone = rarr_running_look(jobs->rel, rarr_table_index(jobs, &rarr_job_id_index), use->type->name,
-							 held, n, now, &running);
-	pause = (rarr_monotonic_now() - start) * SWEEP_PAUSE;
-	rarr_held_end_sweep(&use->ref, held, gone, running.lapse, start,
-						start + Min(pause, LONGEST_SWEEP_PAUSE));
-	if (state->held - gone >= use->type->max_running)
-		keep_to_lapsed(use, &running);
-	else
-		use->shut = false;
+		allow_only_lapsed(use, &running);
+	rarr_limits_warn_full();
 }
 
 /*
- * What this type, which has limits, may yield to a dequeue; NULL if it has
- * none.  Waits for nothing but other dequeues' claims of the type, and for
- * these only where shared memory does not know.
+ * The type seems to be at its limit: check each job of the set in the table.
+ * Removes those that are no longer running, and finds those that have lapsed.
+ */
+static void
+sweep(RarrLimitUse *use, RarrTable *jobs, const RarrLimitState *state, TimestampTz now)
+{
+	int			n = state->running;
+	RarrRunningJob *set = palloc_extended(n * sizeof(RarrRunningJob), MCXT_ALLOC_HUGE);
+	int64		start = rarr_monotonic_now();
+	RarrRunningJobs running;
+	int64		pause;
+	int			gone;
+
+	use->closed = state->running >= use->type->max_running;
+	if (!rarr_running_set_begin_sweep(&use->ref, start, set, &n))
+		return;
+	gone = rarr_running_check(jobs->rel, rarr_table_index(jobs, &rarr_job_id_index), use->type->name,
+							 set, n, now, &running);
+	pause = (rarr_monotonic_now() - start) * SWEEP_PAUSE;
+	rarr_running_set_end_sweep(&use->ref, set, gone, running.lapse, start,
+						start + Min(pause, LONGEST_SWEEP_PAUSE));
+	if (state->running - gone >= use->type->max_running)
+		allow_only_lapsed(use, &running);
+	else
+		use->closed = false;
+}
+
+/*
+ * Begin to claim jobs of a type.
+ *
+ * jobs is processing_jobs, open for changes.  now is the start of the dequeue,
+ * by the system clock.  Returns what the type may yield, in the current memory
+ * context, or NULL if the type has no limits.  The caller passes the result to
+ * rarr_limits_close() after it has written its claims.
+ *
+ * If the type's running set is incomplete, this waits for other dequeues of
+ * the type to write their claims.  Raises no errors but those of reading the
+ * table.  Issues a warning (53400) if shared memory is full.
  */
 RarrLimitUse *
 rarr_limits_open(RarrTable *jobs, const RarrJobType *type, TimestampTz now)
@@ -168,33 +180,38 @@ rarr_limits_open(RarrTable *jobs, const RarrJobType *type, TimestampTz now)
 	use = palloc0(sizeof(RarrLimitUse));
 	use->type = type;
 	use->counts = type->max_running > 0;
-	use->note = -1;
+	use->entry = -1;
 
-	/* what would be read there is not what there is if this transaction aborts */
-	use->shut = type->max_running > 0 && rarr_has_new_file(jobs->rel);
-	if (use->shut)
+	/*
+	 * The transaction has rewritten the table, by TRUNCATE for example.  If it
+	 * aborts, other jobs are running than those in the new file.
+	 */
+	use->closed = type->max_running > 0 && rarr_has_new_file(jobs->rel);
+	if (use->closed)
 		return use;
-	use->ref = rarr_held_find(RelationGetRelid(jobs->rel), type, true);
-	has_slot = rarr_held_state(&use->ref, type, now, &state);
-	use->shut = has_slot && state.token_at > now;
-	if (use->shut || (has_slot && type->max_running == 0))
+	use->ref = rarr_limit_find(RelationGetRelid(jobs->rel), type, true);
+	has_slot = rarr_limit_state(&use->ref, type, now, &state);
+	use->closed = has_slot && state.token_at > now;
+	if (use->closed || (has_slot && type->max_running == 0))
 		return use;
 	if (!has_slot || !state.counted)
 	{
 		read_running(use, jobs, now);
-		has_slot = rarr_held_state(&use->ref, type, now, &state);
+		has_slot = rarr_limit_state(&use->ref, type, now, &state);
 	}
-	if (use->by_lock || use->shut)
+	if (use->by_lock || use->closed)
 		return use;
-	if ((state.held >= type->max_running || state.doubtful) && state.sweep_at <= now)
+	if ((state.running >= type->max_running || state.recheck) && state.sweep_at <= now)
 		sweep(use, jobs, &state, now);
 	else
-		use->shut = state.held >= type->max_running;
+		use->closed = state.running >= type->max_running;
 	return use;
 }
 
 /*
- * The dequeue has written all that it claims.
+ * End the claims of a type.  All of them are written.  Writes the token
+ * bucket, if it is in the table, and releases the type's lock.  Does nothing
+ * if use is NULL.  Raises the errors of rarr_rate_close().
  */
 void
 rarr_limits_close(RarrTable *jobs, RarrLimitUse *use)
@@ -209,16 +226,23 @@ rarr_limits_close(RarrTable *jobs, RarrLimitUse *use)
 }
 
 /*
- * May this job, which is not locked yet, be handed out?  It then counts as
- * running from now on, until rarr_limits_cancel_reservation() or the transaction's abort.
+ * Reserve an entry of the running set and a token for a job, before it is
+ * locked.
+ *
+ * The slot has the job as the dequeue's snapshot shows it, deformed.  Returns
+ * false if the limits do not allow the claim.  Otherwise the job counts as
+ * running until rarr_limits_cancel_reservation() or the transaction's abort.
+ *
+ * Issues a warning (53400) if shared memory is full.  Raises the errors of
+ * rarr_rate_take().
  */
 bool
 rarr_limits_reserve(RarrLimitUse *use, TupleTableSlot *job)
 {
-	int			note;
+	int			entry;
 
 	use->running = rarr_job_status(job) == JOB_RUNNING;
-	use->note = -1;
+	use->entry = -1;
 	if (use->only_lapsed && !use->running)
 		return false;
 	if (use->by_lock && !use->running && use->left <= 0)
@@ -229,38 +253,43 @@ rarr_limits_reserve(RarrLimitUse *use, TupleTableSlot *job)
 		return !use->token || rarr_rate_take(&use->rate, use->type);
 	}
 
-	/* memory before the reservation: nothing may fail between it and its note */
-	note = rarr_limits_pending_prepare(&use->ref);
-	if (rarr_held_reserve(&use->ref, use->type, use->running || use->by_lock,
+	/*
+	 * allocate first: nothing may fail between the reservation and its entry
+	 */
+	entry = rarr_limits_pending_prepare(&use->ref);
+	if (rarr_running_set_reserve(&use->ref, use->type, use->running || use->by_lock,
 						  &use->job, &use->token) != RARR_RESERVED)
 	{
-		rarr_limits_pending_drop(note);
-		rarr_held_warn_full();
+		rarr_limits_pending_drop(entry);
+		rarr_limits_warn_full();
 		return false;
 	}
-	rarr_limits_pending_claim(note, &use->job, use->token, use->by_lock && !use->running);
-	use->note = note;
+	rarr_limits_pending_claim(entry, &use->job, use->token, use->by_lock && !use->running);
+	use->entry = entry;
 	return true;
 }
 
 /*
- * The job is locked, and its latest version is in the slot: it is about to be
- * handed out, under a lease that ends then.  False if it cannot be, since it
- * is no more what it was.
+ * Bind the reservation to a job that is now locked.
+ *
+ * The slot has the job's latest version, deformed.  lease_end is when its
+ * lease will end, by the system clock.  Returns false if the job was running
+ * when the reservation was made, and is not any more: then it needs another
+ * reservation.  Raises no error.
  */
 bool
 rarr_limits_bind(RarrLimitUse *use, TupleTableSlot *job, TimestampTz lease_end)
 {
 	if (use->running && rarr_job_status(job) != JOB_RUNNING)
 		return false;
-	if (use->note >= 0)
-		rarr_limits_pending_bind(use->note, rarr_job_id(job),
+	if (use->entry >= 0)
+		rarr_limits_pending_bind(use->entry, rarr_job_id(job),
 							  DatumGetInt32(rarr_job_value(job, JOB_ATTEMPT)) + 1, lease_end);
 	return true;
 }
 
 /*
- * The job was handed out.
+ * The job is claimed.  Cannot fail.
  */
 void
 rarr_limits_confirm_reservation(RarrLimitUse *use)
@@ -270,24 +299,29 @@ rarr_limits_confirm_reservation(RarrLimitUse *use)
 }
 
 /*
- * The job was not handed out.
+ * The job is not claimed: give the reservation and the token back.  Cannot
+ * fail.
  */
 void
 rarr_limits_cancel_reservation(RarrLimitUse *use)
 {
 	if (use->ref.slot < 0 && use->token)
 		rarr_rate_return(&use->rate);
-	if (use->note < 0)
+	if (use->entry < 0)
 		return;
-	rarr_limits_pending_undo(use->note);
-	use->note = -1;
+	rarr_limits_pending_undo(use->entry);
+	use->entry = -1;
 }
 
 /*
- * A dequeue has written its claims of this type, whose max_running it did not
- * ask for, since there was none when it began (use, if not NULL, says so).  If
- * there is one by now, whoever read which jobs are running may have missed
- * them.
+ * Check whether the type got a max_running while a dequeue claimed jobs of it
+ * without reservations.
+ *
+ * table is the OID of processing_jobs.  use is the result of
+ * rarr_limits_open().  The claims are written.  A session that has read the
+ * running jobs before that may have missed them, so the set is invalidated,
+ * now and if the transaction aborts.  Raises no errors but those of reading
+ * job_types and of allocation.
  */
 void
 rarr_limits_check_late(Oid table, const RarrJobType *type, const RarrLimitUse *use)
@@ -295,16 +329,26 @@ rarr_limits_check_late(Oid table, const RarrJobType *type, const RarrLimitUse *u
 	const RarrJobType *policy;
 	RarrLimitRef ref;
 
-	if ((use != NULL && use->counts) || !rarr_held_any())
+	if ((use != NULL && use->counts) || !rarr_limits_any())
 		return;
 	policy = rarr_job_type_find(type->name, strlen(type->name));
 	if (policy == NULL || policy->max_running == 0)
 		return;
-	ref = rarr_held_find(table, policy, false);
+	ref = rarr_limit_find(table, policy, false);
 	if (ref.slot >= 0)
 		rarr_limits_pending_late(&ref);
 }
 
+/*
+ * Return the earliest time at which the limits allow a job of the type to
+ * start, or a lapsed one to be claimed.
+ *
+ * table is the OID of processing_jobs; now and the result are by the system
+ * clock.  DT_NOBEGIN means now, and DT_NOEND not before another session does
+ * something.  A session that waits for a job waits for the later of this and
+ * the time that the agenda gives, and is woken by rarr_agenda_notify().
+ * Raises no error.
+ */
 TimestampTz
 rarr_limits_yield_at(Oid table, const RarrJobType *type, TimestampTz now)
 {
@@ -316,12 +360,12 @@ rarr_limits_yield_at(Oid table, const RarrJobType *type, TimestampTz now)
 		return DT_NOEND;
 	if (type->max_running == 0 && type->rate_limit == 0)
 		return DT_NOBEGIN;
-	ref = rarr_held_find(table, type, false);
-	if (!rarr_held_state(&ref, type, now, &state))
+	ref = rarr_limit_find(table, type, false);
+	if (!rarr_limit_state(&ref, type, now, &state))
 		return DT_NOBEGIN;
 	if (type->max_running > 0 && !state.counted)
 		return DT_NOBEGIN;
-	if (type->max_running > 0 && state.held >= type->max_running)
+	if (type->max_running > 0 && state.running >= type->max_running)
 		at = state.sweep_at;
 	return Max(at, state.token_at);
 }

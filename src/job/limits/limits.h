@@ -1,6 +1,6 @@
 /*
  * limits.h
- *		How many jobs of a type may run, and how often one may start.
+ *		Enforce max_running and rates of job types in a dequeue.
  */
 #ifndef RARR_JOB_LIMITS_LIMITS_H
 #define RARR_JOB_LIMITS_LIMITS_H
@@ -11,28 +11,28 @@
 #include "job/limits/rate.h"
 #include "job/limits/running_set.h"
 
-/* What one call of a dequeue knows of a type with limits. */
+/* The state of a type with limits during one call of a dequeue. */
 typedef struct RarrLimitUse
 {
 	const RarrJobType *type;
 	RarrLimitRef ref;
 	bool		counts;			/* it had a max_running when it was opened */
-	bool		shut;			/* it yields nothing */
-	bool		only_lapsed;	/* it yields these alone */
+	bool		closed;			/* it yields no job */
+	bool		only_lapsed;	/* it yields lapsed jobs only, these: */
 	RarrJobPos *lapsed;
 	int			nlapsed;
 
-	/* where shared memory does not have all that are running */
-	bool		by_lock;		/* the type's lock is held, */
-	int			left;			/* and so many more may start */
+	/* if the running set is incomplete */
+	bool		by_lock;		/* the type's lock is held */
+	int			left;			/* number of jobs that may still start */
 
-	RarrRate	rate;			/* where shared memory has no bucket */
+	RarrRate	rate;			/* if there is no bucket in shared memory */
 
-	/* the job that is about to be claimed */
-	bool		running;		/* it is running already */
-	RarrHeldJob job;
-	bool		token;
-	int			note;			/* of this reservation, or -1 */
+	/* the reservation for the job that is about to be claimed */
+	bool		running;		/* the job is running already */
+	RarrRunningJob job;
+	bool		token;			/* a token was taken */
+	int			entry;			/* index of the pending entry, or -1 */
 } RarrLimitUse;
 
 extern RarrLimitUse *rarr_limits_open(RarrTable *jobs, const RarrJobType *type, TimestampTz now);
@@ -43,12 +43,6 @@ extern void rarr_limits_confirm_reservation(RarrLimitUse *use);
 extern void rarr_limits_cancel_reservation(RarrLimitUse *use);
 extern void rarr_limits_check_late(Oid table, const RarrJobType *type, const RarrLimitUse *use);
 
-/*
- * The earliest time at which the limits let a job of the type start, or a
- * lapsed one be handed on: DT_NOBEGIN for now, DT_NOEND for not before another
- * session does something.  Whoever waits for a job waits for the later of this
- * and what the agenda says, and is woken by rarr_agenda_notify().
- */
 extern TimestampTz rarr_limits_yield_at(Oid table, const RarrJobType *type, TimestampTz now);
 
 #endif							/* RARR_JOB_LIMITS_LIMITS_H */

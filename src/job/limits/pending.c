@@ -1,11 +1,14 @@
 /*
  * pending.c
- *		What a transaction owes the limits of job types once it is over.
+ *		Pending entries of the limits: claims, and attempts that end.
  *
- * A transaction's end says what became of its claims, and which attempts it
- * ended, after it is visible to others; notes are kept until then.  A
- * subtransaction that aborts acts on its own at once.  A note is made before
- * what it tells of is done: nothing may fail between the two.
+ * A transaction's end decides what becomes of its claims, and of the attempts
+ * that it ended.  Its entries are applied after that end is visible to other
+ * sessions.  base/pending.c applies those of a subtransaction that aborts at
+ * once.
+ *
+ * An entry is added before the action that it describes, because nothing may
+ * fail between the two.
  */
 #include "postgres.h"
 
@@ -18,272 +21,281 @@
 #include "job/core/job_row.h"
 #include "job/limits/pending.h"
 
-/* from so many on, attempts that a transaction ended are no longer noted singly */
-#define MANY_NOTES		10000
+/* with so many entries, an attempt that ends only causes a recheck */
+#define MANY_ENTRIES	10000
 
-typedef enum NoteKind
+typedef enum PendingKind
 {
-	NOTE_NONE,
-	NOTE_CLAIM,
-	NOTE_LATE,					/* claims that were not asked for */
-	NOTE_LEFT,					/* an attempt that ended */
-	NOTE_MOVED,					/* a lapsed job that was handed on */
-	NOTE_LEASE,					/* a lease that ends earlier */
-	NOTE_DOUBT,					/* jobs of the type may have left */
-	NOTE_DOUBT_ALL,				/* jobs of any type */
-	NOTE_FORGET					/* others may be running */
-} NoteKind;
+	PENDING_NONE,
+	PENDING_CLAIM,				/* a claim with a reservation */
+	PENDING_LATE,				/* claims without reservations */
+	PENDING_ENDED,				/* an attempt that ended */
+	PENDING_RENEWED,			/* a lapsed job that was claimed */
+	PENDING_LEASE,				/* a lease that ends earlier than before */
+	PENDING_RECHECK,			/* a job of the set may not be running */
+	PENDING_RECHECK_ALL,		/* the same of any set */
+	PENDING_INVALIDATE			/* a job may be running and not in the set */
+} PendingKind;
 
-typedef struct Note
+typedef struct Pending
 {
 	RarrPendingEntry entry;
-	NoteKind	kind;
+	PendingKind	kind;
 	RarrLimitRef ref;
-	RarrHeldJob job;
-	bool		token;
-	bool		placeless;		/* a claim that was counted, and has no entry */
-	TimestampTz lease;
-} Note;
+	RarrRunningJob job;
+	bool		token;			/* the claim took a token */
+	bool		uncounted;		/* the claim has no entry in the set */
+	TimestampTz lease;			/* a lease ends then; or DT_NOEND */
+} Pending;
 
 /*
- * Jobs of all types of this database may have left: whoever waits for that
- * looks.
+ * Recheck the sets of all types of this database, and wake a sleeper of each.
  */
 static void
-doubt_all(void)
+recheck_all(void)
 {
 	char		name[RARR_TYPE_NAME_MAX + 1];
 	RarrAgendaRef ref;
 	Oid			table;
 	int			i = 0;
 
-	while (rarr_held_doubt_next(&i, &table, name))
+	while (rarr_limit_recheck_next(&i, &table, name))
 		if (rarr_agenda_find(table, name, false, &ref))
 			rarr_agenda_wake(&ref, DT_NOBEGIN, 1);
 }
 
 static void
-doubt(const Note *note)
+recheck(const Pending *entry)
 {
-	rarr_held_doubt(&note->ref);
-	rarr_agenda_notify(note->ref.key);
+	rarr_limit_recheck(&entry->ref);
+	rarr_agenda_notify(entry->ref.key);
 }
 
 static void
-act_at_commit(const Note *note)
+act_at_commit(const Pending *entry)
 {
-	switch (note->kind)
+	switch (entry->kind)
 	{
-		case NOTE_CLAIM:
-			rarr_held_keep(&note->job);
+		case PENDING_CLAIM:
+			rarr_running_set_confirm(&entry->job);
 			break;
-		case NOTE_LEFT:
-			rarr_held_drop(&note->ref, &note->job.id, note->job.attempt);
-			rarr_agenda_notify(note->ref.key);
+		case PENDING_ENDED:
+			rarr_running_set_remove(&entry->ref, &entry->job.id, entry->job.attempt);
+			rarr_agenda_notify(entry->ref.key);
 			break;
-		case NOTE_MOVED:
-			rarr_held_move(&note->ref, &note->job.id, note->job.attempt);
+		case PENDING_RENEWED:
+			rarr_running_set_renew(&entry->ref, &entry->job.id, entry->job.attempt);
 			break;
-		case NOTE_DOUBT:
-			doubt(note);
+		case PENDING_RECHECK:
+			recheck(entry);
 			break;
-		case NOTE_DOUBT_ALL:
-			doubt_all();
+		case PENDING_RECHECK_ALL:
+			recheck_all();
 			break;
-		case NOTE_FORGET:
-			rarr_held_forget(&note->ref);
+		case PENDING_INVALIDATE:
+			rarr_limit_invalidate(&entry->ref);
 			break;
-		case NOTE_LATE:
-		case NOTE_LEASE:
-		case NOTE_NONE:
+		case PENDING_LATE:
+		case PENDING_LEASE:
+		case PENDING_NONE:
 			break;
 	}
-	if (note->lease != DT_NOEND)
-		rarr_held_note_lease(&note->ref, note->lease);
+	if (entry->lease != DT_NOEND)
+		rarr_limit_add_lease(&entry->ref, entry->lease);
 }
 
 /*
- * The claim did not come to pass.  One without an entry was counted, perhaps
- * by others who gave it one.
+ * Undo an aborted claim.  If it has no entry in the set, a concurrent read of
+ * the table may have counted it and added one, so the set must be rechecked.
  */
 static void
-undo_claim(const Note *note)
+undo_claim(const Pending *entry)
 {
-	rarr_held_return(&note->ref, &note->job, note->token);
-	if (note->placeless)
-		rarr_held_doubt(&note->ref);
-	rarr_agenda_notify(note->ref.key);
+	rarr_running_set_cancel(&entry->ref, &entry->job, entry->token);
+	if (entry->uncounted)
+		rarr_limit_recheck(&entry->ref);
+	rarr_agenda_notify(entry->ref.key);
 }
 
 static void
-act_at_abort(const Note *note)
+act_at_abort(const Pending *entry)
 {
-	if (note->kind == NOTE_CLAIM)
-		undo_claim(note);
-	else if (note->kind == NOTE_LATE)
-		doubt(note);
+	if (entry->kind == PENDING_CLAIM)
+		undo_claim(entry);
+	else if (entry->kind == PENDING_LATE)
+		recheck(entry);
 }
 
 /*
- * When it is prepared, the transaction goes on under another name: its claims
- * count as running.  What it ended is found when it is committed
+ * Apply the entries.  The claims of a prepared transaction count as running.
+ * The attempts that it ended are found after COMMIT PREPARED, by a recheck
  * (rarr_limits_prepared_ended).
  */
 static void
-act(RarrPendingEvent event, const void *entries, int n)
+act(RarrPendingEvent event, const void *list, int n)
 {
-	const Note *notes = entries;
+	const Pending *entries = list;
 
 	for (int i = 0; i < n; i++)
 	{
 		if (event == RARR_PENDING_ABORT)
-			act_at_abort(&notes[i]);
+			act_at_abort(&entries[i]);
 		else if (event == RARR_PENDING_COMMIT ||
-				 notes[i].kind == NOTE_CLAIM || notes[i].kind == NOTE_FORGET)
-			act_at_commit(&notes[i]);
+				 entries[i].kind == PENDING_CLAIM || entries[i].kind == PENDING_INVALIDATE)
+			act_at_commit(&entries[i]);
 	}
 }
 
 static void
-merge_notes(void *entry, const void *same)
+merge_entries(void *into, const void *from)
 {
-	Note	   *note = entry;
-	const Note *other = same;
+	Pending	   *entry = into;
+	const Pending *other = from;
 
-	note->ref = other->ref;
-	note->lease = Min(note->lease, other->lease);
+	entry->ref = other->ref;
+	entry->lease = Min(entry->lease, other->lease);
 }
 
-static RarrPendingList pending = {sizeof(Note), merge_notes, act};
+static RarrPendingList pending = {sizeof(Pending), merge_entries, act};
 
-static Note *
-note_at(int i)
+static Pending *
+entry_at(int i)
 {
-	return (Note *) pending.entries + i;
+	return (Pending *) pending.entries + i;
 }
 
-static Note *
-fill_note(Note *note, NoteKind kind, const RarrLimitRef *ref)
+static Pending *
+fill_entry(Pending *entry, PendingKind kind, const RarrLimitRef *ref)
 {
-	note->kind = kind;
-	note->ref = *ref;
-	return note;
+	entry->kind = kind;
+	entry->ref = *ref;
+	return entry;
 }
 
-static Note *
-add_note(NoteKind kind, const RarrLimitRef *ref)
+static Pending *
+add_entry(PendingKind kind, const RarrLimitRef *ref)
 {
-	Note	   *note = fill_note(rarr_pending_add(&pending), kind, ref);
+	Pending	   *entry = fill_entry(rarr_pending_add(&pending), kind, ref);
 
-	note->lease = DT_NOEND;
-	return note;
+	entry->lease = DT_NOEND;
+	return entry;
 }
 
 /*
- * A note that one of a kind and type is enough of.  If the type's slot was given
- * away meanwhile, what the note said of the old one no longer matters.
+ * This subtransaction's entry of a kind and type, added if there is none.  If
+ * the type has another slot since, the entry is for the new one.
  */
-static Note *
-get_note(NoteKind kind, const RarrLimitRef *ref)
+static Pending *
+get_entry(PendingKind kind, const RarrLimitRef *ref)
 {
-	Note	   *note = rarr_pending_get(&pending, ref->key, kind);
+	Pending	   *entry = rarr_pending_get(&pending, ref->key, kind);
 
-	if (note->kind == NOTE_NONE)
-		note->lease = DT_NOEND;
-	return fill_note(note, kind, ref);
+	if (entry->kind == PENDING_NONE)
+		entry->lease = DT_NOEND;
+	return fill_entry(entry, kind, ref);
 }
 
 /*
- * Declare the shared memory and take the callbacks; while the library is
- * preloaded.
+ * Request the shared memory and register the callbacks.  Called while the
+ * library is preloaded.
  */
 void
 rarr_limits_init(void)
 {
-	rarr_held_init();
+	rarr_limit_slots_init();
 	rarr_pending_init(&pending);
 }
 
 /*
- * A prepared transaction of this database ended: what became of the jobs of
- * types with limits has to be looked at.  Cannot fail.
+ * A prepared transaction of this database ended: recheck the sets of all
+ * types.  Cannot fail.
  */
 void
 rarr_limits_prepared_ended(void)
 {
-	if (rarr_held_any())
-		doubt_all();
+	if (rarr_limits_any())
+		recheck_all();
 }
 
 /*
- * Room for the note of a claim that is about to be reserved.  It says nothing
- * before rarr_limits_pending_claim(); rarr_limits_pending_drop(), of the last one
- * alone, takes it back.
+ * Add an entry for a claim that is about to be reserved, and return its index.
+ *
+ * The entry has no effect before rarr_limits_pending_claim().  As long as it
+ * is the last one, rarr_limits_pending_drop() removes it.  Raises no errors
+ * but those of allocation.
  */
 int
 rarr_limits_pending_prepare(const RarrLimitRef *ref)
 {
-	(void) add_note(NOTE_NONE, ref);
+	(void) add_entry(PENDING_NONE, ref);
 	return pending.n - 1;
 }
 
+/*
+ * Remove an entry that rarr_limits_pending_prepare() has just added.  Cannot
+ * fail.
+ */
 void
-rarr_limits_pending_drop(int note)
+rarr_limits_pending_drop(int index)
 {
-	Assert(note == pending.n - 1 && note_at(note)->kind == NOTE_NONE);
+	Assert(index == pending.n - 1 && entry_at(index)->kind == PENDING_NONE);
 	rarr_pending_drop_last(&pending);
 }
 
 /*
- * The claim has its entry, if it needs one, and its token.  placeless: it has
- * no entry, because it was counted instead.
+ * A claim is reserved: job refers to its entry in the set, if it has one, and
+ * token says whether it took a token.  uncounted says that it has no entry
+ * although it starts a job, because the set is incomplete.  Cannot fail.
  */
 void
-rarr_limits_pending_claim(int note, const RarrHeldJob *job, bool token, bool placeless)
+rarr_limits_pending_claim(int index, const RarrRunningJob *job, bool token, bool uncounted)
 {
-	note_at(note)->kind = NOTE_CLAIM;
-	note_at(note)->job = *job;
-	note_at(note)->token = token;
-	note_at(note)->placeless = placeless;
+	entry_at(index)->kind = PENDING_CLAIM;
+	entry_at(index)->job = *job;
+	entry_at(index)->token = token;
+	entry_at(index)->uncounted = uncounted;
 }
 
 /*
- * The claim is of this job, which is about to run under this attempt until
- * `lease`.
+ * Bind a claim to the job that it has locked.  attempt is the job's new
+ * attempt, and lease the end of its lease, by the system clock.  Cannot fail.
  */
 void
-rarr_limits_pending_bind(int note, const pg_uuid_t *id, int32 attempt, TimestampTz lease)
+rarr_limits_pending_bind(int index, const pg_uuid_t *id, int32 attempt, TimestampTz lease)
 {
-	note_at(note)->job.id = *id;
-	note_at(note)->job.attempt = attempt;
-	note_at(note)->lease = lease;
-	rarr_held_bind(&note_at(note)->job);
+	entry_at(index)->job.id = *id;
+	entry_at(index)->job.attempt = attempt;
+	entry_at(index)->lease = lease;
+	rarr_running_set_bind(&entry_at(index)->job);
 }
 
 /*
- * The job was not claimed.
+ * Undo a claim within the transaction: the job is not claimed.  Cannot fail.
  */
 void
-rarr_limits_pending_undo(int note)
+rarr_limits_pending_undo(int index)
 {
-	rarr_held_return(&note_at(note)->ref, &note_at(note)->job, note_at(note)->token);
-	note_at(note)->kind = NOTE_NONE;
-	note_at(note)->lease = DT_NOEND;
+	rarr_running_set_cancel(&entry_at(index)->ref, &entry_at(index)->job, entry_at(index)->token);
+	entry_at(index)->kind = PENDING_NONE;
+	entry_at(index)->lease = DT_NOEND;
 }
 
 /*
- * The transaction claimed jobs of a type that has got a limit meanwhile, and
- * asked for no place: which ones are running has to be read again, now and
- * if they are not in the end.
+ * The transaction has claimed jobs of a type without reservations, and the
+ * type has got a limit meanwhile.  Invalidate its set now, and recheck it if
+ * the transaction aborts.  Raises no errors but those of allocation.
  */
 void
 rarr_limits_pending_late(const RarrLimitRef *ref)
 {
-	(void) get_note(NOTE_LATE, ref);
-	rarr_held_forget(ref);
+	(void) get_entry(PENDING_LATE, ref);
+	rarr_limit_invalidate(ref);
 }
 
-/* The handle on the type of a job that is or was running; false where it does not matter. */
+/*
+ * Find the slot of a job's type.  False if the type has no max_running, or no
+ * slot.
+ */
 static bool
 find_limit(Relation jobs, TupleTableSlot *job, RarrLimitRef *ref)
 {
@@ -292,7 +304,7 @@ find_limit(Relation jobs, TupleTableSlot *job, RarrLimitRef *ref)
 
 	if (type == NULL || type->max_running == 0)
 		return false;
-	*ref = rarr_held_find(RelationGetRelid(jobs), type, false);
+	*ref = rarr_limit_find(RelationGetRelid(jobs), type, false);
 	return ref->slot >= 0;
 }
 
@@ -309,41 +321,47 @@ lease_of(TupleTableSlot *job)
 }
 
 /*
- * A function of the queue changed a job.  Claims of queued ones are noted
- * already.
+ * Add an entry for a change of a job by a function of the queue.
+ *
+ * old and new are the versions before and after, deformed; jobs is
+ * processing_jobs.  Claims of queued jobs have their entries already.  Raises
+ * no errors but those of reading job_types and of allocation.
  */
 void
 rarr_limits_pending_change(Relation jobs, TupleTableSlot *old, TupleTableSlot *new)
 {
-	NoteKind	kind;
+	PendingKind	kind;
 	RarrLimitRef ref;
-	Note	   *note;
+	Pending	   *entry;
 
-	if (!rarr_held_any() || rarr_job_status(old) != JOB_RUNNING)
+	if (!rarr_limits_any() || rarr_job_status(old) != JOB_RUNNING)
 		return;
 	if (rarr_job_status(new) != JOB_RUNNING)
-		kind = NOTE_LEFT;
+		kind = PENDING_ENDED;
 	else if (attempt_of(new) != attempt_of(old))
-		kind = NOTE_MOVED;
+		kind = PENDING_RENEWED;
 	else if (lease_of(new) < lease_of(old))
-		kind = NOTE_LEASE;
+		kind = PENDING_LEASE;
 	else
 		return;
 	if (!find_limit(jobs, old, &ref))
 		return;
-	if (kind == NOTE_LEFT && pending.n > MANY_NOTES)
+	if (kind == PENDING_ENDED && pending.n > MANY_ENTRIES)
 	{
-		(void) get_note(NOTE_DOUBT, &ref);
+		(void) get_entry(PENDING_RECHECK, &ref);
 		return;
 	}
-	note = add_note(kind, &ref);
-	note->job.id = *rarr_job_id(old);
-	note->job.attempt = kind == NOTE_LEFT ? attempt_of(old) : attempt_of(new);
-	if (kind != NOTE_LEFT)
-		note->lease = lease_of(new);
+	entry = add_entry(kind, &ref);
+	entry->job.id = *rarr_job_id(old);
+	entry->job.attempt = kind == PENDING_ENDED ? attempt_of(old) : attempt_of(new);
+	if (kind != PENDING_ENDED)
+		entry->lease = lease_of(new);
 }
 
-/* Is this row of plain DML, which may be none that can be, a running job? */
+/*
+ * Is this row of plain DML a running job?  The row can violate constraints, or
+ * be NULL.
+ */
 static bool
 dml_is_running(TupleTableSlot *job)
 {
@@ -357,7 +375,7 @@ dml_is_running(TupleTableSlot *job)
 	return rarr_job_has_status(job) && rarr_job_status(job) == JOB_RUNNING;
 }
 
-/* Are the two versions, both running, of one job, that counts for one type? */
+/* Are the two versions of the same job and type? */
 static bool
 is_same_job(TupleTableSlot *old, TupleTableSlot *new)
 {
@@ -368,33 +386,39 @@ is_same_job(TupleTableSlot *old, TupleTableSlot *new)
 }
 
 /*
- * Plain DML is about to make, change or delete a job; NULL for a version that
- * there is not.
+ * Add entries for an insert (old is NULL), update or delete (new is NULL) of a
+ * job by plain DML, before it happens.  Both versions are deformed; jobs is
+ * processing_jobs.  Raises no errors but those of reading job_types and of
+ * allocation.
  */
 void
 rarr_limits_pending_dml(Relation jobs, TupleTableSlot *old, TupleTableSlot *new)
 {
 	RarrLimitRef ref;
-	Note	   *note;
+	Pending	   *entry;
 
-	if (!rarr_held_any())
+	if (!rarr_limits_any())
 		return;
 	if (dml_is_running(old) && find_limit(jobs, old, &ref))
-		(void) get_note(NOTE_DOUBT, &ref);
+		(void) get_entry(PENDING_RECHECK, &ref);
 	if (dml_is_running(new) && find_limit(jobs, new, &ref))
 	{
 		if (!dml_is_running(old) || !is_same_job(old, new))
-			(void) get_note(NOTE_FORGET, &ref);
-		note = get_note(NOTE_LEASE, &ref);
-		note->lease = Min(note->lease, lease_of(new));
+			(void) get_entry(PENDING_INVALIDATE, &ref);
+		entry = get_entry(PENDING_LEASE, &ref);
+		entry->lease = Min(entry->lease, lease_of(new));
 	}
 }
 
+/*
+ * Add an entry for a TRUNCATE of processing_jobs.  Raises no errors but those
+ * of allocation.
+ */
 void
 rarr_limits_pending_truncate(void)
 {
 	static const RarrLimitRef none = {-1, 0, NULL};
 
-	if (rarr_held_any())
-		(void) get_note(NOTE_DOUBT_ALL, &none);
+	if (rarr_limits_any())
+		(void) get_entry(PENDING_RECHECK_ALL, &none);
 }

@@ -1,6 +1,6 @@
 /*
  * pending.h
- *		What a transaction owes the limits of job types once it is over.
+ *		Pending entries of the limits: claims, and attempts that end.
  */
 #ifndef RARR_JOB_LIMITS_PENDING_H
 #define RARR_JOB_LIMITS_PENDING_H
@@ -12,15 +12,15 @@
 
 extern void rarr_limits_init(void);
 
-/* of a claim, by the dequeue that makes it */
+/* claims; index is what rarr_limits_pending_prepare() returned */
 extern int	rarr_limits_pending_prepare(const RarrLimitRef *ref);
-extern void rarr_limits_pending_drop(int note);
-extern void rarr_limits_pending_claim(int note, const RarrHeldJob *job, bool token, bool placeless);
-extern void rarr_limits_pending_bind(int note, const pg_uuid_t *id, int32 attempt, TimestampTz lease);
-extern void rarr_limits_pending_undo(int note);
+extern void rarr_limits_pending_drop(int index);
+extern void rarr_limits_pending_claim(int index, const RarrRunningJob *job, bool token, bool uncounted);
+extern void rarr_limits_pending_bind(int index, const pg_uuid_t *id, int32 attempt, TimestampTz lease);
+extern void rarr_limits_pending_undo(int index);
 extern void rarr_limits_pending_late(const RarrLimitRef *ref);
 
-/* of what else is done to jobs */
+/* other changes of jobs */
 extern void rarr_limits_pending_change(Relation jobs, TupleTableSlot *old, TupleTableSlot *new);
 extern void rarr_limits_pending_dml(Relation jobs, TupleTableSlot *old, TupleTableSlot *new);
 extern void rarr_limits_pending_truncate(void);

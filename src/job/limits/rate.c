@@ -1,22 +1,21 @@
 /*
  * rate.c
- *		How often a job of a type may start: the arithmetic of the token
- *		bucket, and the bucket itself where there is no shared memory to keep
- *		it in.
+ *		Token buckets: their arithmetic, and buckets that are kept in a table.
  *
- * There it is a row of job_type_rates, which a dequeue changes together with
- * the jobs that it claims.  So it outlives a crash, and a rollback gives the
- * tokens back; but while the transaction is open nobody else gets a job of the
- * type, and a prepared one is open until somebody ends it.  Others do not wait
- * for it, they find no token.  That is the price of a bucket that neither
- * overflows nor leaks: who does not know whether the tokens come back can
- * neither take them again nor write down that they are gone.
+ * A type that has no slot in shared memory has its bucket in a row of
+ * job_type_rates.  A dequeue updates the row together with the jobs that it
+ * claims.  So the bucket survives a crash, and a rollback returns the tokens.
+ * But nobody else can claim a job of the type while the transaction is open or
+ * prepared.  Other dequeues do not wait for it; they find no token.  There is
+ * no alternative that neither loses tokens nor creates them: while it is not
+ * known whether the tokens are returned, they can be neither used again nor
+ * recorded as used.
  *
- * The time in the row is by the system's clock, since it outlives the
- * machine's start.
+ * The row's time is by the system clock, because it must survive a restart of
+ * the machine.
  *
- * The caller holds the lock of the type (limits.c), so that of two callers one
- * sees the row that the other one made.
+ * The caller holds the type's lock (limits.c).  So if two sessions create the
+ * row at the same time, one of them sees the row of the other.
  */
 #include "postgres.h"
 
@@ -75,9 +74,12 @@ static const RarrTableDef rate_table = {
 };
 
 /*
- * How many tokens a bucket holds now that held `tokens` of them at `since`, and
- * gets up to `limit` of them in an interval.  Both times are by the same clock;
- * one that was set back adds none.
+ * Return the number of tokens that a bucket has at the time now if it had this
+ * number at the time since.
+ *
+ * This is a token bucket.  Tokens accrue at a rate of limit per interval, up
+ * to limit.  Times are in microseconds, both by the same clock.  If that clock
+ * was set back, no tokens are added.
  */
 double
 rarr_rate_refill(int limit, int64 interval, double tokens, int64 since, int64 now)
@@ -88,7 +90,8 @@ rarr_rate_refill(int limit, int64 interval, double tokens, int64 since, int64 no
 }
 
 /*
- * Add the tokens that a filled bucket got since it was last refilled.
+ * Add the tokens that a filled bucket gets up to now, which is by
+ * rarr_monotonic_now().  Cannot fail.
  */
 void
 rarr_bucket_refill(RarrBucket *bucket, int64 now)
@@ -99,7 +102,7 @@ rarr_bucket_refill(RarrBucket *bucket, int64 now)
 }
 
 /*
- * Return a token.  The bucket does not overflow.
+ * Return a token to a bucket, up to its limit.  Cannot fail.
  */
 void
 rarr_bucket_return(RarrBucket *bucket)
@@ -107,7 +110,7 @@ rarr_bucket_return(RarrBucket *bucket)
 	bucket->tokens = Min(bucket->tokens + 1, bucket->filled ? bucket->limit : 0);
 }
 
-/* Find the type's row by this snapshot, in table->oldslot. */
+/* Find the type's row by this snapshot, and store it in table->oldslot. */
 static bool
 find_row(RarrTable *table, const RarrJobType *type, Snapshot snapshot)
 {
@@ -124,7 +127,9 @@ find_row(RarrTable *table, const RarrJobType *type, Snapshot snapshot)
 	return found;
 }
 
-/* Lock the row in table->oldslot, unless somebody else has it. */
+/*
+ * Lock the row in table->oldslot.  False if another transaction has locked it.
+ */
 static bool
 lock_row(RarrTable *table)
 {
@@ -143,7 +148,7 @@ set_row(TupleTableSlot *slot, double tokens, TimestampTz now)
 	slot->tts_values[RATE_REFILLED_AT - 1] = TimestampTzGetDatum(now);
 }
 
-/* Nobody ever took a token: the bucket is full. */
+/* Insert a row for a bucket that is full, because nobody has taken a token. */
 static void
 make_row(RarrTable *table, const RarrJobType *type, TimestampTz now)
 {
@@ -159,7 +164,10 @@ make_row(RarrTable *table, const RarrJobType *type, TimestampTz now)
 	CommandCounterIncrement();
 }
 
-/* Open the table, and lock the type's row; false if somebody else has it. */
+/*
+ * Open the table and lock the type's row.  False if another transaction has
+ * it.
+ */
 static bool
 open_bucket(RarrRate *rate, const RarrJobType *type)
 {
@@ -167,14 +175,14 @@ open_bucket(RarrRate *rate, const RarrJobType *type)
 	TimestampTz since;
 	SnapshotData dirty;
 
-	/* not when the dequeue began: others may have written since */
+	/* not the start of the dequeue: another one may have written since */
 	rate->now = GetCurrentTimestamp();
 	rate->table = table;
 	InitDirtySnapshot(dirty);
 	if (!find_row(table, type, SnapshotSelf))
 	{
 		if (find_row(table, type, &dirty))
-			return false;		/* another transaction is making it */
+			return false;		/* another transaction is inserting it */
 		make_row(table, type, rate->now);
 		if (!find_row(table, type, SnapshotSelf))
 			return false;
@@ -187,13 +195,21 @@ open_bucket(RarrRate *rate, const RarrJobType *type)
 									DatumGetFloat8(table->oldslot->tts_values[RATE_TOKENS - 1]),
 									since, rate->now);
 
-	/* where the clock was set back, it fills from now on, not when that comes round */
+	/*
+	 * If the clock was set back, store the new time, so that the bucket fills
+	 * from now on.
+	 */
 	rate->changed = since > rate->now;
 	return true;
 }
 
 /*
- * Take a token; false if there is none to be had.
+ * Take a token from the type's row.  False if there is none, or if another
+ * transaction has locked the row.
+ *
+ * All zero at first, *rate is the state of one call of a dequeue.  Raises
+ * 25006 in a read-only transaction, and 55000 if the table is not as the
+ * extension created it.
  */
 bool
 rarr_rate_take(RarrRate *rate, const RarrJobType *type)
@@ -202,7 +218,7 @@ rarr_rate_take(RarrRate *rate, const RarrJobType *type)
 	{
 		rate->asked = true;
 
-		/* the library is newer than the schema: no rates yet */
+		/* the library is newer than the schema, which has no such table */
 		if (!OidIsValid(get_relname_relid(rate_table.name, get_namespace_oid(RARR_SCHEMA, false))))
 			rate->tokens = type->rate_limit;
 		else if (!open_bucket(rate, type))
@@ -216,7 +232,7 @@ rarr_rate_take(RarrRate *rate, const RarrJobType *type)
 }
 
 /*
- * A token comes back.
+ * Return a token.  Cannot fail.
  */
 void
 rarr_rate_return(RarrRate *rate)
@@ -225,7 +241,9 @@ rarr_rate_return(RarrRate *rate)
 }
 
 /*
- * Write down what is left.  Needs an active snapshot.
+ * Write the tokens that are left, and close the table.  Needs an active
+ * snapshot.  Raises 09000 if a user's trigger suppresses the update, and the
+ * errors of the table's constraints.
  */
 void
 rarr_rate_close(RarrRate *rate)

@@ -1,6 +1,6 @@
 /*
  * rate.h
- *		How often a job of a type may start, kept in a table.
+ *		Token buckets: their arithmetic, and buckets that are kept in a table.
  */
 #ifndef RARR_JOB_LIMITS_RATE_H
 #define RARR_JOB_LIMITS_RATE_H
@@ -8,14 +8,14 @@
 #include "base/relation.h"
 #include "job/core/job_type.h"
 
-/* A type's bucket, for one call of a dequeue. */
+/* A bucket in the table, during one call of a dequeue. */
 typedef struct RarrRate
 {
-	RarrTable  *table;			/* NULL until a token is asked for, or there is none */
-	bool		asked;
+	RarrTable  *table;			/* NULL if it is not open */
+	bool		asked;			/* a token was asked for; tokens is valid */
 	double		tokens;
-	TimestampTz now;
-	bool		changed;		/* there is something to write down */
+	TimestampTz now;			/* when the row was locked */
+	bool		changed;		/* the row must be updated */
 } RarrRate;
 
 /* A bucket in memory; times by rarr_monotonic_now(). */

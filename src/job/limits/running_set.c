@@ -1,34 +1,29 @@
 /*
  * running_set.c
- *		Which jobs of types with limits are running, in shared memory.
+ *		The set of running jobs of each type with max_running.
  *
- * For each type with a limit there is a set of jobs: all that are running, and
- * all that an open claim is about to make running.  How many there are decides
- * whether one more may start.  The set may hold a job too many for a while,
- * never one too few:
+ * The set of a type contains all jobs that are running, and all jobs that open
+ * transactions are about to make running.  Its size decides whether one more
+ * job may start.  The set can contain a job too many for a while, but never
+ * one too few:
  *
- * - A claim puts an entry into the set before it locks a job, and takes it
+ * - A claim adds an entry before it locks the job.  If it aborts, it removes
+ *   the entry after the abort.
  *
- *      out after its abort.
+ * - A transaction that ends an attempt removes the job after its commit.
  *
- * - Whoever ends an attempt takes the job out after the commit.
+ * - counted_for is the policy version for which the set is known to be
+ *   complete.  It is 0 after a restart, or if the type had no limit.  Then a
+ *   dequeue reads the table (limits.c), under a lock that claims of the type
+ *   acquire while the set is incomplete.
  *
- * - The set says of which version of the type's policy it holds all running
+ * - Plain DML, and prepared transactions that are rolled back, leave entries
+ *   of jobs that are not running.  A sweep checks the jobs one by one in the
+ *   table and removes such entries.  limits.c sweeps a set that has reached
+ *   the limit.
  *
- *      jobs.  After a restart, or where the type had no limit before, that is of
- *
- *      none; then the table is read (limits.c), under a lock that claims of the
- *
- *      type need in that state.
- *
- * - What should not be in the set any more (a prepared transaction that was
- *
- *      rolled back, plain DML) is found by looking at the jobs one by one, and
- *
- *      taken out then; limits.c does that once the limit is reached.
- *
- * The entry names job and attempt, so that nothing depends on how often a
- * thing is said, or on the order in which transactions get to say it.
+ * An entry names a job and its attempt.  So it does not matter how often, or
+ * in which order, transactions add and remove it.
  */
 #include "postgres.h"
 
@@ -42,7 +37,7 @@
 #include "job/limits/shmem.h"
 #include "job/limits/slot.h"
 
-/* how often a backend looks for room that nobody needs */
+/* how often a backend looks for abandoned sets */
 #define RECLAIM_INTERVAL	(10 * USECS_PER_SEC)
 
 static int *
@@ -58,7 +53,10 @@ is_of(const RarrLimitEntry *entry, int limit, const pg_uuid_t *id)
 	return entry->limit == limit && memcmp(&entry->id, id, UUID_LEN) == 0;
 }
 
-/* Does the set have the job, under this attempt or a later one? */
+/*
+ * Does the set contain the job, with this attempt or a later one?  Needs the
+ * lock.
+ */
 static bool
 has_job(int limit, const pg_uuid_t *id, int32 attempt)
 {
@@ -68,10 +66,14 @@ has_job(int limit, const pg_uuid_t *id, int32 attempt)
 	return false;
 }
 
+/*
+ * Take a free entry for a type.  NULL if there is none.  Needs the lock, as
+ * the following functions do.
+ */
 static RarrLimitEntry *
 new_entry(int limit)
 {
-	RarrLimitEntry	   *entry;
+	RarrLimitEntry *entry;
 
 	if (rarr_limits->free == RARR_NO_ENTRY)
 	{
@@ -82,10 +84,10 @@ new_entry(int limit)
 	rarr_limits->free = entry->next;
 	entry->limit = limit;
 	entry->serial = ++rarr_limits->serials;
-	entry->pending = false;
+	entry->open = false;
 	entry->bound = false;
-	entry->over = false;
-	rarr_limit_at(limit)->held++;
+	entry->ended = false;
+	rarr_limit_at(limit)->running++;
 	return entry;
 }
 
@@ -102,11 +104,11 @@ bind_entry(RarrLimitEntry *entry, const pg_uuid_t *id, int32 attempt)
 }
 
 static void
-set_pending(RarrLimitEntry *entry, bool pending)
+set_open(RarrLimitEntry *entry, bool open)
 {
-	if (entry->pending != pending)
-		rarr_limit_at(entry->limit)->pending += pending ? 1 : -1;
-	entry->pending = pending;
+	if (entry->open != open)
+		rarr_limit_at(entry->limit)->open += open ? 1 : -1;
+	entry->open = open;
 }
 
 static void
@@ -122,8 +124,8 @@ free_entry(RarrLimitEntry *entry)
 			link = &rarr_limit_entries[*link].next;
 		*link = entry->next;
 	}
-	set_pending(entry, false);
-	rarr_limit_at(entry->limit)->held--;
+	set_open(entry, false);
+	rarr_limit_at(entry->limit)->running--;
 	entry->limit = -1;
 	entry->bound = false;
 	entry->serial = 0;
@@ -132,27 +134,30 @@ free_entry(RarrLimitEntry *entry)
 }
 
 /*
- * The type's running jobs, of this version of its policy, were read from the
- * table: see to it that the set has them all.  False if there is no room, or
- * none for one more that may start, or if the set was forgotten more often
- * than before the table was read.
+ * Add n running jobs that were read from the table, and mark the set as
+ * complete for this version of the type's policy.
  *
- * A claim that began before the type had a limit, and that had not written yet
- * when the table was read, is missing: at settle_at the table is to be read
- * once more.
+ * invalidations is the set's count of them before the table was read.  Returns
+ * false, and leaves the set incomplete, if the set was invalidated since, or
+ * if there is no room for these jobs and one more that may start.
+ *
+ * Jobs of a claim that began before the type had a limit, and had not been
+ * written when the table was read, are missing.  So the table must be read
+ * again at recount_at, by rarr_monotonic_now(); PG_INT64_MAX for never.
+ * Cannot fail.
  */
 bool
-rarr_held_adopt(const RarrLimitRef *ref, const RarrJobType *type, const RarrHeldJob *jobs, int n,
-				uint64 forgotten, int64 settle_at)
+rarr_running_set_populate(const RarrLimitRef *ref, const RarrJobType *type, const RarrRunningJob *jobs, int n,
+				uint64 invalidations, int64 recount_at)
 {
-	RarrLimit	   *limit;
+	RarrLimit  *limit;
 	bool		fits = true;
 
 	LWLockAcquire(rarr_limit_slots.lock, LW_EXCLUSIVE);
 	limit = rarr_limit_of(ref);
 	for (int i = 0; i < n && limit != NULL && fits; i++)
 	{
-		RarrLimitEntry	   *entry;
+		RarrLimitEntry *entry;
 
 		if (has_job(ref->slot, &jobs[i].id, jobs[i].attempt))
 			continue;
@@ -161,37 +166,41 @@ rarr_held_adopt(const RarrLimitRef *ref, const RarrJobType *type, const RarrHeld
 		if (fits)
 			bind_entry(entry, &jobs[i].id, jobs[i].attempt);
 	}
-	if (rarr_limits->free == RARR_NO_ENTRY && limit != NULL && limit->held < type->max_running)
+	if (rarr_limits->free == RARR_NO_ENTRY && limit != NULL && limit->running < type->max_running)
 	{
 		rarr_limits->full = true;
 		fits = false;
 	}
-	fits = fits && limit != NULL && limit->forgotten == forgotten;
+	fits = fits && limit != NULL && limit->invalidations == invalidations;
 	if (fits)
 	{
 		limit->counted_for = type->version;
-		limit->settle_at = settle_at;
+		limit->recount_at = recount_at;
 		limit->lapse = DT_NOBEGIN;
 		limit->next_sweep = 0;
 	}
 	else if (limit != NULL)
-		rarr_limit_forget(limit);
+		rarr_limit_mark_incomplete(limit);
 	LWLockRelease(rarr_limit_slots.lock);
 	return fits;
 }
 
 /*
- * A claim is about to make a job of the type start; one that is running counts
- * already.  If it may, the job has an entry, which names no job yet, and a
- * token was taken.
+ * Reserve an entry and a token for a claim of a job of the type.
+ *
+ * running says that the job is running already, so that it needs no entry.  If
+ * the result is RARR_RESERVED, *job refers to the entry, which names no job
+ * yet, and *token says whether a token was taken.  RARR_AT_LIMIT means that a
+ * limit is reached, and RARR_NOT_COUNTED that the set is incomplete.  Cannot
+ * fail.
  */
 RarrReservation
-rarr_held_reserve(const RarrLimitRef *ref, const RarrJobType *type, bool running,
-				  RarrHeldJob *job, bool *token)
+rarr_running_set_reserve(const RarrLimitRef *ref, const RarrJobType *type, bool running,
+				  RarrRunningJob *job, bool *token)
 {
 	RarrReservation result = RARR_RESERVED;
-	RarrLimit	   *limit;
-	RarrLimitEntry	   *entry = NULL;
+	RarrLimit  *limit;
+	RarrLimitEntry *entry = NULL;
 
 	job->entry = RARR_NO_ENTRY;
 	*token = false;
@@ -203,11 +212,11 @@ rarr_held_reserve(const RarrLimitRef *ref, const RarrJobType *type, bool running
 	{
 		if (limit->counted_for != type->version)
 			result = RARR_NOT_COUNTED;
-		else if (limit->held >= type->max_running)
+		else if (limit->running >= type->max_running)
 			result = RARR_AT_LIMIT;
 		else if ((entry = new_entry(ref->slot)) == NULL)
 		{
-			rarr_limit_forget(limit);	/* more than there is room for */
+			rarr_limit_mark_incomplete(limit);	/* shared memory is full */
 			result = RARR_NOT_COUNTED;
 		}
 	}
@@ -222,7 +231,7 @@ rarr_held_reserve(const RarrLimitRef *ref, const RarrJobType *type, bool running
 		*token = type->rate_limit > 0;
 	if (entry != NULL)
 	{
-		set_pending(entry, true);
+		set_open(entry, true);
 		job->entry = entry - rarr_limit_entries;
 		job->serial = entry->serial;
 	}
@@ -230,8 +239,9 @@ rarr_held_reserve(const RarrLimitRef *ref, const RarrJobType *type, bool running
 	return result;
 }
 
+/* The entry that was reserved for a job, or NULL if it was freed since. */
 static RarrLimitEntry *
-reserved_entry(const RarrHeldJob *job)
+reserved_entry(const RarrRunningJob *job)
 {
 	if (job->entry == RARR_NO_ENTRY || rarr_limit_entries[job->entry].serial != job->serial)
 		return NULL;
@@ -239,13 +249,13 @@ reserved_entry(const RarrHeldJob *job)
 }
 
 /*
- * The claim has locked the job that it reserved an entry for; it becomes
- * running under this attempt.
+ * Make a reserved entry name the job that the claim has locked, and its new
+ * attempt.  Cannot fail.
  */
 void
-rarr_held_bind(const RarrHeldJob *job)
+rarr_running_set_bind(const RarrRunningJob *job)
 {
-	RarrLimitEntry	   *entry;
+	RarrLimitEntry *entry;
 
 	LWLockAcquire(rarr_limit_slots.lock, LW_EXCLUSIVE);
 	entry = reserved_entry(job);
@@ -255,17 +265,17 @@ rarr_held_bind(const RarrHeldJob *job)
 }
 
 /*
- * A claim did not come to pass: its entry, if it has one, and its token come
- * back.  The bucket does not run over.
+ * Undo a reservation: free the entry, if there is one, and return the token,
+ * if one was taken.  A bucket does not exceed its capacity.  Cannot fail.
  */
 void
-rarr_held_return(const RarrLimitRef *ref, const RarrHeldJob *job, bool token)
+rarr_running_set_cancel(const RarrLimitRef *ref, const RarrRunningJob *job, bool token)
 {
-	RarrLimitEntry	   *entry;
+	RarrLimitEntry *entry;
 
 	LWLockAcquire(rarr_limit_slots.lock, LW_EXCLUSIVE);
 	entry = reserved_entry(job);
-	if (entry != NULL && entry->pending)
+	if (entry != NULL && entry->open)
 		free_entry(entry);
 	if (token && rarr_limit_of(ref) != NULL)
 		rarr_limit_return_token(rarr_limit_of(ref));
@@ -273,26 +283,27 @@ rarr_held_return(const RarrLimitRef *ref, const RarrHeldJob *job, bool token)
 }
 
 /*
- * The claim of a reserved job is committed, or prepared.
+ * The transaction of a claim has committed, or is prepared: its entry stays
+ * until the attempt ends.  Cannot fail.
  */
 void
-rarr_held_keep(const RarrHeldJob *job)
+rarr_running_set_confirm(const RarrRunningJob *job)
 {
-	RarrLimitEntry	   *entry;
+	RarrLimitEntry *entry;
 
 	LWLockAcquire(rarr_limit_slots.lock, LW_EXCLUSIVE);
 	entry = reserved_entry(job);
-	if (entry != NULL && entry->over)
+	if (entry != NULL && entry->ended)
 		free_entry(entry);
 	else if (entry != NULL)
-		set_pending(entry, false);
+		set_open(entry, false);
 	LWLockRelease(rarr_limit_slots.lock);
 }
 
 /*
- * Take out what the set has of a job up to an attempt.  A claim that has ended
- * already, though its transaction is yet to say that it is committed, goes when
- * it does.
+ * Remove the entries of a job up to an attempt.  Needs the lock.  If the
+ * claim's transaction has committed and has not yet confirmed the entry, the
+ * entry goes when it does.
  */
 static void
 drop_job(int limit, const pg_uuid_t *id, int32 attempt)
@@ -301,23 +312,24 @@ drop_job(int limit, const pg_uuid_t *id, int32 attempt)
 
 	for (int i = *bucket_of(id); i != RARR_NO_ENTRY; i = next)
 	{
-		RarrLimitEntry	   *entry = &rarr_limit_entries[i];
+		RarrLimitEntry *entry = &rarr_limit_entries[i];
 
 		next = entry->next;
 		if (!is_of(entry, limit, id) || entry->attempt > attempt)
 			continue;
-		if (entry->pending)
-			entry->over = true;
+		if (entry->open)
+			entry->ended = true;
 		else
 			free_entry(entry);
 	}
 }
 
 /*
- * This attempt of a job is over, and that is committed.
+ * The end of this attempt of a job is committed: remove its entry.  Cannot
+ * fail.
  */
 void
-rarr_held_drop(const RarrLimitRef *ref, const pg_uuid_t *id, int32 attempt)
+rarr_running_set_remove(const RarrLimitRef *ref, const pg_uuid_t *id, int32 attempt)
 {
 	LWLockAcquire(rarr_limit_slots.lock, LW_EXCLUSIVE);
 	if (rarr_limit_of(ref) != NULL)
@@ -326,12 +338,13 @@ rarr_held_drop(const RarrLimitRef *ref, const pg_uuid_t *id, int32 attempt)
 }
 
 /*
- * A running job was handed on under this attempt, and that is committed.
+ * The claim of a lapsed job under this attempt is committed: replace the entry
+ * of the attempt before.  Cannot fail.
  */
 void
-rarr_held_move(const RarrLimitRef *ref, const pg_uuid_t *id, int32 attempt)
+rarr_running_set_renew(const RarrLimitRef *ref, const pg_uuid_t *id, int32 attempt)
 {
-	RarrLimit	   *limit;
+	RarrLimit  *limit;
 
 	LWLockAcquire(rarr_limit_slots.lock, LW_EXCLUSIVE);
 	limit = rarr_limit_of(ref);
@@ -340,28 +353,31 @@ rarr_held_move(const RarrLimitRef *ref, const pg_uuid_t *id, int32 attempt)
 		drop_job(ref->slot, id, attempt - 1);
 		if (!has_job(ref->slot, id, attempt))
 		{
-			RarrLimitEntry	   *entry = new_entry(ref->slot);
+			RarrLimitEntry *entry = new_entry(ref->slot);
 
 			if (entry != NULL)
 				bind_entry(entry, id, attempt);
 			else
-				rarr_limit_forget(limit);
+				rarr_limit_mark_incomplete(limit);
 		}
 	}
 	LWLockRelease(rarr_limit_slots.lock);
 }
 
 /*
- * Begin to look after the jobs of a set, if that is due: those whose claims
- * have ended, up to *n, which is how many there are room for.  Nobody else
- * begins before rarr_held_end_sweep() says so, or a second is over: this one
- * may fail.
+ * Begin a sweep of a set, if one is due.
+ *
+ * start is the current time by rarr_monotonic_now().  Copies the jobs without
+ * an open claim to the array jobs, which has room for *n, and sets *n to their
+ * number.  Returns false if no sweep is due.  No other sweep begins before
+ * rarr_running_set_end_sweep(), or for one second, because the caller may
+ * fail.  Cannot fail itself.
  */
 bool
-rarr_held_begin_sweep(const RarrLimitRef *ref, int64 start, RarrHeldJob *jobs, int *n)
+rarr_running_set_begin_sweep(const RarrLimitRef *ref, int64 start, RarrRunningJob *jobs, int *n)
 {
 	int			room = *n;
-	RarrLimit	   *limit;
+	RarrLimit  *limit;
 
 	*n = 0;
 	LWLockAcquire(rarr_limit_slots.lock, LW_EXCLUSIVE);
@@ -373,18 +389,19 @@ rarr_held_begin_sweep(const RarrLimitRef *ref, int64 start, RarrHeldJob *jobs, i
 	}
 	limit->next_sweep = start + USECS_PER_SEC;
 	limit->last_sweep = start;
-	limit->doubtful = false;
+	limit->recheck = false;
 	limit->lapse = DT_NOBEGIN;
-	limit->noted = DT_NOEND;
+	limit->added_lapse = DT_NOEND;
 	for (int i = 0; i < rarr_limits->max_entries; i++)
 	{
 		const RarrLimitEntry *entry = &rarr_limit_entries[i];
 
-		if (entry->limit != ref->slot || entry->pending)
+		if (entry->limit != ref->slot || entry->open)
 			continue;
 		if (*n == room)
 		{
-			limit->noted = DT_NOBEGIN;	/* the next sweep is for the rest */
+			/* no room for all: have the next sweep begin at once */
+			limit->added_lapse = DT_NOBEGIN;
 			break;
 		}
 		jobs[*n].id = entry->id;
@@ -398,33 +415,36 @@ rarr_held_begin_sweep(const RarrLimitRef *ref, int64 start, RarrHeldJob *jobs, i
 }
 
 /*
- * The sweep that began at `start` is over: these jobs are not running any more,
- * no lease of the others ends before `lapse`, and the next sweep may begin at `next`.
+ * End the sweep that began at start.
+ *
+ * gone has the n jobs that are no longer running; their entries are removed.
+ * No lease of the other jobs ends before lapse, which is by the system clock.
+ * The next sweep may begin at next, by rarr_monotonic_now().  Cannot fail.
  */
 void
-rarr_held_end_sweep(const RarrLimitRef *ref, const RarrHeldJob *gone, int n,
+rarr_running_set_end_sweep(const RarrLimitRef *ref, const RarrRunningJob *gone, int n,
 					TimestampTz lapse, int64 start, int64 next)
 {
-	RarrLimit	   *limit;
+	RarrLimit  *limit;
 
 	LWLockAcquire(rarr_limit_slots.lock, LW_EXCLUSIVE);
 	for (int i = 0; i < n; i++)
 	{
-		RarrLimitEntry	   *entry = reserved_entry(&gone[i]);
+		RarrLimitEntry *entry = reserved_entry(&gone[i]);
 
-		if (entry != NULL && !entry->pending && entry->attempt == gone[i].attempt)
+		if (entry != NULL && !entry->open && entry->attempt == gone[i].attempt)
 			free_entry(entry);
 	}
 	limit = rarr_limit_of(ref);
 	if (limit != NULL && limit->last_sweep == start)
 	{
-		limit->lapse = Min(limit->noted, lapse);
+		limit->lapse = Min(limit->added_lapse, lapse);
 		limit->next_sweep = next;
 	}
 	LWLockRelease(rarr_limit_slots.lock);
 }
 
-/* Does a slot of this database belong to a type that has no limit any more? */
+/* Does a slot of this database belong to a type without max_running? */
 static bool
 is_abandoned(Oid table, const char *name)
 {
@@ -434,36 +454,43 @@ is_abandoned(Oid table, const char *name)
 }
 
 /*
- * Take all out of a set, but for the entries of open claims; from now on it has
- * not all that are running.
+ * Take all out of a set, but for the entries of open claims; from now on it
+ * has not all that are running.
  */
 static void
 clear_slot(const RarrSlotRegistry *slots, RarrSlot *slot)
 {
 	int			index = rarr_slot_index(slots, slot);
 
-	rarr_limit_forget((RarrLimit *) slot);
+	rarr_limit_mark_incomplete((RarrLimit *) slot);
 	for (int i = 0; i < rarr_limits->max_entries; i++)
-		if (rarr_limit_entries[i].limit == index && !rarr_limit_entries[i].pending)
+		if (rarr_limit_entries[i].limit == index && !rarr_limit_entries[i].open)
 			free_entry(&rarr_limit_entries[i]);
 }
 
-/* The slot of a database that is gone: no claim of it is open. */
+/*
+ * Free the slot of a dropped database, which has no open claim.  Needs the
+ * lock.
+ */
 static void
 drop_slot(const RarrSlotRegistry *slots, RarrSlot *slot)
 {
 	clear_slot(slots, slot);
-	if (((RarrLimit *) slot)->held == 0)
+	if (((RarrLimit *) slot)->running == 0)
 		rarr_slot_free(slots, slot);
 }
 
 /*
- * There was no room: see whether anything is kept that nobody needs.  The
- * catalogs are looked at without the lock; at most once in a while.  The slots
- * themselves stay, since they hold the types' tokens.
+ * Clear the sets of databases and types that are gone, and of types that no
+ * longer have max_running.  Their slots stay, because they have the token
+ * buckets.
+ *
+ * Called if there was no room.  Does nothing if this backend did it less than
+ * RECLAIM_INTERVAL ago.  Reads catalogs, without holding the lock, and raises
+ * their errors.
  */
 void
-rarr_held_reclaim(void)
+rarr_running_set_reclaim(void)
 {
 	static int64 next = 0;
 	int64		now = rarr_monotonic_now();
@@ -475,11 +502,11 @@ rarr_held_reclaim(void)
 }
 
 /*
- * Free the slots of a database that is gone, with all that they hold; nobody is
- * connected to it.  Cannot fail.
+ * Free the slots and sets of a dropped database.  No session is connected to
+ * it.  Cannot fail.
  */
 void
-rarr_held_forget_database(Oid database)
+rarr_running_set_forget_database(Oid database)
 {
 	rarr_registry_drop_database(&rarr_limit_slots, database, drop_slot);
 }

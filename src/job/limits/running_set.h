@@ -1,6 +1,6 @@
 /*
  * running_set.h
- *		Which jobs of types with limits are running, in shared memory.
+ *		The set of running jobs of each type with max_running.
  */
 #ifndef RARR_JOB_LIMITS_RUNNING_SET_H
 #define RARR_JOB_LIMITS_RUNNING_SET_H
@@ -10,37 +10,38 @@
 
 #include "job/limits/slot.h"
 
-/* A job that counts as running. */
-typedef struct RarrHeldJob
+/* A job of a running set. */
+typedef struct RarrRunningJob
 {
 	pg_uuid_t	id;
 	int32		attempt;
-	int			entry;
-	uint64		serial;
-} RarrHeldJob;
+	int			entry;			/* number of its entry */
+	uint64		serial;			/* of that entry, when it was taken */
+} RarrRunningJob;
 
+/* The result of rarr_running_set_reserve(). */
 typedef enum RarrReservation
 {
 	RARR_RESERVED,
-	RARR_AT_LIMIT,
-	RARR_NOT_COUNTED
+	RARR_AT_LIMIT,				/* max_running, or the rate */
+	RARR_NOT_COUNTED			/* the set is incomplete */
 } RarrReservation;
 
-extern bool rarr_held_adopt(const RarrLimitRef *ref, const RarrJobType *type, const RarrHeldJob *jobs,
-							int n, uint64 forgotten, int64 settle_at);
+extern bool rarr_running_set_populate(const RarrLimitRef *ref, const RarrJobType *type, const RarrRunningJob *jobs,
+							int n, uint64 invalidations, int64 recount_at);
 
-extern RarrReservation rarr_held_reserve(const RarrLimitRef *ref, const RarrJobType *type, bool running,
-										 RarrHeldJob *job, bool *token);
-extern void rarr_held_bind(const RarrHeldJob *job);
-extern void rarr_held_return(const RarrLimitRef *ref, const RarrHeldJob *job, bool token);
-extern void rarr_held_keep(const RarrHeldJob *job);
-extern void rarr_held_drop(const RarrLimitRef *ref, const pg_uuid_t *id, int32 attempt);
-extern void rarr_held_move(const RarrLimitRef *ref, const pg_uuid_t *id, int32 attempt);
+extern RarrReservation rarr_running_set_reserve(const RarrLimitRef *ref, const RarrJobType *type, bool running,
+										 RarrRunningJob *job, bool *token);
+extern void rarr_running_set_bind(const RarrRunningJob *job);
+extern void rarr_running_set_cancel(const RarrLimitRef *ref, const RarrRunningJob *job, bool token);
+extern void rarr_running_set_confirm(const RarrRunningJob *job);
+extern void rarr_running_set_remove(const RarrLimitRef *ref, const pg_uuid_t *id, int32 attempt);
+extern void rarr_running_set_renew(const RarrLimitRef *ref, const pg_uuid_t *id, int32 attempt);
 
-extern bool rarr_held_begin_sweep(const RarrLimitRef *ref, int64 start, RarrHeldJob *jobs, int *n);
-extern void rarr_held_end_sweep(const RarrLimitRef *ref, const RarrHeldJob *gone, int n,
+extern bool rarr_running_set_begin_sweep(const RarrLimitRef *ref, int64 start, RarrRunningJob *jobs, int *n);
+extern void rarr_running_set_end_sweep(const RarrLimitRef *ref, const RarrRunningJob *gone, int n,
 								TimestampTz lapse, int64 start, int64 next);
-extern void rarr_held_reclaim(void);
-extern void rarr_held_forget_database(Oid database);
+extern void rarr_running_set_reclaim(void);
+extern void rarr_running_set_forget_database(Oid database);
 
 #endif							/* RARR_JOB_LIMITS_RUNNING_SET_H */

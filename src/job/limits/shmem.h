@@ -1,7 +1,7 @@
 /*
  * shmem.h
- *		What is in shared memory of types with limits; for slot.c and
- *		running_set.c alone.
+ *		Layout of the limits in shared memory; for slot.c and running_set.c
+ *		alone.
  */
 #ifndef RARR_JOB_LIMITS_SHMEM_H
 #define RARR_JOB_LIMITS_SHMEM_H
@@ -12,54 +12,67 @@
 #include "base/slot_registry.h"
 #include "job/limits/rate.h"
 
+/* the end of a chain of entries */
 #define RARR_NO_ENTRY		(-1)
-#define RARR_LIMIT_BUCKETS	4096	/* a power of two */
 
-/* A job that counts as running. */
+/* chains of entries by job id; a power of two */
+#define RARR_LIMIT_BUCKETS	4096
+
+/* An entry of a running set. */
 typedef struct RarrLimitEntry
 {
 	int			next;			/* in its bucket, or in the free list */
-	int			limit;			/* slot of its type; -1 while it is free */
-	uint64		serial;			/* of the reservation */
-	bool		pending;		/* its claim has not ended */
+	int			limit;			/* number of its type's slot; -1 if free */
+	uint64		serial;			/* differs for each use of the entry */
+	bool		open;			/* its claim is open */
 	bool		bound;			/* it names a job, and is in a bucket */
-	bool		over;			/* the attempt has ended, though pending */
+	bool		ended;			/* the attempt has ended, although open */
 	int32		attempt;
 	pg_uuid_t	id;
 } RarrLimitEntry;
 
-/* A type with limits.  Times by rarr_monotonic_now(), but for those of leases. */
+/*
+ * The slot of a type with limits.  Times are by rarr_monotonic_now(), except
+ * those of leases.
+ */
 typedef struct RarrLimit
 {
 	RarrSlot	head;
-	uint64		counted_for;	/* version of the policy, 0: none */
-	uint64		forgotten;		/* how often that was set to 0 */
-	int			held;
-	int			pending;
-	int64		settle_at;
-	int64		used_at;
+
+	/* the running set */
+	uint64		counted_for;	/* policy version for which it is complete; 0
+								 * for none */
+	uint64		invalidations;	/* how often that was set to 0 */
+	int			running;		/* number of entries */
+	int			open;			/* number of entries with an open claim */
+	int64		recount_at;		/* when the table must be read again */
+	int64		used_at;		/* time of the last dequeue */
 	TimestampTz lapse;			/* no lease in the set ends before */
-	TimestampTz noted;			/* the same of those noted since last_sweep */
-	int64		next_sweep;		/* not before */
-	int64		last_sweep;		/* when it began */
-	bool		doubtful;		/* a job may have left that is still held */
+	TimestampTz added_lapse;	/* the same of those added since last_sweep */
+	int64		next_sweep;		/* no sweep may begin before */
+	int64		last_sweep;		/* start of the last sweep */
+	bool		recheck;		/* a job of the set may no longer be running */
+
+	/* the token bucket */
 	RarrBucket	bucket;			/* refilled by committed rates only */
-	RarrBucket	uncommitted;	/* refilled by the rate of this policy, which */
-	uint64		uncommitted_version;	/* was not committed; 0: none */
+	RarrBucket	uncommitted;	/* refilled by an uncommitted rate */
+	uint64		uncommitted_version;	/* policy version of that rate; 0: none */
 	int64		full_at;		/* the buckets are full again by then */
 } RarrLimit;
 
+/* What the slots have in common. */
 typedef struct RarrLimits
 {
 	int			max_entries;
 	int			free;			/* first free entry */
-	uint64		serials;
-	TransactionId first_xid;	/* policies made since the server's start have one from it on */
-	int64		since;			/* when that was noted, by rarr_monotonic_now() */
+	uint64		serials;		/* the last serial that was used */
+	TransactionId first_xid;	/* first xid that changed a policy since the
+								 * server's start, */
+	int64		since;			/* and when, by rarr_monotonic_now() */
 	int64		denied_at;		/* when a type last got no slot; 0: never */
-	bool		full;			/* a job once found no free entry, */
-	bool		warned;			/* and that was said */
-	int			buckets[RARR_LIMIT_BUCKETS];
+	bool		full;			/* a job found no free entry, */
+	bool		warned;			/* and a warning was issued */
+	int			buckets[RARR_LIMIT_BUCKETS];	/* first entry of each chain */
 } RarrLimits;
 
 extern RarrLimits *rarr_limits; /* NULL: the library is not preloaded */

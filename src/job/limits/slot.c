@@ -1,14 +1,13 @@
 /*
  * slot.c
- *		The types with limits, in shared memory: which slot is whose, what is
- *		known of it, and the buckets of rates.
+ *		Slots of types with limits in shared memory, and their token buckets.
  *
- * A bucket holds up to rate_limit tokens and gets so many in each
- * rate_interval; a job that starts takes one.
+ * A bucket holds up to rate_limit tokens, and gets as many in each
+ * rate_interval.  A job that starts takes one.
  *
- * One lock guards all that limits keep in shared memory; it is held for a few
- * instructions, but for sweeps, which read the pool.  Nothing under it
- * allocates memory or fails.
+ * One lock protects the slots, the running sets (running_set.c) and the
+ * buckets.  It is held for a few instructions, except by sweeps, which read
+ * all entries.  Nothing under it allocates memory or fails.
  */
 #include "postgres.h"
 
@@ -27,10 +26,10 @@
 #include "job/limits/shmem.h"
 #include "job/limits/slot.h"
 
-/* how often a set at its limit is swept without a reason */
+/* how often a set that has reached the limit is swept without a reason */
 #define SWEEP_INTERVAL	(10 * USECS_PER_SEC)
 
-/* after how long without use a type's slot can be given to another one */
+/* a slot without use for so long can be given to another type */
 #define IDLE_TIME		(60 * USECS_PER_SEC)
 
 RarrLimits *rarr_limits = NULL;
@@ -41,7 +40,7 @@ RarrSlotRegistry rarr_limit_slots = {
 RarrLimitEntry *rarr_limit_entries = NULL;
 
 static Size
-held_size(void)
+limits_size(void)
 {
 	return add_size(rarr_registry_size(&rarr_limit_slots),
 					add_size(MAXALIGN(sizeof(RarrLimits)),
@@ -49,7 +48,7 @@ held_size(void)
 }
 
 static void
-attach_held(void *memory, bool first)
+attach_limits(void *memory, bool first)
 {
 	rarr_registry_attach(&rarr_limit_slots, memory, first);
 	rarr_limits = (RarrLimits *) ((char *) memory + rarr_registry_size(&rarr_limit_slots));
@@ -69,29 +68,31 @@ attach_held(void *memory, bool first)
 	rarr_limits->free = rarr_limits->max_entries > 0 ? 0 : RARR_NO_ENTRY;
 }
 
-static const RarrShmemPart held_part = {"researcharr limits", held_size, attach_held};
+static const RarrShmemPart limits_part = {"researcharr limits", limits_size, attach_limits};
 
 /*
- * Declare the shared memory; while the library is preloaded.
+ * Request the shared memory.  Called while the library is preloaded.
  */
 void
-rarr_held_init(void)
+rarr_limit_slots_init(void)
 {
-	rarr_shmem_add(&held_part);
+	rarr_shmem_add(&limits_part);
 }
 
 /*
- * Has any type a limit, as far as is known?  Without a lock, for those that
- * have nothing to do with limits.
+ * Did any type of this server ever have a slot?  Needs no lock, so that it
+ * costs little if there are no limits.
  */
 bool
-rarr_held_any(void)
+rarr_limits_any(void)
 {
 	return rarr_limits != NULL && rarr_limit_slots.shared->used > 0;
 }
 
-/* The rest needs the lock, unless it takes it. */
-
+/*
+ * Return the slot of a handle, or NULL if the handle is stale.  Needs the
+ * lock, as all functions of this file do that do not acquire it.
+ */
 RarrLimit *
 rarr_limit_of(const RarrLimitRef *ref)
 {
@@ -101,11 +102,15 @@ rarr_limit_of(const RarrLimitRef *ref)
 }
 
 /*
- * Fill a bucket that is new.  It is full if the type was made known since the
- * server's start, and not changed since; else any number of jobs may have
- * started just before, and it was empty when limits were first looked at.  A
- * type may have had no slot before, and used its row of job_type_rates: then it
- * was empty when that happened to any type for the last time.
+ * Initialize a bucket.
+ *
+ * It is full if the type's policy was written after the server's start.
+ * Otherwise any number of jobs may have started just before the start, and the
+ * bucket counts as empty at the time of the first look at limits.
+ *
+ * A type that gets no slot uses its row of job_type_rates.  If that happened
+ * to any type, it may have been this one, so the bucket counts as empty at the
+ * last time that it happened.
  */
 static void
 fill(RarrBucket *bucket, const RarrJobType *type, int64 now)
@@ -130,9 +135,8 @@ is_own(uint64 version)
 
 /*
  * Return the bucket that applies to the type in this transaction, refilled by
- * the type's rate.  A rate that is not committed has a bucket of its own, which
- * begins as a copy of the other one, and takes its place after the commit.  A
- * rate that is rolled back leaves its bucket to the next one.
+ * the type's rate.  An uncommitted rate has a bucket of its own, which starts as
+ * a copy of the bucket of committed rates, and replaces it after the commit.
  */
 static RarrBucket *
 find_bucket(RarrLimit *limit, const RarrJobType *type, int64 now)
@@ -160,10 +164,10 @@ find_bucket(RarrLimit *limit, const RarrJobType *type, int64 now)
 }
 
 /*
- * When the type's rate lets a job start, by the system's clock; DT_NOBEGIN if it
- * does now, DT_NOEND if that is later than a timestamp can say.  "Now" is the
- * present moment, and not the time when the dequeue began, because other
- * sessions may have refilled the bucket meanwhile.
+ * When is there a token, by the system clock?  DT_NOBEGIN if there is one now,
+ * DT_NOEND if there is none before the last timestamp.  "Now" is the time of the
+ * call, and not the start of the dequeue: another dequeue may have used the
+ * bucket since.
  */
 static TimestampTz
 token_at(RarrLimit *limit, const RarrJobType *type)
@@ -184,10 +188,10 @@ token_at(RarrLimit *limit, const RarrJobType *type)
 }
 
 /*
- * Under the lock: take a token, if there is one.  It is gone from both buckets.
- * The bucket of committed rates owes what it does not have, until the
- * transaction that took it commits its rate or returns it.  The other bucket
- * owes nothing: others may take much more than its rate allows.
+ * Take a token, if the type has a rate.  False if there is none.  The token is
+ * taken from both buckets.  An uncommitted rate may leave the bucket of committed
+ * rates with less than 0 tokens, until its transaction ends.  A committed rate
+ * leaves the other bucket with at least 0, because it may be a much higher rate.
  */
 bool
 rarr_limit_take_token(RarrLimit *limit, const RarrJobType *type)
@@ -219,7 +223,7 @@ rarr_limit_take_token(RarrLimit *limit, const RarrJobType *type)
 }
 
 /*
- * Under the lock: return a token that the current transaction took.
+ * Return a token that the current transaction took.
  */
 void
 rarr_limit_return_token(RarrLimit *limit)
@@ -229,15 +233,15 @@ rarr_limit_return_token(RarrLimit *limit)
 		rarr_bucket_return(&limit->uncommitted);
 }
 
-/* Does the set have all that are running, and room for one more that may start? */
+/* Is the set complete, and is there room for one more job that may start? */
 static bool
 is_counted(const RarrLimit *limit, const RarrJobType *type, int64 now)
 {
-	return limit->counted_for != 0 && limit->counted_for == type->version && limit->settle_at > now &&
-		(rarr_limits->free != RARR_NO_ENTRY || limit->held >= type->max_running);
+	return limit->counted_for != 0 && limit->counted_for == type->version && limit->recount_at > now &&
+		(rarr_limits->free != RARR_NO_ENTRY || limit->running >= type->max_running);
 }
 
-/* Free a slot that nobody used of late. */
+/* Free a slot that was not used for IDLE_TIME and has nothing to remember. */
 static void
 free_idle(int64 now)
 {
@@ -245,7 +249,7 @@ free_idle(int64 now)
 	{
 		RarrLimit  *limit = rarr_limit_at(i);
 
-		if (limit->held == 0 && now - limit->used_at > IDLE_TIME && now > limit->full_at)
+		if (limit->running == 0 && now - limit->used_at > IDLE_TIME && now > limit->full_at)
 		{
 			rarr_slot_free(&rarr_limit_slots, &limit->head);
 			return;
@@ -253,7 +257,9 @@ free_idle(int64 now)
 	}
 }
 
-/* Give a slot to a type: one that is free, or that nobody used of late; or NULL. */
+/*
+ * Give a slot to a type: one that is free, or an idle one.  NULL if none is.
+ */
 static RarrLimit *
 give_limit(Oid table, const char *name, int64 now)
 {
@@ -269,17 +275,18 @@ give_limit(Oid table, const char *name, int64 now)
 	}
 	memset((char *) limit + sizeof(RarrSlot), 0, sizeof(RarrLimit) - sizeof(RarrSlot));
 	limit->lapse = DT_NOEND;
-	limit->noted = DT_NOEND;
-	limit->settle_at = PG_INT64_MAX;
+	limit->added_lapse = DT_NOEND;
+	limit->recount_at = PG_INT64_MAX;
 	return limit;
 }
 
 /*
- * A policy is being changed, by a transaction of this xid: later ones are not
- * older than the server's start.
+ * Remember the first xid that changed a policy since the server's start.  Rows
+ * of job_types with this or a later xmin were written after the start.  Cannot
+ * fail.
  */
 void
-rarr_held_policy_changed(TransactionId xid)
+rarr_limits_policy_changed(TransactionId xid)
 {
 	int64		now = rarr_monotonic_now();
 
@@ -295,10 +302,14 @@ rarr_held_policy_changed(TransactionId xid)
 }
 
 /*
- * The slot of a type; with `create`, made if there is room.
+ * Return a handle on the slot of a type.
+ *
+ * table is the OID of processing_jobs.  With create, a type that has no slot
+ * is given one, if there is room; the caller is a dequeue.  The handle's slot
+ * is -1 if there is none.  Raises no errors but those of allocation.
  */
 RarrLimitRef
-rarr_held_find(Oid table, const RarrJobType *type, bool create)
+rarr_limit_find(Oid table, const RarrJobType *type, bool create)
 {
 	RarrLimitRef ref = {-1, 0, NULL};
 	int64		now = create ? rarr_monotonic_now() : 0;
@@ -307,7 +318,7 @@ rarr_held_find(Oid table, const RarrJobType *type, bool create)
 	if (rarr_limits == NULL)
 		return ref;
 	if (create && !TransactionIdIsNormal(rarr_limits->first_xid))
-		rarr_held_policy_changed(ReadNextTransactionId());
+		rarr_limits_policy_changed(ReadNextTransactionId());
 	ref.key = rarr_agenda_key(table, type->name, strlen(type->name));
 	LWLockAcquire(rarr_limit_slots.lock, create ? LW_EXCLUSIVE : LW_SHARED);
 	limit = rarr_slot_find(&rarr_limit_slots, table, type->name);
@@ -324,22 +335,25 @@ rarr_held_find(Oid table, const RarrJobType *type, bool create)
 	return ref;
 }
 
-/* Under the lock: when a set is to be swept, by the system's clock, which says `now`. */
+/* When may a set be swept?  By the system clock, whose time is now. */
 static TimestampTz
 sweep_at(const RarrLimit *limit, TimestampTz now, int64 mono)
 {
 	TimestampTz due = DT_NOBEGIN;
 
-	if (!limit->doubtful)
+	if (!limit->recheck)
 		due = Min(limit->lapse, now + (limit->last_sweep + SWEEP_INTERVAL - mono));
 	return Max(due, now + (limit->next_sweep - mono));
 }
 
 /*
- * What the type's limits say; false if it has no slot.
+ * Get the state of a type's limits.
+ *
+ * now is the time by the system clock.  Returns false, and leaves *state
+ * alone, if the handle is stale or there is no slot.  Cannot fail.
  */
 bool
-rarr_held_state(const RarrLimitRef *ref, const RarrJobType *type, TimestampTz now,
+rarr_limit_state(const RarrLimitRef *ref, const RarrJobType *type, TimestampTz now,
 				RarrLimitState *state)
 {
 	RarrLimit  *limit;
@@ -354,11 +368,11 @@ rarr_held_state(const RarrLimitRef *ref, const RarrJobType *type, TimestampTz no
 	if (found)
 	{
 		state->counted = is_counted(limit, type, mono);
-		state->settling = limit->counted_for == type->version && limit->settle_at <= mono;
-		state->forgotten = limit->forgotten;
-		state->held = limit->held;
-		state->doubtful = limit->doubtful;
-		state->pending = limit->pending;
+		state->recount = limit->counted_for == type->version && limit->recount_at <= mono;
+		state->invalidations = limit->invalidations;
+		state->running = limit->running;
+		state->recheck = limit->recheck;
+		state->open = limit->open;
 		state->lapse = limit->lapse;
 		state->token_at = token_at(limit, type);
 		state->sweep_at = sweep_at(limit, now, mono);
@@ -368,10 +382,10 @@ rarr_held_state(const RarrLimitRef *ref, const RarrJobType *type, TimestampTz no
 }
 
 /*
- * A running job's lease may end at this time.
+ * A job of the set has a lease that ends at this time.  Cannot fail.
  */
 void
-rarr_held_note_lease(const RarrLimitRef *ref, TimestampTz lease)
+rarr_limit_add_lease(const RarrLimitRef *ref, TimestampTz lease)
 {
 	RarrLimit  *limit;
 
@@ -380,30 +394,33 @@ rarr_held_note_lease(const RarrLimitRef *ref, TimestampTz lease)
 	if (limit != NULL)
 	{
 		limit->lapse = Min(limit->lapse, lease);
-		limit->noted = Min(limit->noted, lease);
+		limit->added_lapse = Min(limit->added_lapse, lease);
 	}
 	LWLockRelease(rarr_limit_slots.lock);
 }
 
 /*
- * Jobs of the type may have left without a word: look after them.
+ * Jobs of the set may no longer be running: the next dequeue sweeps it.
+ * Cannot fail.
  */
 void
-rarr_held_doubt(const RarrLimitRef *ref)
+rarr_limit_recheck(const RarrLimitRef *ref)
 {
 	LWLockAcquire(rarr_limit_slots.lock, LW_EXCLUSIVE);
 	if (rarr_limit_of(ref) != NULL)
-		rarr_limit_of(ref)->doubtful = true;
+		rarr_limit_of(ref)->recheck = true;
 	LWLockRelease(rarr_limit_slots.lock);
 }
 
 /*
- * The same of one type of this database after the other: of the next one whose
- * slot is not before *i, and that has jobs running.  False behind the last one.
- * name: room for RARR_TYPE_NAME_MAX + 1 bytes.
+ * Do the same for all types of this database, one at each call.
+ *
+ * *i is the number of the first slot to consider, and is set to the next one.
+ * Sets *table and name, which has room for RARR_TYPE_NAME_MAX + 1 bytes, to
+ * those of the type.  Returns false if there are no more.  Cannot fail.
  */
 bool
-rarr_held_doubt_next(int *i, Oid *table, char *name)
+rarr_limit_recheck_next(int *i, Oid *table, char *name)
 {
 	bool		found = false;
 
@@ -412,9 +429,9 @@ rarr_held_doubt_next(int *i, Oid *table, char *name)
 	{
 		RarrLimit  *limit = rarr_limit_at(*i);
 
-		if (limit->head.database != MyDatabaseId || limit->held == 0)
+		if (limit->head.database != MyDatabaseId || limit->running == 0)
 			continue;
-		limit->doubtful = true;
+		limit->recheck = true;
 		*table = limit->head.table;
 		strcpy(name, rarr_slot_name(&rarr_limit_slots, limit));
 		found = true;
@@ -424,34 +441,35 @@ rarr_held_doubt_next(int *i, Oid *table, char *name)
 }
 
 /*
- * Under the lock: from now on the set may not have all that are running.
+ * Mark a set as incomplete.  Needs the lock.
  */
 void
-rarr_limit_forget(RarrLimit *limit)
+rarr_limit_mark_incomplete(RarrLimit *limit)
 {
 	limit->counted_for = 0;
-	limit->forgotten++;
+	limit->invalidations++;
 }
 
 /*
- * Jobs of the type may be running that the set does not have.
+ * Jobs of the type may be running that the set does not contain: mark it as
+ * incomplete.  Cannot fail.
  */
 void
-rarr_held_forget(const RarrLimitRef *ref)
+rarr_limit_invalidate(const RarrLimitRef *ref)
 {
 	LWLockAcquire(rarr_limit_slots.lock, LW_EXCLUSIVE);
 	if (rarr_limit_of(ref) != NULL)
-		rarr_limit_forget(rarr_limit_of(ref));
+		rarr_limit_mark_incomplete(rarr_limit_of(ref));
 	LWLockRelease(rarr_limit_slots.lock);
 }
 
 /*
- * If running jobs of types with limits found no room in shared memory, say so.
- * Once after each start of the server, since only then the setting can be
- * changed; each session of a pool would only say it again.
+ * Issue a warning (53400) if running jobs found no room in shared memory.
+ * Only once after each start of the server, because the setting cannot be
+ * changed without a restart.
  */
 void
-rarr_held_warn_full(void)
+rarr_limits_warn_full(void)
 {
 	bool		first;
 

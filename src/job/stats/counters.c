@@ -1,19 +1,24 @@
 /*
  * counters.c
- *		How many jobs there are of each type and status, in shared memory.
+ *		Statistics: the number of jobs of each type and status.
  *
- * Whatever changes a job notes what that adds and takes away, and the
- * transaction's end adds the sums to counters.  Each type has several sets of
- * them, and a backend keeps to one, so that they do not get in each other's
- * way.  A count of the table (job_stats.c) says what the counters stand for:
- * what it found, less what they had when its snapshot was taken.
+ * Each change of a job adds to a pending entry which number grows and which
+ * shrinks.  The commit adds the sums to counters in shared memory.  A type has
+ * several sets of counters, called stripes.  A backend uses one of them, so
+ * that concurrent commits do not write to the same cache line.
  *
- * They are hints.  A BEFORE trigger notes a row that is not written in the
- * end, a transaction may end between a snapshot and the look at the counters,
- * and what is prepared is not followed.  The next count puts that right.
+ * Counters record changes only.  A count of the table (job_stats.c) provides
+ * the base: the numbers that it found, minus the values of the counters when
+ * it took its snapshot.
  *
- * Which counters are a type's may change (slot.c).  A backend's entry for a
- * type says by their generation whether they are still the type's.
+ * The numbers are estimates.  A BEFORE trigger can cause an entry for a row
+ * that is not written in the end.  A transaction can commit between a snapshot
+ * and the read of the counters.  Changes of prepared transactions are not
+ * recorded.  The next count corrects all of this.
+ *
+ * The counters of a type can be given to another one (slot.c).  A backend's
+ * key of a type has their generation, which tells whether they are still those
+ * of the type.
  */
 #include "postgres.h"
 
@@ -28,10 +33,10 @@
 #include "job/stats/shmem.h"
 #include "job/stats/slot.h"
 
-/* the share of time that counting may take is one in so many */
+/* counting the table may take one part in so many of the time */
 #define COUNT_SHARE		100
 
-/* What a subtransaction adds. */
+/* A pending entry: the changes of a subtransaction. */
 typedef struct Delta
 {
 	RarrPendingEntry entry;
@@ -39,7 +44,7 @@ typedef struct Delta
 	int64		jobs[RARR_STATUSES];
 } Delta;
 
-/* Is this backend's key out of date, or may there be room by now? */
+/* Is this backend's key stale, or has it no slot and there may be one now? */
 static bool
 is_stale(const RarrCountedKey *key)
 {
@@ -48,7 +53,7 @@ is_stale(const RarrCountedKey *key)
 	return key->generation != rarr_slot_generation(&key->counters->head);
 }
 
-/* This backend's key for a type. */
+/* This backend's key for a type, with the type's counters if there is room. */
 static RarrCountedKey *
 key_of(Oid table, const char *name, int len)
 {
@@ -75,7 +80,7 @@ static void
 add_delta(const Delta *delta)
 {
 	if (delta->type == NULL)
-		rarr_counted_distrust();
+		rarr_counted_invalidate();
 	else if (delta->type->counters != NULL && !is_stale(delta->type))
 		for (int i = 0; i < RARR_STATUSES; i++)
 			if (delta->jobs[i] != 0)
@@ -99,7 +104,9 @@ merge_deltas(void *entry, const void *same)
 
 static RarrPendingList pending = {sizeof(Delta), merge_deltas, act};
 
-/* A count that this backend had begun is over. */
+/*
+ * End a count that this backend has begun, and that failed or was interrupted.
+ */
 static void
 stop_counting(void)
 {
@@ -123,8 +130,8 @@ at_xact_end(XactEvent event, void *arg)
 }
 
 /*
- * Declare the shared memory and take the callbacks; while the library is
- * preloaded.
+ * Request the shared memory and register the callbacks.  Called while the
+ * library is preloaded.
  */
 void
 rarr_counters_init(void)
@@ -143,6 +150,7 @@ get_delta(RarrCountedKey *type)
 	return delta;
 }
 
+/* Add n to the number of jobs of this version's type and status. */
 static void
 count(Relation jobs, TupleTableSlot *job, int n)
 {
@@ -150,15 +158,17 @@ count(Relation jobs, TupleTableSlot *job, int n)
 
 	if (job == NULL || rarr_job_is_null(job, JOB_JOB_TYPE) || rarr_job_is_null(job, JOB_STATUS) ||
 		!rarr_job_has_status(job))
-		return;					/* a row that cannot be, before it is refused */
+		return;					/* a constraint will reject the row */
 	type = DatumGetTextPP(rarr_job_value(job, JOB_JOB_TYPE));
 	get_delta(key_of(RelationGetRelid(jobs), VARDATA_ANY(type), VARSIZE_ANY_EXHDR(type)))
 		->jobs[rarr_job_status(job)] += n;
 }
 
 /*
- * A job is added, changed or deleted; NULL for a version that there is not.
- * Both are deformed.
+ * Record an insert (old is NULL), update or delete (new is NULL) of a job.
+ *
+ * Both versions are deformed; jobs is processing_jobs.  Raises no errors but
+ * those of allocation.
  */
 void
 rarr_counters_change(Relation jobs, TupleTableSlot *old, TupleTableSlot *new)
@@ -170,7 +180,8 @@ rarr_counters_change(Relation jobs, TupleTableSlot *old, TupleTableSlot *new)
 }
 
 /*
- * All jobs are deleted.
+ * Record a TRUNCATE of processing_jobs.  Raises no errors but those of
+ * allocation.
  */
 void
 rarr_counters_truncate(void)
@@ -180,16 +191,17 @@ rarr_counters_truncate(void)
 }
 
 /*
- * The counters of this database may be wrong.  Cannot fail.
+ * The counters of this database may be wrong: have the next job_stats() count
+ * the table.  Cannot fail.
  */
 void
-rarr_counters_distrust(void)
+rarr_counters_invalidate(void)
 {
 	if (rarr_counted_types.shared != NULL)
-		rarr_counted_distrust();
+		rarr_counted_invalidate();
 }
 
-/* What this transaction has changed of a type, and what the counters have. */
+/* A type's counter of a status, with the changes of this transaction. */
 static int64
 sum(const CountedType *type, int status, bool with_own)
 {
@@ -204,7 +216,7 @@ sum(const CountedType *type, int status, bool with_own)
 	return n;
 }
 
-/* Has this transaction deleted all jobs by a TRUNCATE that may yet be undone? */
+/* Has this transaction truncated processing_jobs? */
 static bool
 truncated(void)
 {
@@ -216,13 +228,17 @@ truncated(void)
 	return false;
 }
 
+/* Is it too early to count the table again? */
 static bool
 is_fresh(const CountedTable *counted)
 {
 	return rarr_monotonic_now() - counted->began < counted->cost * COUNT_SHARE;
 }
 
-/* When the oldest job of a type was enqueued, of those that the last count saw. */
+/*
+ * When was the oldest job of a type enqueued that the last count found?  The
+ * time of the count if it found none.
+ */
 static TimestampTz
 oldest_of(const CountedType *type, TimestampTz counted_at)
 {
@@ -234,8 +250,12 @@ oldest_of(const CountedType *type, TimestampTz counted_at)
 }
 
 /*
- * What the counters say of a table's types; NULL where they are to be set
- * anew, or are not there.
+ * Return the numbers of jobs of all types of a table, and set *n to the number
+ * of types.
+ *
+ * table is the OID of processing_jobs.  The array is in the current memory
+ * context.  Returns NULL if there are no counters, or if it is time to count
+ * the table.  Raises no errors but those of allocation.
  */
 RarrCounts *
 rarr_counters_read(Oid table, int *n)
@@ -275,9 +295,9 @@ rarr_counters_read(Oid table, int *n)
 }
 
 /*
- * A table is about to be counted: see to it that there is room for what is
- * found, if there can be.  Before a snapshot is taken, since it looks at
- * catalogs.
+ * Make room for the types that a count will find, if all slots are used.
+ * Reads catalogs and raises their errors, so call it before taking the
+ * snapshot.
  */
 void
 rarr_counters_make_room(void)
@@ -288,9 +308,11 @@ rarr_counters_make_room(void)
 }
 
 /*
- * The caller has taken a snapshot and is about to count the table: what the
- * counters have now is taken off what it will find.  False where the counters
- * are not there, or somebody else counts, or the count is not one for others.
+ * Begin a count of the table, whose snapshot the caller has just taken.
+ *
+ * Remembers the values of the counters.  Returns false if the count cannot
+ * provide a base: there are no counters, another backend counts, or this
+ * transaction has truncated the table.  Cannot fail.
  */
 bool
 rarr_counters_begin_recount(Oid table)
@@ -327,7 +349,8 @@ rarr_counters_begin_recount(Oid table)
 }
 
 /*
- * The count found so many jobs of a type; of each type once.
+ * Store what a count found of a type.  Called once for each type between
+ * rarr_counters_begin_recount() and rarr_counters_end_recount().  Cannot fail.
  */
 void
 rarr_counters_set(Oid table, const char *name, const RarrCounts *counts)
@@ -351,8 +374,8 @@ has_none(const CountedType *type)
 }
 
 /*
- * Under the lock: what the count found is what the counters stand for.  Where
- * all room is taken, types that it found no jobs of make room.
+ * Make the numbers that a count found the base of the counters.  If all slots
+ * are used, free those of types without jobs.  Needs the lock.
  */
 static void
 take_over(Oid table)
@@ -376,8 +399,8 @@ take_over(Oid table)
 }
 
 /*
- * The count is over; it began then, by the system's clock and by
- * rarr_monotonic_now().
+ * End a count.  It began at counted_at by the system clock, and at began by
+ * rarr_monotonic_now().  Cannot fail.
  */
 void
 rarr_counters_end_recount(Oid table, TimestampTz counted_at, int64 began)

@@ -1,6 +1,6 @@
 /*
  * counters.h
- *		How many jobs there are of each type and status, in shared memory.
+ *		Statistics: the number of jobs of each type and status.
  */
 #ifndef RARR_JOB_STATS_COUNTERS_H
 #define RARR_JOB_STATS_COUNTERS_H
@@ -13,7 +13,7 @@
 extern void rarr_counters_init(void);
 extern void rarr_counters_change(Relation jobs, TupleTableSlot *old, TupleTableSlot *new);
 extern void rarr_counters_truncate(void);
-extern void rarr_counters_distrust(void);
+extern void rarr_counters_invalidate(void);
 
 extern RarrCounts *rarr_counters_read(Oid table, int *n);
 extern void rarr_counters_make_room(void);

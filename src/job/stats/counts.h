@@ -1,6 +1,6 @@
 /*
  * counts.h
- *		How many jobs there are of a type, by status.
+ *		The number of jobs of a type, by status.
  */
 #ifndef RARR_JOB_STATS_COUNTS_H
 #define RARR_JOB_STATS_COUNTS_H
@@ -9,12 +9,13 @@
 
 #define RARR_STATUSES	(JOB_CANCELLED + 1)
 
-/* What is known of a type. */
+/* The numbers of one type. */
 typedef struct RarrCounts
 {
 	const char *type;
 	int64		jobs[RARR_STATUSES];
-	TimestampTz oldest[RARR_STATUSES];	/* DT_NOEND: not known */
+	TimestampTz oldest[RARR_STATUSES];	/* earliest created_at; DT_NOEND if not
+										 * known */
 } RarrCounts;
 
 #endif							/* RARR_JOB_STATS_COUNTS_H */

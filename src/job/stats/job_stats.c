@@ -1,11 +1,11 @@
 /*
  * job_stats.c
- *		job_stats(): how many jobs there are of each type and status.
+ *		job_stats(): the number of jobs of each type and status.
  *
- * The counters tell (counters.c), unless it is time to count the table: that
- * is when the last count is a hundred times as old as it was long.  On a
- * standby, without preload, and where row security applies the table is
- * counted each time.
+ * The result comes from the counters (counters.c), unless it is time to count
+ * the table: that is when the time since the last count is a hundred times its
+ * duration.  On a standby, without shared_preload_libraries, and if row
+ * security applies, the table is counted each time.
  */
 #include "postgres.h"
 
@@ -42,7 +42,7 @@ put_row(ReturnSetInfo *rsinfo, const char *type, const char *status, int64 jobs,
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }
 
-/* 55000 for a status that no job can have. */
+/* The number of a status.  Raises 55000 for one that no job can have. */
 static int
 find_status(const char *name)
 {
@@ -55,7 +55,10 @@ find_status(const char *name)
 			 errhint("Give them a status that the CHECK constraint of researcharr.processing_jobs allows, and restore the constraint.")));
 }
 
-/* One row of the count; those of one type come together. */
+/*
+ * Add a row of the count to the result.  If keep, collect the rows of a type
+ * in *counts, and store them when the next type begins.
+ */
 static void
 take_row(ReturnSetInfo *rsinfo, HeapTuple row, TupleDesc desc, Oid table, bool keep, RarrCounts *counts)
 {
@@ -66,7 +69,7 @@ take_row(ReturnSetInfo *rsinfo, HeapTuple row, TupleDesc desc, Oid table, bool k
 	int64		jobs = DatumGetInt64(SPI_getbinval(row, desc, 3, &isnull));
 	TimestampTz oldest = DatumGetTimestampTz(SPI_getbinval(row, desc, 4, &no_time));
 
-	/* no job has a time, once an owner lets NULLs in */
+	/* all are NULL; only if the owner dropped the NOT NULL constraint */
 	if (no_time)
 		oldest = DT_NOEND;
 	put_row(rsinfo, type, status, jobs, oldest, false);
@@ -85,7 +88,7 @@ take_row(ReturnSetInfo *rsinfo, HeapTuple row, TupleDesc desc, Oid table, bool k
 	counts->oldest[find_status(status)] = oldest;
 }
 
-/* Count the table; `keep`: and set the counters. */
+/* Count the table.  If keep, make the numbers the base of the counters. */
 static void
 count_table(ReturnSetInfo *rsinfo, Oid table, bool keep)
 {
@@ -121,8 +124,9 @@ PG_FUNCTION_INFO_V1(researcharr_job_stats);
 /*
  * job_stats() -> (job_type, status, jobs, oldest, estimated) rows
  *
- * Errors: 42501 for whoever may not read processing_jobs; 55000 where its columns
- * are not as they were made, or a job has an unknown status.
+ * Raises 42501 if the caller may not read processing_jobs, and 55000 if its
+ * columns are not as the extension created them or a job has an unknown
+ * status.
  */
 Datum
 researcharr_job_stats(PG_FUNCTION_ARGS)
@@ -134,7 +138,7 @@ researcharr_job_stats(PG_FUNCTION_ARGS)
 	bool		keep;
 	int			n;
 
-	/* the lock is kept, so that the count finds the columns as they are now */
+	/* keep the lock, so that the count finds the columns as they are now */
 	rarr_check_columns(jobs, rarr_job_table.columns, rarr_job_table.ncolumns, false);
 	relation_close(jobs, NoLock);
 

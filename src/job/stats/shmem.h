@@ -1,6 +1,6 @@
 /*
  * shmem.h
- *		Counters of jobs in shared memory; for slot.c and counters.c
+ *		Layout of the counters in shared memory; for slot.c and counters.c
  *		alone.
  */
 #ifndef RARR_JOB_STATS_SHMEM_H
@@ -12,43 +12,46 @@
 #include "base/slot_registry.h"
 #include "job/stats/counts.h"
 
+/* sets of counters of a type */
 #define NSTRIPES		16
 
-/* a cache line of a type's counters */
+/* One set of counters, by status: a cache line. */
 typedef struct Stripe
 {
 	pg_atomic_uint64 jobs[8];
 } Stripe;
 
+/* The counters of a type.  A number of jobs is base plus all stripes. */
 typedef struct CountedType
 {
 	RarrSlot	head;
 	int64		base[RARR_STATUSES];
-	TimestampTz oldest[RARR_STATUSES];
-	RarrCounts	found;			/* by the count that is under way, */
-	int64		start[RARR_STATUSES];	/* and what the counters had when it began */
+	TimestampTz oldest[RARR_STATUSES];	/* as the last count found */
+	RarrCounts	found;			/* what the current count has found */
+	int64		start[RARR_STATUSES];	/* the counters when it began */
 	Stripe		stripes[NSTRIPES];
 } CountedType;
 
+/* The counts of a table. */
 typedef struct CountedTable
 {
 	RarrSlot	head;			/* its name is empty */
-	bool		incomplete;		/* a type of it has no room, */
-	bool		missing;		/* as the count under way sees it */
-	bool		counted;
+	bool		incomplete;		/* a type has no room */
+	bool		missing;		/* the same during the current count */
+	bool		counted;		/* the base is valid */
 	int			counting;		/* pid of the backend that counts, or 0 */
-	TimestampTz counted_at;		/* when the last count began, */
+	TimestampTz counted_at;		/* start of the last count, */
 	int64		began;			/* the same by rarr_monotonic_now(), */
-	int64		cost;			/* and how many microseconds it took */
+	int64		cost;			/* and its duration in microseconds */
 } CountedTable;
 
-/* A type, as this backend knows it. */
+/* A backend's key of a type. */
 typedef struct RarrCountedKey
 {
 	RarrSlotKey head;
-	CountedType *counters;		/* NULL: there was no room */
-	uint64		generation;
-	uint64		looked_at;		/* after so many changes of the registry */
+	CountedType *counters;		/* NULL if there was no room */
+	uint64		generation;		/* of the slot, when it was found */
+	uint64		looked_at;		/* number of changes of the registry then */
 } RarrCountedKey;
 
 /* The types' lock protects all but the stripes. */

@@ -1,10 +1,10 @@
 /*
  * slot.c
- *		Which counters are whose, in shared memory.
+ *		Slots of counters in shared memory.
  *
- * Each table of jobs, one for each database, and each of its types has a slot.
- * Where there is no room left, a count first takes away what belongs to tables
- * that are gone, and to types without jobs.
+ * Each table of jobs, one per database, and each of its types has a slot.  If
+ * all slots are used, a count first frees those of dropped tables and
+ * databases, and then those of types without jobs.
  */
 #include "postgres.h"
 
@@ -51,7 +51,7 @@ attach_counters(void *memory, bool first)
 static const RarrShmemPart counters_part = {"researcharr counters", counters_size, attach_counters};
 
 /*
- * Declare the shared memory; while the library is preloaded.
+ * Request the shared memory.  Called while the library is preloaded.
  */
 void
 rarr_counted_init(void)
@@ -60,7 +60,8 @@ rarr_counted_init(void)
 }
 
 /*
- * What is known of this database's table, made if there is room; else NULL.
+ * Return the slot of this database's table, given if it has none.  NULL if
+ * there is no room.  Needs the lock.
  */
 CountedTable *
 rarr_counted_table(Oid table)
@@ -72,7 +73,7 @@ rarr_counted_table(Oid table)
 	return found;
 }
 
-/* Initialize the counters of a type that is new. */
+/* Initialize the counters of a new type. */
 static void
 init_type(CountedType *type)
 {
@@ -88,8 +89,9 @@ init_type(CountedType *type)
 }
 
 /*
- * The counters of a type, made if there is room; else NULL, and what is known of
- * the table is incomplete.
+ * Return the counters of a type of this database's table, given if it has
+ * none.  If there is no room, returns NULL and marks the table as incomplete.
+ * Needs the lock.
  */
 CountedType *
 rarr_counted_type(Oid table, const char *name)
@@ -108,10 +110,11 @@ rarr_counted_type(Oid table, const char *name)
 }
 
 /*
- * The counters of this database may be wrong.  Cannot fail.
+ * The counters of this database may be wrong.  Acquires the lock.  Cannot
+ * fail.
  */
 void
-rarr_counted_distrust(void)
+rarr_counted_invalidate(void)
 {
 	LWLockAcquire(rarr_counted_types.lock, LW_EXCLUSIVE);
 	for (int i = 0; i < rarr_counted_tables.shared->used; i++)
@@ -127,7 +130,8 @@ is_abandoned(Oid table, const char *name)
 }
 
 /*
- * Free what belongs to tables that are gone.
+ * Free the slots of dropped tables and databases.  Reads catalogs, without
+ * holding the lock, and raises their errors.
  */
 void
 rarr_counted_forget_gone(void)
@@ -137,7 +141,7 @@ rarr_counted_forget_gone(void)
 }
 
 /*
- * Free all that is kept of a database that is gone; nobody is connected to it.
+ * Free the slots of a dropped database.  No session is connected to it.
  * Cannot fail.
  */
 void
