@@ -15,39 +15,16 @@ use lib $FindBin::RealBin;
 use IPC::Run qw(start);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use ClockShim;
 use ResearcharrTest;
 use Test::More;
 use Time::HiRes qw(time usleep);
 
-plan skip_all => 'the clocks are set by LD_PRELOAD, which is done on Linux alone' if $^O ne 'linux';
+my $shim = ClockShim->new;
 
-my $dir = PostgreSQL::Test::Utils::tempdir();
-my $shim = "$dir/clock_shim.so";
-my $cc = $ENV{CC} // 'cc';
-plan skip_all => "$cc does not make a library of test/data/clock_shim.c"
-  if system("$cc -shared -fPIC -o '$shim' '$FindBin::Bin/../data/clock_shim.c' -ldl >/dev/null 2>&1") != 0;
-plan skip_all => 'the server does not start with a library of ours before all others'
-  if system("LD_PRELOAD='$shim' postgres -V >/dev/null 2>&1") != 0;
+sub set_clock { return $shim->set(@_) }
 
-# What the clocks are told: see there.
-my %clock = (system => 0, monotonic => 0, hold => 0, call => 0, held => 0);
-my $file = "$dir/clock";
-
-sub set_clock
-{
-	my (%new) = @_;
-
-	%clock = (%clock, %new);
-	open my $out, '+<', $file or die "$file: $!";
-	binmode $out;
-	syswrite $out, pack('q4', @clock{qw(system monotonic hold call)});
-	close $out;
-	return;
-}
-
-sub is_held { return (unpack 'q5', slurp_file($file))[4] }
-
-append_to_file($file, pack 'q5', (0) x 5);
+sub go_forward { return $shim->set(monotonic => $shim->{values}{monotonic} + $_[0]) }
 
 my $node = PostgreSQL::Test::Cluster->new('clock');
 use_node($node);
@@ -58,15 +35,9 @@ researcharr.agenda_refresh = 100ms
 researcharr.poll_interval = 100ms
 autovacuum = off
 });
-local $ENV{CLOCK_SHIM} = $file;
 
-sub start_node
-{
-	local $ENV{LD_PRELOAD} = $shim;
+sub start_node { return $shim->start($node) }
 
-	$node->start;
-	return;
-}
 start_node();
 
 my $hour = 3600;
@@ -224,7 +195,7 @@ sub hold_dequeue
 	while (time < $end)
 	{
 		$client{run}->pump_nb;
-		$client{held} = is_held();
+		$client{held} = $shim->is_held;
 		last if $client{held} || $client{out} =~ /taken/;
 		usleep(10_000);
 	}
@@ -256,14 +227,14 @@ foreach my $call (1 .. 8)
 		# more than the patience that others have with it
 		$holds++;
 		sql("UPDATE researcharr.processing_jobs SET lease_expires_at = clock_timestamp()");
-		set_clock(monotonic => $clock{monotonic} + 6);
+		go_forward(6);
 		ok(taken_at_last('search'), "held up at call $call: lapsed jobs reach others");
 
 		# a step that cost a hundred seconds
-		set_clock(monotonic => $clock{monotonic} + 100);
+		go_forward(100);
 	}
 	go_on($client);
-	set_clock(monotonic => $clock{monotonic} + 11);
+	go_forward(11);
 	slip(1);
 	ok(taken_at_last('search'), "$call: it goes on, and the next step is not long in coming");
 }

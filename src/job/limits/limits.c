@@ -39,7 +39,6 @@
 #include "job/core/job_row.h"
 #include "job/limits/count.h"
 #include "job/limits/limits.h"
-#include "job/limits/own_bucket.h"
 #include "job/limits/pending.h"
 
 /*
@@ -191,8 +190,6 @@ rarr_limits_open(RarrTable *jobs, const RarrJobType *type, TimestampTz now)
 	if (use->closed)
 		return use;
 	use->ref = rarr_limit_find(RelationGetRelid(jobs->rel), type, true);
-	if (type->rate_limit > 0 && rarr_job_type_is_uncommitted(type))
-		rarr_own_bucket_prepare(use->ref.generation, type);
 	has_slot = rarr_limit_state(&use->ref, type, now, &state);
 	use->closed = has_slot && state.token_at > now;
 	if (use->closed || (has_slot && type->max_running == 0))

@@ -33,7 +33,6 @@
 #include "base/clock.h"
 #include "base/schema.h"
 #include "job/core/job_row.h"
-#include "job/limits/own_bucket.h"
 #include "job/limits/running_set.h"
 #include "job/limits/shmem.h"
 #include "job/limits/slot.h"
@@ -279,9 +278,7 @@ rarr_running_set_cancel(const RarrLimitRef *ref, const RarrRunningJob *job, bool
 	if (entry != NULL && entry->open)
 		free_entry(entry);
 	if (token && rarr_limit_of(ref) != NULL)
-		rarr_bucket_return(&rarr_limit_of(ref)->bucket);
-	if (token)
-		rarr_own_bucket_return(ref->generation);
+		rarr_limit_return_token(rarr_limit_of(ref));
 	LWLockRelease(rarr_limit_slots.lock);
 }
 

@@ -55,7 +55,9 @@ typedef struct RarrLimit
 
 	/* the token bucket */
 	RarrBucket	bucket;			/* refilled by committed rates only */
-	int64		full_at;		/* it is full again by then */
+	RarrBucket	uncommitted;	/* refilled by an uncommitted rate */
+	uint64		uncommitted_version;	/* policy version of that rate; 0: none */
+	int64		full_at;		/* the buckets are full again by then */
 } RarrLimit;
 
 /* What the slots have in common. */

@@ -14,6 +14,7 @@
 #include <math.h>
 
 #include "access/transam.h"
+#include "access/xact.h"
 #include "miscadmin.h"
 #include "storage/shmem.h"
 #include "utils/timestamp.h"
@@ -21,7 +22,6 @@
 #include "base/clock.h"
 #include "base/guc.h"
 #include "base/shmem.h"
-#include "job/limits/own_bucket.h"
 #include "job/limits/rate.h"
 #include "job/limits/shmem.h"
 #include "job/limits/slot.h"
@@ -126,24 +126,34 @@ fill(RarrBucket *bucket, const RarrJobType *type, int64 now)
 		bucket->refilled_at = Max(old ? rarr_limits->since : 0, rarr_limits->denied_at);
 }
 
+/* Did the current transaction write the policy of this version? */
+static bool
+is_own(uint64 version)
+{
+	return TransactionIdIsCurrentTransactionId((TransactionId) (version >> 32));
+}
+
 /*
  * Return the bucket that applies to the type in this transaction, refilled by
- * the type's rate.  For an uncommitted rate this is the transaction's own
- * bucket, or *copy if there is none, because the bucket in shared memory must
- * not change.
+ * the type's rate.  An uncommitted rate has a bucket of its own, which starts as
+ * a copy of the bucket of committed rates, and replaces it after the commit.
  */
 static RarrBucket *
-find_bucket(RarrLimit *limit, const RarrJobType *type, int64 now, RarrBucket *copy)
+find_bucket(RarrLimit *limit, const RarrJobType *type, int64 now)
 {
 	RarrBucket *bucket = &limit->bucket;
 
 	if (rarr_job_type_is_uncommitted(type))
 	{
-		bucket = rarr_own_bucket(type);
-		if (bucket == NULL)
-			bucket = copy;
-		if (bucket == copy || !bucket->filled)
+		bucket = &limit->uncommitted;
+		if (limit->uncommitted_version != type->version && !is_own(limit->uncommitted_version))
 			*bucket = limit->bucket;
+		limit->uncommitted_version = type->version;
+	}
+	else if (limit->uncommitted_version != 0 && limit->uncommitted_version == type->version)
+	{
+		*bucket = limit->uncommitted;
+		limit->uncommitted_version = 0;
 	}
 	if (!bucket->filled)
 		fill(bucket, type, now);
@@ -154,50 +164,73 @@ find_bucket(RarrLimit *limit, const RarrJobType *type, int64 now, RarrBucket *co
 }
 
 /*
- * When is there a token, by the system clock?  DT_NOBEGIN if there is one now.
- * "Now" is the time of the call, and not the start of the dequeue: another
- * dequeue may have used the bucket since.
+ * When is there a token, by the system clock?  DT_NOBEGIN if there is one now,
+ * DT_NOEND if there is none before the last timestamp.  "Now" is the time of the
+ * call, and not the start of the dequeue: another dequeue may have used the
+ * bucket since.
  */
 static TimestampTz
 token_at(RarrLimit *limit, const RarrJobType *type)
 {
-	RarrBucket	copy;
+	TimestampTz now = GetCurrentTimestamp();
 	double		missing;
+	double		wait;
 
 	if (type->rate_limit == 0)
 		return DT_NOBEGIN;
-	missing = 1.0 - find_bucket(limit, type, rarr_monotonic_now(), &copy)->tokens;
+	missing = 1.0 - find_bucket(limit, type, rarr_monotonic_now())->tokens;
 	if (missing <= 0)
 		return DT_NOBEGIN;
-	return GetCurrentTimestamp() + 1 + (int64) ceil(missing * type->rate_interval / type->rate_limit);
+	wait = ceil(missing * type->rate_interval / type->rate_limit);
+	if (wait >= (double) (END_TIMESTAMP - now))
+		return DT_NOEND;
+	return now + 1 + (int64) wait;
 }
 
 /*
- * Take a token, if the type has a rate.  False if there is none.  A token that
- * is taken by an uncommitted rate is also taken from the shared bucket.
+ * Take a token, if the type has a rate.  False if there is none.  The token is
+ * taken from both buckets.  An uncommitted rate may leave the bucket of committed
+ * rates with less than 0 tokens, until its transaction ends.  A committed rate
+ * leaves the other bucket with at least 0, because it may be a much higher rate.
  */
 bool
 rarr_limit_take_token(RarrLimit *limit, const RarrJobType *type)
 {
 	int64		now;
-	RarrBucket	copy;
 	RarrBucket *bucket;
 
 	if (type->rate_limit == 0)
 		return true;
 	now = rarr_monotonic_now();
-	bucket = find_bucket(limit, type, now, &copy);
+	bucket = find_bucket(limit, type, now);
 	if (bucket->tokens < 1)
 		return false;
 	bucket->tokens -= 1;
-	if (bucket != &limit->bucket)
+	if (bucket == &limit->uncommitted)
 	{
 		if (limit->bucket.filled)
 			rarr_bucket_refill(&limit->bucket, now);
 		limit->bucket.tokens -= 1;
 	}
-	limit->full_at = Max(limit->full_at, now + limit->bucket.interval);
+	else if (limit->uncommitted_version != 0)
+	{
+		rarr_bucket_refill(&limit->uncommitted, now);
+		if (limit->uncommitted.tokens > 0)
+			limit->uncommitted.tokens = Max(limit->uncommitted.tokens - 1, 0);
+	}
+	limit->full_at = Max(limit->full_at, now + Max(limit->bucket.interval, type->rate_interval));
 	return true;
+}
+
+/*
+ * Return a token that the current transaction took.
+ */
+void
+rarr_limit_return_token(RarrLimit *limit)
+{
+	rarr_bucket_return(&limit->bucket);
+	if (is_own(limit->uncommitted_version))
+		rarr_bucket_return(&limit->uncommitted);
 }
 
 /* Is the set complete, and is there room for one more job that may start? */

@@ -53,5 +53,6 @@ extern void rarr_limits_warn_full(void);
 extern struct RarrLimit *rarr_limit_of(const RarrLimitRef *ref);
 extern void rarr_limit_mark_incomplete(struct RarrLimit *limit);
 extern bool rarr_limit_take_token(struct RarrLimit *limit, const RarrJobType *type);
+extern void rarr_limit_return_token(struct RarrLimit *limit);
 
 #endif							/* RARR_JOB_LIMITS_SLOT_H */
