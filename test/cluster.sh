@@ -6,8 +6,9 @@
 # for what must not be in it.  Callers set srcdir, and call have_extension,
 # build_client and hand_over in this order, then make_cluster and start_server.
 # May be set:
-#   INSTALLED   if not empty, use the extension that is installed where
-#               PG_CONFIG points, instead of building this one
+#   INSTALLED      if not empty, use the extension that is installed where
+#                  PG_CONFIG points, instead of building this one
+#   CLIENT_CFLAGS  flags of the compiler that the client's libpq needs
 
 . "$srcdir/test/lib.sh"
 
@@ -35,7 +36,7 @@ build_client()
 {
 	where=${BUILD_PG_CONFIG:-$PG_CONFIG}
 	lib=$("$where" --libdir)
-	${CC:-gcc} -O2 -g -Wall -I"$("$where" --includedir)" \
+	${CC:-gcc} -O2 -g -Wall ${CLIENT_CFLAGS:-} -I"$("$where" --includedir)" \
 		-I"$("$where" --pkgincludedir)/internal" -o "$work/client" \
 		"$srcdir/test/$1"/*.c -L"$lib" -Wl,-rpath,"$lib" -lpq ||
 		die "test/$1 does not build (libpq-dev?)"
