@@ -36,6 +36,8 @@ rarr_check_row_type(TupleDesc expected, TupleDesc actual)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("a column of the function's row type changed while the statement ran"),
+				 ours != NULL && column->attisdropped ?
+				 errdetail("Column %d, \"%s\", was dropped.", i + 1, NameStr(ours->attname)) :
 				 ours == NULL || ours->attisdropped ?
 				 errdetail("The statement expects column %d, \"%s\", which was dropped.",
 						   i + 1, NameStr(column->attname)) :
