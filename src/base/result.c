@@ -8,7 +8,8 @@
  * that the statement knows, so a row of another shape would be misread.
  *
  * An added column is the last one; rows are returned without it.  Any other
- * difference is an error.
+ * difference is an error.  A table that DROP EXTENSION and CREATE EXTENSION
+ * replaced meanwhile can have a column where the old one had a dropped one.
  */
 #include "postgres.h"
 
@@ -37,7 +38,8 @@ rarr_check_row_type(TupleDesc expected, TupleDesc actual)
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("a column of the function's row type changed while the statement ran"),
 				 ours != NULL && column->attisdropped ?
-				 errdetail("Column %d, \"%s\", was dropped.", i + 1, NameStr(ours->attname)) :
+				 errdetail("The table was dropped and created again, and now has a column %d, \"%s\".",
+						   i + 1, NameStr(ours->attname)) :
 				 ours == NULL || ours->attisdropped ?
 				 errdetail("The statement expects column %d, \"%s\", which was dropped.",
 						   i + 1, NameStr(column->attname)) :

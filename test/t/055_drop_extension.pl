@@ -76,5 +76,24 @@ isnt(scalar @told, 0, 'callers were there when the extension was not');
 is($node->poll_query_until('postgres', 'SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = \'client backend\''), 1, 'callers are gone');
 is(sql("SELECT researcharr.job_enqueue('$film', 'search') IS NOT NULL"), 't', 'it works in the end');
 
+# The table is replaced while a call waits for its lock.  A column of the new table
+# has the place of a column that the old one had dropped.
+sql('ALTER TABLE researcharr.processing_history ADD COLUMN gone int;
+	ALTER TABLE researcharr.processing_history DROP COLUMN gone');
+my $owner = $node->background_psql('postgres', on_error_die => 1);
+my $caller = $node->background_psql('postgres', on_error_stop => 0);
+my $call = 'SELECT * FROM researcharr.history_get_all()';
+my $pid = $caller->query_safe('SELECT pg_backend_pid()');
+$caller->query_safe($call);
+$owner->query_safe("BEGIN; DROP EXTENSION researcharr; $create
+	ALTER TABLE researcharr.processing_history ADD COLUMN other int");
+$caller->query_until(qr/called/, "\\echo called\n$call;\n");
+ok(within(60, "SELECT EXISTS (SELECT FROM pg_locks WHERE pid = $pid AND NOT granted)"), 'a call waits for the table');
+$owner->query_safe('COMMIT');
+$caller->query('SELECT 1');
+like($caller->{stderr}, qr/changed while the statement ran\n[^\n]*DETAIL:  The table was dropped and created again, and now has a column 8, "other"/,
+	'a call that met a new table says so');
+$_->quit foreach $owner, $caller;
+
 $node->stop;
 done_testing();
