@@ -7,7 +7,6 @@
 
 #include "nodes/lockoptions.h"
 
-#include "job/core/job_row.h"
 #include "job/history/job_log.h"
 
 /* The state of a call.  The current job is in jobs->oldslot. */

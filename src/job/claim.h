@@ -5,7 +5,6 @@
 #ifndef RARR_JOB_CLAIM_H
 #define RARR_JOB_CLAIM_H
 
-#include "executor/tuptable.h"
 #include "nodes/pg_list.h"
 #include "utils/tuplestore.h"
 #include "utils/uuid.h"

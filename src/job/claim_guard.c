@@ -21,7 +21,6 @@
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 
-#include "base/compat.h"
 #include "base/subtransaction.h"
 #include "job/claim_guard.h"
 

@@ -8,12 +8,10 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "executor/executor.h"
 #include "miscadmin.h"
 #include "utils/timestamp.h"
 
 #include "base/args.h"
-#include "base/compat.h"
 #include "base/row_change.h"
 #include "job/batch.h"
 #include "job/call.h"

@@ -5,11 +5,8 @@
 #include "postgres.h"
 
 #include "funcapi.h"
-#include "miscadmin.h"
-#include "utils/builtins.h"
 #include "utils/timestamp.h"
 
-#include "base/compat.h"
 #include "base/schema.h"
 #include "job/claim_guard.h"
 #include "job/core/job_type.h"

@@ -15,15 +15,12 @@
 
 #include "access/tableam.h"
 #include "access/xact.h"
-#include "executor/executor.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
-#include "utils/builtins.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "base/args.h"
-#include "base/compat.h"
 #include "base/errors.h"
 #include "base/json.h"
 #include "base/metadata.h"

@@ -13,16 +13,11 @@
  */
 #include "postgres.h"
 
-#include "funcapi.h"
-#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
-#include "utils/uuid.h"
 
 #include "base/args.h"
-#include "base/compat.h"
 #include "base/result.h"
-#include "base/row_change.h"
 #include "job/call.h"
 #include "job/core/job_type.h"
 #include "job/core/tid_cache.h"

@@ -17,7 +17,6 @@
 #include "utils/uuid.h"
 
 #include "base/args.h"
-#include "base/compat.h"
 #include "base/row_change.h"
 #include "job/batch.h"
 #include "job/core/worker_input.h"

@@ -15,7 +15,6 @@
 #include "access/htup_details.h"
 #include "access/sysattr.h"
 #include "commands/trigger.h"
-#include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"

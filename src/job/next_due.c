@@ -7,7 +7,6 @@
 #include "access/genam.h"
 #include "access/relation.h"
 #include "access/tableam.h"
-#include "executor/executor.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 

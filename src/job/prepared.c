@@ -26,12 +26,10 @@
 #include "access/twophase.h"
 #include "access/xact.h"
 #include "commands/dbcommands.h"
-#include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "storage/shmem.h"
 #include "tcop/utility.h"
 
-#include "base/compat.h"
 #include "base/shmem.h"
 #include "job/agenda/pending.h"
 #include "job/change.h"

@@ -24,10 +24,8 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
-#include "utils/builtins.h"
 #include "utils/timestamp.h"
 
-#include "base/compat.h"
 #include "base/own_index.h"
 #include "base/subtransaction.h"
 #include "job/batch.h"

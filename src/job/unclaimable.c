@@ -12,7 +12,6 @@
 #include "access/detoast.h"
 #include "executor/tuptable.h"
 
-#include "base/compat.h"
 #include "base/subtransaction.h"
 #include "job/core/job_row.h"
 #include "job/unclaimable.h"

@@ -32,7 +32,6 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
-#include "utils/timestamp.h"
 
 #include "base/clock.h"
 #include "base/guc.h"

@@ -20,7 +20,6 @@
  */
 #include "postgres.h"
 
-#include "utils/builtins.h"
 #include "utils/resowner.h"
 #include "utils/timestamp.h"
 

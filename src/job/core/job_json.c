@@ -24,7 +24,6 @@
 #include "base/json.h"
 #include "base/relation.h"
 #include "job/core/job_json.h"
-#include "job/core/job_row.h"
 
 /* Set a member to a jsonb value, which must live until the result is built. */
 static void

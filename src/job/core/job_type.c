@@ -22,12 +22,10 @@
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "utils/array.h"
-#include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
-#include "base/column.h"
 #include "base/compat.h"
 #include "base/errors.h"
 #include "base/schema.h"

@@ -12,7 +12,6 @@
 
 #include "access/tableam.h"
 #include "storage/bufmgr.h"
-#include "utils/rel.h"
 #include "utils/snapmgr.h"
 
 #include "base/compat.h"

@@ -12,7 +12,6 @@
 #include "access/tableam.h"
 #include "catalog/pg_collation.h"
 #include "executor/executor.h"
-#include "miscadmin.h"
 #include "utils/snapmgr.h"
 #include "utils/varlena.h"
 

@@ -17,7 +17,6 @@
 #include "commands/trigger.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
-#include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -25,7 +24,6 @@
 
 #include "base/args.h"
 #include "base/column.h"
-#include "base/compat.h"
 #include "base/text.h"
 #include "job/history/history.h"
 

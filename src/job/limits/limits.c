@@ -24,14 +24,9 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_class.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
-#include "storage/lmgr.h"
 #include "storage/lock.h"
-#include "utils/builtins.h"
-#include "utils/inval.h"
-#include "utils/timestamp.h"
 
 #include "base/clock.h"
 #include "base/compat.h"

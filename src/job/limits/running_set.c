@@ -28,7 +28,6 @@
 #include "postgres.h"
 
 #include "storage/lwlock.h"
-#include "utils/timestamp.h"
 
 #include "base/clock.h"
 #include "base/schema.h"

@@ -5,7 +5,6 @@
 #ifndef RARR_JOB_LIMITS_SLOT_H
 #define RARR_JOB_LIMITS_SLOT_H
 
-#include "access/transam.h"
 #include "datatype/timestamp.h"
 
 #include "job/agenda/agenda.h"

@@ -24,7 +24,6 @@
 
 #include "access/xact.h"
 #include "miscadmin.h"
-#include "utils/builtins.h"
 
 #include "base/clock.h"
 #include "base/guc.h"

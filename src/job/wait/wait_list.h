@@ -5,8 +5,6 @@
 #ifndef RARR_JOB_WAIT_WAIT_LIST_H
 #define RARR_JOB_WAIT_WAIT_LIST_H
 
-#include "datatype/timestamp.h"
-
 #include "job/agenda/agenda.h"
 
 extern void rarr_wait_list_init(void);

@@ -8,7 +8,6 @@
 #include "postgres.h"
 
 #include "storage/latch.h"
-#include "utils/timestamp.h"
 
 #include "base/clock.h"
 #include "job/wait/shmem.h"
