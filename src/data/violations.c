@@ -348,7 +348,7 @@ rarr_check_job_type(const RarrEntity *entity, const RarrValues *values, List *vi
 
 	if (name == NULL ||
 		!rarr_check_text(&rarr_rule_job_type, VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name), &violation) ||
-		rarr_job_type_is_known(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name)))
+		rarr_job_type_is_known(name))
 		return violations;
 	return add(violations, "job_type", "unknown_job_type",
 			   psprintf("must be a known job type, not %s",

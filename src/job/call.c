@@ -140,7 +140,7 @@ bool
 rarr_job_is_running_under(RarrTable *jobs, int attempt)
 {
 	return rarr_job_status(jobs->oldslot) == JOB_RUNNING &&
-		DatumGetInt32(rarr_job_value(jobs->oldslot, JOB_ATTEMPT)) == attempt;
+		rarr_job_int(jobs->oldslot, JOB_ATTEMPT) == attempt;
 }
 
 /*
@@ -160,7 +160,7 @@ rarr_lease_lost(RarrJobCall *call, Datum id, int attempt)
 				 errmsg("job %s is not running under attempt %d", name, attempt),
 				 errdetail("It is %s; its latest attempt is %d.",
 						   rarr_job_status_name(rarr_job_status(jobs->oldslot)),
-						   DatumGetInt32(rarr_job_value(jobs->oldslot, JOB_ATTEMPT))),
+						   rarr_job_int(jobs->oldslot, JOB_ATTEMPT)),
 				 errhint("The worker lost its lease. Nothing was changed; discard the result of this attempt.")));
 	ereport(ERROR,
 			(errcode(ERRCODE_RARR_LEASE_LOST),

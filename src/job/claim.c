@@ -21,7 +21,6 @@
 #include "access/detoast.h"
 #include "access/tableam.h"
 #include "access/xact.h"
-#include "catalog/pg_collation.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
@@ -71,12 +70,8 @@ static bool
 is_still_due(Claim *claim, RarrStream *stream, TupleTableSlot *slot)
 {
 	slot_getallattrs(slot);
-	return memcmp(rarr_job_id(slot), rarr_job_id(stream->slot), UUID_LEN) == 0 &&
-		rarr_job_due_at(slot) <= claim->now &&
-		rarr_job_value(slot, JOB_PRIORITY) == rarr_job_value(stream->slot, JOB_PRIORITY) &&
-		DatumGetBool(DirectFunctionCall2Coll(texteq, DEFAULT_COLLATION_OID,
-											 rarr_job_value(slot, JOB_JOB_TYPE),
-											 rarr_job_value(stream->slot, JOB_JOB_TYPE)));
+	return rarr_job_is_same(slot, stream->slot) && rarr_job_due_at(slot) <= claim->now &&
+		rarr_job_int(slot, JOB_PRIORITY) == rarr_job_int(stream->slot, JOB_PRIORITY);
 }
 
 /*
@@ -142,7 +137,7 @@ static bool
 write_claim(Claim *claim, const RarrJobType *type, bool locked)
 {
 	RarrTable  *jobs = claim->jobs;
-	int32		attempt = DatumGetInt32(rarr_job_value(jobs->oldslot, JOB_ATTEMPT)) + 1;
+	int32		attempt = rarr_job_int(jobs->oldslot, JOB_ATTEMPT) + 1;
 	bool		lapsed = rarr_job_status(jobs->oldslot) == JOB_RUNNING;
 
 	rarr_job_begin_change(jobs, claim->now);

@@ -84,8 +84,7 @@ check_unique_key(text *key)
 static void
 complete_new_job(RarrNewJob *job, TimestampTz now, Jsonb **no_metadata)
 {
-	const RarrJobType *type = rarr_job_type_get(VARDATA_ANY(job->job_type),
-												VARSIZE_ANY_EXHDR(job->job_type));
+	const RarrJobType *type = rarr_job_type_get(job->job_type);
 
 	if (!job->has_priority)
 		job->priority = type->priority;

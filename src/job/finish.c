@@ -47,15 +47,6 @@ begin_requeue(RarrJobCall *call, RarrHistoryAction action, TimestampTz at, const
 	rarr_job_set(call->jobs->newslot, JOB_AVAILABLE_AT, TimestampTzGetDatum(at));
 }
 
-/* The policy of the job in jobs->oldslot; see rarr_job_type_policy(). */
-static const RarrJobType *
-job_policy(RarrTable *jobs)
-{
-	text	   *name = DatumGetTextPP(rarr_job_value(jobs->oldslot, JOB_JOB_TYPE));
-
-	return rarr_job_type_policy(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
-}
-
 /*
  * Fail the attempt of the locked job in jobs->oldslot.  The job is requeued if
  * a retry is left and the failure allows it, and is set to failed otherwise.
@@ -68,13 +59,13 @@ RarrJobStatus
 rarr_job_fail(RarrJobCall *call, const RarrFailure *failure)
 {
 	RarrTable  *jobs = call->jobs;
-	int			retries = DatumGetInt32(rarr_job_value(jobs->oldslot, JOB_RETRY_COUNT));
+	int			retries = rarr_job_int(jobs->oldslot, JOB_RETRY_COUNT);
 	bool		retry = failure->retry && rarr_job_has_retry(jobs->oldslot);
 
 	if (retry)
 	{
 		int64		delay = failure->delay >= 0 ? failure->delay :
-			rarr_job_type_retry_delay(job_policy(jobs), retries);
+			rarr_job_type_retry_delay(rarr_job_type_of(jobs->oldslot), retries);
 
 		begin_requeue(call, RARR_HISTORY_RETRIED, call->now + delay, failure->error);
 		rarr_job_set(jobs->newslot, JOB_RETRY_COUNT, Int32GetDatum(retries + 1));
@@ -98,12 +89,12 @@ TimestampTz
 rarr_job_renew(RarrJobCall *call, int64 lease)
 {
 	RarrTable  *jobs = call->jobs;
-	const RarrJobType *policy = job_policy(jobs);
+	const RarrJobType *policy = rarr_job_type_of(jobs->oldslot);
 	TimestampTz expires = call->now + (lease > 0 ? lease : policy->lease);
 
 	if (policy->max_runtime > 0 && !rarr_job_is_null(jobs->oldslot, JOB_STARTED_AT))
 		expires = Min(expires, policy->max_runtime +
-					  DatumGetTimestampTz(rarr_job_value(jobs->oldslot, JOB_STARTED_AT)));
+					  rarr_job_time(jobs->oldslot, JOB_STARTED_AT));
 	rarr_job_begin_change(jobs, call->now);
 	rarr_job_set(jobs->newslot, JOB_LEASE_EXPIRES_AT, TimestampTzGetDatum(expires));
 	rarr_job_call_write(call, JOB_CHANGE_HEARTBEAT);

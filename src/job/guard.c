@@ -65,12 +65,9 @@ check_job_type(HeapTuple tuple, TupleDesc desc)
 {
 	bool		isnull;
 	Datum		value = heap_getattr(tuple, JOB_JOB_TYPE, desc, &isnull);
-	text	   *name;
 
-	if (isnull)
-		return;					/* violates NOT NULL */
-	name = DatumGetTextPP(value);
-	(void) rarr_job_type_get(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
+	if (!isnull)				/* NULL violates NOT NULL */
+		(void) rarr_job_type_get(DatumGetTextPP(value));
 }
 
 static void

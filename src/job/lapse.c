@@ -35,8 +35,8 @@ static const char *const session_error = "the worker's session ended";
 bool
 rarr_job_has_retry(TupleTableSlot *job)
 {
-	return DatumGetInt32(rarr_job_value(job, JOB_RETRY_COUNT)) <
-		DatumGetInt32(rarr_job_value(job, JOB_MAX_RETRIES));
+	return rarr_job_int(job, JOB_RETRY_COUNT) <
+		rarr_job_int(job, JOB_MAX_RETRIES);
 }
 
 /*
@@ -49,7 +49,7 @@ rarr_lapse_of(TupleTableSlot *job)
 		return RARR_NOT_RUNNING;
 	if (!rarr_job_has_retry(job))
 		return RARR_LAPSE_LAST;
-	return DatumGetInt32(rarr_job_value(job, JOB_RETRY_COUNT)) > 0 ? RARR_LAPSE_AGAIN : RARR_LAPSE_FIRST;
+	return rarr_job_int(job, JOB_RETRY_COUNT) > 0 ? RARR_LAPSE_AGAIN : RARR_LAPSE_FIRST;
 }
 
 /*
@@ -70,7 +70,7 @@ rarr_lapse_must_be_recorded(TupleTableSlot *slot)
 int64
 rarr_lapse_delay(TupleTableSlot *job, const RarrJobType *type)
 {
-	int32		retries = DatumGetInt32(rarr_job_value(job, JOB_RETRY_COUNT));
+	int32		retries = rarr_job_int(job, JOB_RETRY_COUNT);
 
 	return retries > 0 ? rarr_job_type_retry_delay(type, retries) : 0;
 }
@@ -82,7 +82,7 @@ set_lapsed(TupleTableSlot *newslot, RarrLapse lapse, const char *error)
 	rarr_job_set(newslot, JOB_ERROR_MESSAGE, CStringGetTextDatum(error));
 	if (lapse != RARR_LAPSE_LAST)
 		rarr_job_set(newslot, JOB_RETRY_COUNT,
-					 Int32GetDatum(DatumGetInt32(rarr_job_value(newslot, JOB_RETRY_COUNT)) + 1));
+					 Int32GetDatum(rarr_job_int(newslot, JOB_RETRY_COUNT) + 1));
 }
 
 /*
@@ -144,22 +144,19 @@ rarr_lapse_record(RarrTable *jobs, RarrJobLog *log, RarrLapse lapse, int64 delay
 /*
  * Make the new version, in jobs->newslot, of the job in jobs->oldslot, whose
  * worker's session ends, and add to the log.  Returns the kind of change.
- * Reads no table and raises no error.
+ * Reads no table and raises no error, because the caller has frozen the cache
+ * of job types.
  */
 int
 rarr_lapse_at_session_end(RarrTable *jobs, RarrJobLog *log, TimestampTz now)
 {
 	TupleTableSlot *slot = jobs->oldslot;
 	RarrLapse	lapse = rarr_lapse_of(slot);
-	TimestampTz at = DatumGetTimestampTz(rarr_job_value(slot, JOB_AVAILABLE_AT));
+	TimestampTz at = rarr_job_time(slot, JOB_AVAILABLE_AT);
 	int64		delay = 0;
 
 	if (lapse == RARR_LAPSE_AGAIN)
-	{
-		text	   *name = DatumGetTextPP(rarr_job_value(slot, JOB_JOB_TYPE));
-
-		delay = rarr_lapse_delay(slot, rarr_job_type_last_known(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name)));
-	}
+		delay = rarr_lapse_delay(slot, rarr_job_type_of(slot));
 	if (delay > 0)
 		at = Max(at, now + delay);
 	rarr_job_log_add(log, slot, RARR_HISTORY_LAPSED,

@@ -31,8 +31,8 @@ type_next_due(RarrDequeueScan *scan, TupleTableSlot *slot, Snapshot snapshot)
 		least = Min(least, at);
 
 		/* The jobs behind it in its group are available later. */
-		if (DatumGetTimestampTz(rarr_job_value(slot, JOB_AVAILABLE_AT)) >= least)
-			rarr_dequeue_scan_below(scan, snapshot, DatumGetInt32(rarr_job_value(slot, JOB_PRIORITY)));
+		if (rarr_job_time(slot, JOB_AVAILABLE_AT) >= least)
+			rarr_dequeue_scan_below(scan, snapshot, rarr_job_int(slot, JOB_PRIORITY));
 	}
 	rarr_dequeue_scan_end(scan);
 	return least;

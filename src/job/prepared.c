@@ -184,16 +184,11 @@ apply_entries(PreparedXact *transaction)
 		rarr_agenda_forget_all();
 	for (int i = 0; i < transaction->n; i++)
 	{
+		const SavedEntry *entry = &transaction->entries[i];
 		RarrAgendaRef ref;
-		const RarrAgendaPending *entry = &transaction->entries[i].pending;
 
-		if (!rarr_agenda_find(transaction->entries[i].table, transaction->entries[i].name, false, &ref))
-			continue;
-		if (entry->queued)
-			rarr_agenda_lower_bound(&ref, entry->priority, &entry->queued_first, entry->jobs);
-		if (entry->running)
-			rarr_agenda_add_running(&ref, entry->priority, &entry->running_first,
-									 &entry->running_last, entry->lease);
+		if (rarr_agenda_find(entry->table, entry->name, false, &ref))
+			rarr_agenda_pending_apply(&entry->pending, &ref);
 	}
 }
 

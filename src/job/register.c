@@ -234,7 +234,7 @@ set_paused(FunctionCallInfo fcinfo, bool paused)
 
 	RARR_REQUIRE_ARG(0, "name");
 	name = PG_GETARG_TEXT_PP(0);
-	type = rarr_job_type_get(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
+	type = rarr_job_type_get(name);
 	if (type->paused == paused)
 		return false;
 

@@ -58,17 +58,6 @@
  * pass is never that far behind */
 #define MAX_STRIDES_BEHIND		2
 
-/* The queue position of the job in a slot. */
-static RarrQueuePos
-queue_pos_of(TupleTableSlot *slot)
-{
-	RarrQueuePos pos;
-
-	pos.at = DatumGetTimestampTz(rarr_job_value(slot, JOB_AVAILABLE_AT));
-	pos.id = *rarr_job_id(slot);
-	return pos;
-}
-
 /*
  * Choose the next group, with a priority less than `below`.  The agenda does
  * not know yet what this transaction makes available, so that its pending
@@ -83,8 +72,7 @@ choose_group(RarrStream *stream, int below)
 
 	stream->entered = false;
 	stream->blocked = false;
-	stream->running = false;
-	stream->lease = DT_NOEND;
+	stream->running.any = false;
 	stream->passed = rarr_first_queue_pos;
 	if (stream->lapsed != NULL)
 	{
@@ -273,20 +261,8 @@ leave_group(RarrStream *stream, const RarrQueuePos *end)
 	rarr_agenda_advance_bound(stream->ref, &stream->view, stream->blocked ? &stream->passed : end);
 
 	/* Not earlier: a verifier scan up to the old bound would remove it. */
-	if (stream->running)
-		rarr_agenda_add_running(stream->ref, stream->view.priority, &stream->running_first,
-								 &stream->running_last, stream->lease);
-}
-
-static void
-add_running(RarrStream *stream)
-{
-	if (!stream->running)
-		stream->running_first = queue_pos_of(stream->slot);
-	stream->running_last = queue_pos_of(stream->slot);
-	stream->running = true;
-	stream->lease = Min(stream->lease,
-						DatumGetTimestampTz(rarr_job_value(stream->slot, JOB_LEASE_EXPIRES_AT)));
+	if (stream->running.any)
+		rarr_agenda_add_running(stream->ref, stream->view.priority, &stream->running);
 }
 
 /*
@@ -303,17 +279,21 @@ advance(RarrStream *stream)
 	{
 		if (rarr_job_due_at(stream->slot) <= stream->now)
 		{
-			stream->view.priority = DatumGetInt32(rarr_job_value(stream->slot, JOB_PRIORITY));
+			stream->view.priority = rarr_job_int(stream->slot, JOB_PRIORITY);
 			if (!stream->blocked)
-				stream->passed = queue_pos_of(stream->slot);
+				stream->passed = rarr_job_queue_pos(stream->slot);
 			return;
 		}
 		if (rarr_job_status(stream->slot) == JOB_RUNNING)
-			add_running(stream);
-		if (DatumGetTimestampTz(rarr_job_value(stream->slot, JOB_AVAILABLE_AT)) > stream->now)
 		{
-			end = queue_pos_of(stream->slot);
-			priority = DatumGetInt32(rarr_job_value(stream->slot, JOB_PRIORITY));
+			RarrRunning job = rarr_job_running(stream->slot);
+
+			rarr_running_add(&stream->running, &job);
+		}
+		if (rarr_job_time(stream->slot, JOB_AVAILABLE_AT) > stream->now)
+		{
+			end = rarr_job_queue_pos(stream->slot);
+			priority = rarr_job_int(stream->slot, JOB_PRIORITY);
 			break;
 		}
 	}
@@ -335,8 +315,8 @@ precedes(const RarrStream *a, const RarrStream *b)
 
 	if (a->view.priority != b->view.priority)
 		return a->view.priority > b->view.priority;
-	pos_a = queue_pos_of(a->slot);
-	pos_b = queue_pos_of(b->slot);
+	pos_a = rarr_job_queue_pos(a->slot);
+	pos_b = rarr_job_queue_pos(b->slot);
 	return rarr_queue_pos_compare(&pos_a, &pos_b) < 0;
 }
 
@@ -498,7 +478,7 @@ rarr_stream_passed(RarrStream *stream, bool go_on)
 {
 	if (!stream->blocked)
 	{
-		RarrQueuePos pos = queue_pos_of(stream->slot);
+		RarrQueuePos pos = rarr_job_queue_pos(stream->slot);
 
 		stream->passed = rarr_queue_pos_after(&pos);
 	}

@@ -43,10 +43,7 @@ typedef struct RarrStream
 	bool		blocked;		/* a job may become claimable without notice, so
 								 * that `passed` must not grow */
 	RarrQueuePos passed;		/* no job before this can be claimed */
-	bool		running;		/* the scan skipped running jobs: */
-	RarrQueuePos running_first; /* the first one, */
-	RarrQueuePos running_last;	/* the last one, */
-	TimestampTz lease;			/* and the earliest end of a lease */
+	RarrRunning running;		/* the running jobs that the scan skipped */
 
 	/* stride scheduling; see stream.c */
 	bool		contended;		/* does it compete with other types? */

@@ -63,7 +63,7 @@ rarr_job_why_unclaimable(TupleTableSlot *slot)
 {
 	ErrorData  *error = NULL;
 
-	if (DatumGetInt32(rarr_job_value(slot, JOB_ATTEMPT)) == PG_INT32_MAX)
+	if (rarr_job_int(slot, JOB_ATTEMPT) == PG_INT32_MAX)
 		return "the job cannot be claimed again: attempt is out of range";
 	if (has_external_values(slot) &&
 		!rarr_subtransaction(read_values, is_about_value, slot, &error))

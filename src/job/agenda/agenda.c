@@ -184,7 +184,7 @@ static bool
 is_abandoned(Oid table, const char *name)
 {
 	return table != rarr_relation_oid(rarr_job_table.name) ||
-		rarr_job_type_find(name, strlen(name)) == NULL;
+		rarr_job_type_find(name) == NULL;
 }
 
 /* Free a slot.  Needs the registry's lock. */
@@ -477,38 +477,36 @@ rarr_agenda_notify(RarrAgendaKey *key)
 		rarr_agenda_wake(ref, DT_NOBEGIN, 1);
 }
 
-/* Widen a range of positions to include another range. */
+/* Widen a range of positions to include these jobs. */
 static void
-widen(RarrQueuePos *first, RarrQueuePos *last, const RarrQueuePos *more_first, const RarrQueuePos *more_last)
+widen(RarrQueuePos *first, RarrQueuePos *last, const RarrRunning *running)
 {
-	if (rarr_queue_pos_compare(more_first, first) < 0)
-		*first = *more_first;
-	if (rarr_queue_pos_compare(more_last, last) > 0)
-		*last = *more_last;
+	if (rarr_queue_pos_compare(&running->first, first) < 0)
+		*first = running->first;
+	if (rarr_queue_pos_compare(&running->last, last) > 0)
+		*last = running->last;
 }
 
 /*
- * Record that jobs of a group from first to last are running.  The first of
- * their leases ends at lease.  Wakes the type's designated waker if that is
- * earlier than it would wake.  Cannot fail.
+ * Record that these jobs of a group are running.  Wakes the type's designated
+ * waker if a lease ends before it would wake.  Cannot fail.
  */
 void
-rarr_agenda_add_running(const RarrAgendaRef *ref, int priority, const RarrQueuePos *first,
-						 const RarrQueuePos *last, TimestampTz lease)
+rarr_agenda_add_running(const RarrAgendaRef *ref, int priority, const RarrRunning *running)
 {
 	RarrAgendaSlot *slot = ref->slot;
 	RarrVerifierScan *scan = &slot->scans[RARR_VERIFY_LAPSES];
 
 	if (!rarr_agenda_lock(ref, LW_EXCLUSIVE))
 		return;
-	widen(&slot->running_first[priority], &slot->running_last[priority], first, last);
+	widen(&slot->running_first[priority], &slot->running_last[priority], running);
 	if (scan->group == priority)
-		widen(&scan->added_first, &scan->added_last, first, last);
-	scan->added_lapse = Min(scan->added_lapse, lease);
-	if (lease < (TimestampTz) pg_atomic_read_u64(&slot->next_lapse))
-		pg_atomic_write_u64(&slot->next_lapse, (uint64) lease);
+		widen(&scan->added_first, &scan->added_last, running);
+	scan->added_lapse = Min(scan->added_lapse, running->lease);
+	if (running->lease < (TimestampTz) pg_atomic_read_u64(&slot->next_lapse))
+		pg_atomic_write_u64(&slot->next_lapse, (uint64) running->lease);
 	LWLockRelease(&slot->lock);
-	rarr_agenda_wake(ref, lease, 1);
+	rarr_agenda_wake(ref, running->lease, 1);
 }
 
 /*

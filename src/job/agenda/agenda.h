@@ -150,8 +150,7 @@ extern bool rarr_agenda_group(const RarrAgendaRef *ref, int priority, RarrAgenda
 extern void rarr_agenda_advance_bound(const RarrAgendaRef *ref, const RarrAgendaView *view, const RarrQueuePos *pos);
 extern void rarr_agenda_lower_bound(const RarrAgendaRef *ref, int priority, const RarrQueuePos *pos, int64 jobs);
 extern void rarr_agenda_notify(RarrAgendaKey *key);
-extern void rarr_agenda_add_running(const RarrAgendaRef *ref, int priority, const RarrQueuePos *first,
-									 const RarrQueuePos *last, TimestampTz lease);
+extern void rarr_agenda_add_running(const RarrAgendaRef *ref, int priority, const RarrRunning *running);
 extern void rarr_agenda_forget_all(void);
 extern void rarr_agenda_forget_database(Oid database);
 extern bool rarr_agenda_copy(int i, RarrAgendaSlot *copy, char *name);

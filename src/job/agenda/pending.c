@@ -31,6 +31,18 @@
  */
 static bool policies_changed = false;
 
+/*
+ * Apply an entry to the slot of its type.  Cannot fail.
+ */
+void
+rarr_agenda_pending_apply(const RarrAgendaPending *entry, const RarrAgendaRef *ref)
+{
+	if (entry->jobs > 0)
+		rarr_agenda_lower_bound(ref, entry->priority, &entry->queued_first, entry->jobs);
+	if (entry->running.any)
+		rarr_agenda_add_running(ref, entry->priority, &entry->running);
+}
+
 /* Apply an entry to the agenda.  Cannot fail. */
 static void
 apply_entry(const RarrAgendaPending *entry)
@@ -46,13 +58,8 @@ apply_entry(const RarrAgendaPending *entry)
 		return;
 	}
 	ref = rarr_agenda_ref(entry->key, false);
-	if (ref == NULL)
-		return;					/* no session has asked for the type yet */
-	if (entry->queued)
-		rarr_agenda_lower_bound(ref, entry->priority, &entry->queued_first, entry->jobs);
-	if (entry->running)
-		rarr_agenda_add_running(ref, entry->priority, &entry->running_first,
-								 &entry->running_last, entry->lease);
+	if (ref != NULL)			/* otherwise no session has asked for the type */
+		rarr_agenda_pending_apply(entry, ref);
 }
 
 /* Apply the entries for this outcome. */
@@ -91,22 +98,11 @@ merge_entries(void *into, const void *from)
 	RarrAgendaPending *entry = into;
 	const RarrAgendaPending *other = from;
 
-	if (other->queued)
-	{
-		if (!entry->queued || rarr_queue_pos_compare(&other->queued_first, &entry->queued_first) < 0)
-			entry->queued_first = other->queued_first;
-		entry->queued = true;
-		entry->jobs += other->jobs;
-	}
-	if (other->running)
-	{
-		if (!entry->running || rarr_queue_pos_compare(&other->running_first, &entry->running_first) < 0)
-			entry->running_first = other->running_first;
-		if (!entry->running || rarr_queue_pos_compare(&other->running_last, &entry->running_last) > 0)
-			entry->running_last = other->running_last;
-		entry->lease = entry->running ? Min(entry->lease, other->lease) : other->lease;
-		entry->running = true;
-	}
+	if (other->jobs > 0 &&
+		(entry->jobs == 0 || rarr_queue_pos_compare(&other->queued_first, &entry->queued_first) < 0))
+		entry->queued_first = other->queued_first;
+	entry->jobs += other->jobs;
+	rarr_running_add(&entry->running, &other->running);
 }
 
 static RarrPendingList pending = {sizeof(RarrAgendaPending), merge_entries, act};
@@ -138,7 +134,7 @@ is_possible(TupleTableSlot *slot)
 	for (int i = 0; i < lengthof(needed); i++)
 		if (rarr_job_is_null(slot, needed[i]))
 			return false;
-	priority = DatumGetInt32(rarr_job_value(slot, JOB_PRIORITY));
+	priority = rarr_job_int(slot, JOB_PRIORITY);
 	return priority >= 0 && priority < RARR_PRIORITIES && rarr_job_has_status(slot) &&
 		(rarr_job_status(slot) != JOB_RUNNING || !rarr_job_is_null(slot, JOB_LEASE_EXPIRES_AT));
 }
@@ -158,7 +154,6 @@ void
 rarr_agenda_pending_job(RarrOutcome outcome, Relation jobs, TupleTableSlot *slot)
 {
 	RarrJobStatus status;
-	RarrQueuePos pos;
 	RarrAgendaPending version = {0};
 	RarrAgendaPending *entry;
 	text	   *type;
@@ -171,22 +166,14 @@ rarr_agenda_pending_job(RarrOutcome outcome, Relation jobs, TupleTableSlot *slot
 	type = DatumGetTextPP(rarr_job_value(slot, JOB_JOB_TYPE));
 	entry = get_entry(outcome,
 					rarr_agenda_key(RelationGetRelid(jobs), VARDATA_ANY(type), VARSIZE_ANY_EXHDR(type)),
-					DatumGetInt32(rarr_job_value(slot, JOB_PRIORITY)));
-	pos.at = DatumGetTimestampTz(rarr_job_value(slot, JOB_AVAILABLE_AT));
-	pos.id = *rarr_job_id(slot);
+					rarr_job_int(slot, JOB_PRIORITY));
 	if (status == JOB_QUEUED)
 	{
-		version.queued = true;
-		version.queued_first = pos;
 		version.jobs = 1;
+		version.queued_first = rarr_job_queue_pos(slot);
 	}
 	else
-	{
-		version.running = true;
-		version.running_first = pos;
-		version.running_last = pos;
-		version.lease = DatumGetTimestampTz(rarr_job_value(slot, JOB_LEASE_EXPIRES_AT));
-	}
+		version.running = rarr_job_running(slot);
 	merge_entries(entry, &version);
 }
 
@@ -219,12 +206,12 @@ rarr_agenda_pending_policies(void)
 static bool
 is_due(const RarrAgendaPending *entry, TimestampTz now, RarrQueuePos *pos)
 {
-	bool		queued = entry->queued && entry->queued_first.at <= now;
-	bool		lapsed = entry->running && entry->lease <= now;
+	bool		queued = entry->jobs > 0 && entry->queued_first.at <= now;
+	bool		lapsed = entry->running.any && entry->running.lease <= now;
 
-	*pos = queued ? entry->queued_first : entry->running_first;
-	if (queued && lapsed && rarr_queue_pos_compare(&entry->running_first, pos) < 0)
-		*pos = entry->running_first;
+	*pos = queued ? entry->queued_first : entry->running.first;
+	if (queued && lapsed && rarr_queue_pos_compare(&entry->running.first, pos) < 0)
+		*pos = entry->running.first;
 	return queued || lapsed;
 }
 

@@ -23,16 +23,13 @@ typedef struct RarrAgendaPending
 	RarrAgendaKey *key;			/* NULL: all groups of this database, or
 								 * RARR_PENDING_POLICIES */
 	int			priority;
-	bool		queued;
-	RarrQueuePos queued_first;
 	int64		jobs;			/* number of queued jobs */
-	bool		running;
-	RarrQueuePos running_first;
-	RarrQueuePos running_last;
-	TimestampTz lease;			/* earliest end of a lease */
+	RarrQueuePos queued_first;	/* position of the first one */
+	RarrRunning running;
 } RarrAgendaPending;
 
 extern void rarr_agenda_pending_init(void);
+extern void rarr_agenda_pending_apply(const RarrAgendaPending *entry, const RarrAgendaRef *ref);
 extern void rarr_agenda_pending_job(RarrOutcome outcome, Relation jobs, TupleTableSlot *slot);
 extern void rarr_agenda_pending_everything(RarrOutcome outcome);
 extern void rarr_agenda_pending_policies(void);

@@ -77,10 +77,8 @@ typedef struct ScanResult
 {
 	bool		available;		/* there is a claimable job */
 	RarrQueuePos available_pos;	/* position of the first one */
-	bool		running;		/* a job is running or being changed */
-	RarrQueuePos running_first;
-	RarrQueuePos running_last;
-	TimestampTz lease;			/* earliest end of a lease, if not lapsed */
+	RarrRunning running;		/* jobs that are running or being changed, with
+								 * those leases that have not ended */
 } ScanResult;
 
 /* this backend's turn, while it takes a step */
@@ -271,8 +269,10 @@ begin_step(Step *step, RarrAgendaKey *key)
 static void
 check_row(Step *step, const RarrQueuePos *pos, const RarrQueuePos *bound, ScanResult *result)
 {
+	RarrRunning job = {true, *pos, *pos, DT_NOEND};
 	RarrJobStatus status;
 	bool		changing;
+	bool		available;
 
 	slot_getallattrs(step->slot);
 	status = rarr_job_status(step->slot);
@@ -284,26 +284,21 @@ check_row(Step *step, const RarrQueuePos *pos, const RarrQueuePos *bound, ScanRe
 	 * The transaction that is changing the row has queued pending entries for
 	 * commit and for abort.
 	 */
-	if (status == JOB_RUNNING || changing)
-	{
-		if (!result->running)
-			result->running_first = *pos;
-		result->running_last = *pos;
-		result->running = true;
-	}
 	if (changing)
-		return;
-	if (status == JOB_RUNNING)
+		available = false;
+	else if (status == JOB_QUEUED)
+		available = rarr_queue_pos_compare(pos, bound) < 0;
+	else
 	{
-		TimestampTz lease = DatumGetTimestampTz(rarr_job_value(step->slot, JOB_LEASE_EXPIRES_AT));
+		TimestampTz lease = rarr_job_time(step->slot, JOB_LEASE_EXPIRES_AT);
 
-		if (lease > step->now)
-		{
-			result->lease = Min(result->lease, lease);
-			return;
-		}
+		available = lease <= step->now;
+		if (!available)
+			job.lease = lease;
 	}
-	else if (rarr_queue_pos_compare(pos, bound) >= 0)
+	if (changing || status == JOB_RUNNING)
+		rarr_running_add(&result->running, &job);
+	if (!available)
 		return;
 	if (!result->available)
 		result->available_pos = *pos;
@@ -358,10 +353,11 @@ narrow_running(Step *step, const RarrQueuePos *from, bool done, const ScanResult
 {
 	RarrAgendaSlot *slot = step->ref.slot;
 	RarrVerifierScan *scan = &slot->scans[step->kind];
-	RarrQueuePos first = result->running ? result->running_first : step->pos;
+	RarrQueuePos first = result->running.any ? result->running.first : step->pos;
 	int			p = step->priority;
 
-	scan->lapse = Min(scan->lapse, result->lease);
+	if (result->running.any)
+		scan->lapse = Min(scan->lapse, result->running.lease);
 	if (scan->group != p)
 		return;					/* the agenda was reset meanwhile */
 	if (rarr_queue_pos_compare(&scan->added_first, &first) < 0)
@@ -369,8 +365,8 @@ narrow_running(Step *step, const RarrQueuePos *from, bool done, const ScanResult
 	if (rarr_queue_pos_compare(&slot->running_first[p], from) >= 0 &&
 		rarr_queue_pos_compare(&slot->running_first[p], &first) < 0)
 		slot->running_first[p] = first;
-	if (result->running)
-		scan->seen_last = result->running_last;
+	if (result->running.any)
+		scan->seen_last = result->running.last;
 	if (!done)
 		return;
 	slot->running_last[p] = scan->seen_last;
@@ -441,7 +437,7 @@ enter_group(Step *step, RarrQueuePos *end, RarrQueuePos *bound)
 static bool
 step_through_group(Step *step)
 {
-	ScanResult		result = {.lease = DT_NOEND};
+	ScanResult	result = {0};
 	RarrQueuePos from;
 	RarrQueuePos end;
 	RarrQueuePos bound;

@@ -11,6 +11,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "executor/tuptable.h"
 #include "utils/builtins.h"
@@ -96,33 +97,6 @@ rarr_job_status_name(RarrJobStatus status)
 	return status_names[status];
 }
 
-/*
- * Return the value of a column (JOB_...).
- */
-Datum
-rarr_job_value(TupleTableSlot *slot, int column)
-{
-	return slot->tts_values[column - 1];
-}
-
-/*
- * Is this column NULL?
- */
-bool
-rarr_job_is_null(TupleTableSlot *slot, int column)
-{
-	return slot->tts_isnull[column - 1];
-}
-
-/*
- * Return the job's id, which points into the slot.
- */
-pg_uuid_t *
-rarr_job_id(TupleTableSlot *slot)
-{
-	return DatumGetUUIDP(rarr_job_value(slot, JOB_ID));
-}
-
 /* Return the job's status, or -1 if it has none of status_names. */
 static int
 find_status(TupleTableSlot *slot)
@@ -170,26 +144,6 @@ rarr_job_has_status(TupleTableSlot *slot)
 }
 
 /*
- * Set a column of a new version.
- */
-void
-rarr_job_set(TupleTableSlot *slot, int column, Datum value)
-{
-	slot->tts_values[column - 1] = value;
-	slot->tts_isnull[column - 1] = false;
-}
-
-/*
- * Set a column of a new version to NULL.
- */
-void
-rarr_job_set_null(TupleTableSlot *slot, int column)
-{
-	slot->tts_values[column - 1] = (Datum) 0;
-	slot->tts_isnull[column - 1] = true;
-}
-
-/*
  * Set the status of a new version, and the columns that depend on it:
  * completed_at is set exactly if the job is finished, and only a running job
  * has a lease.  The caller sets the lease of a running job.
@@ -214,17 +168,52 @@ rarr_job_set_status(TupleTableSlot *slot, RarrJobStatus status, TimestampTz now)
 TimestampTz
 rarr_job_due_at(TupleTableSlot *slot)
 {
-	TimestampTz available = DatumGetTimestampTz(rarr_job_value(slot, JOB_AVAILABLE_AT));
+	TimestampTz available = rarr_job_time(slot, JOB_AVAILABLE_AT);
 
 	switch (rarr_job_status(slot))
 	{
 		case JOB_QUEUED:
 			return available;
 		case JOB_RUNNING:
-			return Max(available, DatumGetTimestampTz(rarr_job_value(slot, JOB_LEASE_EXPIRES_AT)));
+			return Max(available, rarr_job_time(slot, JOB_LEASE_EXPIRES_AT));
 		default:
 			return DT_NOEND;
 	}
+}
+
+/*
+ * Are the two versions of the same job, and of the same type?
+ */
+bool
+rarr_job_is_same(TupleTableSlot *a, TupleTableSlot *b)
+{
+	return memcmp(rarr_job_id(a), rarr_job_id(b), UUID_LEN) == 0 &&
+		DatumGetBool(DirectFunctionCall2Coll(texteq, DEFAULT_COLLATION_OID,
+											 rarr_job_value(a, JOB_JOB_TYPE),
+											 rarr_job_value(b, JOB_JOB_TYPE)));
+}
+
+/*
+ * Return the job's queue position.
+ */
+RarrQueuePos
+rarr_job_queue_pos(TupleTableSlot *slot)
+{
+	RarrQueuePos pos = {rarr_job_time(slot, JOB_AVAILABLE_AT), *rarr_job_id(slot)};
+
+	return pos;
+}
+
+/*
+ * Return a running job's queue position and lease.
+ */
+RarrRunning
+rarr_job_running(TupleTableSlot *slot)
+{
+	RarrQueuePos pos = rarr_job_queue_pos(slot);
+	RarrRunning running = {true, pos, pos, rarr_job_time(slot, JOB_LEASE_EXPIRES_AT)};
+
+	return running;
 }
 
 /*
@@ -234,7 +223,7 @@ rarr_job_due_at(TupleTableSlot *slot)
 void
 rarr_job_begin_change(RarrTable *jobs, TimestampTz now)
 {
-	TimestampTz before = DatumGetTimestampTz(rarr_job_value(jobs->oldslot, JOB_UPDATED_AT));
+	TimestampTz before = rarr_job_time(jobs->oldslot, JOB_UPDATED_AT);
 
 	rarr_table_copy_row(jobs->newslot, jobs->oldslot);
 	rarr_job_set(jobs->newslot, JOB_UPDATED_AT, TimestampTzGetDatum(rarr_time_after(now, before)));

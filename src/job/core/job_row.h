@@ -5,10 +5,11 @@
 #ifndef RARR_JOB_CORE_JOB_ROW_H
 #define RARR_JOB_CORE_JOB_ROW_H
 
-#include "datatype/timestamp.h"
+#include "utils/timestamp.h"
 #include "utils/uuid.h"
 
 #include "base/relation.h"
+#include "job/core/queue_pos.h"
 
 /* column numbers */
 enum
@@ -63,13 +64,58 @@ extern const RarrTableDef rarr_job_table;
 extern const char *rarr_job_status_name(RarrJobStatus status);
 extern RarrJobStatus rarr_job_status(TupleTableSlot *slot);
 extern bool rarr_job_has_status(TupleTableSlot *slot);
-extern Datum rarr_job_value(TupleTableSlot *slot, int column);
-extern bool rarr_job_is_null(TupleTableSlot *slot, int column);
-extern pg_uuid_t *rarr_job_id(TupleTableSlot *slot);
-extern void rarr_job_set(TupleTableSlot *slot, int column, Datum value);
-extern void rarr_job_set_null(TupleTableSlot *slot, int column);
 extern void rarr_job_set_status(TupleTableSlot *slot, RarrJobStatus status, TimestampTz now);
 extern TimestampTz rarr_job_due_at(TupleTableSlot *slot);
+extern bool rarr_job_is_same(TupleTableSlot *a, TupleTableSlot *b);
+extern RarrQueuePos rarr_job_queue_pos(TupleTableSlot *slot);
+extern RarrRunning rarr_job_running(TupleTableSlot *slot);
 extern void rarr_job_begin_change(RarrTable *jobs, TimestampTz now);
+
+/* The value of a column (JOB_...), as a Datum and as its type. */
+static inline Datum
+rarr_job_value(TupleTableSlot *slot, int column)
+{
+	return slot->tts_values[column - 1];
+}
+
+static inline int32
+rarr_job_int(TupleTableSlot *slot, int column)
+{
+	return DatumGetInt32(rarr_job_value(slot, column));
+}
+
+static inline TimestampTz
+rarr_job_time(TupleTableSlot *slot, int column)
+{
+	return DatumGetTimestampTz(rarr_job_value(slot, column));
+}
+
+static inline bool
+rarr_job_is_null(TupleTableSlot *slot, int column)
+{
+	return slot->tts_isnull[column - 1];
+}
+
+/* The job's id, which points into the slot. */
+static inline pg_uuid_t *
+rarr_job_id(TupleTableSlot *slot)
+{
+	return DatumGetUUIDP(rarr_job_value(slot, JOB_ID));
+}
+
+/* Set a column of a new version. */
+static inline void
+rarr_job_set(TupleTableSlot *slot, int column, Datum value)
+{
+	slot->tts_values[column - 1] = value;
+	slot->tts_isnull[column - 1] = false;
+}
+
+static inline void
+rarr_job_set_null(TupleTableSlot *slot, int column)
+{
+	slot->tts_values[column - 1] = (Datum) 0;
+	slot->tts_isnull[column - 1] = true;
+}
 
 #endif							/* RARR_JOB_CORE_JOB_ROW_H */

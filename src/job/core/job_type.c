@@ -29,8 +29,8 @@
 #include "base/compat.h"
 #include "base/errors.h"
 #include "base/schema.h"
+#include "job/core/job_row.h"
 #include "job/core/job_type.h"
-#include "job/core/policy.h"
 
 /*
  * All types that this backend ever knew, and the known ones sorted by name.
@@ -156,13 +156,18 @@ refresh(void)
 	PG_END_TRY();
 }
 
-/* Find the policy of a type in the cache, or return NULL. */
+/*
+ * Find the policy of a type, whose name has len bytes.  NULL if the type is
+ * not known.
+ */
 static const RarrJobType *
 find_type(const char *name, int len)
 {
 	int			low = 0;
-	int			high = ntypes;
+	int			high;
 
+	refresh();
+	high = ntypes;
 	while (low < high)
 	{
 		int			middle = (low + high) / 2;
@@ -180,16 +185,30 @@ find_type(const char *name, int len)
 	return NULL;
 }
 
+static const RarrJobType *
+find_by_text(const text *name)
+{
+	return find_type(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
+}
+
 /*
- * Return the policy of a type, or NULL if the type is not known.  name: len
- * bytes.  The pointer stays valid until the backend exits, but a call of any
- * function of this file may change the contents.
+ * Return the policy of a type, or NULL if the type is not known.  The pointer
+ * stays valid until the backend exits, but a call of any function of this file
+ * may change the contents.
  */
 const RarrJobType *
-rarr_job_type_find(const char *name, int len)
+rarr_job_type_find(const char *name)
 {
-	refresh();
-	return find_type(name, len);
+	return find_type(name, strlen(name));
+}
+
+/*
+ * Is there a job type of this name?
+ */
+bool
+rarr_job_type_is_known(const text *name)
+{
+	return find_by_text(name) != NULL;
 }
 
 /*
@@ -197,9 +216,9 @@ rarr_job_type_find(const char *name, int len)
  * type is not known, and 55000 if its row has an invalid value.
  */
 const RarrJobType *
-rarr_job_type_get(const char *name, int len)
+rarr_job_type_get(const text *name)
 {
-	const RarrJobType *type = rarr_job_type_find(name, len);
+	const RarrJobType *type = find_by_text(name);
 	StringInfoData known;
 
 	if (type != NULL && type->unusable != NULL)
@@ -214,31 +233,22 @@ rarr_job_type_get(const char *name, int len)
 		appendStringInfoString(&known, ", ...");
 	ereport(ERROR,
 			(errcode(ERRCODE_RARR_UNKNOWN_JOB_TYPE),
-			 errmsg("unknown job type: \"%s\"", pnstrdup(name, pg_mbcliplen(name, len, 200))),
+			 errmsg("unknown job type: \"%s\"",
+					pnstrdup(VARDATA_ANY(name),
+							 pg_mbcliplen(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name), 200))),
 			 errhint("Known job types are %s. Call researcharr.job_type_register to add another.",
 					 known.data)));
 }
 
 /*
- * Return the policy for an existing job of this type.  That is the built-in
- * policy if the type's row was deleted since, or has an invalid value.
+ * Return the policy of the job in the slot, whose attributes must be deformed.
+ * That is the built-in policy if the type's row was deleted since, or has an
+ * invalid value.
  */
 const RarrJobType *
-rarr_job_type_policy(const char *name, int len)
+rarr_job_type_of(TupleTableSlot *job)
 {
-	const RarrJobType *type = rarr_job_type_find(name, len);
-
-	return type != NULL ? type : &rarr_builtin_policy;
-}
-
-/*
- * Return the same as rarr_job_type_policy(), but from the cache as it is.  For
- * a session that ends: this reads no table and raises no error.
- */
-const RarrJobType *
-rarr_job_type_last_known(const char *name, int len)
-{
-	const RarrJobType *type = find_type(name, len);
+	const RarrJobType *type = find_by_text(DatumGetTextPP(rarr_job_value(job, JOB_JOB_TYPE)));
 
 	return type != NULL ? type : &rarr_builtin_policy;
 }
@@ -301,8 +311,7 @@ rarr_job_types_requested(ArrayType *names)
 	deconstruct_array(names, TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &n);
 	for (int i = 0; i < n; i++)
 	{
-		text	   *name = DatumGetTextPP(elements[i]);
-		const RarrJobType *type = rarr_job_type_get(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
+		const RarrJobType *type = rarr_job_type_get(DatumGetTextPP(elements[i]));
 
 		if (!type->paused)
 			result = list_append_unique_ptr(result, unconstify(RarrJobType *, type));
@@ -331,13 +340,4 @@ rarr_job_type_retry_delay(const RarrJobType *type, int retries)
 {
 	return rarr_backoff_delay(type->backoff, type->backoff_base, type->backoff_cap,
 							  type->jitter, retries, pg_prng_double(&pg_global_prng_state));
-}
-
-/*
- * Is there a job type of this name, of len bytes?
- */
-bool
-rarr_job_type_is_known(const char *name, int len)
-{
-	return rarr_job_type_find(name, len) != NULL;
 }

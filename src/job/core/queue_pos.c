@@ -36,3 +36,23 @@ rarr_queue_pos_after(const RarrQueuePos *pos)
 	after.at++;					/* the id was the greatest one */
 	return after;
 }
+
+/*
+ * Add more running jobs of the same group.
+ */
+void
+rarr_running_add(RarrRunning *running, const RarrRunning *more)
+{
+	if (!more->any)
+		return;
+	if (!running->any)
+	{
+		*running = *more;
+		return;
+	}
+	if (rarr_queue_pos_compare(&more->first, &running->first) < 0)
+		running->first = more->first;
+	if (rarr_queue_pos_compare(&more->last, &running->last) > 0)
+		running->last = more->last;
+	running->lease = Min(running->lease, more->lease);
+}

@@ -20,6 +20,15 @@ typedef struct RarrQueuePos
 	pg_uuid_t	id;
 } RarrQueuePos;
 
+/* Running jobs of a group.  If all is zero, there are none. */
+typedef struct RarrRunning
+{
+	bool		any;
+	RarrQueuePos first;			/* position of the first one, */
+	RarrQueuePos last;			/* and of the last one */
+	TimestampTz lease;			/* earliest end of a lease */
+} RarrRunning;
+
 /* Where a job of a type is, in the order in which its jobs are claimed. */
 typedef struct RarrJobPos
 {
@@ -33,5 +42,6 @@ extern const RarrQueuePos rarr_last_queue_pos;
 
 extern int	rarr_queue_pos_compare(const RarrQueuePos *a, const RarrQueuePos *b);
 extern RarrQueuePos rarr_queue_pos_after(const RarrQueuePos *pos);
+extern void rarr_running_add(RarrRunning *running, const RarrRunning *more);
 
 #endif							/* RARR_JOB_CORE_QUEUE_POS_H */

@@ -60,11 +60,11 @@ rarr_job_log_add(RarrJobLog *log, TupleTableSlot *oldslot, RarrHistoryAction act
 	entry->action = action;
 	entry->from = rarr_job_status_name(from);
 	entry->to = rarr_job_status_name(to);
-	entry->attempt = DatumGetInt32(rarr_job_value(oldslot, JOB_ATTEMPT));
+	entry->attempt = rarr_job_int(oldslot, JOB_ATTEMPT);
 	entry->worker = from == JOB_RUNNING && !rarr_job_is_null(oldslot, JOB_WORKER) ?
 		rarr_clip_datum(rarr_job_value(oldslot, JOB_WORKER), RARR_HISTORY_WORKER_BYTES) : NULL;
 	entry->claimed_at = from == JOB_RUNNING && !rarr_job_is_null(oldslot, JOB_STARTED_AT) ?
-		DatumGetTimestampTz(rarr_job_value(oldslot, JOB_STARTED_AT)) : 0;
+		rarr_job_time(oldslot, JOB_STARTED_AT) : 0;
 	entry->ended_at = now;
 	entry->error = error;
 	entry->by_operator = is_operators(action);

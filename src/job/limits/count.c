@@ -57,7 +57,7 @@ add_lease(RarrRunningJobs *running, int *room, TupleTableSlot *slot, TimestampTz
 	RarrJobPos *lapsed;
 
 	running->lapse = Min(running->lapse,
-						 DatumGetTimestampTz(rarr_job_value(slot, JOB_LEASE_EXPIRES_AT)));
+						 rarr_job_time(slot, JOB_LEASE_EXPIRES_AT));
 	if (rarr_job_due_at(slot) > now)
 		return;
 	if (running->nlapsed == *room)
@@ -66,9 +66,8 @@ add_lease(RarrRunningJobs *running, int *room, TupleTableSlot *slot, TimestampTz
 		running->lapsed = repalloc_huge(running->lapsed, *room * sizeof(RarrJobPos));
 	}
 	lapsed = &running->lapsed[running->nlapsed++];
-	lapsed->priority = DatumGetInt32(rarr_job_value(slot, JOB_PRIORITY));
-	lapsed->pos.at = DatumGetTimestampTz(rarr_job_value(slot, JOB_AVAILABLE_AT));
-	lapsed->pos.id = *rarr_job_id(slot);
+	lapsed->priority = rarr_job_int(slot, JOB_PRIORITY);
+	lapsed->pos = rarr_job_queue_pos(slot);
 }
 
 static int
@@ -85,7 +84,7 @@ compare_positions(const void *a, const void *b)
 static void
 add_found(HTAB *found, TupleTableSlot *slot)
 {
-	int32		attempt = DatumGetInt32(rarr_job_value(slot, JOB_ATTEMPT));
+	int32		attempt = rarr_job_int(slot, JOB_ATTEMPT);
 	bool		known;
 	Found	   *job = hash_search(found, rarr_job_id(slot), HASH_ENTER, &known);
 

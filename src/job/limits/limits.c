@@ -279,7 +279,7 @@ rarr_limits_bind(RarrLimitUse *use, TupleTableSlot *job, TimestampTz lease_end)
 		return false;
 	if (use->entry >= 0)
 		rarr_limits_pending_bind(use->entry, rarr_job_id(job),
-							  DatumGetInt32(rarr_job_value(job, JOB_ATTEMPT)) + 1, lease_end);
+							  rarr_job_int(job, JOB_ATTEMPT) + 1, lease_end);
 	return true;
 }
 
@@ -326,7 +326,7 @@ rarr_limits_check_late(Oid table, const RarrJobType *type, const RarrLimitUse *u
 
 	if ((use != NULL && use->counts) || !rarr_limits_any())
 		return;
-	policy = rarr_job_type_find(type->name, strlen(type->name));
+	policy = rarr_job_type_find(type->name);
 	if (policy == NULL || policy->max_running == 0)
 		return;
 	ref = rarr_limit_find(table, policy, false);

@@ -12,8 +12,6 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_collation.h"
-#include "utils/builtins.h"
 #include "utils/timestamp.h"
 
 #include "base/pending.h"
@@ -299,25 +297,12 @@ rarr_limits_pending_late(const RarrLimitRef *ref)
 static bool
 find_limit(Relation jobs, TupleTableSlot *job, RarrLimitRef *ref)
 {
-	text	   *name = DatumGetTextPP(rarr_job_value(job, JOB_JOB_TYPE));
-	const RarrJobType *type = rarr_job_type_find(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
+	const RarrJobType *type = rarr_job_type_of(job);
 
-	if (type == NULL || type->max_running == 0)
+	if (type->max_running == 0)
 		return false;
 	*ref = rarr_limit_find(RelationGetRelid(jobs), type, false);
 	return ref->slot >= 0;
-}
-
-static int32
-attempt_of(TupleTableSlot *job)
-{
-	return DatumGetInt32(rarr_job_value(job, JOB_ATTEMPT));
-}
-
-static TimestampTz
-lease_of(TupleTableSlot *job)
-{
-	return DatumGetTimestampTz(rarr_job_value(job, JOB_LEASE_EXPIRES_AT));
 }
 
 /*
@@ -338,9 +323,9 @@ rarr_limits_pending_change(Relation jobs, TupleTableSlot *old, TupleTableSlot *n
 		return;
 	if (rarr_job_status(new) != JOB_RUNNING)
 		kind = PENDING_ENDED;
-	else if (attempt_of(new) != attempt_of(old))
+	else if (rarr_job_int(new, JOB_ATTEMPT) != rarr_job_int(old, JOB_ATTEMPT))
 		kind = PENDING_RENEWED;
-	else if (lease_of(new) < lease_of(old))
+	else if (rarr_job_time(new, JOB_LEASE_EXPIRES_AT) < rarr_job_time(old, JOB_LEASE_EXPIRES_AT))
 		kind = PENDING_LEASE;
 	else
 		return;
@@ -353,9 +338,9 @@ rarr_limits_pending_change(Relation jobs, TupleTableSlot *old, TupleTableSlot *n
 	}
 	entry = add_entry(kind, &ref);
 	entry->job.id = *rarr_job_id(old);
-	entry->job.attempt = kind == PENDING_ENDED ? attempt_of(old) : attempt_of(new);
+	entry->job.attempt = rarr_job_int(kind == PENDING_ENDED ? old : new, JOB_ATTEMPT);
 	if (kind != PENDING_ENDED)
-		entry->lease = lease_of(new);
+		entry->lease = rarr_job_time(new, JOB_LEASE_EXPIRES_AT);
 }
 
 /*
@@ -373,16 +358,6 @@ dml_is_running(TupleTableSlot *job)
 		if (rarr_job_is_null(job, needed[i]))
 			return false;
 	return rarr_job_has_status(job) && rarr_job_status(job) == JOB_RUNNING;
-}
-
-/* Are the two versions of the same job and type? */
-static bool
-is_same_job(TupleTableSlot *old, TupleTableSlot *new)
-{
-	return memcmp(rarr_job_id(old), rarr_job_id(new), UUID_LEN) == 0 &&
-		DatumGetBool(DirectFunctionCall2Coll(texteq, DEFAULT_COLLATION_OID,
-											 rarr_job_value(old, JOB_JOB_TYPE),
-											 rarr_job_value(new, JOB_JOB_TYPE)));
 }
 
 /*
@@ -403,10 +378,10 @@ rarr_limits_pending_dml(Relation jobs, TupleTableSlot *old, TupleTableSlot *new)
 		(void) get_entry(PENDING_RECHECK, &ref);
 	if (dml_is_running(new) && find_limit(jobs, new, &ref))
 	{
-		if (!dml_is_running(old) || !is_same_job(old, new))
+		if (!dml_is_running(old) || !rarr_job_is_same(old, new))
 			(void) get_entry(PENDING_INVALIDATE, &ref);
 		entry = get_entry(PENDING_LEASE, &ref);
-		entry->lease = Min(entry->lease, lease_of(new));
+		entry->lease = Min(entry->lease, rarr_job_time(new, JOB_LEASE_EXPIRES_AT));
 	}
 }
 

@@ -447,7 +447,7 @@ rarr_running_set_end_sweep(const RarrLimitRef *ref, const RarrRunningJob *gone, 
 static bool
 is_abandoned(Oid table, const char *name)
 {
-	const RarrJobType *type = rarr_job_type_find(name, strlen(name));
+	const RarrJobType *type = rarr_job_type_find(name);
 
 	return table != rarr_relation_oid(rarr_job_table.name) || type == NULL || type->max_running == 0;
 }
