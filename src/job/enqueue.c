@@ -346,6 +346,27 @@ rarr_jobs_enqueue(RarrNewJob *jobs, int n, bool is_array, pg_uuid_t *ids)
 	PopActiveSnapshot();
 }
 
+/*
+ * Read a job, which is all zero, from the arguments of job_enqueue().  The
+ * caller has checked that media_id and job_type are not NULL.
+ */
+void
+rarr_new_job_read(RarrNewJob *job, const NullableDatum *args)
+{
+	job->media_id = *DatumGetUUIDP(args[RARR_NEW_MEDIA_ID].value);
+	job->job_type = DatumGetTextPP(args[RARR_NEW_JOB_TYPE].value);
+	job->has_priority = !args[RARR_NEW_PRIORITY].isnull;
+	job->priority = DatumGetInt32(args[RARR_NEW_PRIORITY].value);
+	job->has_available_at = !args[RARR_NEW_AVAILABLE_AT].isnull;
+	job->available_at = DatumGetTimestampTz(args[RARR_NEW_AVAILABLE_AT].value);
+	job->has_max_retries = !args[RARR_NEW_MAX_RETRIES].isnull;
+	job->max_retries = DatumGetInt32(args[RARR_NEW_MAX_RETRIES].value);
+	if (!args[RARR_NEW_METADATA].isnull)
+		job->metadata = DatumGetJsonbP(args[RARR_NEW_METADATA].value);
+	if (!args[RARR_NEW_UNIQUE_KEY].isnull)
+		job->unique_key = DatumGetTextPP(args[RARR_NEW_UNIQUE_KEY].value);
+}
+
 PG_FUNCTION_INFO_V1(researcharr_job_enqueue);
 
 /*
@@ -367,18 +388,7 @@ researcharr_job_enqueue(PG_FUNCTION_ARGS)
 	RARR_REQUIRE_ARG(0, "media_id");
 	RARR_REQUIRE_ARG(1, "job_type");
 	rarr_prevent_read_only("job_enqueue()");
-	job.media_id = *PG_GETARG_UUID_P(0);
-	job.job_type = PG_GETARG_TEXT_PP(1);
-	job.has_priority = !PG_ARGISNULL(2);
-	job.priority = PG_GETARG_INT32(2);
-	job.has_available_at = !PG_ARGISNULL(3);
-	job.available_at = PG_GETARG_TIMESTAMPTZ(3);
-	job.has_max_retries = !PG_ARGISNULL(4);
-	job.max_retries = PG_GETARG_INT32(4);
-	if (!PG_ARGISNULL(5))
-		job.metadata = PG_GETARG_JSONB_P(5);
-	if (!PG_ARGISNULL(6))
-		job.unique_key = PG_GETARG_TEXT_PP(6);
+	rarr_new_job_read(&job, fcinfo->args);
 	rarr_jobs_enqueue(&job, 1, false, id);
 	PG_RETURN_UUID_P(id);
 }

@@ -25,6 +25,20 @@ typedef struct RarrNewJob
 	text	   *unique_key;		/* NULL: none */
 } RarrNewJob;
 
+/* arguments of job_enqueue(), in order */
+enum
+{
+	RARR_NEW_MEDIA_ID,
+	RARR_NEW_JOB_TYPE,
+	RARR_NEW_PRIORITY,
+	RARR_NEW_AVAILABLE_AT,
+	RARR_NEW_MAX_RETRIES,
+	RARR_NEW_METADATA,
+	RARR_NEW_UNIQUE_KEY,
+	RARR_NEW_NARGS
+};
+
+extern void rarr_new_job_read(RarrNewJob *job, const NullableDatum *args);
 extern void rarr_jobs_enqueue(RarrNewJob *jobs, int n, bool is_array, pg_uuid_t *ids);
 
 #endif							/* RARR_JOB_ENQUEUE_H */

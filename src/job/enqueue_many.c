@@ -20,6 +20,26 @@
 
 #define SHOWN_BYTES		200		/* of the message of another error */
 
+/*
+ * What a job is read from: members of an object, and arrays.  The names of
+ * the members are those of the arguments of job_enqueue().
+ */
+static const struct
+{
+	const char *member;
+	const char *array;
+	Oid			type;
+	bool		required;
+}			fields[RARR_NEW_NARGS] = {
+	[RARR_NEW_MEDIA_ID] = {"media_id", "media_ids", UUIDOID, true},
+	[RARR_NEW_JOB_TYPE] = {"job_type", "job_types", TEXTOID, true},
+	[RARR_NEW_PRIORITY] = {"priority", "priorities", INT4OID},
+	[RARR_NEW_AVAILABLE_AT] = {"available_at", "available_at", TIMESTAMPTZOID},
+	[RARR_NEW_MAX_RETRIES] = {"max_retries", "max_retries", INT4OID},
+	[RARR_NEW_METADATA] = {"metadata", "metadata", JSONBOID},
+	[RARR_NEW_UNIQUE_KEY] = {"unique_key", "unique_keys", TEXTOID},
+};
+
 /* A member of an object of the array. */
 typedef struct Member
 {
@@ -104,53 +124,48 @@ member_input(const Member *member, PGFunction input, bool has_typmod, const char
 	return result;
 }
 
+/* The value of a member, as this type. */
+static Datum
+member_value(const Member *member, Oid type)
+{
+	JsonbValue	copy = *member->value;
+
+	switch (type)
+	{
+		case UUIDOID:
+			return member_input(member, uuid_in, false, "a UUID");
+		case TEXTOID:
+			return PointerGetDatum(member_text(member));
+		case INT4OID:
+			return Int32GetDatum(member_int(member));
+		case TIMESTAMPTZOID:
+			return member_input(member, timestamptz_in, true, "a time");
+		default:
+			return JsonbPGetDatum(JsonbValueToJsonb(&copy));
+	}
+}
+
 /*
- * Read a member of an object into the job; JSON null is the same as no member.
+ * Read a member of an object into args; JSON null is the same as no member.
  */
 static void
-read_member(const Member *member, RarrNewJob *job, bool *has_media)
+read_member(const Member *member, NullableDatum *args)
 {
-	const char *name = member->name;
-
 	if (member->value->type == jbvNull)
 		return;
-	if (strcmp(name, "media_id") == 0)
-	{
-		job->media_id = *DatumGetUUIDP(member_input(member, uuid_in, false, "a UUID"));
-		*has_media = true;
-	}
-	else if (strcmp(name, "job_type") == 0)
-		job->job_type = member_text(member);
-	else if (strcmp(name, "priority") == 0)
-	{
-		job->priority = member_int(member);
-		job->has_priority = true;
-	}
-	else if (strcmp(name, "available_at") == 0)
-	{
-		job->available_at = DatumGetTimestampTz(member_input(member, timestamptz_in, true, "a time"));
-		job->has_available_at = true;
-	}
-	else if (strcmp(name, "max_retries") == 0)
-	{
-		job->max_retries = member_int(member);
-		job->has_max_retries = true;
-	}
-	else if (strcmp(name, "metadata") == 0)
-	{
-		JsonbValue	copy = *member->value;
-
-		job->metadata = JsonbValueToJsonb(&copy);
-	}
-	else if (strcmp(name, "unique_key") == 0)
-		job->unique_key = member_text(member);
-	else
-		ereport(ERROR,
-				(errcode(ERRCODE_RARR_VALIDATION),
-				 errmsg("job %d has an unknown key: %s", member->index,
-						rarr_quote_clipped(name, strlen(name))),
-				 errdetail("Jobs are counted from 0."),
-				 errhint("Known keys are media_id, job_type, priority, available_at, max_retries, metadata and unique_key.")));
+	for (int i = 0; i < RARR_NEW_NARGS; i++)
+		if (strcmp(member->name, fields[i].member) == 0)
+		{
+			args[i].value = member_value(member, fields[i].type);
+			args[i].isnull = false;
+			return;
+		}
+	ereport(ERROR,
+			(errcode(ERRCODE_RARR_VALIDATION),
+			 errmsg("job %d has an unknown key: %s", member->index,
+					rarr_quote_clipped(member->name, strlen(member->name))),
+			 errdetail("Jobs are counted from 0."),
+			 errhint("Known keys are media_id, job_type, priority, available_at, max_retries, metadata and unique_key.")));
 }
 
 static void
@@ -159,9 +174,11 @@ read_object(JsonbContainer *object, int index, RarrNewJob *job)
 	JsonbIterator *it = JsonbIteratorInit(object);
 	JsonbIteratorToken token;
 	JsonbValue	value;
-	bool		has_media = false;
+	NullableDatum args[RARR_NEW_NARGS];
 	char	   *name = NULL;
 
+	for (int i = 0; i < RARR_NEW_NARGS; i++)
+		args[i] = (NullableDatum) {(Datum) 0, true};
 	while ((token = JsonbIteratorNext(&it, &value, true)) != WJB_DONE)
 	{
 		if (token == WJB_KEY)
@@ -170,15 +187,17 @@ read_object(JsonbContainer *object, int index, RarrNewJob *job)
 		{
 			Member		member = {index, name, &value};
 
-			read_member(&member, job, &has_media);
+			read_member(&member, args);
 		}
 	}
-	if (!has_media || job->job_type == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_RARR_VALIDATION),
-				 errmsg("job %d has no %s", index, has_media ? "job_type" : "media_id"),
-				 errdetail("Jobs are counted from 0."),
-				 errhint("Every job needs a media_id and a job_type.")));
+	for (int i = 0; i < RARR_NEW_NARGS; i++)
+		if (fields[i].required && args[i].isnull)
+			ereport(ERROR,
+					(errcode(ERRCODE_RARR_VALIDATION),
+					 errmsg("job %d has no %s", index, fields[i].member),
+					 errdetail("Jobs are counted from 0."),
+					 errhint("Every job needs a media_id and a job_type.")));
+	rarr_new_job_read(job, args);
 }
 
 /* Return the jobs of a JSON array, and set *n to their number. */
@@ -257,28 +276,6 @@ researcharr_job_enqueue_many(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* arguments of job_enqueue_arrays(), in order */
-enum
-{
-	ARG_MEDIA_IDS, ARG_JOB_TYPES, ARG_PRIORITIES, ARG_AVAILABLE_AT, ARG_MAX_RETRIES, ARG_METADATA,
-	ARG_UNIQUE_KEYS, NARGS
-};
-
-static const struct
-{
-	const char *name;
-	Oid			type;
-	bool		required;
-}			arguments[NARGS] = {
-	[ARG_MEDIA_IDS] = {"media_ids", UUIDOID, true},
-	[ARG_JOB_TYPES] = {"job_types", TEXTOID, true},
-	[ARG_PRIORITIES] = {"priorities", INT4OID, false},
-	[ARG_AVAILABLE_AT] = {"available_at", TIMESTAMPTZOID, false},
-	[ARG_MAX_RETRIES] = {"max_retries", INT4OID, false},
-	[ARG_METADATA] = {"metadata", JSONBOID, false},
-	[ARG_UNIQUE_KEYS] = {"unique_keys", TEXTOID, false},
-};
-
 /* The elements of an argument: one for each job, one for all jobs, or none. */
 typedef struct Elements
 {
@@ -290,55 +287,36 @@ typedef struct Elements
 static void
 read_argument(FunctionCallInfo fcinfo, int i, int njobs, Elements *elements)
 {
-	const char *name = arguments[i].name;
+	const char *name = fields[i].array;
 
 	elements->n = 0;
-	if (arguments[i].required)
+	if (fields[i].required)
 		RARR_REQUIRE_ARG(i, name);
 	else if (PG_ARGISNULL(i))
 		return;
-	elements->values = rarr_array_argument(fcinfo, i, name, arguments[i].type, !arguments[i].required,
+	elements->values = rarr_array_argument(fcinfo, i, name, fields[i].type, !fields[i].required,
 										   &elements->nulls, &elements->n);
-	if (i != ARG_MEDIA_IDS && elements->n != njobs && elements->n != 1)
+	if (i != RARR_NEW_MEDIA_ID && elements->n != njobs && elements->n != 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("%s has %d elements, media_ids has %d", name, elements->n, njobs),
 				 errhint("Give one for each media, or one for all.")));
 }
 
-/* Get the value for job i.  Returns false if it is NULL or absent. */
-static bool
-get(const Elements *elements, int i, Datum *value)
+/* The value for job i. */
+static NullableDatum
+get(const Elements *elements, int i)
 {
+	NullableDatum value = {(Datum) 0, true};
+
 	if (elements->n == 1)
 		i = 0;
-	if (elements->n == 0 || elements->nulls[i])
-		return false;
-	*value = elements->values[i];
-	return true;
-}
-
-static void
-read_elements(const Elements *elements, int i, RarrNewJob *job)
-{
-	Datum		value = (Datum) 0;
-
-	job->media_id = *DatumGetUUIDP(elements[ARG_MEDIA_IDS].values[i]);
-	(void) get(&elements[ARG_JOB_TYPES], i, &value);
-	job->job_type = DatumGetTextPP(value);
-	job->has_priority = get(&elements[ARG_PRIORITIES], i, &value);
-	if (job->has_priority)
-		job->priority = DatumGetInt32(value);
-	job->has_available_at = get(&elements[ARG_AVAILABLE_AT], i, &value);
-	if (job->has_available_at)
-		job->available_at = DatumGetTimestampTz(value);
-	job->has_max_retries = get(&elements[ARG_MAX_RETRIES], i, &value);
-	if (job->has_max_retries)
-		job->max_retries = DatumGetInt32(value);
-	if (get(&elements[ARG_METADATA], i, &value))
-		job->metadata = DatumGetJsonbP(value);
-	if (get(&elements[ARG_UNIQUE_KEYS], i, &value))
-		job->unique_key = DatumGetTextPP(value);
+	if (elements->n > 0)
+	{
+		value.value = elements->values[i];
+		value.isnull = elements->nulls[i];
+	}
+	return value;
 }
 
 PG_FUNCTION_INFO_V1(researcharr_job_enqueue_arrays);
@@ -357,20 +335,24 @@ PG_FUNCTION_INFO_V1(researcharr_job_enqueue_arrays);
 Datum
 researcharr_job_enqueue_arrays(PG_FUNCTION_ARGS)
 {
-	Elements	elements[NARGS];
+	Elements	elements[RARR_NEW_NARGS];
 	RarrNewJob *jobs;
 	int			n;
 
 	rarr_prevent_read_only("job_enqueue_arrays()");
-	read_argument(fcinfo, ARG_MEDIA_IDS, 0, &elements[ARG_MEDIA_IDS]);
-	n = elements[ARG_MEDIA_IDS].n;
-	for (int i = ARG_MEDIA_IDS + 1; i < NARGS; i++)
+	read_argument(fcinfo, RARR_NEW_MEDIA_ID, 0, &elements[RARR_NEW_MEDIA_ID]);
+	n = elements[RARR_NEW_MEDIA_ID].n;
+	for (int i = RARR_NEW_MEDIA_ID + 1; i < RARR_NEW_NARGS; i++)
 		read_argument(fcinfo, i, n, &elements[i]);
 	jobs = palloc0(n * sizeof(RarrNewJob));
 	for (int i = 0; i < n; i++)
 	{
+		NullableDatum args[RARR_NEW_NARGS];
+
 		CHECK_FOR_INTERRUPTS();
-		read_elements(elements, i, &jobs[i]);
+		for (int j = 0; j < RARR_NEW_NARGS; j++)
+			args[j] = get(&elements[j], i);
+		rarr_new_job_read(&jobs[i], args);
 	}
 	enqueue_set(fcinfo, jobs, n);
 	return (Datum) 0;

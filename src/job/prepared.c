@@ -213,27 +213,9 @@ apply_after(const char *gid, uint64 serial)
 	LWLockRelease(&prepared->lock);
 }
 
-/* Call the next hook, or the server's function. */
-static void
-call_next(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
-		  ProcessUtilityContext context, ParamListInfo params,
-		  QueryEnvironment *queryEnv, DestReceiver *dest, QueryCompletion *qc)
-{
-	if (prev_utility)
-		prev_utility(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
-	else
-		standard_ProcessUtility(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
-}
-
-/*
- * Execute COMMIT PREPARED or ROLLBACK PREPARED, and apply the entries if it
- * succeeds.  No interrupt is processed between the end of the transaction and
- * that.
- */
-static void
-end_prepared(PlannedStmt *pstmt, const char *gid, const char *queryString, bool readOnlyTree,
-			 ProcessUtilityContext context, ParamListInfo params,
-			 QueryEnvironment *queryEnv, DestReceiver *dest, QueryCompletion *qc)
+/* The serial of the transaction with this identifier, or 0. */
+static uint64
+get_serial(const char *gid)
 {
 	PreparedXact *transaction;
 	uint64		serial;
@@ -242,53 +224,48 @@ end_prepared(PlannedStmt *pstmt, const char *gid, const char *queryString, bool 
 	transaction = find_prepared(gid);
 	serial = transaction != NULL ? transaction->serial : 0;
 	LWLockRelease(&prepared->lock);
-
-	call_next(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
-	apply_after(gid, serial);
+	return serial;
 }
 
 /*
- * Execute DROP DATABASE, and forget the database at once: a new database may
- * get the same OID, and if it is created from the same template, its tables
- * have the same OIDs as well.
+ * ProcessUtility hook
+ *
+ * After COMMIT PREPARED and ROLLBACK PREPARED, no interrupt is processed
+ * before the entries are applied.  A dropped database is forgotten at once: a
+ * new database may get the same OID, and if it is created from the same
+ * template, its tables have the same OIDs as well.
  */
-static void
-drop_database(PlannedStmt *pstmt, const char *name, const char *queryString, bool readOnlyTree,
-			  ProcessUtilityContext context, ParamListInfo params,
-			  QueryEnvironment *queryEnv, DestReceiver *dest, QueryCompletion *qc)
-{
-	Oid			database = get_database_oid(name, true);
-
-	call_next(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
-	if (!OidIsValid(database))
-		return;
-	rarr_change_forget_database(database);
-}
-
-/* ProcessUtility hook */
 static void
 process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 			   ProcessUtilityContext context, ParamListInfo params,
 			   QueryEnvironment *queryEnv, DestReceiver *dest, QueryCompletion *qc)
 {
 	Node	   *statement = pstmt->utilityStmt;
-	TransactionStmt *stmt = (TransactionStmt *) statement;
+	const char *ended = NULL;	/* identifier of the prepared transaction */
+	uint64		serial = 0;
+	Oid			dropped = InvalidOid;
 
-	if (IsA(statement, TransactionStmt) &&
-		(stmt->kind == TRANS_STMT_COMMIT_PREPARED || stmt->kind == TRANS_STMT_ROLLBACK_PREPARED))
+	if (IsA(statement, TransactionStmt))
 	{
-		end_prepared(pstmt, stmt->gid, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
-		return;
+		TransactionStmt *stmt = (TransactionStmt *) statement;
+
+		if (stmt->kind == TRANS_STMT_COMMIT_PREPARED || stmt->kind == TRANS_STMT_ROLLBACK_PREPARED)
+		{
+			ended = stmt->gid;
+			serial = get_serial(ended);
+		}
+		else if (stmt->kind == TRANS_STMT_PREPARE)
+			strlcpy(preparing, stmt->gid, sizeof(preparing));
 	}
-	if (IsA(statement, DropdbStmt))
-	{
-		drop_database(pstmt, ((DropdbStmt *) statement)->dbname, queryString, readOnlyTree,
-					  context, params, queryEnv, dest, qc);
-		return;
-	}
-	if (IsA(statement, TransactionStmt) && stmt->kind == TRANS_STMT_PREPARE)
-		strlcpy(preparing, stmt->gid, sizeof(preparing));
-	call_next(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
+	else if (IsA(statement, DropdbStmt))
+		dropped = get_database_oid(((DropdbStmt *) statement)->dbname, true);
+
+	(prev_utility != NULL ? prev_utility : standard_ProcessUtility)
+		(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
+	if (ended != NULL)
+		apply_after(ended, serial);
+	if (OidIsValid(dropped))
+		rarr_change_forget_database(dropped);
 }
 
 /*

@@ -28,31 +28,6 @@
 
 #define SHOWN_BYTES		400		/* of a text argument in a message: a name's maximum */
 
-/*
- * arguments of job_type_register(), in order: the parameters of register_sql
- */
-static const struct
-{
-	const char *name;
-	Oid			type;
-}			arguments[] =
-{
-	{"name", TEXTOID},
-	{"priority", INT4OID},
-	{"max_retries", INT4OID},
-	{"lease", INTERVALOID},
-	{"backoff", TEXTOID},
-	{"backoff_base", INTERVALOID},
-	{"backoff_cap", INTERVALOID},
-	{"jitter", FLOAT8OID},
-	{"max_running", INT4OID},
-	{"rate_limit", INT4OID},
-	{"rate_interval", INTERVALOID},
-	{"weight", INT4OID},
-	{"max_runtime", INTERVALOID},
-	{"paused", BOOLOID},
-};
-
 /* the table's CHECK constraints: the argument that each checks, and a hint */
 static const struct
 {
@@ -78,6 +53,8 @@ static const struct
 };
 
 /*
+ * The parameters are the values of rarr_policy_columns.
+ *
  * The row of VALUES must satisfy the constraints even if the statement updates
  * an existing row.  One constraint is about rate_limit and rate_interval
  * together, so that the row has the old value of the one that is not given.
@@ -116,9 +93,9 @@ argument_text(int argument, Datum value, bool isnull)
 
 	if (isnull)
 		return "null";
-	getTypeOutputInfo(arguments[argument].type, &output, &varlena);
+	getTypeOutputInfo(rarr_policy_columns[argument].type, &output, &varlena);
 	text = OidOutputFunctionCall(output, value);
-	if (arguments[argument].type != TEXTOID)
+	if (rarr_policy_columns[argument].type != TEXTOID)
 		return text;
 	shown = pg_mbcliplen(text, strlen(text), SHOWN_BYTES);
 	return psprintf("\"%.*s%s\"", shown, text, text[shown] != '\0' ? "..." : "");
@@ -146,7 +123,7 @@ explain_violation(MemoryContext cxt, const Datum *values, const char *nulls)
 		FlushErrorState();
 		ereport(ERROR,
 				(errcode(ERRCODE_RARR_VALIDATION),
-				 errmsg("job type cannot have this %s: %s", arguments[argument].name,
+				 errmsg("job type cannot have this %s: %s", rarr_policy_columns[argument].name,
 						argument_text(argument, values[argument], nulls[argument] == 'n')),
 				 errhint("%s", rules[i].hint)));
 	}
@@ -172,9 +149,9 @@ Datum
 researcharr_job_type_register(PG_FUNCTION_ARGS)
 {
 	MemoryContext cxt = CurrentMemoryContext;
-	Datum		values[lengthof(arguments)];
-	char		nulls[lengthof(arguments)];
-	Oid			types[lengthof(arguments)];
+	Datum		values[RARR_POLICY_COLUMNS];
+	char		nulls[RARR_POLICY_COLUMNS];
+	Oid			types[RARR_POLICY_COLUMNS];
 	bool		isnull;
 	Datum		value;
 	HeapTupleHeader row;
@@ -182,9 +159,9 @@ researcharr_job_type_register(PG_FUNCTION_ARGS)
 	TupleDesc	desc;
 
 	RARR_REQUIRE_ARG(0, "name");
-	for (int i = 0; i < lengthof(arguments); i++)
+	for (int i = 0; i < RARR_POLICY_COLUMNS; i++)
 	{
-		types[i] = arguments[i].type;
+		types[i] = rarr_policy_columns[i].type;
 		values[i] = PG_GETARG_DATUM(i);
 		nulls[i] = PG_ARGISNULL(i) ? 'n' : ' ';
 	}
@@ -192,7 +169,7 @@ researcharr_job_type_register(PG_FUNCTION_ARGS)
 	SPI_connect();
 	PG_TRY();
 	{
-		int			rc = SPI_execute_with_args(register_sql, lengthof(arguments), types,
+		int			rc = SPI_execute_with_args(register_sql, RARR_POLICY_COLUMNS, types,
 											   values, nulls, false, 0);
 
 		if (rc != SPI_OK_INSERT_RETURNING)

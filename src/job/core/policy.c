@@ -19,7 +19,6 @@
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
 
-#include "base/column.h"
 #include "base/duration.h"
 #include "job/core/policy.h"
 #include "job/core/queue_pos.h"
@@ -43,7 +42,7 @@ enum
 	COL_PAUSED
 };
 
-static const RarrColumn type_columns[] = {
+const RarrColumn rarr_policy_columns[] = {
 	{"name", TEXTOID, true},
 	{"priority", INT4OID, true},
 	{"max_retries", INT4OID, true},
@@ -77,12 +76,6 @@ const RarrJobType rarr_builtin_policy = {
 	.jitter = 0.1,
 	.weight = 1,
 	.paused = false,
-};
-
-/* columns that are not NULL for a built-in type: it has no limits */
-static const AttrNumber builtin_columns[] = {
-	COL_NAME, COL_PRIORITY, COL_MAX_RETRIES, COL_LEASE, COL_BACKOFF, COL_BACKOFF_BASE,
-	COL_BACKOFF_CAP, COL_JITTER, COL_WEIGHT, COL_PAUSED
 };
 
 /* A number that no other version of any policy's row has: xmin and TID. */
@@ -138,8 +131,8 @@ read_policy(TupleTableSlot *slot, RarrJobType *type)
 {
 	Datum	   *values = slot->tts_values;
 
-	for (int i = 0; i < lengthof(type_columns); i++)
-		if (type_columns[i].not_null && slot->tts_isnull[i])
+	for (int i = 0; i < RARR_POLICY_COLUMNS; i++)
+		if (rarr_policy_columns[i].not_null && slot->tts_isnull[i])
 			return i + 1;
 	type->priority = read_int(slot, COL_PRIORITY);
 	if (type->priority < 0 || type->priority >= RARR_PRIORITIES)
@@ -193,7 +186,7 @@ read_type(TupleTableSlot *slot, RarrJobType *type)
 
 		*type = rarr_builtin_policy;
 		type->name = name;
-		type->unusable = type_columns[bad - 1].name;
+		type->unusable = rarr_policy_columns[bad - 1].name;
 	}
 	type->version = row_version(slot);
 	type->made_by = row_inserter(slot);
@@ -228,7 +221,7 @@ rarr_policies_read(Relation rel)
 	TableScanDesc scan;
 	int			stored;
 
-	rarr_check_columns(rel, type_columns, lengthof(type_columns), true);
+	rarr_check_columns(rel, rarr_policy_columns, RARR_POLICY_COLUMNS, true);
 	slot = table_slot_create(rel, NULL);
 	scan = table_beginscan(rel, snapshot, 0, NULL);
 	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
@@ -282,12 +275,12 @@ researcharr_job_type_builtin(PG_FUNCTION_ARGS)
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	natts = rsinfo->setDesc->natts;
-	rarr_check_columns_of(rsinfo->setDesc, "job_types", type_columns, lengthof(type_columns), true);
+	rarr_check_columns_of(rsinfo->setDesc, "job_types", rarr_policy_columns, RARR_POLICY_COLUMNS, true);
 	values = palloc0(natts * sizeof(Datum));
 	nulls = palloc(natts * sizeof(bool));
 	memset(nulls, true, natts * sizeof(bool));
-	for (int i = 0; i < lengthof(builtin_columns); i++)
-		nulls[builtin_columns[i] - 1] = false;
+	for (int i = 0; i < RARR_POLICY_COLUMNS; i++)
+		nulls[i] = !rarr_policy_columns[i].not_null;	/* it has no limits */
 
 	values[COL_PRIORITY - 1] = Int32GetDatum(rarr_builtin_policy.priority);
 	values[COL_MAX_RETRIES - 1] = Int32GetDatum(rarr_builtin_policy.max_retries);

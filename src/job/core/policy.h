@@ -10,6 +10,7 @@
 #include "utils/relcache.h"
 
 #include "base/backoff.h"
+#include "base/column.h"
 
 #define RARR_TYPE_NAME_MAX	(100 * 4)	/* bytes of 100 characters */
 
@@ -43,6 +44,10 @@ typedef struct RarrJobType
 								 * of the policy */
 } RarrJobType;
 
+/* The columns of a policy, in the order of job_type_register()'s arguments. */
+#define RARR_POLICY_COLUMNS		14
+
+extern const RarrColumn rarr_policy_columns[RARR_POLICY_COLUMNS];
 extern const RarrJobType rarr_builtin_policy;
 
 extern List *rarr_policies_read(Relation rel);
