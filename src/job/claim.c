@@ -371,17 +371,17 @@ rarr_claim_is_idle(List *types, TimestampTz now)
 	foreach(lc, types)
 	{
 		RarrJobType *type = lfirst(lc);
+		RarrAgendaKey *key;
 		const RarrAgendaRef *ref;
 		RarrQueuePos pos;
 		int			priority;
 
 		if (rarr_limits_yield_at(table, type, now) > now)
 			continue;
-		if (type->agenda == NULL || type->agenda->head.table != table)
-			type->agenda = rarr_agenda_key(table, type->name, strlen(type->name));
-		ref = rarr_agenda_ref(type->agenda, false);
+		key = rarr_agenda_type_key(table, type);
+		ref = rarr_agenda_ref(key, false);
 		if (ref == NULL || rarr_agenda_next_due(ref) <= now || rarr_agenda_verify_is_due(ref, now, mono) ||
-			rarr_agenda_pending_group(type->agenda, RARR_PRIORITIES, now, &priority, &pos))
+			rarr_agenda_pending_group(key, RARR_PRIORITIES, now, &priority, &pos))
 			return false;
 	}
 	return true;
@@ -398,8 +398,7 @@ verify(List *types, RarrTable *jobs, Relation index, TimestampTz now)
 		return;
 	foreach(lc, types)
 	{
-		RarrJobType *type = lfirst(lc);
-		RarrAgendaKey *key = rarr_agenda_key(RelationGetRelid(jobs->rel), type->name, strlen(type->name));
+		RarrAgendaKey *key = rarr_agenda_type_key(RelationGetRelid(jobs->rel), lfirst(lc));
 		const RarrAgendaRef *ref = rarr_agenda_ref(key, true);
 
 		if (ref != NULL && rarr_agenda_verify_is_due(ref, now, mono))

@@ -51,4 +51,10 @@ extern bool rarr_claim_is_idle(List *types, TimestampTz now);
 extern bool rarr_claim_try(RarrClaim *claim, List *types, int max_jobs, Tuplestorestate *result);
 extern bool rarr_claim_hit_record_limit(const RarrClaim *claim);
 
+/* claim_guard.c */
+extern void rarr_claim_jobs(RarrClaim *claim, List *types, int max_jobs, Tuplestorestate *result);
+
+/* dequeue.c */
+extern void rarr_claim_args(RarrClaim *claim, FunctionCallInfo fcinfo, int first, int *max_jobs);
+
 #endif							/* RARR_JOB_CLAIM_H */

@@ -22,7 +22,7 @@
 #include "utils/fmgrprotos.h"
 
 #include "base/subtransaction.h"
-#include "job/claim_guard.h"
+#include "job/claim.h"
 
 /* how many jobs a backend remembers to have logged */
 #define MAX_LOGGED	64

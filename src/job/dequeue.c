@@ -8,10 +8,9 @@
 #include "utils/timestamp.h"
 
 #include "base/schema.h"
-#include "job/claim_guard.h"
+#include "job/claim.h"
 #include "job/core/job_type.h"
 #include "job/core/worker_input.h"
-#include "job/dequeue.h"
 
 #define MAX_JOBS		10000
 

@@ -51,11 +51,10 @@
 #include "base/duration.h"
 #include "base/guc.h"
 #include "base/schema.h"
-#include "job/claim_guard.h"
+#include "job/claim.h"
 #include "job/core/job_json.h"
 #include "job/core/job_row.h"
 #include "job/core/job_type.h"
-#include "job/dequeue.h"
 #include "job/limits/limits.h"
 #include "job/wait/wait_list.h"
 
@@ -156,14 +155,8 @@ find_slots(Wait *wait, List *types)
 	wait->complete = rarr_agenda_is_there();
 	foreach(lc, types)
 	{
-		RarrJobType *type = lfirst(lc);
-		const RarrAgendaRef *ref;
+		const RarrAgendaRef *ref = rarr_agenda_ref(rarr_agenda_type_key(table, lfirst(lc)), true);
 
-		if (!rarr_agenda_is_there())
-			break;
-		if (type->agenda == NULL || type->agenda->head.table != table)
-			type->agenda = rarr_agenda_key(table, type->name, strlen(type->name));
-		ref = rarr_agenda_ref(type->agenda, true);
 		if (ref != NULL)
 			wait->refs[wait->nrefs++] = *ref;
 		else

@@ -11,6 +11,7 @@
 #include "job/prepared.h"
 #include "job/stats/counters.h"
 #include "job/wait/wait_list.h"
+#include "job/wait/waiters.h"
 
 /*
  * Initialize all parts, while the library is being preloaded.
@@ -25,7 +26,10 @@
 void
 rarr_job_init(void)
 {
-	rarr_agenda_init();
+	rarr_shmem_add(&rarr_agenda_part);
+	rarr_shmem_add(&rarr_waits_part);
+	rarr_shmem_add(&rarr_limits_part);
+	rarr_shmem_add(&rarr_counters_part);
 	rarr_agenda_pending_init();
 	rarr_wait_list_init();
 	rarr_agenda_verify_init();

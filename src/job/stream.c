@@ -111,7 +111,7 @@ init_stream(RarrStream *stream, Relation jobs, const RarrJobType *type, Timestam
 
 	memset(stream, 0, sizeof(RarrStream));
 	stream->type = type;
-	stream->key = rarr_agenda_key(RelationGetRelid(jobs), type->name, strlen(type->name));
+	stream->key = rarr_agenda_type_key(RelationGetRelid(jobs), type);
 	ref = rarr_agenda_ref(stream->key, true);
 	if (ref != NULL)
 	{

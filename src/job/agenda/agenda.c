@@ -36,7 +36,6 @@
 #include "base/clock.h"
 #include "base/guc.h"
 #include "base/schema.h"
-#include "base/shmem.h"
 #include "job/agenda/agenda.h"
 #include "job/core/job_row.h"
 #include "job/core/job_type.h"
@@ -44,7 +43,7 @@
 /* a backend that found no free slot looks for one again after this */
 #define FULL_RETRY		(10 * USECS_PER_SEC)
 
-void		(*rarr_agenda_wake_hook) (const RarrAgendaRef *ref, TimestampTz at, int64 jobs) = NULL;
+void		(*rarr_agenda_wake) (const RarrAgendaRef *ref, TimestampTz at, int64 jobs) = NULL;
 
 static RarrSlotRegistry registry = {
 	.tranche = "researcharr_agenda",
@@ -80,16 +79,7 @@ attach_agenda(void *memory, bool first)
 	}
 }
 
-static const RarrShmemPart agenda_part = {"researcharr agenda", agenda_size, attach_agenda};
-
-/*
- * Request the agenda's shared memory.  Called while the library is preloaded.
- */
-void
-rarr_agenda_init(void)
-{
-	rarr_shmem_add(&agenda_part);
-}
+const RarrShmemPart rarr_agenda_part = {"researcharr agenda", agenda_size, attach_agenda};
 
 /*
  * Is there an agenda?  Only if the library is preloaded.
@@ -98,18 +88,6 @@ bool
 rarr_agenda_is_there(void)
 {
 	return registry.shared != NULL;
-}
-
-/*
- * Wake sleepers for up to `jobs` jobs of a slot's type that may have become
- * claimable, from the time `at` on.  With a ref of NULL, wake all sleepers of
- * this database.  Cannot fail.
- */
-void
-rarr_agenda_wake(const RarrAgendaRef *ref, TimestampTz at, int64 jobs)
-{
-	if (rarr_agenda_wake_hook != NULL)
-		rarr_agenda_wake_hook(ref, at, jobs);
 }
 
 /* The following functions need the slot's lock. */
@@ -272,14 +250,26 @@ rarr_agenda_find(Oid table, const char *name, bool create, RarrAgendaRef *ref)
 }
 
 /*
- * Return this backend's key for a type, whose name has len bytes.  It stays
- * valid as long as the backend lives.  Raises no errors but those of
- * allocation.
+ * Return this backend's key for the type of this name.  It stays valid as long
+ * as the backend lives.  Raises no errors but those of allocation.
  */
 RarrAgendaKey *
-rarr_agenda_key(Oid table, const char *name, int len)
+rarr_agenda_key(Oid table, const text *name)
 {
-	return rarr_registry_key(&registry, table, name, len);
+	return rarr_registry_key(&registry, table, VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
+}
+
+/*
+ * The same for a type that rarr_job_types_requested() or rarr_job_type_find()
+ * returned.
+ */
+RarrAgendaKey *
+rarr_agenda_type_key(Oid table, const RarrJobType *type)
+{
+	if (type->agenda == NULL || type->agenda->head.table != table)
+		unconstify(RarrJobType *, type)->agenda =
+			rarr_registry_key(&registry, table, type->name, strlen(type->name));
+	return type->agenda;
 }
 
 /* Does the slot still belong to the type for which the handle was made? */
@@ -329,15 +319,6 @@ rarr_agenda_lock(const RarrAgendaRef *ref, LWLockMode mode)
 		return true;
 	LWLockRelease(&ref->slot->lock);
 	return false;
-}
-
-/*
- * Release a slot's lock.
- */
-void
-rarr_agenda_unlock(const RarrAgendaRef *ref)
-{
-	LWLockRelease(&ref->slot->lock);
 }
 
 /*

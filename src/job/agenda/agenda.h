@@ -10,6 +10,7 @@
 #include "storage/lwlock.h"
 #include "utils/uuid.h"
 
+#include "base/shmem.h"
 #include "base/slot_registry.h"
 #include "job/core/job_type.h"
 #include "job/core/queue_pos.h"
@@ -126,21 +127,20 @@ typedef struct RarrAgendaView
 } RarrAgendaView;
 
 /*
- * Hook of job/wait: up to `jobs` jobs of a type may have become claimable,
- * from the time `at` on.  ref is NULL for all types of this database.  Must
- * not fail.
+ * Wake sleepers for up to `jobs` jobs of a slot's type that may have become
+ * claimable, from the time `at` on.  With a ref of NULL, wake all sleepers of
+ * this database.  Cannot fail.  Set by job/wait while the library is preloaded.
  */
-extern void (*rarr_agenda_wake_hook) (const RarrAgendaRef *ref, TimestampTz at, int64 jobs);
+extern void (*rarr_agenda_wake) (const RarrAgendaRef *ref, TimestampTz at, int64 jobs);
 
-extern void rarr_agenda_wake(const RarrAgendaRef *ref, TimestampTz at, int64 jobs);
-extern void rarr_agenda_init(void);
+extern const RarrShmemPart rarr_agenda_part;
 extern bool rarr_agenda_is_there(void);
 
-extern RarrAgendaKey *rarr_agenda_key(Oid table, const char *name, int len);
+extern RarrAgendaKey *rarr_agenda_key(Oid table, const text *name);
+extern RarrAgendaKey *rarr_agenda_type_key(Oid table, const RarrJobType *type);
 extern const RarrAgendaRef *rarr_agenda_ref(RarrAgendaKey *key, bool create);
 extern bool rarr_agenda_find(Oid table, const char *name, bool create, RarrAgendaRef *ref);
 extern bool rarr_agenda_lock(const RarrAgendaRef *ref, LWLockMode mode);
-extern void rarr_agenda_unlock(const RarrAgendaRef *ref);
 
 extern TimestampTz rarr_agenda_next_due(const RarrAgendaRef *ref);
 extern int	rarr_agenda_index(const RarrAgendaRef *ref);

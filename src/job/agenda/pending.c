@@ -156,16 +156,14 @@ rarr_agenda_pending_job(RarrOutcome outcome, Relation jobs, TupleTableSlot *slot
 	RarrJobStatus status;
 	RarrAgendaPending version = {0};
 	RarrAgendaPending *entry;
-	text	   *type;
 
 	if (!rarr_agenda_is_there() || !is_possible(slot))
 		return;
 	status = rarr_job_status(slot);
 	if (status != JOB_QUEUED && status != JOB_RUNNING)
 		return;
-	type = DatumGetTextPP(rarr_job_value(slot, JOB_JOB_TYPE));
 	entry = get_entry(outcome,
-					rarr_agenda_key(RelationGetRelid(jobs), VARDATA_ANY(type), VARSIZE_ANY_EXHDR(type)),
+					rarr_agenda_key(RelationGetRelid(jobs), DatumGetTextPP(rarr_job_value(slot, JOB_JOB_TYPE))),
 					rarr_job_int(slot, JOB_PRIORITY));
 	if (status == JOB_QUEUED)
 	{

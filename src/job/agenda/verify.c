@@ -172,7 +172,7 @@ release_turn(void)
 	{
 		if (turn_ref.slot->turn == turn_number)
 			turn_ref.slot->turn = 0;
-		rarr_agenda_unlock(&turn_ref);
+		LWLockRelease(&turn_ref.slot->lock);
 	}
 	turn_ref.slot = NULL;
 }
@@ -201,7 +201,7 @@ lock_turn(Step *step)
 		step->lost = true;
 	else if (step->ref.slot->turn != step->turn)
 	{
-		rarr_agenda_unlock(&step->ref);
+		LWLockRelease(&step->ref.slot->lock);
 		step->lost = true;
 	}
 	return !step->lost;
@@ -234,7 +234,7 @@ begin_step(Step *step, RarrAgendaKey *key)
 	slot = ref->slot;
 	if (!is_due(slot, step->kind, step->now, step->began) || !take_turn(step, slot))
 	{
-		rarr_agenda_unlock(ref);
+		LWLockRelease(&ref->slot->lock);
 		return false;
 	}
 	step->ref = *ref;
@@ -258,7 +258,7 @@ begin_step(Step *step, RarrAgendaKey *key)
 	step->pos = scan->pos;
 	turn_ref = *ref;
 	turn_number = step->turn;
-	rarr_agenda_unlock(ref);
+	LWLockRelease(&ref->slot->lock);
 	return true;
 }
 
@@ -391,7 +391,7 @@ report(Step *step, const RarrQueuePos *from, const RarrQueuePos *bound, bool don
 			narrow_running(step, from, done, result);
 		if (result->available && rarr_queue_pos_compare(&result->available_pos, bound) < 0)
 			step->ref.slot->found[step->priority]++;
-		rarr_agenda_unlock(&step->ref);
+		LWLockRelease(&step->ref.slot->lock);
 	}
 	if (result->available)
 		rarr_agenda_lower_bound(&step->ref, step->priority, &result->available_pos, 1);
@@ -429,7 +429,7 @@ enter_group(Step *step, RarrQueuePos *end, RarrQueuePos *bound)
 		if (rarr_queue_pos_compare(&step->pos, end) >= 0)
 			scan->group = -1;
 	}
-	rarr_agenda_unlock(&step->ref);
+	LWLockRelease(&step->ref.slot->lock);
 	return rarr_queue_pos_compare(&step->pos, end) < 0;
 }
 
@@ -473,7 +473,7 @@ end_step(Step *step, bool round_done)
 	pg_atomic_write_u64(&schedule->last_step, (uint64) step->began);
 	pg_atomic_write_u64(&schedule->pause, (uint64) Min(pause, LONGEST_PAUSE));
 	pg_atomic_write_u64(&schedule->resting, round_done ? 1 : 0);
-	rarr_agenda_unlock(&step->ref);
+	LWLockRelease(&step->ref.slot->lock);
 }
 
 /* Take a step of one scan, if one is due and the turn can be taken. */

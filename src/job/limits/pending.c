@@ -194,13 +194,11 @@ get_entry(PendingKind kind, const RarrLimitRef *ref)
 }
 
 /*
- * Request the shared memory and register the callbacks.  Called while the
- * library is preloaded.
+ * Register the callbacks.  Called while the library is preloaded.
  */
 void
 rarr_limits_init(void)
 {
-	rarr_limit_slots_init();
 	rarr_pending_init(&pending);
 }
 

@@ -33,7 +33,6 @@
 #include "base/schema.h"
 #include "job/core/job_row.h"
 #include "job/limits/running_set.h"
-#include "job/limits/shmem.h"
 #include "job/limits/slot.h"
 
 /* how often a backend looks for abandoned sets */
@@ -149,12 +148,12 @@ bool
 rarr_running_set_populate(const RarrLimitRef *ref, const RarrJobType *type, const RarrRunningJob *jobs, int n,
 				uint64 invalidations, int64 recount_at)
 {
-	RarrLimit  *limit;
+	RarrLimit  *limit = rarr_limit_lock(ref);
 	bool		fits = true;
 
-	LWLockAcquire(rarr_limit_slots.lock, LW_EXCLUSIVE);
-	limit = rarr_limit_of(ref);
-	for (int i = 0; i < n && limit != NULL && fits; i++)
+	if (limit == NULL)
+		return false;
+	for (int i = 0; i < n && fits; i++)
 	{
 		RarrLimitEntry *entry;
 
@@ -165,12 +164,12 @@ rarr_running_set_populate(const RarrLimitRef *ref, const RarrJobType *type, cons
 		if (fits)
 			bind_entry(entry, &jobs[i].id, jobs[i].attempt);
 	}
-	if (rarr_limits->free == RARR_NO_ENTRY && limit != NULL && limit->running < type->max_running)
+	if (rarr_limits->free == RARR_NO_ENTRY && limit->running < type->max_running)
 	{
 		rarr_limits->full = true;
 		fits = false;
 	}
-	fits = fits && limit != NULL && limit->invalidations == invalidations;
+	fits = fits && limit->invalidations == invalidations;
 	if (fits)
 	{
 		limit->counted_for = type->version;
@@ -178,7 +177,7 @@ rarr_running_set_populate(const RarrLimitRef *ref, const RarrJobType *type, cons
 		limit->lapse = DT_NOBEGIN;
 		limit->next_sweep = 0;
 	}
-	else if (limit != NULL)
+	else
 		rarr_limit_mark_incomplete(limit);
 	LWLockRelease(rarr_limit_slots.lock);
 	return fits;
@@ -198,16 +197,14 @@ rarr_running_set_reserve(const RarrLimitRef *ref, const RarrJobType *type, bool 
 				  RarrRunningJob *job, bool *token)
 {
 	RarrReservation result = RARR_RESERVED;
-	RarrLimit  *limit;
+	RarrLimit  *limit = rarr_limit_lock(ref);
 	RarrLimitEntry *entry = NULL;
 
 	job->entry = RARR_NO_ENTRY;
 	*token = false;
-	LWLockAcquire(rarr_limit_slots.lock, LW_EXCLUSIVE);
-	limit = rarr_limit_of(ref);
 	if (limit == NULL)
-		result = RARR_NOT_COUNTED;
-	else if (type->max_running > 0 && !running)
+		return RARR_NOT_COUNTED;
+	if (type->max_running > 0 && !running)
 	{
 		if (limit->counted_for != type->version)
 			result = RARR_NOT_COUNTED;
@@ -330,9 +327,9 @@ drop_job(int limit, const pg_uuid_t *id, int32 attempt)
 void
 rarr_running_set_remove(const RarrLimitRef *ref, const pg_uuid_t *id, int32 attempt)
 {
-	LWLockAcquire(rarr_limit_slots.lock, LW_EXCLUSIVE);
-	if (rarr_limit_of(ref) != NULL)
-		drop_job(ref->slot, id, attempt);
+	if (rarr_limit_lock(ref) == NULL)
+		return;
+	drop_job(ref->slot, id, attempt);
 	LWLockRelease(rarr_limit_slots.lock);
 }
 
@@ -343,11 +340,11 @@ rarr_running_set_remove(const RarrLimitRef *ref, const pg_uuid_t *id, int32 atte
 void
 rarr_running_set_renew(const RarrLimitRef *ref, const pg_uuid_t *id, int32 attempt)
 {
-	RarrLimit  *limit;
+	RarrLimit  *limit = rarr_limit_lock(ref);
 
-	LWLockAcquire(rarr_limit_slots.lock, LW_EXCLUSIVE);
-	limit = rarr_limit_of(ref);
-	if (limit != NULL && limit->counted_for != 0)
+	if (limit == NULL)
+		return;
+	if (limit->counted_for != 0)
 	{
 		drop_job(ref->slot, id, attempt - 1);
 		if (!has_job(ref->slot, id, attempt))
@@ -376,12 +373,12 @@ bool
 rarr_running_set_begin_sweep(const RarrLimitRef *ref, int64 start, RarrRunningJob *jobs, int *n)
 {
 	int			room = *n;
-	RarrLimit  *limit;
+	RarrLimit  *limit = rarr_limit_lock(ref);
 
 	*n = 0;
-	LWLockAcquire(rarr_limit_slots.lock, LW_EXCLUSIVE);
-	limit = rarr_limit_of(ref);
-	if (limit == NULL || limit->next_sweep > start)
+	if (limit == NULL)
+		return false;
+	if (limit->next_sweep > start)
 	{
 		LWLockRelease(rarr_limit_slots.lock);
 		return false;

@@ -21,9 +21,6 @@
 
 #include "base/clock.h"
 #include "base/guc.h"
-#include "base/shmem.h"
-#include "job/limits/rate.h"
-#include "job/limits/shmem.h"
 #include "job/limits/slot.h"
 
 /* how often a set that has reached the limit is swept without a reason */
@@ -68,16 +65,7 @@ attach_limits(void *memory, bool first)
 	rarr_limits->free = rarr_limits->max_entries > 0 ? 0 : RARR_NO_ENTRY;
 }
 
-static const RarrShmemPart limits_part = {"researcharr limits", limits_size, attach_limits};
-
-/*
- * Request the shared memory.  Called while the library is preloaded.
- */
-void
-rarr_limit_slots_init(void)
-{
-	rarr_shmem_add(&limits_part);
-}
+const RarrShmemPart rarr_limits_part = {"researcharr limits", limits_size, attach_limits};
 
 /*
  * Did any type of this server ever have a slot?  Needs no lock, so that it
@@ -99,6 +87,24 @@ rarr_limit_of(const RarrLimitRef *ref)
 	if (ref->slot < 0 || rarr_slot_generation(&rarr_limit_at(ref->slot)->head) != ref->generation)
 		return NULL;
 	return rarr_limit_at(ref->slot);
+}
+
+/*
+ * Acquire the lock, and return the slot of a handle.  Returns NULL, without the
+ * lock, if the handle is stale.
+ */
+RarrLimit *
+rarr_limit_lock(const RarrLimitRef *ref)
+{
+	RarrLimit  *limit;
+
+	if (ref->slot < 0)
+		return NULL;
+	LWLockAcquire(rarr_limit_slots.lock, LW_EXCLUSIVE);
+	limit = rarr_limit_of(ref);
+	if (limit == NULL)
+		LWLockRelease(rarr_limit_slots.lock);
+	return limit;
 }
 
 /*
@@ -319,7 +325,7 @@ rarr_limit_find(Oid table, const RarrJobType *type, bool create)
 		return ref;
 	if (create && !TransactionIdIsNormal(rarr_limits->first_xid))
 		rarr_limits_policy_changed(ReadNextTransactionId());
-	ref.key = rarr_agenda_key(table, type->name, strlen(type->name));
+	ref.key = rarr_agenda_type_key(table, type);
 	LWLockAcquire(rarr_limit_slots.lock, create ? LW_EXCLUSIVE : LW_SHARED);
 	limit = rarr_slot_find(&rarr_limit_slots, table, type->name);
 	if (limit == NULL && create)
@@ -356,29 +362,21 @@ bool
 rarr_limit_state(const RarrLimitRef *ref, const RarrJobType *type, TimestampTz now,
 				RarrLimitState *state)
 {
-	RarrLimit  *limit;
 	int64		mono = rarr_monotonic_now();
-	bool		found;
+	RarrLimit  *limit = rarr_limit_lock(ref);
 
-	if (ref->slot < 0)
+	if (limit == NULL)
 		return false;
-	LWLockAcquire(rarr_limit_slots.lock, LW_EXCLUSIVE);
-	limit = rarr_limit_of(ref);
-	found = limit != NULL;
-	if (found)
-	{
-		state->counted = is_counted(limit, type, mono);
-		state->recount = limit->counted_for == type->version && limit->recount_at <= mono;
-		state->invalidations = limit->invalidations;
-		state->running = limit->running;
-		state->recheck = limit->recheck;
-		state->open = limit->open;
-		state->lapse = limit->lapse;
-		state->token_at = token_at(limit, type);
-		state->sweep_at = sweep_at(limit, now, mono);
-	}
+	state->counted = is_counted(limit, type, mono);
+	state->recount = limit->counted_for == type->version && limit->recount_at <= mono;
+	state->invalidations = limit->invalidations;
+	state->running = limit->running;
+	state->recheck = limit->recheck;
+	state->open = limit->open;
+	state->token_at = token_at(limit, type);
+	state->sweep_at = sweep_at(limit, now, mono);
 	LWLockRelease(rarr_limit_slots.lock);
-	return found;
+	return true;
 }
 
 /*
@@ -387,15 +385,12 @@ rarr_limit_state(const RarrLimitRef *ref, const RarrJobType *type, TimestampTz n
 void
 rarr_limit_add_lease(const RarrLimitRef *ref, TimestampTz lease)
 {
-	RarrLimit  *limit;
+	RarrLimit  *limit = rarr_limit_lock(ref);
 
-	LWLockAcquire(rarr_limit_slots.lock, LW_EXCLUSIVE);
-	limit = rarr_limit_of(ref);
-	if (limit != NULL)
-	{
-		limit->lapse = Min(limit->lapse, lease);
-		limit->added_lapse = Min(limit->added_lapse, lease);
-	}
+	if (limit == NULL)
+		return;
+	limit->lapse = Min(limit->lapse, lease);
+	limit->added_lapse = Min(limit->added_lapse, lease);
 	LWLockRelease(rarr_limit_slots.lock);
 }
 
@@ -406,9 +401,11 @@ rarr_limit_add_lease(const RarrLimitRef *ref, TimestampTz lease)
 void
 rarr_limit_recheck(const RarrLimitRef *ref)
 {
-	LWLockAcquire(rarr_limit_slots.lock, LW_EXCLUSIVE);
-	if (rarr_limit_of(ref) != NULL)
-		rarr_limit_of(ref)->recheck = true;
+	RarrLimit  *limit = rarr_limit_lock(ref);
+
+	if (limit == NULL)
+		return;
+	limit->recheck = true;
 	LWLockRelease(rarr_limit_slots.lock);
 }
 
@@ -457,9 +454,11 @@ rarr_limit_mark_incomplete(RarrLimit *limit)
 void
 rarr_limit_invalidate(const RarrLimitRef *ref)
 {
-	LWLockAcquire(rarr_limit_slots.lock, LW_EXCLUSIVE);
-	if (rarr_limit_of(ref) != NULL)
-		rarr_limit_mark_incomplete(rarr_limit_of(ref));
+	RarrLimit  *limit = rarr_limit_lock(ref);
+
+	if (limit == NULL)
+		return;
+	rarr_limit_mark_incomplete(limit);
 	LWLockRelease(rarr_limit_slots.lock);
 }
 

@@ -29,8 +29,6 @@
 #include "base/guc.h"
 #include "base/pending.h"
 #include "job/stats/counters.h"
-#include "job/stats/shmem.h"
-#include "job/stats/slot.h"
 
 /* counting the table may take one part in so many of the time */
 #define COUNT_SHARE		100
@@ -79,7 +77,7 @@ static void
 add_delta(const Delta *delta)
 {
 	if (delta->type == NULL)
-		rarr_counted_invalidate();
+		rarr_counters_invalidate();
 	else if (delta->type->counters != NULL && !is_stale(delta->type))
 		for (int i = 0; i < RARR_STATUSES; i++)
 			if (delta->jobs[i] != 0)
@@ -129,13 +127,11 @@ at_xact_end(XactEvent event, void *arg)
 }
 
 /*
- * Request the shared memory and register the callbacks.  Called while the
- * library is preloaded.
+ * Register the callbacks.  Called while the library is preloaded.
  */
 void
 rarr_counters_init(void)
 {
-	rarr_counted_init();
 	rarr_pending_init(&pending);
 	RegisterXactCallback(at_xact_end, NULL);
 }
@@ -187,17 +183,6 @@ rarr_counters_truncate(void)
 {
 	if (rarr_counted_types.shared != NULL)
 		(void) get_delta(NULL);
-}
-
-/*
- * The counters of this database may be wrong: have the next job_stats() count
- * the table.  Cannot fail.
- */
-void
-rarr_counters_invalidate(void)
-{
-	if (rarr_counted_types.shared != NULL)
-		rarr_counted_invalidate();
 }
 
 /* A type's counter of a status, with the changes of this transaction. */

@@ -8,12 +8,11 @@
 #include "executor/tuptable.h"
 #include "utils/rel.h"
 
-#include "job/stats/counts.h"
+#include "job/stats/slot.h"
 
 extern void rarr_counters_init(void);
 extern void rarr_counters_change(Relation jobs, TupleTableSlot *old, TupleTableSlot *new);
 extern void rarr_counters_truncate(void);
-extern void rarr_counters_invalidate(void);
 
 extern RarrCounts *rarr_counters_read(Oid table, int *n);
 extern void rarr_counters_make_room(void);

@@ -13,9 +13,6 @@
 
 #include "base/guc.h"
 #include "base/schema.h"
-#include "base/shmem.h"
-#include "job/core/job_row.h"
-#include "job/stats/shmem.h"
 #include "job/stats/slot.h"
 
 RarrSlotRegistry rarr_counted_types = {
@@ -48,16 +45,7 @@ attach_counters(void *memory, bool first)
 				pg_atomic_init_u64(&rarr_counted_type_at(i)->stripes[j].jobs[k], 0);
 }
 
-static const RarrShmemPart counters_part = {"researcharr counters", counters_size, attach_counters};
-
-/*
- * Request the shared memory.  Called while the library is preloaded.
- */
-void
-rarr_counted_init(void)
-{
-	rarr_shmem_add(&counters_part);
-}
+const RarrShmemPart rarr_counters_part = {"researcharr counters", counters_size, attach_counters};
 
 /*
  * Return the slot of this database's table, given if it has none.  NULL if
@@ -110,12 +98,14 @@ rarr_counted_type(Oid table, const char *name)
 }
 
 /*
- * The counters of this database may be wrong.  Acquires the lock.  Cannot
- * fail.
+ * The counters of this database may be wrong: have the next job_stats() count
+ * the table.  Cannot fail.
  */
 void
-rarr_counted_invalidate(void)
+rarr_counters_invalidate(void)
 {
+	if (rarr_counted_types.shared == NULL)
+		return;
 	LWLockAcquire(rarr_counted_types.lock, LW_EXCLUSIVE);
 	for (int i = 0; i < rarr_counted_tables.shared->used; i++)
 		if (rarr_counted_table_at(i)->head.database == MyDatabaseId)

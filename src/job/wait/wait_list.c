@@ -55,9 +55,8 @@
 #include "base/clock.h"
 #include "base/guc.h"
 #include "job/agenda/verify.h"
-#include "job/wait/shmem.h"
 #include "job/wait/wait_list.h"
-#include "job/wait/wakeup.h"
+#include "job/wait/waiters.h"
 
 /* how often a sleeper checks designated wakers and woken sleepers */
 #define CHECK_INTERVAL	(10 * USECS_PER_SEC)
@@ -473,7 +472,7 @@ rarr_wait_leave(int64 looked)
 	rarr_waits_unlock(&wakeups);
 }
 
-/* The rarr_agenda_wake_hook. */
+/* The function that rarr_agenda_wake points to. */
 static void
 wake_sleepers(const RarrAgendaRef *ref, TimestampTz at, int64 jobs)
 {
@@ -491,13 +490,12 @@ at_xact_end(XactEvent event, void *arg)
 }
 
 /*
- * Request the shared memory, set the agenda's hook, and register the callback.
- * Called while the library is preloaded.
+ * Set the agenda's hook, and register the callback.  Called while the library
+ * is preloaded.
  */
 void
 rarr_wait_list_init(void)
 {
-	rarr_waits_init();
-	rarr_agenda_wake_hook = wake_sleepers;
+	rarr_agenda_wake = wake_sleepers;
 	RegisterXactCallback(at_xact_end, NULL);
 }

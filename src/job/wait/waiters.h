@@ -1,14 +1,17 @@
 /*
- * shmem.h
- *		The list of sleepers in shared memory, for this folder alone.
+ * waiters.h
+ *		The list of sleepers in shared memory, wake-ups and designated wakers;
+ *		for this folder and job.c alone.
  */
-#ifndef RARR_JOB_WAIT_SHMEM_H
-#define RARR_JOB_WAIT_SHMEM_H
+#ifndef RARR_JOB_WAIT_WAITERS_H
+#define RARR_JOB_WAIT_WAITERS_H
 
 #include "datatype/timestamp.h"
 #include "port/atomics.h"
 #include "storage/lwlock.h"
 #include "storage/proc.h"
+
+#include "base/shmem.h"
 
 /* number of no waiter, or of no type */
 #define RARR_NONE		(-1)
@@ -67,19 +70,39 @@ typedef struct RarrWaitList
 	RarrWaitType types[FLEXIBLE_ARRAY_MEMBER];	/* followed by the waiters */
 } RarrWaitList;
 
+/* the most latches that are set after the lock is released */
+#define RARR_WAKEUPS	32
+
+/* a designated waker is late then */
+#define RARR_WAKER_LATE	(5 * USECS_PER_SEC)
+
+/* Backends whose latches are set after the lock is released. */
+typedef struct RarrWakeups
+{
+	int			n;
+	PGPROC	   *procs[RARR_WAKEUPS];
+} RarrWakeups;
+
+extern const RarrShmemPart rarr_waits_part;
 extern RarrWaitList *rarr_waits;	/* NULL: the library is not preloaded */
 
-extern void rarr_waits_init(void);
 extern RarrWaiter *rarr_waiter(int i);
 
 /* These need the lock. */
 extern bool rarr_waiter_wants(const RarrWaiter *waiter, int type);
 extern int	rarr_waiter_next_type(const RarrWaiter *waiter, int type);
 extern void rarr_waiter_link(RarrWaiterList *list, int i);
-extern void rarr_waiter_unlink(RarrWaiterList *list, const RarrWaiter *waiter);
+extern void rarr_waits_unlock(RarrWakeups *wakeups);
+extern void rarr_sleeper_unlink(int i);
+extern void rarr_wake(int i, int type, RarrWakeups *wakeups);
+extern void rarr_wake_for_type(int type, int64 n, RarrWakeups *wakeups);
+extern void rarr_wakeup_end(RarrWaiter *waiter);
+extern void rarr_waker_set(int type, int i);
+extern void rarr_waker_notify(int type, RarrWakeups *wakeups);
+extern void rarr_waker_name(int type, RarrWakeups *wakeups);
 
 #define for_each_type(type, waiter) \
 	for (int type = rarr_waiter_next_type(waiter, 0); type != RARR_NONE; \
 		 type = rarr_waiter_next_type(waiter, type + 1))
 
-#endif							/* RARR_JOB_WAIT_SHMEM_H */
+#endif							/* RARR_JOB_WAIT_WAITERS_H */
