@@ -126,15 +126,6 @@ rarr_batch_set(RarrBatch *batch, int position, Datum value)
 }
 
 /*
- * Was the second column set for the job at a position?
- */
-bool
-rarr_batch_is_set(const RarrBatch *batch, int position)
-{
-	return !batch->nulls[position];
-}
-
-/*
  * Return (id, value) rows, in the order of the arguments, as the result set of
  * the running function.
  */

@@ -24,7 +24,6 @@ extern Datum *rarr_batch_array(const RarrBatch *batch, FunctionCallInfo fcinfo, 
 							   Oid type, bool nulls_allowed, bool **nulls);
 extern int	rarr_batch_attempt(const RarrBatch *batch, int position);
 extern void rarr_batch_set(RarrBatch *batch, int position, Datum value);
-extern bool rarr_batch_is_set(const RarrBatch *batch, int position);
 extern void rarr_batch_return(const RarrBatch *batch, FunctionCallInfo fcinfo);
 
 #endif							/* RARR_BATCH_H */

@@ -406,26 +406,6 @@ verify(List *types, RarrTable *jobs, Relation index, TimestampTz now)
 	}
 }
 
-/* Open the stream of a type.  Returns false if it has no claimable jobs. */
-static bool
-open_stream(Claim *claim, RarrStream *stream, const RarrJobType *type, Relation index,
-			RarrLimitUse *limit, int max_jobs)
-{
-	bool		opened;
-
-	if (limit != NULL && limit->closed)
-		return false;
-	if (limit != NULL && limit->only_lapsed)
-		opened = rarr_stream_open_lapsed(stream, claim->jobs->rel, index, type, claim->now,
-										 limit->lapsed, limit->nlapsed);
-	else
-		opened = rarr_stream_open(stream, claim->jobs->rel, index, type, claim->now,
-								  !IsolationUsesXactSnapshot(), max_jobs <= FEW_JOBS);
-	if (opened)
-		stream->limit = limit;
-	return opened;
-}
-
 /*
  * Claim up to max_jobs due jobs of these types (RarrJobType *), and add their
  * rows to the result in the order of the claim.  The caller has set expected,
@@ -464,7 +444,8 @@ rarr_claim_try(Claim *claim, List *types, int max_jobs, Tuplestorestate *result)
 
 		if (limit != NULL)
 			limits = lappend(limits, limit);
-		if (open_stream(claim, &streams[n], lfirst(lc), index, limit, max_jobs))
+		if (rarr_stream_open(&streams[n], claim->jobs->rel, index, lfirst(lc), limit, claim->now,
+							 max_jobs <= FEW_JOBS))
 			n++;
 	}
 

@@ -14,13 +14,6 @@
 
 #define MAX_JOBS		10000
 
-/* The types (RarrJobType *) that argument n of the running function names. */
-static List *
-requested_types(FunctionCallInfo fcinfo, int n)
-{
-	return rarr_job_types_requested(PG_ARGISNULL(n) ? NULL : PG_GETARG_ARRAYTYPE_P(n));
-}
-
 /*
  * Read the consecutive arguments max_jobs, lease and worker of the running
  * function.  first: position of max_jobs.  Sets *max_jobs, and lease and
@@ -70,7 +63,7 @@ researcharr_job_dequeue(PG_FUNCTION_ARGS)
 
 	rarr_prevent_read_only("job_dequeue()");
 	rarr_claim_args(&claim, fcinfo, 1, &max_jobs);
-	types = requested_types(fcinfo, 0);
+	types = rarr_job_types_requested(PG_ARGISNULL(0) ? NULL : PG_GETARG_ARRAYTYPE_P(0));
 	claim.now = GetCurrentTimestamp();
 	if (rsinfo != NULL && rarr_claim_is_idle(types, claim.now))
 	{

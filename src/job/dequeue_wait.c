@@ -255,8 +255,9 @@ deliver(Wait *wait)
 }
 
 /*
- * Look for jobs, in the current transaction, and claim them.  Returns true if
- * there were any.  Afterwards the transaction may not be clean.
+ * Look for jobs, in the current transaction.  If there are any, claim them,
+ * finish the call, and return true.  Afterwards the transaction may not be
+ * clean.
  */
 static bool
 look(Wait *wait)
@@ -286,6 +287,8 @@ look(Wait *wait)
 		if (again)
 			next_transaction(wait);
 	}
+	if (n > 0)
+		deliver(wait);
 	return n > 0;
 }
 
@@ -393,10 +396,7 @@ wait_for_jobs(Wait *wait)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (look(wait))
-		{
-			deliver(wait);
 			return;
-		}
 		if (rarr_monotonic_now() >= wait->end)
 			break;
 		wait->registered = rarr_wait_enter(wait->refs, wait->nrefs, wait->looked_mono);
@@ -404,10 +404,7 @@ wait_for_jobs(Wait *wait)
 		if (wait->registered)
 		{
 			if (look(wait))
-			{
-				deliver(wait);
 				return;
-			}
 			next_transaction(wait);
 			if (!rarr_wait_is_for(wait->refs, wait->nrefs))
 				continue;		/* the types differ from those in the list */

@@ -25,23 +25,25 @@
 #include "job/finish.h"
 #include "job/lapse.h"
 
-/* Begin the version that finishes the job in jobs->oldslot, and log it. */
+/* Log a change of the job in jobs->oldslot to this status. */
 static void
-finish(RarrJobCall *call, RarrHistoryAction action, RarrJobStatus status)
+add_to_log(RarrJobCall *call, RarrHistoryAction action, RarrJobStatus status, const char *error)
 {
-	rarr_job_log_add(&call->log, call->jobs->oldslot, action, status, call->now, NULL);
+	rarr_job_log_add(&call->log, call->jobs->oldslot, action, status, call->now, error);
+}
+
+/* Begin the version that finishes the job. */
+static void
+begin_finish(RarrJobCall *call, RarrJobStatus status)
+{
 	rarr_job_begin_change(call->jobs, call->now);
 	rarr_job_set_status(call->jobs->newslot, status, call->now);
 }
 
-/*
- * Begin the version that requeues the job in jobs->oldslot, available from
- * `at` on, and log it.
- */
+/* Begin the version that requeues the job, available from `at` on. */
 static void
-begin_requeue(RarrJobCall *call, RarrHistoryAction action, TimestampTz at, const char *error)
+begin_requeue(RarrJobCall *call, TimestampTz at)
 {
-	rarr_job_log_add(&call->log, call->jobs->oldslot, action, JOB_QUEUED, call->now, error);
 	rarr_job_begin_change(call->jobs, call->now);
 	rarr_job_set_status(call->jobs->newslot, JOB_QUEUED, call->now);
 	rarr_job_set(call->jobs->newslot, JOB_AVAILABLE_AT, TimestampTzGetDatum(at));
@@ -67,14 +69,13 @@ rarr_job_fail(RarrJobCall *call, const RarrFailure *failure)
 		int64		delay = failure->delay >= 0 ? failure->delay :
 			rarr_job_type_retry_delay(rarr_job_type_of(jobs->oldslot), retries);
 
-		begin_requeue(call, RARR_HISTORY_RETRIED, call->now + delay, failure->error);
+		begin_requeue(call, call->now + delay);
 		rarr_job_set(jobs->newslot, JOB_RETRY_COUNT, Int32GetDatum(retries + 1));
 	}
 	else
-	{
-		finish(call, RARR_HISTORY_FAILED, JOB_FAILED);
-		call->log.entries[call->log.n - 1].error = failure->error;
-	}
+		begin_finish(call, JOB_FAILED);
+	add_to_log(call, retry ? RARR_HISTORY_RETRIED : RARR_HISTORY_FAILED,
+			   retry ? JOB_QUEUED : JOB_FAILED, failure->error);
 	rarr_job_set(jobs->newslot, JOB_ERROR_MESSAGE, failure->message);
 	rarr_job_call_write(call, retry ? JOB_CHANGE_REQUEUE : JOB_CHANGE_FINISH);
 	return retry ? JOB_QUEUED : JOB_FAILED;
@@ -109,7 +110,8 @@ rarr_job_renew(RarrJobCall *call, int64 lease)
 void
 rarr_job_release(RarrJobCall *call, int64 delay)
 {
-	begin_requeue(call, RARR_HISTORY_RELEASED, call->now + delay, NULL);
+	begin_requeue(call, call->now + delay);
+	add_to_log(call, RARR_HISTORY_RELEASED, JOB_QUEUED, NULL);
 	rarr_job_call_write(call, JOB_CHANGE_REQUEUE);
 }
 
@@ -119,7 +121,8 @@ rarr_job_release(RarrJobCall *call, int64 delay)
 void
 rarr_job_end(RarrJobCall *call, RarrHistoryAction action, RarrJobStatus status)
 {
-	finish(call, action, status);
+	begin_finish(call, status);
+	add_to_log(call, action, status, NULL);
 	rarr_job_call_write(call, JOB_CHANGE_FINISH);
 }
 
@@ -130,9 +133,7 @@ rarr_job_end(RarrJobCall *call, RarrHistoryAction action, RarrJobStatus status)
 void
 rarr_job_begin_retry(RarrJobCall *call)
 {
-	rarr_job_begin_change(call->jobs, call->now);
-	rarr_job_set_status(call->jobs->newslot, JOB_QUEUED, call->now);
-	rarr_job_set(call->jobs->newslot, JOB_AVAILABLE_AT, TimestampTzGetDatum(call->now));
+	begin_requeue(call, call->now);
 	rarr_job_set(call->jobs->newslot, JOB_RETRY_COUNT, Int32GetDatum(0));
 }
 
@@ -142,7 +143,7 @@ rarr_job_begin_retry(RarrJobCall *call)
 void
 rarr_job_end_retry(RarrJobCall *call)
 {
-	rarr_job_log_add(&call->log, call->jobs->oldslot, RARR_HISTORY_REQUEUED, JOB_QUEUED, call->now, NULL);
+	add_to_log(call, RARR_HISTORY_REQUEUED, JOB_QUEUED, NULL);
 	rarr_job_call_write(call, JOB_CHANGE_REQUEUE);
 }
 

@@ -103,14 +103,33 @@ choose_group(RarrStream *stream, int below)
 		stream->view.bound = own_pos;
 }
 
-/* Initialize a stream of any kind. */
-static void
-init_stream(RarrStream *stream, Relation jobs, const RarrJobType *type, TimestampTz now)
+/*
+ * Open a stream of the jobs of a type that can be claimed at `now`.  jobs and
+ * index: processing_jobs and its dequeue index; limit: the result of
+ * rarr_limits_open(); few: the caller wants only a few jobs.
+ *
+ * If the type has reached max_running, the stream has the lapsed jobs that
+ * limit lists: the claim of a lapsed job does not increase the number of
+ * running jobs.
+ *
+ * The stream uses the active snapshot for its first group.  The caller must
+ * take that snapshot after this call, because the view of the agenda must be
+ * older.
+ *
+ * Returns false if it is known that there are no such jobs.  Then the stream is
+ * not open.
+ */
+bool
+rarr_stream_open(RarrStream *stream, Relation jobs, Relation index, const RarrJobType *type,
+				 RarrLimitUse *limit, TimestampTz now, bool few)
 {
 	const RarrAgendaRef *ref;
 
+	if (limit != NULL && limit->closed)
+		return false;
 	memset(stream, 0, sizeof(RarrStream));
 	stream->type = type;
+	stream->limit = limit;
 	stream->key = rarr_agenda_type_key(RelationGetRelid(jobs), type);
 	ref = rarr_agenda_ref(stream->key, true);
 	if (ref != NULL)
@@ -119,51 +138,17 @@ init_stream(RarrStream *stream, Relation jobs, const RarrJobType *type, Timestam
 		stream->ref = &stream->own_ref;
 	}
 	stream->now = now;
-}
-
-/*
- * Open a stream of the jobs of a type that can be claimed at `now`.  jobs and
- * index: processing_jobs and its dequeue index.  may_advance: let the stream
- * advance bounds of the agenda; few: the caller wants only a few jobs.
- *
- * The stream uses the active snapshot for its first group.  The caller must
- * take that snapshot after this call, because the view of the agenda must be
- * older.
- *
- * Returns false if the agenda shows that there are no such jobs.  Then the
- * stream is not open.
- */
-bool
-rarr_stream_open(RarrStream *stream, Relation jobs, Relation index,
-				 const RarrJobType *type, TimestampTz now, bool may_advance, bool few)
-{
-	init_stream(stream, jobs, type, now);
-	stream->may_advance = may_advance && stream->ref != NULL;
 	stream->few = few;
+	if (limit != NULL && limit->only_lapsed)
+	{
+		stream->lapsed = limit->lapsed;
+		stream->nlapsed = limit->nlapsed;
+	}
+	else
+		stream->may_advance = stream->ref != NULL && !IsolationUsesXactSnapshot();
 	choose_group(stream, RARR_PRIORITIES);
 	if (stream->ended)
 		return false;
-	rarr_dequeue_scan_init(&stream->scan, jobs, index, type->name);
-	stream->slot = table_slot_create(jobs, NULL);
-	return true;
-}
-
-/*
- * Open a stream of n lapsed jobs with these positions, for a type that has
- * reached max_running: the claim of a lapsed job does not increase the number
- * of running jobs.  The array is in the order of the claim, and is not copied.
- * Returns false if n is 0.
- */
-bool
-rarr_stream_open_lapsed(RarrStream *stream, Relation jobs, Relation index, const RarrJobType *type,
-						TimestampTz now, const RarrJobPos *lapsed, int n)
-{
-	if (n == 0)
-		return false;
-	init_stream(stream, jobs, type, now);
-	stream->lapsed = lapsed;
-	stream->nlapsed = n;
-	choose_group(stream, RARR_PRIORITIES);
 	rarr_dequeue_scan_init(&stream->scan, jobs, index, type->name);
 	stream->slot = table_slot_create(jobs, NULL);
 	return true;

@@ -11,14 +11,13 @@
 #include "job/core/dequeue_scan.h"
 #include "job/core/job_type.h"
 #include "job/core/queue_pos.h"
-
-struct RarrLimitUse;
+#include "job/limits/limits.h"
 
 /* slot has the next job if the stream has entered its group and not ended. */
 typedef struct RarrStream
 {
 	const RarrJobType *type;
-	struct RarrLimitUse *limit; /* NULL: the type has no limits */
+	RarrLimitUse *limit;		/* NULL: the type has no limits */
 	RarrAgendaKey *key;
 	const RarrAgendaRef *ref;	/* &own_ref, or NULL without the agenda */
 	RarrAgendaRef own_ref;		/* a copy, because the key's can change */
@@ -51,11 +50,8 @@ typedef struct RarrStream
 	uint64		pass;			/* the same, not too far behind the others */
 } RarrStream;
 
-extern bool rarr_stream_open(RarrStream *stream, Relation jobs, Relation index,
-							 const RarrJobType *type, TimestampTz now, bool may_advance, bool few);
-extern bool rarr_stream_open_lapsed(RarrStream *stream, Relation jobs, Relation index,
-									const RarrJobType *type, TimestampTz now,
-									const RarrJobPos *lapsed, int n);
+extern bool rarr_stream_open(RarrStream *stream, Relation jobs, Relation index, const RarrJobType *type,
+							 RarrLimitUse *limit, TimestampTz now, bool few);
 extern RarrStream *rarr_streams_first(RarrStream *streams, int n);
 extern void rarr_stream_charge(RarrStream *stream);
 extern void rarr_stream_passed(RarrStream *stream, bool go_on);

@@ -13,7 +13,6 @@
 #include "postgres.h"
 
 #include "access/tableam.h"
-#include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
@@ -25,25 +24,19 @@
 #include "base/args.h"
 #include "base/column.h"
 #include "base/text.h"
+#include "job/core/job_row.h"
 #include "job/history/history.h"
 
-/* numbers of the columns that the history is derived from */
-typedef struct JobColumns
-{
-	AttrNumber	id;
-	AttrNumber	media_id;
-	AttrNumber	status;
-	AttrNumber	retry_count;
-	AttrNumber	attempt;
-	AttrNumber	worker;
-	AttrNumber	started_at;
-	AttrNumber	error_message;
-} JobColumns;
+/* the columns that the history is derived from */
+static const int needed[] = {
+	JOB_ID, JOB_MEDIA_ID, JOB_STATUS, JOB_RETRY_COUNT, JOB_ERROR_MESSAGE, JOB_STARTED_AT, JOB_ATTEMPT,
+	JOB_WORKER
+};
 
 /* state of one call of the trigger function */
 typedef struct Recorder
 {
-	JobColumns	columns;
+	AttrNumber	columns[JOB_NCOLUMNS + 1];	/* where the needed ones are */
 	TimestampTz now;
 	RarrHistory *history;		/* NULL until there is a row to write */
 	MemoryContext context;		/* owns the history */
@@ -53,16 +46,12 @@ typedef struct Recorder
 static void
 begin(Recorder *recorder, Relation rel)
 {
-	JobColumns *columns = &recorder->columns;
+	for (int i = 0; i < lengthof(needed); i++)
+	{
+		const RarrColumn *column = &rarr_job_table.columns[needed[i] - 1];
 
-	columns->id = rarr_require_column(rel, "id", UUIDOID);
-	columns->media_id = rarr_require_column(rel, "media_id", UUIDOID);
-	columns->status = rarr_require_column(rel, "status", TEXTOID);
-	columns->retry_count = rarr_require_column(rel, "retry_count", INT4OID);
-	columns->attempt = rarr_require_column(rel, "attempt", INT4OID);
-	columns->worker = rarr_require_column(rel, "worker", TEXTOID);
-	columns->started_at = rarr_require_column(rel, "started_at", TIMESTAMPTZOID);
-	columns->error_message = rarr_require_column(rel, "error_message", TEXTOID);
+		recorder->columns[needed[i]] = rarr_require_column(rel, column->name, column->type);
+	}
 	recorder->now = GetCurrentTimestamp();
 	recorder->history = NULL;
 	recorder->context = CurrentMemoryContext;
@@ -91,21 +80,27 @@ add(Recorder *recorder, const RarrHistoryEntry *entry)
 	rarr_history_add(recorder->history, entry);
 }
 
+static Datum
+get(const Recorder *recorder, TupleTableSlot *job, int column, bool *isnull)
+{
+	return slot_getattr(job, recorder->columns[column], isnull);
+}
+
 /* A text column, truncated to max_bytes, or NULL. */
 static char *
-get_text(TupleTableSlot *job, AttrNumber attnum, int max_bytes)
+get_text(const Recorder *recorder, TupleTableSlot *job, int column, int max_bytes)
 {
 	bool		isnull;
-	Datum		value = slot_getattr(job, attnum, &isnull);
+	Datum		value = get(recorder, job, column, &isnull);
 
 	return isnull ? NULL : rarr_clip_datum(value, max_bytes);
 }
 
 static int
-get_int(TupleTableSlot *job, AttrNumber attnum)
+get_int(const Recorder *recorder, TupleTableSlot *job, int column)
 {
 	bool		isnull;
-	Datum		value = slot_getattr(job, attnum, &isnull);
+	Datum		value = get(recorder, job, column, &isnull);
 
 	return isnull ? 0 : DatumGetInt32(value);
 }
@@ -131,23 +126,26 @@ is_queued(const char *status)
  * statement that removes it must not fail here.
  */
 static bool
-describe_old(const JobColumns *columns, TupleTableSlot *job, RarrHistoryEntry *entry)
+describe_old(const Recorder *recorder, TupleTableSlot *job, RarrHistoryEntry *entry)
 {
+	bool		no_id;
+	bool		no_media;
 	bool		isnull;
+	Datum		id = get(recorder, job, JOB_ID, &no_id);
+	Datum		media_id = get(recorder, job, JOB_MEDIA_ID, &no_media);
 
-	if (slot_attisnull(job, columns->id) || slot_attisnull(job, columns->media_id) ||
-		slot_attisnull(job, columns->status))
+	entry->from = get_text(recorder, job, JOB_STATUS, RARR_HISTORY_WORKER_BYTES);
+	if (no_id || no_media || entry->from == NULL)
 		return false;
-	entry->job_id = *DatumGetUUIDP(slot_getattr(job, columns->id, &isnull));
-	entry->media_id = *DatumGetUUIDP(slot_getattr(job, columns->media_id, &isnull));
-	entry->from = get_text(job, columns->status, RARR_HISTORY_WORKER_BYTES);
-	entry->attempt = get_int(job, columns->attempt);
+	entry->job_id = *DatumGetUUIDP(id);
+	entry->media_id = *DatumGetUUIDP(media_id);
+	entry->attempt = get_int(recorder, job, JOB_ATTEMPT);
 	if (is_running(entry->from))
 	{
-		Datum		started_at = slot_getattr(job, columns->started_at, &isnull);
+		Datum		started_at = get(recorder, job, JOB_STARTED_AT, &isnull);
 
 		entry->claimed_at = isnull ? 0 : DatumGetTimestampTz(started_at);
-		entry->worker = get_text(job, columns->worker, RARR_HISTORY_WORKER_BYTES);
+		entry->worker = get_text(recorder, job, JOB_WORKER, RARR_HISTORY_WORKER_BYTES);
 	}
 	return true;
 }
@@ -181,81 +179,62 @@ find_action(const RarrHistoryEntry *entry, int attempt, bool retried, RarrHistor
 	return true;
 }
 
-static void
-record_update(Recorder *recorder, TupleTableSlot *old_job, TupleTableSlot *new_job)
+/*
+ * Complete the entry of an UPDATE, whose old row it describes.  Returns false
+ * if the change is not recorded.
+ */
+static bool
+describe_update(const Recorder *recorder, TupleTableSlot *old_job, TupleTableSlot *new_job,
+				RarrHistoryEntry *entry)
 {
-	const JobColumns *columns = &recorder->columns;
-	MemoryContext old = MemoryContextSwitchTo(recorder->row_context);
-	RarrHistoryEntry entry = {0};
+	bool		retried = get_int(recorder, new_job, JOB_RETRY_COUNT) >
+		get_int(recorder, old_job, JOB_RETRY_COUNT);
 
-	entry.to = get_text(new_job, columns->status, RARR_HISTORY_WORKER_BYTES);
-	entry.ended_at = recorder->now;
-	entry.by_operator = true;
-	if (describe_old(columns, old_job, &entry) && entry.to != NULL &&
-		find_action(&entry, get_int(new_job, columns->attempt),
-					get_int(new_job, columns->retry_count) > get_int(old_job, columns->retry_count),
-					&entry.action))
-	{
-		if (entry.action == RARR_HISTORY_FAILED || entry.action == RARR_HISTORY_RETRIED ||
-			entry.action == RARR_HISTORY_LAPSED)
-			entry.error = get_text(new_job, columns->error_message, RARR_HISTORY_ERROR_BYTES);
-		add(recorder, &entry);
-	}
-	MemoryContextSwitchTo(old);
-	MemoryContextReset(recorder->row_context);
+	entry->to = get_text(recorder, new_job, JOB_STATUS, RARR_HISTORY_WORKER_BYTES);
+	if (entry->to == NULL ||
+		!find_action(entry, get_int(recorder, new_job, JOB_ATTEMPT), retried, &entry->action))
+		return false;
+	if (entry->action == RARR_HISTORY_FAILED || entry->action == RARR_HISTORY_RETRIED ||
+		entry->action == RARR_HISTORY_LAPSED)
+		entry->error = get_text(recorder, new_job, JOB_ERROR_MESSAGE, RARR_HISTORY_ERROR_BYTES);
+	return true;
 }
 
+/* Record an UPDATE, or a DELETE if new_job is NULL. */
 static void
-record_delete(Recorder *recorder, TupleTableSlot *job)
+record(Recorder *recorder, TupleTableSlot *old_job, TupleTableSlot *new_job)
 {
 	MemoryContext old = MemoryContextSwitchTo(recorder->row_context);
-	RarrHistoryEntry entry = {0};
+	RarrHistoryEntry entry = {
+		.action = RARR_HISTORY_DELETED, .ended_at = recorder->now, .by_operator = true
+	};
 
-	entry.action = RARR_HISTORY_DELETED;
-	entry.ended_at = recorder->now;
-	entry.by_operator = true;
-	if (describe_old(&recorder->columns, job, &entry))
+	CHECK_FOR_INTERRUPTS();
+	if (describe_old(recorder, old_job, &entry) &&
+		(new_job == NULL || describe_update(recorder, old_job, new_job, &entry)))
 		add(recorder, &entry);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(recorder->row_context);
 }
 
 /*
- * Both transition tables have the rows in the order in which they were
- * changed.
+ * Record the rows of the transition tables.  Both have the rows in the order in
+ * which they were changed; new_rows is NULL for a DELETE.
  */
 static void
-record_updates(Recorder *recorder, TriggerData *trigdata)
+record_rows(Recorder *recorder, TupleDesc desc, Tuplestorestate *old_rows, Tuplestorestate *new_rows)
 {
-	TupleDesc	desc = RelationGetDescr(trigdata->tg_relation);
 	TupleTableSlot *old_job = MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple);
 	TupleTableSlot *new_job = MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple);
 
-	tuplestore_rescan(trigdata->tg_oldtable);
-	tuplestore_rescan(trigdata->tg_newtable);
-	while (tuplestore_gettupleslot(trigdata->tg_oldtable, true, false, old_job) &&
-		   tuplestore_gettupleslot(trigdata->tg_newtable, true, false, new_job))
-	{
-		CHECK_FOR_INTERRUPTS();
-		record_update(recorder, old_job, new_job);
-	}
+	tuplestore_rescan(old_rows);
+	if (new_rows != NULL)
+		tuplestore_rescan(new_rows);
+	while (tuplestore_gettupleslot(old_rows, true, false, old_job) &&
+		   (new_rows == NULL || tuplestore_gettupleslot(new_rows, true, false, new_job)))
+		record(recorder, old_job, new_rows != NULL ? new_job : NULL);
 	ExecDropSingleTupleTableSlot(old_job);
 	ExecDropSingleTupleTableSlot(new_job);
-}
-
-static void
-record_deletes(Recorder *recorder, TriggerData *trigdata)
-{
-	TupleTableSlot *job = MakeSingleTupleTableSlot(RelationGetDescr(trigdata->tg_relation),
-												   &TTSOpsMinimalTuple);
-
-	tuplestore_rescan(trigdata->tg_oldtable);
-	while (tuplestore_gettupleslot(trigdata->tg_oldtable, true, false, job))
-	{
-		CHECK_FOR_INTERRUPTS();
-		record_delete(recorder, job);
-	}
-	ExecDropSingleTupleTableSlot(job);
 }
 
 /*
@@ -271,10 +250,7 @@ record_truncate(Recorder *recorder, Relation rel)
 	TupleTableSlot *job = table_slot_create(rel, NULL);
 
 	while (table_scan_getnextslot(scan, ForwardScanDirection, job))
-	{
-		CHECK_FOR_INTERRUPTS();
-		record_delete(recorder, job);
-	}
+		record(recorder, job, NULL);
 	ExecDropSingleTupleTableSlot(job);
 	table_endscan(scan);
 	UnregisterSnapshot(snapshot);
@@ -303,19 +279,21 @@ Datum
 researcharr_processing_jobs_history(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
+	TupleDesc	desc;
 	Recorder	recorder;
 
 	rarr_require_trigger(fcinfo, "processing_jobs_history");
 	begin(&recorder, trigdata->tg_relation);
+	desc = RelationGetDescr(trigdata->tg_relation);
 	if (TRIGGER_FIRED_FOR_ROW(trigdata->tg_event))
 		wrong_trigger(trigdata);
 	else if (TRIGGER_FIRED_BY_TRUNCATE(trigdata->tg_event))
 		record_truncate(&recorder, trigdata->tg_relation);
 	else if (TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event) &&
 			 trigdata->tg_oldtable && trigdata->tg_newtable)
-		record_updates(&recorder, trigdata);
+		record_rows(&recorder, desc, trigdata->tg_oldtable, trigdata->tg_newtable);
 	else if (TRIGGER_FIRED_BY_DELETE(trigdata->tg_event) && trigdata->tg_oldtable)
-		record_deletes(&recorder, trigdata);
+		record_rows(&recorder, desc, trigdata->tg_oldtable, NULL);
 	else
 		wrong_trigger(trigdata);
 	end(&recorder);

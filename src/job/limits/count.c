@@ -43,16 +43,17 @@ typedef struct Found
 } Found;
 
 static void
-init_running(RarrRunningJobs *running, int room)
+init_running(RarrRunningJobs *running)
 {
 	memset(running, 0, sizeof(RarrRunningJobs));
 	running->lapse = DT_NOEND;
-	running->lapsed = palloc(Max(room, 1) * sizeof(RarrJobPos));
+	running->room = 16;
+	running->lapsed = palloc(running->room * sizeof(RarrJobPos));
 }
 
-/* Add the lease of the running job in the slot; *room is that of lapsed[]. */
+/* Add the lease of the running job in the slot. */
 static void
-add_lease(RarrRunningJobs *running, int *room, TupleTableSlot *slot, TimestampTz now)
+add_lease(RarrRunningJobs *running, TupleTableSlot *slot, TimestampTz now)
 {
 	RarrJobPos *lapsed;
 
@@ -60,10 +61,10 @@ add_lease(RarrRunningJobs *running, int *room, TupleTableSlot *slot, TimestampTz
 						 rarr_job_time(slot, JOB_LEASE_EXPIRES_AT));
 	if (rarr_job_due_at(slot) > now)
 		return;
-	if (running->nlapsed == *room)
+	if (running->nlapsed == running->room)
 	{
-		*room *= 2;
-		running->lapsed = repalloc_huge(running->lapsed, *room * sizeof(RarrJobPos));
+		running->room *= 2;
+		running->lapsed = repalloc_huge(running->lapsed, running->room * sizeof(RarrJobPos));
 	}
 	lapsed = &running->lapsed[running->nlapsed++];
 	lapsed->priority = rarr_job_int(slot, JOB_PRIORITY);
@@ -140,7 +141,6 @@ scan_type(Relation jobs, Relation index, Datum type, Snapshot snapshot, HTAB *fo
 {
 	TupleTableSlot *slot = table_slot_create(jobs, NULL);
 	IndexScanDesc scan = rarr_index_beginscan(jobs, index, untracked(snapshot), 1);
-	int			room = 16;
 	ScanKeyData key;
 
 	ScanKeyEntryInitialize(&key, 0, 1, BTEqualStrategyNumber, InvalidOid,
@@ -152,7 +152,7 @@ scan_type(Relation jobs, Relation index, Datum type, Snapshot snapshot, HTAB *fo
 			continue;
 		add_found(found, slot);
 		if (running != NULL)
-			add_lease(running, &room, slot, now);
+			add_lease(running, slot, now);
 	}
 	index_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
@@ -181,7 +181,7 @@ rarr_running_read(Relation jobs, Relation dequeue_index, const char *type, Times
 	HASH_SEQ_STATUS status;
 	Found	   *job;
 
-	init_running(running, 16);
+	init_running(running);
 	InitDirtySnapshot(dirty);
 	scan_type(jobs, dequeue_index, name, &dirty, found, NULL, now);
 	snapshot = register_snapshot();
@@ -263,15 +263,14 @@ rarr_running_check(Relation jobs, Relation id_index, const char *type, RarrRunni
 {
 	TupleTableSlot *slot = table_slot_create(jobs, NULL);
 	Snapshot	snapshot = register_snapshot();
-	int			room = Max(n, 1);
 	int			gone = 0;
 
-	init_running(running, room);
+	init_running(running);
 	for (int i = 0; i < n; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (is_running(jobs, id_index, type, &set[i].id, snapshot, slot))
-			add_lease(running, &room, slot, now);
+			add_lease(running, slot, now);
 		else if (is_gone(jobs, id_index, type, &set[i].id, slot))
 		{
 			RarrRunningJob job = set[i];

@@ -18,6 +18,7 @@ typedef struct RarrRunningJobs
 	RarrJobPos *lapsed;			/* those whose lease has ended, in the order in
 								 * which they are claimed */
 	int			nlapsed;
+	int			room;			/* of that array */
 	TimestampTz lapse;			/* earliest end of a lease */
 } RarrRunningJobs;
 

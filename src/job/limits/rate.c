@@ -80,8 +80,8 @@ static const RarrTableDef rate_table = {
  * to limit.  Times are in microseconds, both by the same clock.  If that clock
  * was set back, no tokens are added.
  */
-double
-rarr_rate_refill(int limit, int64 interval, double tokens, int64 since, int64 now)
+static double
+refill(int limit, int64 interval, double tokens, int64 since, int64 now)
 {
 	if (now > since)
 		tokens += (double) limit * ((double) now - (double) since) / interval;
@@ -95,7 +95,7 @@ rarr_rate_refill(int limit, int64 interval, double tokens, int64 since, int64 no
 void
 rarr_bucket_refill(RarrBucket *bucket, int64 now)
 {
-	bucket->tokens = rarr_rate_refill(bucket->limit, bucket->interval, bucket->tokens,
+	bucket->tokens = refill(bucket->limit, bucket->interval, bucket->tokens,
 									  bucket->refilled_at, now);
 	bucket->refilled_at = now;
 }
@@ -190,7 +190,7 @@ open_bucket(RarrRate *rate, const RarrJobType *type)
 		return false;
 	slot_getallattrs(table->oldslot);
 	since = DatumGetTimestampTz(table->oldslot->tts_values[RATE_REFILLED_AT - 1]);
-	rate->tokens = rarr_rate_refill(type->rate_limit, type->rate_interval,
+	rate->tokens = refill(type->rate_limit, type->rate_interval,
 									DatumGetFloat8(table->oldslot->tts_values[RATE_TOKENS - 1]),
 									since, rate->now);
 

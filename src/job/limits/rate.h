@@ -33,7 +33,6 @@ typedef struct RarrBucket
 
 extern void rarr_bucket_refill(RarrBucket *bucket, int64 now);
 extern void rarr_bucket_return(RarrBucket *bucket);
-extern double rarr_rate_refill(int limit, int64 interval, double tokens, int64 since, int64 now);
 extern bool rarr_rate_take(RarrRate *rate, const RarrJobType *type);
 extern void rarr_rate_return(RarrRate *rate);
 extern void rarr_rate_close(RarrRate *rate);
