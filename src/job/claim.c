@@ -2,19 +2,11 @@
  * claim.c
  *		Claim jobs.
  *
- * A claim merges the streams of the requested types (stream.c): the job of the
- * highest priority is next, and types of one priority take turns by weight or
- * age.  It updates each job to status running, with attempt + 1 and a lease.
- *
- * A job that nobody has is updated without a lock.  Otherwise the claim locks
- * the job first, by the rules of SKIP LOCKED, and checks its latest version.
- * Under REPEATABLE READ and SERIALIZABLE the transaction's snapshot decides: a
- * job that changed after it is skipped, and no bound of the agenda advances.
- * A job whose update a user's BEFORE trigger suppresses is skipped as well.
- *
- * A claim also records what it finds on its way: a lapse after which the job
- * fails or must wait (lapse.c), and a job that nobody can claim
- * (unclaimable.c).  Each call records MAX_RECORDED of them at most.
+ * A claim merges the streams of the requested types (stream.c), and updates
+ * each job to status running, with attempt + 1 and a lease.  It also records
+ * what it finds on its way: a lapse after which the job fails or must wait
+ * (lapse.c), and a job that nobody can claim (unclaimable.c).  README.md
+ * describes the steps and the outcomes.
  */
 #include "postgres.h"
 
@@ -45,7 +37,7 @@
 #include "job/stream.h"
 #include "job/unclaimable.h"
 
-/* for so few jobs, a scan has an upper bound; see stream.c */
+/* for so few jobs, a scan has an upper bound; see enter_group() */
 #define FEW_JOBS		4
 
 /* how many lapses and failures a call records */

@@ -37,7 +37,7 @@ typedef struct RarrClaim
 	int64		lease;			/* in microseconds; 0: the type's */
 	Datum		worker;
 	bool		has_worker;
-	int			recorded;		/* lapses and failures recorded, see claim.c */
+	int			recorded;		/* lapses and failures recorded so far */
 	RarrJobLog	log;			/* rows of the history to write at the end */
 	RarrClaimGuard *guard;		/* NULL: not a guarded claim */
 

@@ -2,28 +2,9 @@
  * dequeue_wait.c
  *		job_dequeue_wait(): sleep until a job can be claimed, and claim it.
  *
- * This is a procedure, because it must end the caller's transaction: a sleep
- * in that would hold its snapshot and locks.  It looks for jobs in
- * transactions of its own, and sleeps in one that has done nothing yet and
- * holds only its virtual transaction id.  Those transactions are READ
- * COMMITTED, whatever the session's default is, because other ones do not
- * advance the agenda's bounds.
- *
- *     1. Look for jobs, and return if there are any.
- *     2. Enter the list of sleepers.
- *     3. Look once more, since a job may have become claimable in between.
- *     4. Sleep until woken; go to step 1.
- *
- * Called at top level, the procedure returns with the transaction that claimed
- * the jobs still open.  The server stores the result first, which can fail,
- * and then commits.  Called by procedural code, the procedure commits itself,
- * because its caller continues in a new transaction.
- *
- * The sleep ends when another session wakes this one (wait_list.c), or at the
- * timeout.  Without the agenda, or without room in the list, it lasts for
- * researcharr.poll_interval.  A transaction that fails leaves the list
- * (wait_list.c), and wakes another sleeper if necessary, so that this code
- * needs no cleanup after errors.
+ * README.md describes the steps and the transactions of a call.  A transaction
+ * that fails leaves the list of sleepers (wait_list.c), and wakes another one
+ * if necessary, so that this code needs no cleanup after errors.
  */
 #include "postgres.h"
 

@@ -3,17 +3,9 @@
  *		Lapses: attempts that end without a report.
  *
  * An attempt lapses when its lease ends, or, with researcharr.bind_leases,
- * when the worker's session ends.  A lapse is a failed attempt.  It uses a
- * retry, and a job without a retry left is set to failed.
- *
- * A job whose first attempt lapses is available at once, because the worker
- * probably failed for another reason.  A job that has used retries before may
- * be what kills its workers.  So it waits for its type's backoff, as after
- * job_fail(): it does not come before all other jobs again, and does not use
- * its retries within seconds.
- *
- * The next dequeue that reads the job records the end of a lease (claim.c).  A
- * session that ends records the lapses of its own jobs (session_end.c).
+ * when the worker's session ends.  A lapse is a failed attempt: it uses a
+ * retry, and a job without a retry left is set to failed.  README.md says when
+ * the job is available again.
  *
  * Slots are those of jobs with all attributes deformed.
  */

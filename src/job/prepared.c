@@ -4,22 +4,8 @@
  *
  * The pending entries of a prepared transaction must be applied after COMMIT
  * PREPARED or ROLLBACK PREPARED, which any session can execute.  The server
- * has no callback for these, hence the utility hook.  PREPARE TRANSACTION
- * saves the agenda's entries in shared memory, with the transaction's
- * identifier.
- *
- * If a prepared transaction ends whose entries are not saved, the agenda
- * forgets all bounds of the database, and dequeues scan the index from its
- * beginning once more.  This happens if a transaction has entries of too many
- * groups, or if it was prepared on another server, before a restart of the
- * server, or by an apply worker.  A transaction without entries is saved too,
- * so that its end does not look like that case.
- *
- * The server does not call the hook when an apply worker prepares or commits.
- * A verifier scan finds what such a transaction made claimable.
- *
- * The limits and the counters save nothing.  They assume that a prepared
- * transaction may have changed any job of its database.
+ * has no callback for these, hence the utility hook.  README.md says what is
+ * saved, and what happens if nothing was.
  */
 #include "postgres.h"
 

@@ -2,37 +2,8 @@
  * stream.c
  *		Streams: the claimable jobs of one type, in the order of the claim.
  *
- * A stream visits the groups of its type, highest priority first.  With the
- * agenda it knows which groups can have a due job, and where to enter the
- * dequeue index.  Without the agenda it scans each group up to the first job
- * that is not due yet, and then descends the index for the next lower
- * priority.  So future jobs cost one descent for each group.
- *
- * Running jobs stay in the index, because a claim must not change it.  A
- * stream skips them, and yields those whose lease has ended.
- *
- * A type that has reached its limit can yield only lapsed jobs.  A stream of
- * these goes to the queue positions at which limits.c found them.
- *
- * When a stream leaves a group, it advances the group's bound past the jobs
- * that cannot be claimed, and adds the leases of running jobs to the agenda.
- *
- * If several types of a claim have a due job of the highest priority, and
- * their weights differ, they take turns by stride scheduling.  (If the weights
- * are equal, the job with the least queue position is next.)  Each type has a
- * pass.  A claimed job increases the pass of its type by FULL_STRIDE / weight.
- * The type with the least pass is next, and among equal ones the type with the
- * least queue position.
- *
- * A job that is claimed without competition does not increase the pass, since
- * no other type could have had its turn.  A type that had no jobs for a while
- * gets no advantage either: its pass counts as MAX_STRIDES_BEHIND strides
- * behind the foremost one at most.
- *
- * The agenda has the passes, so that all sessions together share by weight.  A
- * backend without the agenda has passes of its own.  A pass is only a hint,
- * and is changed by single atomic operations.  Two claims at the same moment
- * can give a turn to the same type; later turns compensate for it.
+ * README.md explains how a stream visits its groups, and how types of different
+ * weights take turns.
  */
 #include "postgres.h"
 

@@ -44,7 +44,7 @@ typedef struct RarrStream
 	RarrQueuePos passed;		/* no job before this can be claimed */
 	RarrRunning running;		/* the running jobs that the scan skipped */
 
-	/* stride scheduling; see stream.c */
+	/* stride scheduling; see README.md */
 	bool		contended;		/* does it compete with other types? */
 	uint64		pass_read;		/* the type's pass when it was read */
 	uint64		pass;			/* the same, not too far behind the others */

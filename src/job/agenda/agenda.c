@@ -2,32 +2,9 @@
  * agenda.c
  *		Lower bounds of the claimable jobs of each type and priority.
  *
- * The jobs of one type and one priority are a group.  The dequeue index has a
- * group's jobs in the order in which they are claimed.  Entries of finished
- * jobs stay in front of the first queued job as long as an old snapshot keeps
- * VACUUM from removing them.  A dequeue that starts at the beginning of the
- * group reads all of them, every time.  So the agenda has a lower bound for
- * each group, a queue position before which no job of the group can be
- * claimed, and a dequeue enters the index there.
- *
- * A bound is a hint.  Claims find jobs in the table, by a snapshot, and lock
- * them there.  A bound that is too low costs time.  These rules keep bounds
- * from being too high:
- *
- * - A transaction that makes a job claimable, or claimable earlier, lowers the
- *	 group's bound after its commit or abort (pending.c).  This increments the
- *	 group's lower_count.
- *
- * - A claim advances the bound past the entries that it has seen, but only if
- *	 lower_count is the same as before it took its snapshot.  Otherwise a job
- *	 may have become claimable that the snapshot does not show.
- *
- * - Verifier scans (verify.c) find jobs before the bound all the same, and
- *	 leases that have ended, and lower the bound.
- *
- * Lock order: the registry's lock, which protects the assignment of slots,
- * before the lock of a slot.  Nothing that can fail or wait happens under
- * either of them.
+ * README.md explains what a bound is for and how it moves.  Lock order: the
+ * registry's lock, which protects the assignment of slots, before the lock of
+ * a slot.  Nothing that can fail or wait happens under either of them.
  */
 #include "postgres.h"
 

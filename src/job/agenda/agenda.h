@@ -86,7 +86,7 @@ typedef struct RarrAgendaSlot
 	RarrQueuePos running_first[RARR_PRIORITIES];
 	RarrQueuePos running_last[RARR_PRIORITIES];
 
-	pg_atomic_uint64 pass;		/* of stride scheduling; see stream.c */
+	pg_atomic_uint64 pass;		/* of stride scheduling; see job/README.md */
 
 	/* the backend that takes a step of a scan; see take_turn() in verify.c */
 	uint64		turn;			/* number of its turn, or 0 */

@@ -3,20 +3,9 @@
  *		Pending entries of the agenda: the jobs that a transaction makes
  *		claimable.
  *
- * A change replaces one version of a job by another.  If the transaction
- * commits, the new version can be claimed, or its lease can end.  If it
- * aborts, that holds for the old version again.  So each change adds entries
- * for both outcomes, and the transaction's end decides which of them are
- * applied.
- *
- * The entry for the abort is added before the change.  Adding it can run out
- * of memory, and the abort that this causes must not need an entry that does
- * not exist.  The entry for the commit is added after the change, because
- * users' BEFORE triggers can alter the row.
- *
- * base/pending.c merges the entries of a group, and applies those of a
- * subtransaction that aborts at once.  prepared.c copies the entries at
- * PREPARE TRANSACTION.
+ * Each change of a job adds entries for both outcomes of the transaction: the
+ * old version can be claimed, or its lease can end, after an abort, the new one
+ * after a commit.  README.md says when they are added.
  */
 #include "postgres.h"
 

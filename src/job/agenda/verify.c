@@ -2,29 +2,8 @@
  * verify.c
  *		Verifier scans: find claimable jobs before the lower bounds.
  *
- * The index entries before a group's lower bound belong to running jobs, to
- * finished jobs, and to jobs that the agenda missed, such as a row that was
- * written while our triggers were disabled.  Two verifier scans of each type
- * look there.  One starts when the first lease may have ended, and visits
- * where jobs can be running.  The other starts every
- * researcharr.agenda_refresh, and visits everything.  A scan that finds a
- * claimable job lowers the group's bound, so that the next claim sees the job.
- * It never advances a bound.
- *
- * Dead index entries can make a scan long.  So a round of a scan is divided
- * into steps of STEP_ENTRIES entries.  Backends that dequeue take the steps,
- * one backend at a time for each type.  After a step there is a pause in
- * proportion to the step's duration: as long for the scan for lapses, and 50
- * times as long for the scan of everything.  The pause is at most
- * LONGEST_PAUSE, because the duration of a step on a stalled disk does not
- * predict the next one.
- *
- * A backend that stops or hangs during a step loses its turn to another
- * backend after TURN_TIMEOUT.  Turns are numbered.  A step writes to the slot
- * under the slot's lock, and only if its turn is still the current one.  So a
- * backend that continues after it lost its turn can only lower bounds.  The
- * next turn begins where the last completed step ended, as it does after a
- * step that failed.
+ * README.md describes the two scans of each type, their rounds, steps and
+ * turns.
  */
 #include "postgres.h"
 

@@ -40,7 +40,7 @@ typedef struct RarrJobType
 								 * normal one if the row was updated since, or
 								 * is frozen */
 	struct RarrAgendaKey *agenda;	/* the type's key in the agenda, or NULL */
-	uint64		pass;			/* of stride scheduling, see stream.c; not part
+	uint64		pass;			/* of stride scheduling (README.md); not part
 								 * of the policy */
 } RarrJobType;
 

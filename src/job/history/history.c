@@ -2,12 +2,6 @@
  * history.c
  *		Write rows of processing_history.
  *
- * Each attempt adds one row when it ends, and so does each other change of a
- * job's status.  The transaction that changes the job writes the row.  The
- * functions of the queue know what they did and describe it (job_log.c).  For
- * plain DML, cascades and TRUNCATE, trigger.c derives it from the old and new
- * rows.  Either way the rows of a statement are inserted in bulk.
- *
  * A row must not fail because of a value in the job: nobody could claim,
  * finish or delete such a job.  A job that is older than the checks of
  * worker_input.c can have longer texts than they allow.  Such texts are

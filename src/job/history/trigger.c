@@ -4,11 +4,7 @@
  *
  * The triggers are statement-level and have transition tables, so one pass
  * over the changed rows suffices.  Cascades of foreign keys fire them, too.
- * The functions of the queue change jobs below the level of statements.  They
- * fire none of these triggers and write the history themselves (job_log.c).
- *
- * The action is derived from the job's status before and after the statement.
- * An enqueue and a claim add no row, because the job's row has what they did.
+ * README.md lists the actions that follow from a job's status before and after.
  */
 #include "postgres.h"
 

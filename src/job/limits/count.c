@@ -4,17 +4,9 @@
  *
  * The jobs that count are those that may be running when all open transactions
  * have committed or aborted: running jobs, also if an open transaction ends
- * them, and jobs that an open claim has made running.  No single snapshot
- * shows both.  So the table is scanned twice: first with a dirty snapshot,
- * which shows what open claims wrote, and then with an MVCC snapshot that is
- * taken after that.
- *
- * While nobody can begin a claim of the type, this misses no job.  Consider a
- * job that is running when the MVCC snapshot is taken.  If its claim had
- * committed by then, the MVCC snapshot shows it.  Otherwise its claim was open
- * during the whole first scan, which found the version that the claim wrote.
- * A dirty scan alone could miss a committed version that moves in the index
- * during the scan.
+ * them, and jobs that an open claim has made running.  No single snapshot shows
+ * both, so the table is scanned with two; README.md says why this misses no job
+ * while nobody can begin a claim of the type.
  *
  * Jobs that this transaction itself claimed count, and so do those that it
  * ended, because it may abort.
@@ -231,7 +223,7 @@ is_running(Relation jobs, Relation index, const char *type, const pg_uuid_t *id,
 
 /*
  * Is a job that an older snapshot does not show as running really not running?
- * Two looks are needed; see the head of the file.
+ * Two looks are needed; see README.md.
  */
 static bool
 is_gone(Relation jobs, Relation index, const char *type, const pg_uuid_t *id, TupleTableSlot *slot)

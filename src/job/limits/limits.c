@@ -2,25 +2,14 @@
  * limits.c
  *		Enforce max_running and rates of job types in a dequeue.
  *
- * A dequeue opens each type with limits before it claims jobs of it.  Normally
- * shared memory has the set of the type's running jobs (running_set.c).  The
- * dequeue reserves an entry of the set for each job before it locks the job.
- * It waits for nobody, and an open transaction holds its own reservations
- * only.
- *
- * The set is incomplete after a start of the server, or after the type got a
- * limit.  There is no set without shared_preload_libraries, or if there is no
- * room for it.  Then the dequeue acquires a lock of the type and reads the
- * running jobs from the table (count.c).  If they fit, they are stored in
- * shared memory and the lock is released.  Otherwise the dequeue keeps the
- * lock until its claims are written, and releases it then.  The next dequeue
- * can read these claims although they are not committed.  So dequeues of such
- * a type take turns, but nobody waits for another transaction to end.
+ * README.md explains how jobs are counted.  If a type's running set is
+ * incomplete and its running jobs do not fit into it, the dequeue keeps the
+ * type's lock until its claims are written, and releases it then.  The next
+ * dequeue can read these claims although they are not committed.  So dequeues
+ * of such a type take turns, but nobody waits for another transaction to end.
  *
  * A lapsed job is running before and after it is claimed, so such a claim
  * needs no reservation.  A type at its limit yields lapsed jobs only.
- *
- * pending.c applies the end of a transaction to the set.
  */
 #include "postgres.h"
 

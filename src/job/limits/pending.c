@@ -2,13 +2,9 @@
  * pending.c
  *		Pending entries of the limits: claims, and attempts that end.
  *
- * A transaction's end decides what becomes of its claims, and of the attempts
- * that it ended.  Its entries are applied after that end is visible to other
- * sessions.  base/pending.c applies those of a subtransaction that aborts at
- * once.
- *
  * An entry is added before the action that it describes, because nothing may
- * fail between the two.
+ * fail between the two.  It is applied after the end of the transaction, or of
+ * a subtransaction that aborts, is visible to other sessions.
  */
 #include "postgres.h"
 

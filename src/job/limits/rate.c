@@ -3,16 +3,8 @@
  *		Token buckets: their arithmetic, and buckets that are kept in a table.
  *
  * A type that has no slot in shared memory has its bucket in a row of
- * job_type_rates.  A dequeue updates the row together with the jobs that it
- * claims.  So the bucket survives a crash, and a rollback returns the tokens.
- * But nobody else can claim a job of the type while the transaction is open or
- * prepared.  Other dequeues do not wait for it; they find no token.  There is
- * no alternative that neither loses tokens nor creates them: while it is not
- * known whether the tokens are returned, they can be neither used again nor
- * recorded as used.
- *
- * The row's time is by the system clock, because it must survive a restart of
- * the machine.
+ * job_type_rates; see README.md.  The row's time is by the system clock,
+ * because it must survive a restart of the machine.
  *
  * The caller holds the type's lock (limits.c).  So if two sessions create the
  * row at the same time, one of them sees the row of the other.

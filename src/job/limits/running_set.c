@@ -4,26 +4,11 @@
  *
  * The set of a type contains all jobs that are running, and all jobs that open
  * transactions are about to make running.  Its size decides whether one more
- * job may start.  The set can contain a job too many for a while, but never
- * one too few:
+ * job may start.  The set can contain a job too many until the next sweep, but
+ * never one too few.  README.md says who adds and removes entries.
  *
- * - A claim adds an entry before it locks the job.  If it aborts, it removes
- *   the entry after the abort.
- *
- * - A transaction that ends an attempt removes the job after its commit.
- *
- * - counted_for is the policy version for which the set is known to be
- *   complete.  It is 0 after a restart, or if the type had no limit.  Then a
- *   dequeue reads the table (limits.c), under a lock that claims of the type
- *   acquire while the set is incomplete.
- *
- * - Plain DML, and prepared transactions that are rolled back, leave entries
- *   of jobs that are not running.  A sweep checks the jobs one by one in the
- *   table and removes such entries.  limits.c sweeps a set that has reached
- *   the limit.
- *
- * An entry names a job and its attempt.  So it does not matter how often, or
- * in which order, transactions add and remove it.
+ * counted_for is the policy version for which the set is known to be complete.
+ * It is 0 after a restart, or if the type had no limit.
  */
 #include "postgres.h"
 

@@ -2,19 +2,8 @@
  * counters.c
  *		Statistics: the number of jobs of each type and status.
  *
- * Each change of a job adds to a pending entry which number grows and which
- * shrinks.  The commit adds the sums to counters in shared memory.  A type has
- * several sets of counters, called stripes.  A backend uses one of them, so
- * that concurrent commits do not write to the same cache line.
- *
- * Counters record changes only.  A count of the table (job_stats.c) provides
- * the base: the numbers that it found, minus the values of the counters when
- * it took its snapshot.
- *
- * The numbers are estimates.  A BEFORE trigger can cause an entry for a row
- * that is not written in the end.  A transaction can commit between a snapshot
- * and the read of the counters.  Changes of prepared transactions are not
- * recorded.  The next count corrects all of this.
+ * README.md explains how pending entries, stripes and counts of the table
+ * (job_stats.c) make the numbers, and why they are estimates.
  *
  * The counters of a type can be given to another one (slot.c).  A backend's
  * key of a type has their generation, which tells whether they are still those

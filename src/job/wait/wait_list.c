@@ -2,42 +2,8 @@
  * wait_list.c
  *		The list of sessions that sleep until there is a job.
  *
- * A sleeper enters the list with a set of agenda slots, one for each job type
- * that it wants.  After that it looks at the agenda once more.  A notifier
- * lowers a bound of the agenda first, and then checks whether anybody sleeps.
- * So at least one of the two sees the other.
- *
- * Invariant: if a type has sleepers and a claimable job, at least one woken
- * sleeper has not yet looked.
- *
- * - A commit that makes n jobs claimable wakes n sleepers, or all if there are
- *   fewer.  Each counts as "woken" for the type until it has looked.
- *
- * - A woken sleeper that has claimed all that it may wakes the next one, if
- *   more is due and no other woken sleeper has yet to look.  If it claimed
- *   less than it may, nothing is left.  If it fails before it has looked, the
- *   abort callback wakes the next one.
- *
- * - A woken sleeper that is stopped, by a signal for example, does none of
- *   this.  So every CHECK_INTERVAL each sleeper checks whether a sleeper that
- *   was woken for one of its types is late.  A late one no longer counts as
- *   woken, and the sleeper that found it looks itself.
- *
- * - Jobs that fall due without a notifier are handled by one sleeper, the
- *   type's designated waker.  It sleeps no longer than until the agenda must
- *   be looked at.  It is the sleeper that has slept longest, because that one
- *   is woken last.  It is notified if something becomes due before it would
- *   wake.  When it leaves the list, it names another one.  Every
- *   CHECK_INTERVAL each sleeper checks whether the designated wakers of its
- *   types are late, and takes the place of one that is.
- *
- * A notifier reads one counter if nobody sleeps for the type.
- *
- * Due times are by the system clock, which can be set.  Times that the list
- * remembers are by the monotonic clock.  The exception is wake_at: notifiers
- * compare the due times of their jobs with it.  If the system clock was set
- * ahead since, the designated waker looks later than it should, by at most
- * researcharr.agenda_refresh.
+ * README.md explains the protocol and its invariant: if a type has sleepers and
+ * a claimable job, at least one woken sleeper has not yet looked.
  *
  * rarr_waits->lock protects everything that is not atomic.  It is acquired in
  * transaction callbacks, so nothing under it may fail.  It is the last in the
