@@ -89,41 +89,9 @@ rarr_diff_init_column(RarrDiffColumn *column, Form_pg_attribute att)
 }
 
 static void
-string_value(JsonbValue *value, char *text, int len)
+string_value(JsonbValue *value, const char *text)
 {
-	value->type = jbvString;
-	value->val.string.val = text;
-	value->val.string.len = len;
-}
-
-static void
-uuid_value(JsonbValue *value, const pg_uuid_t *uuid)
-{
-	static const char digits[] = "0123456789abcdef";
-	char	   *text = palloc(36);
-	char	   *p = text;
-
-	for (int i = 0; i < UUID_LEN; i++)
-	{
-		if (i == 4 || i == 6 || i == 8 || i == 10)
-			*p++ = '-';
-		*p++ = digits[uuid->data[i] >> 4];
-		*p++ = digits[uuid->data[i] & 0x0F];
-	}
-	string_value(value, text, 36);
-}
-
-static void
-jsonb_value(JsonbValue *value, Jsonb *jsonb)
-{
-	if (JB_ROOT_IS_SCALAR(jsonb))
-		JsonbExtractScalar(&jsonb->root, value);
-	else
-	{
-		value->type = jbvBinary;
-		value->val.binary.data = &jsonb->root;
-		value->val.binary.len = VARSIZE(jsonb) - VARHDRSZ;
-	}
+	rarr_json_set_string(value, text, strlen(text));
 }
 
 /* Return the size of a value in bytes, without fetching out-of-line data. */
@@ -137,9 +105,7 @@ value_size(const RarrDiffColumn *column, Datum datum)
 static void
 size_value(JsonbValue *value, Size size)
 {
-	char	   *text = psprintf("(%zu bytes)", size);
-
-	string_value(value, text, strlen(text));
+	string_value(value, psprintf("(%zu bytes)", size));
 }
 
 /*
@@ -154,12 +120,12 @@ text_value(JsonbValue *value, Datum datum, Size size, Size max_bytes)
 	if (size <= max_bytes)
 	{
 		string = DatumGetTextPP(datum);
-		string_value(value, VARDATA_ANY(string), VARSIZE_ANY_EXHDR(string));
+		rarr_json_set_string(value, VARDATA_ANY(string), VARSIZE_ANY_EXHDR(string));
 		return true;
 	}
 	string = DatumGetTextPSlice(datum, 0, max_bytes);
-	string_value(value, VARDATA_ANY(string),
-				 pg_mbcliplen(VARDATA_ANY(string), VARSIZE_ANY_EXHDR(string), max_bytes));
+	rarr_json_set_string(value, VARDATA_ANY(string),
+						 pg_mbcliplen(VARDATA_ANY(string), VARSIZE_ANY_EXHDR(string), max_bytes));
 	return false;
 }
 
@@ -175,7 +141,7 @@ bounded_jsonb_value(JsonbValue *value, Jsonb *jsonb, Size max_bytes)
 		size_value(value, VARSIZE(jsonb) - VARHDRSZ);
 		return false;
 	}
-	jsonb_value(value, jsonb);
+	rarr_jsonb_as_value(jsonb, value);
 	return true;
 }
 
@@ -208,15 +174,11 @@ rarr_diff_value(const RarrDiffColumn *column, Datum datum, Size max_bytes, Jsonb
 		case RARR_DIFF_TEXT:
 			return text_value(value, datum, size, Min(max_bytes, RARR_DIFF_MAX_TEXT));
 		case RARR_DIFF_UUID:
-			uuid_value(value, DatumGetUUIDP(datum));
+			string_value(value, DatumGetCString(DirectFunctionCall1(uuid_out, datum)));
 			break;
 		case RARR_DIFF_TIME:
-			{
-				char	   *text = rarr_json_time(datum, column->type);
-
-				string_value(value, text, strlen(text));
-				break;
-			}
+			string_value(value, rarr_json_time(datum, column->type));
+			break;
 		case RARR_DIFF_JSONB:
 		case RARR_DIFF_OTHER:
 			if (size > Min(max_bytes, column->kind == RARR_DIFF_JSONB ? RARR_DIFF_MAX_JSON : RARR_DIFF_MAX_TEXT))
@@ -248,15 +210,6 @@ is_true(TupleTableSlot *row, AttrNumber attnum)
 	return row && !row->tts_isnull[attnum - 1] && DatumGetBool(row->tts_values[attnum - 1]);
 }
 
-static void
-push_key(JsonbParseState **state, const char *name)
-{
-	JsonbValue	key;
-
-	string_value(&key, unconstify(char *, name), strlen(name));
-	pushJsonbValue(state, WJB_KEY, &key);
-}
-
 /* Subtract a value's size from the bytes left for its row. */
 static Size
 bytes_left(Size left, const JsonbValue *value)
@@ -281,7 +234,7 @@ push_side(JsonbParseState **state, const char *side, const RarrDiffColumn *colum
 	if (row->tts_isnull[column->attnum - 1])
 		value.type = jbvNull;
 	else if (masked)
-		string_value(&value, MASK, strlen(MASK));
+		string_value(&value, MASK);
 	else
 		whole = rarr_diff_value(column, row->tts_values[column->attnum - 1], *left, &value);
 	*left = bytes_left(*left, &value);
@@ -294,9 +247,11 @@ static void
 push_column(JsonbParseState **state, const RarrDiffColumn *column, bool masked,
 			TupleTableSlot *old_row, TupleTableSlot *new_row, Size *left)
 {
+	JsonbValue	key;
 	bool		whole = true;
 
-	push_key(state, column->name);
+	string_value(&key, column->name);
+	pushJsonbValue(state, WJB_KEY, &key);
 	pushJsonbValue(state, WJB_BEGIN_OBJECT, NULL);
 	if (new_row)
 		whole &= push_side(state, "new", column, masked, new_row, left);
@@ -304,10 +259,8 @@ push_column(JsonbParseState **state, const RarrDiffColumn *column, bool masked,
 		whole &= push_side(state, "old", column, masked, old_row, left);
 	if (!whole)
 	{
-		JsonbValue	yes;
+		JsonbValue	yes = {.type = jbvBool, .val.boolean = true};
 
-		yes.type = jbvBool;
-		yes.val.boolean = true;
 		rarr_json_put(state, "truncated", &yes);
 	}
 	pushJsonbValue(state, WJB_END_OBJECT, NULL);

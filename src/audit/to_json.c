@@ -21,6 +21,7 @@
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 
+#include "base/json.h"
 #include "base/subtransaction.h"
 #include "base/text.h"
 #include "audit/to_json.h"
@@ -83,9 +84,7 @@ string_jsonb(const char *string, int length)
 {
 	JsonbValue	value;
 
-	value.type = jbvString;
-	value.val.string.val = unconstify(char *, string);
-	value.val.string.len = length;
+	rarr_json_set_string(&value, string, length);
 	return JsonbValueToJsonb(&value);
 }
 

@@ -35,6 +35,7 @@
 #include "base/args.h"
 #include "base/column.h"
 #include "base/guc.h"
+#include "base/json.h"
 #include "base/restore.h"
 #include "base/text.h"
 #include "base/uuid.h"
@@ -245,23 +246,9 @@ begin_rows(Audit *audit)
 static Datum
 text_of_json(JsonbValue *value)
 {
-	const char *string;
+	const char *string = value->type == jbvString ?
+		pnstrdup(value->val.string.val, value->val.string.len) : rarr_json_to_text(value);
 
-	switch (value->type)
-	{
-		case jbvString:
-			string = pnstrdup(value->val.string.val, value->val.string.len);
-			break;
-		case jbvNumeric:
-			string = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(value->val.numeric)));
-			break;
-		case jbvBool:
-			string = value->val.boolean ? "true" : "false";
-			break;
-		default:
-			string = JsonbToCString(NULL, &JsonbValueToJsonb(value)->root, 0);
-			break;
-	}
 	return CStringGetTextDatum(rarr_clip_text(string, KEY_MAX_BYTES));
 }
 
@@ -299,6 +286,17 @@ set_key(Audit *audit, TupleTableSlot *row)
 		audit->values[COL_ENTITY_ID] = text_of_json(result);
 }
 
+static void
+append_row(Audit *audit, Datum changes)
+{
+	pg_uuid_t	id;
+
+	rarr_uuid_v7(&id);
+	audit->values[COL_ID] = UUIDPGetDatum(&id);
+	audit->values[COL_CHANGES] = changes;
+	rarr_append_row(audit->append, audit->values, audit->nulls);
+}
+
 /*
  * Log a row.  It was inserted if old_row is NULL, and deleted if new_row is
  * NULL.  An update that changed none of the compared columns is not logged.
@@ -312,15 +310,10 @@ record_row(Audit *audit, TupleTableSlot *old_row, TupleTableSlot *new_row)
 	CHECK_FOR_INTERRUPTS();
 	if (changes != (Datum) 0)
 	{
-		pg_uuid_t	id;
-
 		if (audit->append == NULL)
 			begin_rows(audit);
-		rarr_uuid_v7(&id);
-		audit->values[COL_ID] = UUIDPGetDatum(&id);
 		set_key(audit, old_row ? old_row : new_row);
-		audit->values[COL_CHANGES] = changes;
-		rarr_append_row(audit->append, audit->values, audit->nulls);
+		append_row(audit, changes);
 	}
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(audit->row_context);
@@ -369,17 +362,9 @@ record_rows(Audit *audit, Tuplestorestate *table, bool made)
 static void
 record_truncate(Audit *audit)
 {
-	JsonbParseState *state = NULL;
-	pg_uuid_t	id;
-
 	begin_rows(audit);
-	rarr_uuid_v7(&id);
-	audit->values[COL_ID] = UUIDPGetDatum(&id);
 	audit->nulls[COL_ENTITY_ID] = true;
-	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-	audit->values[COL_CHANGES] =
-		JsonbPGetDatum(JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL)));
-	rarr_append_row(audit->append, audit->values, audit->nulls);
+	append_row(audit, JsonbPGetDatum(rarr_jsonb_empty_object()));
 }
 
 /* Raise 39P01: the trigger fires for each row, or has no transition tables. */

@@ -63,6 +63,20 @@ rarr_array_argument(FunctionCallInfo fcinfo, int n, const char *name, Oid type, 
 }
 
 /*
+ * Raise 39P01: the trigger is not defined as the function of this name requires.
+ */
+void
+rarr_wrong_trigger(const TriggerData *trigger, const char *function, const char *hint)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+			 errmsg("trigger \"%s\" on \"%s\" cannot call \"%s\"",
+					trigger->tg_trigger->tgname,
+					RelationGetRelationName(trigger->tg_relation), function),
+			 errhint("%s", hint)));
+}
+
+/*
  * Check that a trigger function is called by a trigger on one of our tables.
  * Every trigger function of the extension calls this first. name is the
  * function's name.  Raises 39P01 otherwise.

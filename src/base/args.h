@@ -8,6 +8,7 @@
 #ifndef RARR_BASE_ARGS_H
 #define RARR_BASE_ARGS_H
 
+#include "commands/trigger.h"
 #include "fmgr.h"
 
 #include "base/compat.h"
@@ -22,6 +23,8 @@
 pg_noreturn extern void rarr_null_argument(FunctionCallInfo fcinfo, const char *name);
 extern Datum *rarr_array_argument(FunctionCallInfo fcinfo, int n, const char *name, Oid type,
 								  bool nulls_allowed, bool **nulls, int *count);
+pg_noreturn extern void rarr_wrong_trigger(const TriggerData *trigger, const char *function,
+										   const char *hint);
 extern void rarr_require_trigger(FunctionCallInfo fcinfo, const char *name);
 
 #endif							/* RARR_BASE_ARGS_H */

@@ -125,15 +125,69 @@ rarr_json_int(const JsonbValue *value, int64 *number)
 	return psprintf("must be a whole number, not %s", rarr_json_describe(value));
 }
 
+/* Get the next element of an array.  Returns false at the end. */
+bool
+rarr_json_next_element(JsonbIterator **it, JsonbValue *element)
+{
+	JsonbIteratorToken token;
+
+	do
+		token = JsonbIteratorNext(it, element, true);
+	while (token != WJB_ELEM && token != WJB_DONE);
+	return token == WJB_ELEM;
+}
+
+/* Get the next member of an object.  Returns false at the end. */
+bool
+rarr_json_next_member(JsonbIterator **it, JsonbValue *name, JsonbValue *value)
+{
+	JsonbIteratorToken token;
+
+	while ((token = JsonbIteratorNext(it, value, true)) != WJB_VALUE && token != WJB_DONE)
+	{
+		if (token == WJB_KEY)
+			*name = *value;
+	}
+	return token == WJB_VALUE;
+}
+
+/* Make a value of a whole jsonb, as an iterator would. */
+void
+rarr_jsonb_as_value(Jsonb *jsonb, JsonbValue *value)
+{
+	if (JsonbExtractScalar(&jsonb->root, value))
+		return;
+	value->type = jbvBinary;
+	value->val.binary.data = &jsonb->root;
+	value->val.binary.len = VARSIZE(jsonb) - VARHDRSZ;
+}
+
+/* Return the text form of a value. */
+char *
+rarr_json_to_text(const JsonbValue *value)
+{
+	JsonbValue	copy = *value;
+	Jsonb	   *jsonb = JsonbValueToJsonb(&copy);
+
+	return JsonbToCString(NULL, &jsonb->root, VARSIZE(jsonb));
+}
+
+/* Make a value of a string, which is not copied. length is in bytes. */
+void
+rarr_json_set_string(JsonbValue *value, const char *string, int length)
+{
+	value->type = jbvString;
+	value->val.string.val = unconstify(char *, string);
+	value->val.string.len = length;
+}
+
 /* Append a member to the object under construction. */
 void
 rarr_json_put(JsonbParseState **state, const char *name, JsonbValue *value)
 {
 	JsonbValue	key;
 
-	key.type = jbvString;
-	key.val.string.val = unconstify(char *, name);
-	key.val.string.len = strlen(name);
+	rarr_json_set_string(&key, name, strlen(name));
 	pushJsonbValue(state, WJB_KEY, &key);
 	pushJsonbValue(state, WJB_VALUE, value);
 }
@@ -144,9 +198,7 @@ rarr_json_put_text(JsonbParseState **state, const char *name, const char *string
 {
 	JsonbValue	value;
 
-	value.type = jbvString;
-	value.val.string.val = unconstify(char *, string);
-	value.val.string.len = strlen(string);
+	rarr_json_set_string(&value, string, strlen(string));
 	rarr_json_put(state, name, &value);
 }
 

@@ -14,6 +14,11 @@ extern char *rarr_json_text(const JsonbValue *value, const char **string, int *l
 extern char *rarr_json_int(const JsonbValue *value, int64 *number);
 extern char *rarr_json_describe(const JsonbValue *value);
 extern char *rarr_quote_clipped(const char *string, int length);
+extern bool rarr_json_next_element(JsonbIterator **it, JsonbValue *element);
+extern bool rarr_json_next_member(JsonbIterator **it, JsonbValue *name, JsonbValue *value);
+extern void rarr_jsonb_as_value(Jsonb *jsonb, JsonbValue *value);
+extern char *rarr_json_to_text(const JsonbValue *value);
+extern void rarr_json_set_string(JsonbValue *value, const char *string, int length);
 extern void rarr_json_put(JsonbParseState **state, const char *name, JsonbValue *value);
 extern void rarr_json_put_text(JsonbParseState **state, const char *name, const char *string);
 extern void rarr_json_put_int(JsonbParseState **state, const char *name, int64 number);

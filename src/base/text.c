@@ -25,6 +25,13 @@
 /* space for the mark at the end of truncated text, with a number in it */
 #define MARK_MAX_BYTES		64
 
+/* Is the text, of length bytes, equal to the string? */
+bool
+rarr_equals(const char *string, const char *text, int length)
+{
+	return strlen(string) == length && memcmp(string, text, length) == 0;
+}
+
 /*
  * Return the string if it is valid in the database encoding.  Otherwise return
  * a palloc'd copy with \xHH in place of each invalid byte.

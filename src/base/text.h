@@ -5,6 +5,7 @@
 #ifndef RARR_BASE_TEXT_H
 #define RARR_BASE_TEXT_H
 
+extern bool rarr_equals(const char *string, const char *text, int length);
 extern const char *rarr_valid_text(const char *string);
 extern const char *rarr_role_name(Oid role);
 extern const char *rarr_clip_text(const char *string, int max_bytes);

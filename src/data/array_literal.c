@@ -64,15 +64,6 @@ add_quoted(StringInfo text, const char *string, int length)
 	appendStringInfoChar(text, '"');
 }
 
-static char *
-json_text(const JsonbValue *value)
-{
-	JsonbValue	copy = *value;
-	Jsonb	   *jsonb = JsonbValueToJsonb(&copy);
-
-	return JsonbToCString(NULL, &jsonb->root, VARSIZE(jsonb));
-}
-
 static void
 add_element(Literal *literal, const JsonbValue *value, int n)
 {
@@ -85,7 +76,7 @@ add_element(Literal *literal, const JsonbValue *value, int n)
 	}
 	if (literal->element == JSONOID || literal->element == JSONBOID)
 	{
-		char	   *json = json_text(value);
+		char	   *json = rarr_json_to_text(value);
 
 		add_quoted(&literal->text, json, strlen(json));
 		return;
@@ -97,24 +88,21 @@ add_element(Literal *literal, const JsonbValue *value, int n)
 	else if (value->type == jbvString)
 		add_quoted(&literal->text, value->val.string.val, value->val.string.len);
 	else						/* a number, true or false */
-		appendStringInfoString(&literal->text, json_text(value));
+		appendStringInfoString(&literal->text, rarr_json_to_text(value));
 }
 
 static void
 add_array(Literal *literal, JsonbContainer *array)
 {
 	JsonbIterator *it = JsonbIteratorInit(array);
-	JsonbIteratorToken token;
 	JsonbValue	value;
 	int			n = 0;
 
 	check_stack_depth();
 	appendStringInfoChar(&literal->text, '{');
-	while ((token = JsonbIteratorNext(&it, &value, true)) != WJB_DONE && literal->problem == NULL)
+	while (rarr_json_next_element(&it, &value) && literal->problem == NULL)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (token != WJB_ELEM)
-			continue;
 		if (n++ > 0)
 			appendStringInfoChar(&literal->text, literal->delimiter);
 		if (rarr_json_is_array(&value) && literal->element != JSONOID &&

@@ -133,17 +133,7 @@ add_ids(RarrIds *ids, const pg_uuid_t *values, int count)
 		rarr_ids_add(ids, UUIDPGetDatum(&values[i]));
 }
 
-/* Raise 39P01: the trigger is not defined as the function requires. */
-static void
-wrong_trigger(TriggerData *trigger, const char *function)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-			 errmsg("trigger \"%s\" on \"%s\" cannot call \"%s\"",
-					trigger->tg_trigger->tgname,
-					RelationGetRelationName(trigger->tg_relation), function),
-			 errhint("The function is for the extension's own triggers only.")));
-}
+#define OWN_TRIGGERS "The function is for the extension's own triggers only."
 
 /* Did the trigger fire on the extension's table of this name? */
 static bool
@@ -338,7 +328,7 @@ researcharr_episode_media_delete(PG_FUNCTION_ARGS)
 		PG_RETURN_POINTER(trigger->tg_trigtuple);
 	}
 	if (!is_table(fcinfo, trigger, "series") && !is_table(fcinfo, trigger, "episodes"))
-		wrong_trigger(trigger, "episode_media_delete");
+		rarr_wrong_trigger(trigger, "episode_media_delete", OWN_TRIGGERS);
 
 	if (TRIGGER_FIRED_BEFORE(trigger->tg_event) && TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event))
 		delete_all_episodes();
@@ -353,7 +343,7 @@ researcharr_episode_media_delete(PG_FUNCTION_ARGS)
 		SPI_finish();
 	}
 	else
-		wrong_trigger(trigger, "episode_media_delete");
+		rarr_wrong_trigger(trigger, "episode_media_delete", OWN_TRIGGERS);
 	PG_RETURN_POINTER(NULL);
 }
 
@@ -452,7 +442,7 @@ researcharr_media_delete_lock(PG_FUNCTION_ARGS)
 	if (!is_table(fcinfo, trigger, "media") || !TRIGGER_FIRED_FOR_ROW(trigger->tg_event) ||
 		!TRIGGER_FIRED_BY_DELETE(trigger->tg_event) ||
 		(TRIGGER_FIRED_AFTER(trigger->tg_event) && trigger->tg_oldtable == NULL))
-		wrong_trigger(trigger, "media_delete_lock");
+		rarr_wrong_trigger(trigger, "media_delete_lock", OWN_TRIGGERS);
 
 	if (TRIGGER_FIRED_AFTER(trigger->tg_event))
 	{

@@ -15,6 +15,7 @@
 #include "utils/builtins.h"
 
 #include "base/compat.h"
+#include "base/text.h"
 #include "data/config.h"
 
 /*
@@ -129,25 +130,19 @@ is_json(char *text, int length)
 	return true;
 }
 
-static bool
-equals(const char *value, int length, const char *string)
-{
-	return length == strlen(string) && memcmp(value, string, length) == 0;
-}
-
-/*
- * Is the value valid for its type?  Returns true if the type is unknown.
- * length is in bytes.
- */
+/* Is the value valid for its type?  Returns true if the type is unknown. */
 bool
-rarr_setting_is_valid(const char *value, int length, const char *type)
+rarr_setting_is_valid(const text *value, const char *type)
 {
+	char	   *string = VARDATA_ANY(value);
+	int			length = VARSIZE_ANY_EXHDR(value);
+
 	if (strcmp(type, "int") == 0)
-		return is_int64(value, length);
+		return is_int64(string, length);
 	if (strcmp(type, "bool") == 0)
-		return equals(value, length, "true") || equals(value, length, "false");
+		return rarr_equals("true", string, length) || rarr_equals("false", string, length);
 	if (strcmp(type, "json") == 0)
-		return is_json(unconstify(char *, value), length);
+		return is_json(string, length);
 	return true;
 }
 
@@ -161,12 +156,7 @@ PG_FUNCTION_INFO_V1(researcharr_config_value_is_valid);
 Datum
 researcharr_config_value_is_valid(PG_FUNCTION_ARGS)
 {
-	text	   *value;
-
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
-		PG_RETURN_BOOL(true);
-
-	value = PG_GETARG_TEXT_PP(0);
-	PG_RETURN_BOOL(rarr_setting_is_valid(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value),
+	PG_RETURN_BOOL(PG_ARGISNULL(0) || PG_ARGISNULL(1) ||
+				   rarr_setting_is_valid(PG_GETARG_TEXT_PP(0),
 										 text_to_cstring(PG_GETARG_TEXT_PP(1))));
 }

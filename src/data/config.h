@@ -5,6 +5,6 @@
 #ifndef RARR_DATA_CONFIG_H
 #define RARR_DATA_CONFIG_H
 
-extern bool rarr_setting_is_valid(const char *value, int length, const char *type);
+extern bool rarr_setting_is_valid(const text *value, const char *type);
 
 #endif							/* RARR_DATA_CONFIG_H */

@@ -34,6 +34,7 @@
 #include "base/own_index.h"
 #include "base/row_trigger.h"
 #include "base/schema.h"
+#include "base/text.h"
 #include "data/by_oid.h"
 #include "data/entity.h"
 #include "data/plan.h"
@@ -408,7 +409,7 @@ rarr_entity_by_name(const char *name, int length)
 {
 	for (int i = 0; i < RARR_NENTITIES; i++)
 	{
-		if (strlen(rarr_entity_defs[i].name) == length && memcmp(rarr_entity_defs[i].name, name, length) == 0)
+		if (rarr_equals(rarr_entity_defs[i].name, name, length))
 			return rarr_entity(i);
 	}
 	return NULL;
@@ -422,9 +423,7 @@ kind_of_function(Oid function, const char *suffix)
 
 	for (int i = 0; found != NULL && i < RARR_NENTITIES; i++)
 	{
-		if (strlen(rarr_entity_defs[i].name) == found - name &&
-			memcmp(rarr_entity_defs[i].name, name, found - name) == 0 &&
-			strcmp(found, suffix) == 0)
+		if (rarr_equals(rarr_entity_defs[i].name, name, found - name) && strcmp(found, suffix) == 0)
 			return i;
 	}
 	ereport(ERROR,

@@ -27,6 +27,7 @@
 #include "base/compat.h"
 #include "base/errors.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "data/by_oid.h"
 #include "data/filter.h"
 #include "data/value.h"
@@ -204,22 +205,20 @@ write_in(const Condition *condition)
 	Oid			array_type = get_array_type(condition->column->type);
 	ArrayBuildState *array;
 	JsonbIterator *it;
-	JsonbIteratorToken token;
 	JsonbValue	element;
 
 	if (!OidIsValid(array_type))
 		unknown_operator(condition);
-	if (condition->value->type != jbvBinary || !JsonContainerIsArray(condition->value->val.binary.data))
+	if (!rarr_json_is_array(condition->value))
 		bad_value(condition, psprintf("must be an array, not %s", rarr_json_describe(condition->value)));
 
 	array = initArrayResult(condition->column->type, CurrentMemoryContext, false);
 	it = JsonbIteratorInit(condition->value->val.binary.data);
-	while ((token = JsonbIteratorNext(&it, &element, true)) != WJB_DONE)
+	while (rarr_json_next_element(&it, &element))
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (token == WJB_ELEM)
-			array = accumArrayResult(array, read_value(condition, &element), false,
-									 condition->column->type, CurrentMemoryContext);
+		array = accumArrayResult(array, read_value(condition, &element), false,
+								 condition->column->type, CurrentMemoryContext);
 	}
 	write_operation(condition, operator, true, array_type,
 					makeArrayResult(array, CurrentMemoryContext));
@@ -334,7 +333,7 @@ find_operator(const RarrEntityColumn *column, const char *name, int length)
 
 	for (int i = 0; i < lengthof(operators); i++)
 	{
-		if (strlen(operators[i].name) == length && memcmp(operators[i].name, name, length) == 0)
+		if (rarr_equals(operators[i].name, name, length))
 			return &operators[i];
 	}
 	initStringInfo(&known);
@@ -350,34 +349,32 @@ find_operator(const RarrEntityColumn *column, const char *name, int length)
 					 column->name)));
 }
 
+static void
+write_condition(Condition *condition, const Filter *filter, const JsonbValue *value)
+{
+	condition->filter = filter;
+	condition->value = value;
+	rarr_query_add(condition->query, " AND ");
+	filter->write(condition);
+}
+
 /* Write all conditions of a column. */
 static void
 write_conditions(Condition *condition, const JsonbValue *value)
 {
 	JsonbIterator *it;
-	JsonbIteratorToken token;
+	JsonbValue	name;
 	JsonbValue	member;
 
 	if (!rarr_json_is_object(value))
 	{
-		condition->filter = &operators[0];
-		condition->value = value;
-		rarr_query_add(condition->query, " AND ");
-		condition->filter->write(condition);
+		write_condition(condition, &operators[0], value);
 		return;
 	}
 	it = JsonbIteratorInit(value->val.binary.data);
-	while ((token = JsonbIteratorNext(&it, &member, true)) != WJB_DONE)
-	{
-		if (token == WJB_KEY)
-			condition->filter = find_operator(condition->column, member.val.string.val,
-											  member.val.string.len);
-		if (token != WJB_VALUE)
-			continue;
-		condition->value = &member;
-		rarr_query_add(condition->query, " AND ");
-		condition->filter->write(condition);
-	}
+	while (rarr_json_next_member(&it, &name, &member))
+		write_condition(condition, find_operator(condition->column, name.val.string.val,
+												 name.val.string.len), &member);
 }
 
 /*
@@ -390,7 +387,7 @@ void
 rarr_filter_add(RarrQuery *query, const RarrEntity *entity, Jsonb *filters)
 {
 	JsonbIterator *it;
-	JsonbIteratorToken token;
+	JsonbValue	name;
 	JsonbValue	member;
 	Condition	condition = {.query = query,.entity = entity};
 
@@ -403,16 +400,12 @@ rarr_filter_add(RarrQuery *query, const RarrEntity *entity, Jsonb *filters)
 				 errmsg("filters is not a JSON object: %s", rarr_jsonb_excerpt(filters)),
 				 errhint("Give an object, such as {\"status\": \"pending\", \"year\": {\"gte\": 2000}}.")));
 	it = JsonbIteratorInit(&filters->root);
-	while ((token = JsonbIteratorNext(&it, &member, true)) != WJB_DONE)
+	while (rarr_json_next_member(&it, &name, &member))
 	{
-		if (token == WJB_KEY)
-		{
-			condition.column = rarr_entity_column(entity, member.val.string.val, member.val.string.len);
-			if (condition.column == NULL)
-				unknown_column(entity, "filter", member.val.string.val, member.val.string.len);
-		}
-		else if (token == WJB_VALUE)
-			write_conditions(&condition, &member);
+		condition.column = rarr_entity_column(entity, name.val.string.val, name.val.string.len);
+		if (condition.column == NULL)
+			unknown_column(entity, "filter", name.val.string.val, name.val.string.len);
+		write_conditions(&condition, &member);
 	}
 }
 

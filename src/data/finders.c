@@ -10,10 +10,12 @@
 
 #include "base/args.h"
 #include "base/compat.h"
-#include "base/errors.h"
 #include "base/result.h"
 #include "data/direct.h"
 #include "data/query.h"
+#include "data/violations.h"
+
+#define VALID_VALUE "Give a value that the column can have."
 
 /* Begin "SELECT columns FROM the entity's rows AS t". */
 static void
@@ -22,19 +24,6 @@ begin_select(RarrQuery *query, const RarrEntity *entity)
 	rarr_query_init(query);
 	appendStringInfo(&query->sql, "SELECT %s FROM researcharr.%s AS t", entity->list,
 					 entity->def->relation);
-}
-
-/* Raise RA003 if the rule does not allow the value. */
-static void
-check_argument(const RarrRule *rule, text *value)
-{
-	RarrViolation violation;
-
-	if (!rarr_check_text(rule, VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value), &violation))
-		ereport(ERROR,
-				(errcode(ERRCODE_RARR_VALIDATION),
-				 errmsg("%s %s", rule->field, violation.message),
-				 errhint("Give a value that the column can have.")));
 }
 
 PG_FUNCTION_INFO_V1(researcharr_media_get_by_external_id);
@@ -53,7 +42,7 @@ researcharr_media_get_by_external_id(PG_FUNCTION_ARGS)
 
 	RARR_REQUIRE_ARG(0, "external_id");
 	RARR_REQUIRE_ARG(1, "type");
-	check_argument(&rarr_rule_type, PG_GETARG_TEXT_PP(1));
+	rarr_require_text(&rarr_rule_type, "type", PG_GETARG_TEXT_PP(1), VALID_VALUE);
 	begin_select(&query, entity);
 	rarr_query_add(&query, " WHERE t.external_id" RARR_EQ);
 	rarr_query_param(&query, TEXTOID, PG_GETARG_DATUM(0), false);
@@ -77,7 +66,7 @@ researcharr_media_get_by_status(PG_FUNCTION_ARGS)
 	RarrQuery	query;
 
 	RARR_REQUIRE_ARG(0, "status");
-	check_argument(&rarr_rule_status, PG_GETARG_TEXT_PP(0));
+	rarr_require_text(&rarr_rule_status, "status", PG_GETARG_TEXT_PP(0), VALID_VALUE);
 	begin_select(&query, entity);
 	rarr_query_add(&query, " WHERE t.status" RARR_EQ);
 	rarr_query_param(&query, TEXTOID, PG_GETARG_DATUM(0), false);

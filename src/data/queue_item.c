@@ -16,9 +16,9 @@
 #include "base/args.h"
 #include "base/backoff.h"
 #include "base/compat.h"
-#include "base/errors.h"
 #include "base/guc.h"
 #include "data/query.h"
+#include "data/violations.h"
 
 #define MAX_ITEMS		10000	/* maximum per call */
 
@@ -43,17 +43,13 @@ researcharr_queue_item_get_next(PG_FUNCTION_ARGS)
 	RarrEntity *entity = rarr_entity(RARR_QUEUE_ITEM);
 	int32		limit = PG_ARGISNULL(1) ? 10 : PG_GETARG_INT32(1);
 	TimestampTz now = GetCurrentTimestamp();
-	RarrViolation violation;
 	RarrQuery	query;
 	text	   *service;
 
 	RARR_REQUIRE_ARG(0, "service");
 	service = PG_GETARG_TEXT_PP(0);
-	if (!rarr_check_text(&rarr_rule_service, VARDATA_ANY(service), VARSIZE_ANY_EXHDR(service), &violation))
-		ereport(ERROR,
-				(errcode(ERRCODE_RARR_VALIDATION),
-				 errmsg("service %s", violation.message),
-				 errhint("Give a service that the extension knows.")));
+	rarr_require_text(&rarr_rule_service, "service", service,
+					  "Give a service that the extension knows.");
 	if (limit < 1 || limit > MAX_ITEMS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

@@ -15,7 +15,7 @@
 #include "utils/uuid.h"
 
 #include "base/args.h"
-#include "base/compat.h"
+#include "base/json.h"
 #include "base/result.h"
 #include "data/direct.h"
 #include "data/filter.h"

@@ -22,6 +22,7 @@
 #include "base/compat.h"
 #include "base/json.h"
 #include "base/schema.h"
+#include "base/text.h"
 #include "data/cascade.h"
 #include "data/query.h"
 #include "data/row_locks.h"
@@ -142,8 +143,8 @@ group_of(const JsonbValue *name)
 static bool
 is_word(const JsonbValue *value, const char *word)
 {
-	return value->type == jbvString && value->val.string.len == strlen(word) &&
-		memcmp(value->val.string.val, word, strlen(word)) == 0;
+	return value->type == jbvString &&
+		rarr_equals(word, value->val.string.val, value->val.string.len);
 }
 
 /*
@@ -231,17 +232,13 @@ rarr_lock_operations(Jsonb *operations)
 {
 	Targets		targets[NGROUPS] = {{0}};
 	JsonbIterator *it = JsonbIteratorInit(&operations->root);
-	JsonbIteratorToken token;
 	JsonbValue	value;
 	int			room = JB_ROOT_COUNT(operations);
 	int			count = 0;
 	int			first = GROUP_JOBS;
 
-	while ((token = JsonbIteratorNext(&it, &value, true)) != WJB_DONE)
-	{
-		if (token == WJB_ELEM && add_target(&value, targets, room))
-			count++;
-	}
+	while (rarr_json_next_element(&it, &value))
+		count += add_target(&value, targets, room);
 	if (count < 2 || XactReadOnly)
 		return;
 	if (targets[GROUP_MEDIA].count > 0 && lock_media(&targets[GROUP_MEDIA], &targets[GROUP_JOBS]))

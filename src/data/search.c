@@ -48,7 +48,6 @@
 
 #include "base/args.h"
 #include "base/compat.h"
-#include "base/errors.h"
 #include "base/result.h"
 #include "base/schema.h"
 #include "base/trgm.h"
@@ -56,6 +55,7 @@
 #include "data/query.h"
 #include "data/search_text.h"
 #include "data/slips.h"
+#include "data/violations.h"
 
 #define MAX_QUERY		500		/* maximum length of a title, in characters */
 #define MAX_FOUND		1000	/* maximum results per search; the best ones
@@ -444,18 +444,10 @@ read_arguments(FunctionCallInfo fcinfo, Search *search)
 	text	   *query = PG_GETARG_TEXT_PP(0);
 	const char *start = VARDATA_ANY(query);
 	int			length = VARSIZE_ANY_EXHDR(query);
-	RarrViolation violation;
 
 	if (!PG_ARGISNULL(1))
-	{
-		text	   *type = PG_GETARG_TEXT_PP(1);
-
-		if (!rarr_check_text(&rarr_rule_type, VARDATA_ANY(type), VARSIZE_ANY_EXHDR(type), &violation))
-			ereport(ERROR,
-					(errcode(ERRCODE_RARR_VALIDATION),
-					 errmsg("media_type %s", violation.message),
-					 errhint("Give a type of media, or null for all.")));
-	}
+		rarr_require_text(&rarr_rule_type, "media_type", PG_GETARG_TEXT_PP(1),
+						  "Give a type of media, or null for all.");
 	rarr_trim(&start, &length);
 	if (pg_mbstrlen_with_len(start, length) > MAX_QUERY)
 		ereport(ERROR,

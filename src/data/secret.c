@@ -221,18 +221,6 @@ check_constraints(Relation rel, HeapTuple row)
 	FreeExecutorState(estate);
 }
 
-/* Raise 39P01: the trigger is not defined as the function requires. */
-static void
-wrong_trigger(TriggerData *trigger)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-			 errmsg("trigger \"%s\" on \"%s\" cannot call \"secret_guard\"",
-					trigger->tg_trigger->tgname,
-					RelationGetRelationName(trigger->tg_relation)),
-			 errhint("The function is for BEFORE INSERT OR UPDATE ... FOR EACH ROW triggers on configuration and webui_users only.")));
-}
-
 /*
  * secret_guard(): BEFORE INSERT OR UPDATE row trigger on configuration and
  * webui_users
@@ -259,7 +247,8 @@ researcharr_secret_guard(PG_FUNCTION_ARGS)
 	if (!TRIGGER_FIRED_BEFORE(trigger->tg_event) || !TRIGGER_FIRED_FOR_ROW(trigger->tg_event) ||
 		!(update || TRIGGER_FIRED_BY_INSERT(trigger->tg_event)) ||
 		!(settings || RelationGetRelid(rel) == get_relname_relid("webui_users", schema)))
-		wrong_trigger(trigger);
+		rarr_wrong_trigger(trigger, "secret_guard",
+						   "The function is for BEFORE INSERT OR UPDATE ... FOR EACH ROW triggers on configuration and webui_users only.");
 
 	new_row = update ? trigger->tg_newtuple : trigger->tg_trigtuple;
 	if (settings && update)

@@ -23,28 +23,19 @@
 #include "data/secret.h"
 #include "data/violations.h"
 
-static List *
-check_text(const RarrRule *rule, text *value, List *violations)
-{
-	RarrViolation violation;
-
-	if (rarr_check_text(rule, VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value), &violation))
-		return violations;
-	return lappend(violations, rarr_make_violation(violation.field, violation.code, violation.message));
-}
-
 /* Raise RA003 if a setting cannot have this key, value and type. */
 static void
 check_setting(RarrEntity *entity, text *key, text *value, text *type)
 {
-	List	   *violations = check_text(&rarr_rule_key, key, NIL);
-	RarrViolation violation;
+	List	   *violations = NIL;
+	RarrViolation v;
 
-	violations = check_text(&rarr_rule_value_type, type, violations);
-	if (!rarr_check_setting(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value), text_to_cstring(type),
-							&violation))
-		violations = lappend(violations, rarr_make_violation(violation.field, violation.code,
-															 violation.message));
+	if (!rarr_check_text(&rarr_rule_key, key, &v))
+		violations = rarr_add_violation(violations, v.field, v.code, v.message);
+	if (!rarr_check_text(&rarr_rule_value_type, type, &v))
+		violations = rarr_add_violation(violations, v.field, v.code, v.message);
+	if (!rarr_check_setting(value, text_to_cstring(type), &v))
+		violations = rarr_add_violation(violations, v.field, v.code, v.message);
 	rarr_raise_violations(entity, violations);
 }
 

@@ -15,18 +15,6 @@
 #include "base/compat.h"
 #include "base/duration.h"
 
-/* Raise 39P01: the trigger is not defined as the function requires. */
-static void
-wrong_trigger(TriggerData *trigger, const char *function, const char *shape)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-			 errmsg("trigger \"%s\" on \"%s\" cannot call \"%s\"",
-					trigger->tg_trigger->tgname,
-					RelationGetRelationName(trigger->tg_relation), function),
-			 errhint("The function is for %s triggers only.", shape)));
-}
-
 /*
  * updated_at_advance(): BEFORE UPDATE row trigger
  *
@@ -50,8 +38,8 @@ researcharr_updated_at_advance(PG_FUNCTION_ARGS)
 		!TRIGGER_FIRED_FOR_ROW(trigger->tg_event) ||
 		!TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ||
 		column <= 0 || TupleDescAttr(desc, column - 1)->atttypid != TIMESTAMPTZOID)
-		wrong_trigger(trigger, "updated_at_advance",
-					  "BEFORE UPDATE ... FOR EACH ROW");
+		rarr_wrong_trigger(trigger, "updated_at_advance",
+						   "The function is for BEFORE UPDATE ... FOR EACH ROW triggers only.");
 
 	value = heap_getattr(trigger->tg_trigtuple, column, desc, &isnull);
 	value = TimestampTzGetDatum(isnull ? GetCurrentTimestamp() :

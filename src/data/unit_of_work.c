@@ -201,9 +201,8 @@ static void
 read_operation(Work *work, const JsonbValue *object, Operation *operation)
 {
 	JsonbIterator *it;
-	JsonbIteratorToken token;
+	JsonbValue	name;
 	JsonbValue	value;
-	char	   *name = NULL;
 
 	if (!rarr_json_is_object(object))
 		bad_operation(psprintf("the operation must be an object, not %s", rarr_json_describe(object)));
@@ -214,13 +213,8 @@ read_operation(Work *work, const JsonbValue *object, Operation *operation)
 	if (rarr_json_member(object->val.binary.data, "entity", &value))
 		read_entity(work, operation, &value);
 	it = JsonbIteratorInit(object->val.binary.data);
-	while ((token = JsonbIteratorNext(&it, &value, true)) != WJB_DONE)
-	{
-		if (token == WJB_KEY)
-			name = pnstrdup(value.val.string.val, value.val.string.len);
-		else if (token == WJB_VALUE)
-			read_member(work, operation, name, &value);
-	}
+	while (rarr_json_next_member(&it, &name, &value))
+		read_member(work, operation, pnstrdup(name.val.string.val, name.val.string.len), &value);
 	check_operation(work, operation);
 }
 
@@ -476,18 +470,15 @@ run_operations(Work *work, Jsonb *operations)
 {
 	MemoryContext old = CurrentMemoryContext;
 	JsonbIterator *it = JsonbIteratorInit(&operations->root);
-	JsonbIteratorToken token;
 	JsonbValue	value;
 
 	for (int i = 0; i < lengthof(work->scratch); i++)
 		work->scratch[i] = AllocSetContextCreate(old, "researcharr operations",
 												 ALLOCSET_DEFAULT_SIZES);
-	while ((token = JsonbIteratorNext(&it, &value, true)) != WJB_DONE)
+	while (rarr_json_next_element(&it, &value))
 	{
 		Operation	operation = {0};
 
-		if (token != WJB_ELEM)
-			continue;
 		CHECK_FOR_INTERRUPTS();
 		begin_operation(work);
 		read_operation(work, &value, &operation);

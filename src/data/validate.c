@@ -16,6 +16,7 @@
 #include "base/compat.h"
 #include "base/json.h"
 #include "base/metadata.h"
+#include "base/text.h"
 #include "data/config.h"
 #include "data/validate.h"
 
@@ -104,10 +105,10 @@ rarr_trim(const char **text, int *length)
 }
 
 /* Fill in the violation, and return false for the caller to return. */
-static bool
-violates(const RarrRule *rule, RarrViolation *violation, const char *code, char *message)
+bool
+rarr_violates(RarrViolation *violation, const char *field, const char *code, char *message)
 {
-	violation->field = rule->field;
+	violation->field = field;
 	violation->code = code;
 	violation->message = message;
 	return false;
@@ -120,7 +121,7 @@ violates(const RarrRule *rule, RarrViolation *violation, const char *code, char 
 bool
 rarr_check_absent(const RarrRule *rule, RarrViolation *violation)
 {
-	return !rule->required || violates(rule, violation, "required", "is required");
+	return !rule->required || rarr_violates(violation, rule->field, "required", "is required");
 }
 
 static bool
@@ -128,7 +129,7 @@ is_one_of(const char *const *allowed_values, const char *text, int length)
 {
 	for (; *allowed_values != NULL; allowed_values++)
 	{
-		if (strlen(*allowed_values) == length && memcmp(*allowed_values, text, length) == 0)
+		if (rarr_equals(*allowed_values, text, length))
 			return true;
 	}
 	return false;
@@ -144,38 +145,40 @@ list_values(const char *const *allowed_values)
 	return list;
 }
 
-/* Check a text. length is in bytes, the rule's limits are in characters. */
+/* Check a text. The rule's limits are in characters. */
 bool
-rarr_check_text(const RarrRule *rule, const char *text, int length, RarrViolation *violation)
+rarr_check_text(const RarrRule *rule, const text *value, RarrViolation *violation)
 {
+	const char *text = VARDATA_ANY(value);
+	int			length = VARSIZE_ANY_EXHDR(value);
 	const char *trimmed = text;
 	int			trimmed_length = length;
 
 	rarr_trim(&trimmed, &trimmed_length);
 	if (rule->trimmed && trimmed_length == 0)
-		return violates(rule, violation, "too_short", "must not be blank");
+		return rarr_violates(violation, rule->field, "too_short", "must not be blank");
 	if (rule->trimmed && trimmed_length < length)
-		return violates(rule, violation, "untrimmed",
-						"must have no white space at its ends");
+		return rarr_violates(violation, rule->field, "untrimmed",
+							 "must have no white space at its ends");
 	if (rule->allowed_values != NULL && !is_one_of(rule->allowed_values, text, length))
-		return violates(rule, violation, "not_one_of",
-						psprintf("must be %s, not %s", list_values(rule->allowed_values),
-								 rarr_quote_clipped(text, length)));
+		return rarr_violates(violation, rule->field, "not_one_of",
+							 psprintf("must be %s, not %s", list_values(rule->allowed_values),
+									  rarr_quote_clipped(text, length)));
 	if (rule->has_form != NULL && !rule->has_form(text, length))
-		return violates(rule, violation, "wrong_form",
-						psprintf("must be %s, not %s", rule->form,
-								 rarr_quote_clipped(text, length)));
+		return rarr_violates(violation, rule->field, "wrong_form",
+							 psprintf("must be %s, not %s", rule->form,
+									  rarr_quote_clipped(text, length)));
 	if (rule->max > 0)
 	{
 		int			characters = pg_mbstrlen_with_len(text, length);
 
 		if (characters < rule->min && rule->max == PG_INT32_MAX)
-			return violates(rule, violation, "too_short", "must not be empty");
+			return rarr_violates(violation, rule->field, "too_short", "must not be empty");
 		if (characters < rule->min || characters > rule->max)
-			return violates(rule, violation,
-							characters < rule->min ? "too_short" : "too_long",
-							psprintf("must have " INT64_FORMAT " to " INT64_FORMAT " characters, not %d",
-									 rule->min, rule->max, characters));
+			return rarr_violates(violation, rule->field,
+								 characters < rule->min ? "too_short" : "too_long",
+								 psprintf("must have " INT64_FORMAT " to " INT64_FORMAT " characters, not %d",
+										  rule->min, rule->max, characters));
 	}
 	return true;
 }
@@ -186,9 +189,9 @@ rarr_check_int(const RarrRule *rule, int64 number, RarrViolation *violation)
 {
 	if (number >= rule->min && number <= rule->max)
 		return true;
-	return violates(rule, violation, "out_of_range",
-					psprintf("must be from " INT64_FORMAT " to " INT64_FORMAT ", not " INT64_FORMAT,
-							 rule->min, rule->max, number));
+	return rarr_violates(violation, rule->field, "out_of_range",
+						 psprintf("must be from " INT64_FORMAT " to " INT64_FORMAT ", not " INT64_FORMAT,
+								  rule->min, rule->max, number));
 }
 
 /*
@@ -223,9 +226,9 @@ rarr_check_date(const RarrRule *rule, const char *text, int length,
 		*date = date2j(part[0], part[1], part[2]) - POSTGRES_EPOCH_JDATE;
 		return true;
 	}
-	return violates(rule, violation, "wrong_form",
-					psprintf("must be a date as YYYY-MM-DD, not %s",
-							 rarr_quote_clipped(text, length)));
+	return rarr_violates(violation, rule->field, "wrong_form",
+						 psprintf("must be a date as YYYY-MM-DD, not %s",
+								  rarr_quote_clipped(text, length)));
 }
 
 /* Check that a timestamp is finite. */
@@ -234,7 +237,7 @@ rarr_check_time(const RarrRule *rule, TimestampTz time, RarrViolation *violation
 {
 	if (!TIMESTAMP_NOT_FINITE(time))
 		return true;
-	return violates(rule, violation, "out_of_range", "must be finite");
+	return rarr_violates(violation, rule->field, "out_of_range", "must be finite");
 }
 
 /* Check that metadata is an object of limited size. */
@@ -242,11 +245,11 @@ bool
 rarr_check_metadata(const RarrRule *rule, Jsonb *metadata, RarrViolation *violation)
 {
 	if (!JB_ROOT_IS_OBJECT(metadata))
-		return violates(rule, violation, "wrong_type",
-						psprintf("must be an object, not %s", rarr_jsonb_excerpt(metadata)));
+		return rarr_violates(violation, rule->field, "wrong_type",
+							 psprintf("must be an object, not %s", rarr_jsonb_excerpt(metadata)));
 	if (!rarr_metadata_is_valid(JsonbPGetDatum(metadata)))
-		return violates(rule, violation, "too_long",
-						psprintf("must have at most %d bytes as text", RARR_METADATA_MAX_BYTES));
+		return rarr_violates(violation, rule->field, "too_long",
+							 psprintf("must have at most %d bytes as text", RARR_METADATA_MAX_BYTES));
 	return true;
 }
 
@@ -256,14 +259,12 @@ rarr_check_metadata(const RarrRule *rule, Jsonb *metadata, RarrViolation *violat
  * be secret.
  */
 bool
-rarr_check_setting(const char *value, int length, const char *type, RarrViolation *violation)
+rarr_check_setting(const text *value, const char *type, RarrViolation *violation)
 {
-	static const RarrRule rule = {.field = "value", .kind = RARR_RULE_TEXT};
-
-	if (rarr_setting_is_valid(value, length, type))
+	if (rarr_setting_is_valid(value, type))
 		return true;
-	return violates(&rule, violation, "wrong_form",
-					psprintf("must be %s",
-							 strcmp(type, "int") == 0 ? "a whole number of 64 bits" :
-							 strcmp(type, "bool") == 0 ? "true or false" : "valid JSON"));
+	return rarr_violates(violation, "value", "wrong_form",
+						 psprintf("must be %s",
+								  strcmp(type, "int") == 0 ? "a whole number of 64 bits" :
+								  strcmp(type, "bool") == 0 ? "true or false" : "valid JSON"));
 }

@@ -88,15 +88,14 @@ extern const RarrRule rarr_rule_metadata;
 extern const RarrRule rarr_rule_priority;
 
 extern void rarr_trim(const char **text, int *length);
+extern bool rarr_violates(RarrViolation *violation, const char *field, const char *code, char *message);
 extern bool rarr_check_absent(const RarrRule *rule, RarrViolation *violation);
-extern bool rarr_check_text(const RarrRule *rule, const char *text, int length,
-							RarrViolation *violation);
+extern bool rarr_check_text(const RarrRule *rule, const text *value, RarrViolation *violation);
 extern bool rarr_check_int(const RarrRule *rule, int64 number, RarrViolation *violation);
 extern bool rarr_check_date(const RarrRule *rule, const char *text, int length,
 							DateADT *date, RarrViolation *violation);
 extern bool rarr_check_time(const RarrRule *rule, TimestampTz time, RarrViolation *violation);
 extern bool rarr_check_metadata(const RarrRule *rule, Jsonb *metadata, RarrViolation *violation);
-extern bool rarr_check_setting(const char *value, int length, const char *type,
-							   RarrViolation *violation);
+extern bool rarr_check_setting(const text *value, const char *type, RarrViolation *violation);
 
 #endif							/* RARR_DATA_VALIDATE_H */

@@ -29,20 +29,9 @@
 #include "data/value.h"
 
 static bool
-complain(const RarrEntityColumn *column, RarrViolation *violation, const char *code, char *message)
-{
-	violation->field = column->name;
-	violation->code = code;
-	violation->message = message;
-	return false;
-}
-
-static bool
 is_whole_number(const JsonbValue *value)
 {
-	return value->type == jbvNumeric &&
-		strchr(DatumGetCString(DirectFunctionCall1(numeric_out,
-												   NumericGetDatum(value->val.numeric))), '.') == NULL;
+	return value->type == jbvNumeric && strchr(rarr_json_to_text(value), '.') == NULL;
 }
 
 /* Fill in a violation for a number out of range. */
@@ -51,10 +40,10 @@ out_of_range(const RarrEntityColumn *column, int64 limit, const JsonbValue *valu
 {
 	bool		ruled = column->rule != NULL && column->rule->kind == RARR_RULE_INT;
 
-	return complain(column, violation, "out_of_range",
-					psprintf("must be from " INT64_FORMAT " to " INT64_FORMAT ", not %s",
-							 ruled ? column->rule->min : -limit - 1,
-							 ruled ? column->rule->max : limit, rarr_json_describe(value)));
+	return rarr_violates(violation, column->name, "out_of_range",
+						 psprintf("must be from " INT64_FORMAT " to " INT64_FORMAT ", not %s",
+								  ruled ? column->rule->min : -limit - 1,
+								  ruled ? column->rule->max : limit, rarr_json_describe(value)));
 }
 
 static bool
@@ -68,14 +57,14 @@ read_int(const RarrEntityColumn *column, const JsonbValue *value, Datum *result,
 	if (problem != NULL && is_whole_number(value))
 		return out_of_range(column, limit, value, violation);
 	if (problem != NULL)
-		return complain(column, violation, "wrong_type", problem);
+		return rarr_violates(violation, column->name, "wrong_type", problem);
 	if (number > limit || number < -limit - 1)
 	{
 		if (column->rule != NULL && !rarr_check_int(column->rule, number, violation))
 			return false;
-		return complain(column, violation, "out_of_range",
-						psprintf("must be from " INT64_FORMAT " to " INT64_FORMAT ", not " INT64_FORMAT,
-								 -limit - 1, limit, number));
+		return rarr_violates(violation, column->name, "out_of_range",
+							 psprintf("must be from " INT64_FORMAT " to " INT64_FORMAT ", not " INT64_FORMAT,
+									  -limit - 1, limit, number));
 	}
 	*result = column->type == INT2OID ? Int16GetDatum((int16) number) :
 		column->type == INT4OID ? Int32GetDatum((int32) number) : Int64GetDatum(number);
@@ -90,7 +79,7 @@ read_text(const RarrEntityColumn *column, const JsonbValue *value, Datum *result
 	char	   *problem = rarr_json_text(value, &text, &length);
 
 	if (problem != NULL)
-		return complain(column, violation, "wrong_type", problem);
+		return rarr_violates(violation, column->name, "wrong_type", problem);
 	*result = PointerGetDatum(cstring_to_text_with_len(text, length));
 	return true;
 }
@@ -243,18 +232,9 @@ read_input(const RarrEntityColumn *column, char *string, Datum *result, RarrViol
 		*result = call.result;
 		return true;
 	}
-	return complain(column, violation, "wrong_form",
-					psprintf("must be %s, not %s", describe_type(column),
-							 rarr_quote_clipped(string, strlen(string))));
-}
-
-static char *
-json_to_text(const JsonbValue *value)
-{
-	JsonbValue	copy = *value;
-	Jsonb	   *jsonb = JsonbValueToJsonb(&copy);
-
-	return JsonbToCString(NULL, &jsonb->root, VARSIZE(jsonb));
+	return rarr_violates(violation, column->name, "wrong_form",
+						 psprintf("must be %s, not %s", describe_type(column),
+								  rarr_quote_clipped(string, strlen(string))));
 }
 
 /*
@@ -274,17 +254,17 @@ read_other(const RarrEntityColumn *column, const JsonbValue *value, Datum *resul
 						  violation);
 	if (base == JSONOID || base == JSONBOID || (base == BOOLOID && value->type == jbvBool) ||
 		(value->type == jbvNumeric && !has_plain_input(column->type)))
-		return read_input(column, json_to_text(value), result, violation);
+		return read_input(column, rarr_json_to_text(value), result, violation);
 	if (OidIsValid(get_element_type(base)) && rarr_json_is_array(value))
 	{
 		literal = rarr_array_literal(get_element_type(base), value, &problem);
 		if (literal == NULL)
-			return complain(column, violation, "wrong_type", problem);
+			return rarr_violates(violation, column->name, "wrong_type", problem);
 		return read_input(column, literal, result, violation);
 	}
-	return complain(column, violation, "wrong_type",
-					psprintf("must be %s, not %s", describe_type(column),
-							 rarr_json_describe(value)));
+	return rarr_violates(violation, column->name, "wrong_type",
+						 psprintf("must be %s, not %s", describe_type(column),
+								  rarr_json_describe(value)));
 }
 
 /*
@@ -309,8 +289,8 @@ rarr_value_read(const RarrEntityColumn *column, const JsonbValue *value, Datum *
 			return read_jsonb(value, result);
 		case BOOLOID:
 			if (value->type != jbvBool)
-				return complain(column, violation, "wrong_type",
-								psprintf("must be true or false, not %s", rarr_json_describe(value)));
+				return rarr_violates(violation, column->name, "wrong_type",
+									 psprintf("must be true or false, not %s", rarr_json_describe(value)));
 			*result = BoolGetDatum(value->val.boolean);
 			return true;
 		default:

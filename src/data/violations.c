@@ -27,38 +27,27 @@
 #define LISTED_VIOLATIONS	100	/* maximum listed in a DETAIL, which goes to
 								 * the server log */
 
-/* Make a JsonbValue of a whole jsonb, as an iterator would. */
-void
-rarr_jsonb_as_value(Jsonb *jsonb, JsonbValue *value)
-{
-	if (JB_ROOT_IS_SCALAR(jsonb))
-	{
-		*value = *getIthJsonbValueFromContainer(&jsonb->root, 0);
-		return;
-	}
-	value->type = jbvBinary;
-	value->val.binary.data = &jsonb->root;
-	value->val.binary.len = VARSIZE(jsonb) - VARHDRSZ;
-}
-
-/*
- * Make a violation. field and message are not copied.
- */
-RarrViolation *
-rarr_make_violation(const char *field, const char *code, char *message)
+/* Add a violation to a list. field and message are not copied. */
+List *
+rarr_add_violation(List *violations, const char *field, const char *code, char *message)
 {
 	RarrViolation *violation = palloc(sizeof(RarrViolation));
 
-	violation->field = field;
-	violation->code = code;
-	violation->message = message;
-	return violation;
+	(void) rarr_violates(violation, field, code, message);
+	return lappend(violations, violation);
 }
 
-static List *
-add(List *violations, const char *field, const char *code, char *message)
+/* Raise RA003 if the rule does not allow the value of this argument. */
+void
+rarr_require_text(const RarrRule *rule, const char *name, const text *value, const char *hint)
 {
-	return lappend(violations, rarr_make_violation(field, code, message));
+	RarrViolation violation;
+
+	if (!rarr_check_text(rule, value, &violation))
+		ereport(ERROR,
+				(errcode(ERRCODE_RARR_VALIDATION),
+				 errmsg("%s %s", name, violation.message),
+				 errhint("%s", hint)));
 }
 
 /* Trim the text if the rule says so. */
@@ -83,14 +72,12 @@ static bool
 check_rule(const RarrEntityColumn *column, Datum *value, RarrViolation *violation)
 {
 	const RarrRule *rule = column->rule;
-	text	   *string;
 
 	switch (rule->kind)
 	{
 		case RARR_RULE_TEXT:
 			*value = trim(rule, *value);
-			string = DatumGetTextPP(*value);
-			return rarr_check_text(rule, VARDATA_ANY(string), VARSIZE_ANY_EXHDR(string), violation);
+			return rarr_check_text(rule, DatumGetTextPP(*value), violation);
 		case RARR_RULE_INT:
 			return rarr_check_int(rule, DatumGetInt32(*value), violation);
 		case RARR_RULE_TIME:
@@ -156,26 +143,26 @@ read_field(const RarrEntity *entity, const RarrEntityColumn *column, const Jsonb
 	RarrViolation violation;
 
 	if (update ? !column->updatable : !column->creatable)
-		return add(violations, column->name, "read_only",
-				   update ? "cannot be changed" : "cannot be given");
+		return rarr_add_violation(violations, column->name, "read_only",
+								  update ? "cannot be changed" : "cannot be given");
 	if (value->type == jbvNull)
 	{
 		if (!update)
 			return violations;	/* same as absent */
 		if (column->not_null)
-			return add(violations, column->name, "required", "is required");
+			return rarr_add_violation(violations, column->name, "required", "is required");
 		values->given[i] = values->nulls[i] = true;
 		return violations;
 	}
 	values->given[i] = true;
 	if (!read_value(column, value, &values->values[i], &violation))
-		return add(violations, column->name, violation.code,
-				   rarr_is_secret_column(entity, column) ?
-				   rarr_without_value(violation.message) : violation.message);
+		return rarr_add_violation(violations, column->name, violation.code,
+								  rarr_is_secret_column(entity, column) ?
+								  rarr_without_value(violation.message) : violation.message);
 	if (is_type_of_flat_row(entity, column) &&
 		strcmp(TextDatumGetCString(values->values[i]), entity->def->type) != 0)
-		return add(violations, column->name, "not_one_of",
-				   psprintf("must be %s", entity->def->type));
+		return rarr_add_violation(violations, column->name, "not_one_of",
+								  psprintf("must be %s", entity->def->type));
 	return violations;
 }
 
@@ -202,10 +189,9 @@ check_setting(const RarrEntity *entity, const RarrValues *values, List *violatio
 	RarrViolation violation;
 
 	if (value == NULL || type == NULL ||
-		rarr_check_setting(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value),
-						   text_to_cstring(type), &violation))
+		rarr_check_setting(value, text_to_cstring(type), &violation))
 		return violations;
-	return add(violations, violation.field, violation.code, violation.message);
+	return rarr_add_violation(violations, violation.field, violation.code, violation.message);
 }
 
 static void
@@ -220,24 +206,19 @@ static List *
 read_members(const RarrEntity *entity, JsonbContainer *object, bool update, RarrValues *values)
 {
 	JsonbIterator *it = JsonbIteratorInit(object);
-	JsonbIteratorToken token;
-	JsonbValue	key = {0};
+	JsonbValue	key;
 	JsonbValue	value;
 	List	   *violations = NIL;
 
-	while ((token = JsonbIteratorNext(&it, &value, true)) != WJB_DONE)
+	while (rarr_json_next_member(&it, &key, &value))
 	{
-		const RarrEntityColumn *column;
+		const RarrEntityColumn *column = rarr_entity_column(entity, key.val.string.val,
+															key.val.string.len);
 
-		if (token == WJB_KEY)
-			key = value;
-		if (token != WJB_VALUE)
-			continue;
-		column = rarr_entity_column(entity, key.val.string.val, key.val.string.len);
 		if (column == NULL)
-			violations = add(violations, pnstrdup(key.val.string.val, key.val.string.len),
-							 "unknown_field",
-							 psprintf("is not a field of %s", entity->def->name));
+			violations = rarr_add_violation(violations, pnstrdup(key.val.string.val, key.val.string.len),
+											"unknown_field",
+											psprintf("is not a field of %s", entity->def->name));
 		else
 			violations = read_field(entity, column, &value, update, values, violations);
 	}
@@ -256,13 +237,13 @@ rarr_values_read(const RarrEntity *entity, const JsonbValue *object, bool update
 
 	init_values(entity, values);
 	if (!rarr_json_is_object(object))
-		return add(NIL, "", "wrong_type",
-				   psprintf("must be an object, not %s", rarr_json_describe(object)));
+		return rarr_add_violation(NIL, "", "wrong_type",
+								  psprintf("must be an object, not %s", rarr_json_describe(object)));
 	violations = read_members(entity, object->val.binary.data, update, values);
 	for (int i = 0; i < entity->ncolumns && !update; i++)
 	{
 		if (entity->columns[i].required && !values->given[i])
-			violations = add(violations, entity->columns[i].name, "required", "is required");
+			violations = rarr_add_violation(violations, entity->columns[i].name, "required", "is required");
 	}
 	if (entity->kind == RARR_CONFIG)
 		violations = check_setting(entity, values, violations);
@@ -347,12 +328,11 @@ rarr_check_job_type(const RarrEntity *entity, const RarrValues *values, List *vi
 	RarrViolation violation;
 
 	if (name == NULL ||
-		!rarr_check_text(&rarr_rule_job_type, VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name), &violation) ||
-		rarr_job_type_is_known(name))
+		!rarr_check_text(&rarr_rule_job_type, name, &violation) || rarr_job_type_is_known(name))
 		return violations;
-	return add(violations, "job_type", "unknown_job_type",
-			   psprintf("must be a known job type, not %s",
-						rarr_quote_clipped(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name))));
+	return rarr_add_violation(violations, "job_type", "unknown_job_type",
+							  psprintf("must be a known job type, not %s",
+									   rarr_quote_clipped(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name))));
 }
 
 PG_FUNCTION_INFO_V1(researcharr_entity_validate);

@@ -23,7 +23,8 @@ extern List *rarr_values_read(const RarrEntity *entity, const JsonbValue *object
 extern List *rarr_check_job_type(const RarrEntity *entity, const RarrValues *values,
 								 List *violations);
 extern void rarr_raise_violations(const RarrEntity *entity, List *violations);
-extern void rarr_jsonb_as_value(Jsonb *jsonb, JsonbValue *value);
-extern RarrViolation *rarr_make_violation(const char *field, const char *code, char *message);
+extern List *rarr_add_violation(List *violations, const char *field, const char *code, char *message);
+extern void rarr_require_text(const RarrRule *rule, const char *name, const text *value,
+							  const char *hint);
 
 #endif							/* RARR_DATA_VIOLATIONS_H */

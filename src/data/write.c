@@ -218,8 +218,8 @@ update_config(RarrEntity *entity, const pg_uuid_t *id, const RarrValues *values,
 			!rarr_error_names(error, "configuration", "configuration_value_check"))
 			PG_RE_THROW();
 		FlushErrorState();
-		rarr_raise_violations(entity, list_make1(rarr_make_violation("value", "wrong_form",
-																	 "must read as its value_type")));
+		rarr_raise_violations(entity, rarr_add_violation(NIL, "value", "wrong_form",
+														 "must read as its value_type"));
 	}
 	PG_END_TRY();
 	(void) rarr_secret_replace(before);

@@ -48,19 +48,15 @@ static void
 note_external_ids(Import *import, const ImportKind *kind, Jsonb *array)
 {
 	JsonbIterator *it = JsonbIteratorInit(&array->root);
-	JsonbIteratorToken token;
 	JsonbValue	object;
 	int			index = 0;
 
 	rarr_import_begin_array(import);
-	while ((token = JsonbIteratorNext(&it, &object, true)) != WJB_DONE)
+	while (rarr_json_next_element(&it, &object))
 	{
-		MemoryContext old;
+		MemoryContext old = MemoryContextSwitchTo(import->batch_context);
 
-		if (token != WJB_ELEM)
-			continue;
 		CHECK_FOR_INTERRUPTS();
-		old = MemoryContextSwitchTo(import->batch_context);
 		rarr_import_note_external_id(import, kind, &object, index++);
 		MemoryContextSwitchTo(old);
 		if (index % BATCH_ITEMS == 0)
@@ -76,7 +72,6 @@ import_array(Import *import, const ImportKind *kind, Jsonb *array)
 	ImportPlans *plans = rarr_import_prepare(kind);
 	ImportItem *items = palloc(sizeof(ImportItem) * BATCH_ITEMS);
 	JsonbIterator *it;
-	JsonbIteratorToken token;
 	JsonbValue	object;
 	Size		bytes = 0;
 	int			nitems = 0;
@@ -84,12 +79,10 @@ import_array(Import *import, const ImportKind *kind, Jsonb *array)
 
 	note_external_ids(import, kind, array);
 	it = JsonbIteratorInit(&array->root);
-	while ((token = JsonbIteratorNext(&it, &object, true)) != WJB_DONE)
+	while (rarr_json_next_element(&it, &object))
 	{
 		ImportItem *item = &items[nitems];
 
-		if (token != WJB_ELEM)
-			continue;
 		CHECK_FOR_INTERRUPTS();
 		memset(item, 0, sizeof(ImportItem));
 		item->index = index++;
@@ -125,20 +118,17 @@ find_old_series(Import *import, Jsonb *episodes)
 {
 	MemoryContext old = MemoryContextSwitchTo(import->context);
 	JsonbIterator *it = JsonbIteratorInit(&episodes->root);
-	JsonbIteratorToken token;
 	JsonbValue	value;
 	Datum	   *ids = palloc(sizeof(Datum) * Max(JB_ROOT_COUNT(episodes), 1));
 	int			nids = 0;
 
-	while ((token = JsonbIteratorNext(&it, &value, true)) != WJB_DONE)
+	while (rarr_json_next_element(&it, &value))
 	{
 		int64		id;
 
-		if (token != WJB_ELEM || !rarr_json_is_object(&value) ||
-			!rarr_json_member(value.val.binary.data, "seriesId", &value) ||
-			rarr_json_int(&value, &id) != NULL)
-			continue;
-		if (rarr_import_expect_series(import, id))
+		if (rarr_json_is_object(&value) &&
+			rarr_json_member(value.val.binary.data, "seriesId", &value) &&
+			rarr_json_int(&value, &id) == NULL && rarr_import_expect_series(import, id))
 			ids[nids++] = Int64GetDatum(id);
 	}
 	rarr_import_find_old_series(import, ids, nids);

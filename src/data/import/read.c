@@ -18,6 +18,7 @@
 #include "base/errors.h"
 #include "base/json.h"
 #include "base/metadata.h"
+#include "base/text.h"
 #include "data/import/read.h"
 
 static const RarrRule series_id_rule =
@@ -143,28 +144,28 @@ static char *
 read_text(const ImportField *field, JsonbValue *value, Datum *result, bool *isnull)
 {
 	RarrViolation violation;
-	const char *text;
+	const char *string;
 	int			length;
-	char	   *problem = rarr_json_text(value, &text, &length);
+	char	   *problem = rarr_json_text(value, &string, &length);
 	DateADT		date;
 
 	if (problem != NULL)
 		return problem;
-	rarr_trim(&text, &length);
+	rarr_trim(&string, &length);
 	if (length == 0 && !field->rule->required)
 		return NULL;
 
 	if (field->rule->kind == RARR_RULE_DATE)
 	{
-		if (!rarr_check_date(field->rule, text, length, &date, &violation))
+		if (!rarr_check_date(field->rule, string, length, &date, &violation))
 			return violation.message;
 		*result = DateADTGetDatum(date);
 	}
 	else
 	{
-		if (!rarr_check_text(field->rule, text, length, &violation))
+		*result = PointerGetDatum(cstring_to_text_with_len(string, length));
+		if (!rarr_check_text(field->rule, DatumGetTextPP(*result), &violation))
 			return violation.message;
-		*result = PointerGetDatum(cstring_to_text_with_len(text, length));
 	}
 	*isnull = false;
 	return NULL;
@@ -218,15 +219,14 @@ read_field(const ImportField *field, JsonbContainer *object, Datum *result, bool
 static bool
 is_metadata(const ImportKind *kind, const JsonbValue *key)
 {
-	if (key->val.string.len == strlen("title") &&
-		memcmp(key->val.string.val, "title", key->val.string.len) == 0)
+	if (rarr_equals("title", key->val.string.val, key->val.string.len))
 		return false;
 	for (int i = 0; i < kind->nfields; i++)
 	{
 		const ImportField *field = &kind->fields[i];
 
-		if (!field->in_metadata && strlen(field->source) == key->val.string.len &&
-			memcmp(key->val.string.val, field->source, key->val.string.len) == 0)
+		if (!field->in_metadata &&
+			rarr_equals(field->source, key->val.string.val, key->val.string.len))
 			return false;
 	}
 	return true;
@@ -238,17 +238,16 @@ other_members(const ImportKind *kind, JsonbContainer *object)
 {
 	JsonbParseState *state = NULL;
 	JsonbIterator *it = JsonbIteratorInit(object);
-	JsonbIteratorToken token;
+	JsonbValue	name;
 	JsonbValue	value;
-	bool		copy = true;
 
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-	while ((token = JsonbIteratorNext(&it, &value, true)) != WJB_DONE)
+	while (rarr_json_next_member(&it, &name, &value))
 	{
-		if (token == WJB_KEY)
-			copy = is_metadata(kind, &value);
-		if (copy && (token == WJB_KEY || token == WJB_VALUE))
-			pushJsonbValue(&state, token, &value);
+		if (!is_metadata(kind, &name))
+			continue;
+		pushJsonbValue(&state, WJB_KEY, &name);
+		pushJsonbValue(&state, WJB_VALUE, &value);
 	}
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 }
