@@ -29,10 +29,10 @@ add_array(RarrQuery *query, Oid type, Datum *values, bool *nulls, int n)
 	int			lower = 1;
 
 	get_typlenbyvalalign(type, &length, &by_value, &alignment);
-	rarr_query_add(query, "pg_catalog.unnest(");
-	rarr_query_param(query, get_array_type(type),
-					 PointerGetDatum(construct_md_array(values, nulls, 1, &n, &lower, type,
-														length, by_value, alignment)), false);
+	rarr_query_add_param(query, "pg_catalog.unnest(",
+						 get_array_type(type),
+						 PointerGetDatum(construct_md_array(values, nulls, 1, &n, &lower, type,
+						 length, by_value, alignment)));
 	rarr_query_add(query, ")");
 }
 

@@ -314,16 +314,15 @@ write_contains(const Condition *condition)
 	if (is_text(condition))
 	{
 		write_column(condition);
-		rarr_query_add(condition->query, " OPERATOR(pg_catalog.~~) ");
-		rarr_query_param(condition->query, TEXTOID,
-						 containing_pattern(DatumGetTextPP(read_text(condition))), false);
+		rarr_query_add_param(condition->query, " OPERATOR(pg_catalog.~~) ",
+							 TEXTOID, containing_pattern(DatumGetTextPP(read_text(condition))));
 		return;
 	}
 	if (getBaseType(type) != JSONBOID && !type_is_array_domain(type))
 		unknown_operator(condition);
 	write_column(condition);
-	rarr_query_add(condition->query, " OPERATOR(pg_catalog.@>) ");
-	rarr_query_param(condition->query, type, read_value(condition, condition->value), false);
+	rarr_query_add_param(condition->query, " OPERATOR(pg_catalog.@>) ",
+						 type, read_value(condition, condition->value));
 }
 
 static const Filter *

@@ -17,15 +17,6 @@
 
 #define VALID_VALUE "Give a value that the column can have."
 
-/* Begin "SELECT columns FROM the entity's rows AS t". */
-static void
-begin_select(RarrQuery *query, const RarrEntity *entity)
-{
-	rarr_query_init(query);
-	appendStringInfo(&query->sql, "SELECT %s FROM researcharr.%s AS t", entity->list,
-					 entity->def->relation);
-}
-
 PG_FUNCTION_INFO_V1(researcharr_media_get_by_external_id);
 
 /*
@@ -43,11 +34,9 @@ researcharr_media_get_by_external_id(PG_FUNCTION_ARGS)
 	RARR_REQUIRE_ARG(0, "external_id");
 	RARR_REQUIRE_ARG(1, "type");
 	rarr_require_text(&rarr_rule_type, "type", PG_GETARG_TEXT_PP(1), VALID_VALUE);
-	begin_select(&query, entity);
-	rarr_query_add(&query, " WHERE t.external_id" RARR_EQ);
-	rarr_query_param(&query, TEXTOID, PG_GETARG_DATUM(0), false);
-	rarr_query_add(&query, " AND t.type" RARR_EQ);
-	rarr_query_param(&query, TEXTOID, PG_GETARG_DATUM(1), false);
+	rarr_query_select(&query, entity);
+	rarr_query_add_param(&query, " WHERE t.external_id" RARR_EQ, TEXTOID, PG_GETARG_DATUM(0));
+	rarr_query_add_param(&query, " AND t.type" RARR_EQ, TEXTOID, PG_GETARG_DATUM(1));
 	return rarr_result_row(fcinfo, entity->desc, rarr_query_row(entity, &query, RARR_READ | RARR_GENERIC));
 }
 
@@ -67,9 +56,8 @@ researcharr_media_get_by_status(PG_FUNCTION_ARGS)
 
 	RARR_REQUIRE_ARG(0, "status");
 	rarr_require_text(&rarr_rule_status, "status", PG_GETARG_TEXT_PP(0), VALID_VALUE);
-	begin_select(&query, entity);
-	rarr_query_add(&query, " WHERE t.status" RARR_EQ);
-	rarr_query_param(&query, TEXTOID, PG_GETARG_DATUM(0), false);
+	rarr_query_select(&query, entity);
+	rarr_query_add_param(&query, " WHERE t.status" RARR_EQ, TEXTOID, PG_GETARG_DATUM(0));
 	rarr_query_add(&query, " ORDER BY t.id");
 	rarr_query_rows(entity, &query, RARR_READ, fcinfo);
 	return (Datum) 0;
@@ -93,9 +81,8 @@ researcharr_job_get_by_media(PG_FUNCTION_ARGS)
 	rsinfo = rarr_result_begin(fcinfo, entity->desc);
 	if (rarr_direct_rows(entity, entity->media_id_index, PG_GETARG_UUID_P(0), rsinfo))
 		return (Datum) 0;
-	begin_select(&query, entity);
-	rarr_query_add(&query, " WHERE t.media_id" RARR_EQ);
-	rarr_query_param(&query, UUIDOID, PG_GETARG_DATUM(0), false);
+	rarr_query_select(&query, entity);
+	rarr_query_add_param(&query, " WHERE t.media_id" RARR_EQ, UUIDOID, PG_GETARG_DATUM(0));
 	rarr_query_add(&query, " ORDER BY t.id");
 	rarr_query_rows(entity, &query, RARR_READ | RARR_GENERIC, fcinfo);
 	return (Datum) 0;
@@ -114,7 +101,7 @@ researcharr_job_get_failed(PG_FUNCTION_ARGS)
 	RarrEntity *entity = rarr_entity(RARR_JOB);
 	RarrQuery	query;
 
-	begin_select(&query, entity);
+	rarr_query_select(&query, entity);
 	rarr_query_add(&query, " WHERE t.status" RARR_EQ "'failed' ORDER BY t.completed_at DESC, t.id DESC");
 	rarr_query_rows(entity, &query, RARR_READ | RARR_GENERIC, fcinfo);
 	return (Datum) 0;
@@ -149,25 +136,20 @@ researcharr_job_get_pending(PG_FUNCTION_ARGS)
 
 	if (PG_ARGISNULL(0))
 	{
-		begin_select(&query, entity);
+		rarr_query_select(&query, entity);
 		rarr_query_add(&query, " WHERE t.completed_at IS NULL AND t.status" RARR_EQ "'queued'"
 					   " ORDER BY t.priority DESC, t.available_at, t.id");
 		rarr_query_rows(entity, &query, RARR_READ | RARR_GENERIC, fcinfo);
 		return (Datum) 0;
 	}
-	if (PG_GETARG_INT64(0) < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("limit must not be negative: " INT64_FORMAT, PG_GETARG_INT64(0)),
-				 errhint("Give a number from 0, or null for none.")));
 	rarr_query_init(&query);
 	appendStringInfo(&query.sql, JOB_TYPES_OF_UNFINISHED
 					 " SELECT %s FROM types AS p CROSS JOIN LATERAL"
 					 " (SELECT j.* FROM researcharr.processing_jobs AS j"
 					 " WHERE j.completed_at IS NULL AND j.job_type" RARR_EQ "p.job_type"
 					 " AND j.status" RARR_EQ "'queued'"
-					 " ORDER BY j.priority DESC, j.available_at, j.id LIMIT ", entity->list);
-	rarr_query_param(&query, INT8OID, PG_GETARG_DATUM(0), false);
+					 " ORDER BY j.priority DESC, j.available_at, j.id", entity->list);
+	rarr_query_add_bound(&query, " LIMIT ", "limit", PG_GETARG_INT64(0));
 	rarr_query_add(&query, ") AS t ORDER BY t.priority DESC, t.available_at, t.id LIMIT $1");
 	rarr_query_rows(entity, &query, RARR_READ | RARR_CUSTOM, fcinfo);
 	return (Datum) 0;

@@ -44,15 +44,14 @@ insert_halves(void *arg)
 	pg_uuid_t	media_id = write->id;
 
 	rarr_begin_insert(&query, entity, entity->def->table, false, "id, type", write->values);
-	rarr_add_id(&query, &write->id);
-	rarr_query_add(&query, ", ");
-	rarr_query_param(&query, TEXTOID, CStringGetTextDatum(entity->def->type), false);
+	rarr_query_param(&query, UUIDOID, UUIDPGetDatum(&write->id), false);
+	rarr_query_add_param(&query, ", ", TEXTOID, CStringGetTextDatum(entity->def->type));
 	rarr_add_values(&query, entity, false, ", ", write->values);
 	if (!rarr_insert_row(entity, &query, &media_id))
 		return true;			/* neither half is there */
 
 	rarr_begin_insert(&query, entity, entity->def->subtable, true, "media_id", write->values);
-	rarr_add_id(&query, &media_id);
+	rarr_query_param(&query, UUIDOID, UUIDPGetDatum(&media_id), false);
 	rarr_add_values(&query, entity, true, ", ", write->values);
 	if (rarr_query_run(entity, &query, RARR_GENERIC) == 0)
 		return false;
@@ -80,8 +79,7 @@ update_halves(void *arg)
 	appendStringInfo(&query.sql, "UPDATE researcharr.%s AS t SET ", entity->def->subtable);
 	if (rarr_add_assignments(&query, entity, true, write->changes) > 0)
 	{
-		rarr_query_add(&query, " WHERE t.media_id" RARR_EQ);
-		rarr_add_id(&query, &write->id);
+		rarr_query_add_param(&query, " WHERE t.media_id" RARR_EQ, UUIDOID, UUIDPGetDatum(&write->id));
 		if (rarr_query_run(entity, &query, RARR_GENERIC) == 0)
 			return false;
 	}

@@ -70,11 +70,10 @@ choose_jobs(RarrEntity *entity, const JobAction *action, Jsonb *filters, const p
 	rarr_query_add(&query, action->condition);
 	if (after != NULL)
 	{
-		rarr_query_add(&query, " AND t.id OPERATOR(pg_catalog.>) ");
-		rarr_query_param(&query, UUIDOID, UUIDPGetDatum(after), false);
+		rarr_query_add_param(&query, " AND t.id OPERATOR(pg_catalog.>) ",
+							 UUIDOID, UUIDPGetDatum(after));
 	}
-	rarr_query_add(&query, " ORDER BY t.id LIMIT ");
-	rarr_query_param(&query, INT8OID, Int64GetDatum(limit), false);
+	rarr_query_add_param(&query, " ORDER BY t.id LIMIT ", INT8OID, Int64GetDatum(limit));
 	rarr_query_add(&query, ") AS s");
 	if (rarr_query_value(entity, &query, RARR_CUSTOM, &array, &isnull) && !isnull)
 		deconstruct_array(DatumGetArrayTypeP(array), UUIDOID, UUID_LEN, false, TYPALIGN_CHAR, ids, &nulls, &n);

@@ -14,6 +14,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "nodes/makefuncs.h"
@@ -28,7 +29,6 @@
 #include "base/compat.h"
 #include "base/result.h"
 #include "data/query.h"
-#include "data/secret.h"
 
 /*
  * Receives a statement's rows: into a tuplestore, or the first ones into
@@ -90,11 +90,53 @@ rarr_query_param(RarrQuery *query, Oid type, Datum value, bool isnull)
 	appendStringInfo(&query->sql, "$%d", query->nparams);
 }
 
+/* Append SQL text, and "$n" with a value, not NULL, for it. */
+void
+rarr_query_add_param(RarrQuery *query, const char *text, Oid type, Datum value)
+{
+	rarr_query_add(query, text);
+	rarr_query_param(query, type, value, false);
+}
+
+/*
+ * Append LIMIT or OFFSET. name is that of the argument.  Raises 22023 for a
+ * negative number.
+ */
+void
+rarr_query_add_bound(RarrQuery *query, const char *keyword, const char *name, int64 number)
+{
+	if (number < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must not be negative: " INT64_FORMAT, name, number),
+				 errhint("Give a number from 0, or null for none.")));
+	rarr_query_add_param(query, keyword, INT8OID, Int64GetDatum(number));
+}
+
+/* Begin a query of the rows of the entity that the user may read, as t. */
+void
+rarr_query_select(RarrQuery *query, const RarrEntity *entity)
+{
+	rarr_query_init(query);
+	appendStringInfo(&query->sql, "SELECT %s FROM researcharr.%s AS t",
+					 rarr_entity_list(entity), rarr_entity_source(entity));
+}
+
 /* Add a value, not NULL, for a parameter that the text mentions itself. */
 void
 rarr_query_bind(RarrQuery *query, Oid type, Datum value)
 {
 	add_value(query, type, value, false);
+}
+
+/*
+ * An error context callback that keeps the running statement, which may
+ * contain the secret, out of the server log.
+ */
+static void
+hide_statement(void *arg)
+{
+	errhidestmt(true);
 }
 
 /*
@@ -107,7 +149,7 @@ execute(RarrEntity *entity, RarrQuery *query, int flags, DestReceiver *dest)
 	SPIExecuteOptions options = {0};
 	ParamListInfo params = makeParamList(query->nparams);
 	RarrPlan   *plan = rarr_plan_get(&entity->plans, query->sql.data, query->types, query->nparams, flags);
-	ErrorContextCallback hide = {error_context_stack, rarr_hide_statement, NULL};
+	ErrorContextCallback hide = {error_context_stack, hide_statement, NULL};
 	int			result;
 
 	for (int i = 0; i < query->nparams; i++)
@@ -128,13 +170,6 @@ execute(RarrEntity *entity, RarrQuery *query, int flags, DestReceiver *dest)
 		elog(ERROR, "could not execute \"%s\": %s", query->sql.data, SPI_result_code_string(result));
 }
 
-static void
-connect_spi(void)
-{
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "could not connect to SPI");
-}
-
 /*
  * Run a statement without a result. flags are RARR_READ, RARR_GENERIC and
  * RARR_CUSTOM.  Returns the number of rows processed.
@@ -144,7 +179,7 @@ rarr_query_run(RarrEntity *entity, RarrQuery *query, int flags)
 {
 	uint64		changed;
 
-	connect_spi();
+	SPI_connect();
 	execute(entity, query, flags, NULL);
 	changed = SPI_processed;
 	SPI_finish();
@@ -222,23 +257,35 @@ receive_row(TupleTableSlot *slot, DestReceiver *self)
 	return true;
 }
 
-static void
-init_receiver(RowReceiver *receiver, RarrEntity *entity, ReturnSetInfo *rsinfo, int wanted)
+/*
+ * Run a statement that returns rows of the entity.  They go to the running
+ * function's result, or up to wanted of them into a list.
+ */
+static List *
+fetch(RarrEntity *entity, RarrQuery *query, int flags, ReturnSetInfo *rsinfo, int wanted)
 {
-	memset(receiver, 0, sizeof(RowReceiver));
-	receiver->pub.receiveSlot = receive_row;
-	receiver->pub.rStartup = receiver_startup;
-	receiver->pub.rShutdown = receiver_nothing;
-	receiver->pub.rDestroy = receiver_nothing;
-	receiver->pub.mydest = DestTuplestore;
-	receiver->cxt = CurrentMemoryContext;
-	receiver->desc = entity->desc;
+	RowReceiver receiver = {
+		.pub = {
+			.receiveSlot = receive_row,
+			.rStartup = receiver_startup,
+			.rShutdown = receiver_nothing,
+			.rDestroy = receiver_nothing,
+			.mydest = DestTuplestore
+		},
+		.cxt = CurrentMemoryContext,
+		.desc = entity->desc,
+		.wanted = wanted
+	};
+
 	if (rsinfo != NULL)
 	{
-		receiver->store = rsinfo->setResult;
-		receiver->store_desc = rsinfo->setDesc;
+		receiver.store = rsinfo->setResult;
+		receiver.store_desc = rsinfo->setDesc;
 	}
-	receiver->wanted = wanted;
+	SPI_connect();
+	execute(entity, query, flags, &receiver.pub);
+	SPI_finish();
+	return receiver.rows;
 }
 
 /*
@@ -248,13 +295,9 @@ init_receiver(RowReceiver *receiver, RarrEntity *entity, ReturnSetInfo *rsinfo, 
 HeapTuple
 rarr_query_row(RarrEntity *entity, RarrQuery *query, int flags)
 {
-	RowReceiver receiver;
+	List	   *rows = fetch(entity, query, flags, NULL, 1);
 
-	init_receiver(&receiver, entity, NULL, 1);
-	connect_spi();
-	execute(entity, query, flags, &receiver.pub);
-	SPI_finish();
-	return receiver.rows == NIL ? NULL : linitial(receiver.rows);
+	return rows == NIL ? NULL : linitial(rows);
 }
 
 /*
@@ -264,13 +307,7 @@ rarr_query_row(RarrEntity *entity, RarrQuery *query, int flags)
 List *
 rarr_query_list(RarrEntity *entity, RarrQuery *query, int flags)
 {
-	RowReceiver receiver;
-
-	init_receiver(&receiver, entity, NULL, PG_INT32_MAX);
-	connect_spi();
-	execute(entity, query, flags, &receiver.pub);
-	SPI_finish();
-	return receiver.rows;
+	return fetch(entity, query, flags, NULL, PG_INT32_MAX);
 }
 
 /*
@@ -281,14 +318,10 @@ void
 rarr_query_rows(RarrEntity *entity, RarrQuery *query, int flags, FunctionCallInfo fcinfo)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	RowReceiver receiver;
 
 	if (rsinfo == NULL || rsinfo->returnMode != SFRM_Materialize)
 		rsinfo = rarr_result_begin(fcinfo, entity->desc);
-	init_receiver(&receiver, entity, rsinfo, 0);
-	connect_spi();
-	execute(entity, query, flags, &receiver.pub);
-	SPI_finish();
+	(void) fetch(entity, query, flags, rsinfo, 0);
 }
 
 /*
@@ -302,7 +335,7 @@ rarr_query_value(RarrEntity *entity, RarrQuery *query, int flags, Datum *value, 
 	MemoryContext cxt = CurrentMemoryContext;
 	bool		found;
 
-	connect_spi();
+	SPI_connect();
 	execute(entity, query, flags, NULL);
 	found = SPI_processed > 0;
 	if (found)

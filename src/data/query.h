@@ -31,6 +31,10 @@ typedef struct RarrQuery
 extern void rarr_query_init(RarrQuery *query);
 extern void rarr_query_add(RarrQuery *query, const char *text);
 extern void rarr_query_param(RarrQuery *query, Oid type, Datum value, bool isnull);
+extern void rarr_query_add_param(RarrQuery *query, const char *text, Oid type, Datum value);
+extern void rarr_query_add_bound(RarrQuery *query, const char *keyword, const char *name,
+								 int64 number);
+extern void rarr_query_select(RarrQuery *query, const RarrEntity *entity);
 extern void rarr_query_bind(RarrQuery *query, Oid type, Datum value);
 
 extern uint64 rarr_query_run(RarrEntity *entity, RarrQuery *query, int flags);

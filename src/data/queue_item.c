@@ -57,17 +57,17 @@ researcharr_queue_item_get_next(PG_FUNCTION_ARGS)
 				 errhint("Give a number from 1 to %d.", MAX_ITEMS)));
 
 	rarr_query_init(&query);
-	rarr_query_add(&query, "WITH due AS MATERIALIZED (SELECT q.id FROM researcharr.queue_items AS q"
-				   " WHERE q.service" RARR_EQ);
-	rarr_query_param(&query, TEXTOID, PointerGetDatum(service), false);
-	rarr_query_add(&query, " AND (q.next_retry_at IS NULL OR q.next_retry_at OPERATOR(pg_catalog.<=) ");
-	rarr_query_param(&query, TIMESTAMPTZOID, TimestampTzGetDatum(now), false);
-	rarr_query_add(&query, ") ORDER BY q.priority DESC, q.last_processed NULLS FIRST, q.id LIMIT ");
-	rarr_query_param(&query, INT8OID, Int64GetDatum(limit), false);
-	rarr_query_add(&query, " FOR NO KEY UPDATE SKIP LOCKED),"
-				   " taken AS (UPDATE researcharr.queue_items AS t SET next_retry_at = ");
-	rarr_query_param(&query, TIMESTAMPTZOID,
-					 TimestampTzGetDatum(now + rarr_queue_item_lease * USECS_PER_SEC), false);
+	rarr_query_add_param(&query, "WITH due AS MATERIALIZED (SELECT q.id FROM researcharr.queue_items AS q"
+						 " WHERE q.service" RARR_EQ,
+						 TEXTOID, PointerGetDatum(service));
+	rarr_query_add_param(&query, " AND (q.next_retry_at IS NULL OR q.next_retry_at OPERATOR(pg_catalog.<=) ",
+						 TIMESTAMPTZOID, TimestampTzGetDatum(now));
+	rarr_query_add_param(&query, ") ORDER BY q.priority DESC, q.last_processed NULLS FIRST, q.id LIMIT ",
+						 INT8OID, Int64GetDatum(limit));
+	rarr_query_add_param(&query, " FOR NO KEY UPDATE SKIP LOCKED),"
+						 " taken AS (UPDATE researcharr.queue_items AS t SET next_retry_at = ",
+						 TIMESTAMPTZOID,
+						 TimestampTzGetDatum(now + rarr_queue_item_lease * USECS_PER_SEC));
 	appendStringInfo(&query.sql, " FROM due WHERE t.id" RARR_EQ "due.id RETURNING %s)"
 					 " SELECT %s FROM taken AS t"
 					 " ORDER BY t.priority DESC, t.last_processed NULLS FIRST, t.id",
@@ -92,10 +92,10 @@ researcharr_queue_item_update_last_processed(PG_FUNCTION_ARGS)
 
 	RARR_REQUIRE_ARG(0, "id");
 	rarr_query_init(&query);
-	rarr_query_add(&query, "UPDATE researcharr.queue_items AS t SET last_processed = ");
-	rarr_query_param(&query, TIMESTAMPTZOID, TimestampTzGetDatum(GetCurrentTimestamp()), false);
-	rarr_query_add(&query, ", next_retry_at = NULL, retry_count = 0 WHERE t.id" RARR_EQ);
-	rarr_query_param(&query, UUIDOID, PG_GETARG_DATUM(0), false);
+	rarr_query_add_param(&query, "UPDATE researcharr.queue_items AS t SET last_processed = ",
+						 TIMESTAMPTZOID, TimestampTzGetDatum(GetCurrentTimestamp()));
+	rarr_query_add_param(&query, ", next_retry_at = NULL, retry_count = 0 WHERE t.id" RARR_EQ,
+						 UUIDOID, PG_GETARG_DATUM(0));
 	PG_RETURN_BOOL(rarr_query_run(entity, &query, RARR_GENERIC) > 0);
 }
 
@@ -120,8 +120,8 @@ researcharr_queue_item_increment_retry_count(PG_FUNCTION_ARGS)
 
 	RARR_REQUIRE_ARG(0, "id");
 	rarr_query_init(&query);
-	rarr_query_add(&query, "SELECT t.retry_count FROM researcharr.queue_items AS t WHERE t.id" RARR_EQ);
-	rarr_query_param(&query, UUIDOID, PG_GETARG_DATUM(0), false);
+	rarr_query_add_param(&query, "SELECT t.retry_count FROM researcharr.queue_items AS t WHERE t.id" RARR_EQ,
+						 UUIDOID, PG_GETARG_DATUM(0));
 	rarr_query_add(&query, " FOR NO KEY UPDATE");
 	if (!rarr_query_value(entity, &query, RARR_GENERIC, &value, &isnull))
 		PG_RETURN_BOOL(false);
@@ -130,11 +130,10 @@ researcharr_queue_item_increment_retry_count(PG_FUNCTION_ARGS)
 							   retries, pg_prng_double(&pg_global_prng_state));
 
 	rarr_query_init(&query);
-	rarr_query_add(&query, "UPDATE researcharr.queue_items AS t SET retry_count = ");
-	rarr_query_param(&query, INT4OID, Int32GetDatum(retries < PG_INT32_MAX ? retries + 1 : retries), false);
-	rarr_query_add(&query, ", next_retry_at = ");
-	rarr_query_param(&query, TIMESTAMPTZOID, TimestampTzGetDatum(GetCurrentTimestamp() + delay), false);
-	rarr_query_add(&query, " WHERE t.id" RARR_EQ);
-	rarr_query_param(&query, UUIDOID, PG_GETARG_DATUM(0), false);
+	rarr_query_add_param(&query, "UPDATE researcharr.queue_items AS t SET retry_count = ",
+						 INT4OID, Int32GetDatum(retries < PG_INT32_MAX ? retries + 1 : retries));
+	rarr_query_add_param(&query, ", next_retry_at = ",
+						 TIMESTAMPTZOID, TimestampTzGetDatum(GetCurrentTimestamp() + delay));
+	rarr_query_add_param(&query, " WHERE t.id" RARR_EQ, UUIDOID, PG_GETARG_DATUM(0));
 	PG_RETURN_BOOL(rarr_query_run(entity, &query, RARR_GENERIC) > 0);
 }

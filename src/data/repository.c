@@ -41,19 +41,6 @@ researcharr_entity_get_by_id(PG_FUNCTION_ARGS)
 	return rarr_result_row(fcinfo, entity->desc, row);
 }
 
-/* Append LIMIT or OFFSET.  Raises 22023 for a negative number. */
-static void
-add_bound(RarrQuery *query, const char *keyword, const char *name, int64 number)
-{
-	if (number < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s must not be negative: " INT64_FORMAT, name, number),
-				 errhint("Give a number from 0, or null for none.")));
-	rarr_query_add(query, keyword);
-	rarr_query_param(query, INT8OID, Int64GetDatum(number), false);
-}
-
 PG_FUNCTION_INFO_V1(researcharr_entity_get_all);
 
 /*
@@ -71,17 +58,15 @@ researcharr_entity_get_all(PG_FUNCTION_ARGS)
 	RarrEntity *entity = rarr_entity_of_function(fcinfo, "_get_all");
 	RarrQuery	query;
 
-	rarr_query_init(&query);
-	appendStringInfo(&query.sql, "SELECT %s FROM researcharr.%s AS t", rarr_entity_list(entity),
-					 rarr_entity_source(entity));
+	rarr_query_select(&query, entity);
 	rarr_filter_add(&query, entity, PG_ARGISNULL(0) ? NULL : PG_GETARG_JSONB_P(0));
 	rarr_order_add(&query, entity,
 				   PG_ARGISNULL(3) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(3)),
 				   !PG_ARGISNULL(1) || !PG_ARGISNULL(2));
 	if (!PG_ARGISNULL(1))
-		add_bound(&query, " LIMIT ", "limit", PG_GETARG_INT64(1));
+		rarr_query_add_bound(&query, " LIMIT ", "limit", PG_GETARG_INT64(1));
 	if (!PG_ARGISNULL(2))
-		add_bound(&query, " OFFSET ", "offset", PG_GETARG_INT64(2));
+		rarr_query_add_bound(&query, " OFFSET ", "offset", PG_GETARG_INT64(2));
 	rarr_query_rows(entity, &query, RARR_READ, fcinfo);
 	return (Datum) 0;
 }
@@ -127,9 +112,9 @@ researcharr_entity_exists(PG_FUNCTION_ARGS)
 
 	RARR_REQUIRE_ARG(0, "id");
 	rarr_query_init(&query);
-	appendStringInfo(&query.sql, "SELECT true FROM researcharr.%s AS t WHERE t.id" RARR_EQ,
+	appendStringInfo(&query.sql, "SELECT true FROM researcharr.%s AS t",
 					 rarr_entity_source(entity));
-	rarr_query_param(&query, UUIDOID, PG_GETARG_DATUM(0), false);
+	rarr_query_add_param(&query, " WHERE t.id" RARR_EQ, UUIDOID, PG_GETARG_DATUM(0));
 	PG_RETURN_BOOL(rarr_query_value(entity, &query, RARR_READ | RARR_GENERIC, &value, &isnull));
 }
 

@@ -15,25 +15,14 @@
 #include "base/uuid.h"
 #include "data/row_query.h"
 
-/*
- * Append a UUID parameter.
- */
-void
-rarr_add_id(RarrQuery *query, const pg_uuid_t *id)
-{
-	rarr_query_param(query, UUIDOID, UUIDPGetDatum(id), false);
-}
-
 /* Read a row by id.  Returns NULL if there is none. */
 HeapTuple
 rarr_entity_get(RarrEntity *entity, const pg_uuid_t *id, int flags)
 {
 	RarrQuery	query;
 
-	rarr_query_init(&query);
-	appendStringInfo(&query.sql, "SELECT %s FROM researcharr.%s AS t WHERE t.id" RARR_EQ,
-					 rarr_entity_list(entity), rarr_entity_source(entity));
-	rarr_add_id(&query, id);
+	rarr_query_select(&query, entity);
+	rarr_query_add_param(&query, " WHERE t.id" RARR_EQ, UUIDOID, UUIDPGetDatum(id));
 	return rarr_query_row(entity, &query, flags | RARR_GENERIC);
 }
 
@@ -169,12 +158,11 @@ void
 rarr_add_condition(RarrQuery *query, const RarrEntity *entity, const pg_uuid_t *id,
 			  const TimestampTz *expected)
 {
-	rarr_query_add(query, " WHERE t.id" RARR_EQ);
-	rarr_add_id(query, id);
+	rarr_query_add_param(query, " WHERE t.id" RARR_EQ, UUIDOID, UUIDPGetDatum(id));
 	if (expected != NULL)
 	{
-		rarr_query_add(query, " AND t.updated_at" RARR_EQ);
-		rarr_query_param(query, TIMESTAMPTZOID, TimestampTzGetDatum(*expected), false);
+		rarr_query_add_param(query, " AND t.updated_at" RARR_EQ,
+							 TIMESTAMPTZOID, TimestampTzGetDatum(*expected));
 	}
 	if (entity->def->subtable != NULL)
 		appendStringInfo(&query->sql, " AND EXISTS (SELECT FROM researcharr.%s AS s"

@@ -18,7 +18,6 @@ extern bool rarr_take_value(const RarrEntity *entity, RarrValues *values, const 
 extern void rarr_take_id(const RarrEntity *entity, RarrValues *values, pg_uuid_t *id);
 extern void rarr_begin_insert(RarrQuery *query, const RarrEntity *entity, const char *table,
 							  bool subtable, const char *first, const RarrValues *values);
-extern void rarr_add_id(RarrQuery *query, const pg_uuid_t *id);
 extern void rarr_add_values(RarrQuery *query, const RarrEntity *entity, bool subtable,
 							const char *separator, const RarrValues *values);
 extern int	rarr_add_assignments(RarrQuery *query, const RarrEntity *entity, bool subtable,

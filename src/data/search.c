@@ -174,8 +174,7 @@ add_type(RarrQuery *query, const Search *search)
 {
 	if (search->type == (Datum) 0)
 		return;
-	rarr_query_add(query, " AND t.type" RARR_EQ);
-	rarr_query_param(query, TEXTOID, search->type, false);
+	rarr_query_add_param(query, " AND t.type" RARR_EQ, TEXTOID, search->type);
 }
 
 static void
@@ -221,9 +220,8 @@ find_containing(const Search *search, bool anywhere)
 	rarr_query_bind(&query, TEXTOID, surrounded(" ", search->words, " "));
 	rarr_query_bind(&query, TEXTOID, surrounded(" ", search->words, ""));
 	add_from(&query, search);
-	rarr_query_add(&query, " WHERE s.f OPERATOR(pg_catalog.~~) ");
-	rarr_query_param(&query, TEXTOID,
-					 make_pattern(anywhere ? "%" : "% ", search->words, strlen(search->words), "%"), false);
+	rarr_query_add_param(&query, " WHERE s.f OPERATOR(pg_catalog.~~) ",
+						 TEXTOID, make_pattern(anywhere ? "%" : "% ", search->words, strlen(search->words), "%"));
 	add_type(&query, search);
 	rarr_query_add(&query, " ORDER BY " RANK ", " BY_LENGTH " LIMIT " CppAsString2(MAX_FOUND) ") AS t"
 				   " ORDER BY t." RANK ", " BY_LENGTH);
@@ -263,8 +261,8 @@ find_slips(const Search *search)
 	appendStringInfo(&query.sql, "SELECT %s FROM (SELECT t.*, s.f AS " FORM_NAME, search->entity->list);
 	rarr_query_bind(&query, TEXTOID, CStringGetTextDatum(search->words));
 	add_from(&query, search);
-	rarr_query_add(&query, " WHERE s.f OPERATOR(pg_catalog.~~) ANY (");
-	rarr_query_param(&query, TEXTARRAYOID, rarr_slip_patterns(search->words, search->indexed), false);
+	rarr_query_add_param(&query, " WHERE s.f OPERATOR(pg_catalog.~~) ANY (",
+						 TEXTARRAYOID, rarr_slip_patterns(search->words, search->indexed));
 	rarr_query_add(&query, ")");
 	add_type(&query, search);
 	appendStringInfo(&query.sql, " ORDER BY " BY_LENGTH " LIMIT " CppAsString2(MAX_FOUND) ") AS t"

@@ -59,16 +59,6 @@ rarr_without_value(char *message)
 }
 
 /*
- * An error context callback that keeps the running statement, which may
- * contain the secret, out of the server log.
- */
-void
-rarr_hide_statement(void *arg)
-{
-	errhidestmt(true);
-}
-
-/*
  * Declare that updates of this setting give it a new value from now on.
  * Returns the previous declaration, which the caller restores afterwards, also
  * after an error.

@@ -19,6 +19,5 @@ typedef struct RarrReplaced
 extern bool rarr_is_secret_column(const RarrEntity *entity, const RarrEntityColumn *column);
 extern char *rarr_without_value(char *message);
 extern RarrReplaced rarr_secret_replace(RarrReplaced setting);
-extern void rarr_hide_statement(void *arg);
 
 #endif							/* RARR_DATA_SECRET_H */

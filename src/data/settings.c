@@ -48,13 +48,11 @@ write_setting(RarrEntity *entity, FunctionCallInfo fcinfo, text *type)
 	RarrQuery	query;
 
 	rarr_query_init(&query);
-	rarr_query_add(&query, "INSERT INTO researcharr.configuration AS t"
-				   " (key, value, value_type, description, secret) VALUES (");
-	rarr_query_param(&query, TEXTOID, PG_GETARG_DATUM(0), false);
-	rarr_query_add(&query, ", ");
-	rarr_query_param(&query, TEXTOID, PG_GETARG_DATUM(1), false);
-	rarr_query_add(&query, ", ");
-	rarr_query_param(&query, TEXTOID, PointerGetDatum(type), false);
+	rarr_query_add_param(&query, "INSERT INTO researcharr.configuration AS t"
+						 " (key, value, value_type, description, secret) VALUES (",
+						 TEXTOID, PG_GETARG_DATUM(0));
+	rarr_query_add_param(&query, ", ", TEXTOID, PG_GETARG_DATUM(1));
+	rarr_query_add_param(&query, ", ", TEXTOID, PointerGetDatum(type));
 	rarr_query_add(&query, ", ");
 	rarr_query_param(&query, TEXTOID, PG_GETARG_DATUM(3), PG_ARGISNULL(3));
 	rarr_query_add(&query, ", COALESCE(");
@@ -72,10 +70,8 @@ write_setting(RarrEntity *entity, FunctionCallInfo fcinfo, text *type)
 	}
 	PG_END_TRY();
 
-	rarr_query_init(&query);
-	appendStringInfo(&query.sql, "SELECT %s FROM researcharr.%s AS t WHERE t.key" RARR_EQ,
-					 rarr_entity_list(entity), rarr_entity_source(entity));
-	rarr_query_param(&query, TEXTOID, PG_GETARG_DATUM(0), false);
+	rarr_query_select(&query, entity);
+	rarr_query_add_param(&query, " WHERE t.key" RARR_EQ, TEXTOID, PG_GETARG_DATUM(0));
 	return rarr_query_row(entity, &query, RARR_GENERIC);
 }
 
@@ -111,9 +107,9 @@ read_setting(RarrEntity *entity, Datum key, const char *column, Datum *value)
 	bool		isnull;
 
 	rarr_query_init(&query);
-	appendStringInfo(&query.sql, "SELECT t.%s FROM researcharr.%s AS t WHERE t.key" RARR_EQ,
-					 column, rarr_entity_source(entity));
-	rarr_query_param(&query, TEXTOID, key, false);
+	appendStringInfo(&query.sql, "SELECT t.%s FROM researcharr.%s AS t", column,
+					 rarr_entity_source(entity));
+	rarr_query_add_param(&query, " WHERE t.key" RARR_EQ, TEXTOID, key);
 	return rarr_query_value(entity, &query, RARR_READ | RARR_GENERIC, value, &isnull) && !isnull;
 }
 
@@ -231,11 +227,9 @@ researcharr_config_list(PG_FUNCTION_ARGS)
 	RarrEntity *entity = rarr_entity(RARR_CONFIG);
 	RarrQuery	query;
 
-	rarr_query_init(&query);
-	appendStringInfo(&query.sql, "SELECT %s FROM researcharr.%s AS t"
-					 " WHERE pg_catalog.starts_with(t.key, ", rarr_entity_list(entity), rarr_entity_source(entity));
-	rarr_query_param(&query, TEXTOID,
-					 PG_ARGISNULL(0) ? CStringGetTextDatum("") : PG_GETARG_DATUM(0), false);
+	rarr_query_select(&query, entity);
+	rarr_query_add_param(&query, " WHERE pg_catalog.starts_with(t.key, ", TEXTOID,
+						 PG_ARGISNULL(0) ? CStringGetTextDatum("") : PG_GETARG_DATUM(0));
 	rarr_query_add(&query, ") ORDER BY t.key");
 	rarr_query_rows(entity, &query, RARR_READ | RARR_GENERIC, fcinfo);
 	return (Datum) 0;

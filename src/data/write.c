@@ -37,7 +37,7 @@ create_masked(RarrEntity *entity, RarrValues *values)
 
 	rarr_take_id(entity, values, &id);
 	rarr_begin_insert(&query, entity, entity->def->table, false, "id", values);
-	rarr_add_id(&query, &id);
+	rarr_query_param(&query, UUIDOID, UUIDPGetDatum(&id), false);
 	rarr_add_values(&query, entity, false, ", ", values);
 	return rarr_insert_row(entity, &query, &id) ? rarr_entity_get(entity, &id, 0) : NULL;
 }
@@ -315,9 +315,8 @@ rarr_entity_delete(RarrEntity *entity, const pg_uuid_t *id)
 
 	require_writable(entity);
 	rarr_query_init(&query);
-	appendStringInfo(&query.sql, "DELETE FROM researcharr.%s AS t WHERE t.id" RARR_EQ,
-					 entity->def->table);
-	rarr_add_id(&query, id);
+	appendStringInfo(&query.sql, "DELETE FROM researcharr.%s AS t", entity->def->table);
+	rarr_query_add_param(&query, " WHERE t.id" RARR_EQ, UUIDOID, UUIDPGetDatum(id));
 	if (entity->def->subtable != NULL)
 		appendStringInfo(&query.sql, " AND EXISTS (SELECT FROM researcharr.%s AS s"
 						 " WHERE s.media_id" RARR_EQ "t.id)", entity->def->subtable);
