@@ -120,13 +120,6 @@ static RarrStatement find_jobs = {
 static RarrStatement lock_jobs = LOCK("processing_jobs", "id", "id");
 
 static void
-connect_spi(void)
-{
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "could not connect to SPI");
-}
-
-static void
 add_ids(RarrIds *ids, const pg_uuid_t *values, int count)
 {
 	for (int i = 0; i < count; i++)
@@ -152,7 +145,7 @@ begin_with_row(TriggerData *trigger, const char *column, RarrIds *ids)
 	Datum		id = heap_getattr(trigger->tg_trigtuple, rarr_require_column(rel, column, UUIDOID),
 								  RelationGetDescr(rel), &isnull);
 
-	connect_spi();
+	SPI_connect();
 	rarr_ids_init(ids);
 	if (!isnull)
 		rarr_ids_add(ids, id);
@@ -230,7 +223,7 @@ rarr_lock_deletes(const pg_uuid_t *deleted, int ndeleted, const pg_uuid_t *media
 	RarrIds		all_media;
 	RarrIds		all_jobs;
 
-	connect_spi();
+	SPI_connect();
 	rarr_ids_init(&gone);
 	rarr_ids_init(&all_media);
 	rarr_ids_init(&all_jobs);
@@ -260,7 +253,7 @@ delete_all_episodes(void)
 	RarrIds		episodes;
 
 	AfterTriggerBeginQuery();
-	connect_spi();
+	SPI_connect();
 	rarr_ids_init(&episodes);
 	rarr_statement_run_array(&find_all_episodes, (Datum) 0);
 	rarr_statement_add_found(&episodes);
@@ -336,7 +329,7 @@ researcharr_episode_media_delete(PG_FUNCTION_ARGS)
 			 TRIGGER_FIRED_AFTER(trigger->tg_event) &&
 			 TRIGGER_FIRED_BY_DELETE(trigger->tg_event) && trigger->tg_oldtable != NULL)
 	{
-		connect_spi();
+		SPI_connect();
 		rarr_ids_init(&ids);
 		read_transition_table(trigger, "media_id", &ids, NULL);
 		delete_ids(&ids);
@@ -406,7 +399,7 @@ reach_all_parts(TriggerData *trigger)
 	RarrIds		all;
 	RarrIds		series;
 
-	connect_spi();
+	SPI_connect();
 	rarr_ids_init(&gone);
 	rarr_ids_init(&all);
 	rarr_ids_init(&series);

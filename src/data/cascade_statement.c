@@ -14,11 +14,11 @@
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/array.h"
-#include "utils/memutils.h"
+#include "tcop/utility.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
-#include "base/saved_plan.h"
+#include "base/compat.h"
 #include "base/schema.h"
 #include "data/cascade_statement.h"
 
@@ -84,6 +84,64 @@ latest_snapshot(void)
 	return GetLatestSnapshot();
 }
 
+static void
+name_statement(void *sql)
+{
+	errcontext("SQL statement \"%s\"", (const char *) sql);
+}
+
+/* Execute a statement.  Triggers that it queues fire with those of the outer statement. */
+static void
+execute(const PlannedStmt *stmt, const char *sql, ParamListInfo params, Snapshot crosscheck, Oid role)
+{
+	PlannedStmt checked = *stmt;
+	QueryDesc  *desc;
+
+	rarr_check_plan_as(&checked, role);
+	desc = CreateQueryDesc(&checked, sql, GetActiveSnapshot(), crosscheck, None_Receiver, params,
+						   NULL, 0);
+	ExecutorStart(desc, EXEC_FLAG_SKIP_TRIGGERS);
+	rarr_executor_run(desc);
+	ExecutorFinish(desc);
+	ExecutorEnd(desc);
+	FreeQueryDesc(desc);
+}
+
+/*
+ * Execute a plan without a result as the current user, with the privileges of
+ * the role.  Only the privileges that the statement itself needs are checked for
+ * the role, as the server does for the tables of a view.  With
+ * SetUserIdAndSecContext(), the triggers that the statement fires would get the
+ * role's rights: BEFORE triggers in all versions, and since PostgreSQL 18 AFTER
+ * triggers, which fire as the role that was current when they were queued.  Rules may have rewritten it to several statements; a NOTIFY among
+ * them needs no privileges.  snapshot and crosscheck are those of
+ * SPI_execute_snapshot().
+ */
+static void
+execute_checked_as(CachedPlan *plan, const char *sql, ParamListInfo params,
+				   Snapshot snapshot, Snapshot crosscheck, Oid role)
+{
+	ErrorContextCallback callback = {.callback = name_statement, .arg = (void *) sql,
+	.previous = error_context_stack};
+	ListCell   *lc;
+
+	error_context_stack = &callback;
+	PushCopiedSnapshot(snapshot != InvalidSnapshot ? snapshot : GetTransactionSnapshot());
+	foreach(lc, plan->stmt_list)
+	{
+		PlannedStmt *stmt = lfirst_node(PlannedStmt, lc);
+
+		CommandCounterIncrement();
+		UpdateActiveSnapshotCommandId();
+		if (stmt->commandType == CMD_UTILITY)
+			ProcessUtility(stmt, sql, true, PROCESS_UTILITY_QUERY, params, NULL, None_Receiver, NULL);
+		else
+			execute(stmt, sql, params, crosscheck, role);
+	}
+	PopActiveSnapshot();
+	error_context_stack = callback.previous;
+}
+
 /* Delete as the current user, with the privileges of the owner. */
 static void
 execute_delete(RarrStatement *statement, CachedPlan *plan, Datum array, Oid owner)
@@ -106,7 +164,7 @@ execute_delete(RarrStatement *statement, CachedPlan *plan, Datum array, Oid owne
 	params->params[0] = (ParamExternData) {
 		.value = array, .pflags = PARAM_FLAG_CONST, .ptype = UUIDARRAYOID
 	};
-	rarr_execute_checked_as(plan, statement->sql, params, snapshot, crosscheck, owner);
+	execute_checked_as(plan, statement->sql, params, snapshot, crosscheck, owner);
 }
 
 /*

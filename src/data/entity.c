@@ -22,7 +22,6 @@
 #include "rewrite/rewriteHandler.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
-#include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -43,21 +42,12 @@
 static const char *const system_fields[] = {"created_at", "updated_at", "added_at", NULL};
 static const char *const fixed_fields[] = {"id", "type", NULL};
 
-/* the entity that a function belongs to */
-typedef struct FunctionEntry
-{
-	Oid			function;		/* the key */
-	RarrEntityKind kind;
-} FunctionEntry;
-
 static RarrEntity *entities[RARR_NENTITIES];
 static RarrEntity *outdated = NULL;
 static uint64 epoch = 0;			/* transactions ended in this session */
 static uint64 outdated_in = 0;		/* the epoch of the latest addition to
 									 * "outdated" */
 static uint64 invalidations = 0;	/* relation invalidations received */
-static HTAB *functions = NULL;
-static bool functions_valid = false;
 
 static void
 relation_changed(Datum arg, Oid relid)
@@ -75,12 +65,6 @@ relation_changed(Datum arg, Oid relid)
 }
 
 static void
-function_changed(Datum arg, int cacheid, uint32 hashvalue)
-{
-	functions_valid = false;
-}
-
-static void
 at_transaction_end(XactEvent event, void *arg)
 {
 	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
@@ -95,7 +79,6 @@ register_callbacks(void)
 	if (registered)
 		return;
 	CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
-	CacheRegisterSyscacheCallback(PROCOID, function_changed, (Datum) 0);
 	RegisterXactCallback(at_transaction_end, NULL);
 	registered = true;
 }
@@ -439,30 +422,15 @@ kind_of_function(Oid function, const char *suffix)
 RarrEntity *
 rarr_entity_of_function(FunctionCallInfo fcinfo, const char *suffix)
 {
-	Oid			function = fcinfo->flinfo->fn_oid;
-	FunctionEntry *entry;
-	RarrEntityKind kind;
+	FmgrInfo   *function = fcinfo->flinfo;
+	const RarrEntityDef *def = function->fn_extra;
 
-	if (!functions_valid)
+	if (def == NULL)
 	{
-		HASHCTL		control = {.keysize = sizeof(Oid), .entrysize = sizeof(FunctionEntry)};
-
-		register_callbacks();
-		if (functions != NULL)
-			hash_destroy(functions);
-		functions = NULL;		/* hash_create() can run out of memory */
-		functions = hash_create("researcharr functions of entities", 64, &control,
-								HASH_ELEM | HASH_BLOBS);
-		functions_valid = true;
+		def = &rarr_entity_defs[kind_of_function(function->fn_oid, suffix)];
+		function->fn_extra = unconstify(RarrEntityDef *, def);
 	}
-	entry = hash_search(functions, &function, HASH_FIND, NULL);
-	if (entry != NULL)
-		return rarr_entity(entry->kind);
-
-	kind = kind_of_function(function, suffix);
-	entry = hash_search(functions, &function, HASH_ENTER, NULL);
-	entry->kind = kind;
-	return rarr_entity(kind);
+	return rarr_entity(def - rarr_entity_defs);
 }
 
 /* Return the column with this name, or NULL. length is in bytes. */

@@ -24,9 +24,8 @@
 #include "base/compat.h"
 #include "base/errors.h"
 #include "base/json.h"
-#include "data/import/read.h"
+#include "base/schema.h"
 #include "data/import/state.h"
-#include "data/import/write.h"
 
 #define BATCH_ITEMS		500
 #define BATCH_BYTES		(4 * 1024 * 1024)
@@ -214,8 +213,7 @@ begin_import(FunctionCallInfo fcinfo, const char *command, bool strict)
 {
 	Import	   *import = palloc0(sizeof(Import));
 
-	PreventCommandIfReadOnly(command);
-	PreventCommandIfParallelMode(command);
+	rarr_prevent_read_only(command);
 	LockDatabaseObject(ProcedureRelationId, fcinfo->flinfo->fn_oid, 0, ShareUpdateExclusiveLock);
 
 	import->strict = strict;
@@ -224,8 +222,7 @@ begin_import(FunctionCallInfo fcinfo, const char *command, bool strict)
 	import->batch_context = AllocSetContextCreate(import->context, "researcharr import batch",
 												  ALLOCSET_DEFAULT_SIZES);
 	rarr_import_begin_series(import);
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "could not connect to SPI");
+	SPI_connect();
 	return import;
 }
 
@@ -237,8 +234,7 @@ end_import(FunctionCallInfo fcinfo, Import *import)
 	Datum		values[5];
 	bool		nulls[5] = {false};
 
-	if (SPI_finish() != SPI_OK_FINISH)
-		elog(ERROR, "could not disconnect from SPI");
+	SPI_finish();
 	check_strict(import);
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");

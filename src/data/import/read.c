@@ -19,7 +19,7 @@
 #include "base/json.h"
 #include "base/metadata.h"
 #include "base/text.h"
-#include "data/import/read.h"
+#include "data/import/state.h"
 
 static const RarrRule series_id_rule =
 {.field = "series_id", .kind = RARR_RULE_INT, .required = true, .min = 1, .max = PG_INT64_MAX};

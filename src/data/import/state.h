@@ -102,6 +102,35 @@ typedef struct Import
 /* maximum number of errors in the result */
 #define IMPORT_LISTED_ERRORS	10000
 
+/* the array parameters of every statement: these, then the kind's fields */
+enum
+{
+	PARAM_ID,
+	PARAM_EXTERNAL_ID,
+	PARAM_TITLE,
+	PARAM_EXTRA,
+	PARAM_FIELDS
+};
+#define MAX_PARAMS	(PARAM_FIELDS + IMPORT_MAX_FIELDS)
+
+/* the statements for a kind of object */
+typedef struct ImportPlans
+{
+	const ImportKind *kind;
+	Oid			types[MAX_PARAMS];	/* of the elements */
+	SPIPlanPtr	match;
+	SPIPlanPtr	insert;
+	SPIPlanPtr	update;
+	SPIPlanPtr	update_id;		/* also sets the external id */
+	SPIPlanPtr	park;			/* NULL if no row can change its place */
+	SPIPlanPtr	put;
+} ImportPlans;
+
+extern const ImportKind rarr_import_movies;
+extern const ImportKind rarr_import_series;
+extern const ImportKind rarr_import_episodes;
+
+/* state.c */
 extern void rarr_import_begin_series(Import *import);
 extern void rarr_import_begin_array(Import *import);
 extern void rarr_import_fail(Import *import, const ImportKind *kind, ImportItem *item,
@@ -111,5 +140,18 @@ extern int	rarr_import_first(Import *import, const char *identity);
 extern void rarr_import_add_series(Import *import, int64 source_id, const pg_uuid_t *media_id);
 extern bool rarr_import_expect_series(Import *import, int64 source_id);
 extern int	rarr_import_find_series(Import *import, int64 source_id, pg_uuid_t *media_id);
+
+/* read.c */
+extern void rarr_import_note_external_id(Import *import, const ImportKind *kind,
+										 JsonbValue *object, int index);
+extern bool rarr_import_read(Import *import, const ImportKind *kind, JsonbValue *object,
+							 ImportItem *item);
+
+/* statements.c */
+extern ImportPlans *rarr_import_prepare(const ImportKind *kind);
+
+/* write.c */
+extern void rarr_import_write(Import *import, ImportPlans *plans, ImportItem *items, int nitems);
+extern void rarr_import_find_old_series(Import *import, Datum *source_ids, int nids);
 
 #endif							/* RARR_DATA_IMPORT_STATE_H */

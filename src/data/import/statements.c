@@ -10,7 +10,7 @@
 #include "executor/spi.h"
 #include "utils/lsyscache.h"
 
-#include "data/import/statements.h"
+#include "data/import/state.h"
 
 /*
  * Return "a, b, c" of the fields, each with the prefix; optionally only stored

@@ -33,8 +33,7 @@
 #include "base/compat.h"
 #include "base/subtransaction.h"
 #include "base/uuid.h"
-#include "data/import/read.h"
-#include "data/import/write.h"
+#include "data/import/state.h"
 #include "data/row_locks.h"
 
 /*
