@@ -133,8 +133,7 @@ rarr_append_begin(const char *table, const RarrAppendColumn *columns, int ncolum
 RarrAppend *
 rarr_append_begin_at_exit(const char *table, const RarrAppendColumn *columns, int ncolumns)
 {
-	Oid			schema = get_namespace_oid(RARR_SCHEMA, true);
-	Oid			relid = OidIsValid(schema) ? get_relname_relid(table, schema) : InvalidOid;
+	Oid			relid = rarr_find_relation(table);
 	Relation	log;
 	RarrAppend *append;
 

@@ -32,9 +32,7 @@
 struct RarrLogDefaults
 {
 	MemoryContext cxt;			/* holds all that is allocated here */
-	int			n;
-	AttrNumber *columns;		/* column numbers in the partition */
-	ExprState **values;
+	ExprState  *values[FLEXIBLE_ARRAY_MEMBER];	/* by column of the partition */
 };
 
 /* Count the partition's columns that the caller does not fill. */
@@ -116,16 +114,14 @@ find_default(Relation log, Form_pg_attribute column, bool at_exit, Node **expr)
 }
 
 static RarrLogDefaults *
-make_defaults(int room)
+make_defaults(int natts)
 {
 	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "researcharr log defaults",
 											  ALLOCSET_SMALL_SIZES);
-	RarrLogDefaults *defaults = MemoryContextAlloc(cxt, sizeof(RarrLogDefaults));
+	RarrLogDefaults *defaults = MemoryContextAllocZero(cxt, offsetof(RarrLogDefaults, values) +
+													   natts * sizeof(ExprState *));
 
 	defaults->cxt = cxt;
-	defaults->n = 0;
-	defaults->columns = MemoryContextAlloc(cxt, room * sizeof(AttrNumber));
-	defaults->values = MemoryContextAlloc(cxt, room * sizeof(ExprState *));
 	return defaults;
 }
 
@@ -143,33 +139,27 @@ rarr_log_defaults_begin(Relation log, const RarrTable *partition, const AttrNumb
 						int nfilled, bool at_exit, RarrLogDefaults **defaults)
 {
 	TupleDesc	desc = partition->desc;
-	int			others = count_others(desc, filled, nfilled);
 	MemoryContext old;
+	bool		evaluable = true;
 
 	*defaults = NULL;
-	if (others == 0)
+	if (count_others(desc, filled, nfilled) == 0)
 		return true;
-	*defaults = make_defaults(others);
+	*defaults = make_defaults(desc->natts);
 	old = MemoryContextSwitchTo((*defaults)->cxt);
-	for (int i = 0; i < desc->natts; i++)
+	for (int i = 0; evaluable && i < desc->natts; i++)
 	{
 		Form_pg_attribute column = TupleDescAttr(desc, i);
 		Node	   *expr;
 
 		if (column->attisdropped || column->attgenerated || is_filled(i + 1, filled, nfilled))
 			continue;
-		if (!find_default(log, column, at_exit, &expr))
-		{
-			MemoryContextSwitchTo(old);
-			return false;
-		}
-		if (expr == NULL)
-			continue;
-		(*defaults)->columns[(*defaults)->n] = i + 1;
-		(*defaults)->values[(*defaults)->n++] = ExecInitExpr(expression_planner((Expr *) expr), NULL);
+		evaluable = find_default(log, column, at_exit, &expr);
+		if (evaluable && expr != NULL)
+			(*defaults)->values[i] = ExecInitExpr(expression_planner((Expr *) expr), NULL);
 	}
 	MemoryContextSwitchTo(old);
-	return true;
+	return evaluable;
 }
 
 /*
@@ -181,14 +171,11 @@ rarr_log_defaults_fill(const RarrLogDefaults *defaults, RarrTable *partition, Tu
 {
 	if (defaults == NULL)
 		return;
-	for (int i = 0; i < defaults->n; i++)
-	{
-		int			att = defaults->columns[i] - 1;
-
-		slot->tts_values[att] = ExecEvalExprSwitchContext(defaults->values[i],
-														  GetPerTupleExprContext(partition->estate),
-														  &slot->tts_isnull[att]);
-	}
+	for (int i = 0; i < partition->desc->natts; i++)
+		if (defaults->values[i] != NULL)
+			slot->tts_values[i] = ExecEvalExprSwitchContext(defaults->values[i],
+															GetPerTupleExprContext(partition->estate),
+															&slot->tts_isnull[i]);
 }
 
 /*

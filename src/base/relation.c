@@ -88,13 +88,14 @@ expressions_changed(Datum arg, int cacheid, uint32 hashvalue)
 }
 
 static void
-unlink_table(RarrTable *table)
+free_table(RarrTable *table)
 {
 	RarrTable **link = &cached_tables;
 
 	while (*link != table)
 		link = &(*link)->next;
 	*link = table->next;
+	MemoryContextDelete(table->cxt);
 }
 
 /* At an abort, drop the entries in use without touching them. */
@@ -109,16 +110,8 @@ drop_used_in(SubTransactionId subxact)
 		if (t->used_in == InvalidSubTransactionId ||
 			(subxact != InvalidSubTransactionId && t->used_in != subxact))
 			continue;
-		unlink_table(t);
-		MemoryContextDelete(t->cxt);
+		free_table(t);
 	}
-}
-
-static void
-free_table(RarrTable *table)
-{
-	unlink_table(table);
-	MemoryContextDelete(table->cxt);
 }
 
 /*
@@ -173,17 +166,13 @@ register_callbacks(void)
  * generated columns that depend on them.
  */
 static Bitmapset *
-changed_columns(Relation rel, const RarrChange *change)
+changed_columns(Relation rel, const Bitmapset *named)
 {
 	TupleConstr *constr = RelationGetDescr(rel)->constr;
-	Bitmapset  *named = NULL;
-	Bitmapset  *changed;
+	Bitmapset  *changed = bms_copy(named);
 
-	if (change->command != CMD_UPDATE)
+	if (named == NULL)
 		return NULL;
-	for (const AttrNumber *c = change->columns; *c != 0; c++)
-		named = bms_add_member(named, *c - FirstLowInvalidHeapAttributeNumber);
-	changed = bms_copy(named);
 	for (int i = 0; constr != NULL && i < constr->num_defval; i++)
 	{
 		AttrDefault *def = &constr->defval[i];
@@ -274,7 +263,7 @@ make_changes(RarrTable *table)
 			for (const AttrNumber *c = def->changes[i].columns; *c != 0; c++)
 				columns = bms_add_member(columns, *c - FirstLowInvalidHeapAttributeNumber);
 		updated = lappend(updated, columns);
-		table->changed[i] = changed_columns(table->rel, &def->changes[i]);
+		table->changed[i] = changed_columns(table->rel, columns);
 		table->lock_modes[i] = choose_lock_mode(table->rel, table->changed[i]);
 	}
 	rarr_init_range_table(table->estate, table->rel, updated);

@@ -14,14 +14,20 @@
 
 #include "base/schema.h"
 
-/*
- * Return the OID of a table, view or index of our schema, or raise 42P01.
- */
+/* Return the OID of a table, view or index of our schema, or InvalidOid. */
+Oid
+rarr_find_relation(const char *name)
+{
+	Oid			schema = get_namespace_oid(RARR_SCHEMA, true);
+
+	return OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
+}
+
+/* Like rarr_find_relation(), but raises 42P01 if there is none. */
 Oid
 rarr_relation_oid(const char *name)
 {
-	Oid			schema = get_namespace_oid(RARR_SCHEMA, true);
-	Oid			relid = OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
+	Oid			relid = rarr_find_relation(name);
 
 	if (!OidIsValid(relid))
 		ereport(ERROR,

@@ -27,6 +27,7 @@
 #include "catalog/dependency.h"
 #include "catalog/indexing.h"
 #include "catalog/pg_am.h"
+#include "catalog/objectaddress.h"
 #include "catalog/pg_amop.h"
 #include "catalog/pg_amproc.h"
 #include "catalog/pg_depend.h"
@@ -37,6 +38,7 @@
 #include "catalog/pg_opfamily.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
+#include "commands/extension.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/catcache.h"
@@ -62,43 +64,28 @@ catalog_changed(Datum arg, int cacheid, uint32 hashvalue)
 	changes++;
 }
 
-/* Return a copy of the extension's pg_extension row, or raise 42704. */
-static HeapTuple
-find_extension(const char *name)
+/* Return the OID of the extension, or raise 42704. */
+static Oid
+find_extension(void)
 {
-	Relation	rel = table_open(ExtensionRelationId, AccessShareLock);
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple	tuple;
+	Oid			extension = get_extension_oid(TRGM, true);
 
-	ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber, F_NAMEEQ,
-				CStringGetDatum(name));
-	scan = systable_beginscan(rel, ExtensionNameIndexId, true, NULL, 1, &key);
-	tuple = systable_getnext(scan);
-	if (HeapTupleIsValid(tuple))
-		tuple = heap_copytuple(tuple);
-	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
-	if (!HeapTupleIsValid(tuple))
+	if (!OidIsValid(extension))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("extension \"%s\" does not exist", name),
+				 errmsg("extension \"%s\" does not exist", TRGM),
 				 errhint("Create it: this extension needs it.")));
-	return tuple;
+	return extension;
 }
 
-/* Is the text in this column of a pg_proc row one of the two strings? */
+/* Does this column of a pg_proc row have this text? */
 static bool
-has_text(HeapTuple tuple, AttrNumber column, const char *one, const char *other)
+has_text(HeapTuple tuple, AttrNumber column, const char *string)
 {
 	bool		isnull;
 	Datum		value = SysCacheGetAttr(PROCOID, tuple, column, &isnull);
-	char	   *string;
 
-	if (isnull)
-		return false;
-	string = TextDatumGetCString(value);
-	return strcmp(string, one) == 0 || strcmp(string, other) == 0;
+	return !isnull && strcmp(TextDatumGetCString(value), string) == 0;
 }
 
 /* Is the function written in C, in pg_trgm's library, owned by a superuser? */
@@ -108,7 +95,8 @@ is_of_library(HeapTuple tuple)
 	Form_pg_proc proc = (Form_pg_proc) GETSTRUCT(tuple);
 
 	return proc->prolang == ClanguageId && superuser_arg(proc->proowner) &&
-		has_text(tuple, Anum_pg_proc_probin, "$libdir/" TRGM, TRGM);
+		(has_text(tuple, Anum_pg_proc_probin, "$libdir/" TRGM) ||
+		 has_text(tuple, Anum_pg_proc_probin, TRGM));
 }
 
 /* Does the function belong to the server or to pg_trgm's library? */
@@ -150,9 +138,9 @@ record_function(RarrTrgm *result, Oid oid)
 	proc = (Form_pg_proc) GETSTRUCT(tuple);
 	if (takes_two_texts(proc) && proc->prorettype == FLOAT4OID && is_of_library(tuple))
 	{
-		if (has_text(tuple, Anum_pg_proc_prosrc, "similarity", "similarity"))
+		if (has_text(tuple, Anum_pg_proc_prosrc, "similarity"))
 			result->similarity = oid;
-		else if (has_text(tuple, Anum_pg_proc_prosrc, "strict_word_similarity", "strict_word_similarity"))
+		else if (has_text(tuple, Anum_pg_proc_prosrc, "strict_word_similarity"))
 			result->strict_word_similarity = oid;
 	}
 	ReleaseSysCache(tuple);
@@ -169,8 +157,7 @@ is_similar_word(Oid function)
 		return false;
 	result = takes_two_texts((Form_pg_proc) GETSTRUCT(tuple)) &&
 		((Form_pg_proc) GETSTRUCT(tuple))->prorettype == BOOLOID && is_of_library(tuple) &&
-		has_text(tuple, Anum_pg_proc_prosrc, "word_similarity_commutator_op",
-				 "word_similarity_commutator_op");
+		has_text(tuple, Anum_pg_proc_prosrc, "word_similarity_commutator_op");
 	ReleaseSysCache(tuple);
 	return result;
 }
@@ -304,7 +291,7 @@ read_catalogs(RarrTrgm *result)
 {
 	Oid			family;
 
-	record_members(result, ((Form_pg_extension) GETSTRUCT(find_extension(TRGM)))->oid);
+	record_members(result, find_extension());
 	require(OidIsValid(result->similarity), "function similarity(text, text)");
 	require(OidIsValid(result->strict_word_similarity), "function strict_word_similarity(text, text)");
 	require(OidIsValid(result->similar_word), "operator %>(text, text)");
@@ -351,5 +338,12 @@ rarr_trgm(void)
 Oid
 rarr_trgm_owner(void)
 {
-	return ((Form_pg_extension) GETSTRUCT(find_extension(TRGM)))->extowner;
+	Oid			extension = find_extension();
+	Relation	rel = table_open(ExtensionRelationId, AccessShareLock);
+	HeapTuple	tuple = get_catalog_object_by_oid(rel, Anum_pg_extension_oid, extension);
+
+	table_close(rel, AccessShareLock);
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "extension %u was dropped", extension);
+	return ((Form_pg_extension) GETSTRUCT(tuple))->extowner;
 }

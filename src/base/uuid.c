@@ -17,8 +17,10 @@
 
 #include <time.h>
 
+#include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "utils/array.h"
 #include "utils/uuid.h"
 
 #include "base/compat.h"
@@ -109,6 +111,20 @@ rarr_uuid_v7(pg_uuid_t *out)
 }
 
 #endif
+
+/* Make an array of n ids, in the current memory context. */
+Datum
+rarr_uuid_array(const pg_uuid_t *ids, int n)
+{
+	Datum	   *values = palloc(n * sizeof(Datum));
+	ArrayType  *array;
+
+	for (int i = 0; i < n; i++)
+		values[i] = UUIDPGetDatum(&ids[i]);
+	array = construct_array(values, n, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR);
+	pfree(values);
+	return PointerGetDatum(array);
+}
 
 /*
  * uuid_v7() returns uuid

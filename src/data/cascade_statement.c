@@ -13,13 +13,13 @@
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
-#include "utils/array.h"
 #include "tcop/utility.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
 #include "base/compat.h"
 #include "base/schema.h"
+#include "base/uuid.h"
 #include "data/cascade_statement.h"
 
 /* maximum ids per statement, so that the array does not become too large */
@@ -220,25 +220,17 @@ rarr_statement_add_found(RarrIds *ids)
 void
 rarr_statement_run(RarrStatement *statement, RarrIds *ids, RarrIds *found)
 {
-	int			room = Min(ids->count, MAX_IDS);
-	Datum	   *values = palloc(Max(room, 1) * sizeof(Datum));
-
 	qsort(ids->values, ids->count, sizeof(pg_uuid_t), compare_ids);
-	for (int i = 0; i < ids->count; i += room)
+	for (int i = 0; i < ids->count; i += MAX_IDS)
 	{
-		int			n = Min(ids->count - i, room);
-		ArrayType  *array;
+		Datum		array = rarr_uuid_array(&ids->values[i], Min(ids->count - i, MAX_IDS));
 
 		CHECK_FOR_INTERRUPTS();
-		for (int j = 0; j < n; j++)
-			values[j] = UUIDPGetDatum(&ids->values[i + j]);
-		array = construct_array(values, n, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR);
-		rarr_statement_run_array(statement, PointerGetDatum(array));
+		rarr_statement_run_array(statement, array);
 		if (found != NULL)
 			rarr_statement_add_found(found);
 		if (statement->result == SPI_OK_SELECT)
 			SPI_freetuptable(SPI_tuptable);
-		pfree(array);
+		pfree(DatumGetPointer(array));
 	}
-	pfree(values);
 }

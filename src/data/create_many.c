@@ -58,11 +58,8 @@ make_ids(RarrEntity *entity, RarrValues *values, int n)
 static void
 add_ids(RarrQuery *query, const pg_uuid_t *ids, int n)
 {
-	Datum	   *values = palloc(n * sizeof(Datum));
-
-	for (int i = 0; i < n; i++)
-		values[i] = UUIDPGetDatum(&ids[i]);
-	add_array(query, UUIDOID, values, NULL, n);
+	rarr_query_add_param(query, "pg_catalog.unnest(", UUIDARRAYOID, rarr_uuid_array(ids, n));
+	rarr_query_add(query, ")");
 }
 
 /*

@@ -17,14 +17,13 @@
 
 #define VALID_VALUE "Give a value that the column can have."
 
-PG_FUNCTION_INFO_V1(researcharr_media_get_by_external_id);
-
 /*
  * media_get_by_external_id(external_id text, type text) returns SETOF media
  *
  * Returns the media row, or nothing.  Raises 22004 for NULL, and RA003 for an
  * unknown media type.
  */
+PG_FUNCTION_INFO_V1(researcharr_media_get_by_external_id);
 Datum
 researcharr_media_get_by_external_id(PG_FUNCTION_ARGS)
 {
@@ -40,14 +39,13 @@ researcharr_media_get_by_external_id(PG_FUNCTION_ARGS)
 	return rarr_result_row(fcinfo, entity->desc, rarr_query_row(entity, &query, RARR_READ | RARR_GENERIC));
 }
 
-PG_FUNCTION_INFO_V1(researcharr_media_get_by_status);
-
 /*
  * media_get_by_status(status text) returns SETOF media
  *
  * Returns the media with this status, oldest first.  Raises 22004 for NULL,
  * and RA003 for an unknown status.
  */
+PG_FUNCTION_INFO_V1(researcharr_media_get_by_status);
 Datum
 researcharr_media_get_by_status(PG_FUNCTION_ARGS)
 {
@@ -63,13 +61,12 @@ researcharr_media_get_by_status(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-PG_FUNCTION_INFO_V1(researcharr_job_get_by_media);
-
 /*
  * job_get_by_media(media_id uuid) returns SETOF processing_jobs
  *
  * Returns the jobs of a media row, oldest first.  Raises 22004 for NULL.
  */
+PG_FUNCTION_INFO_V1(researcharr_job_get_by_media);
 Datum
 researcharr_job_get_by_media(PG_FUNCTION_ARGS)
 {
@@ -88,13 +85,12 @@ researcharr_job_get_by_media(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-PG_FUNCTION_INFO_V1(researcharr_job_get_failed);
-
 /*
  * job_get_failed() returns SETOF processing_jobs
  *
  * Returns the failed jobs, most recently failed first.
  */
+PG_FUNCTION_INFO_V1(researcharr_job_get_failed);
 Datum
 researcharr_job_get_failed(PG_FUNCTION_ARGS)
 {
@@ -120,14 +116,13 @@ researcharr_job_get_failed(PG_FUNCTION_ARGS)
 	" WHERE j.completed_at IS NULL AND j.job_type OPERATOR(pg_catalog.>) p.job_type" \
 	" ORDER BY j.job_type LIMIT 1) FROM types AS p WHERE p.job_type IS NOT NULL)"
 
-PG_FUNCTION_INFO_V1(researcharr_job_get_pending);
-
 /*
  * job_get_pending("limit" bigint) returns SETOF processing_jobs
  *
  * Returns the queued jobs by priority and then by available_at, including
  * those that are not due yet.  Raises 22023 for a negative limit.
  */
+PG_FUNCTION_INFO_V1(researcharr_job_get_pending);
 Datum
 researcharr_job_get_pending(PG_FUNCTION_ARGS)
 {

@@ -108,8 +108,6 @@ do_all(FunctionCallInfo fcinfo, const JobAction *action)
 	return done;
 }
 
-PG_FUNCTION_INFO_V1(researcharr_job_cancel_all);
-
 /*
  * job_cancel_all(filters jsonb, "limit" int) returns int
  *
@@ -118,13 +116,12 @@ PG_FUNCTION_INFO_V1(researcharr_job_cancel_all);
  * 1 and 10000, the errors of rarr_filter_add(), and 42501 without the
  * privilege to read jobs.
  */
+PG_FUNCTION_INFO_V1(researcharr_job_cancel_all);
 Datum
 researcharr_job_cancel_all(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_INT64(do_all(fcinfo, &cancel_all));
 }
-
-PG_FUNCTION_INFO_V1(researcharr_job_retry_all);
 
 /*
  * job_retry_all(filters jsonb, "limit" int) returns int
@@ -133,6 +130,7 @@ PG_FUNCTION_INFO_V1(researcharr_job_retry_all);
  * their number.  Raises the errors of job_cancel_all(), and 40001 as
  * job_retry_many() does.
  */
+PG_FUNCTION_INFO_V1(researcharr_job_retry_all);
 Datum
 researcharr_job_retry_all(PG_FUNCTION_ARGS)
 {

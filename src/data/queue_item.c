@@ -27,8 +27,6 @@
 #define RETRY_CAP		(USECS_PER_HOUR)
 #define RETRY_JITTER	0.1
 
-PG_FUNCTION_INFO_V1(researcharr_queue_item_get_next);
-
 /*
  * queue_item_get_next(service text, "limit" int) returns SETOF queue_items
  *
@@ -37,6 +35,7 @@ PG_FUNCTION_INFO_V1(researcharr_queue_item_get_next);
  * from now.  Raises 22004 if service is NULL, RA003 if it is unknown, and
  * 22023 if the limit is not between 1 and 10000.
  */
+PG_FUNCTION_INFO_V1(researcharr_queue_item_get_next);
 Datum
 researcharr_queue_item_get_next(PG_FUNCTION_ARGS)
 {
@@ -76,14 +75,13 @@ researcharr_queue_item_get_next(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-PG_FUNCTION_INFO_V1(researcharr_queue_item_update_last_processed);
-
 /*
  * queue_item_update_last_processed(id uuid) returns boolean
  *
  * Records that the item was processed just now: next_retry_at and the retry
  * count are cleared.  Returns whether the item exists.  Raises 22004 for NULL.
  */
+PG_FUNCTION_INFO_V1(researcharr_queue_item_update_last_processed);
 Datum
 researcharr_queue_item_update_last_processed(PG_FUNCTION_ARGS)
 {
@@ -99,8 +97,6 @@ researcharr_queue_item_update_last_processed(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(rarr_query_run(entity, &query, RARR_GENERIC) > 0);
 }
 
-PG_FUNCTION_INFO_V1(researcharr_queue_item_increment_retry_count);
-
 /*
  * queue_item_increment_retry_count(id uuid) returns boolean
  *
@@ -108,6 +104,7 @@ PG_FUNCTION_INFO_V1(researcharr_queue_item_increment_retry_count);
  * each retry up to an hour, and shortened by up to a tenth at random.  Returns
  * whether the item exists.  Raises 22004 for NULL.
  */
+PG_FUNCTION_INFO_V1(researcharr_queue_item_increment_retry_count);
 Datum
 researcharr_queue_item_increment_retry_count(PG_FUNCTION_ARGS)
 {

@@ -22,13 +22,12 @@
 #include "data/violations.h"
 #include "data/write.h"
 
-PG_FUNCTION_INFO_V1(researcharr_entity_get_by_id);
-
 /*
  * E_get_by_id(id uuid) returns SETOF E
  *
  * Returns the row, or nothing.  Raises 22004 for NULL.
  */
+PG_FUNCTION_INFO_V1(researcharr_entity_get_by_id);
 Datum
 researcharr_entity_get_by_id(PG_FUNCTION_ARGS)
 {
@@ -41,8 +40,6 @@ researcharr_entity_get_by_id(PG_FUNCTION_ARGS)
 	return rarr_result_row(fcinfo, entity->desc, row);
 }
 
-PG_FUNCTION_INFO_V1(researcharr_entity_get_all);
-
 /*
  * E_get_all(filters jsonb, "limit" bigint, "offset" bigint, order_by text)
  * returns SETOF E
@@ -52,6 +49,7 @@ PG_FUNCTION_INFO_V1(researcharr_entity_get_all);
  * column or operator, and 22023 if filters is not an object, a value is not
  * valid for its column, limit or offset is negative, or order_by is malformed.
  */
+PG_FUNCTION_INFO_V1(researcharr_entity_get_all);
 Datum
 researcharr_entity_get_all(PG_FUNCTION_ARGS)
 {
@@ -71,14 +69,13 @@ researcharr_entity_get_all(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-PG_FUNCTION_INFO_V1(researcharr_entity_count);
-
 /*
  * E_count(filters jsonb) returns bigint
  *
  * Returns the number of rows that match the filters.  Raises the errors of
  * filters, as above.
  */
+PG_FUNCTION_INFO_V1(researcharr_entity_count);
 Datum
 researcharr_entity_count(PG_FUNCTION_ARGS)
 {
@@ -95,13 +92,12 @@ researcharr_entity_count(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(count);
 }
 
-PG_FUNCTION_INFO_V1(researcharr_entity_exists);
-
 /*
  * E_exists(id uuid) returns boolean
  *
  * Returns whether there is a row with this id.  Raises 22004 for NULL.
  */
+PG_FUNCTION_INFO_V1(researcharr_entity_exists);
 Datum
 researcharr_entity_exists(PG_FUNCTION_ARGS)
 {
@@ -118,8 +114,6 @@ researcharr_entity_exists(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(rarr_query_value(entity, &query, RARR_READ | RARR_GENERIC, &value, &isnull));
 }
 
-PG_FUNCTION_INFO_V1(researcharr_entity_create);
-
 /*
  * E_create(entity jsonb) returns E
  *
@@ -129,6 +123,7 @@ PG_FUNCTION_INFO_V1(researcharr_entity_create);
  * duplicate key, 23503 for a dangling reference, and RA002 for an unknown job
  * type.
  */
+PG_FUNCTION_INFO_V1(researcharr_entity_create);
 Datum
 researcharr_entity_create(PG_FUNCTION_ARGS)
 {
@@ -142,8 +137,6 @@ researcharr_entity_create(PG_FUNCTION_ARGS)
 	return rarr_result_row(fcinfo, entity->desc, rarr_entity_create(entity, &values));
 }
 
-PG_FUNCTION_INFO_V1(researcharr_entity_update);
-
 /*
  * E_update(id uuid, changes jsonb, expected_updated_at timestamptz) returns
  * SETOF E
@@ -153,6 +146,7 @@ PG_FUNCTION_INFO_V1(researcharr_entity_update);
  * row has changed since expected_updated_at, 22023 if the entity has no such
  * column, 55000 for a finished job, and 23505 and 23503 as above.
  */
+PG_FUNCTION_INFO_V1(researcharr_entity_update);
 Datum
 researcharr_entity_update(PG_FUNCTION_ARGS)
 {
@@ -170,14 +164,13 @@ researcharr_entity_update(PG_FUNCTION_ARGS)
 											  PG_ARGISNULL(2) ? NULL : &expected));
 }
 
-PG_FUNCTION_INFO_V1(researcharr_entity_delete);
-
 /*
  * E_delete(id uuid) returns boolean
  *
  * Deletes the row and everything that belongs to it.  Returns whether there
  * was a row.  Raises 22004 for NULL.
  */
+PG_FUNCTION_INFO_V1(researcharr_entity_delete);
 Datum
 researcharr_entity_delete(PG_FUNCTION_ARGS)
 {

@@ -23,6 +23,7 @@
 #include "base/json.h"
 #include "base/schema.h"
 #include "base/text.h"
+#include "base/uuid.h"
 #include "data/cascade.h"
 #include "data/query.h"
 #include "data/row_locks.h"
@@ -80,23 +81,16 @@ rarr_lock_rows(RarrEntity *entity, const char *table, const char *column, const 
 		[RARR_CHANGE_ROW] = "NO KEY UPDATE",
 		[RARR_DELETE_ROW] = "UPDATE"
 	};
-	Datum	   *values;
 	RarrQuery	query;
 
 	if (count == 0 || !may_lock(rarr_relation_oid(table)))
 		return;
-	values = palloc(count * sizeof(Datum));
-	for (int i = 0; i < count; i++)
-		values[i] = UUIDPGetDatum(&ids[i]);
 	rarr_query_init(&query);
 	appendStringInfo(&query.sql, "SELECT pg_catalog.count(*) FROM (SELECT FROM researcharr.%s AS t"
 					 " WHERE t.%s" RARR_EQ "ANY (", table, column);
-	rarr_query_param(&query, UUIDARRAYOID,
-					 PointerGetDatum(construct_array(values, count, UUIDOID, UUID_LEN, false,
-													 TYPALIGN_CHAR)), false);
+	rarr_query_param(&query, UUIDARRAYOID, rarr_uuid_array(ids, count), false);
 	appendStringInfo(&query.sql, ")%s ORDER BY t.%s FOR %s) AS s", condition, column, clauses[lock]);
 	(void) rarr_query_run(entity, &query, RARR_GENERIC);
-	pfree(values);
 }
 
 /* Read a UUID in the server's output format.  Other strings are ignored. */

@@ -472,8 +472,6 @@ look_for_index(Search *search)
 		check_enable_rls(search->entity->relid, InvalidOid, true) != RLS_ENABLED;
 }
 
-PG_FUNCTION_INFO_V1(researcharr_media_search);
-
 /*
  * media_search(query text, media_type text) returns SETOF media
  *
@@ -481,6 +479,7 @@ PG_FUNCTION_INFO_V1(researcharr_media_search);
  * query is NULL, 22023 if it is longer than a title, RA003 for an unknown
  * media type, and 55000 if pg_trgm is not usable.
  */
+PG_FUNCTION_INFO_V1(researcharr_media_search);
 Datum
 researcharr_media_search(PG_FUNCTION_ARGS)
 {

@@ -233,9 +233,8 @@ rarr_search_text(StringInfo result, const char *string, int length)
 }
 
 PG_FUNCTION_INFO_V1(researcharr_search_text_in);
-PG_FUNCTION_INFO_V1(researcharr_search_text_out);
-
 /* search_text_in(cstring) returns search_text */
+PG_FUNCTION_INFO_V1(researcharr_search_text_out);
 Datum
 researcharr_search_text_in(PG_FUNCTION_ARGS)
 {

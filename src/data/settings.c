@@ -75,8 +75,6 @@ write_setting(RarrEntity *entity, FunctionCallInfo fcinfo, text *type)
 	return rarr_query_row(entity, &query, RARR_GENERIC);
 }
 
-PG_FUNCTION_INFO_V1(researcharr_config_set);
-
 /*
  * config_set(key text, value text, value_type text, description text, secret
  * boolean) returns configuration
@@ -86,6 +84,7 @@ PG_FUNCTION_INFO_V1(researcharr_config_set);
  * is NULL, and RA003 for an invalid key or type or a value that is not valid
  * for the type.
  */
+PG_FUNCTION_INFO_V1(researcharr_config_set);
 Datum
 researcharr_config_set(PG_FUNCTION_ARGS)
 {
@@ -143,14 +142,13 @@ typed_setting(FunctionCallInfo fcinfo, const char *type)
 	return read_setting(entity, PG_GETARG_DATUM(0), "value", &value) ? DatumGetTextPP(value) : NULL;
 }
 
-PG_FUNCTION_INFO_V1(researcharr_config_get);
-
 /*
  * config_get(key text) returns text
  *
  * Returns the value, *** for a secret unless the user is an admin, or NULL if
  * there is no such key.  Raises 22004 for NULL.
  */
+PG_FUNCTION_INFO_V1(researcharr_config_get);
 Datum
 researcharr_config_get(PG_FUNCTION_ARGS)
 {
@@ -162,14 +160,13 @@ researcharr_config_get(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(value);
 }
 
-PG_FUNCTION_INFO_V1(researcharr_config_get_int);
-
 /*
  * config_get_int(key text) returns bigint
  *
  * Returns NULL if there is no such key.  Raises 22004 for NULL, 42804 for
  * another type, and 42501 for a secret.
  */
+PG_FUNCTION_INFO_V1(researcharr_config_get_int);
 Datum
 researcharr_config_get_int(PG_FUNCTION_ARGS)
 {
@@ -180,13 +177,12 @@ researcharr_config_get_int(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(DirectFunctionCall1(int8in, CStringGetDatum(text_to_cstring(value))));
 }
 
-PG_FUNCTION_INFO_V1(researcharr_config_get_bool);
-
 /*
  * config_get_bool(key text) returns boolean
  *
  * NULL and errors as for config_get_int.
  */
+PG_FUNCTION_INFO_V1(researcharr_config_get_bool);
 Datum
 researcharr_config_get_bool(PG_FUNCTION_ARGS)
 {
@@ -197,13 +193,12 @@ researcharr_config_get_bool(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(strcmp(text_to_cstring(value), "true") == 0);
 }
 
-PG_FUNCTION_INFO_V1(researcharr_config_get_json);
-
 /*
  * config_get_json(key text) returns jsonb
  *
  * NULL and errors as for config_get_int.
  */
+PG_FUNCTION_INFO_V1(researcharr_config_get_json);
 Datum
 researcharr_config_get_json(PG_FUNCTION_ARGS)
 {
@@ -214,13 +209,12 @@ researcharr_config_get_json(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(DirectFunctionCall1(jsonb_in, CStringGetDatum(text_to_cstring(value))));
 }
 
-PG_FUNCTION_INFO_V1(researcharr_config_list);
-
 /*
  * config_list(prefix text) returns SETOF configuration
  *
  * Returns the settings whose keys begin with the prefix, by key.
  */
+PG_FUNCTION_INFO_V1(researcharr_config_list);
 Datum
 researcharr_config_list(PG_FUNCTION_ARGS)
 {

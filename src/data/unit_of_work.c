@@ -531,8 +531,6 @@ list_results(const Work *work)
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_ARRAY, NULL));
 }
 
-PG_FUNCTION_INFO_V1(researcharr_unit_of_work);
-
 /*
  * unit_of_work(operations jsonb) returns jsonb
  *
@@ -543,6 +541,7 @@ PG_FUNCTION_INFO_V1(researcharr_unit_of_work);
  * and otherwise the errors of the operations.  An error's message begins with
  * the operation's index, counted from 0.
  */
+PG_FUNCTION_INFO_V1(researcharr_unit_of_work);
 Datum
 researcharr_unit_of_work(PG_FUNCTION_ARGS)
 {

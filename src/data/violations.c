@@ -335,14 +335,13 @@ rarr_check_job_type(const RarrEntity *entity, const RarrValues *values, List *vi
 									   rarr_quote_clipped(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name))));
 }
 
-PG_FUNCTION_INFO_V1(researcharr_entity_validate);
-
 /*
  * E_validate(entity jsonb) returns TABLE (field text, code text, message text)
  *
  * Returns a row for each violation that E_create would raise, and none for a
  * valid object.  Raises 22004 for NULL.
  */
+PG_FUNCTION_INFO_V1(researcharr_entity_validate);
 Datum
 researcharr_entity_validate(PG_FUNCTION_ARGS)
 {
