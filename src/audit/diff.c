@@ -29,7 +29,6 @@
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/numeric.h"
-#include "utils/uuid.h"
 
 #include "base/json.h"
 #include "audit/diff.h"

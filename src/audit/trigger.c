@@ -25,12 +25,10 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
-#include "utils/numeric.h"
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 #include "utils/xid8.h"
 
-#include "base/compat.h"
 #include "base/append.h"
 #include "base/args.h"
 #include "base/column.h"
@@ -40,7 +38,6 @@
 #include "base/text.h"
 #include "base/uuid.h"
 #include "audit/diff.h"
-#include "audit/to_json.h"
 
 /*
  * limit for a row's key as text: a B-tree entry has 2704 bytes, including the

@@ -22,12 +22,9 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
-#include "catalog/namespace.h"
-#include "catalog/partition.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "partitioning/partbounds.h"
@@ -36,12 +33,10 @@
 #include "utils/partcache.h"
 #include "utils/rel.h"
 
-#include "base/compat.h"
 #include "base/append.h"
 #include "base/at_exit.h"
 #include "base/column.h"
 #include "base/log_default.h"
-#include "base/relation.h"
 #include "base/rows.h"
 #include "base/schema.h"
 

@@ -4,7 +4,6 @@
  */
 #include "postgres.h"
 
-#include "commands/trigger.h"
 #include "utils/array.h"
 #include "utils/lsyscache.h"
 

@@ -15,13 +15,11 @@
 #include "access/genam.h"
 #include "access/table.h"
 #include "access/transam.h"
-#include "catalog/dependency.h"
 #include "catalog/pg_index.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
-#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -32,7 +30,6 @@
 #include "base/compat.h"
 #include "base/expression.h"
 #include "base/own_index.h"
-#include "base/own_table.h"
 
 /*
  * Lock a relation for changes without waiting.  Takes RowExclusiveLock and

@@ -13,10 +13,8 @@
 #include "utils/datetime.h"
 #include "utils/fmgrprotos.h"
 #include "utils/json.h"
-#include "utils/jsonb.h"
 #include "utils/numeric.h"
 
-#include "base/compat.h"
 #include "base/json.h"
 
 /* longest excerpt of a value in a message, in bytes */

@@ -24,7 +24,6 @@
 #include "utils/syscache.h"
 
 #include "base/column.h"
-#include "base/compat.h"
 #include "base/expression.h"
 #include "base/log_default.h"
 #include "base/schema.h"

@@ -13,7 +13,6 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 
-#include "base/compat.h"
 #include "base/args.h"
 
 /*

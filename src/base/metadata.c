@@ -15,9 +15,7 @@
 #include "access/detoast.h"
 #include "miscadmin.h"
 #include "utils/fmgrprotos.h"
-#include "utils/jsonb.h"
 
-#include "base/compat.h"
 #include "base/metadata.h"
 
 /*

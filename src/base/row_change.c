@@ -9,7 +9,6 @@
 
 #include "access/heapam.h"
 #include "access/sysattr.h"
-#include "access/tableam.h"
 #include "access/xact.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"

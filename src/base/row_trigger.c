@@ -25,7 +25,6 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
-#include "base/compat.h"
 #include "base/row_trigger.h"
 #include "base/schema.h"
 

@@ -19,7 +19,6 @@
 #include "executor/executor.h"
 #include "executor/nodeModifyTable.h"
 #include "miscadmin.h"
-#include "utils/memutils.h"
 
 #include "base/compat.h"
 #include "base/index_entries.h"

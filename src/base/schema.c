@@ -10,7 +10,6 @@
 #include "miscadmin.h"
 #include "tcop/utility.h"
 #include "utils/lsyscache.h"
-#include "utils/rel.h"
 
 #include "base/schema.h"
 

@@ -18,7 +18,6 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_database.h"
 #include "miscadmin.h"
 #include "storage/shmem.h"
 #include "utils/memutils.h"

@@ -25,7 +25,6 @@
 #include "access/table.h"
 #include "catalog/catalog.h"
 #include "catalog/dependency.h"
-#include "catalog/indexing.h"
 #include "catalog/pg_am.h"
 #include "catalog/objectaddress.h"
 #include "catalog/pg_amop.h"
@@ -45,10 +44,8 @@
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
-#include "utils/rel.h"
 #include "utils/syscache.h"
 
-#include "base/compat.h"
 #include "base/trgm.h"
 
 #define TRGM	"pg_trgm"

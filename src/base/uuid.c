@@ -21,7 +21,6 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/array.h"
-#include "utils/uuid.h"
 
 #include "base/compat.h"
 #include "base/uuid.h"

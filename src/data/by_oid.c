@@ -18,9 +18,7 @@
 #include "parser/parse_expr.h"
 #include "parser/parse_node.h"
 #include "utils/lsyscache.h"
-#include "utils/syscache.h"
 
-#include "base/compat.h"
 #include "data/by_oid.h"
 
 static Node *

@@ -10,11 +10,9 @@
 
 #include "catalog/pg_type.h"
 #include "utils/array.h"
-#include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/uuid.h"
 
-#include "base/compat.h"
 #include "base/schema.h"
 #include "base/uuid.h"
 #include "data/write.h"

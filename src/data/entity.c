@@ -26,7 +26,6 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/syscache.h"
 
 #include "base/column.h"
 #include "base/compat.h"
@@ -36,7 +35,6 @@
 #include "base/text.h"
 #include "data/by_oid.h"
 #include "data/entity.h"
-#include "data/plan.h"
 
 /* columns set by the system, and columns that never change after the insert */
 static const char *const system_fields[] = {"created_at", "updated_at", "added_at", NULL};

@@ -6,10 +6,8 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "utils/builtins.h"
 
 #include "base/args.h"
-#include "base/compat.h"
 #include "base/result.h"
 #include "data/direct.h"
 #include "data/query.h"

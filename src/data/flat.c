@@ -19,7 +19,6 @@
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 
-#include "base/compat.h"
 #include "base/subtransaction.h"
 #include "data/flat.h"
 

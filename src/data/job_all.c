@@ -16,7 +16,6 @@
 #include "utils/uuid.h"
 
 #include "base/args.h"
-#include "base/compat.h"
 #include "base/schema.h"
 #include "data/filter.h"
 #include "job/job.h"

@@ -9,8 +9,6 @@
 #include "postgres.h"
 
 #include "common/hashfn.h"
-#include "executor/spi.h"
-#include "utils/memutils.h"
 
 #include "data/by_oid.h"
 #include "data/plan.h"

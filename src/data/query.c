@@ -23,10 +23,8 @@
 #include "utils/datum.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
-#include "utils/memutils.h"
 #include "utils/tuplestore.h"
 
-#include "base/compat.h"
 #include "base/result.h"
 #include "data/query.h"
 

@@ -10,12 +10,10 @@
 
 #include "catalog/pg_type.h"
 #include "common/pg_prng.h"
-#include "utils/builtins.h"
 #include "utils/timestamp.h"
 
 #include "base/args.h"
 #include "base/backoff.h"
-#include "base/compat.h"
 #include "base/guc.h"
 #include "data/query.h"
 #include "data/violations.h"

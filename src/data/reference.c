@@ -9,10 +9,8 @@
  */
 #include "postgres.h"
 
-#include "base/compat.h"
 #include "base/json.h"
 #include "data/reference.h"
-#include "data/violations.h"
 
 /* Raise 22023 for an invalid reference. length is in bytes. */
 void

@@ -19,7 +19,6 @@
 #include "base/result.h"
 #include "data/direct.h"
 #include "data/filter.h"
-#include "data/violations.h"
 #include "data/write.h"
 
 /*

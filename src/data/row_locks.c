@@ -15,11 +15,9 @@
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/array.h"
-#include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/rls.h"
 
-#include "base/compat.h"
 #include "base/json.h"
 #include "base/schema.h"
 #include "base/text.h"

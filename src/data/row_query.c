@@ -9,9 +9,7 @@
 #include "utils/acl.h"
 #include "utils/lsyscache.h"
 #include "utils/rls.h"
-#include "utils/timestamp.h"
 
-#include "base/compat.h"
 #include "base/uuid.h"
 #include "data/row_query.h"
 

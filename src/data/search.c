@@ -47,7 +47,6 @@
 #include "utils/uuid.h"
 
 #include "base/args.h"
-#include "base/compat.h"
 #include "base/result.h"
 #include "base/schema.h"
 #include "base/trgm.h"

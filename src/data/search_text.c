@@ -26,7 +26,6 @@
 #include "utils/builtins.h"
 #include "utils/formatting.h"
 
-#include "base/compat.h"
 #include "data/search_text.h"
 
 /* letters that Unicode does not decompose, by code point */

@@ -24,7 +24,6 @@
 #include "commands/trigger.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
-#include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -32,7 +31,6 @@
 
 #include "base/args.h"
 #include "base/column.h"
-#include "base/compat.h"
 #include "data/secret.h"
 
 #define NOT_SHOWN "The row is not shown, because it holds a secret."

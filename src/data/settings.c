@@ -10,14 +10,11 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/jsonb.h"
 
 #include "base/args.h"
-#include "base/compat.h"
-#include "base/json.h"
 #include "base/result.h"
 #include "data/query.h"
 #include "data/secret.h"

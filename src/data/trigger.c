@@ -12,7 +12,6 @@
 #include "utils/timestamp.h"
 
 #include "base/args.h"
-#include "base/compat.h"
 #include "base/duration.h"
 
 /*

@@ -13,7 +13,6 @@
 #include "mb/pg_wchar.h"
 #include "utils/datetime.h"
 
-#include "base/compat.h"
 #include "base/json.h"
 #include "base/metadata.h"
 #include "base/text.h"

@@ -18,11 +18,8 @@
 
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
-#include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
-#include "utils/timestamp.h"
 
-#include "base/compat.h"
 #include "base/json.h"
 #include "base/subtransaction.h"
 #include "data/array_literal.h"

@@ -16,7 +16,6 @@
 #include "utils/date.h"
 
 #include "base/args.h"
-#include "base/compat.h"
 #include "base/errors.h"
 #include "base/json.h"
 #include "data/secret.h"

@@ -10,12 +10,8 @@
 
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
-#include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
-#include "utils/jsonb.h"
-#include "utils/timestamp.h"
 
-#include "base/compat.h"
 #include "base/schema.h"
 #include "base/subtransaction.h"
 #include "data/flat.h"

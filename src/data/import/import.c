@@ -17,11 +17,9 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
-#include "utils/builtins.h"
 #include "utils/memutils.h"
 
 #include "base/args.h"
-#include "base/compat.h"
 #include "base/errors.h"
 #include "base/json.h"
 #include "base/schema.h"

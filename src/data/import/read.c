@@ -14,7 +14,6 @@
 #include "utils/date.h"
 #include "utils/uuid.h"
 
-#include "base/compat.h"
 #include "base/errors.h"
 #include "base/json.h"
 #include "base/metadata.h"

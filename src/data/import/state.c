@@ -7,7 +7,6 @@
 
 #include "common/hashfn.h"
 #include "mb/pg_wchar.h"
-#include "utils/memutils.h"
 
 #include "data/import/state.h"
 

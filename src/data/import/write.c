@@ -30,7 +30,6 @@
 #include "utils/lsyscache.h"
 #include "utils/uuid.h"
 
-#include "base/compat.h"
 #include "base/subtransaction.h"
 #include "base/uuid.h"
 #include "data/import/state.h"
