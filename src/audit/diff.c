@@ -107,10 +107,7 @@ size_value(JsonbValue *value, Size size)
 	string_value(value, psprintf("(%zu bytes)", size));
 }
 
-/*
- * Make a JSON string of a text.  Returns false if it was truncated to
- * max_bytes.
- */
+/* Make a JSON string of a text; false if it was cut to max_bytes. */
 static bool
 text_value(JsonbValue *value, Datum datum, Size size, Size max_bytes)
 {
@@ -128,10 +125,7 @@ text_value(JsonbValue *value, Datum datum, Size size, Size max_bytes)
 	return false;
 }
 
-/*
- * Record a jsonb, or only its size if that exceeds max_bytes.  Returns false
- * then.
- */
+/* Record a jsonb, or its size, and return false, if it exceeds max_bytes. */
 static bool
 bounded_jsonb_value(JsonbValue *value, Jsonb *jsonb, Size max_bytes)
 {

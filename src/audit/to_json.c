@@ -46,9 +46,7 @@ rarr_use_neutral_settings(void)
 	return level;
 }
 
-/*
- * Can to_jsonb() reject a value of the type for a reason other than its size?
- */
+/* Can to_jsonb() reject a value of the type, other than for its size? */
 static bool
 may_fail(Oid type)
 {
@@ -133,10 +131,7 @@ substitute(const RarrToJson *how, Datum value)
 	return string_jsonb(name, strlen(name));
 }
 
-/*
- * Sanitize a string that is invalid in the database encoding, such as a role's
- * name.
- */
+/* Sanitize a string in another encoding, such as a role's name. */
 static Jsonb *
 make_valid(Jsonb *jsonb)
 {

@@ -39,10 +39,7 @@
 #include "base/uuid.h"
 #include "audit/diff.h"
 
-/*
- * limit for a row's key as text: a B-tree entry has 2704 bytes, including the
- * entity type
- */
+/* limit for a key as text; a B-tree entry of 2704 bytes also has the type */
 #define KEY_MAX_BYTES	2000
 
 /* the columns of audit_log, in this order */
@@ -162,10 +159,7 @@ list_columns(Audit *audit)
 	}
 }
 
-/*
- * Mask a column; if masked_if is not 0, only in rows where that column is
- * true.
- */
+/* Mask a column: always, or where the column masked_if is true. */
 static void
 mask_column(Audit *audit, AttrNumber attnum, AttrNumber masked_if)
 {
@@ -236,10 +230,7 @@ begin_rows(Audit *audit)
 	MemoryContextSwitchTo(old);
 }
 
-/*
- * Convert a JSON value to text as ->> does, truncated to what an index can
- * hold.
- */
+/* Convert a JSON value to text as ->> does, cut to what an index can hold. */
 static Datum
 text_of_json(JsonbValue *value)
 {
@@ -249,10 +240,7 @@ text_of_json(JsonbValue *value)
 	return CStringGetTextDatum(rarr_clip_text(string, KEY_MAX_BYTES));
 }
 
-/*
- * Set the row's key as text: for several columns a JSON array, and NULL if the
- * only column is NULL.
- */
+/* Set the row's key: text or NULL, or for several columns a JSON array. */
 static void
 set_key(Audit *audit, TupleTableSlot *row)
 {

@@ -264,9 +264,7 @@ set_target(RarrAppend *append, Datum key)
 							RelationGetRelationName(append->log)),
 					 errhint("Attach a partition for the current time, or a default one.")));
 
-		/*
-		 * locking also processes invalidations, so the next lookup is current
-		 */
+		/* locking processes invalidations, so the next lookup is current */
 		partition = try_table_open(relid, RowExclusiveLock);
 		if (partition == NULL)
 			continue;
@@ -280,9 +278,7 @@ set_target(RarrAppend *append, Datum key)
 	}
 }
 
-/*
- * Like set_target(), at exit: returns false if the partition is not writable.
- */
+/* Like set_target(), at exit; false if the partition is not writable. */
 static bool
 set_target_at_exit(RarrAppend *append, Datum key)
 {

@@ -61,9 +61,7 @@ rarr_array_argument(FunctionCallInfo fcinfo, int n, const char *name, Oid type, 
 	return elements;
 }
 
-/*
- * Raise 39P01: the trigger is not defined as the function of this name requires.
- */
+/* Raise 39P01: the trigger is not defined as this function requires. */
 void
 rarr_wrong_trigger(const TriggerData *trigger, const char *function, const char *hint)
 {

@@ -13,9 +13,7 @@
 
 #include "base/backoff.h"
 
-/*
- * Look up a backoff by name.  Returns false if there is none of that name.
- */
+/* Look up a backoff by name.  Returns false if there is none of that name. */
 bool
 rarr_backoff_parse(const char *name, RarrBackoff *backoff)
 {

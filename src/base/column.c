@@ -14,9 +14,7 @@
 #include "base/compat.h"
 #include "base/column.h"
 
-/*
- * Return the number of the column with this name, or 0 if there is none.
- */
+/* Return the number of the column with this name, or 0 if there is none. */
 AttrNumber
 rarr_find_column(TupleDesc desc, const char *name)
 {
@@ -86,10 +84,7 @@ rarr_check_columns_of(TupleDesc desc, const char *name, const RarrColumn *column
 	}
 }
 
-/*
- * Is this an ordinary heap table, and not a view, foreign or partitioned
- * table?
- */
+/* Is this an ordinary table, and not, for example, a view or partitioned? */
 static bool
 is_heap(Relation rel)
 {
@@ -113,9 +108,7 @@ rarr_check_columns(Relation rel, const RarrColumn *columns, int ncolumns, bool n
 	rarr_check_columns_of(RelationGetDescr(rel), RelationGetRelationName(rel), columns, ncolumns, nulls);
 }
 
-/*
- * Would rarr_check_columns() succeed?
- */
+/* Would rarr_check_columns() succeed? */
 bool
 rarr_columns_fit(Relation rel, const RarrColumn *columns, int ncolumns, bool nulls)
 {

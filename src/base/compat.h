@@ -88,9 +88,7 @@ rarr_can_set_role(Oid member, Oid role)
 #endif
 }
 
-/*
- * Create a JSON lexer that de-escapes strings, so that it detects every error.
- */
+/* Create a JSON lexer that de-escapes strings, and so finds every error. */
 static inline JsonLexContext *
 rarr_json_lexer(char *json, int length, int encoding)
 {
@@ -213,10 +211,7 @@ rarr_executor_run(QueryDesc *desc)
 #endif
 }
 
-/*
- * Set the compiled CHECK constraints; a NULL element is skipped.  The field
- * was renamed in 18.
- */
+/* Set the compiled CHECK constraints, or NULLs.  18 renamed the field. */
 static inline void
 rarr_set_constraint_exprs(ResultRelInfo *rri, ExprState **exprs)
 {
@@ -280,9 +275,7 @@ typedef Oid RarrFileNumber;
 #define rarr_file_number(rel) ((rel)->rd_node.relNode)
 #endif
 
-/*
- * Did this transaction give the relation a new file, by TRUNCATE or a rewrite?
- */
+/* Did this transaction truncate or rewrite the relation? */
 static inline bool
 rarr_has_new_file(Relation rel)
 {
@@ -342,9 +335,7 @@ rarr_check_index_constraints(ResultRelInfo *rri, TupleTableSlot *slot, EState *e
 #endif
 }
 
-/*
- * Since 16, ExecInsertIndexTuples() can be restricted to summarizing indexes.
- */
+/* Since 16, there is an argument to insert into summarizing indexes only. */
 static inline List *
 rarr_insert_index_tuples(ResultRelInfo *rri, TupleTableSlot *slot, EState *estate,
 						 bool speculative, bool *conflict, List *arbiters)

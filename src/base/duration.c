@@ -79,9 +79,7 @@ rarr_time_after(TimestampTz time, TimestampTz before)
 	return before + 1;
 }
 
-/*
- * Like rarr_time_after(), for the current time of the system clock.
- */
+/* Like rarr_time_after(), for the current time of the system clock. */
 TimestampTz
 rarr_clock_after(TimestampTz before)
 {

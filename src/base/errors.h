@@ -11,10 +11,7 @@
 
 #include "utils/elog.h"
 
-/*
- * The lease was lost: the job is claimed by somebody else, not running, or
- * gone.
- */
+/* The lease was lost: the job is another worker's, not running, or gone. */
 #define ERRCODE_RARR_LEASE_LOST			MAKE_SQLSTATE('R','A','0','0','1')
 
 /* There is no such job type. */

@@ -27,9 +27,7 @@
 #include "base/expression.h"
 #include "base/own_table.h"
 
-/*
- * Does the object belong neither to the server nor to the extension?
- */
+/* Does the object belong neither to the server nor to the extension? */
 bool
 rarr_is_foreign(Oid class, Oid object)
 {
@@ -37,10 +35,7 @@ rarr_is_foreign(Oid class, Oid object)
 		getExtensionOfObject(class, object) != get_extension_oid(RARR_EXTENSION, true);
 }
 
-/*
- * Does the function execute SQL text or the input function of a type that its
- * arguments name?
- */
+/* Does the function execute SQL or input functions that arguments name? */
 static bool
 executes_arguments(Oid function)
 {

@@ -199,9 +199,7 @@ define_shared_memory_settings(void)
 							NULL);
 }
 
-/*
- * Define all settings; called once in each process that loads the library.
- */
+/* Define all settings; called once in each process that loads the library. */
 void
 rarr_guc_init(void)
 {

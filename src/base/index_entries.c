@@ -280,10 +280,7 @@ sort_entries(Relation index, EntryBuffer *buffer)
 	qsort_arg(buffer->entries, buffer->n, sizeof(Entry), compare_entries, &order);
 }
 
-/*
- * Insert the buffered entries into the indexes.  Raises 23505 on a duplicate
- * key.
- */
+/* Insert the buffered entries.  Raises 23505 on a duplicate key. */
 void
 rarr_index_entries_insert(RarrIndexEntries *entries)
 {
@@ -309,9 +306,7 @@ rarr_index_entries_insert(RarrIndexEntries *entries)
 	MemoryContextReset(entries->cxt);
 }
 
-/*
- * Free the state.  The buffer must be empty.
- */
+/* Free the state.  The buffer must be empty. */
 void
 rarr_index_entries_end(RarrIndexEntries *entries)
 {

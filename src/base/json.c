@@ -28,18 +28,14 @@ rarr_json_member(JsonbContainer *object, const char *name, JsonbValue *value)
 		value->type != jbvNull;
 }
 
-/*
- * Is the value an object?  It may come from an iterator or rarr_json_member().
- */
+/* Is the value, of an iterator or rarr_json_member(), an object? */
 bool
 rarr_json_is_object(const JsonbValue *value)
 {
 	return value->type == jbvBinary && JsonContainerIsObject(value->val.binary.data);
 }
 
-/*
- * Is the value an array?  It may come from an iterator or rarr_json_member().
- */
+/* Is the value, of an iterator or rarr_json_member(), an array? */
 bool
 rarr_json_is_array(const JsonbValue *value)
 {
@@ -62,10 +58,7 @@ number_text(const JsonbValue *value)
 											   NumericGetDatum(value->val.numeric)));
 }
 
-/*
- * Describe a value for a message: the value itself, or its kind if it is
- * large.
- */
+/* Describe a value for a message: itself, or its kind if it is large. */
 char *
 rarr_json_describe(const JsonbValue *value)
 {

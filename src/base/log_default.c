@@ -177,9 +177,7 @@ rarr_log_defaults_fill(const RarrLogDefaults *defaults, RarrTable *partition, Tu
 															&slot->tts_isnull[i]);
 }
 
-/*
- * Free the compiled defaults; NULL is allowed.
- */
+/* Free the compiled defaults; NULL is allowed. */
 void
 rarr_log_defaults_end(RarrLogDefaults *defaults)
 {

@@ -65,9 +65,7 @@ predicate_fits(Relation index, const RarrIndexDef *def)
 	return true;
 }
 
-/*
- * Does the index match the definition, whatever its name?
- */
+/* Does the index match the definition, whatever its name? */
 bool
 rarr_index_fits(Relation index, const RarrIndexDef *def)
 {

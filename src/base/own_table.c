@@ -63,9 +63,7 @@ is_member(Oid relid, Oid extension)
 	return getExtensionOfObject(RelationRelationId, relid) == extension;
 }
 
-/*
- * Is the table a member of the extension, or a partition of one at any level?
- */
+/* Is the table a member of the extension, or a partition of a member? */
 static bool
 find_out(Oid relid)
 {
@@ -84,9 +82,7 @@ find_out(Oid relid)
 	return false;
 }
 
-/*
- * Does the open table belong to the extension?
- */
+/* Does the open table belong to the extension? */
 bool
 rarr_is_own_table(Oid relid)
 {

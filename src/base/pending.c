@@ -161,9 +161,7 @@ rarr_pending_get(RarrPendingList *list, const void *subject, int kind)
 	return entry != NULL ? entry : add_entry(list, level, subject, kind);
 }
 
-/*
- * Drop the entry that was added last; nobody acts on it.
- */
+/* Drop the entry that was added last; nobody acts on it. */
 void
 rarr_pending_drop_last(RarrPendingList *list)
 {

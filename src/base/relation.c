@@ -72,9 +72,7 @@ relation_changed(Datum arg, Oid relid)
 	}
 }
 
-/*
- * A function or domain changed, which constraints and defaults may use.
- */
+/* A function or domain changed, which constraints and defaults may use. */
 static void
 expressions_changed(Datum arg, int cacheid, uint32 hashvalue)
 {
@@ -306,9 +304,7 @@ rarr_table_open_index(RarrTable *table, int i)
 	return table->indexes[i];
 }
 
-/*
- * Open all indexes, for insertions.
- */
+/* Open all indexes, for insertions. */
 void
 rarr_table_open_indexes(RarrTable *table)
 {
@@ -439,10 +435,7 @@ rarr_table_open(const RarrTableDef *def)
 	return rarr_table_open_relation(def, InvalidOid);
 }
 
-/*
- * Like rarr_table_open(), for a table that the definition does not name: a
- * partition.
- */
+/* Like rarr_table_open(), for a partition, which the definition does not name. */
 RarrTable *
 rarr_table_open_relation(const RarrTableDef *def, Oid relid)
 {

@@ -19,10 +19,7 @@
 
 #include "base/result.h"
 
-/*
- * Check that rows of type actual can be returned as rows of type expected.
- * Raises 42804 if not.
- */
+/* Raise 42804 unless rows of type actual can be returned as expected. */
 void
 rarr_check_row_type(TupleDesc expected, TupleDesc actual)
 {
@@ -87,9 +84,7 @@ cut_row(TupleDesc actual, HeapTuple row, TupleDesc shape)
 	return heap_form_tuple(shape, values, nulls);
 }
 
-/*
- * Add a row of type actual to a result begun by rarr_result_begin().
- */
+/* Add a row of type actual to a result begun by rarr_result_begin(). */
 void
 rarr_result_put_tuple(ReturnSetInfo *rsinfo, TupleDesc actual, HeapTuple row)
 {

@@ -204,9 +204,7 @@ compile_defaults(RarrTable *table)
 	table->defaults = defaults;
 }
 
-/*
- * Set columns that users added to their defaults, as an INSERT does.
- */
+/* Set columns that users added to their defaults, as an INSERT does. */
 void
 rarr_table_fill_defaults(RarrTable *table, TupleTableSlot *slot)
 {
@@ -304,9 +302,7 @@ rarr_table_defer_entries(RarrTable *table, int change)
 		table->deferred = rarr_index_entries_begin(table, table->changes[change]);
 }
 
-/*
- * Insert the deferred index entries.  Raises 23505 on a duplicate key.
- */
+/* Insert the deferred index entries.  Raises 23505 on a duplicate key. */
 void
 rarr_table_insert_deferred(RarrTable *table)
 {

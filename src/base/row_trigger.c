@@ -82,10 +82,7 @@ foreign_key_is_idle(const Trigger *trigger, const RarrChange *change, const Bitm
 	return idle;
 }
 
-/*
- * Does the trigger belong to the extension?  Users may have created functions
- * in our schema.
- */
+/* Is the trigger ours?  Users' functions may be in our schema, too. */
 bool
 rarr_trigger_is_own(const Trigger *trigger, Oid schema)
 {

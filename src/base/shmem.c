@@ -58,9 +58,7 @@ attach_memory(void)
 	LWLockRelease(AddinShmemInitLock);
 }
 
-/*
- * Install the hooks that request and attach the registered parts.
- */
+/* Install the hooks that request and attach the registered parts. */
 void
 rarr_shmem_init(void)
 {

@@ -26,9 +26,7 @@
 #include "base/guc.h"
 #include "base/slot_registry.h"
 
-/*
- * How much shared memory a registry needs.
- */
+/* How much shared memory a registry needs. */
 Size
 rarr_registry_size(const RarrSlotRegistry *registry)
 {
@@ -62,9 +60,7 @@ rarr_registry_attach(RarrSlotRegistry *registry, void *memory, bool first)
 	LWLockRegisterTranche(shared->tranche, registry->tranche);
 }
 
-/*
- * This backend's key for a name.  A new one is zero after its head.
- */
+/* This backend's key for a name.  A new one is zero after its head. */
 void *
 rarr_registry_key(RarrSlotRegistry *registry, Oid table, const char *name, int len)
 {
@@ -82,18 +78,14 @@ rarr_registry_key(RarrSlotRegistry *registry, Oid table, const char *name, int l
 	return key;
 }
 
-/*
- * Does a slot belong to a name in this table of this database?
- */
+/* Does a slot belong to a name in this table of this database? */
 bool
 rarr_slot_is_of(const RarrSlot *slot, Oid table)
 {
 	return rarr_slot_generation(slot) != 0 && slot->table == table && slot->database == MyDatabaseId;
 }
 
-/*
- * The slot of a name in a table of this database, or NULL.
- */
+/* The slot of a name in a table of this database, or NULL. */
 void *
 rarr_slot_find(const RarrSlotRegistry *registry, Oid table, const char *name)
 {
@@ -138,9 +130,7 @@ rarr_slot_give(const RarrSlotRegistry *registry, Oid table, const char *name)
 	return slot;
 }
 
-/*
- * The slot is nobody's any more.
- */
+/* The slot is nobody's any more. */
 void
 rarr_slot_free(const RarrSlotRegistry *registry, RarrSlot *slot)
 {
@@ -184,9 +174,7 @@ rarr_registry_drop_abandoned(const RarrSlotRegistry *registry, RarrSlotFilter is
 	}
 }
 
-/*
- * Drop the slots of a database that nobody is connected to.  Cannot fail.
- */
+/* Drop the slots of a database that nobody is connected to.  Cannot fail. */
 void
 rarr_registry_drop_database(const RarrSlotRegistry *registry, Oid database, RarrSlotDrop drop)
 {

@@ -10,10 +10,7 @@
 
 #define RARR_SLOT_NAME_MAX	(100 * 4)	/* 100 characters, in bytes */
 
-/*
- * The first member of each slot.  A slot is free, or belongs to a name in a
- * table of a database.
- */
+/* The first member of each slot, which is free or has a name in a table. */
 typedef struct RarrSlot
 {
 	pg_atomic_uint64 generation;	/* differs for each owner; 0: free */
@@ -79,9 +76,7 @@ extern void rarr_registry_drop_abandoned(const RarrSlotRegistry *registry, RarrS
 extern void rarr_registry_drop_database(const RarrSlotRegistry *registry, Oid database,
 										RarrSlotDrop drop);
 
-/*
- * The slot of a number below shared->used, the number of a slot, and its name.
- */
+/* The slot of a number below shared->used; a slot's number; its name. */
 static inline void *
 rarr_slot_at(const RarrSlotRegistry *registry, int i)
 {
@@ -100,10 +95,7 @@ rarr_slot_name(const RarrSlotRegistry *registry, const void *slot)
 	return registry->names + rarr_slot_index(registry, slot) * (RARR_SLOT_NAME_MAX + 1);
 }
 
-/*
- * A handle on a slot is stale once the slot has another generation than when it
- * was found.
- */
+/* A handle is stale once the slot's generation is not the one it had. */
 static inline uint64
 rarr_slot_generation(const RarrSlot *slot)
 {

@@ -113,9 +113,7 @@ is_trusted_function(Oid function)
 	return result;
 }
 
-/*
- * Does the function take two texts and return a single value?
- */
+/* Does the function take two texts and return a single value? */
 static bool
 takes_two_texts(Form_pg_proc proc)
 {
@@ -179,9 +177,7 @@ is_trusted_operator(Oid oid)
 	return result;
 }
 
-/*
- * Record a member operator if it is one that we use, and trusted.
- */
+/* Record a member operator if it is one that we use, and trusted. */
 static void
 record_operator(RarrTrgm *result, Oid oid)
 {
@@ -219,9 +215,7 @@ is_trusted_family(Oid oid)
 	return result;
 }
 
-/*
- * Record a member operator class if it is one that we use, and trusted.
- */
+/* Record a member operator class if it is one that we use, and trusted. */
 static void
 record_operator_class(RarrTrgm *result, Oid oid)
 {

@@ -48,9 +48,7 @@ rarr_uuid_v7(pg_uuid_t *out)
 #define RANDOM_BYTES	8		/* bytes used for one UUID */
 #define RANDOM_BLOCK	(128 * RANDOM_BYTES)
 
-/*
- * Return nanoseconds since 1970, at least one step after the last result.
- */
+/* Return nanoseconds since 1970, at least one step after the last result. */
 static int64
 next_time(void)
 {
@@ -64,9 +62,7 @@ next_time(void)
 	return last;
 }
 
-/*
- * Store RANDOM_BYTES random bytes, never used before, at dest.
- */
+/* Store RANDOM_BYTES random bytes, never used before, at dest. */
 static void
 draw_random(unsigned char *dest)
 {
@@ -125,9 +121,7 @@ rarr_uuid_array(const pg_uuid_t *ids, int n)
 	return PointerGetDatum(array);
 }
 
-/*
- * uuid_v7() returns uuid
- */
+/* uuid_v7() returns uuid */
 PG_FUNCTION_INFO_V1(researcharr_uuid_v7);
 Datum
 researcharr_uuid_v7(PG_FUNCTION_ARGS)

@@ -92,10 +92,7 @@ make_function(ParseState *pstate, Oid oid, Node *first, Node *second)
 								 InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
 }
 
-/*
- * If a column reference refers to an object by OID, return its expression,
- * else NULL.
- */
+/* Return the expression of a reference by OID; NULL for other columns. */
 static Node *
 reference_by_oid(ParseState *pstate, ColumnRef *reference)
 {

@@ -92,10 +92,7 @@ static RarrStatement find_all_episodes = {
 	"episodes", SPI_OK_SELECT, "SELECT e.media_id FROM researcharr.episodes AS e", NULL
 };
 
-/*
- * the rows that belong to media, jobs first; for a single row, its subtype row
- * needs no order
- */
+/* rows of media, jobs first; the subtype row of a single one needs no order */
 static RarrStatement lock_parts[] = {
 	LOCK("processing_jobs", "id", "media_id"),
 	LOCK("queue_items", "id", "media_id"),

@@ -25,9 +25,7 @@
 /* maximum ids per statement, so that the array does not become too large */
 #define MAX_IDS	(1024 * 1024)
 
-/*
- * Make an empty list, which grows in the current memory context.
- */
+/* Make an empty list, which grows in the current memory context. */
 void
 rarr_ids_init(RarrIds *ids)
 {
@@ -35,9 +33,7 @@ rarr_ids_init(RarrIds *ids)
 	ids->cxt = CurrentMemoryContext;
 }
 
-/*
- * Add an id.
- */
+/* Add an id. */
 void
 rarr_ids_add(RarrIds *ids, Datum id)
 {
@@ -199,9 +195,7 @@ rarr_statement_run_array(RarrStatement *statement, Datum array)
 	}
 }
 
-/*
- * Add the ids that the last statement returned.
- */
+/* Add the ids that the last statement returned. */
 void
 rarr_statement_add_found(RarrIds *ids)
 {

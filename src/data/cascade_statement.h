@@ -8,9 +8,7 @@
 #include "executor/spi.h"
 #include "utils/uuid.h"
 
-/*
- * A statement, planned when first used in the session; $1 is an array of ids.
- */
+/* A statement, planned when first used; $1 is an array of ids. */
 typedef struct RarrStatement
 {
 	const char *table;			/* runs with the privileges of its owner */

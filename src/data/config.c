@@ -18,19 +18,14 @@
 #include "base/text.h"
 #include "data/config.h"
 
-/*
- * A jsonb takes at most four times the length of its text, and its limit is
- * 256 MB.
- */
+/* A jsonb has at most 256 MB, and up to four times its text's length. */
 #define JSON_MAX_BYTES	(16 * 1024 * 1024)
 
 /* numeric's largest power of ten, and its most digits after the point */
 #define NUMERIC_MAX_POWER	131071
 #define NUMERIC_MAX_SCALE	16383
 
-/*
- * Is the text an optional sign and decimal digits only, and fits into 64 bits?
- */
+/* Is the text an optional sign and digits, and fits into 64 bits? */
 static bool
 is_int64(const char *text, int length)
 {
@@ -43,9 +38,7 @@ is_int64(const char *text, int length)
 	if (text == end)
 		return false;
 
-	/*
-	 * count downwards, because the smallest value has no positive counterpart
-	 */
+	/* count downwards: the smallest value has no positive counterpart */
 	for (; text < end; text++)
 	{
 		if (*text < '0' || *text > '9' ||

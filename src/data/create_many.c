@@ -138,10 +138,7 @@ read_rows(RarrEntity *entity, const pg_uuid_t *ids, int n, HeapTuple *rows)
 	appendStringInfo(&query.sql, "SELECT %s FROM ROWS FROM (", rarr_entity_list(entity));
 	add_ids(&query, ids, n);
 
-	/*
-	 * OFFSET 0 forces an index lookup per id, even if the table was small when
-	 * planned
-	 */
+	/* OFFSET 0 forces an index lookup per id, even if the table was small */
 	appendStringInfo(&query.sql, ") WITH ORDINALITY AS u (id, n) CROSS JOIN LATERAL"
 					 " (SELECT * FROM researcharr.%s AS r WHERE r.id" RARR_EQ "u.id OFFSET 0) AS t"
 					 " ORDER BY u.n", rarr_entity_source(entity));

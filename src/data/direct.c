@@ -64,9 +64,7 @@ begin_scan(DirectScan *scan, RarrEntity *entity, Oid index, const pg_uuid_t *key
 	if (!OidIsValid(index) || !may_read(entity))
 		return false;
 
-	/*
-	 * locked since the entity was looked up, but this transaction can alter it
-	 */
+	/* it is locked already, but this transaction itself can alter it */
 	scan->rel = table_open(entity->relid, AccessShareLock);
 	if (!entity->valid || scan->rel->rd_rel->relhassubclass)
 	{
@@ -90,9 +88,7 @@ next_row(DirectScan *scan)
 	return true;
 }
 
-/*
- * The lock on the table is kept until the transaction ends, as by a statement.
- */
+/* The lock on the table is kept, as by a statement. */
 static void
 end_scan(DirectScan *scan)
 {

@@ -466,9 +466,7 @@ rarr_is_admin(const RarrEntity *entity)
 	return rarr_is_owner(entity->tableid, GetUserId());
 }
 
-/*
- * Return the name of the relation from which the user reads the entity's rows.
- */
+/* Return the name of the relation from which the user reads rows. */
 const char *
 rarr_entity_source(const RarrEntity *entity)
 {

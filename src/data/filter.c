@@ -407,10 +407,7 @@ rarr_filter_add(RarrQuery *query, const RarrEntity *entity, Jsonb *filters)
 	}
 }
 
-/*
- * Raise 22023: a part of the order is not "column [asc|desc] [nulls
- * first|last]".
- */
+/* Raise 22023: this is not "column [asc|desc] [nulls first|last]". */
 static void
 bad_order(const char *part, int length)
 {

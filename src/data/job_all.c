@@ -36,10 +36,7 @@ static const JobAction cancel_all = {
 	rarr_jobs_cancel
 };
 
-/*
- * A job whose unique key is taken is not selected: many of them could hide all
- * others.
- */
+/* Jobs whose unique key is taken could hide all others. */
 static const JobAction retry_all = {
 	"job_retry_all()",
 	" AND t.status" RARR_EQ "ANY ('{failed,cancelled}'::pg_catalog.text[])"

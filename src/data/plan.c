@@ -26,10 +26,7 @@ struct RarrPlan
 	struct RarrPlan *next;		/* less recently used */
 };
 
-/*
- * Find the cached plan for this text, and move it to the front of the list; or
- * return NULL.
- */
+/* Find the cached plan, or NULL, and move it to the front of the list. */
 static RarrPlan *
 find_plan(RarrPlans *plans, const char *sql, uint32 hash, int flags)
 {
@@ -119,9 +116,7 @@ rarr_plan_get(RarrPlans *plans, const char *sql, const Oid *param_types, int npa
 	return plan;
 }
 
-/*
- * Free the plans.
- */
+/* Free the plans. */
 void
 rarr_plans_forget(RarrPlans *plans)
 {
@@ -131,9 +126,7 @@ rarr_plans_forget(RarrPlans *plans)
 	plans->n = 0;
 }
 
-/*
- * Execute a plan.  It is marked busy meanwhile, and unmarked also on error.
- */
+/* Execute a plan.  It is marked busy meanwhile, and unmarked also on error. */
 pg_noinline int
 rarr_plan_run(RarrPlan *plan, const SPIExecuteOptions *options)
 {

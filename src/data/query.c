@@ -28,10 +28,7 @@
 #include "base/result.h"
 #include "data/query.h"
 
-/*
- * Receives a statement's rows: into a tuplestore, or the first ones into
- * memory.
- */
+/* Receives rows: into a tuplestore, or the first ones into a list. */
 typedef struct RowReceiver
 {
 	DestReceiver pub;
@@ -55,9 +52,7 @@ rarr_query_init(RarrQuery *query)
 	query->nulls = palloc(query->room * sizeof(bool));
 }
 
-/*
- * Append SQL text, which must not come from a caller.
- */
+/* Append SQL text, which must not come from a caller. */
 void
 rarr_query_add(RarrQuery *query, const char *text)
 {
@@ -96,10 +91,7 @@ rarr_query_add_param(RarrQuery *query, const char *text, Oid type, Datum value)
 	rarr_query_param(query, type, value, false);
 }
 
-/*
- * Append LIMIT or OFFSET. name is that of the argument.  Raises 22023 for a
- * negative number.
- */
+/* Append LIMIT or OFFSET.  Raises 22023, with name, if it is negative. */
 void
 rarr_query_add_bound(RarrQuery *query, const char *keyword, const char *name, int64 number)
 {
@@ -351,10 +343,7 @@ rarr_query_value(RarrEntity *entity, RarrQuery *query, int flags, Datum *value, 
 	return found;
 }
 
-/*
- * Convert a row of the entity to a JSON object, with the columns' names as
- * keys.
- */
+/* Convert a row of the entity to a JSON object. */
 Jsonb *
 rarr_row_to_jsonb(RarrEntity *entity, HeapTuple row)
 {

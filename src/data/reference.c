@@ -22,9 +22,7 @@ rarr_bad_reference(const char *reference, int length, const char *problem)
 			 errhint("A string of the form $n.field stands for a field of the n-th result, from 0. One that begins with $$ stands for itself with one $ less.")));
 }
 
-/*
- * Can a field's name begin with this byte?  Bytes of non-ASCII letters count.
- */
+/* Can a field's name begin with this byte, perhaps of a non-ASCII letter? */
 static bool
 begins_name(unsigned char c)
 {

@@ -191,9 +191,7 @@ may_delete(Oid media)
 		check_enable_rls(media, InvalidOid, true) != RLS_ENABLED;
 }
 
-/*
- * Lock media.  Also locks jobs, and returns true, if media are to be deleted.
- */
+/* Lock media; if some are to be deleted, also jobs, and return true. */
 static bool
 lock_media(const Targets *media, const Targets *jobs)
 {

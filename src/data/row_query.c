@@ -46,9 +46,7 @@ rarr_begin_insert(RarrQuery *query, const RarrEntity *entity, const char *table,
 	rarr_query_add(query, ") VALUES (");
 }
 
-/*
- * Append the values of the given columns stored in the table, as parameters.
- */
+/* Append the values of the given columns stored in the table, as parameters. */
 void
 rarr_add_values(RarrQuery *query, const RarrEntity *entity, bool subtable, const char *separator,
 				const RarrValues *values)
@@ -64,9 +62,7 @@ rarr_add_values(RarrQuery *query, const RarrEntity *entity, bool subtable, const
 	rarr_query_add(query, ")");
 }
 
-/*
- * Return the position of this column among the entity's, or -1.
- */
+/* Return the position of this column among the entity's, or -1. */
 int
 rarr_column_index(const RarrEntity *entity, const char *name)
 {
@@ -130,10 +126,7 @@ rarr_take_id(const RarrEntity *entity, RarrValues *values, pg_uuid_t *id)
 		rarr_uuid_v7(id);
 }
 
-/*
- * Append "column = $n" for each given column stored in the table.  Returns the
- * number of columns.
- */
+/* Append "column = $n" for given columns of the table; return their number. */
 int
 rarr_add_assignments(RarrQuery *query, const RarrEntity *entity, bool subtable, const RarrValues *values)
 {

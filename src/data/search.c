@@ -227,10 +227,7 @@ find_containing(const Search *search, bool anywhere)
 	return run(search, &query, !anywhere || search->longest >= TRIGRAM, RARR_CUSTOM);
 }
 
-/*
- * Find titles that contain the query, which has no letters or digits, as it
- * is.
- */
+/* Find titles that contain the query, which has no letters or digits. */
 static List *
 find_as_it_is(const Search *search)
 {
@@ -272,10 +269,7 @@ find_slips(const Search *search)
 	return run(search, &query, true, RARR_GENERIC);
 }
 
-/*
- * Find titles that contain all words, or words that begin with them, in any
- * order.
- */
+/* Find titles that contain words that begin with all these, in any order. */
 static List *
 find_all_words(const Search *search)
 {

@@ -59,10 +59,7 @@ end_word(Words *words)
 	words->initials = false;
 }
 
-/*
- * The text after an initial's dot is a separate word after all: insert a
- * space.
- */
+/* What follows an initial's dot is a word of its own: insert a space. */
 static void
 split_initials(Words *words)
 {
@@ -112,10 +109,7 @@ append_ascii(Words *words, char c)
 		end_word(words);
 }
 
-/*
- * Is this a diacritic, an apostrophe or an invisible character?  These are
- * skipped.
- */
+/* Is this skipped: a diacritic, an apostrophe or an invisible character? */
 static bool
 is_ignored(pg_wchar c)
 {
@@ -124,9 +118,7 @@ is_ignored(pg_wchar c)
 		c == 0xFEFF;
 }
 
-/*
- * Is this punctuation or a symbol?  Any other non-ASCII character is a letter.
- */
+/* Is this punctuation or a symbol, and not a non-ASCII letter? */
 static bool
 is_separator(pg_wchar c)
 {

@@ -96,9 +96,7 @@ is_replaced(HeapTuple row, Relation rel)
 	return false;
 }
 
-/*
- * Is this a secret setting?  NULL, which a constraint rejects, counts as true.
- */
+/* Is this a secret setting?  NULL, which a constraint rejects, is true. */
 static bool
 is_secret(HeapTuple row, Relation rel)
 {

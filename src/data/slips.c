@@ -77,10 +77,7 @@ end_pattern(StringInfo pattern, Slips *slips, bool whole)
 	pfree(pattern->data);
 }
 
-/*
- * Add a pattern with the letter before character to, instead of those from
- * character from on.
- */
+/* Add a pattern with this letter in place of characters from .. to - 1. */
 static void
 add_letter(Slips *slips, int from, int to, char letter)
 {

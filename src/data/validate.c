@@ -193,10 +193,7 @@ rarr_check_int(const RarrRule *rule, int64 number, RarrViolation *violation)
 								  rule->min, rule->max, number));
 }
 
-/*
- * Check and parse a date, which must be written YYYY-MM-DD. length is in
- * bytes.
- */
+/* Check and parse a date, written YYYY-MM-DD. length is in bytes. */
 bool
 rarr_check_date(const RarrRule *rule, const char *text, int length,
 				DateADT *date, RarrViolation *violation)

@@ -90,9 +90,7 @@ read_jsonb(const JsonbValue *value, Datum *result)
 	return true;
 }
 
-/*
- * Can errors of the type's input function be caught without a subtransaction?
- */
+/* Can errors of the input function be caught without a subtransaction? */
 static bool
 has_plain_input(Oid type)
 {

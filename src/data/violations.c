@@ -63,10 +63,7 @@ trim(const RarrRule *rule, Datum value)
 	return PointerGetDatum(cstring_to_text_with_len(trimmed, length));
 }
 
-/*
- * Does the column's value satisfy its rule?  May replace the value by a
- * trimmed one.
- */
+/* Does the column's value, trimmed if the rule says so, satisfy the rule? */
 static bool
 check_rule(const RarrEntityColumn *column, Datum *value, RarrViolation *violation)
 {
@@ -89,9 +86,7 @@ check_rule(const RarrEntityColumn *column, Datum *value, RarrViolation *violatio
 	return true;
 }
 
-/*
- * Does the rule's kind match the column's type, which DDL could have changed?
- */
+/* Does the rule's kind match the column's type, which DDL can change? */
 static bool
 rule_fits(const RarrEntityColumn *column)
 {
@@ -106,10 +101,7 @@ rule_fits(const RarrEntityColumn *column)
 	return column->rule != NULL && types[column->rule->kind] == column->type;
 }
 
-/*
- * Read a value other than null.  Returns false and fills in the violation if
- * it is not valid.
- */
+/* Read a value other than null; false, with the violation, if not valid. */
 static bool
 read_value(const RarrEntityColumn *column, const JsonbValue *value, Datum *result, RarrViolation *violation)
 {
@@ -177,9 +169,7 @@ given_text(const RarrEntity *entity, const RarrValues *values, const char *name)
 	return DatumGetTextPP(values->values[i]);
 }
 
-/*
- * Check that a setting's value is valid for its type, if the object has both.
- */
+/* Check that a setting's value is valid for its type, if both are given. */
 static List *
 check_setting(const RarrEntity *entity, const RarrValues *values, List *violations)
 {
@@ -249,9 +239,7 @@ rarr_values_read(const RarrEntity *entity, const JsonbValue *object, bool update
 	return violations;
 }
 
-/*
- * Truncate a field's name for a message: an unknown one can be of any length.
- */
+/* Truncate a field's name for a message; it can be of any length. */
 static char *
 clip_field(const char *field)
 {
@@ -317,9 +305,7 @@ rarr_raise_violations(const RarrEntity *entity, List *violations)
 			 errhidestmt(entity->def->masked != NULL)));
 }
 
-/*
- * Add a violation if a new job's type is well-formed but does not exist.
- */
+/* Add a violation if a new job's type is well-formed but does not exist. */
 List *
 rarr_check_job_type(const RarrEntity *entity, const RarrValues *values, List *violations)
 {

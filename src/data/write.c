@@ -300,10 +300,7 @@ rarr_entity_update(RarrEntity *entity, const pg_uuid_t *id, const JsonbValue *ch
 	return row;
 }
 
-/*
- * Delete a row; of a flat entity, both halves.  Returns false if there is
- * none.
- */
+/* Delete a row; of a flat entity, both halves.  False if there is none. */
 bool
 rarr_entity_delete(RarrEntity *entity, const pg_uuid_t *id)
 {

@@ -106,10 +106,7 @@ import_array(Import *import, const ImportKind *kind, Jsonb *array)
 	hash_destroy(import->seen);
 }
 
-/*
- * Look up the series of earlier imports, for episodes whose series is not part
- * of this one.
- */
+/* Look up the episodes' series that only earlier imports had. */
 static void
 find_old_series(Import *import, Jsonb *episodes)
 {
@@ -185,10 +182,7 @@ check_strict(Import *import)
 			 errhint("Nothing was imported. Without \"strict\" the others are imported and these are reported.")));
 }
 
-/*
- * Get array argument n, counted from 0.  Raises 22004 for NULL, 22023 for
- * others.
- */
+/* Get array argument n.  Raises 22004 for NULL, and 22023 for others. */
 static Jsonb *
 array_argument(FunctionCallInfo fcinfo, int n, const char *name, const char *resource)
 {

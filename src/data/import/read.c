@@ -136,9 +136,7 @@ find_member(JsonbContainer *object, const char *path, JsonbValue *value, StringI
 	return false;
 }
 
-/*
- * Read a text or a date; blank means unknown.  Returns NULL, or what is wrong.
- */
+/* Read a text or a date, unknown if blank.  Returns NULL, or a problem. */
 static char *
 read_text(const ImportField *field, JsonbValue *value, Datum *result, bool *isnull)
 {
@@ -170,10 +168,7 @@ read_text(const ImportField *field, JsonbValue *value, Datum *result, bool *isnu
 	return NULL;
 }
 
-/*
- * Read a number, as int8 unless the column is an int4.  Returns NULL, or what
- * is wrong.
- */
+/* Read a number, as int4 or else int8.  Returns NULL, or a problem. */
 static char *
 read_int(const ImportField *field, JsonbValue *value, Datum *result, bool *isnull)
 {

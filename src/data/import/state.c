@@ -116,10 +116,7 @@ rarr_import_expect_series(Import *import, int64 source_id)
 	return !found;
 }
 
-/*
- * Return the number of series with this id in Sonarr. *media_id is set to the
- * last one's.
- */
+/* Return the number of series with this id, and the last one's media_id. */
 int
 rarr_import_find_series(Import *import, int64 source_id, pg_uuid_t *media_id)
 {

@@ -12,10 +12,7 @@
 
 #include "data/import/state.h"
 
-/*
- * Return "a, b, c" of the fields, each with the prefix; optionally only stored
- * ones.
- */
+/* List the columns of the fields, or only of stored ones, with a prefix. */
 static char *
 columns(const ImportKind *kind, const char *prefix, bool stored_only)
 {
@@ -31,10 +28,7 @@ columns(const ImportKind *kind, const char *prefix, bool stored_only)
 	return list.data;
 }
 
-/*
- * Return the FROM item i with the items, and their position in the arrays as
- * n.
- */
+/* Return the FROM item i: the items, and n, their position in the arrays. */
 static char *
 items_relation(const ImportKind *kind)
 {

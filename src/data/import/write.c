@@ -35,9 +35,7 @@
 #include "data/import/state.h"
 #include "data/row_locks.h"
 
-/*
- * Return the value of an item for a parameter; NULL is 0, except for numbers.
- */
+/* Return an item's value for a parameter. */
 static Datum
 item_value(ImportItem *item, int param, bool *isnull)
 {
@@ -370,9 +368,7 @@ rarr_import_write(Import *import, ImportPlans *plans, ImportItem *items, int nit
 	}
 }
 
-/*
- * Add the series of earlier imports with these Sonarr ids, an array of int8.
- */
+/* Add the series of earlier imports with these Sonarr ids, an array of int8. */
 void
 rarr_import_find_old_series(Import *import, Datum *source_ids, int nids)
 {
