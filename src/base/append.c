@@ -1,7 +1,6 @@
 /*
  * append.c
- *		Append rows to a partitioned log from C, bypassing privileges and
- *		triggers.
+ *		Append rows to a partitioned log, below privileges and triggers.
  *
  * The logs are append-only for everybody: a trigger rejects DML on them, and a
  * user needs no privilege on a log for the extension to record his changes

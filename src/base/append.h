@@ -1,7 +1,6 @@
 /*
  * append.h
- *		Append rows to a partitioned log from C, bypassing privileges and
- *		triggers.
+ *		Append rows to a partitioned log, below privileges and triggers.
  */
 #ifndef RARR_BASE_APPEND_H
 #define RARR_BASE_APPEND_H

@@ -1,7 +1,6 @@
 /*
  * compat.h
- *		Wrappers for server interfaces that differ among the supported
- *		versions.
+ *		Wrappers for server interfaces that differ among versions.
  *
  * This is the only file that may test PG_VERSION_NUM.  Each difference gets a
  * name here, and the rest of the code uses that name.

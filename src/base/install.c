@@ -1,7 +1,6 @@
 /*
  * install.c
- *		Checks that the install and upgrade scripts run before they create
- *		objects.
+ *		Checks that the scripts run before they create objects.
  *
  * CREATE EXTENSION creates the schema, or uses an existing one of that name;
  * it has to, because a restore creates the schema first.  Another role's

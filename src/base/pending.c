@@ -1,7 +1,6 @@
 /*
  * pending.c
- *		Pending entries: what a transaction does to shared or session state
- *		once it is over.
+ *		Pending entries: what a transaction does once it is over.
  *
  * An owner of such state keeps a list of entries, and adds one before or after
  * each change.  When a subtransaction commits, its entries become the

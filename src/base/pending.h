@@ -1,7 +1,6 @@
 /*
  * pending.h
- *		Pending entries: what a transaction does to shared or session state once
- *		it is over.
+ *		Pending entries: what a transaction does once it is over.
  */
 #ifndef RARR_BASE_PENDING_H
 #define RARR_BASE_PENDING_H

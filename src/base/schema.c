@@ -1,7 +1,6 @@
 /*
  * schema.c
- *		Open relations of the extension's schema, and reject read-only
- *		transactions.
+ *		Relations of the extension's schema, and read-only transactions.
  */
 #include "postgres.h"
 

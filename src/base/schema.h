@@ -1,7 +1,6 @@
 /*
  * schema.h
- *		Open relations of the extension's schema, and reject read-only
- *		transactions.
+ *		Relations of the extension's schema, and read-only transactions.
  */
 #ifndef RARR_BASE_SCHEMA_H
 #define RARR_BASE_SCHEMA_H

@@ -19,6 +19,7 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
+#include "base/compat.h"
 #include "base/text.h"
 
 /* space for the mark at the end of truncated text, with a number in it */

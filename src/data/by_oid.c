@@ -1,7 +1,6 @@
 /*
  * by_oid.c
- *		Refer to operators, functions and types by OID in the text of
- *		statements.
+ *		Operators, functions and types by OID in the text of statements.
  *
  * A name in a statement's text is looked up when the statement is analyzed,
  * and again whenever its plan is invalidated.  A schema other than pg_catalog

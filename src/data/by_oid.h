@@ -1,7 +1,6 @@
 /*
  * by_oid.h
- *		Refer to operators, functions and types by OID in the text of
- *		statements.
+ *		Operators, functions and types by OID in the text of statements.
  */
 #ifndef RARR_DATA_BY_OID_H
 #define RARR_DATA_BY_OID_H

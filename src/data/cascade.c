@@ -1,7 +1,6 @@
 /*
  * cascade.c
- *		Lock rows in order, and cascade to episodes, when media or series are
- *		deleted.
+ *		Lock rows and cascade to episodes when media or series are deleted.
  *
  * Foreign keys delete the jobs, queue items and subtype rows of a media row.
  * But they lock rows in the order in which a scan finds them, so two sessions

@@ -1,7 +1,6 @@
 /*
  * entity.c
- *		The entities of the repositories, as defined by the code and the
- *		catalog.
+ *		The entities of the repositories, as the code and catalog say.
  *
  * The code defines an entity's name, its rules, and the columns that a caller
  * may not write.  Everything else comes from the catalog, so a column that a

@@ -1,7 +1,6 @@
 /*
  * entity.h
- *		The entities of the repositories, as defined by the code and the
- *		catalog.
+ *		The entities of the repositories, as the code and catalog say.
  */
 #ifndef RARR_DATA_ENTITY_H
 #define RARR_DATA_ENTITY_H

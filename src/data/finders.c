@@ -1,7 +1,6 @@
 /*
  * finders.c
- *		Frequent queries as functions: media by external id or status, jobs by
- *		media, and pending and failed jobs.
+ *		Frequent queries of media and jobs as functions.
  */
 #include "postgres.h"
 

@@ -1,7 +1,6 @@
 /*
  * flat.c
- *		Write flat rows, which are stored in two tables: movies, series and
- *		episodes.
+ *		Write flat rows, which are stored in two tables.
  *
  * The media row is written first, and every update also updates the media row,
  * at least its updated_at.  A reader of updated_at has thus seen the state of

@@ -1,7 +1,6 @@
 /*
  * job_all.c
- *		Cancel or retry all jobs that match filters: job_cancel_all,
- *		job_retry_all.
+ *		Cancel or retry all jobs that match filters.
  *
  * A statement with the caller's privileges selects the jobs, so the caller
  * must be allowed to read them.  The job queue makes the changes (job/job.h).

@@ -1,7 +1,6 @@
 /*
  * query.c
- *		Build statements from names and parameters, run them, and collect their
- *		rows.
+ *		Build statements, run them, and collect their rows.
  *
  * A statement's text consists of the names of our own and pg_catalog's
  * objects, the OIDs of others (by_oid.h), and parameters.  The text is

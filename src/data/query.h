@@ -1,7 +1,6 @@
 /*
  * query.h
- *		Build statements from names and parameters, run them, and collect their
- *		rows.
+ *		Build statements, run them, and collect their rows.
  */
 #ifndef RARR_DATA_QUERY_H
 #define RARR_DATA_QUERY_H

@@ -1,7 +1,6 @@
 /*
  * search_text.c
- *		The type search_text: the normalized form of titles that media_search
- *		compares.
+ *		The type search_text: titles as media_search compares them.
  *
  * The input function reduces a title to its words in lower case, without
  * diacritics and punctuation, with one space before and after each word:

@@ -1,7 +1,6 @@
 /*
  * search_text.h
- *		The type search_text: the normalized form of titles that media_search
- *		compares.
+ *		The type search_text: titles as media_search compares them.
  */
 #ifndef RARR_DATA_SEARCH_TEXT_H
 #define RARR_DATA_SEARCH_TEXT_H

@@ -1,7 +1,6 @@
 /*
  * settings.c
- *		The functions on settings: config_set, config_get and its typed
- *		variants, config_list.
+ *		The functions on settings: config_set, config_get, config_list.
  *
  * Writing checks a value against its type, so that reading need not.  Only
  * admins may see secrets.  Other users read through a view that masks them,

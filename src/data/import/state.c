@@ -1,7 +1,6 @@
 /*
  * state.c
- *		The state of a running import: the objects and the series that it has
- *		seen, and the errors.
+ *		What an import has seen: objects, series and errors.
  */
 #include "postgres.h"
 
