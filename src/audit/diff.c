@@ -2,23 +2,18 @@
  * diff.c
  *		Compute the difference of two rows as jsonb.
  *
- * Values are compared in their stored form, and only those that differ are
- * converted to JSON: most updates leave most columns unchanged.  Two values
- * differ if their detoasted bytes differ.  1.0 and 1.00 are therefore
+ * Two values differ if their detoasted bytes differ.  1.0 and 1.00 are therefore
  * different, because a reader sees different values and a revert must restore
  * the original.  A toasted value that an update did not change keeps its toast
- * pointer and is not fetched.  Two values of different lengths are not fetched
- * for the comparison either.
+ * pointer and is not fetched, nor are two values of different lengths.
  *
- * The size of a row's record is limited, whatever the row contains.  A
- * statement must not fail because its record does not fit into a jsonb, and an
+ * The size of a row's record is limited: it must fit into a jsonb, and an
  * append-only log must not collect what nobody will read.  A long text is
  * truncated.  For a larger value of another type, only its size is recorded.
  * In both cases the column's member says so: "truncated": true.
  *
- * This file reads no tables and no settings; rows and columns are arguments.
- * It allocates in the current memory context, which the caller resets after
- * each row.
+ * This file reads no tables and no settings.  It allocates in the current memory
+ * context, which the caller resets after each row.
  */
 #include "postgres.h"
 

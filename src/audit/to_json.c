@@ -2,12 +2,11 @@
  * to_json.c
  *		Convert values of any type to jsonb.
  *
- * This uses the server's to_jsonb(), which calls the type's output function or
- * a cast to json, with two additions.  First, records must not depend on the
- * session's settings, so the caller sets neutral values for those that affect
- * the text of a value.  Second, a value that to_jsonb() rejects must not make
- * the audited statement fail.  Examples are a json with \u0000 in it, a number
- * that numeric cannot hold, and an error in a user's cast.
+ * This uses the server's to_jsonb() with two additions.  The caller sets neutral
+ * values for the settings that affect the text of a value.  And a value that
+ * to_jsonb() rejects must not make the audited statement fail, such as a json
+ * with \u0000 in it, a number that numeric cannot hold, or an error in a user's
+ * cast.
  */
 #include "postgres.h"
 

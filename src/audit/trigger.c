@@ -2,16 +2,9 @@
  * trigger.c
  *		The audit trigger: log what a statement changed.
  *
- * This is a statement-level trigger with transition tables, so that a million
- * changed rows take one pass.  For each row it compares the old and the new
- * version (diff.c) and appends the difference to audit_log (append.c).  It
- * needs memory for one row and for one batch of appended rows.
- *
- * The trigger's arguments describe the table: the entity type, followed by
- * pairs of a keyword and a column.  A column named by key, mask, if or only
- * must exist.  Without it, a change would be logged without its key, a secret
- * would be logged in clear, or nothing would be logged; the statement fails
- * instead.
+ * The trigger works on transition tables, so that a million changed rows take
+ * one pass.  For each row it compares the old and the new version (diff.c) and
+ * appends the difference to audit_log.  README.md describes its arguments.
  */
 #include "postgres.h"
 

@@ -2,22 +2,19 @@
  * append.c
  *		Append rows to a partitioned log, below privileges and triggers.
  *
- * The logs are append-only for everybody: a trigger rejects DML on them, and a
- * user needs no privilege on a log for the extension to record his changes
- * there.  The rows therefore bypass the executor's statement-level machinery.
- * A log is partitioned by range of its first column, a version 7 UUID, whose
- * leading bits are the time at which it was generated.  Consecutive rows
- * therefore nearly always belong to the same partition.
+ * A user needs no privilege on a log for the extension to record his changes
+ * there, and a trigger rejects all other DML.  The rows therefore bypass the
+ * executor's statement-level machinery.  A log is partitioned by range of its
+ * first column, a version 7 UUID, which begins with the time of its generation,
+ * so consecutive rows nearly always belong to the same partition.
  *
- * The target partition is looked up, locked, and looked up again.  A
- * concurrent ATTACH or DETACH either waits for our lock or is seen by the
- * second lookup.  Once we hold the lock neither can happen before the
- * transaction ends, so the partition constraint need not be checked.  No other
- * partition is locked.  Rows are buffered and inserted in bulk (rows.c).
+ * The target partition is looked up, locked, and looked up again.  A concurrent
+ * ATTACH or DETACH either waits for our lock or is seen by the second lookup, so
+ * the partition constraint need not be checked.  Rows are inserted in bulk
+ * (rows.c).
  *
- * An append during session exit is different.  It never waits for a lock.  If
- * the log or partition cannot be written to safely, or if writing would run
- * users' code, the append is refused instead of raising an error (at_exit.c).
+ * During session exit, an append is refused instead of waiting, running users'
+ * code, or raising an error (at_exit.c).
  */
 #include "postgres.h"
 

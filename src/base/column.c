@@ -2,10 +2,9 @@
  * column.c
  *		Look up and verify a table's columns.
  *
- * C code must not assume a column's number or type.  A partition may order its
- * columns differently from its parent, and DDL can drop, rename or retype any
- * column.  Code that would otherwise read or write a value as the wrong type
- * verifies the columns here first.
+ * A partition may order its columns differently from its parent, and DDL can
+ * drop, rename or retype any column.  Code that would otherwise read or write a
+ * value as the wrong type verifies the columns here first.
  */
 #include "postgres.h"
 

@@ -2,12 +2,10 @@
  * own_index.c
  *		Find the indexes of our tables by definition, not by name.
  *
- * Code that scans an index passes keys of its columns' types, and relies on
- * its sort order and on which rows it contains.  All of this is verified here,
- * once per open relation.  The name of an index proves nothing: anybody may
- * give it to an index of another table, and REINDEX CONCURRENTLY moves it from
- * one index to another.  Therefore any valid index of the relation that
- * matches the definition is used.
+ * Code that scans an index passes keys of its columns' types, and relies on its
+ * order and on which rows it contains.  This is verified once per open relation.
+ * An index's name proves nothing: REINDEX CONCURRENTLY moves it from one index to
+ * another.  Therefore any valid index that matches the definition is used.
  *
  * Callers hold a lock on the table.  A valid index found under that lock can
  * be marked invalid while the lock is held, but it is not dropped and stays

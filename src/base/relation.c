@@ -2,29 +2,20 @@
  * relation.c
  *		Open our tables for changes of single rows.
  *
- * The functions of the job queue change one row or a few at a time, too few to
- * pay for a planner.  They call the executor's entry points for single tuples
- * (execReplication.c), which maintain indexes, constraints and row triggers,
- * and require a ResultRelInfo and an EState.  Building these costs as much as
- * the change itself.  Each backend therefore caches one RarrTable per table,
- * in a memory context of its own.  This is safe because:
+ * The functions of the job queue change too few rows to pay for a planner.  They
+ * call the executor's entry points for single tuples (execReplication.c), with a
+ * RarrTable that each backend caches; README.md tells how.  A cached entry is
+ * safe for these reasons:
  *
  * - The tuple descriptor is our own copy, and the pointers to the relation and
- *   its indexes are set anew at each open.  A relcache callback marks the
- *   entry invalid; this is checked again after everything is locked.
+ *   its indexes are set anew at each open.
  *
- * - If a transaction or subtransaction aborts, an entry in use is dropped
- *   without touching its slots, which still refer to buffer pins that the
- *   abort has released.
+ * - An abort drops an entry in use without touching its slots, which still refer
+ *   to buffer pins that the abort has released.
  *
- * - Calls can nest through triggers.  A nested call gets an entry of its own,
- *   which is freed at the end of the call.  So does a call that fires users'
- *   row triggers, or that inserts into a user's index whose access method
- *   keeps state between rows: both leave state behind in the entry.
- *
- * Our own row triggers do not fire (row_trigger.c tells which triggers do).
- * Privileges and row security are not checked: EXECUTE on the SQL function is
- * the only privilege required.
+ * - A call that nests through a trigger gets an entry of its own, which is freed
+ *   at its end.  So does one that fires users' row triggers, or that inserts into
+ *   a user's index whose access method keeps state: both leave state behind.
  */
 #include "postgres.h"
 

@@ -9,12 +9,8 @@
  *
  * Each time that a slot is given away it gets a new generation.  A backend
  * remembers a slot together with its generation, and must compare it before it
- * relies on the slot.
- *
- * Locks: a registry's lock protects generation, database, table and name of all
- * its slots.  Its owner may protect more by it.  It is acquired before any lock
- * of a single slot, and no backend holds the locks of two registries.  The
- * catalogs are never read under it.
+ * relies on the slot.  A registry's lock protects generation, database, table
+ * and name of all its slots, and what its owner likes.
  */
 #include "postgres.h"
 

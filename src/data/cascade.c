@@ -5,20 +5,10 @@
  * Foreign keys delete the jobs, queue items and subtype rows of a media row.
  * But they lock rows in the order in which a scan finds them, so two sessions
  * that delete the same jobs can deadlock.  And no foreign key leads from a
- * series to the media rows of its episodes.
- *
- * The lock order, everywhere in the extension, is:
- *
- * 1. media rows in order of id, except that
- * 2. a series' media row, and then its row in series, come before the media
- *    rows of its episodes;
- * 3. jobs in order of id;
- * 4. queue items, then rows of movies and episodes, in order of id.
- *
- * The server locks a row before it calls a BEFORE trigger.  A DELETE on series
- * has therefore already locked that row, and rule 2 follows from this.  The
- * lock on a series' row also stops others from adding episodes to it, because
- * their foreign key waits for it.
+ * series to the media rows of its episodes.  src/README.md has the order of
+ * locks.  Since the server locks a row before it calls a BEFORE trigger, a
+ * series' row comes before the media rows of its episodes.  Its lock also stops
+ * others from adding episodes, because their foreign key waits for it.
  *
  * A DELETE on media fires these triggers in order.  First, for a series, a
  * BEFORE ROW trigger locks its row and its episodes' media.  Then, when the
@@ -27,18 +17,14 @@
  * triggers, which fire last.  When a series' row is deleted, a BEFORE ROW
  * trigger deletes the media of its episodes.
  *
- * All of this has the privileges of the owner of the table that is locked or
- * changed, as the server's own cascades have, because a role that may delete a
- * series need not be allowed to delete media.  But rows are deleted as the user
- * of the outermost statement, so that triggers on them do not get the owner's
- * rights.  AFTER triggers are queued for that statement.
- *
- * The foreign keys delete as the owner.  So the AFTER trigger on media deletes
- * the episodes' media itself, and does not leave them to the foreign keys and the
- * trigger on series.  Since PostgreSQL 18, AFTER triggers fire as the role that
- * queued them.  There the trigger also deletes all other rows that the foreign
- * keys would delete, so that the logs, which AFTER triggers write, name the role
- * that deletes.
+ * A role that may delete a series need not be allowed to delete media: what is
+ * locked or changed here takes the privileges of the table's owner.  But rows
+ * are deleted as the user of the outermost statement, so that triggers on them
+ * do not get the owner's rights.  The foreign keys delete as the owner, so the
+ * AFTER trigger on media deletes the episodes' media itself.  Since PostgreSQL
+ * 18, AFTER triggers fire as the role that queued them.  There it also deletes
+ * all other rows that the foreign keys would delete, so that the logs, which
+ * AFTER triggers write, name the role that deletes.
  */
 #include "postgres.h"
 
@@ -414,7 +400,7 @@ reach_all_parts(TriggerData *trigger)
  *
  * On media, BEFORE DELETE for each row that is a series, and AFTER DELETE for
  * each row with a transition table of old rows, it takes the locks that the
- * statement and its cascades need, in the order above.  The AFTER trigger then
+ * statement and its cascades need, in their order.  The AFTER trigger then
  * deletes the media of the series' episodes.
  */
 PG_FUNCTION_INFO_V1(researcharr_media_delete_lock);

@@ -3,12 +3,10 @@
  *		The entities of the repositories, as the code and catalog say.
  *
  * The code defines an entity's name, its rules, and the columns that a caller
- * may not write.  Everything else comes from the catalog, so a column that a
- * user adds to a table is at once a field of the entity.  What was read from
- * the catalog is cached, along with the plans that depend on it, until a
- * relation that it was read from changes.  An invalidation can arrive while a
- * call is using a cached entity.  Outdated entities are therefore freed by the
- * first call after the end of the transaction.
+ * may not write; the catalog defines everything else.  What was read from the
+ * catalog is cached, along with the plans that depend on it, until a relation
+ * that it was read from changes.  Outdated entities are freed by the first call
+ * after the end of the transaction, because a call may still use them.
  */
 #include "postgres.h"
 

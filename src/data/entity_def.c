@@ -1,9 +1,6 @@
 /*
  * entity_def.c
  *		The code's definitions of the repositories' entities.
- *
- * The code defines an entity's name, its relations, its rules, and the columns
- * that a caller may write.  Everything else comes from the catalog (entity.c).
  */
 #include "postgres.h"
 

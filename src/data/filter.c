@@ -2,11 +2,9 @@
  * filter.c
  *		Translate filters and sort orders to SQL.
  *
- * Nothing that the caller wrote becomes part of a statement's text.  Names are
- * looked up among the entity's columns and written as in the catalog,
- * operators are those of the column's type, and values are parameters.  The
- * parameters have the column's own type, so that an index on the column can be
- * used.
+ * Nothing that the caller wrote becomes part of a statement's text: names are
+ * looked up among the entity's columns, operators are those of the column's type,
+ * and values are parameters of that type, so that an index can be used.
  */
 #include "postgres.h"
 

@@ -2,16 +2,14 @@
  * flat.c
  *		Write flat rows, which are stored in two tables.
  *
- * The media row is written first, and every update also updates the media row,
- * at least its updated_at.  A reader of updated_at has thus seen the state of
- * the whole flat row, and concurrent updates are serialized on the media row.
+ * Every update also updates the media row, at least its updated_at, so that a
+ * reader of updated_at has seen the state of the whole flat row.
  *
  * Either both halves are written or neither.  A user's trigger, a rule or row
- * security can suppress the second half without an error.  If the subtype's
- * table has any of these, both halves are written in a subtransaction, which
- * is rolled back in that case.  Otherwise a subtransaction is avoided: each
- * one consumes a transaction ID, and a transaction with more than 64 of them
- * slows down all snapshots.
+ * security can suppress the second half without an error.  Only if the subtype's
+ * table has any of these, both halves are written in a subtransaction: each one
+ * consumes a transaction ID, and a transaction with more than 64 of them slows
+ * down all snapshots.
  */
 #include "postgres.h"
 

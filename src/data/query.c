@@ -2,13 +2,9 @@
  * query.c
  *		Build statements, run them, and collect their rows.
  *
- * A statement's text consists of the names of our own and pg_catalog's
- * objects, the OIDs of others (by_oid.h), and parameters.  The text is
- * therefore the key by which an entity caches the statement's plan (plan.c).
- *
- * Statements run through SPI as the calling user, so the executor checks
- * privileges and row security.  Rows go directly from the executor to the
- * function's result, without an intermediate copy.
+ * A statement's text consists of the names of our own and pg_catalog's objects,
+ * the OIDs of others (by_oid.h), and parameters.  Rows go directly from the
+ * executor to the function's result, without an intermediate copy.
  */
 #include "postgres.h"
 

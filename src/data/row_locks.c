@@ -4,7 +4,7 @@
  *
  * A call that changes several rows in an order chosen by its caller could
  * deadlock with another one.  It therefore first locks the rows in the order
- * described in cascade.c.  Rows are locked with the caller's privileges.  Rows
+ * of src/README.md.  Rows are locked with the caller's privileges.  Rows
  * that the caller may not lock are skipped: it may not change them either, and
  * the change itself raises the error.
  */

@@ -2,11 +2,9 @@
  * validate.c
  *		Check values against the rules of the data model.
  *
- * The tables' CHECK constraints reject a violation, one at a time and by the
- * constraint's name.  These are the same rules in a form that reports all
- * violations with a description before anything is written.  The rules are
- * plain data, and the functions are pure: they look up nothing and raise no
- * error.
+ * The tables' CHECK constraints reject violations one at a time.  These are the
+ * same rules in a form that reports all of them before anything is written.  The
+ * functions are pure: they look up nothing and raise no error.
  */
 #include "postgres.h"
 

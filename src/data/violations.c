@@ -2,10 +2,7 @@
  * violations.c
  *		Convert JSON objects to column values, and report all violations.
  *
- * An object is read once, in the same way for E_validate, E_create and
- * E_update.  For each field: does the entity have it and may the caller write
- * it, has the value the column's type, and does it satisfy the column's rule?
- * All violations are reported at once.
+ * An object is read in the same way for E_validate, E_create and E_update.
  */
 #include "postgres.h"
 

@@ -4,19 +4,14 @@
  *
  * A batch takes a few statements over arrays with one element per item: find
  * the existing media and what differs; insert new media; update those that
- * differ; write the rows of the kind's own table.  Rows that do not differ are
- * not written.
+ * differ; write the rows of the kind's own table.
  *
  * A batch runs in a subtransaction.  If an error caused by an item (for
  * example by a user's trigger or CHECK constraint) aborts it, the batch is
  * repeated in halves, down to the single item, which is then recorded as
- * failed.  One bad item among 500 costs the time of some 18 statements, not
- * 500.
- *
- * Imports from the same service are serialized by a lock on the function
- * itself (import.c).  If another session concurrently inserts the same media,
- * ON CONFLICT detects it: the batch fails, and finds the row when it is
- * repeated.
+ * failed.  One bad item among 500 costs the time of some 18 statements.  If
+ * another session inserts the same media meanwhile, ON CONFLICT detects it: the
+ * batch fails, and finds the row when it is repeated.
  */
 #include "postgres.h"
 
@@ -203,7 +198,7 @@ choose(ImportItem *items, int nitems, bool (*test) (const ImportItem *), ImportI
 }
 
 /*
- * Lock what the items of a batch will change, in the common order (cascade.c):
+ * Lock what the items of a batch will change, in the common order (src/README.md):
  * the series of the episodes, then media.
  */
 static void
