@@ -30,8 +30,7 @@ typedef enum RarrDiffKind
 	RARR_DIFF_UUID,
 	RARR_DIFF_JSONB,
 	RARR_DIFF_TIME,				/* date, timestamp, timestamptz: in UTC */
-	RARR_DIFF_OTHER				/* by to_jsonb() under neutral settings
-								 * (to_json.c) */
+	RARR_DIFF_OTHER				/* by to_jsonb() (to_json.c) */
 } RarrDiffKind;
 
 /* a column to compare */

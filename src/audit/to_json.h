@@ -12,8 +12,7 @@
 typedef struct RarrToJson
 {
 	Oid			type;			/* not a domain */
-	bool		may_fail;		/* can there be values that jsonb cannot
-								 * represent? */
+	bool		may_fail;		/* can jsonb fail to represent one? */
 	FmgrInfo	function;
 } RarrToJson;
 

@@ -64,8 +64,7 @@ typedef struct Audit
 	int			ncolumns;
 	RarrDiffColumn *keys;		/* columns that identify a row */
 	int			nkeys;
-	bool		by_settings;	/* does the JSON of any column depend on
-								 * settings? */
+	bool		by_settings;	/* does any column's JSON depend on settings? */
 	RarrAppend *append;			/* NULL until there is something to write */
 	MemoryContext context;		/* lives as long as the state */
 	MemoryContext row_context;	/* reset after each row */

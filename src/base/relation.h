@@ -29,20 +29,16 @@ typedef struct RarrTable
 	EState	   *estate;
 	EPQState	epqstate;
 	ResultRelInfo *changes[RARR_MAX_CHANGES];
-	Bitmapset  *changed[RARR_MAX_CHANGES];	/* columns changed by each kind of
-											 * change, offset as in updatedCols */
+	Bitmapset  *changed[RARR_MAX_CHANGES];	/* by kind, as in updatedCols */
 	LockTupleMode lock_modes[RARR_MAX_CHANGES]; /* row lock needed by each */
 	int			nindexes;
 	Oid		   *indexids;
 	bool	   *index_valid;	/* was it valid when the entry was built? */
-	const RarrIndexDef *known[RARR_MAX_INDEXES];	/* indexes already looked
-													 * up ... */
-	int			known_at[RARR_MAX_INDEXES]; /* ... and their positions in
-											 * indexids */
+	const RarrIndexDef *known[RARR_MAX_INDEXES];	/* those looked up */
+	int			known_at[RARR_MAX_INDEXES]; /* ... in indexids */
 	Relation   *indexes;		/* NULL: not open */
 	ExprState **defaults;		/* of users' columns; NULL until an INSERT */
-	bool		has_triggers;	/* are there row triggers to fire: users', or
-								 * those that check constraints? */
+	bool		has_triggers;	/* are there row triggers to fire? */
 	bool		has_user_rules; /* ... or users' constraints, indexes or
 								 * generated columns, any of which can reject a
 								 * change? */

@@ -80,8 +80,7 @@ rarr_error_is_about_data(const ErrorData *error)
 		case ERRCODE_INSUFFICIENT_RESOURCES:
 		case ERRCODE_OPERATOR_INTERVENTION:
 		case ERRCODE_SYSTEM_ERROR:
-		case MAKE_SQLSTATE('7', '2', '0', '0', '0'):	/* snapshot too old,
-														 * before 17 */
+		case MAKE_SQLSTATE('7', '2', '0', '0', '0'):	/* snapshot too old */
 		case ERRCODE_CONFIG_FILE_ERROR:
 		case ERRCODE_INTERNAL_ERROR:
 			return false;

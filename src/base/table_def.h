@@ -24,8 +24,7 @@ typedef struct RarrChange
 											 * the caller of an INSERT checks
 											 * itself; ends with 0 */
 	const char *referenced;		/* our table that this foreign key references */
-	bool		is_last;		/* usually the row's last change that inserts
-								 * index entries; see index_entries.c */
+	bool		is_last;		/* usually the row's last one; see index_entries.c */
 } RarrChange;
 
 /* A table's definition; a static constant of the file that owns it. */
@@ -45,8 +44,7 @@ typedef struct RarrTableDef
 typedef struct RarrIndexDef
 {
 	const char *name;			/* name in the install script, for messages */
-	AttrNumber	keys[RARR_MAX_KEYS + 1];	/* columns in order, negative for
-											 * DESC; ends with 0 */
+	AttrNumber	keys[RARR_MAX_KEYS + 1];	/* negative for DESC; ends with 0 */
 	AttrNumber	null_column;	/* only rows where this column is NULL; 0: all */
 	AttrNumber	not_null_column;	/* ... and this one is NOT NULL */
 	bool		unique;			/* must it be unique? */

@@ -52,8 +52,7 @@
 
 static RarrTrgm trgm;
 static uint64 changes = 1;		/* number of invalidations of the catalogs read */
-static uint64 trgm_as_of = 0;	/* value of changes when trgm was filled; 0:
-								 * never */
+static uint64 trgm_as_of = 0;	/* ... when trgm was filled; 0: never */
 
 static void
 catalog_changed(Datum arg, int cacheid, uint32 hashvalue)

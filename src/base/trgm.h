@@ -10,8 +10,7 @@ typedef struct RarrTrgm
 {
 	Oid			similarity;		/* functions (text, text) -> real */
 	Oid			strict_word_similarity;
-	Oid			similar_word;	/* operator text %> text: is a word of the left
-								 * similar? */
+	Oid			similar_word;	/* operator text %> text */
 	Oid			gin_ops;		/* operator class gin_trgm_ops, which contains %> */
 } RarrTrgm;
 

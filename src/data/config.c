@@ -56,8 +56,7 @@ is_int64(const char *text, int length)
 static bool
 is_numeric(const char *text, const char *end)
 {
-	int64		place = -1;		/* power of ten of the last digit before the
-								 * point */
+	int64		place = -1;		/* power of ten before the point */
 	int64		scale = 0;		/* digits after the point */
 	int64		zeros = 0;		/* ... before the first nonzero digit */
 	int64		exponent = 0;

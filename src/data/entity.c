@@ -40,8 +40,7 @@ static const char *const fixed_fields[] = {"id", "type", NULL};
 static RarrEntity *entities[RARR_NENTITIES];
 static RarrEntity *outdated = NULL;
 static uint64 epoch = 0;			/* transactions ended in this session */
-static uint64 outdated_in = 0;		/* the epoch of the latest addition to
-									 * "outdated" */
+static uint64 outdated_in = 0;		/* epoch of its latest addition */
 static uint64 invalidations = 0;	/* relation invalidations received */
 
 static void

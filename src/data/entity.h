@@ -45,12 +45,10 @@ typedef struct RarrEntity
 	TupleDesc	desc;			/* the row type */
 	int			ncolumns;		/* without dropped columns */
 	RarrEntityColumn *columns;
-	char	   *list;			/* SELECT list of the columns of t, in row type
-								 * order */
+	char	   *list;			/* SELECT list, in row type order */
 	char	   *masked_list;	/* ... for users other than admins */
 	bool		versioned;		/* is there an updated_at? */
-	bool		subtable_filters;	/* can a write to def->subtable be
-									 * suppressed without an error? */
+	bool		subtable_filters;	/* can def->subtable suppress a row? */
 	Oid			id_index;		/* btree indexes on a single column of */
 	Oid			media_id_index; /* a table that any user may read; or 0 */
 
@@ -58,8 +56,7 @@ typedef struct RarrEntity
 	MemoryContext cxt;
 	bool		valid;
 	RarrPlans	plans;
-	FmgrInfo	to_jsonb;		/* for this row type; fn_oid is 0 until it is
-								 * needed */
+	FmgrInfo	to_jsonb;		/* for this row type, once needed */
 	struct RarrEntity *next;	/* in the list of outdated entities */
 } RarrEntity;
 

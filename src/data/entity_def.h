@@ -29,19 +29,15 @@ typedef struct RarrEntityDef
 {
 	const char *name;			/* its functions' names begin with it */
 	const char *relation;		/* defines the row type */
-	const char *masked;			/* the view read by users other than admins, or
-								 * NULL */
+	const char *masked;			/* the view for others than admins, or NULL */
 	const char *table;			/* the table that is written to */
 	const char *subtable;		/* of a flat row: the second table, or NULL */
 	const char *type;			/* of a flat row: media.type */
 	bool		read_only;
-	const char *const *create_fields;	/* the only fields of a new row; NULL:
-										 * all but system_fields */
-	const char *const *update_fields;	/* the only fields that can be updated;
-										 * or NULL */
+	const char *const *create_fields;	/* or NULL: all but system_fields */
+	const char *const *update_fields;	/* ... of an update; or NULL */
 	const RarrRule *const *rules;	/* NULL-terminated */
-	const RarrColumn *typed;	/* columns besides id that code reads with
-								 * these types; ends with a NULL name; or NULL */
+	const RarrColumn *typed;	/* columns that code reads; or NULL */
 } RarrEntityDef;
 
 extern const RarrEntityDef rarr_entity_defs[RARR_NENTITIES];

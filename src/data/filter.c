@@ -114,8 +114,7 @@ read_value(const Condition *condition, const JsonbValue *value)
 
 	if (value->type == jbvNull)
 		bad_value(condition, "must not be null");
-	column.typmod = -1;			/* compare with the value as given: do not
-								 * round or truncate it */
+	column.typmod = -1;			/* compare with the value as given */
 	if (!rarr_value_read(&column, value, &result, &violation))
 		bad_value(condition, violation.message);
 	return result;

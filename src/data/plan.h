@@ -8,8 +8,7 @@
 #include "executor/spi.h"
 
 /* how to run a statement */
-#define RARR_READ		0x01	/* with the caller's snapshot; else with a new
-								 * one */
+#define RARR_READ		0x01	/* with the caller's snapshot */
 #define RARR_GENERIC	0x02	/* use a generic plan */
 #define RARR_CUSTOM		0x04	/* use a custom plan */
 

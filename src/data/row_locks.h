@@ -18,8 +18,7 @@ typedef enum RarrRowLock
 {
 	RARR_KEEP_ROW,				/* to delete the row */
 	RARR_CHANGE_ROW,			/* ... or update it */
-	RARR_DELETE_ROW				/* ... or reference it; also for updates of
-								 * unique columns */
+	RARR_DELETE_ROW				/* ... or reference it, or change unique columns */
 } RarrRowLock;
 
 extern void rarr_lock_rows(RarrEntity *entity, const char *table, const char *column,

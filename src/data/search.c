@@ -57,17 +57,14 @@
 #include "data/violations.h"
 
 #define MAX_QUERY		500		/* maximum length of a title, in characters */
-#define MAX_FOUND		1000	/* maximum results per search; the best ones
-								 * are kept */
-#define FEW				10		/* with fewer results, search for less similar
-								 * titles */
+#define MAX_FOUND		1000	/* maximum results per search */
+#define FEW				10		/* with fewer, search for less similar titles */
 #define SIMILAR_ENOUGH	0.6		/* word similarity required in step 4 */
 #define LEAST_SIMILAR	0.25	/* ... if there are no other results */
 #define MAX_WORDS		16		/* maximum words of a query in step 3 */
 #define TRIGRAM			3		/* length of a trigram */
 
-#define RANK			"\"rank of media_search\""	/* not the name of any
-													 * user's column */
+#define RANK			"\"rank of media_search\""	/* no user's column */
 #define FORM_NAME		"\"form of media_search\""
 #define BY_LENGTH		"pg_catalog.char_length(t.title), t.title, t.id"
 
@@ -390,8 +387,7 @@ has_few(const Search *search)
 static void
 guess(const Search *search)
 {
-	int			trigrams = search->nletters + 1;	/* of all words: one more
-													 * than letters and spaces */
+	int			trigrams = search->nletters + 1;	/* letters, spaces, and one */
 	double		similarity = Max((trigrams - 4) / (double) trigrams, LEAST_SIMILAR);
 
 	if (similarity < SIMILAR_ENOUGH)

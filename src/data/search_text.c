@@ -47,8 +47,7 @@ typedef struct Words
 	StringInfo	result;
 	int			letters;		/* letters of the current word; 0: between words */
 	int			last;			/* offset of the word's last letter in the result */
-	bool		initials;		/* does the word consist of initials, like
-								 * "S.W.A.T."? */
+	bool		initials;		/* is it like "S.W.A.T."? */
 } Words;
 
 static void

@@ -34,10 +34,8 @@
 typedef struct Slips
 {
 	int			n;				/* number of characters */
-	const char *letters[RARR_MAX_SLIP_LETTERS + 1];	/* beginning of each, and
-													 * end of the last */
-	bool		each_letter;	/* one pattern per letter, not one for any
-								 * letter? */
+	const char *letters[RARR_MAX_SLIP_LETTERS + 1];	/* ... and the end */
+	bool		each_letter;	/* one pattern per letter? */
 	ArrayBuildState *patterns;
 } Slips;
 

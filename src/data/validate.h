@@ -26,8 +26,7 @@ typedef struct RarrRule
 	int64		max;
 	bool		trimmed;		/* text: no white space at its ends */
 	bool		trims;			/* text: functions trim it */
-	const char *const *allowed_values;	/* text: the allowed values, NULL-terminated;
-								 * or NULL */
+	const char *const *allowed_values;	/* NULL-terminated, or NULL */
 	bool		(*has_form) (const char *text, int length);
 	const char *form;			/* description of what has_form requires */
 } RarrRule;

@@ -171,8 +171,7 @@ is_about_value(const ErrorData *error, void *arg)
 	{
 		case ERRCODE_DATA_EXCEPTION:
 		case ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION:	/* a domain's CHECK ... */
-		case MAKE_SQLSTATE('P', '0', '0', '0', '0'):	/* ... and a function in
-														 * it */
+		case MAKE_SQLSTATE('P', '0', '0', '0', '0'):	/* ... a function in it */
 			return true;
 		case ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION:
 		case ERRCODE_INVALID_SCHEMA_NAME:
@@ -180,8 +179,7 @@ is_about_value(const ErrorData *error, void *arg)
 				return error->sqlerrcode != ERRCODE_INSUFFICIENT_PRIVILEGE;
 	}
 	return error->sqlerrcode == ERRCODE_SYNTAX_ERROR || /* jsonpath, tsquery */
-		error->sqlerrcode == ERRCODE_PROGRAM_LIMIT_EXCEEDED;	/* too long for a
-																 * tsvector */
+		error->sqlerrcode == ERRCODE_PROGRAM_LIMIT_EXCEEDED;	/* tsvector */
 }
 
 /*

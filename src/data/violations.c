@@ -20,8 +20,7 @@
 #include "data/violations.h"
 #include "job/job.h"
 
-#define LISTED_VIOLATIONS	100	/* maximum listed in a DETAIL, which goes to
-								 * the server log */
+#define LISTED_VIOLATIONS	100	/* maximum in a DETAIL, which is logged */
 
 /* Add a violation to a list. field and message are not copied. */
 List *

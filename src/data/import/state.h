@@ -21,8 +21,7 @@
 /* Where a value of an item comes from and goes to. */
 typedef struct ImportField
 {
-	const char *source;			/* the object's member, as member or
-								 * member.member */
+	const char *source;			/* member, or member.member */
 	const char *column;			/* its name in the statements */
 	Oid			type;			/* of the column */
 	const RarrRule *rule;
