@@ -2,10 +2,8 @@
  * batch.c
  *		The jobs of a call that names many: arguments, order, and result.
  *
- * A call waits for jobs that other transactions have locked while it holds
- * locks on jobs itself.  To avoid deadlocks, each call processes its jobs in
- * order of id.  The result has one row for each job, in the order of the
- * arguments.
+ * To avoid deadlocks, each call processes its jobs in order of id.  The result
+ * has one row for each job, in the order of the arguments.
  */
 #include "postgres.h"
 

@@ -2,11 +2,8 @@
  * change.c
  *		Changes of jobs, and who is notified of them.
  *
- * The trackers keep account of jobs: the agenda, the running sets of the
- * limits, the counters, and the list of the session's jobs.  Each of them
- * queues pending entries, and acts when the transaction ends.  This file is
- * the only one that notifies them of changes.  The functions of the queue
- * change jobs through it, and the guard trigger reports plain DML to it.
+ * This file is the only one that notifies the trackers of changes (README.md).
+ * Each of them queues pending entries, and acts when the transaction ends.
  */
 #include "postgres.h"
 

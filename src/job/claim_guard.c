@@ -3,16 +3,13 @@
  *		Claims from a table with users' rules.
  *
  * A user's trigger, CHECK or unique index can raise an error when a claim
- * updates a job.  If the error ended the call, this job would keep all workers
- * from the jobs behind it.  So a claim from a table with such rules is
- * guarded: it runs in a subtransaction, and if it fails at a job, it runs
+ * updates a job, and this job would keep all workers from the jobs behind it.
+ * So such a claim runs in a subtransaction, and if it fails at a job, it runs
  * again and skips that job.
  *
  * AFTER triggers run when all jobs have been updated, so that the job of their
  * error is not known.  After such an error the claim changes one job for each
  * subtransaction, including jobs for which it only records a lapse or failure.
- *
- * Nearly all tables have no users' rules, and need no subtransaction.
  */
 #include "postgres.h"
 

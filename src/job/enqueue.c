@@ -3,13 +3,9 @@
  *		Enqueue jobs: job_enqueue(), and the jobs that enqueue_many.c reads.
  *
  * All values are checked before anything is written.  A job with a unique key
- * is inserted speculatively, like INSERT ... ON CONFLICT DO NOTHING, so that
- * of two concurrent calls with the same key one returns the other's job.
- *
- * A call waits for locks of other transactions on media and on unique keys
- * while it holds such locks itself.  To avoid deadlocks, each call first locks
- * its media, in order of id, and then inserts its keys, in order of type and
- * key.
+ * is inserted speculatively, like INSERT ... ON CONFLICT DO NOTHING.  To avoid
+ * deadlocks, each call first locks its media, in order of id, and then inserts
+ * its keys, in order of type and key.
  */
 #include "postgres.h"
 

@@ -3,10 +3,9 @@
  *		Fail, renew, release and cancel many jobs.
  *
  * Each function does to each job what the function of finish.c for one job
- * does.  complete.c has job_complete_many(), and retry_many.c has
- * job_retry_many().  A job that is not the worker's any more, or does not have
- * a suitable status, is not an error: the result says so.  Jobs are processed
- * in order of id (batch.c), with one snapshot.
+ * does, in order of id (batch.c), with one snapshot.  A job that is not the
+ * worker's any more, or does not have a suitable status, is not an error: the
+ * result says so.
  */
 #include "postgres.h"
 

@@ -2,13 +2,10 @@
  * guard.c
  *		The guard trigger of processing_jobs: what plain DML may do.
  *
- * Users may enqueue and change jobs by INSERT, COPY and UPDATE.  They decide
- * job_type, media_id, priority, available_at and the like.  The system columns
- * (status, attempt, lease, ...) belong to the functions of the queue, because
- * a user who could write them could take a job from its worker.  Only the
- * owner of the table may write them by DML.
- *
- * The functions of the queue do not fire this trigger (base/relation.c).
+ * Users may enqueue and change jobs by INSERT, COPY and UPDATE.  The system
+ * columns (status, attempt, lease, ...) belong to the functions of the queue,
+ * which do not fire this trigger: a user who could write them could take a job
+ * from its worker.  Only the owner of the table may write them by DML.
  */
 #include "postgres.h"
 

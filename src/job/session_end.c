@@ -2,19 +2,15 @@
  * session_end.c
  *		Return a session's jobs to the queue when the session ends.
  *
- * With researcharr.bind_leases, leases end with the session.  A session that
- * ends records a lapse (lapse.c) of each of its jobs (core/session_jobs.c)
- * that is still running under its attempt, in a transaction of its own.
+ * With researcharr.bind_leases, a session that ends records a lapse (lapse.c)
+ * of each of its jobs (core/session_jobs.c) that is still running under its
+ * attempt, in a transaction of its own.
  *
- * A session that ends processes no interrupts, so that this code must not
- * wait, and an error would become FATAL, so that it must not fail.  It gives
- * up if it cannot get a lock at once.  It also gives up if a table has
- * anything of users' that may fail: triggers, unique indexes, generated
- * columns, or functions in a CHECK or an index (base/at_exit.c).  Then the
- * jobs lapse when their leases end.
- *
- * The commit is asynchronous.  If a crash loses it, the jobs lapse when their
- * leases end, as they do if the server crashes while sessions run.
+ * A session that ends processes no interrupts, so this code must not wait, and
+ * an error would become FATAL.  It gives up if it cannot get a lock at once, or
+ * if a table has anything of users' that may fail (base/at_exit.c).  Then the
+ * jobs lapse when their leases end.  They also do if a crash loses the commit,
+ * which is asynchronous.
  */
 #include "postgres.h"
 

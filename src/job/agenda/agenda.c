@@ -199,11 +199,9 @@ find_slot(Oid table, const char *name, bool create, RarrAgendaRef *ref)
 }
 
 /*
- * Find the slot of a job type of this database.
- *
- * table is the OID of processing_jobs, and name the type's.  Sets *ref to the
- * slot.  With create, the type is given a slot if it has none and one is free.
- * This can read catalogs, and raises their errors; without create, nothing can
+ * Set *ref to the slot of a job type of this database.  table: the OID of
+ * processing_jobs; create: give the type a slot if it has none and one is free,
+ * which can read catalogs and raises their errors.  Without create, nothing can
  * fail.  Returns false if the type has no slot.
  */
 bool
@@ -342,10 +340,8 @@ fill_view(const RarrAgendaSlot *slot, int priority, RarrAgendaView *view)
 
 /*
  * Find the highest priority below the given one of which a job can be due at
- * now.  The caller takes its snapshot afterwards.
- *
- * Copies the group's bound to *view.  Returns false if there is no such group,
- * or if the slot was reassigned.
+ * now, and copy the group's bound to *view.  The caller takes its snapshot
+ * afterwards.  Returns false if there is none, or if the slot was reassigned.
  */
 bool
 rarr_agenda_next_group(const RarrAgendaRef *ref, int below, TimestampTz now, RarrAgendaView *view)
@@ -380,10 +376,8 @@ rarr_agenda_group(const RarrAgendaRef *ref, int priority, RarrAgendaView *view)
 
 /*
  * Advance a group's bound to this position: a claim has found that no job
- * before it can be claimed.
- *
- * view is from before the claim took its snapshot.  If the bound was lowered
- * since, the snapshot may not show the reason, and the bound stays.
+ * before it can be claimed.  view is from before the claim took its snapshot.
+ * If the bound was lowered since, the bound stays.
  */
 void
 rarr_agenda_advance_bound(const RarrAgendaRef *ref, const RarrAgendaView *view, const RarrQueuePos *pos)
@@ -406,11 +400,8 @@ rarr_agenda_advance_bound(const RarrAgendaRef *ref, const RarrAgendaView *view, 
 }
 
 /*
- * Lower a group's bound to the position of a job that may have become
- * claimable, and wake sleepers.
- *
- * jobs is the number of such jobs, and pos the position of the first one.
- * Cannot fail.
+ * Lower a group's bound to pos, the first position of this number of jobs that
+ * may have become claimable, and wake sleepers.  Cannot fail.
  */
 void
 rarr_agenda_lower_bound(const RarrAgendaRef *ref, int priority, const RarrQueuePos *pos, int64 jobs)

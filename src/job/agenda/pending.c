@@ -129,12 +129,9 @@ is_possible(TupleTableSlot *slot)
 }
 
 /*
- * Add an entry for a version of a job.
- *
- * The slot has the version that exists after this outcome, deformed.  For
- * RARR_AT_ABORT that is the old version, and the call comes before the change.
- * For RARR_AT_COMMIT it is the new version, and the call comes after the
- * change, in the same subtransaction.  jobs is processing_jobs.
+ * Add an entry for the version of a job that exists after this outcome,
+ * deformed: for RARR_AT_ABORT the old one, before the change, and for
+ * RARR_AT_COMMIT the new one, after the change, in the same subtransaction.
  *
  * Does nothing without the agenda, or if the version is neither queued nor
  * running.  Raises no errors but those of allocation.
@@ -204,11 +201,9 @@ is_due(const RarrAgendaPending *entry, TimestampTz now, RarrQueuePos *pos)
 
 /*
  * Find the highest priority below the given one for which this transaction
- * itself made a job claimable that is due at now.  The agenda does not have
- * such jobs before the commit.
- *
- * Sets *priority and the queue position of the first such job.  Returns false
- * if there is none.  Raises no error.
+ * itself made a job claimable that is due at now, which the agenda does not
+ * know before the commit.  Sets *priority and the queue position of the first
+ * such job.  Returns false if there is none.  Raises no error.
  */
 bool
 rarr_agenda_pending_group(const RarrAgendaKey *key, int below, TimestampTz now,

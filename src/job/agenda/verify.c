@@ -84,10 +84,8 @@ is_due(RarrAgendaSlot *slot, RarrVerifierKind kind, TimestampTz now, int64 mono)
 }
 
 /*
- * Is a step of one of the type's verifier scans due?
- *
- * now is the time by the system clock, and mono by rarr_monotonic_now().
- * Needs no lock and raises no error.
+ * Is a step of one of the type's verifier scans due?  now: by the system clock;
+ * mono: by rarr_monotonic_now().  Needs no lock and raises no error.
  */
 bool
 rarr_agenda_verify_is_due(const RarrAgendaRef *ref, TimestampTz now, int64 mono)
@@ -117,12 +115,10 @@ next_step(RarrAgendaSlot *slot, RarrVerifierKind kind, TimestampTz now, int64 mo
 
 /*
  * Return the time at which a session must next look for jobs of a slot's type:
- * a job falls due, or a step of a verifier scan is due.
- *
- * index is the slot's number.  looked is the time of the last look.  What was
- * due then could not be claimed, so it counts as due at retry.  These times,
- * now and the result are by the system clock; mono is by rarr_monotonic_now().
- * Needs no lock and raises no error.
+ * a job falls due, or a step of a verifier scan is due.  What was due at the
+ * time `looked` could not be claimed, so it counts as due at `retry`.  These
+ * times are by the system clock; mono is now by rarr_monotonic_now().  Needs no
+ * lock and raises no error.
  */
 TimestampTz
 rarr_agenda_next_check(int index, TimestampTz looked, TimestampTz retry, TimestampTz now, int64 mono)
@@ -320,9 +316,7 @@ scan_group(Step *step, const RarrQueuePos *end, const RarrQueuePos *bound, ScanR
 }
 
 /*
- * Narrow the range of the group's running jobs.
- *
- * Between from and the step's position only the jobs in result are running,
+ * Narrow the range of the group's running jobs.  Between from and the step's position only the jobs in result are running,
  * and those that were added during the step.  The start of the range moves
  * there if it was in this part.  The end of the range is known when the group
  * is done.
@@ -377,11 +371,9 @@ report(Step *step, const RarrQueuePos *from, const RarrQueuePos *bound, bool don
 }
 
 /*
- * Enter the step's group, or continue in it.
- *
- * Sets the step's position, the exclusive end of the scan, and the group's
- * lower bound.  Returns false if there is nothing to scan, or if the turn was
- * lost.
+ * Enter the step's group, or continue in it: set the step's position, the
+ * exclusive end of the scan, and the group's lower bound.  Returns false if
+ * there is nothing to scan, or if the turn was lost.
  */
 static bool
 enter_group(Step *step, RarrQueuePos *end, RarrQueuePos *bound)
@@ -482,15 +474,12 @@ take_step(RarrAgendaKey *key, Relation jobs, Relation index, RarrVerifierKind ki
 
 /*
  * Take a step of each of a type's verifier scans, if one is due and no other
- * backend is taking one.
+ * backend is taking one.  jobs and index: processing_jobs and its dequeue
+ * index; now: by the system clock.
  *
- * jobs and index are processing_jobs and its dequeue index, open and locked.
- * now is the time by the system clock.  Needs an active snapshot, but uses the
- * latest one at any isolation level: if all workers use REPEATABLE READ,
- * nobody else notices the end of a lease.
- *
- * Raises no errors but those of an index scan.  If the transaction aborts, the
- * turn is given up.
+ * Needs an active snapshot, but uses the latest one at any isolation level: if
+ * all workers use REPEATABLE READ, nobody else notices the end of a lease.
+ * Raises no errors but those of an index scan.
  */
 void
 rarr_agenda_verify(RarrAgendaKey *key, Relation jobs, Relation index, TimestampTz now)

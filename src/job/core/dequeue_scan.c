@@ -1,11 +1,6 @@
 /*
  * dequeue_scan.c
- *		Scans of the dequeue index.
- *
- * The dequeue index, processing_jobs_take_idx, has the unfinished jobs of each
- * type in the order in which they are claimed: by priority, highest first,
- * then by queue position (available_at, id).  A group is the jobs of one type
- * and one priority.
+ *		Scans of the dequeue index, processing_jobs_take_idx (README.md).
  */
 #include "postgres.h"
 

@@ -2,10 +2,10 @@
  * job_json.c
  *		Jobs as jsonb objects, the same as to_jsonb() makes of their rows.
  *
- * Objects are built value by value, without JSON text in between.  That takes
- * half the time.  It also avoids the parser, whose limit on the depth of
- * nested values can depend on the session's max_stack_depth: one accepted job
- * that exceeded it would keep all others from being claimed.
+ * Objects are built value by value.  That takes half the time of JSON text, and
+ * avoids the parser, whose limit on the depth of nested values can depend on
+ * the session's max_stack_depth: one job that exceeded it would keep all others
+ * from being claimed.
  */
 #include "postgres.h"
 

@@ -2,15 +2,9 @@
  * job_type.c
  *		Job types and their policies, cached in each backend.
  *
- * A type is known if job_types has a row for it, or if it is built in.  Jobs
- * have no foreign key to job_types, because each enqueue would lock the type's
- * row.  Instead each backend caches the policies of all types.
- *
- * The trigger on job_types sends a relcache invalidation for the table when
- * the change commits.  Each lookup of a policy accepts pending invalidation
- * messages first.  So a change applies to all lookups after its commit, also
- * in a transaction that acquires no more locks.  If there are no messages,
- * this costs a test of a flag.
+ * Jobs have no foreign key to job_types, because each enqueue would lock the
+ * type's row.  README.md says how the cache is kept up to date.  If there are
+ * no invalidation messages, a lookup costs a test of a flag.
  */
 #include "postgres.h"
 

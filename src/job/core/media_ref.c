@@ -2,10 +2,9 @@
  * media_ref.c
  *		Check the foreign key from jobs to media.
  *
- * The server's check runs a query for each row.  This one gives the same
- * guarantee, a FOR KEY SHARE lock on the media row, for which a DELETE must
- * wait.  It descends the index once for each media of a call, even if the call
- * enqueues many jobs for it.
+ * This gives the same guarantee as the server's check, a FOR KEY SHARE lock on
+ * the media row, without a query for each row.  It descends the index once for
+ * each media of a call.
  */
 #include "postgres.h"
 

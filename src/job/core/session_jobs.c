@@ -2,17 +2,13 @@
  * session_jobs.c
  *		The session's jobs: those whose leases end with the session.
  *
- * A session that has researcharr.bind_leases on remembers the jobs that it
- * claims, and the attempt of each.  When it ends, it returns those that are
- * still running under that attempt to the queue (session_end.c).
- *
  * The list may have jobs that were completed, cancelled or claimed by others
  * since: the table shows that they are not running under the attempt.  It must
- * not have a claim that was rolled back, because the next claim of the job
- * gets the same attempt.  So a claim is removed when its transaction or
- * subtransaction aborts.  It is also removed when the transaction is prepared,
- * since the session does not learn how that ends.  A job that the session
- * finishes is removed at commit, to keep the list short.
+ * not have a claim that was rolled back, because the next claim of the job gets
+ * the same attempt.  So a claim is removed when its transaction or
+ * subtransaction aborts, and when the transaction is prepared, since the
+ * session does not learn how that ends.  A job that the session finishes is
+ * removed at commit, to keep the list short.
  */
 #include "postgres.h"
 

@@ -2,11 +2,9 @@
  * tid_cache.c
  *		The TIDs of jobs that this backend claimed.
  *
- * A worker nearly always completes a job in the session that claimed it.  So
- * the backend remembers the TIDs of the versions that its claims and
- * heartbeats wrote, and reads the row there without a search by id.  A TID is
- * only a hint: the row must be visible to the snapshot and have the id.
- * Otherwise the caller searches the index.
+ * A worker nearly always completes a job in the session that claimed it, and
+ * the row is then read without a search by id.  A TID is only a hint: the row
+ * must be visible to the snapshot and have the id.
  */
 #include "postgres.h"
 

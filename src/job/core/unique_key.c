@@ -3,9 +3,7 @@
  *		Unique keys of unfinished jobs: their order, and whether one is free.
  *
  * A call that inserts or requeues a job with a unique key waits for each open
- * transaction that has inserted or is finishing a job with the same key.  A
- * call with several keys inserts them in the order of type and key, so that
- * two calls cannot deadlock.
+ * transaction that has inserted or is finishing a job with the same key.
  */
 #include "postgres.h"
 

@@ -3,14 +3,11 @@
  *		Limits of the values that a worker writes into a job: its name, an
  *		error, a result, a lease, a delay.
  *
- * Each change of a job copies its row, and the history, which is append-only,
- * has copies of the worker's name and of errors.  Without limits, a worker
- * could make a job so large that no session can claim, cancel or delete it.
- *
- * The functions of the queue and the guard trigger (guard.c) apply the limits.
- * The table has no constraints for them: a CHECK, even a NOT VALID one, is
- * checked at each change of a row, so that a job from before the limits that
- * exceeds one could not be claimed, finished or cancelled.
+ * Without limits, a worker could make a job so large that no session can claim,
+ * cancel or delete it, because each change copies the row.  The functions of
+ * the queue and the guard trigger (guard.c) apply them.  A CHECK, even a NOT
+ * VALID one, is checked at each change of a row, so that a job from before the
+ * limits that exceeds one could not be claimed, finished or cancelled.
  */
 #include "postgres.h"
 

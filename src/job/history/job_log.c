@@ -26,15 +26,11 @@ is_operators(RarrHistoryAction action)
 }
 
 /*
- * Add an entry for a change of a job.
- *
- * oldslot has the job's version before the change, deformed.  If it was
- * running, the entry records the end of its worker's attempt.  to is the new
- * status, and now the time of the change.  error may be NULL; it is not copied
- * and must stay valid until the log is written.
- *
- * Entries are allocated in the current memory context.  Raises no errors but
- * those of allocation.
+ * Add an entry for a change of a job, in the current memory context.  oldslot:
+ * the version before the change, deformed; to: the new status; now: the time
+ * of the change; error: may be NULL, is not copied and must stay valid until
+ * the log is written.  If the job was running, the entry records the end of its
+ * worker's attempt.  Raises no errors but those of allocation.
  */
 void
 rarr_job_log_add(RarrJobLog *log, TupleTableSlot *oldslot, RarrHistoryAction action,

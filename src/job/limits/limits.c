@@ -141,11 +141,9 @@ sweep(RarrLimitUse *use, RarrTable *jobs, const RarrLimitState *state, Timestamp
 }
 
 /*
- * Begin to claim jobs of a type.
- *
- * jobs is processing_jobs, open for changes.  now is the start of the dequeue,
- * by the system clock.  Returns what the type may yield, in the current memory
- * context, or NULL if the type has no limits.  The caller passes the result to
+ * Begin to claim jobs of a type.  now: the start of the dequeue, by the system
+ * clock.  Returns what the type may yield, in the current memory context, or
+ * NULL if the type has no limits.  The caller passes the result to
  * rarr_limits_close() after it has written its claims.
  *
  * If the type's running set is incomplete, this waits for other dequeues of
@@ -193,9 +191,9 @@ rarr_limits_open(RarrTable *jobs, const RarrJobType *type, TimestampTz now)
 }
 
 /*
- * End the claims of a type.  All of them are written.  Writes the token
- * bucket, if it is in the table, and releases the type's lock.  Does nothing
- * if use is NULL.  Raises the errors of rarr_rate_close().
+ * End the claims of a type, which are written: write the token bucket, if it is
+ * in the table, and release the type's lock.  Raises the errors of
+ * rarr_rate_close().
  */
 void
 rarr_limits_close(RarrTable *jobs, RarrLimitUse *use)
@@ -211,11 +209,9 @@ rarr_limits_close(RarrTable *jobs, RarrLimitUse *use)
 
 /*
  * Reserve an entry of the running set and a token for a job, before it is
- * locked.
- *
- * The slot has the job as the dequeue's snapshot shows it, deformed.  Returns
- * false if the limits do not allow the claim.  Otherwise the job counts as
- * running until rarr_limits_cancel_reservation() or the transaction's abort.
+ * locked.  job: as the dequeue's snapshot shows it, deformed.  Returns false if
+ * the limits do not allow the claim.  Otherwise the job counts as running until
+ * rarr_limits_cancel_reservation() or the transaction's abort.
  *
  * Issues a warning (53400) if shared memory is full.  Raises the errors of
  * rarr_rate_take().
@@ -254,12 +250,10 @@ rarr_limits_reserve(RarrLimitUse *use, TupleTableSlot *job)
 }
 
 /*
- * Bind the reservation to a job that is now locked.
- *
- * The slot has the job's latest version, deformed.  lease_end is when its
- * lease will end, by the system clock.  Returns false if the job was running
- * when the reservation was made, and is not any more: then it needs another
- * reservation.  Raises no error.
+ * Bind the reservation to a job that is now locked.  job: its latest version,
+ * deformed; lease_end: by the system clock.  Returns false if the job was
+ * running when the reservation was made, and is not any more: then it needs
+ * another reservation.  Raises no error.
  */
 bool
 rarr_limits_bind(RarrLimitUse *use, TupleTableSlot *job, TimestampTz lease_end)
@@ -299,12 +293,10 @@ rarr_limits_cancel_reservation(RarrLimitUse *use)
 
 /*
  * Check whether the type got a max_running while a dequeue claimed jobs of it
- * without reservations.
- *
- * table is the OID of processing_jobs.  use is the result of
- * rarr_limits_open().  The claims are written.  A session that has read the
+ * without reservations.  The claims are written.  A session that has read the
  * running jobs before that may have missed them, so the set is invalidated,
- * now and if the transaction aborts.  Raises no errors but those of reading
+ * now and if the transaction aborts.  table: the OID of processing_jobs; use:
+ * the result of rarr_limits_open().  Raises no errors but those of reading
  * job_types and of allocation.
  */
 void
@@ -325,13 +317,9 @@ rarr_limits_check_late(Oid table, const RarrJobType *type, const RarrLimitUse *u
 
 /*
  * Return the earliest time at which the limits allow a job of the type to
- * start, or a lapsed one to be claimed.
- *
- * table is the OID of processing_jobs; now and the result are by the system
+ * start, or a lapsed one to be claimed.  now and the result are by the system
  * clock.  DT_NOBEGIN means now, and DT_NOEND not before another session does
- * something.  A session that waits for a job waits for the later of this and
- * the time that the agenda gives, and is woken by rarr_agenda_notify().
- * Raises no error.
+ * something, which then calls rarr_agenda_notify().  Raises no error.
  */
 TimestampTz
 rarr_limits_yield_at(Oid table, const RarrJobType *type, TimestampTz now)

@@ -463,12 +463,9 @@ drop_slot(const RarrSlotRegistry *slots, RarrSlot *slot)
 
 /*
  * Clear the sets of databases and types that are gone, and of types that no
- * longer have max_running.  Their slots stay, because they have the token
- * buckets.
- *
- * Called if there was no room.  Does nothing if this backend did it less than
- * RECLAIM_INTERVAL ago.  Reads catalogs, without holding the lock, and raises
- * their errors.
+ * longer have max_running, but not if this backend did so less than
+ * RECLAIM_INTERVAL ago.  Their slots stay, because they have the token buckets.
+ * Reads catalogs, without holding the lock, and raises their errors.
  */
 void
 rarr_running_set_reclaim(void)

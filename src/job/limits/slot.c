@@ -2,9 +2,6 @@
  * slot.c
  *		Slots of types with limits in shared memory, and their token buckets.
  *
- * A bucket holds up to rate_limit tokens, and gets as many in each
- * rate_interval.  A job that starts takes one.
- *
  * One lock protects the slots, the running sets (running_set.c) and the
  * buckets.  It is held for a few instructions, except by sweeps, which read
  * all entries.  Nothing under it allocates memory or fails.
@@ -308,11 +305,9 @@ rarr_limits_policy_changed(TransactionId xid)
 }
 
 /*
- * Return a handle on the slot of a type.
- *
- * table is the OID of processing_jobs.  With create, a type that has no slot
- * is given one, if there is room; the caller is a dequeue.  The handle's slot
- * is -1 if there is none.  Raises no errors but those of allocation.
+ * Return a handle on the slot of a type; its slot is -1 if there is none.
+ * table: the OID of processing_jobs; create: give the type a slot if it has
+ * none and there is room.  Raises no errors but those of allocation.
  */
 RarrLimitRef
 rarr_limit_find(Oid table, const RarrJobType *type, bool create)
@@ -353,10 +348,8 @@ sweep_at(const RarrLimit *limit, TimestampTz now, int64 mono)
 }
 
 /*
- * Get the state of a type's limits.
- *
- * now is the time by the system clock.  Returns false, and leaves *state
- * alone, if the handle is stale or there is no slot.  Cannot fail.
+ * Get the state of a type's limits.  now: by the system clock.  Returns false,
+ * and leaves *state alone, if the handle is stale.  Cannot fail.
  */
 bool
 rarr_limit_state(const RarrLimitRef *ref, const RarrJobType *type, TimestampTz now,
@@ -410,11 +403,10 @@ rarr_limit_recheck(const RarrLimitRef *ref)
 }
 
 /*
- * Do the same for all types of this database, one at each call.
- *
- * *i is the number of the first slot to consider, and is set to the next one.
- * Sets *table and name, which has room for RARR_TYPE_NAME_MAX + 1 bytes, to
- * those of the type.  Returns false if there are no more.  Cannot fail.
+ * Do the same for all types of this database, one at each call.  *i: the first
+ * slot to consider, set to the next one.  Sets *table and name, which has room
+ * for RARR_TYPE_NAME_MAX + 1 bytes.  Returns false if there are no more.  Cannot
+ * fail.
  */
 bool
 rarr_limit_recheck_next(int *i, Oid *table, char *name)
@@ -463,9 +455,8 @@ rarr_limit_invalidate(const RarrLimitRef *ref)
 }
 
 /*
- * Issue a warning (53400) if running jobs found no room in shared memory.
- * Only once after each start of the server, because the setting cannot be
- * changed without a restart.
+ * Issue a warning (53400) if running jobs found no room in shared memory, once
+ * after each start of the server.
  */
 void
 rarr_limits_warn_full(void)

@@ -149,10 +149,8 @@ count(Relation jobs, TupleTableSlot *job, int n)
 }
 
 /*
- * Record an insert (old is NULL), update or delete (new is NULL) of a job.
- *
- * Both versions are deformed; jobs is processing_jobs.  Raises no errors but
- * those of allocation.
+ * Record an insert (old is NULL), update or delete (new is NULL) of a job, whose
+ * versions are deformed.  Raises no errors but those of allocation.
  */
 void
 rarr_counters_change(Relation jobs, TupleTableSlot *old, TupleTableSlot *new)
@@ -223,12 +221,9 @@ oldest_of(const CountedType *type, TimestampTz counted_at)
 }
 
 /*
- * Return the numbers of jobs of all types of a table, and set *n to the number
- * of types.
- *
- * table is the OID of processing_jobs.  The array is in the current memory
- * context.  Returns NULL if there are no counters, or if it is time to count
- * the table.  Raises no errors but those of allocation.
+ * Return the numbers of jobs of all types of a table in a palloc'd array, and
+ * set *n to the number of types.  Returns NULL if there are no counters, or if
+ * it is time to count the table.  Raises no errors but those of allocation.
  */
 RarrCounts *
 rarr_counters_read(Oid table, int *n)
@@ -281,11 +276,9 @@ rarr_counters_make_room(void)
 }
 
 /*
- * Begin a count of the table, whose snapshot the caller has just taken.
- *
- * Remembers the values of the counters.  Returns false if the count cannot
- * provide a base: there are no counters, another backend counts, or this
- * transaction has truncated the table.  Cannot fail.
+ * Begin a count of the table, whose snapshot the caller has just taken.  Returns
+ * false if the count cannot provide a base: there are no counters, another
+ * backend counts, or this transaction has truncated the table.  Cannot fail.
  */
 bool
 rarr_counters_begin_recount(Oid table)

@@ -193,13 +193,10 @@ set_types(const uint64 *set, TimestampTz now, RarrWakeups *wakeups)
 }
 
 /*
- * Enter the list, or enter it again after a look without success.
- *
- * refs are the n slots of the types that the caller wants.  looked is the time
- * of its last look, by rarr_monotonic_now(), or RARR_NEVER_LOOKED.  The caller
- * looks at the agenda once more before it sleeps.
- *
- * Returns false if there is no list or no room in it.  Raises no errors but
+ * Enter the list, or enter it again after a look without success.  refs: the n
+ * slots of the types that the caller wants; looked: the time of its last look,
+ * by rarr_monotonic_now(), or RARR_NEVER_LOOKED.  The caller looks at the agenda
+ * once more before it sleeps.  Returns false if there is no list or no room in it.  Raises no errors but
  * those of allocation.
  */
 bool
@@ -338,14 +335,11 @@ replace_late(const Now *now, RarrWakeups *wakeups)
 
 /*
  * Return for how many microseconds this backend may sleep: 0 if it is awake.
- * After that it calls this again, or it must look at the agenda as the
- * designated waker of a type.
- *
- * looked is the time of its last look.  yield_at is when limits allow a job
- * that it could not claim; PG_INT64_MAX for never.  Both are by
- * rarr_monotonic_now().  A job that was due at the last look is looked at
- * again at yield_at, or researcharr.poll_interval after the look, by this
- * backend or the designated waker.  Cannot fail.
+ * looked: the time of its last look; yield_at: when limits allow a job that it
+ * could not claim, PG_INT64_MAX for never; both by rarr_monotonic_now().  A job
+ * that was due at the last look is looked at again at yield_at, or
+ * researcharr.poll_interval after the look, by this backend or the designated
+ * waker.  Cannot fail.
  */
 int64
 rarr_wait_time_left(int64 looked, int64 yield_at)
