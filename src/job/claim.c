@@ -52,14 +52,12 @@ typedef enum Outcome
 	LIMITED						/* the type's limits allow no more jobs */
 } Outcome;
 
-typedef RarrClaim Claim;
-
 /*
  * Is the job still claimable, according to the version in the slot, which is
  * later than the stream's and not locked yet?
  */
 static bool
-is_still_due(Claim *claim, RarrStream *stream, TupleTableSlot *slot)
+is_still_due(RarrClaim *claim, RarrStream *stream, TupleTableSlot *slot)
 {
 	slot_getallattrs(slot);
 	return rarr_job_is_same(slot, stream->slot) && rarr_job_due_at(slot) <= claim->now &&
@@ -77,7 +75,7 @@ is_still_due(Claim *claim, RarrStream *stream, TupleTableSlot *slot)
  * locked.
  */
 static bool
-lock_job(Claim *claim, RarrStream *stream, bool *blocked)
+lock_job(RarrClaim *claim, RarrStream *stream, bool *blocked)
 {
 	RarrTable  *jobs = claim->jobs;
 	TupleTableSlot *slot = jobs->oldslot;
@@ -113,7 +111,7 @@ lock_job(Claim *claim, RarrStream *stream, bool *blocked)
 
 /* The lease of a job of this type, in microseconds. */
 static int64
-lease_of(const Claim *claim, const RarrJobType *type)
+lease_of(const RarrClaim *claim, const RarrJobType *type)
 {
 	int64		lease = claim->lease > 0 ? claim->lease : type->lease;
 
@@ -126,7 +124,7 @@ lease_of(const Claim *claim, const RarrJobType *type)
  * if the job is not locked, if another transaction has it or has changed it.
  */
 static bool
-write_claim(Claim *claim, const RarrJobType *type, bool locked)
+write_claim(RarrClaim *claim, const RarrJobType *type, bool locked)
 {
 	RarrTable  *jobs = claim->jobs;
 	int32		attempt = rarr_job_int(jobs->oldslot, JOB_ATTEMPT) + 1;
@@ -159,7 +157,7 @@ write_claim(Claim *claim, const RarrJobType *type, bool locked)
  * failed.  Returns false if a user's trigger suppresses the update.
  */
 static bool
-fail_unclaimable(Claim *claim, const char *reason)
+fail_unclaimable(RarrClaim *claim, const char *reason)
 {
 	RarrTable  *jobs = claim->jobs;
 
@@ -189,7 +187,7 @@ fail_unclaimable(Claim *claim, const char *reason)
  * Returns false, and changes nothing, if the job must be locked first.
  */
 static bool
-claim_unlocked(Claim *claim, RarrStream *stream, Outcome *outcome)
+claim_unlocked(RarrClaim *claim, RarrStream *stream, Outcome *outcome)
 {
 	RarrTable  *jobs = claim->jobs;
 	TM_Result	state;
@@ -226,7 +224,7 @@ guard_admits(RarrClaimGuard *guard, const pg_uuid_t *id)
 
 /* Try to claim the stream's job. */
 static Outcome
-claim_job(Claim *claim, RarrStream *stream)
+claim_job(RarrClaim *claim, RarrStream *stream)
 {
 	RarrTable  *jobs = claim->jobs;
 	TupleTableSlot *slot = jobs->oldslot;
@@ -266,7 +264,7 @@ claim_job(Claim *claim, RarrStream *stream)
 
 /* The same for a job whose type has limits. */
 static Outcome
-claim_limited(Claim *claim, RarrStream *stream)
+claim_limited(RarrClaim *claim, RarrStream *stream)
 {
 	Outcome		outcome;
 
@@ -282,7 +280,7 @@ claim_limited(Claim *claim, RarrStream *stream)
 
 /* Subtract the size of the job in jobs->newslot from the room; is any left? */
 static bool
-fits(Claim *claim)
+fits(RarrClaim *claim)
 {
 	static const int long_ones[] = {JOB_METADATA, JOB_ERROR_MESSAGE, JOB_RESULT, JOB_WORKER};
 
@@ -308,7 +306,7 @@ guard_done(RarrClaimGuard *guard, bool changed)
 
 /* Claim up to max_jobs jobs of the n streams, and add them to the result. */
 static void
-claim_jobs(Claim *claim, RarrStream *streams, int n, int max_jobs, Tuplestorestate *result)
+claim_jobs(RarrClaim *claim, RarrStream *streams, int n, int max_jobs, Tuplestorestate *result)
 {
 	RarrStream *first;
 
@@ -408,7 +406,7 @@ verify(List *types, RarrTable *jobs, Relation index, TimestampTz now)
  * processing_jobs is not the expected one.
  */
 bool
-rarr_claim_try(Claim *claim, List *types, int max_jobs, Tuplestorestate *result)
+rarr_claim_try(RarrClaim *claim, List *types, int max_jobs, Tuplestorestate *result)
 {
 	RarrStream *streams;
 	List	   *limits = NIL;
@@ -460,7 +458,7 @@ rarr_claim_try(Claim *claim, List *types, int max_jobs, Tuplestorestate *result)
  * may be claimable jobs behind them.
  */
 bool
-rarr_claim_hit_record_limit(const Claim *claim)
+rarr_claim_hit_record_limit(const RarrClaim *claim)
 {
 	return claim->recorded == MAX_RECORDED;
 }

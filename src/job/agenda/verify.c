@@ -316,8 +316,9 @@ scan_group(Step *step, const RarrQueuePos *end, const RarrQueuePos *bound, ScanR
 }
 
 /*
- * Narrow the range of the group's running jobs.  Between from and the step's position only the jobs in result are running,
- * and those that were added during the step.  The start of the range moves
+ * Narrow the range of the group's running jobs.  Between from and the step's
+ * position only the jobs in result are running, and those that were added
+ * during the step.  The start of the range moves
  * there if it was in this part.  The end of the range is known when the group
  * is done.
  */

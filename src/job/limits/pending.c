@@ -158,20 +158,14 @@ entry_at(int i)
 	return (Pending *) pending.entries + i;
 }
 
+/* Set the kind and the type of an entry, and the lease of a new one. */
 static Pending *
 fill_entry(Pending *entry, PendingKind kind, const RarrLimitRef *ref)
 {
+	if (entry->kind == PENDING_NONE)
+		entry->lease = DT_NOEND;
 	entry->kind = kind;
 	entry->ref = *ref;
-	return entry;
-}
-
-static Pending *
-add_entry(PendingKind kind, const RarrLimitRef *ref)
-{
-	Pending	   *entry = fill_entry(rarr_pending_add(&pending), kind, ref);
-
-	entry->lease = DT_NOEND;
 	return entry;
 }
 
@@ -182,11 +176,7 @@ add_entry(PendingKind kind, const RarrLimitRef *ref)
 static Pending *
 get_entry(PendingKind kind, const RarrLimitRef *ref)
 {
-	Pending	   *entry = rarr_pending_get(&pending, ref->key, kind);
-
-	if (entry->kind == PENDING_NONE)
-		entry->lease = DT_NOEND;
-	return fill_entry(entry, kind, ref);
+	return fill_entry(rarr_pending_get(&pending, ref->key, kind), kind, ref);
 }
 
 /*
@@ -219,7 +209,7 @@ rarr_limits_prepared_ended(void)
 int
 rarr_limits_pending_prepare(const RarrLimitRef *ref)
 {
-	(void) add_entry(PENDING_NONE, ref);
+	(void) fill_entry(rarr_pending_add(&pending), PENDING_NONE, ref);
 	return pending.n - 1;
 }
 
@@ -330,7 +320,7 @@ rarr_limits_pending_change(Relation jobs, TupleTableSlot *old, TupleTableSlot *n
 		(void) get_entry(PENDING_RECHECK, &ref);
 		return;
 	}
-	entry = add_entry(kind, &ref);
+	entry = fill_entry(rarr_pending_add(&pending), kind, &ref);
 	entry->job.id = *rarr_job_id(old);
 	entry->job.attempt = rarr_job_int(kind == PENDING_ENDED ? old : new, JOB_ATTEMPT);
 	if (kind != PENDING_ENDED)

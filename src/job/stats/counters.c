@@ -98,8 +98,12 @@ stop_counting(void)
 {
 	LWLockAcquire(rarr_counted_types.lock, LW_EXCLUSIVE);
 	for (int i = 0; i < rarr_counted_tables.shared->used; i++)
-		if (rarr_counted_table_at(i)->counting == MyProcPid)
-			rarr_counted_table_at(i)->counting = 0;
+	{
+		CountedTable *counted = rarr_slot_at(&rarr_counted_tables, i);
+
+		if (counted->counting == MyProcPid)
+			counted->counting = 0;
+	}
 	LWLockRelease(rarr_counted_types.lock);
 }
 
@@ -244,7 +248,7 @@ rarr_counters_read(Oid table, int *n)
 		(is_fresh(counted) || counted->counting != 0);
 	for (int i = 0; i < rarr_counted_types.shared->used && usable; i++)
 	{
-		CountedType *type = rarr_counted_type_at(i);
+		CountedType *type = rarr_slot_at(&rarr_counted_types, i);
 
 		if (!rarr_slot_is_of(&type->head, table))
 			continue;
@@ -299,7 +303,7 @@ rarr_counters_begin_recount(Oid table)
 	}
 	for (int i = 0; i < rarr_counted_types.shared->used && begun; i++)
 	{
-		CountedType *type = rarr_counted_type_at(i);
+		CountedType *type = rarr_slot_at(&rarr_counted_types, i);
 
 		if (!rarr_slot_is_of(&type->head, table))
 			continue;
@@ -350,7 +354,7 @@ take_over(Oid table)
 
 	for (int i = 0; i < rarr_counted_types.shared->used; i++)
 	{
-		CountedType *type = rarr_counted_type_at(i);
+		CountedType *type = rarr_slot_at(&rarr_counted_types, i);
 
 		if (!rarr_slot_is_of(&type->head, table))
 			continue;

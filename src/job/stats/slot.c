@@ -40,9 +40,13 @@ attach_counters(void *memory, bool first)
 	rarr_registry_attach(&rarr_counted_tables, memory, first);
 	rarr_counted_tables.lock = rarr_counted_types.lock;
 	for (int i = 0; i < rarr_agenda_types && first; i++)
+	{
+		CountedType *type = rarr_slot_at(&rarr_counted_types, i);
+
 		for (int j = 0; j < NSTRIPES; j++)
-			for (int k = 0; k < lengthof(rarr_counted_type_at(i)->stripes[j].jobs); k++)
-				pg_atomic_init_u64(&rarr_counted_type_at(i)->stripes[j].jobs[k], 0);
+			for (int k = 0; k < lengthof(type->stripes[j].jobs); k++)
+				pg_atomic_init_u64(&type->stripes[j].jobs[k], 0);
+	}
 }
 
 const RarrShmemPart rarr_counters_part = {"researcharr counters", counters_size, attach_counters};
@@ -108,8 +112,12 @@ rarr_counters_invalidate(void)
 		return;
 	LWLockAcquire(rarr_counted_types.lock, LW_EXCLUSIVE);
 	for (int i = 0; i < rarr_counted_tables.shared->used; i++)
-		if (rarr_counted_table_at(i)->head.database == MyDatabaseId)
-			rarr_counted_table_at(i)->counted = false;
+	{
+		CountedTable *counted = rarr_slot_at(&rarr_counted_tables, i);
+
+		if (counted->head.database == MyDatabaseId)
+			counted->counted = false;
+	}
 	LWLockRelease(rarr_counted_types.lock);
 }
 

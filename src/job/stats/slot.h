@@ -70,18 +70,6 @@ typedef struct RarrCountedKey
 extern RarrSlotRegistry rarr_counted_types;
 extern RarrSlotRegistry rarr_counted_tables;
 
-static inline CountedType *
-rarr_counted_type_at(int i)
-{
-	return (CountedType *) rarr_counted_types.slots + i;
-}
-
-static inline CountedTable *
-rarr_counted_table_at(int i)
-{
-	return (CountedTable *) rarr_counted_tables.slots + i;
-}
-
 extern const RarrShmemPart rarr_counters_part;
 extern void rarr_counters_invalidate(void);
 extern void rarr_counters_forget_database(Oid database);

@@ -196,8 +196,8 @@ set_types(const uint64 *set, TimestampTz now, RarrWakeups *wakeups)
  * Enter the list, or enter it again after a look without success.  refs: the n
  * slots of the types that the caller wants; looked: the time of its last look,
  * by rarr_monotonic_now(), or RARR_NEVER_LOOKED.  The caller looks at the agenda
- * once more before it sleeps.  Returns false if there is no list or no room in it.  Raises no errors but
- * those of allocation.
+ * once more before it sleeps.  Returns false if there is no list or no room in
+ * it.  Raises no errors but those of allocation.
  */
 bool
 rarr_wait_enter(const RarrAgendaRef *refs, int n, int64 looked)
