@@ -37,9 +37,7 @@ is_ordered(const Datum *ids, int n)
 	return true;
 }
 
-/*
- * Initialize a batch of n jobs with these ids.  The array is not copied.
- */
+/* Initialize a batch of n jobs with these ids.  The array is not copied. */
 void
 rarr_batch_init(RarrBatch *batch, Datum *ids, int n)
 {
@@ -103,9 +101,7 @@ rarr_batch_read(RarrBatch *batch, FunctionCallInfo fcinfo, bool has_attempts)
 		batch->attempts = rarr_batch_array(batch, fcinfo, 1, "attempts", INT4OID, false, &nulls);
 }
 
-/*
- * Return the attempt at a position.
- */
+/* Return the attempt at a position. */
 int
 rarr_batch_attempt(const RarrBatch *batch, int position)
 {

@@ -44,9 +44,7 @@ rarr_job_call_begin(RarrJobCall *call, const char *function)
 	PushActiveSnapshot(GetTransactionSnapshot());
 }
 
-/*
- * End a call, and write the history of what it did.
- */
+/* End a call, and write the history of what it did. */
 void
 rarr_job_call_end(RarrJobCall *call)
 {

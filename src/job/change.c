@@ -130,9 +130,7 @@ rarr_change_prepared_ended(void)
 	rarr_counters_invalidate();
 }
 
-/*
- * Remove what the trackers have of a database that was dropped.
- */
+/* Remove what the trackers have of a database that was dropped. */
 void
 rarr_change_forget_database(Oid database)
 {

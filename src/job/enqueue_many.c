@@ -145,9 +145,7 @@ member_value(const Member *member, Oid type)
 	}
 }
 
-/*
- * Read a member of an object into args; JSON null is the same as no member.
- */
+/* Read a member of an object into args; JSON null is the same as no member. */
 static void
 read_member(const Member *member, NullableDatum *args)
 {

@@ -115,9 +115,7 @@ rarr_job_release(RarrJobCall *call, int64 delay)
 	rarr_job_call_write(call, JOB_CHANGE_REQUEUE);
 }
 
-/*
- * Finish the locked, unfinished job in jobs->oldslot for an operator.
- */
+/* Finish the locked, unfinished job in jobs->oldslot for an operator. */
 void
 rarr_job_end(RarrJobCall *call, RarrHistoryAction action, RarrJobStatus status)
 {

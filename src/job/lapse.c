@@ -21,9 +21,7 @@
 static const char *const lease_error = "lease expired";
 static const char *const session_error = "the worker's session ended";
 
-/*
- * Does the job have a retry left, if its attempt fails?
- */
+/* Does the job have a retry left, if its attempt fails? */
 bool
 rarr_job_has_retry(TupleTableSlot *job)
 {
@@ -31,9 +29,7 @@ rarr_job_has_retry(TupleTableSlot *job)
 		rarr_job_int(job, JOB_MAX_RETRIES);
 }
 
-/*
- * Return what happens to the job if its attempt lapses.
- */
+/* Return what happens to the job if its attempt lapses. */
 RarrLapse
 rarr_lapse_of(TupleTableSlot *job)
 {
@@ -87,9 +83,7 @@ rarr_lapse_set_next(TupleTableSlot *newslot)
 	set_lapsed(newslot, RARR_LAPSE_FIRST, lease_error);
 }
 
-/*
- * Add to the log that the lease of a job ended.  status: the job's new one.
- */
+/* Add to the log that the lease of a job ended.  status: the job's new one. */
 void
 rarr_lapse_log(RarrJobLog *log, TupleTableSlot *job, RarrJobStatus status, TimestampTz now)
 {

@@ -464,9 +464,7 @@ rarr_stream_stop(RarrStream *stream)
 	stream->ended = true;
 }
 
-/*
- * Close a stream: leave its group and free its resources.
- */
+/* Close a stream: leave its group and free its resources. */
 void
 rarr_stream_close(RarrStream *stream)
 {

@@ -58,9 +58,7 @@ attach_agenda(void *memory, bool first)
 
 const RarrShmemPart rarr_agenda_part = {"researcharr agenda", agenda_size, attach_agenda};
 
-/*
- * Is there an agenda?  Only if the library is preloaded.
- */
+/* Is there an agenda?  Only if the library is preloaded. */
 bool
 rarr_agenda_is_there(void)
 {
@@ -312,18 +310,14 @@ rarr_agenda_next_due(const RarrAgendaRef *ref)
 	return Min(due, lapse);
 }
 
-/*
- * Return a slot's number, from 0 to researcharr.agenda_types - 1.
- */
+/* Return a slot's number, from 0 to researcharr.agenda_types - 1. */
 int
 rarr_agenda_index(const RarrAgendaRef *ref)
 {
 	return ref->slot - rarr_agenda_slot(0);
 }
 
-/*
- * Return the slot with this number, which may be free.
- */
+/* Return the slot with this number, which may be free. */
 RarrAgendaSlot *
 rarr_agenda_slot(int index)
 {
@@ -481,9 +475,7 @@ rarr_agenda_forget_all(void)
 	rarr_agenda_wake(NULL, DT_NOBEGIN, PG_INT64_MAX);
 }
 
-/*
- * Free the slots of a dropped database.  No session is connected to it.
- */
+/* Free the slots of a dropped database.  No session is connected to it. */
 void
 rarr_agenda_forget_database(Oid database)
 {

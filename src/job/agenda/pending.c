@@ -20,9 +20,7 @@
  */
 static bool policies_changed = false;
 
-/*
- * Apply an entry to the slot of its type.  Cannot fail.
- */
+/* Apply an entry to the slot of its type.  Cannot fail. */
 void
 rarr_agenda_pending_apply(const RarrAgendaPending *entry, const RarrAgendaRef *ref)
 {
@@ -243,9 +241,7 @@ rarr_agenda_pending_entries(int *n)
 	return pending.entries;
 }
 
-/*
- * Register the callbacks.  Called while the library is preloaded.
- */
+/* Register the callbacks.  Called while the library is preloaded. */
 void
 rarr_agenda_pending_init(void)
 {

@@ -503,9 +503,7 @@ at_subxact_end(SubXactEvent event, SubTransactionId mine, SubTransactionId paren
 		release_turn();
 }
 
-/*
- * Register the callbacks.  Called while the library is preloaded.
- */
+/* Register the callbacks.  Called while the library is preloaded. */
 void
 rarr_agenda_verify_init(void)
 {

@@ -116,9 +116,7 @@ rarr_dequeue_scan_group(RarrDequeueScan *scan, Snapshot snapshot, int priority,
 	begin(scan, snapshot, n);
 }
 
-/*
- * End the open scan, if there is one.
- */
+/* End the open scan, if there is one. */
 void
 rarr_dequeue_scan_end(RarrDequeueScan *scan)
 {

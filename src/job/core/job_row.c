@@ -88,9 +88,7 @@ static const char *const status_names[] = {
 	[JOB_CANCELLED] = "cancelled",
 };
 
-/*
- * Return the name of a status, as in the table.
- */
+/* Return the name of a status, as in the table. */
 const char *
 rarr_job_status_name(RarrJobStatus status)
 {
@@ -181,9 +179,7 @@ rarr_job_due_at(TupleTableSlot *slot)
 	}
 }
 
-/*
- * Are the two versions of the same job, and of the same type?
- */
+/* Are the two versions of the same job, and of the same type? */
 bool
 rarr_job_is_same(TupleTableSlot *a, TupleTableSlot *b)
 {
@@ -193,9 +189,7 @@ rarr_job_is_same(TupleTableSlot *a, TupleTableSlot *b)
 											 rarr_job_value(b, JOB_JOB_TYPE)));
 }
 
-/*
- * Return the job's queue position.
- */
+/* Return the job's queue position. */
 RarrQueuePos
 rarr_job_queue_pos(TupleTableSlot *slot)
 {
@@ -204,9 +198,7 @@ rarr_job_queue_pos(TupleTableSlot *slot)
 	return pos;
 }
 
-/*
- * Return a running job's queue position and lease.
- */
+/* Return a running job's queue position and lease. */
 RarrRunning
 rarr_job_running(TupleTableSlot *slot)
 {

@@ -196,9 +196,7 @@ rarr_job_type_find(const char *name)
 	return find_type(name, strlen(name));
 }
 
-/*
- * Is there a job type of this name?
- */
+/* Is there a job type of this name? */
 bool
 rarr_job_type_is_known(const text *name)
 {
@@ -315,9 +313,7 @@ rarr_job_types_requested(ArrayType *names)
 	return result;
 }
 
-/*
- * Was the policy written by this transaction, so that no other one sees it?
- */
+/* Was the policy written by this transaction, so that no other one sees it? */
 bool
 rarr_job_type_is_uncommitted(const RarrJobType *type)
 {

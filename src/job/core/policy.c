@@ -192,9 +192,7 @@ read_type(TupleTableSlot *slot, RarrJobType *type)
 	type->made_by = row_inserter(slot);
 }
 
-/*
- * Report that a type has an unusable policy, at this elevel, as 55000.
- */
+/* Report that a type has an unusable policy, at this elevel, as 55000. */
 void
 rarr_policy_complain(int elevel, const RarrJobType *type)
 {

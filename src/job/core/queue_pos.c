@@ -22,9 +22,7 @@ rarr_queue_pos_compare(const RarrQueuePos *a, const RarrQueuePos *b)
 	return memcmp(&a->id, &b->id, UUID_LEN);
 }
 
-/*
- * Return the least queue position that is greater than this one.
- */
+/* Return the least queue position that is greater than this one. */
 RarrQueuePos
 rarr_queue_pos_after(const RarrQueuePos *pos)
 {
@@ -37,9 +35,7 @@ rarr_queue_pos_after(const RarrQueuePos *pos)
 	return after;
 }
 
-/*
- * Add more running jobs of the same group.
- */
+/* Add more running jobs of the same group. */
 void
 rarr_running_add(RarrRunning *running, const RarrRunning *more)
 {

@@ -98,9 +98,7 @@ init_session_jobs(void)
 	rarr_pending_init(&pending);
 }
 
-/*
- * Add a job that this session claimed under this attempt.
- */
+/* Add a job that this session claimed under this attempt. */
 void
 rarr_session_jobs_add(const pg_uuid_t *id, int32 attempt)
 {
@@ -132,9 +130,7 @@ rarr_session_jobs_finished(const pg_uuid_t *id)
 		add_change(id, entry->job.attempt, true);
 }
 
-/*
- * Does the session have jobs?
- */
+/* Does the session have jobs? */
 bool
 rarr_session_jobs_any(void)
 {

@@ -35,9 +35,7 @@ entry_for(const pg_uuid_t *id)
 	return &cache[(id->data[UUID_LEN - 2] << 8 | id->data[UUID_LEN - 1]) & (NENTRIES - 1)];
 }
 
-/*
- * Remember the TID of the version in jobs->newslot, which was just written.
- */
+/* Remember the TID of the version in jobs->newslot, which was just written. */
 void
 rarr_tid_cache_put(RarrTable *jobs)
 {

@@ -266,9 +266,7 @@ rarr_limits_bind(RarrLimitUse *use, TupleTableSlot *job, TimestampTz lease_end)
 	return true;
 }
 
-/*
- * The job is claimed.  Cannot fail.
- */
+/* The job is claimed.  Cannot fail. */
 void
 rarr_limits_confirm_reservation(RarrLimitUse *use)
 {

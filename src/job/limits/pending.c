@@ -179,9 +179,7 @@ get_entry(PendingKind kind, const RarrLimitRef *ref)
 	return fill_entry(rarr_pending_get(&pending, ref->key, kind), kind, ref);
 }
 
-/*
- * Register the callbacks.  Called while the library is preloaded.
- */
+/* Register the callbacks.  Called while the library is preloaded. */
 void
 rarr_limits_init(void)
 {

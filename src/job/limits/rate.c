@@ -92,9 +92,7 @@ rarr_bucket_refill(RarrBucket *bucket, int64 now)
 	bucket->refilled_at = now;
 }
 
-/*
- * Return a token to a bucket, up to its limit.  Cannot fail.
- */
+/* Return a token to a bucket, up to its limit.  Cannot fail. */
 void
 rarr_bucket_return(RarrBucket *bucket)
 {
@@ -222,9 +220,7 @@ rarr_rate_take(RarrRate *rate, const RarrJobType *type)
 	return true;
 }
 
-/*
- * Return a token.  Cannot fail.
- */
+/* Return a token.  Cannot fail. */
 void
 rarr_rate_return(RarrRate *rate)
 {

@@ -225,9 +225,7 @@ rarr_limit_take_token(RarrLimit *limit, const RarrJobType *type)
 	return true;
 }
 
-/*
- * Return a token that the current transaction took.
- */
+/* Return a token that the current transaction took. */
 void
 rarr_limit_return_token(RarrLimit *limit)
 {
@@ -372,9 +370,7 @@ rarr_limit_state(const RarrLimitRef *ref, const RarrJobType *type, TimestampTz n
 	return true;
 }
 
-/*
- * A job of the set has a lease that ends at this time.  Cannot fail.
- */
+/* A job of the set has a lease that ends at this time.  Cannot fail. */
 void
 rarr_limit_add_lease(const RarrLimitRef *ref, TimestampTz lease)
 {
@@ -429,9 +425,7 @@ rarr_limit_recheck_next(int *i, Oid *table, char *name)
 	return found;
 }
 
-/*
- * Mark a set as incomplete.  Needs the lock.
- */
+/* Mark a set as incomplete.  Needs the lock. */
 void
 rarr_limit_mark_incomplete(RarrLimit *limit)
 {

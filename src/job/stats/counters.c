@@ -119,9 +119,7 @@ at_xact_end(XactEvent event, void *arg)
 	counting = false;
 }
 
-/*
- * Register the callbacks.  Called while the library is preloaded.
- */
+/* Register the callbacks.  Called while the library is preloaded. */
 void
 rarr_counters_init(void)
 {

@@ -48,18 +48,14 @@ whole_size(void)
 	return add_size(list_size(), mul_size(max_waiters(), waiter_size()));
 }
 
-/*
- * Return the waiter with this number.
- */
+/* Return the waiter with this number. */
 RarrWaiter *
 rarr_waiter(int i)
 {
 	return (RarrWaiter *) (waiters + i * waiter_size());
 }
 
-/*
- * Does the waiter want this type?
- */
+/* Does the waiter want this type? */
 bool
 rarr_waiter_wants(const RarrWaiter *waiter, int type)
 {
@@ -84,9 +80,7 @@ rarr_waiter_next_type(const RarrWaiter *waiter, int type)
 	return RARR_NONE;
 }
 
-/*
- * Add a waiter to a list, at its beginning.
- */
+/* Add a waiter to a list, at its beginning. */
 void
 rarr_waiter_link(RarrWaiterList *list, int i)
 {
@@ -146,9 +140,7 @@ send_wakeups(RarrWakeups *wakeups)
 	wakeups->n = 0;
 }
 
-/*
- * Release the lock, and then set the latches.
- */
+/* Release the lock, and then set the latches. */
 void
 rarr_waits_unlock(RarrWakeups *wakeups)
 {
@@ -164,9 +156,7 @@ add_wakeup(RarrWakeups *wakeups, const RarrWaiter *waiter)
 	wakeups->procs[wakeups->n++] = waiter->proc;
 }
 
-/*
- * Remove a sleeper from the list.
- */
+/* Remove a sleeper from the list. */
 void
 rarr_sleeper_unlink(int i)
 {
@@ -178,9 +168,7 @@ rarr_sleeper_unlink(int i)
 	pg_atomic_write_u32(&waiter->state, WAITER_AWAKE);
 }
 
-/*
- * Wake a sleeper for a type; RARR_NONE if for all its types.
- */
+/* Wake a sleeper for a type; RARR_NONE if for all its types. */
 void
 rarr_wake(int i, int type, RarrWakeups *wakeups)
 {
@@ -196,9 +184,7 @@ rarr_wake(int i, int type, RarrWakeups *wakeups)
 	pg_atomic_fetch_add_u32(&rarr_waits->types[type].woken, 1);
 }
 
-/*
- * Wake up to n of the sleepers that want a type.
- */
+/* Wake up to n of the sleepers that want a type. */
 void
 rarr_wake_for_type(int type, int64 n, RarrWakeups *wakeups)
 {
@@ -216,9 +202,7 @@ rarr_wake_for_type(int type, int64 n, RarrWakeups *wakeups)
 	}
 }
 
-/*
- * The waiter has looked, or never will: it no longer counts as woken.
- */
+/* The waiter has looked, or never will: it no longer counts as woken. */
 void
 rarr_wakeup_end(RarrWaiter *waiter)
 {
@@ -254,9 +238,7 @@ rarr_waker_notify(int type, RarrWakeups *wakeups)
 	add_wakeup(wakeups, rarr_waiter(info->waker));
 }
 
-/*
- * Make the sleeper that has slept longest the designated waker of a type.
- */
+/* Make the sleeper that has slept longest the designated waker of a type. */
 void
 rarr_waker_name(int type, RarrWakeups *wakeups)
 {
