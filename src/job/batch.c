@@ -108,10 +108,7 @@ rarr_batch_attempt(const RarrBatch *batch, int position)
 	return DatumGetInt32(batch->attempts[position]);
 }
 
-/*
- * Set the second column of the result for the job at a position.  It is NULL
- * if never set.
- */
+/* Set the second column of the result at a position; otherwise it is NULL. */
 void
 rarr_batch_set(RarrBatch *batch, int position, Datum value)
 {
@@ -119,10 +116,7 @@ rarr_batch_set(RarrBatch *batch, int position, Datum value)
 	batch->nulls[position] = false;
 }
 
-/*
- * Return (id, value) rows, in the order of the arguments, as the result set of
- * the running function.
- */
+/* Return (id, value) rows, in the order of the arguments. */
 void
 rarr_batch_return(const RarrBatch *batch, FunctionCallInfo fcinfo)
 {

@@ -130,10 +130,7 @@ rarr_job_call_lock(RarrJobCall *call, Datum id)
 	return rarr_job_call_find(call->jobs, id) && rarr_job_call_lock_found(call, id);
 }
 
-/*
- * Is the job in jobs->oldslot, whose attributes must be deformed, running
- * under this attempt?
- */
+/* Is the job in jobs->oldslot, deformed, running under this attempt? */
 bool
 rarr_job_is_running_under(RarrTable *jobs, int attempt)
 {
@@ -166,10 +163,7 @@ rarr_lease_lost(RarrJobCall *call, Datum id, int attempt)
 			 errhint("Give the id and the attempt of a row that job_dequeue returned.")));
 }
 
-/*
- * Lock the job of a worker.  Raises RA001 if the job is not running under the
- * worker's attempt.
- */
+/* Lock a worker's job.  Raises RA001 if it does not run under the attempt. */
 void
 rarr_job_call_lock_own(RarrJobCall *call, Datum id, int attempt)
 {

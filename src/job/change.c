@@ -67,10 +67,7 @@ rarr_job_make_change_unlocked(RarrTable *jobs, int change, bool wait)
 	return true;
 }
 
-/*
- * Notify the trackers of a new job, which is in the slot with all attributes
- * deformed.
- */
+/* Notify the trackers of a new job, which is in the slot, deformed. */
 void
 rarr_change_record_insert(RarrTable *jobs, TupleTableSlot *slot)
 {

@@ -326,9 +326,8 @@ time_to_sleep(Wait *wait, int64 since)
 }
 
 /*
- * Do what a session does between two statements: reload the configuration, and
- * accept invalidation messages.  This statement can take too long to postpone
- * it.
+ * Do what a session does between two statements, as this one can take long:
+ * reload the configuration, and accept invalidation messages.
  */
 static void
 handle_notices(void)
@@ -343,10 +342,7 @@ handle_notices(void)
 		ProcessCatchupInterrupt();
 }
 
-/*
- * Sleep until there may be a job, or until the timeout.  The transaction must
- * be clean.
- */
+/* Sleep until there may be a job, or the timeout, in a clean transaction. */
 static void
 sleep_until_woken(Wait *wait)
 {
@@ -398,10 +394,7 @@ wait_for_jobs(Wait *wait)
 	SPI_commit();
 }
 
-/*
- * The row type of the procedure's result: its one INOUT argument.  It is made
- * once for all calls.
- */
+/* The row type of the result, its one INOUT argument; made once. */
 static TupleDesc
 result_desc(void)
 {

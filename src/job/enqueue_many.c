@@ -48,10 +48,7 @@ typedef struct Member
 	const JsonbValue *value;
 } Member;
 
-/*
- * Raise RA003 with a complaint by a function of base/json.c about the value,
- * if there is one.
- */
+/* Raise RA003 with this complaint of base/json.c about the value, if any. */
 static void
 check_member(const Member *member, const char *complaint)
 {
@@ -229,10 +226,7 @@ read_jobs(Jsonb *array, int *n)
 	return jobs;
 }
 
-/*
- * Enqueue n jobs, and return their ids in the same order as the result set of
- * the running function.
- */
+/* Enqueue n jobs, and return the set of their ids in the same order. */
 static void
 enqueue_set(FunctionCallInfo fcinfo, RarrNewJob *jobs, int n)
 {

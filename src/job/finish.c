@@ -124,10 +124,7 @@ rarr_job_end(RarrJobCall *call, RarrHistoryAction action, RarrJobStatus status)
 	rarr_job_call_write(call, JOB_CHANGE_FINISH);
 }
 
-/*
- * Begin the version that requeues the job in jobs->oldslot for an operator:
- * make it in jobs->newslot.
- */
+/* Begin the version that requeues the job in jobs->oldslot for an operator. */
 void
 rarr_job_begin_retry(RarrJobCall *call)
 {
@@ -156,10 +153,7 @@ rarr_job_is_unfinished(RarrTable *jobs)
 	return status == JOB_QUEUED || status == JOB_RUNNING;
 }
 
-/*
- * Can an operator requeue the job in jobs->oldslot, whose attributes must be
- * deformed?
- */
+/* Can an operator requeue the job in jobs->oldslot, deformed? */
 bool
 rarr_job_is_retryable(RarrTable *jobs)
 {

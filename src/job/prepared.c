@@ -158,10 +158,7 @@ at_xact_end(XactEvent event, void *arg)
 		save_entries();
 }
 
-/*
- * Apply the entries of a transaction that has ended; the caller holds the
- * lock.
- */
+/* Apply a transaction's entries after its end; the caller holds the lock. */
 static void
 apply_entries(PreparedXact *transaction)
 {
@@ -254,10 +251,7 @@ process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 		rarr_change_forget_database(dropped);
 }
 
-/*
- * Register shared memory, callback and hook, while the library is being
- * preloaded.
- */
+/* Register shared memory, callback and hook, at preload. */
 void
 rarr_prepared_init(void)
 {

@@ -151,10 +151,7 @@ drop_slot(const RarrSlotRegistry *slots, RarrSlot *slot)
 	LWLockRelease(lock);
 }
 
-/*
- * Give a free slot to a type.  NULL if there is none.  Needs the registry's
- * lock.
- */
+/* Give a type a free slot, or return NULL.  Needs the registry's lock. */
 static RarrAgendaSlot *
 give_slot(Oid table, const char *name)
 {
@@ -232,10 +229,7 @@ rarr_agenda_key(Oid table, const text *name)
 	return rarr_registry_key(&registry, table, VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
 }
 
-/*
- * The same for a type that rarr_job_types_requested() or rarr_job_type_find()
- * returned.
- */
+/* The same for a type that a function of job_type.h has returned. */
 RarrAgendaKey *
 rarr_agenda_type_key(Oid table, const RarrJobType *type)
 {
@@ -354,10 +348,7 @@ rarr_agenda_next_group(const RarrAgendaRef *ref, int below, TimestampTz now, Rar
 	return found;
 }
 
-/*
- * Copy the bound of the group of this priority to *view.  Returns false if the
- * slot was reassigned.
- */
+/* Copy the bound of a group to *view; false if the slot was reassigned. */
 bool
 rarr_agenda_group(const RarrAgendaRef *ref, int priority, RarrAgendaView *view)
 {
@@ -482,10 +473,7 @@ rarr_agenda_forget_database(Oid database)
 	rarr_registry_drop_database(&registry, database, drop_slot);
 }
 
-/*
- * A copy of the i-th slot and its name, for agenda_status().  False if it is
- * not one of this database.
- */
+/* Copy the i-th slot and its name; false if it is of another database. */
 bool
 rarr_agenda_copy(int i, RarrAgendaSlot *copy, char *name)
 {

@@ -152,10 +152,7 @@ release_turn(void)
 	turn_ref.slot = NULL;
 }
 
-/*
- * Take the turn, unless another backend has it and makes progress.  Needs the
- * slot's lock.
- */
+/* Take the turn, unless another backend uses it.  Needs the slot's lock. */
 static bool
 take_turn(Step *step, RarrAgendaSlot *slot)
 {
@@ -318,9 +315,8 @@ scan_group(Step *step, const RarrQueuePos *end, const RarrQueuePos *bound, ScanR
 /*
  * Narrow the range of the group's running jobs.  Between from and the step's
  * position only the jobs in result are running, and those that were added
- * during the step.  The start of the range moves
- * there if it was in this part.  The end of the range is known when the group
- * is done.
+ * during the step.  The start of the range moves there if it was in this part.
+ * The end of the range is known when the group is done.
  */
 static void
 narrow_running(Step *step, const RarrQueuePos *from, bool done, const ScanResult *result)

@@ -131,10 +131,7 @@ rarr_job_status(TupleTableSlot *slot)
 	return status;
 }
 
-/*
- * Does the job have a valid status?  The row that a trigger gets may have any
- * text, but not NULL.
- */
+/* Does the job, whose status is not NULL, have a valid one? */
 bool
 rarr_job_has_status(TupleTableSlot *slot)
 {

@@ -150,10 +150,7 @@ refresh(void)
 	PG_END_TRY();
 }
 
-/*
- * Find the policy of a type, whose name has len bytes.  NULL if the type is
- * not known.
- */
+/* Find the policy of a type, whose name has len bytes.  NULL if not known. */
 static const RarrJobType *
 find_type(const char *name, int len)
 {
@@ -233,9 +230,8 @@ rarr_job_type_get(const text *name)
 }
 
 /*
- * Return the policy of the job in the slot, whose attributes must be deformed.
- * That is the built-in policy if the type's row was deleted since, or has an
- * invalid value.
+ * Return the policy of the job in the slot, deformed: the built-in one if the
+ * type's row was deleted since, or has an invalid value.
  */
 const RarrJobType *
 rarr_job_type_of(TupleTableSlot *job)

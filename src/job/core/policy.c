@@ -122,10 +122,7 @@ read_duration(TupleTableSlot *slot, int column, int64 *duration)
 		rarr_duration_of_interval(DatumGetIntervalP(slot->tts_values[column - 1]), duration);
 }
 
-/*
- * Read a row's values into *type.  Returns the number of a column with an
- * invalid value, or 0.
- */
+/* Read a row into *type.  Returns the number of an invalid column, or 0. */
 static int
 read_policy(TupleTableSlot *slot, RarrJobType *type)
 {

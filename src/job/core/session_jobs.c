@@ -117,10 +117,7 @@ rarr_session_jobs_add(const pg_uuid_t *id, int32 attempt)
 	dlist_push_tail(&order, &entry->node);
 }
 
-/*
- * Record that this transaction finishes or requeues a job, which may be one of
- * the session's.
- */
+/* Record that this transaction finishes or requeues a job. */
 void
 rarr_session_jobs_finished(const pg_uuid_t *id)
 {

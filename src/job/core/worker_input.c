@@ -33,10 +33,7 @@ text_size(Datum value)
 	return toast_raw_datum_size(value) - VARHDRSZ;
 }
 
-/*
- * Does this text, the name of a worker, have at most RARR_WORKER_MAX_CHARS
- * characters?
- */
+/* Has the name of a worker at most RARR_WORKER_MAX_CHARS characters? */
 bool
 rarr_worker_name_fits(Datum worker)
 {
@@ -51,10 +48,7 @@ rarr_worker_name_fits(Datum worker)
 	return pg_mbstrlen_with_len(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name)) <= RARR_WORKER_MAX_CHARS;
 }
 
-/*
- * Raise RA003 if the name of a worker has more than RARR_WORKER_MAX_CHARS
- * characters.
- */
+/* Raise RA003 if it has more. */
 void
 rarr_check_worker_name(Datum worker)
 {

@@ -72,10 +72,7 @@ put_time(JsonbParseState **state, const char *name, TimestampTz time)
 	rarr_json_put_text(state, name, rarr_json_time(TimestampTzGetDatum(time), TIMESTAMPTZOID));
 }
 
-/*
- * The roles and the user of this session, as an object.  Built once for all
- * rows.
- */
+/* The roles and the user of this session, as an object; built once. */
 static Jsonb *
 get_operator(RarrHistory *history)
 {

@@ -66,10 +66,7 @@ rarr_job_log_add(RarrJobLog *log, TupleTableSlot *oldslot, RarrHistoryAction act
 	entry->by_operator = is_operators(action);
 }
 
-/*
- * Write the entries, and empty the log.  Raises what rarr_history_write()
- * raises.
- */
+/* Write the entries, and empty the log.  Errors: of rarr_history_write(). */
 void
 rarr_job_log_write(RarrJobLog *log)
 {

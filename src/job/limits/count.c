@@ -201,10 +201,7 @@ is_of_type(TupleTableSlot *slot, const char *type)
 		memcmp(VARDATA_ANY(name), type, VARSIZE_ANY_EXHDR(name)) == 0;
 }
 
-/*
- * Does the snapshot show this job, of this type, as running?  If so, its row
- * is in the slot.
- */
+/* Does the snapshot show this job as running?  Its row is then in the slot. */
 static bool
 is_running(Relation jobs, Relation index, const char *type, const pg_uuid_t *id, Snapshot snapshot,
 		   TupleTableSlot *slot)

@@ -274,10 +274,7 @@ rarr_limits_confirm_reservation(RarrLimitUse *use)
 		use->left--;
 }
 
-/*
- * The job is not claimed: give the reservation and the token back.  Cannot
- * fail.
- */
+/* The job is not claimed: return reservation and token.  Cannot fail. */
 void
 rarr_limits_cancel_reservation(RarrLimitUse *use)
 {

@@ -186,10 +186,7 @@ rarr_limits_init(void)
 	rarr_pending_init(&pending);
 }
 
-/*
- * A prepared transaction of this database ended: recheck the sets of all
- * types.  Cannot fail.
- */
+/* A prepared transaction ended: recheck this database's sets.  Cannot fail. */
 void
 rarr_limits_prepared_ended(void)
 {
@@ -211,10 +208,7 @@ rarr_limits_pending_prepare(const RarrLimitRef *ref)
 	return pending.n - 1;
 }
 
-/*
- * Remove an entry that rarr_limits_pending_prepare() has just added.  Cannot
- * fail.
- */
+/* Remove the entry that was just prepared.  Cannot fail. */
 void
 rarr_limits_pending_drop(int index)
 {
@@ -367,10 +361,7 @@ rarr_limits_pending_dml(Relation jobs, TupleTableSlot *old, TupleTableSlot *new)
 	}
 }
 
-/*
- * Add an entry for a TRUNCATE of processing_jobs.  Raises no errors but those
- * of allocation.
- */
+/* Add an entry for a TRUNCATE of processing_jobs.  Errors: of allocation. */
 void
 rarr_limits_pending_truncate(void)
 {

@@ -153,10 +153,7 @@ make_row(RarrTable *table, const RarrJobType *type, TimestampTz now)
 	CommandCounterIncrement();
 }
 
-/*
- * Open the table and lock the type's row.  False if another transaction has
- * it.
- */
+/* Lock the type's row; false if another transaction has it. */
 static bool
 open_bucket(RarrRate *rate, const RarrJobType *type)
 {

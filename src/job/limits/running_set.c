@@ -229,10 +229,7 @@ reserved_entry(const RarrRunningJob *job)
 	return &rarr_limit_entries[job->entry];
 }
 
-/*
- * Make a reserved entry name the job that the claim has locked, and its new
- * attempt.  Cannot fail.
- */
+/* Make a reserved entry name the job and its new attempt.  Cannot fail. */
 void
 rarr_running_set_bind(const RarrRunningJob *job)
 {
@@ -305,10 +302,7 @@ drop_job(int limit, const pg_uuid_t *id, int32 attempt)
 	}
 }
 
-/*
- * The end of this attempt of a job is committed: remove its entry.  Cannot
- * fail.
- */
+/* The end of an attempt is committed: remove its entry.  Cannot fail. */
 void
 rarr_running_set_remove(const RarrLimitRef *ref, const pg_uuid_t *id, int32 attempt)
 {
@@ -449,10 +443,7 @@ clear_slot(const RarrSlotRegistry *slots, RarrSlot *slot)
 			free_entry(&rarr_limit_entries[i]);
 }
 
-/*
- * Free the slot of a dropped database, which has no open claim.  Needs the
- * lock.
- */
+/* Free the slot of a dropped database, which has no open claim. */
 static void
 drop_slot(const RarrSlotRegistry *slots, RarrSlot *slot)
 {
@@ -479,10 +470,7 @@ rarr_running_set_reclaim(void)
 	rarr_registry_drop_abandoned(&rarr_limit_slots, is_abandoned, clear_slot);
 }
 
-/*
- * Free the slots and sets of a dropped database.  No session is connected to
- * it.  Cannot fail.
- */
+/* Free a dropped database's slots; it has no sessions.  Cannot fail. */
 void
 rarr_running_set_forget_database(Oid database)
 {

@@ -383,10 +383,7 @@ rarr_limit_add_lease(const RarrLimitRef *ref, TimestampTz lease)
 	LWLockRelease(rarr_limit_slots.lock);
 }
 
-/*
- * Jobs of the set may no longer be running: the next dequeue sweeps it.
- * Cannot fail.
- */
+/* Jobs of the set may not be running: have it swept next.  Cannot fail. */
 void
 rarr_limit_recheck(const RarrLimitRef *ref)
 {
@@ -433,10 +430,7 @@ rarr_limit_mark_incomplete(RarrLimit *limit)
 	limit->invalidations++;
 }
 
-/*
- * Jobs of the type may be running that the set does not contain: mark it as
- * incomplete.  Cannot fail.
- */
+/* The set may lack running jobs: mark it as incomplete.  Cannot fail. */
 void
 rarr_limit_invalidate(const RarrLimitRef *ref)
 {

@@ -163,10 +163,7 @@ rarr_counters_change(Relation jobs, TupleTableSlot *old, TupleTableSlot *new)
 	count(jobs, new, 1);
 }
 
-/*
- * Record a TRUNCATE of processing_jobs.  Raises no errors but those of
- * allocation.
- */
+/* Record a TRUNCATE of processing_jobs.  Errors: of allocation. */
 void
 rarr_counters_truncate(void)
 {

@@ -138,10 +138,7 @@ rarr_counted_forget_gone(void)
 	rarr_registry_drop_abandoned(&rarr_counted_tables, is_abandoned, rarr_slot_free);
 }
 
-/*
- * Free the slots of a dropped database.  No session is connected to it.
- * Cannot fail.
- */
+/* Free a dropped database's slots; it has no sessions.  Cannot fail. */
 void
 rarr_counters_forget_database(Oid database)
 {

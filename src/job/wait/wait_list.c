@@ -388,10 +388,7 @@ rarr_wait_is_for(const RarrAgendaRef *refs, int n)
 	return memcmp(rarr_waiter(mine)->types, make_set(refs, n), rarr_waits->nwords * sizeof(uint64)) == 0;
 }
 
-/*
- * Remove this backend from the list of sleepers, because it wakes by itself to
- * look.  Cannot fail.
- */
+/* This backend wakes by itself, to look: unlink it.  Cannot fail. */
 void
 rarr_wait_wake_self(void)
 {
@@ -449,10 +446,7 @@ at_xact_end(XactEvent event, void *arg)
 		rarr_wait_leave(RARR_NEVER_LOOKED);
 }
 
-/*
- * Set the agenda's hook, and register the callback.  Called while the library
- * is preloaded.
- */
+/* Set the agenda's hook, and register the callback, at preload. */
 void
 rarr_wait_list_init(void)
 {

@@ -62,10 +62,7 @@ rarr_waiter_wants(const RarrWaiter *waiter, int type)
 	return (waiter->types[type / 64] & (UINT64CONST(1) << (type % 64))) != 0;
 }
 
-/*
- * Return the first type that the waiter wants, from the given one on, or
- * RARR_NONE.
- */
+/* Return the first wanted type, from the given one on, or RARR_NONE. */
 int
 rarr_waiter_next_type(const RarrWaiter *waiter, int type)
 {
