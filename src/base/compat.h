@@ -100,17 +100,17 @@ rarr_json_lexer(char *json, int length, int encoding)
 
 /* Is the operator a comparison of a btree operator family, or the negator of one? */
 static inline bool
-rarr_is_comparison(Oid operator)
+rarr_is_comparison(Oid opno)
 {
 #if PG_VERSION_NUM >= 180000
 	ListCell   *lc;
 
-	foreach(lc, get_op_index_interpretation(operator))
+	foreach(lc, get_op_index_interpretation(opno))
 		if (((OpIndexInterpretation *) lfirst(lc))->cmptype != COMPARE_INVALID)
 			return true;
 	return false;
 #else
-	return get_op_btree_interpretation(operator) != NIL;
+	return get_op_btree_interpretation(opno) != NIL;
 #endif
 }
 

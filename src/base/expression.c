@@ -160,14 +160,14 @@ is_comparable(Oid left, Oid right)
 
 /* Is the operator one of the server's comparisons that never raise an error? */
 static bool
-is_sure_comparison(Oid operator)
+is_sure_comparison(Oid opno)
 {
 	Oid			left;
 	Oid			right;
 
-	if (operator >= FirstNormalObjectId || !rarr_is_comparison(operator))
+	if (opno >= FirstNormalObjectId || !rarr_is_comparison(opno))
 		return false;
-	op_input_types(operator, &left, &right);
+	op_input_types(opno, &left, &right);
 	return is_comparable(left, right);
 }
 

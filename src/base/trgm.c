@@ -161,7 +161,7 @@ static bool
 is_trusted_operator(Oid oid)
 {
 	HeapTuple	tuple;
-	Form_pg_operator operator;
+	Form_pg_operator form;
 	bool		result;
 
 	if (IsPinnedObject(OperatorRelationId, oid))
@@ -169,9 +169,9 @@ is_trusted_operator(Oid oid)
 	tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(oid));
 	if (!HeapTupleIsValid(tuple))
 		return false;
-	operator = (Form_pg_operator) GETSTRUCT(tuple);
-	result = superuser_arg(operator->oprowner) && is_trusted_function(operator->oprcode) &&
-		operator->oprleft == TEXTOID && operator->oprright == TEXTOID;
+	form = (Form_pg_operator) GETSTRUCT(tuple);
+	result = superuser_arg(form->oprowner) && is_trusted_function(form->oprcode) &&
+		form->oprleft == TEXTOID && form->oprright == TEXTOID;
 	ReleaseSysCache(tuple);
 	return result;
 }

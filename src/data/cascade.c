@@ -171,7 +171,7 @@ delete_ids(RarrIds *ids)
  * keys have yet to delete the episodes.
  */
 static void
-reach_episodes(RarrIds *series, bool delete)
+reach_episodes(RarrIds *series, bool deleting)
 {
 	RarrIds		episodes;
 	RarrIds		locked;
@@ -180,7 +180,7 @@ reach_episodes(RarrIds *series, bool delete)
 	rarr_ids_init(&locked);
 	rarr_statement_run(&find_episodes, series, &episodes);
 	rarr_statement_run(&lock_media, &episodes, &locked);
-	if (delete && locked.count > 0)
+	if (deleting && locked.count > 0)
 	{
 		episodes.count = 0;
 		rarr_statement_run(&find_episodes, series, &episodes);

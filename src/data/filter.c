@@ -47,7 +47,7 @@ struct Filter
 	const char *name;
 	void		(*write) (const Condition *condition);
 	int			strategy;		/* comparison: the btree strategy; 0 for <> */
-	const char *operator;		/* otherwise: the operator's name in pg_catalog */
+	const char *opname;		/* otherwise: the operator's name in pg_catalog */
 };
 
 static void write_comparison(const Condition *condition);
@@ -64,8 +64,8 @@ static const Filter operators[] = {
 	{"lt", write_comparison, BTLessStrategyNumber},
 	{"lte", write_comparison, BTLessEqualStrategyNumber},
 	{"in", write_in, BTEqualStrategyNumber},
-	{"like", write_like, .operator = "~~"},
-	{"ilike", write_like, .operator = "~~*"},
+	{"like", write_like, .opname = "~~"},
+	{"ilike", write_like, .opname = "~~*"},
 	{"is_null", write_is_null},
 	{"contains", write_contains}
 };
@@ -126,15 +126,15 @@ comparison(const Condition *condition)
 {
 	TypeCacheEntry *type = lookup_type_cache(condition->column->type,
 											 TYPECACHE_BTREE_OPFAMILY | TYPECACHE_EQ_OPR);
-	Oid			operator = InvalidOid;
+	Oid			opno = InvalidOid;
 
 	if (OidIsValid(type->btree_opf))
-		operator = condition->filter->strategy == 0 ? get_negator(type->eq_opr) :
+		opno = condition->filter->strategy == 0 ? get_negator(type->eq_opr) :
 			get_opfamily_member(type->btree_opf, type->btree_opintype, type->btree_opintype,
 								condition->filter->strategy);
-	if (!OidIsValid(operator))
+	if (!OidIsValid(opno))
 		unknown_operator(condition);
-	return operator;
+	return opno;
 }
 
 static void
@@ -149,18 +149,18 @@ write_column(const Condition *condition)
  * schema could replace it with another of the same name.
  */
 static void
-write_operation(const Condition *condition, Oid operator, bool any, Oid type, Datum value)
+write_operation(const Condition *condition, Oid opno, bool any, Oid type, Datum value)
 {
 	RarrQuery  *query = condition->query;
-	HeapTuple	tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(operator));
+	HeapTuple	tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(opno));
 	Form_pg_operator form;
 
 	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for operator %u", operator);
+		elog(ERROR, "cache lookup failed for operator %u", opno);
 	form = (Form_pg_operator) GETSTRUCT(tuple);
 	rarr_query_bind(query, type, value);
 	if (form->oprnamespace != PG_CATALOG_NAMESPACE)
-		appendStringInfo(&query->sql, any ? RARR_BY_OID_ANY : RARR_BY_OID_OPERATOR, operator,
+		appendStringInfo(&query->sql, any ? RARR_BY_OID_ANY : RARR_BY_OID_OPERATOR, opno,
 						 rarr_entity_expression(condition->entity, condition->column), query->nparams);
 	else
 		appendStringInfo(&query->sql, any ? "%s OPERATOR(pg_catalog.%s) ANY ($%d)" :
@@ -182,22 +182,22 @@ static void
 write_comparison(const Condition *condition)
 {
 	int			strategy = condition->filter->strategy;
-	Oid			operator;
+	Oid			opno;
 
 	if (condition->value->type == jbvNull && (strategy == BTEqualStrategyNumber || strategy == 0))
 	{
 		write_null_test(condition, strategy != 0);
 		return;
 	}
-	operator = comparison(condition);
-	write_operation(condition, operator, false, condition->column->type,
+	opno = comparison(condition);
+	write_operation(condition, opno, false, condition->column->type,
 					read_value(condition, condition->value));
 }
 
 static void
 write_in(const Condition *condition)
 {
-	Oid			operator = comparison(condition);
+	Oid			opno = comparison(condition);
 	Oid			array_type = get_array_type(condition->column->type);
 	ArrayBuildState *array;
 	JsonbIterator *it;
@@ -216,7 +216,7 @@ write_in(const Condition *condition)
 		array = accumArrayResult(array, read_value(condition, &element), false,
 								 condition->column->type, CurrentMemoryContext);
 	}
-	write_operation(condition, operator, true, array_type,
+	write_operation(condition, opno, true, array_type,
 					makeArrayResult(array, CurrentMemoryContext));
 }
 
@@ -264,7 +264,7 @@ write_like(const Condition *condition)
 	if (ends_in_escape(DatumGetTextPP(pattern)))
 		bad_value(condition, "must not end with a single backslash, which escapes what is behind it");
 	write_column(condition);
-	appendStringInfo(&condition->query->sql, " OPERATOR(pg_catalog.%s) ", condition->filter->operator);
+	appendStringInfo(&condition->query->sql, " OPERATOR(pg_catalog.%s) ", condition->filter->opname);
 	rarr_query_param(condition->query, TEXTOID, pattern, false);
 }
 

@@ -365,7 +365,7 @@ put_filters(PQExpBuffer raw, char entity)
 	for (int n = chance(3); n > 0; n--)
 	{
 		const Argument *column = &relation->columns[chance(relation->ncolumns)];
-		const char *operator = pick(operators);
+		const char *name = pick(operators);
 
 		appendPQExpBuffer(raw, "%s\"%s\": ", comma, column->name);
 		comma = ", ";
@@ -374,10 +374,10 @@ put_filters(PQExpBuffer raw, char entity)
 			put_member(raw, column, entity);
 			continue;
 		}
-		appendPQExpBuffer(raw, "{\"%s\": ", operator);
-		if (strcmp(operator, "is_null") == 0)
+		appendPQExpBuffer(raw, "{\"%s\": ", name);
+		if (strcmp(name, "is_null") == 0)
 			appendPQExpBufferStr(raw, chance(2) ? "true" : "false");
-		else if (strcmp(operator, "in") == 0)
+		else if (strcmp(name, "in") == 0)
 		{
 			appendPQExpBufferChar(raw, '[');
 			put_member(raw, column, entity);
