@@ -11,7 +11,7 @@
 #include "job/prepared.h"
 #include "job/stats/counters.h"
 #include "job/wait/wait_list.h"
-#include "job/wait/waiters.h"
+#include "job/wait/wakeup.h"
 
 /*
  * Initialize all parts, while the library is being preloaded.

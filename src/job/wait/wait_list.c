@@ -22,7 +22,7 @@
 #include "base/guc.h"
 #include "job/agenda/verify.h"
 #include "job/wait/wait_list.h"
-#include "job/wait/waiters.h"
+#include "job/wait/wakeup.h"
 
 /* how often a sleeper checks designated wakers and woken sleepers */
 #define CHECK_INTERVAL	(10 * USECS_PER_SEC)

@@ -1,10 +1,10 @@
 /*
- * waiters.h
+ * wakeup.h
  *		The list of sleepers in shared memory, wake-ups and designated wakers;
  *		for this folder and job.c alone.
  */
-#ifndef RARR_JOB_WAIT_WAITERS_H
-#define RARR_JOB_WAIT_WAITERS_H
+#ifndef RARR_JOB_WAIT_WAKEUP_H
+#define RARR_JOB_WAIT_WAKEUP_H
 
 #include "datatype/timestamp.h"
 #include "port/atomics.h"
@@ -105,4 +105,4 @@ extern void rarr_waker_name(int type, RarrWakeups *wakeups);
 	for (int type = rarr_waiter_next_type(waiter, 0); type != RARR_NONE; \
 		 type = rarr_waiter_next_type(waiter, type + 1))
 
-#endif							/* RARR_JOB_WAIT_WAITERS_H */
+#endif							/* RARR_JOB_WAIT_WAKEUP_H */

@@ -1,6 +1,6 @@
 /*
- * waiters.c
- *		The list of sleepers in shared memory, wake-ups and designated wakers.
+ * wakeup.c
+ *		Wake sleepers: their list in shared memory, and designated wakers.
  *
  * A RarrWaitList with a RarrWaitType for each slot of the agenda is followed
  * by the waiters, one for each session that can sleep.
@@ -17,7 +17,7 @@
 
 #include "base/clock.h"
 #include "base/guc.h"
-#include "job/wait/waiters.h"
+#include "job/wait/wakeup.h"
 
 #define SET_WORDS	((rarr_agenda_types + 63) / 64)
 
