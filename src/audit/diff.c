@@ -31,7 +31,7 @@
 #define MASK "***"
 
 /* limit for all values of a row together, in bytes of their JSON */
-#define MAX_ROW_BYTES	(16 * 1024 * 1024)
+#define MAX_ROW_BYTES (16 * 1024 * 1024)
 
 static RarrDiffKind
 kind_of_type(Oid type)
@@ -106,7 +106,7 @@ size_value(JsonbValue *value, Size size)
 static bool
 text_value(JsonbValue *value, Datum datum, Size size, Size max_bytes)
 {
-	text	   *string;
+	text *string;
 
 	if (size <= max_bytes)
 	{
@@ -141,7 +141,7 @@ bounded_jsonb_value(JsonbValue *value, Jsonb *jsonb, Size max_bytes)
 bool
 rarr_diff_value(const RarrDiffColumn *column, Datum datum, Size max_bytes, JsonbValue *value)
 {
-	Size		size = value_size(column, datum);
+	Size size = value_size(column, datum);
 
 	value->type = jbvNumeric;
 	switch (column->kind)
@@ -174,8 +174,7 @@ rarr_diff_value(const RarrDiffColumn *column, Datum datum, Size max_bytes, Jsonb
 				size_value(value, size);
 				return false;
 			}
-			return bounded_jsonb_value(value, column->kind == RARR_DIFF_JSONB ? DatumGetJsonbP(datum) :
-									   rarr_to_json(&column->to_json, datum),
+			return bounded_jsonb_value(value, column->kind == RARR_DIFF_JSONB ? DatumGetJsonbP(datum) : rarr_to_json(&column->to_json, datum),
 									   Min(max_bytes, RARR_DIFF_MAX_JSON));
 	}
 	return true;
@@ -202,8 +201,9 @@ is_true(TupleTableSlot *row, AttrNumber attnum)
 static Size
 bytes_left(Size left, const JsonbValue *value)
 {
-	Size		used = value->type == jbvString ? value->val.string.len :
-		value->type == jbvBinary ? value->val.binary.len : 0;
+	Size used = value->type == jbvString ? value->val.string.len :
+				value->type == jbvBinary ? value->val.binary.len :
+										   0;
 
 	return left - Min(left, used);
 }
@@ -216,8 +216,8 @@ static bool
 push_side(JsonbParseState **state, const char *side, const RarrDiffColumn *column,
 		  bool masked, TupleTableSlot *row, Size *left)
 {
-	JsonbValue	value;
-	bool		whole = true;
+	JsonbValue value;
+	bool whole = true;
 
 	if (row->tts_isnull[column->attnum - 1])
 		value.type = jbvNull;
@@ -235,8 +235,8 @@ static void
 push_column(JsonbParseState **state, const RarrDiffColumn *column, bool masked,
 			TupleTableSlot *old_row, TupleTableSlot *new_row, Size *left)
 {
-	JsonbValue	key;
-	bool		whole = true;
+	JsonbValue key;
+	bool whole = true;
 
 	string_value(&key, column->name);
 	pushJsonbValue(state, WJB_KEY, &key);
@@ -247,7 +247,7 @@ push_column(JsonbParseState **state, const RarrDiffColumn *column, bool masked,
 		whole &= push_side(state, "old", column, masked, old_row, left);
 	if (!whole)
 	{
-		JsonbValue	yes = {.type = jbvBool, .val.boolean = true};
+		JsonbValue yes = {.type = jbvBool, .val.boolean = true};
 
 		rarr_json_put(state, "truncated", &yes);
 	}
@@ -258,8 +258,8 @@ static bool
 is_masked(const RarrDiffColumn *column, TupleTableSlot *old_row, TupleTableSlot *new_row)
 {
 	return column->masked &&
-		(column->masked_if == 0 ||
-		 is_true(old_row, column->masked_if) || is_true(new_row, column->masked_if));
+		   (column->masked_if == 0 ||
+			is_true(old_row, column->masked_if) || is_true(new_row, column->masked_if));
 }
 
 /*
@@ -269,9 +269,9 @@ is_masked(const RarrDiffColumn *column, TupleTableSlot *old_row, TupleTableSlot 
 static bool
 is_silent(const RarrDiffColumn *column, bool masked, TupleTableSlot *old_row, TupleTableSlot *new_row)
 {
-	int			i = column->attnum - 1;
-	bool		old_null = old_row == NULL || old_row->tts_isnull[i];
-	bool		new_null = new_row == NULL || new_row->tts_isnull[i];
+	int i = column->attnum - 1;
+	bool old_null = old_row == NULL || old_row->tts_isnull[i];
+	bool new_null = new_row == NULL || new_row->tts_isnull[i];
 
 	if (old_null || new_null)
 		return old_null && new_null;
@@ -291,7 +291,7 @@ rarr_diff_rows(const RarrDiffColumn *columns, int ncolumns,
 			   TupleTableSlot *old_row, TupleTableSlot *new_row)
 {
 	JsonbParseState *state = NULL;
-	Size		left = MAX_ROW_BYTES;
+	Size left = MAX_ROW_BYTES;
 
 	if (old_row)
 		slot_getallattrs(old_row);
@@ -303,7 +303,7 @@ rarr_diff_rows(const RarrDiffColumn *columns, int ncolumns,
 	for (int i = 0; i < ncolumns; i++)
 	{
 		const RarrDiffColumn *column = &columns[i];
-		bool		masked = is_masked(column, old_row, new_row);
+		bool masked = is_masked(column, old_row, new_row);
 
 		if (is_silent(column, masked, old_row, new_row))
 			continue;

@@ -16,8 +16,8 @@
  * type is not recorded.  A jsonb of this size has room for any valid metadata
  * (metadata.c).
  */
-#define RARR_DIFF_MAX_TEXT	(1024 * 1024)
-#define RARR_DIFF_MAX_JSON	(4 * RARR_DIFF_MAX_TEXT + 64)
+#define RARR_DIFF_MAX_TEXT (1024 * 1024)
+#define RARR_DIFF_MAX_JSON (4 * RARR_DIFF_MAX_TEXT + 64)
 
 /* how the values of a type are converted to JSON */
 typedef enum RarrDiffKind
@@ -29,23 +29,23 @@ typedef enum RarrDiffKind
 	RARR_DIFF_TEXT,
 	RARR_DIFF_UUID,
 	RARR_DIFF_JSONB,
-	RARR_DIFF_TIME,				/* date, timestamp, timestamptz: in UTC */
-	RARR_DIFF_OTHER				/* by to_jsonb() (to_json.c) */
+	RARR_DIFF_TIME, /* date, timestamp, timestamptz: in UTC */
+	RARR_DIFF_OTHER /* by to_jsonb() (to_json.c) */
 } RarrDiffKind;
 
 /* a column to compare */
 typedef struct RarrDiffColumn
 {
-	AttrNumber	attnum;
-	Oid			type;			/* base type of a domain */
-	int16		typlen;
-	bool		typbyval;
+	AttrNumber attnum;
+	Oid type; /* base type of a domain */
+	int16 typlen;
+	bool typbyval;
 	RarrDiffKind kind;
 	const char *name;
-	bool		masked;			/* values are shown as *** */
-	AttrNumber	masked_if;		/* ... if not 0: only if this column is true */
-	bool		assigned;		/* did the statement assign it? */
-	RarrToJson	to_json;		/* for RARR_DIFF_OTHER */
+	bool masked;          /* values are shown as *** */
+	AttrNumber masked_if; /* ... if not 0: only if this column is true */
+	bool assigned;        /* did the statement assign it? */
+	RarrToJson to_json;   /* for RARR_DIFF_OTHER */
 } RarrDiffColumn;
 
 extern void rarr_diff_init_column(RarrDiffColumn *column, Form_pg_attribute att);
@@ -53,4 +53,4 @@ extern bool rarr_diff_value(const RarrDiffColumn *column, Datum datum, Size max_
 extern Datum rarr_diff_rows(const RarrDiffColumn *columns, int ncolumns,
 							TupleTableSlot *old_row, TupleTableSlot *new_row);
 
-#endif							/* RARR_AUDIT_DIFF_H */
+#endif /* RARR_AUDIT_DIFF_H */

@@ -32,12 +32,17 @@ int
 rarr_use_neutral_settings(void)
 {
 	static const char *const settings[][2] = {
-		{"datestyle", "ISO"}, {"intervalstyle", "postgres"}, {"timezone", "UTC"},
-		{"extra_float_digits", "3"}, {"bytea_output", "hex"},
+		{"datestyle", "ISO"},
+		{"intervalstyle", "postgres"},
+		{"timezone", "UTC"},
+		{"extra_float_digits", "3"},
+		{"bytea_output", "hex"},
 		/* for money, and for regclass and the like */
-		{"lc_monetary", "C"}, {"search_path", ""}, {"quote_all_identifiers", "off"},
+		{"lc_monetary", "C"},
+		{"search_path", ""},
+		{"quote_all_identifiers", "off"},
 	};
-	int			level = NewGUCNestLevel();
+	int level = NewGUCNestLevel();
 
 	for (int i = 0; i < lengthof(settings); i++)
 		(void) set_config_option(settings[i][0], settings[i][1], PGC_USERSET, PGC_S_SESSION,
@@ -49,7 +54,7 @@ rarr_use_neutral_settings(void)
 static bool
 may_fail(Oid type)
 {
-	Oid			element = get_element_type(type);
+	Oid element = get_element_type(type);
 
 	if (OidIsValid(element))
 		type = getBaseType(element);
@@ -63,7 +68,7 @@ may_fail(Oid type)
 void
 rarr_to_json_init(RarrToJson *how, Oid type)
 {
-	Node	   *arg = (Node *) makeNullConst(type, -1, InvalidOid);
+	Node *arg = (Node *) makeNullConst(type, -1, InvalidOid);
 
 	how->type = type;
 	how->may_fail = may_fail(type);
@@ -78,7 +83,7 @@ rarr_to_json_init(RarrToJson *how, Oid type)
 static Jsonb *
 string_jsonb(const char *string, int length)
 {
-	JsonbValue	value;
+	JsonbValue value;
 
 	rarr_json_set_string(&value, string, length);
 	return JsonbValueToJsonb(&value);
@@ -94,14 +99,14 @@ convert(const RarrToJson *how, Datum value)
 typedef struct Attempt
 {
 	const RarrToJson *how;
-	Datum		value;
-	Jsonb	   *result;
+	Datum value;
+	Jsonb *result;
 } Attempt;
 
 static bool
 attempt(void *arg)
 {
-	Attempt    *it = arg;
+	Attempt *it = arg;
 
 	it->result = convert(it->how, it->value);
 	return true;
@@ -117,8 +122,8 @@ is_about_value(const ErrorData *error, void *arg)
 static Jsonb *
 substitute(const RarrToJson *how, Datum value)
 {
-	text	   *json;
-	char	   *name;
+	text *json;
+	char *name;
 
 	if (how->type == JSONOID)
 	{
@@ -134,7 +139,7 @@ substitute(const RarrToJson *how, Datum value)
 static Jsonb *
 make_valid(Jsonb *jsonb)
 {
-	JsonbValue	value;
+	JsonbValue value;
 	const char *string;
 
 	if (!JB_ROOT_IS_SCALAR(jsonb) || !JsonbExtractScalar(&jsonb->root, &value) || value.type != jbvString ||
@@ -152,8 +157,8 @@ make_valid(Jsonb *jsonb)
 Jsonb *
 rarr_to_json(const RarrToJson *how, Datum value)
 {
-	Attempt		it = {how, value, NULL};
-	ErrorData  *error;
+	Attempt it = {how, value, NULL};
+	ErrorData *error;
 
 	if (!how->may_fail)
 		return make_valid(convert(how, value));

@@ -11,13 +11,13 @@
 /* how to convert the values of a type */
 typedef struct RarrToJson
 {
-	Oid			type;			/* not a domain */
-	bool		may_fail;		/* can jsonb fail to represent one? */
-	FmgrInfo	function;
+	Oid type;      /* not a domain */
+	bool may_fail; /* can jsonb fail to represent one? */
+	FmgrInfo function;
 } RarrToJson;
 
 extern void rarr_to_json_init(RarrToJson *how, Oid type);
 extern Jsonb *rarr_to_json(const RarrToJson *how, Datum value);
-extern int	rarr_use_neutral_settings(void);
+extern int rarr_use_neutral_settings(void);
 
-#endif							/* RARR_AUDIT_TO_JSON_H */
+#endif /* RARR_AUDIT_TO_JSON_H */

@@ -33,13 +33,22 @@
 #include "audit/diff.h"
 
 /* limit for a key as text; a B-tree entry of 2704 bytes also has the type */
-#define KEY_MAX_BYTES	2000
+#define KEY_MAX_BYTES 2000
 
 /* the columns of audit_log, in this order */
 enum
 {
-	COL_ID, COL_ENTITY_TYPE, COL_ENTITY_ID, COL_ACTION, COL_USER_ID, COL_CHANGES,
-	COL_TIMESTAMP, COL_DATABASE_USER, COL_TRANSACTION_ID, COL_ACTING_ROLE, NCOLUMNS
+	COL_ID,
+	COL_ENTITY_TYPE,
+	COL_ENTITY_ID,
+	COL_ACTION,
+	COL_USER_ID,
+	COL_CHANGES,
+	COL_TIMESTAMP,
+	COL_DATABASE_USER,
+	COL_TRANSACTION_ID,
+	COL_ACTING_ROLE,
+	NCOLUMNS
 };
 
 static const RarrAppendColumn log_columns[NCOLUMNS] = {
@@ -52,7 +61,7 @@ static const RarrAppendColumn log_columns[NCOLUMNS] = {
 	[COL_TIMESTAMP] = {"timestamp", TIMESTAMPTZOID},
 	[COL_DATABASE_USER] = {"database_user", TEXTOID},
 	[COL_TRANSACTION_ID] = {"transaction_id", XID8OID},
-	[COL_ACTING_ROLE] = {"acting_role", TEXTOID, .optional = true},	/* since 1.5 */
+	[COL_ACTING_ROLE] = {"acting_role", TEXTOID, .optional = true}, /* since 1.5 */
 };
 
 /* state for one statement */
@@ -60,23 +69,23 @@ typedef struct Audit
 {
 	const TriggerData *trigdata;
 	const char *action;
-	RarrDiffColumn *columns;	/* columns to compare */
-	int			ncolumns;
-	RarrDiffColumn *keys;		/* columns that identify a row */
-	int			nkeys;
-	bool		by_settings;	/* does any column's JSON depend on settings? */
-	RarrAppend *append;			/* NULL until there is something to write */
-	MemoryContext context;		/* lives as long as the state */
-	MemoryContext row_context;	/* reset after each row */
-	Datum		values[NCOLUMNS];	/* those common to all rows are set */
-	bool		nulls[NCOLUMNS];
+	RarrDiffColumn *columns; /* columns to compare */
+	int ncolumns;
+	RarrDiffColumn *keys; /* columns that identify a row */
+	int nkeys;
+	bool by_settings;          /* does any column's JSON depend on settings? */
+	RarrAppend *append;        /* NULL until there is something to write */
+	MemoryContext context;     /* lives as long as the state */
+	MemoryContext row_context; /* reset after each row */
+	Datum values[NCOLUMNS];    /* those common to all rows are set */
+	bool nulls[NCOLUMNS];
 } Audit;
 
 /* Return the number of a column named by the arguments, or raise 42703. */
 static AttrNumber
 named_column(const TriggerData *trigdata, const char *name)
 {
-	AttrNumber	attnum = rarr_find_column(RelationGetDescr(trigdata->tg_relation), name);
+	AttrNumber attnum = rarr_find_column(RelationGetDescr(trigdata->tg_relation), name);
 
 	if (attnum == 0)
 		ereport(ERROR,
@@ -108,7 +117,7 @@ check_arguments(const TriggerData *trigdata)
 {
 	static const char *const keywords[] = {"key", "ignore", "mask", "if", "only"};
 	const Trigger *trigger = trigdata->tg_trigger;
-	bool		valid = trigger->tgnargs % 2 == 1 && argument_has(trigger, "key", NULL);
+	bool valid = trigger->tgnargs % 2 == 1 && argument_has(trigger, "key", NULL);
 
 	for (int i = 1; i < trigger->tgnargs && valid; i += 2)
 	{
@@ -131,8 +140,8 @@ static void
 list_columns(Audit *audit)
 {
 	const Trigger *trigger = audit->trigdata->tg_trigger;
-	TupleDesc	desc = RelationGetDescr(audit->trigdata->tg_relation);
-	bool		only = argument_has(trigger, "only", NULL);
+	TupleDesc desc = RelationGetDescr(audit->trigdata->tg_relation);
+	bool only = argument_has(trigger, "only", NULL);
 
 	audit->columns = palloc(desc->natts * sizeof(RarrDiffColumn));
 	audit->ncolumns = 0;
@@ -172,8 +181,8 @@ read_arguments(Audit *audit)
 {
 	const TriggerData *trigdata = audit->trigdata;
 	const Trigger *trigger = trigdata->tg_trigger;
-	TupleDesc	desc = RelationGetDescr(trigdata->tg_relation);
-	AttrNumber	masked = 0;
+	TupleDesc desc = RelationGetDescr(trigdata->tg_relation);
+	AttrNumber masked = 0;
 
 	check_arguments(trigdata);
 	list_columns(audit);
@@ -208,7 +217,7 @@ static void
 begin_rows(Audit *audit)
 {
 	MemoryContext old = MemoryContextSwitchTo(audit->context);
-	Datum	   *values = audit->values;
+	Datum *values = audit->values;
 
 	audit->append = rarr_append_begin("audit_log", log_columns, NCOLUMNS);
 	values[COL_ENTITY_TYPE] = CStringGetTextDatum(audit->trigdata->tg_trigger->tgargs[0]);
@@ -227,7 +236,8 @@ static Datum
 text_of_json(JsonbValue *value)
 {
 	const char *string = value->type == jbvString ?
-		pnstrdup(value->val.string.val, value->val.string.len) : rarr_json_to_text(value);
+							 pnstrdup(value->val.string.val, value->val.string.len) :
+							 rarr_json_to_text(value);
 
 	return CStringGetTextDatum(rarr_clip_text(string, KEY_MAX_BYTES));
 }
@@ -238,14 +248,14 @@ set_key(Audit *audit, TupleTableSlot *row)
 {
 	JsonbParseState *state = NULL;
 	JsonbValue *result = NULL;
-	JsonbValue	value;
+	JsonbValue value;
 
 	if (audit->nkeys > 1)
 		pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
 	for (int i = 0; i < audit->nkeys; i++)
 	{
-		bool		isnull;
-		Datum		datum = slot_getattr(row, audit->keys[i].attnum, &isnull);
+		bool isnull;
+		Datum datum = slot_getattr(row, audit->keys[i].attnum, &isnull);
 
 		if (isnull)
 			value.type = jbvNull;
@@ -266,7 +276,7 @@ set_key(Audit *audit, TupleTableSlot *row)
 static void
 append_row(Audit *audit, Datum changes)
 {
-	pg_uuid_t	id;
+	pg_uuid_t id;
 
 	rarr_uuid_v7(&id);
 	audit->values[COL_ID] = UUIDPGetDatum(&id);
@@ -282,7 +292,7 @@ static void
 record_row(Audit *audit, TupleTableSlot *old_row, TupleTableSlot *new_row)
 {
 	MemoryContext old = MemoryContextSwitchTo(audit->row_context);
-	Datum		changes = rarr_diff_rows(audit->columns, audit->ncolumns, old_row, new_row);
+	Datum changes = rarr_diff_rows(audit->columns, audit->ncolumns, old_row, new_row);
 
 	CHECK_FOR_INTERRUPTS();
 	if (changes != (Datum) 0)
@@ -305,7 +315,7 @@ record_updates(Audit *audit)
 {
 	Tuplestorestate *old_table = audit->trigdata->tg_oldtable;
 	Tuplestorestate *new_table = audit->trigdata->tg_newtable;
-	TupleDesc	desc = RelationGetDescr(audit->trigdata->tg_relation);
+	TupleDesc desc = RelationGetDescr(audit->trigdata->tg_relation);
 	TupleTableSlot *old_row = MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple);
 	TupleTableSlot *new_row = MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple);
 
@@ -399,7 +409,7 @@ is_off(const TriggerData *trigdata)
 
 	if (rarr_audit)
 		return TRIGGER_FIRED_BY_INSERT(trigdata->tg_event) &&
-			rarr_is_restoring(trigdata->tg_relation);
+			   rarr_is_restoring(trigdata->tg_relation);
 	if (!said)
 		ereport(LOG,
 				(errmsg("researcharr: changes of data are not logged"),
@@ -419,8 +429,8 @@ PG_FUNCTION_INFO_V1(researcharr_audit_record);
 Datum
 researcharr_audit_record(PG_FUNCTION_ARGS)
 {
-	Audit		audit = {0};
-	int			level = 0;
+	Audit audit = {0};
+	int level = 0;
 
 	rarr_require_trigger(fcinfo, "audit_record");
 	audit.trigdata = (TriggerData *) fcinfo->context;

@@ -47,17 +47,17 @@ static const RarrTableDef partition_def = {
 
 struct RarrAppend
 {
-	MemoryContext cxt;			/* owns all allocations */
-	bool		at_exit;		/* at session exit: no waits, no errors */
-	bool		refused;		/* at exit: some row could not be appended */
-	List	   *checks;			/* at exit: the target's CHECK constraints */
-	Relation	log;			/* the partitioned table */
+	MemoryContext cxt; /* owns all allocations */
+	bool at_exit;      /* at session exit: no waits, no errors */
+	bool refused;      /* at exit: some row could not be appended */
+	List *checks;      /* at exit: the target's CHECK constraints */
+	Relation log;      /* the partitioned table */
 	const RarrAppendColumn *columns;
-	int			ncolumns;
-	RarrTable  *target;			/* the current target partition, or NULL */
-	AttrNumber *attnums;		/* column numbers in the target; 0 if absent */
-	RarrLogDefaults *defaults;	/* defaults of its other columns, or NULL */
-	RarrRows   *rows;			/* buffered rows for the target */
+	int ncolumns;
+	RarrTable *target;         /* the current target partition, or NULL */
+	AttrNumber *attnums;       /* column numbers in the target; 0 if absent */
+	RarrLogDefaults *defaults; /* defaults of its other columns, or NULL */
+	RarrRows *rows;            /* buffered rows for the target */
 };
 
 /* Is the table partitioned by range of just this uuid column? */
@@ -70,8 +70,8 @@ is_log(Relation rel, const RarrAppendColumn *key)
 		return false;
 	partkey = RelationGetPartitionKey(rel);
 	return partkey->strategy == PARTITION_STRATEGY_RANGE && partkey->partnatts == 1 &&
-		partkey->partattrs[0] == rarr_find_column(RelationGetDescr(rel), key->name) &&
-		partkey->partattrs[0] != 0 && partkey->parttypid[0] == key->type;
+		   partkey->partattrs[0] == rarr_find_column(RelationGetDescr(rel), key->name) &&
+		   partkey->partattrs[0] != 0 && partkey->parttypid[0] == key->type;
 }
 
 static RarrAppend *
@@ -103,7 +103,7 @@ make_append(Relation log, const RarrAppendColumn *columns, int ncolumns)
 RarrAppend *
 rarr_append_begin(const char *table, const RarrAppendColumn *columns, int ncolumns)
 {
-	Relation	log;
+	Relation log;
 
 	PreventCommandIfReadOnly("an append to a log");
 	log = rarr_relation_open(table, RowExclusiveLock);
@@ -124,8 +124,8 @@ rarr_append_begin(const char *table, const RarrAppendColumn *columns, int ncolum
 RarrAppend *
 rarr_append_begin_at_exit(const char *table, const RarrAppendColumn *columns, int ncolumns)
 {
-	Oid			relid = rarr_find_relation(table);
-	Relation	log;
+	Oid relid = rarr_find_relation(table);
+	Relation log;
 	RarrAppend *append;
 
 	if (!OidIsValid(relid) || !rarr_exit_lock_relation(relid))
@@ -153,15 +153,15 @@ partition_of(Relation log, Datum key)
 {
 	PartitionKey partkey = RelationGetPartitionKey(log);
 	PartitionDesc desc = RelationGetPartitionDesc(log, !IsolationUsesXactSnapshot());
-	int			index = -1;
+	int index = -1;
 
 	if (desc->nparts > 0)
 	{
-		bool		equal = false;
-		int			offset = partition_range_datum_bsearch(partkey->partsupfunc,
-														   partkey->partcollation,
-														   desc->boundinfo, 1,
-														   &key, &equal);
+		bool equal = false;
+		int offset = partition_range_datum_bsearch(partkey->partsupfunc,
+												   partkey->partcollation,
+												   desc->boundinfo, 1,
+												   &key, &equal);
 
 		index = desc->boundinfo->indexes[offset + 1];
 		if (index < 0)
@@ -196,16 +196,16 @@ static bool
 is_fit_at_exit(RarrAppend *append, Relation partition)
 {
 	static const RarrIndexDef *const no_indexes[] = {NULL};
-	TupleDesc	desc = RelationGetDescr(partition);
+	TupleDesc desc = RelationGetDescr(partition);
 
 	if (partition->rd_rel->relkind != RELKIND_RELATION)
 		return false;
 	for (int i = 0; i < append->ncolumns; i++)
 	{
-		AttrNumber	attnum = rarr_find_column(desc, append->columns[i].name);
+		AttrNumber attnum = rarr_find_column(desc, append->columns[i].name);
 
 		if (attnum == 0 ? !append->columns[i].optional :
-			TupleDescAttr(desc, attnum - 1)->atttypid != append->columns[i].type)
+						  TupleDescAttr(desc, attnum - 1)->atttypid != append->columns[i].type)
 			return false;
 	}
 	return rarr_exit_may_write(partition, rarr_find_column(desc, append->columns[0].name), no_indexes);
@@ -220,7 +220,7 @@ static bool
 open_target(RarrAppend *append, Relation partition)
 {
 	MemoryContext old;
-	bool		evaluable;
+	bool evaluable;
 
 	if (partition->rd_rel->relkind != RELKIND_RELATION)
 		ereport(ERROR,
@@ -246,8 +246,8 @@ set_target(RarrAppend *append, Datum key)
 {
 	for (;;)
 	{
-		Oid			relid = partition_of(append->log, key);
-		Relation	partition;
+		Oid relid = partition_of(append->log, key);
+		Relation partition;
 
 		CHECK_FOR_INTERRUPTS();
 		if (append->target && append->target->relid == relid)
@@ -278,9 +278,9 @@ set_target(RarrAppend *append, Datum key)
 static bool
 set_target_at_exit(RarrAppend *append, Datum key)
 {
-	Oid			relid = partition_of(append->log, key);
-	Relation	partition;
-	bool		fit;
+	Oid relid = partition_of(append->log, key);
+	Relation partition;
+	bool fit;
 
 	if (append->target && append->target->relid == relid)
 		return true;
@@ -324,7 +324,7 @@ rarr_append_row(RarrAppend *append, const Datum *values, const bool *nulls)
 	memset(slot->tts_isnull, true, slot->tts_tupleDescriptor->natts * sizeof(bool));
 	for (int i = 0; i < append->ncolumns; i++)
 	{
-		int			att = append->attnums[i] - 1;
+		int att = append->attnums[i] - 1;
 
 		if (att < 0)
 			continue;
@@ -349,7 +349,7 @@ rarr_append_row(RarrAppend *append, const Datum *values, const bool *nulls)
 bool
 rarr_append_end(RarrAppend *append)
 {
-	bool		done = !append->refused;
+	bool done = !append->refused;
 
 	close_target(append);
 	table_close(append->log, NoLock);

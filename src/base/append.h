@@ -9,8 +9,8 @@
 typedef struct RarrAppendColumn
 {
 	const char *name;
-	Oid			type;			/* verified, because DDL can change it */
-	bool		optional;		/* missing in older extension versions */
+	Oid type;      /* verified, because DDL can change it */
+	bool optional; /* missing in older extension versions */
 } RarrAppendColumn;
 
 typedef struct RarrAppend RarrAppend;
@@ -20,4 +20,4 @@ extern RarrAppend *rarr_append_begin_at_exit(const char *table, const RarrAppend
 extern void rarr_append_row(RarrAppend *append, const Datum *values, const bool *nulls);
 extern bool rarr_append_end(RarrAppend *append);
 
-#endif							/* RARR_BASE_APPEND_H */
+#endif /* RARR_BASE_APPEND_H */

@@ -17,7 +17,7 @@
 void
 rarr_null_argument(FunctionCallInfo fcinfo, const char *name)
 {
-	char	   *function = get_func_name(fcinfo->flinfo->fn_oid);
+	char *function = get_func_name(fcinfo->flinfo->fn_oid);
 
 	ereport(ERROR,
 			(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
@@ -40,11 +40,11 @@ Datum *
 rarr_array_argument(FunctionCallInfo fcinfo, int n, const char *name, Oid type, bool nulls_allowed,
 					bool **nulls, int *count)
 {
-	ArrayType  *array = PG_GETARG_ARRAYTYPE_P(n);
-	Datum	   *elements;
-	int16		length;
-	bool		byval;
-	char		align;
+	ArrayType *array = PG_GETARG_ARRAYTYPE_P(n);
+	Datum *elements;
+	int16 length;
+	bool byval;
+	char align;
 
 	if (ARR_NDIM(array) > 1)
 		ereport(ERROR,

@@ -15,7 +15,8 @@
 
 /* raise 22004 if argument n (counted from 0) of the running function is NULL */
 #define RARR_REQUIRE_ARG(n, name) \
-	do { \
+	do \
+	{ \
 		if (PG_ARGISNULL(n)) \
 			rarr_null_argument(fcinfo, name); \
 	} while (0)
@@ -27,4 +28,4 @@ pg_noreturn extern void rarr_wrong_trigger(const TriggerData *trigger, const cha
 										   const char *hint);
 extern void rarr_require_trigger(FunctionCallInfo fcinfo, const char *name);
 
-#endif							/* RARR_BASE_ARGS_H */
+#endif /* RARR_BASE_ARGS_H */

@@ -39,8 +39,8 @@
 bool
 rarr_exit_lock_relation(Oid relid)
 {
-	LOCKTAG		tag;
-	LOCALLOCK  *local;
+	LOCKTAG tag;
+	LOCALLOCK *local;
 	LockAcquireResult result;
 
 	SET_LOCKTAG_RELATION(tag, MyDatabaseId, relid);
@@ -63,8 +63,8 @@ rarr_exit_lock_relation(Oid relid)
 bool
 rarr_exit_has_lock_room(Oid relid)
 {
-	LOCKTAG		tag;
-	LOCALLOCK  *local;
+	LOCKTAG tag;
+	LOCALLOCK *local;
 
 	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, RelationRelationId, relid, 1);
 	if (rarr_lock_acquire_quietly(&tag, AccessShareLock, &local) == LOCKACQUIRE_NOT_AVAIL)
@@ -80,16 +80,16 @@ rarr_exit_has_lock_room(Oid relid)
 bool
 rarr_exit_lock_table(Oid relid)
 {
-	Relation	rel;
-	ListCell   *lc;
-	bool		locked = true;
+	Relation rel;
+	ListCell *lc;
+	bool locked = true;
 
 	if (!OidIsValid(relid) || !rarr_exit_lock_relation(relid))
 		return false;
 	rel = try_table_open(relid, NoLock);
 	if (rel == NULL)
 		return false;
-	foreach(lc, RelationGetIndexList(rel))
+	foreach (lc, RelationGetIndexList(rel))
 		locked = locked && rarr_exit_lock_relation(lfirst_oid(lc));
 	table_close(rel, NoLock);
 	return locked;
@@ -99,10 +99,10 @@ rarr_exit_lock_table(Oid relid)
 static bool
 index_can_fail(Relation index, AttrNumber column)
 {
-	HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(RelationGetRelid(index)));
-	bool		isnull = true;
-	Datum		expression = (Datum) 0;
-	bool		result;
+	HeapTuple tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(RelationGetRelid(index)));
+	bool isnull = true;
+	Datum expression = (Datum) 0;
+	bool result;
 
 	if (!HeapTupleIsValid(tuple))
 		return true;
@@ -120,7 +120,7 @@ index_can_fail(Relation index, AttrNumber column)
 static bool
 index_runs_foreign_code(Relation index)
 {
-	int			nsupport = index->rd_indam->amsupport * index->rd_index->indnkeyatts;
+	int nsupport = index->rd_indam->amsupport * index->rd_index->indnkeyatts;
 
 	for (int i = 0; i < nsupport; i++)
 		if (rarr_is_foreign(ProcedureRelationId, index->rd_support[i]))
@@ -176,8 +176,8 @@ bool
 rarr_exit_may_write(Relation rel, AttrNumber fresh, const RarrIndexDef *const *known)
 {
 	TupleConstr *constr = RelationGetDescr(rel)->constr;
-	ListCell   *lc;
-	bool		safe = true;
+	ListCell *lc;
+	bool safe = true;
 
 	if (constr != NULL)
 	{
@@ -187,9 +187,9 @@ rarr_exit_may_write(Relation rel, AttrNumber fresh, const RarrIndexDef *const *k
 			if (!rarr_cannot_fail(stringToNode(constr->check[i].ccbin)))
 				return false;
 	}
-	foreach(lc, RelationGetIndexList(rel))
+	foreach (lc, RelationGetIndexList(rel))
 	{
-		Relation	index = index_open(lfirst_oid(lc), NoLock);
+		Relation index = index_open(lfirst_oid(lc), NoLock);
 
 		safe = safe && index_is_safe(index, fresh, known);
 		index_close(index, NoLock);
@@ -205,7 +205,7 @@ List *
 rarr_exit_prepare_checks(RarrTable *table)
 {
 	TupleConstr *constr = RelationGetDescr(table->rel)->constr;
-	List	   *checks = NIL;
+	List *checks = NIL;
 
 	for (int i = 0; constr != NULL && i < constr->num_check; i++)
 		if (rarr_check_is_enforced(&constr->check[i]))
@@ -220,15 +220,15 @@ rarr_exit_prepare_checks(RarrTable *table)
 bool
 rarr_exit_checks_hold(RarrTable *table, List *checks, TupleTableSlot *slot)
 {
-	TupleDesc	desc = RelationGetDescr(table->rel);
+	TupleDesc desc = RelationGetDescr(table->rel);
 	ExprContext *econtext = GetPerTupleExprContext(table->estate);
-	ListCell   *lc;
+	ListCell *lc;
 
 	for (int i = 0; i < desc->natts; i++)
 		if (TupleDescAttr(desc, i)->attnotnull && slot_attisnull(slot, i + 1))
 			return false;
 	econtext->ecxt_scantuple = slot;
-	foreach(lc, checks)
+	foreach (lc, checks)
 		if (!ExecCheck(lfirst(lc), econtext))
 			return false;
 	return true;

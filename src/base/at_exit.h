@@ -16,4 +16,4 @@ extern bool rarr_exit_may_write(Relation rel, AttrNumber fresh, const RarrIndexD
 extern List *rarr_exit_prepare_checks(RarrTable *table);
 extern bool rarr_exit_checks_hold(RarrTable *table, List *checks, TupleTableSlot *slot);
 
-#endif							/* RARR_BASE_AT_EXIT_H */
+#endif /* RARR_BASE_AT_EXIT_H */

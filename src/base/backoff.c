@@ -40,8 +40,8 @@ int64
 rarr_backoff_delay(RarrBackoff backoff, int64 base, int64 cap,
 				   double jitter, int retries, double chance)
 {
-	int64		factor = 1;
-	int64		delay;
+	int64 factor = 1;
+	int64 delay;
 
 	retries = Max(retries, 0);
 	if (backoff == RARR_BACKOFF_LINEAR)

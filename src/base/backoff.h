@@ -16,4 +16,4 @@ extern bool rarr_backoff_parse(const char *name, RarrBackoff *backoff);
 extern int64 rarr_backoff_delay(RarrBackoff backoff, int64 base, int64 cap,
 								double jitter, int retries, double chance);
 
-#endif							/* RARR_BASE_BACKOFF_H */
+#endif /* RARR_BASE_BACKOFF_H */

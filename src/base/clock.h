@@ -23,10 +23,10 @@
 static inline int64
 rarr_monotonic_now(void)
 {
-	instr_time	now;
+	instr_time now;
 
 	INSTR_TIME_SET_CURRENT(now);
 	return (int64) INSTR_TIME_GET_MICROSEC(now);
 }
 
-#endif							/* RARR_BASE_CLOCK_H */
+#endif /* RARR_BASE_CLOCK_H */

@@ -34,7 +34,7 @@ rarr_find_column(TupleDesc desc, const char *name)
 AttrNumber
 rarr_require_column(Relation rel, const char *name, Oid type)
 {
-	AttrNumber	attnum = rarr_find_column(RelationGetDescr(rel), name);
+	AttrNumber attnum = rarr_find_column(RelationGetDescr(rel), name);
 
 	if (attnum == 0 || TupleDescAttr(RelationGetDescr(rel), attnum - 1)->atttypid != type)
 		ereport(ERROR,
@@ -52,8 +52,8 @@ column_fits(TupleDesc desc, int i, const RarrColumn *column, bool nulls)
 	Form_pg_attribute att = i < desc->natts ? TupleDescAttr(desc, i) : NULL;
 
 	return att != NULL && !att->attisdropped && att->atttypid == column->type &&
-		strcmp(NameStr(att->attname), column->name) == 0 &&
-		(nulls || !column->not_null || rarr_is_not_null(desc, i));
+		   strcmp(NameStr(att->attname), column->name) == 0 &&
+		   (nulls || !column->not_null || rarr_is_not_null(desc, i));
 }
 
 /*

@@ -11,8 +11,8 @@
 typedef struct RarrColumn
 {
 	const char *name;
-	Oid			type;
-	bool		not_null;		/* read without a test for NULL */
+	Oid type;
+	bool not_null; /* read without a test for NULL */
 } RarrColumn;
 
 extern AttrNumber rarr_find_column(TupleDesc desc, const char *name);
@@ -22,4 +22,4 @@ extern void rarr_check_columns_of(TupleDesc desc, const char *name, const RarrCo
 extern bool rarr_columns_fit(Relation rel, const RarrColumn *columns, int ncolumns, bool nulls);
 extern void rarr_check_columns(Relation rel, const RarrColumn *columns, int ncolumns, bool nulls);
 
-#endif							/* RARR_BASE_COLUMN_H */
+#endif /* RARR_BASE_COLUMN_H */

@@ -103,9 +103,9 @@ static inline bool
 rarr_is_comparison(Oid opno)
 {
 #if PG_VERSION_NUM >= 180000
-	ListCell   *lc;
+	ListCell *lc;
 
-	foreach(lc, get_op_index_interpretation(opno))
+	foreach (lc, get_op_index_interpretation(opno))
 		if (((OpIndexInterpretation *) lfirst(lc))->cmptype != COMPARE_INVALID)
 			return true;
 	return false;
@@ -133,13 +133,13 @@ rarr_index_beginscan(Relation rel, Relation index, Snapshot snapshot, int nkeys)
 static inline void
 rarr_init_range_table(EState *estate, Relation rel, List *updated)
 {
-	List	   *entries = NIL;
-	ListCell   *lc;
+	List *entries = NIL;
+	ListCell *lc;
 #if PG_VERSION_NUM >= 160000
-	List	   *permissions = NIL;
+	List *permissions = NIL;
 #endif
 
-	foreach(lc, updated)
+	foreach (lc, updated)
 	{
 		RangeTblEntry *rte = makeNode(RangeTblEntry);
 
@@ -173,16 +173,16 @@ rarr_init_range_table(EState *estate, Relation rel, List *updated)
 static inline void
 rarr_check_plan_as(PlannedStmt *stmt, Oid role)
 {
-	ListCell   *lc;
+	ListCell *lc;
 
 #if PG_VERSION_NUM >= 160000
 	stmt->permInfos = copyObject(stmt->permInfos);
-	foreach(lc, stmt->permInfos)
+	foreach (lc, stmt->permInfos)
 	{
 		RTEPermissionInfo *entry = lfirst_node(RTEPermissionInfo, lc);
 #else
 	stmt->rtable = copyObject(stmt->rtable);
-	foreach(lc, stmt->rtable)
+	foreach (lc, stmt->rtable)
 	{
 		RangeTblEntry *entry = lfirst_node(RangeTblEntry, lc);
 #endif
@@ -288,11 +288,11 @@ rarr_has_new_file(Relation rel)
 /* Since 16, table_tuple_update() reports which indexes need new entries. */
 #if PG_VERSION_NUM >= 160000
 typedef TU_UpdateIndexes RarrUpdateIndexes;
-#define rarr_updates_indexes(update) ((update) != TU_None)
+#define rarr_updates_indexes(update)     ((update) != TU_None)
 #define rarr_updates_all_indexes(update) ((update) == TU_All)
 #else
 typedef bool RarrUpdateIndexes;
-#define rarr_updates_indexes(update) (update)
+#define rarr_updates_indexes(update)     (update)
 #define rarr_updates_all_indexes(update) (update)
 #endif
 
@@ -403,8 +403,8 @@ rarr_lock_acquire_quietly(const LOCKTAG *tag, LOCKMODE mode, LOCALLOCK **local)
 extern PGDLLIMPORT WaitEventSet *FeBeWaitSet;
 extern bool pq_check_connection(void);
 
-#define FeBeWaitSetSocketPos	0
-#define FeBeWaitSetNEvents		3
+#define FeBeWaitSetSocketPos 0
+#define FeBeWaitSetNEvents   3
 
 /* Since 17, extensions can name their wait events. */
 static inline uint32
@@ -417,4 +417,4 @@ rarr_wait_event(const char *name)
 #endif
 }
 
-#endif							/* RARR_BASE_COMPAT_H */
+#endif /* RARR_BASE_COMPAT_H */

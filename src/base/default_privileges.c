@@ -49,17 +49,17 @@
 typedef struct Target
 {
 	ObjectAddress address;
-	char	   *name;			/* e.g. "TABLE a.b"; NULL: no privileges */
-	Oid			owner;
-	Acl		   *acl;
+	char *name; /* e.g. "TABLE a.b"; NULL: no privileges */
+	Oid owner;
+	Acl *acl;
 } Target;
 
 /* Get the ACL in a catalog row, or the default ACL if the column is NULL. */
 static Acl *
 read_acl(int cache, HeapTuple row, AttrNumber column, ObjectType type, Oid owner)
 {
-	bool		isnull;
-	Datum		acl = SysCacheGetAttr(cache, row, column, &isnull);
+	bool isnull;
+	Datum acl = SysCacheGetAttr(cache, row, column, &isnull);
 
 	return isnull ? acldefault(type, owner) : DatumGetAclPCopy(acl);
 }
@@ -68,7 +68,7 @@ static void
 read_relation(Target *target, HeapTuple row)
 {
 	Form_pg_class form = (Form_pg_class) GETSTRUCT(row);
-	bool		sequence = form->relkind == RELKIND_SEQUENCE;
+	bool sequence = form->relkind == RELKIND_SEQUENCE;
 
 	if (form->relkind != RELKIND_RELATION && form->relkind != RELKIND_PARTITIONED_TABLE &&
 		form->relkind != RELKIND_VIEW && form->relkind != RELKIND_MATVIEW &&
@@ -121,21 +121,21 @@ make_target(Oid classid, Oid objid)
 {
 	static const struct
 	{
-		Oid			classid;
-		int			cache;
-		void		(*read) (Target *target, HeapTuple row);
-	}			kinds[] = {
+		Oid classid;
+		int cache;
+		void (*read)(Target *target, HeapTuple row);
+	} kinds[] = {
 		{RelationRelationId, RELOID, read_relation},
 		{ProcedureRelationId, PROCOID, read_routine},
 		{TypeRelationId, TYPEOID, read_type},
 		{NamespaceRelationId, NAMESPACEOID, read_schema},
 	};
-	Target	   *target = palloc0(sizeof(Target));
+	Target *target = palloc0(sizeof(Target));
 
 	ObjectAddressSet(target->address, classid, objid);
 	for (int i = 0; i < lengthof(kinds); i++)
 	{
-		HeapTuple	row;
+		HeapTuple row;
 
 		if (kinds[i].classid != classid)
 			continue;
@@ -152,11 +152,11 @@ make_target(Oid classid, Oid objid)
 static Acl *
 initial_acl(const ObjectAddress *address)
 {
-	Relation	rel = table_open(InitPrivsRelationId, AccessShareLock);
+	Relation rel = table_open(InitPrivsRelationId, AccessShareLock);
 	ScanKeyData key[3];
 	SysScanDesc scan;
-	HeapTuple	tup;
-	Acl		   *result = NULL;
+	HeapTuple tup;
+	Acl *result = NULL;
 
 	ScanKeyInit(&key[0], Anum_pg_init_privs_objoid, BTEqualStrategyNumber, F_OIDEQ,
 				ObjectIdGetDatum(address->objectId));
@@ -167,9 +167,9 @@ initial_acl(const ObjectAddress *address)
 	scan = systable_beginscan(rel, InitPrivsObjIndexId, true, NULL, 3, key);
 	if (HeapTupleIsValid(tup = systable_getnext(scan)))
 	{
-		bool		isnull;
-		Datum		acl = heap_getattr(tup, Anum_pg_init_privs_initprivs,
-									   RelationGetDescr(rel), &isnull);
+		bool isnull;
+		Datum acl = heap_getattr(tup, Anum_pg_init_privs_initprivs,
+								 RelationGetDescr(rel), &isnull);
 
 		if (!isnull)
 			result = DatumGetAclPCopy(acl);
@@ -202,15 +202,15 @@ static char *
 list_grantees(const Target *target, bool all)
 {
 	const AclItem *items = ACL_DAT(target->acl);
-	Acl		   *initial = all ? NULL : initial_acl(&target->address);
-	List	   *seen = list_make1_oid(target->owner);
+	Acl *initial = all ? NULL : initial_acl(&target->address);
+	List *seen = list_make1_oid(target->owner);
 	StringInfoData list;
 
 	initStringInfo(&list);
 	for (int i = 0; i < ACL_NUM(target->acl); i++)
 	{
-		Oid			role = items[i].ai_grantee;
-		char	   *name;
+		Oid role = items[i].ai_grantee;
+		char *name;
 
 		if (list_member_oid(seen, role) ||
 			(initial != NULL && !holds_any(initial, role)) ||
@@ -228,8 +228,8 @@ list_grantees(const Target *target, bool all)
 static void
 revoke_from_others(const Target *target, bool all)
 {
-	char	   *grantees;
-	char	   *sql;
+	char *grantees;
+	char *sql;
 
 	if (target->name == NULL || (grantees = list_grantees(target, all)) == NULL)
 		return;
@@ -242,11 +242,11 @@ revoke_from_others(const Target *target, bool all)
 static List *
 list_members(bool all)
 {
-	Relation	depend = table_open(DependRelationId, AccessShareLock);
-	List	   *members = NIL;
+	Relation depend = table_open(DependRelationId, AccessShareLock);
+	List *members = NIL;
 	ScanKeyData key[2];
 	SysScanDesc scan;
-	HeapTuple	tup;
+	HeapTuple tup;
 
 	ScanKeyInit(&key[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber, F_OIDEQ,
 				ObjectIdGetDatum(ExtensionRelationId));
@@ -278,9 +278,9 @@ PG_FUNCTION_INFO_V1(researcharr_revoke_default_privileges);
 Datum
 researcharr_revoke_default_privileges(PG_FUNCTION_ARGS)
 {
-	bool		fresh = !PG_ARGISNULL(0) && PG_GETARG_BOOL(0);
-	List	   *members;
-	ListCell   *cell;
+	bool fresh = !PG_ARGISNULL(0) && PG_GETARG_BOOL(0);
+	List *members;
+	ListCell *cell;
 
 	if (!creating_extension)
 		ereport(ERROR,
@@ -289,11 +289,12 @@ researcharr_revoke_default_privileges(PG_FUNCTION_ARGS)
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
 	members = list_members(fresh);
-	foreach(cell, members)
+	foreach (cell, members)
 		revoke_from_others(lfirst(cell), fresh);
 	if (fresh)
 		revoke_from_others(make_target(NamespaceRelationId,
-										   get_func_namespace(fcinfo->flinfo->fn_oid)), true);
+									   get_func_namespace(fcinfo->flinfo->fn_oid)),
+						   true);
 	SPI_finish();
 	PG_RETURN_VOID();
 }

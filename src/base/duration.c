@@ -21,8 +21,8 @@
 bool
 rarr_duration_of_interval(const Interval *interval, int64 *duration)
 {
-	int64		days;
-	int64		result;
+	int64 days;
+	int64 result;
 
 	if (rarr_interval_is_infinite(interval))
 		return false;
@@ -43,7 +43,7 @@ rarr_duration_of_interval(const Interval *interval, int64 *duration)
 int64
 rarr_duration_arg(const Interval *interval, const char *name, int64 least)
 {
-	int64		duration;
+	int64 duration;
 
 	if (!rarr_duration_of_interval(interval, &duration) || duration < least)
 		ereport(ERROR,
@@ -59,7 +59,7 @@ rarr_duration_arg(const Interval *interval, const char *name, int64 least)
 Interval *
 rarr_interval_of_duration(int64 duration)
 {
-	Interval   *interval = palloc0(sizeof(Interval));
+	Interval *interval = palloc0(sizeof(Interval));
 
 	interval->day = (int32) (duration / USECS_PER_DAY);
 	interval->time = duration % USECS_PER_DAY;

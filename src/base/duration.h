@@ -8,7 +8,7 @@
 #include "utils/timestamp.h"
 
 /* 36500 days: the longest lease, wait or delay; far below the limit of int64 */
-#define RARR_MAX_DURATION	(INT64CONST(36500) * USECS_PER_DAY)
+#define RARR_MAX_DURATION (INT64CONST(36500) * USECS_PER_DAY)
 
 extern bool rarr_duration_of_interval(const Interval *interval, int64 *duration);
 extern int64 rarr_duration_arg(const Interval *interval, const char *name, int64 least);
@@ -17,4 +17,4 @@ extern Interval *rarr_interval_of_duration(int64 duration);
 extern TimestampTz rarr_time_after(TimestampTz time, TimestampTz before);
 extern TimestampTz rarr_clock_after(TimestampTz before);
 
-#endif							/* RARR_BASE_DURATION_H */
+#endif /* RARR_BASE_DURATION_H */

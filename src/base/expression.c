@@ -32,7 +32,7 @@ bool
 rarr_is_foreign(Oid class, Oid object)
 {
 	return object >= FirstNormalObjectId &&
-		getExtensionOfObject(class, object) != get_extension_oid(RARR_EXTENSION, true);
+		   getExtensionOfObject(class, object) != get_extension_oid(RARR_EXTENSION, true);
 }
 
 /* Does the function execute SQL or input functions that arguments name? */
@@ -46,9 +46,8 @@ executes_arguments(Oid function)
 		"query_to_xml", "query_to_xml_and_xmlschema", "query_to_xmlschema",
 		"schema_to_xml", "schema_to_xml_and_xmlschema", "schema_to_xmlschema",
 		"table_to_xml", "table_to_xml_and_xmlschema", "table_to_xmlschema",
-		"ts_rewrite", "ts_stat"
-	};
-	char	   *name = get_func_name(function);
+		"ts_rewrite", "ts_stat"};
+	char *name = get_func_name(function);
 
 	for (int i = 0; name != NULL && i < lengthof(names); i++)
 		if (strcmp(name, names[i]) == 0)
@@ -69,7 +68,7 @@ is_foreign_function(Oid function, void *context)
 static bool
 has_foreign_type(Node *node)
 {
-	Oid			type;
+	Oid type;
 
 	/* parts of expressions that have no type */
 	if (IsA(node, List) || IsA(node, CaseWhen))
@@ -84,8 +83,8 @@ runs_foreign_code(Node *node, void *context)
 	if (node == NULL)
 		return false;
 	return check_functions_in_node(node, is_foreign_function, NULL) ||
-		IsA(node, CoerceToDomain) || has_foreign_type(node) ||
-		expression_tree_walker(node, runs_foreign_code, context);
+		   IsA(node, CoerceToDomain) || has_foreign_type(node) ||
+		   expression_tree_walker(node, runs_foreign_code, context);
 }
 
 /*
@@ -102,7 +101,7 @@ rarr_runs_foreign_code(Node *expr)
 static bool
 is_sure_function(Oid function)
 {
-	char	   *name;
+	char *name;
 
 	switch (function)
 	{
@@ -162,8 +161,8 @@ is_comparable(Oid left, Oid right)
 static bool
 is_sure_comparison(Oid opno)
 {
-	Oid			left;
-	Oid			right;
+	Oid left;
+	Oid right;
 
 	if (opno >= FirstNormalObjectId || !rarr_is_comparison(opno))
 		return false;
@@ -204,10 +203,10 @@ is_sure(Node *node)
 		case T_OpExpr:
 		case T_DistinctExpr:
 			return is_sure_comparison(((OpExpr *) node)->opno) &&
-				is_sure_collation(((OpExpr *) node)->inputcollid);
+				   is_sure_collation(((OpExpr *) node)->inputcollid);
 		case T_ScalarArrayOpExpr:
 			return is_sure_comparison(((ScalarArrayOpExpr *) node)->opno) &&
-				is_sure_collation(((ScalarArrayOpExpr *) node)->inputcollid);
+				   is_sure_collation(((ScalarArrayOpExpr *) node)->inputcollid);
 		default:
 			return false;
 	}

@@ -11,4 +11,4 @@ extern bool rarr_is_foreign(Oid class, Oid object);
 extern bool rarr_runs_foreign_code(Node *expr);
 extern bool rarr_cannot_fail(Node *expr);
 
-#endif							/* RARR_BASE_EXPRESSION_H */
+#endif /* RARR_BASE_EXPRESSION_H */

@@ -16,16 +16,16 @@
 
 #define USER_ID_MAX_BYTES 255
 
-char	   *rarr_user_id = NULL;
-bool		rarr_audit = true;
-int			rarr_agenda_types = 256;
-int			rarr_limited_jobs = 10000;
-int			rarr_agenda_refresh = 1000;
-int			rarr_queue_item_lease = 300;
-int			rarr_max_waiters = -1;
-int			rarr_poll_interval = 1000;
-bool		rarr_bind_leases = false;
-int			rarr_max_lease = 30 * SECS_PER_DAY;
+char *rarr_user_id = NULL;
+bool rarr_audit = true;
+int rarr_agenda_types = 256;
+int rarr_limited_jobs = 10000;
+int rarr_agenda_refresh = 1000;
+int rarr_queue_item_lease = 300;
+int rarr_max_waiters = -1;
+int rarr_poll_interval = 1000;
+bool rarr_bind_leases = false;
+int rarr_max_lease = 30 * SECS_PER_DAY;
 
 /*
  * Check a new value of researcharr.user_id.
@@ -39,7 +39,7 @@ int			rarr_max_lease = 30 * SECS_PER_DAY;
 static bool
 check_user_id(char **newval, void **extra, GucSource source)
 {
-	size_t		len = strlen(*newval);
+	size_t len = strlen(*newval);
 
 	if (len > USER_ID_MAX_BYTES)
 	{

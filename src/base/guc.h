@@ -12,29 +12,29 @@ extern char *rarr_user_id;
 extern bool rarr_audit;
 
 /* researcharr.agenda_types: slots for job types, of all databases */
-extern int	rarr_agenda_types;
+extern int rarr_agenda_types;
 
 /* researcharr.limited_jobs: slots for running jobs of types with max_running */
-extern int	rarr_limited_jobs;
+extern int rarr_limited_jobs;
 
 /* researcharr.agenda_refresh: ms until the agenda finds what it missed */
-extern int	rarr_agenda_refresh;
+extern int rarr_agenda_refresh;
 
 /* researcharr.queue_item_lease: time in seconds before an item is due again */
-extern int	rarr_queue_item_lease;
+extern int rarr_queue_item_lease;
 
 /* researcharr.max_waiters: sessions that can sleep; -1: MaxBackends */
-extern int	rarr_max_waiters;
+extern int rarr_max_waiters;
 
 /* researcharr.poll_interval: ms between polls of a waiter without a slot */
-extern int	rarr_poll_interval;
+extern int rarr_poll_interval;
 
 /* researcharr.bind_leases: do leases of new claims end with the session? */
 extern bool rarr_bind_leases;
 
 /* researcharr.max_lease: in seconds, except for the owner */
-extern int	rarr_max_lease;
+extern int rarr_max_lease;
 
 extern void rarr_guc_init(void);
 
-#endif							/* RARR_BASE_GUC_H */
+#endif /* RARR_BASE_GUC_H */

@@ -35,38 +35,38 @@
 #include "base/index_entries.h"
 
 /* limits of the buffer: number of rows, and bytes */
-#define MAX_ROWS	1000
-#define MAX_BYTES	(4 * 1024 * 1024)
+#define MAX_ROWS  1000
+#define MAX_BYTES (4 * 1024 * 1024)
 
 /* An index entry to be inserted. */
 typedef struct Entry
 {
 	ItemPointerData tid;
-	Datum	   *values;
-	bool	   *isnull;
+	Datum *values;
+	bool *isnull;
 } Entry;
 
 /* The buffered entries of one index. */
 typedef struct EntryBuffer
 {
-	Entry	   *entries;
-	int			n;
-	int			room;
+	Entry *entries;
+	int n;
+	int room;
 } EntryBuffer;
 
 struct RarrIndexEntries
 {
-	RarrTable  *table;
+	RarrTable *table;
 	ResultRelInfo *rri;
-	MemoryContext cxt;			/* owns the buffered entries */
-	EntryBuffer *buffers;		/* one per index of the table */
-	int			nrows;			/* number of rows with buffered entries */
+	MemoryContext cxt;    /* owns the buffered entries */
+	EntryBuffer *buffers; /* one per index of the table */
+	int nrows;            /* number of rows with buffered entries */
 };
 
 /* The sort order of an index. */
 typedef struct Order
 {
-	int			nkeys;
+	int nkeys;
 	SortSupport keys;
 } Order;
 
@@ -120,9 +120,9 @@ rarr_index_entries_insert_one(RarrTable *table, ResultRelInfo *rri, TupleTableSl
 
 	for (int i = 0; i < table->nindexes; i++)
 	{
-		IndexInfo  *info = rri->ri_IndexRelationInfo[i];
-		Datum		values[INDEX_MAX_KEYS];
-		bool		isnull[INDEX_MAX_KEYS];
+		IndexInfo *info = rri->ri_IndexRelationInfo[i];
+		Datum values[INDEX_MAX_KEYS];
+		bool isnull[INDEX_MAX_KEYS];
 
 		if (!needs_entry(info, slot, table->estate))
 			continue;
@@ -157,7 +157,7 @@ rarr_index_entries_begin(RarrTable *table, ResultRelInfo *rri)
 static Entry *
 add_entry(EntryBuffer *buffer, int natts)
 {
-	Entry	   *entry;
+	Entry *entry;
 
 	if (buffer->entries == NULL)
 	{
@@ -183,13 +183,13 @@ add_entry(EntryBuffer *buffer, int natts)
 static void
 copy_values(IndexInfo *info, TupleDesc desc, Entry *entry)
 {
-	ListCell   *expression = list_head(info->ii_Expressions);
+	ListCell *expression = list_head(info->ii_Expressions);
 
 	for (int i = 0; i < info->ii_NumIndexAttrs; i++)
 	{
-		AttrNumber	column = info->ii_IndexAttrNumbers[i];
-		int16		length;
-		bool		byval;
+		AttrNumber column = info->ii_IndexAttrNumbers[i];
+		int16 length;
+		bool byval;
 
 		if (column != 0)
 		{
@@ -217,14 +217,14 @@ copy_values(IndexInfo *info, TupleDesc desc, Entry *entry)
 void
 rarr_index_entries_add(RarrIndexEntries *entries, TupleTableSlot *slot, bool copy)
 {
-	RarrTable  *table = entries->table;
+	RarrTable *table = entries->table;
 	MemoryContext old = MemoryContextSwitchTo(entries->cxt);
 
 	for (int i = 0; i < table->nindexes; i++)
 	{
-		IndexInfo  *info = entries->rri->ri_IndexRelationInfo[i];
-		int			natts = info->ii_NumIndexAttrs;
-		Entry	   *entry;
+		IndexInfo *info = entries->rri->ri_IndexRelationInfo[i];
+		int natts = info->ii_NumIndexAttrs;
+		Entry *entry;
 
 		if (!needs_entry(info, slot, table->estate))
 			continue;
@@ -248,8 +248,8 @@ compare_entries(const void *a, const void *b, void *arg)
 
 	for (int i = 0; i < order->nkeys; i++)
 	{
-		int			result = ApplySortComparator(x->values[i], x->isnull[i],
-												 y->values[i], y->isnull[i], &order->keys[i]);
+		int result = ApplySortComparator(x->values[i], x->isnull[i],
+										 y->values[i], y->isnull[i], &order->keys[i]);
 
 		if (result != 0)
 			return result;
@@ -261,7 +261,7 @@ compare_entries(const void *a, const void *b, void *arg)
 static void
 sort_entries(Relation index, EntryBuffer *buffer)
 {
-	Order		order;
+	Order order;
 
 	if (index->rd_rel->relam != BTREE_AM_OID)
 		return;
@@ -284,7 +284,7 @@ sort_entries(Relation index, EntryBuffer *buffer)
 void
 rarr_index_entries_insert(RarrIndexEntries *entries)
 {
-	RarrTable  *table = entries->table;
+	RarrTable *table = entries->table;
 	MemoryContext old = MemoryContextSwitchTo(entries->cxt);
 
 	for (int i = 0; i < table->nindexes; i++)

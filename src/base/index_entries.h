@@ -17,4 +17,4 @@ extern void rarr_index_entries_add(RarrIndexEntries *entries, TupleTableSlot *sl
 extern void rarr_index_entries_insert(RarrIndexEntries *entries);
 extern void rarr_index_entries_end(RarrIndexEntries *entries);
 
-#endif							/* RARR_BASE_INDEX_ENTRIES_H */
+#endif /* RARR_BASE_INDEX_ENTRIES_H */

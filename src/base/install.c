@@ -45,8 +45,8 @@ require_script(void)
 static void
 check_owner(Oid schema)
 {
-	HeapTuple	tup = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema));
-	Oid			owner;
+	HeapTuple tup = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema));
+	Oid owner;
 
 	if (!HeapTupleIsValid(tup))
 		elog(ERROR, "cache lookup failed for schema %u", schema);
@@ -70,10 +70,10 @@ check_owner(Oid schema)
 static void
 check_empty(Oid schema, Oid self)
 {
-	Relation	depend = table_open(DependRelationId, AccessShareLock);
+	Relation depend = table_open(DependRelationId, AccessShareLock);
 	ScanKeyData key[2];
 	SysScanDesc scan;
-	HeapTuple	tup;
+	HeapTuple tup;
 
 	ScanKeyInit(&key[0], Anum_pg_depend_refclassid,
 				BTEqualStrategyNumber, F_OIDEQ,
@@ -118,8 +118,8 @@ PG_FUNCTION_INFO_V1(researcharr_check_schema);
 Datum
 researcharr_check_schema(PG_FUNCTION_ARGS)
 {
-	Oid			self = fcinfo->flinfo->fn_oid;
-	Oid			schema = get_func_namespace(self);
+	Oid self = fcinfo->flinfo->fn_oid;
+	Oid schema = get_func_namespace(self);
 
 	require_script();
 	check_owner(schema);
@@ -130,8 +130,8 @@ researcharr_check_schema(PG_FUNCTION_ARGS)
 static Oid
 owner_of_database(void)
 {
-	HeapTuple	tup = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(MyDatabaseId));
-	Oid			owner;
+	HeapTuple tup = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(MyDatabaseId));
+	Oid owner;
 
 	if (!HeapTupleIsValid(tup))
 		elog(ERROR, "cache lookup failed for database %u", MyDatabaseId);
@@ -154,7 +154,7 @@ PG_FUNCTION_INFO_V1(researcharr_check_trgm);
 Datum
 researcharr_check_trgm(PG_FUNCTION_ARGS)
 {
-	Oid			owner;
+	Oid owner;
 
 	require_script();
 	owner = rarr_trgm_owner();
@@ -179,7 +179,7 @@ PG_FUNCTION_INFO_V1(researcharr_check_search_index);
 Datum
 researcharr_check_search_index(PG_FUNCTION_ARGS)
 {
-	Relation	index;
+	Relation index;
 
 	require_script();
 	index = index_open(PG_GETARG_OID(0), AccessShareLock);

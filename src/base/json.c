@@ -18,14 +18,14 @@
 #include "base/json.h"
 
 /* longest excerpt of a value in a message, in bytes */
-#define SHOWN_BYTES		64
+#define SHOWN_BYTES 64
 
 /* Find a member of an object.  Returns false if it is absent or null. */
 bool
 rarr_json_member(JsonbContainer *object, const char *name, JsonbValue *value)
 {
 	return getKeyJsonValueFromContainer(object, name, strlen(name), value) != NULL &&
-		value->type != jbvNull;
+		   value->type != jbvNull;
 }
 
 /* Is the value, of an iterator or rarr_json_member(), an object? */
@@ -46,7 +46,7 @@ rarr_json_is_array(const JsonbValue *value)
 char *
 rarr_quote_clipped(const char *string, int length)
 {
-	int			shown = length > SHOWN_BYTES ? pg_mbcliplen(string, length, SHOWN_BYTES) : length;
+	int shown = length > SHOWN_BYTES ? pg_mbcliplen(string, length, SHOWN_BYTES) : length;
 
 	return psprintf("\"%.*s%s\"", shown, string, shown < length ? "..." : "");
 }
@@ -71,12 +71,12 @@ rarr_json_describe(const JsonbValue *value)
 		case jbvString:
 			return rarr_quote_clipped(value->val.string.val, value->val.string.len);
 		case jbvNumeric:
-			{
-				char	   *number = number_text(value);
+		{
+			char *number = number_text(value);
 
-				return psprintf("%.*s%s", SHOWN_BYTES, number,
-								strlen(number) > SHOWN_BYTES ? "..." : "");
-			}
+			return psprintf("%.*s%s", SHOWN_BYTES, number,
+							strlen(number) > SHOWN_BYTES ? "..." : "");
+		}
 		default:
 			return rarr_json_is_object(value) ? "an object" : "an array";
 	}
@@ -105,8 +105,8 @@ rarr_json_int(const JsonbValue *value, int64 *number)
 {
 	if (value->type == jbvNumeric)
 	{
-		char	   *text = number_text(value);
-		char	   *end;
+		char *text = number_text(value);
+		char *end;
 
 		errno = 0;
 		*number = strtoll(text, &end, 10);
@@ -157,8 +157,8 @@ rarr_jsonb_as_value(Jsonb *jsonb, JsonbValue *value)
 char *
 rarr_json_to_text(const JsonbValue *value)
 {
-	JsonbValue	copy = *value;
-	Jsonb	   *jsonb = JsonbValueToJsonb(&copy);
+	JsonbValue copy = *value;
+	Jsonb *jsonb = JsonbValueToJsonb(&copy);
 
 	return JsonbToCString(NULL, &jsonb->root, VARSIZE(jsonb));
 }
@@ -176,7 +176,7 @@ rarr_json_set_string(JsonbValue *value, const char *string, int length)
 void
 rarr_json_put(JsonbParseState **state, const char *name, JsonbValue *value)
 {
-	JsonbValue	key;
+	JsonbValue key;
 
 	rarr_json_set_string(&key, name, strlen(name));
 	pushJsonbValue(state, WJB_KEY, &key);
@@ -187,7 +187,7 @@ rarr_json_put(JsonbParseState **state, const char *name, JsonbValue *value)
 void
 rarr_json_put_text(JsonbParseState **state, const char *name, const char *string)
 {
-	JsonbValue	value;
+	JsonbValue value;
 
 	rarr_json_set_string(&value, string, strlen(string));
 	rarr_json_put(state, name, &value);
@@ -197,7 +197,7 @@ rarr_json_put_text(JsonbParseState **state, const char *name, const char *string
 void
 rarr_json_put_int(JsonbParseState **state, const char *name, int64 number)
 {
-	JsonbValue	value;
+	JsonbValue value;
 
 	value.type = jbvNumeric;
 	value.val.numeric = int64_to_numeric(number);
@@ -231,8 +231,8 @@ rarr_jsonb_empty_object(void)
 char *
 rarr_jsonb_excerpt(Jsonb *jsonb)
 {
-	char	   *text = JsonbToCString(NULL, &jsonb->root, VARSIZE(jsonb));
-	int			length = strlen(text);
+	char *text = JsonbToCString(NULL, &jsonb->root, VARSIZE(jsonb));
+	int length = strlen(text);
 
 	if (length <= SHOWN_BYTES)
 		return text;

@@ -26,4 +26,4 @@ extern char *rarr_json_time(Datum time, Oid type);
 extern Jsonb *rarr_jsonb_empty_object(void);
 extern char *rarr_jsonb_excerpt(Jsonb *jsonb);
 
-#endif							/* RARR_BASE_JSON_H */
+#endif /* RARR_BASE_JSON_H */

@@ -30,15 +30,15 @@
 
 struct RarrLogDefaults
 {
-	MemoryContext cxt;			/* holds all that is allocated here */
-	ExprState  *values[FLEXIBLE_ARRAY_MEMBER];	/* by column of the partition */
+	MemoryContext cxt;                        /* holds all that is allocated here */
+	ExprState *values[FLEXIBLE_ARRAY_MEMBER]; /* by column of the partition */
 };
 
 /* Count the partition's columns that the caller does not fill. */
 static int
 count_others(TupleDesc desc, const AttrNumber *filled, int nfilled)
 {
-	int			n = 0;
+	int n = 0;
 
 	for (int i = 0; i < desc->natts; i++)
 		n += !TupleDescAttr(desc, i)->attisdropped;
@@ -72,10 +72,10 @@ raise_no_default(Relation log, Form_pg_attribute column)
 static bool
 is_not_null_domain(Oid type)
 {
-	HeapTuple	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
+	HeapTuple tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
 	Form_pg_type form;
-	bool		result;
-	Oid			base;
+	bool result;
+	Oid base;
 
 	if (!HeapTupleIsValid(tuple))
 		return false;
@@ -97,8 +97,8 @@ is_not_null_domain(Oid type)
 static bool
 find_default(Relation log, Form_pg_attribute column, bool at_exit, Node **expr)
 {
-	AttrNumber	attnum = rarr_find_column(RelationGetDescr(log), NameStr(column->attname));
-	bool		evaluated;
+	AttrNumber attnum = rarr_find_column(RelationGetDescr(log), NameStr(column->attname));
+	bool evaluated;
 
 	*expr = attnum == 0 ? NULL : build_column_default(log, attnum);
 	evaluated = *expr != NULL && (at_exit ? rarr_cannot_fail(*expr) : !rarr_runs_foreign_code(*expr));
@@ -118,7 +118,7 @@ make_defaults(int natts)
 	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "researcharr log defaults",
 											  ALLOCSET_SMALL_SIZES);
 	RarrLogDefaults *defaults = MemoryContextAllocZero(cxt, offsetof(RarrLogDefaults, values) +
-													   natts * sizeof(ExprState *));
+																natts * sizeof(ExprState *));
 
 	defaults->cxt = cxt;
 	return defaults;
@@ -137,9 +137,9 @@ bool
 rarr_log_defaults_begin(Relation log, const RarrTable *partition, const AttrNumber *filled,
 						int nfilled, bool at_exit, RarrLogDefaults **defaults)
 {
-	TupleDesc	desc = partition->desc;
+	TupleDesc desc = partition->desc;
 	MemoryContext old;
-	bool		evaluable = true;
+	bool evaluable = true;
 
 	*defaults = NULL;
 	if (count_others(desc, filled, nfilled) == 0)
@@ -149,7 +149,7 @@ rarr_log_defaults_begin(Relation log, const RarrTable *partition, const AttrNumb
 	for (int i = 0; evaluable && i < desc->natts; i++)
 	{
 		Form_pg_attribute column = TupleDescAttr(desc, i);
-		Node	   *expr;
+		Node *expr;
 
 		if (column->attisdropped || column->attgenerated || is_filled(i + 1, filled, nfilled))
 			continue;

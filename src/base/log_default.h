@@ -14,4 +14,4 @@ extern bool rarr_log_defaults_begin(Relation log, const RarrTable *partition, co
 extern void rarr_log_defaults_fill(const RarrLogDefaults *defaults, RarrTable *partition, TupleTableSlot *slot);
 extern void rarr_log_defaults_end(RarrLogDefaults *defaults);
 
-#endif							/* RARR_BASE_LOG_DEFAULT_H */
+#endif /* RARR_BASE_LOG_DEFAULT_H */

@@ -25,7 +25,7 @@ Datum
 researcharr_log_guard(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
-	Relation	rel;
+	Relation rel;
 
 	rarr_require_trigger(fcinfo, "log_guard");
 	rel = trigdata->tg_relation;

@@ -24,20 +24,20 @@
  * text.  An object of 80 bytes has room for four of them.  Each of the
  * remaining bytes produces at most 6 bytes of text.
  */
-#define ALWAYS_FITS_SIZE	80
+#define ALWAYS_FITS_SIZE 80
 
 /*
  * A larger jsonb never fits.  The binary form is at most four times as long as
  * the text: in "[0,0]", each number takes 12 bytes of jsonb and three bytes of
  * text.  Every other value has a lower ratio.
  */
-#define NEVER_FITS_SIZE		(4 * RARR_METADATA_MAX_BYTES + 64)
+#define NEVER_FITS_SIZE (4 * RARR_METADATA_MAX_BYTES + 64)
 
 /* Length of a string in JSON text, in bytes, with quotes and escapes. */
 static int64
 string_length(const char *string, int length)
 {
-	int64		result = length + 2;
+	int64 result = length + 2;
 
 	for (int i = 0; i < length; i++)
 	{
@@ -59,18 +59,18 @@ scalar_length(const JsonbValue *value)
 		case jbvString:
 			return string_length(value->val.string.val, value->val.string.len);
 		case jbvNumeric:
-			{
-				char	   *text = DatumGetCString(DirectFunctionCall1(numeric_out,
-																	   NumericGetDatum(value->val.numeric)));
-				int64		result = strlen(text);
+		{
+			char *text = DatumGetCString(DirectFunctionCall1(numeric_out,
+															 NumericGetDatum(value->val.numeric)));
+			int64 result = strlen(text);
 
-				pfree(text);
-				return result;
-			}
+			pfree(text);
+			return result;
+		}
 		case jbvBool:
 			return value->val.boolean ? 4 : 5;
 		default:
-			return 4;			/* null */
+			return 4; /* null */
 	}
 }
 
@@ -83,8 +83,8 @@ rarr_jsonb_text_length(const JsonbContainer *container, int64 limit)
 {
 	JsonbIterator *it = JsonbIteratorInit(unconstify(JsonbContainer *, container));
 	JsonbIteratorToken token;
-	JsonbValue	value;
-	int64		result = 0;
+	JsonbValue value;
+	int64 result = 0;
 
 	while (result <= limit &&
 		   (token = JsonbIteratorNext(&it, &value, false)) != WJB_DONE)
@@ -108,9 +108,9 @@ rarr_jsonb_text_length(const JsonbContainer *container, int64 limit)
 static bool
 fits(Datum value, bool only_object)
 {
-	Size		size = toast_raw_datum_size(value);
-	Jsonb	   *jsonb;
-	bool		result;
+	Size size = toast_raw_datum_size(value);
+	Jsonb *jsonb;
+	bool result;
 
 	if (size > NEVER_FITS_SIZE)
 		return false;
@@ -119,8 +119,8 @@ fits(Datum value, bool only_object)
 
 	jsonb = DatumGetJsonbP(value);
 	result = (!only_object || JB_ROOT_IS_OBJECT(jsonb)) &&
-		(size <= ALWAYS_FITS_SIZE ||
-		 rarr_jsonb_text_length(&jsonb->root, RARR_METADATA_MAX_BYTES) <= RARR_METADATA_MAX_BYTES);
+			 (size <= ALWAYS_FITS_SIZE ||
+			  rarr_jsonb_text_length(&jsonb->root, RARR_METADATA_MAX_BYTES) <= RARR_METADATA_MAX_BYTES);
 	if ((Pointer) jsonb != DatumGetPointer(value))
 		pfree(jsonb);
 	return result;

@@ -8,10 +8,10 @@
 #include "utils/jsonb.h"
 
 /* longest metadata value, in bytes of its text form */
-#define RARR_METADATA_MAX_BYTES	(1024 * 1024)
+#define RARR_METADATA_MAX_BYTES (1024 * 1024)
 
 extern bool rarr_metadata_is_valid(Datum metadata);
 extern bool rarr_jsonb_fits(Datum value);
 extern int64 rarr_jsonb_text_length(const JsonbContainer *container, int64 limit);
 
-#endif							/* RARR_BASE_METADATA_H */
+#endif /* RARR_BASE_METADATA_H */

@@ -27,37 +27,37 @@
 #include "base/schema.h"
 
 /* how often to look again if the matching index is not valid */
-#define MAX_LOOKS	10
+#define MAX_LOOKS 10
 
 /* Does index column i match the definition, with the default sort options? */
 static bool
 column_fits(Relation index, int i, AttrNumber key)
 {
 	TypeCacheEntry *type = lookup_type_cache(index->rd_opcintype[i], TYPECACHE_BTREE_OPFAMILY);
-	Oid			collation = index->rd_indcollation[i];
+	Oid collation = index->rd_indcollation[i];
 
 	return index->rd_index->indkey.values[i] == abs(key) &&
-		((index->rd_indoption[i] & INDOPTION_DESC) != 0) == (key < 0) &&
-		index->rd_opfamily[i] == type->btree_opf &&
-		(!OidIsValid(collation) || get_collation_isdeterministic(collation));
+		   ((index->rd_indoption[i] & INDOPTION_DESC) != 0) == (key < 0) &&
+		   index->rd_opfamily[i] == type->btree_opf &&
+		   (!OidIsValid(collation) || get_collation_isdeterministic(collation));
 }
 
 /* Does the index contain exactly the rows of the definition? */
 static bool
 predicate_fits(Relation index, const RarrIndexDef *def)
 {
-	List	   *predicate = RelationGetIndexPredicate(index);
-	ListCell   *lc;
+	List *predicate = RelationGetIndexPredicate(index);
+	ListCell *lc;
 
 	if (list_length(predicate) != (def->null_column != 0) + (def->not_null_column != 0))
 		return false;
-	foreach(lc, predicate)
+	foreach (lc, predicate)
 	{
-		NullTest   *test = (NullTest *) lfirst(lc);
+		NullTest *test = (NullTest *) lfirst(lc);
 
 		if (!IsA(test, NullTest) || !IsA(test->arg, Var) ||
 			((Var *) test->arg)->varattno !=
-			(test->nulltesttype == IS_NULL ? def->null_column : def->not_null_column))
+				(test->nulltesttype == IS_NULL ? def->null_column : def->not_null_column))
 			return false;
 	}
 	return true;
@@ -68,7 +68,7 @@ bool
 rarr_index_fits(Relation index, const RarrIndexDef *def)
 {
 	Form_pg_index form = index->rd_index;
-	int			i = 0;
+	int i = 0;
 
 	if (index->rd_rel->relam != BTREE_AM_OID || (def->unique && !form->indisunique))
 		return false;
@@ -84,12 +84,12 @@ rarr_index_fits(Relation index, const RarrIndexDef *def)
 static void
 raise_missing(Relation rel, const RarrIndexDef *def)
 {
-	List	   *indexes = RelationGetIndexList(rel);
-	ListCell   *lc;
+	List *indexes = RelationGetIndexList(rel);
+	ListCell *lc;
 
-	foreach(lc, indexes)
+	foreach (lc, indexes)
 	{
-		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
+		Relation index = index_open(lfirst_oid(lc), AccessShareLock);
 
 		if (strcmp(RelationGetRelationName(index), def->name) != 0)
 		{
@@ -118,7 +118,7 @@ find_in_table(RarrTable *table, const RarrIndexDef *def)
 {
 	for (int i = 0; i < table->nindexes; i++)
 	{
-		Relation	index = rarr_table_open_index(table, i);
+		Relation index = rarr_table_open_index(table, i);
 
 		if (rarr_index_fits(index, def) && (table->index_valid[i] || index->rd_index->indisvalid))
 			return i;
@@ -133,8 +133,8 @@ find_in_table(RarrTable *table, const RarrIndexDef *def)
 Relation
 rarr_table_index(RarrTable *table, const RarrIndexDef *def)
 {
-	int			free = 0;
-	int			found;
+	int free = 0;
+	int found;
 
 	for (; free < RARR_MAX_INDEXES && table->known[free] != NULL; free++)
 		if (table->known[free] == def)
@@ -154,7 +154,7 @@ rarr_table_index(RarrTable *table, const RarrIndexDef *def)
 static Relation
 open_if_fit(Oid indexid, const RarrIndexDef *def, LOCKMODE lockmode)
 {
-	Relation	index = index_open(indexid, lockmode);
+	Relation index = index_open(indexid, lockmode);
 
 	if (rarr_index_fits(index, def) && index->rd_index->indisvalid)
 		return index;
@@ -169,13 +169,13 @@ open_if_fit(Oid indexid, const RarrIndexDef *def, LOCKMODE lockmode)
 static Relation
 open_from_list(List *indexes, const RarrIndexDef *def, LOCKMODE lockmode)
 {
-	static Oid	last = InvalidOid;
-	Relation	index = NULL;
-	ListCell   *lc;
+	static Oid last = InvalidOid;
+	Relation index = NULL;
+	ListCell *lc;
 
 	if (list_member_oid(indexes, last))
 		index = open_if_fit(last, def, lockmode);
-	foreach(lc, indexes)
+	foreach (lc, indexes)
 	{
 		if (index != NULL)
 			break;
@@ -193,13 +193,13 @@ open_from_list(List *indexes, const RarrIndexDef *def, LOCKMODE lockmode)
 Oid
 rarr_index_oid(Relation rel, const RarrIndexDef *def)
 {
-	List	   *indexes = RelationGetIndexList(rel);
-	Oid			result = InvalidOid;
-	ListCell   *lc;
+	List *indexes = RelationGetIndexList(rel);
+	Oid result = InvalidOid;
+	ListCell *lc;
 
-	foreach(lc, indexes)
+	foreach (lc, indexes)
 	{
-		Relation	index = OidIsValid(result) ? NULL : open_if_fit(lfirst_oid(lc), def, AccessShareLock);
+		Relation index = OidIsValid(result) ? NULL : open_if_fit(lfirst_oid(lc), def, AccessShareLock);
 
 		if (index == NULL)
 			continue;
@@ -225,8 +225,8 @@ rarr_index_open(Relation rel, const RarrIndexDef *def, LOCKMODE lockmode)
 {
 	for (int look = 0; look < MAX_LOOKS; look++)
 	{
-		List	   *indexes = RelationGetIndexList(rel);
-		Relation	index = open_from_list(indexes, def, lockmode);
+		List *indexes = RelationGetIndexList(rel);
+		Relation index = open_from_list(indexes, def, lockmode);
 
 		list_free(indexes);
 		if (index != NULL)
@@ -235,5 +235,5 @@ rarr_index_open(Relation rel, const RarrIndexDef *def, LOCKMODE lockmode)
 		AcceptInvalidationMessages();
 	}
 	raise_missing(rel, def);
-	return NULL;				/* keep the compiler quiet */
+	return NULL; /* keep the compiler quiet */
 }

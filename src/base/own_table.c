@@ -23,11 +23,11 @@
 #include "base/own_table.h"
 
 /* size of the cache; it is emptied when full */
-#define MAX_KNOWN	32
+#define MAX_KNOWN 32
 
-static Oid	known[MAX_KNOWN];
+static Oid known[MAX_KNOWN];
 static uint32 known_hash[MAX_KNOWN];
-static int	nknown = 0;
+static int nknown = 0;
 
 /* A pg_class row changed; hash 0 means that any row may have. */
 static void
@@ -67,8 +67,8 @@ is_member(Oid relid, Oid extension)
 static bool
 find_out(Oid relid)
 {
-	Oid			extension = get_extension_oid(RARR_EXTENSION, true);
-	ListCell   *lc;
+	Oid extension = get_extension_oid(RARR_EXTENSION, true);
+	ListCell *lc;
 
 	if (!OidIsValid(extension))
 		return false;
@@ -76,7 +76,7 @@ find_out(Oid relid)
 		return true;
 	if (!get_rel_relispartition(relid))
 		return false;
-	foreach(lc, get_partition_ancestors(relid))
+	foreach (lc, get_partition_ancestors(relid))
 		if (is_member(lfirst_oid(lc), extension))
 			return true;
 	return false;

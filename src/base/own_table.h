@@ -5,8 +5,8 @@
 #ifndef RARR_BASE_OWN_TABLE_H
 #define RARR_BASE_OWN_TABLE_H
 
-#define RARR_EXTENSION		"researcharr"
+#define RARR_EXTENSION "researcharr"
 
 extern bool rarr_is_own_table(Oid relid);
 
-#endif							/* RARR_BASE_OWN_TABLE_H */
+#endif /* RARR_BASE_OWN_TABLE_H */

@@ -27,11 +27,11 @@
 #include "base/pending.h"
 
 /* entries that a list has room for at first, and the most that it keeps room for */
-#define FIRST_ROOM		16
-#define LARGEST_KEPT_ROOM	1024
+#define FIRST_ROOM        16
+#define LARGEST_KEPT_ROOM 1024
 
-#define NOT_MERGED		(-1)
-#define END_OF_CHAIN	(-1)
+#define NOT_MERGED   (-1)
+#define END_OF_CHAIN (-1)
 
 static RarrPendingList *lists = NULL;
 static MemoryContext pending_context = NULL;
@@ -46,7 +46,7 @@ entry_at(const RarrPendingList *list, int i)
 static inline int *
 chain_of(const RarrPendingList *list, const void *subject, int kind)
 {
-	uint32		hash = murmurhash32((uint32) ((uintptr_t) subject >> 3) + (uint32) kind * 0x9e3779b9);
+	uint32 hash = murmurhash32((uint32) ((uintptr_t) subject >> 3) + (uint32) kind * 0x9e3779b9);
 
 	return &list->chains[hash & (list->room - 1)];
 }
@@ -56,7 +56,7 @@ static inline void
 link_entry(RarrPendingList *list, int i)
 {
 	RarrPendingEntry *entry = entry_at(list, i);
-	int		   *chain;
+	int *chain;
 
 	if (entry->kind == NOT_MERGED)
 		return;
@@ -101,17 +101,17 @@ find_entry(const RarrPendingList *list, int level, const void *subject, int kind
 static void
 grow(RarrPendingList *list)
 {
-	int			room = Max(list->room * 2, FIRST_ROOM);
-	Size		size = (Size) room * list->entry_size;
-	int		   *chains;
+	int room = Max(list->room * 2, FIRST_ROOM);
+	Size size = (Size) room * list->entry_size;
+	int *chains;
 
 	if (pending_context == NULL)
 		pending_context = AllocSetContextCreate(TopMemoryContext, "researcharr pending entries",
 												ALLOCSET_DEFAULT_SIZES);
 	list->entries = list->entries == NULL ? MemoryContextAlloc(pending_context, size) :
-		repalloc_huge(list->entries, size);
+											repalloc_huge(list->entries, size);
 	chains = MemoryContextAllocHuge(pending_context, (Size) room * sizeof(int));
-	memset(chains, 0xff, (Size) room * sizeof(int));	/* END_OF_CHAIN */
+	memset(chains, 0xff, (Size) room * sizeof(int)); /* END_OF_CHAIN */
 	if (list->chains != NULL)
 		pfree(list->chains);
 	list->chains = chains;
@@ -154,7 +154,7 @@ rarr_pending_add(RarrPendingList *list)
 void *
 rarr_pending_get(RarrPendingList *list, const void *subject, int kind)
 {
-	int			level = GetCurrentTransactionNestLevel();
+	int level = GetCurrentTransactionNestLevel();
 	RarrPendingEntry *entry = find_entry(list, level, subject, kind);
 
 	return entry != NULL ? entry : add_entry(list, level, subject, kind);
@@ -171,7 +171,7 @@ rarr_pending_drop_last(RarrPendingList *list)
 static int
 first_of_level(const RarrPendingList *list, int level)
 {
-	int			first = list->n;
+	int first = list->n;
 
 	while (first > 0 && entry_at(list, first - 1)->level >= level)
 		first--;
@@ -182,15 +182,15 @@ first_of_level(const RarrPendingList *list, int level)
 static void
 commit_level(RarrPendingList *list, int level)
 {
-	int			end = list->n;
-	int			first = first_of_level(list, level);
+	int end = list->n;
+	int first = first_of_level(list, level);
 
 	truncate_list(list, first);
 	for (int i = first; i < end; i++)
 	{
 		RarrPendingEntry *entry = entry_at(list, i);
 		RarrPendingEntry *same = entry->kind == NOT_MERGED ? NULL :
-			find_entry(list, level - 1, entry->subject, entry->kind);
+															 find_entry(list, level - 1, entry->subject, entry->kind);
 
 		if (same != NULL)
 		{
@@ -207,7 +207,7 @@ commit_level(RarrPendingList *list, int level)
 static void
 abort_level(RarrPendingList *list, int level)
 {
-	int			first = first_of_level(list, level);
+	int first = first_of_level(list, level);
 
 	if (first == list->n)
 		return;
@@ -250,7 +250,7 @@ at_xact_end(XactEvent event, void *arg)
 static void
 at_subxact_end(SubXactEvent event, SubTransactionId mine, SubTransactionId parent, void *arg)
 {
-	int			level = GetCurrentTransactionNestLevel();
+	int level = GetCurrentTransactionNestLevel();
 
 	for (RarrPendingList *list = lists; list != NULL; list = list->next)
 	{

@@ -8,7 +8,7 @@
 typedef enum RarrPendingEvent
 {
 	RARR_PENDING_COMMIT,
-	RARR_PENDING_ABORT,			/* of the transaction, or of a subtransaction */
+	RARR_PENDING_ABORT, /* of the transaction, or of a subtransaction */
 	RARR_PENDING_PREPARE
 } RarrPendingEvent;
 
@@ -16,21 +16,21 @@ typedef enum RarrPendingEvent
 typedef struct RarrPendingEntry
 {
 	const void *subject;
-	int			kind;			/* -1: the entry is never merged */
-	int			level;			/* nesting level of its subtransaction */
-	int			next;			/* older entry in the same chain, or -1 */
+	int kind;  /* -1: the entry is never merged */
+	int level; /* nesting level of its subtransaction */
+	int next;  /* older entry in the same chain, or -1 */
 } RarrPendingEntry;
 
 /* The pending entries of one owner, which defines the list statically. */
 typedef struct RarrPendingList
 {
-	Size		entry_size;
+	Size entry_size;
 
 	/*
 	 * Add to an entry what another one of the same subject and kind says.  Must
 	 * not fail.  NULL if the owner does not call rarr_pending_get().
 	 */
-	void		(*merge) (void *entry, const void *other);
+	void (*merge)(void *entry, const void *other);
 
 	/*
 	 * Act on entries; the list drops them afterwards.  An abort of a
@@ -38,15 +38,15 @@ typedef struct RarrPendingList
 	 * pass all entries, if only none.  Must not fail, nor allocate memory, nor
 	 * add entries.
 	 */
-	void		(*act) (RarrPendingEvent event, const void *entries, int n);
+	void (*act)(RarrPendingEvent event, const void *entries, int n);
 
 	/* the entries, in the order in which they were added */
-	void	   *entries;
-	int			n;
+	void *entries;
+	int n;
 
 	/* for pending.c alone */
-	int			room;
-	int		   *chains;			/* newest entry of each chain, or -1 */
+	int room;
+	int *chains; /* newest entry of each chain, or -1 */
 	struct RarrPendingList *next;
 } RarrPendingList;
 
@@ -55,4 +55,4 @@ extern void *rarr_pending_add(RarrPendingList *list);
 extern void *rarr_pending_get(RarrPendingList *list, const void *subject, int kind);
 extern void rarr_pending_drop_last(RarrPendingList *list);
 
-#endif							/* RARR_BASE_PENDING_H */
+#endif /* RARR_BASE_PENDING_H */

@@ -39,7 +39,7 @@
 #include "base/schema.h"
 
 /* cached entries per definition; partitions have more than one */
-#define MAX_CACHED	4
+#define MAX_CACHED 4
 
 /* this backend's cached entries, one per table */
 static RarrTable *cached_tables = NULL;
@@ -54,7 +54,7 @@ relation_changed(Datum arg, Oid relid)
 	invalidations++;
 	for (RarrTable *t = cached_tables; t != NULL; t = t->next)
 	{
-		bool		ours = !OidIsValid(relid) || relid == t->relid;
+		bool ours = !OidIsValid(relid) || relid == t->relid;
 
 		for (int i = 0; i < t->nindexes && !ours; i++)
 			ours = relid == t->indexids[i];
@@ -85,7 +85,7 @@ free_table(RarrTable *table)
 static void
 drop_used_in(SubTransactionId subxact)
 {
-	RarrTable  *next;
+	RarrTable *next;
 
 	for (RarrTable *t = cached_tables; t != NULL; t = next)
 	{
@@ -104,8 +104,8 @@ drop_used_in(SubTransactionId subxact)
 static void
 free_stale_tables(const RarrTableDef *def)
 {
-	RarrTable  *next;
-	int			n = 0;
+	RarrTable *next;
+	int n = 0;
 
 	for (RarrTable *t = cached_tables; t != NULL; t = next)
 	{
@@ -152,14 +152,14 @@ static Bitmapset *
 changed_columns(Relation rel, const Bitmapset *named)
 {
 	TupleConstr *constr = RelationGetDescr(rel)->constr;
-	Bitmapset  *changed = bms_copy(named);
+	Bitmapset *changed = bms_copy(named);
 
 	if (named == NULL)
 		return NULL;
 	for (int i = 0; constr != NULL && i < constr->num_defval; i++)
 	{
 		AttrDefault *def = &constr->defval[i];
-		Bitmapset  *columns = NULL;
+		Bitmapset *columns = NULL;
 
 		if (!TupleDescAttr(RelationGetDescr(rel), def->adnum - 1)->attgenerated)
 			continue;
@@ -179,7 +179,7 @@ changed_columns(Relation rel, const Bitmapset *named)
 static LockTupleMode
 choose_lock_mode(Relation rel, const Bitmapset *changed)
 {
-	Bitmapset  *key = changed == NULL ? NULL : RelationGetIndexAttrBitmap(rel, INDEX_ATTR_BITMAP_KEY);
+	Bitmapset *key = changed == NULL ? NULL : RelationGetIndexAttrBitmap(rel, INDEX_ATTR_BITMAP_KEY);
 
 	return bms_overlap(key, changed) ? LockTupleExclusive : LockTupleNoKeyExclusive;
 }
@@ -200,8 +200,8 @@ choose_constraints(RarrTable *table, int change)
 	exprs = palloc0(constr->num_check * sizeof(ExprState *));
 	for (int i = 0; i < constr->num_check; i++)
 	{
-		Node	   *check = stringToNode(constr->check[i].ccbin);
-		Bitmapset  *columns = NULL;
+		Node *check = stringToNode(constr->check[i].ccbin);
+		Bitmapset *columns = NULL;
 
 		pull_varattnos(check, 1, &columns);
 		if (rarr_check_is_enforced(&constr->check[i]) &&
@@ -222,7 +222,7 @@ describe_indexes(RarrTable *table, ResultRelInfo *rri)
 	rri->ri_IndexRelationInfo = palloc(table->nindexes * sizeof(IndexInfo *));
 	for (int i = 0; i < table->nindexes; i++)
 	{
-		IndexInfo  *info = BuildIndexInfo(table->indexes[i]);
+		IndexInfo *info = BuildIndexInfo(table->indexes[i]);
 
 		/* for arbiter indexes; see own_index.c */
 		if (info->ii_Unique && table->indexes[i]->rd_rel->relam == BTREE_AM_OID)
@@ -236,11 +236,11 @@ static void
 make_changes(RarrTable *table)
 {
 	const RarrTableDef *def = table->def;
-	List	   *updated = NIL;
+	List *updated = NIL;
 
 	for (int i = 0; i < def->nchanges; i++)
 	{
-		Bitmapset  *columns = NULL;
+		Bitmapset *columns = NULL;
 
 		if (def->changes[i].command == CMD_UPDATE)
 			for (const AttrNumber *c = def->changes[i].columns; *c != 0; c++)
@@ -260,7 +260,7 @@ make_changes(RarrTable *table)
 		table->estate->es_opened_result_relations =
 			lappend(table->estate->es_opened_result_relations, rri);
 		if (def->below_triggers ? rarr_choose_constraint_triggers(rri->ri_TrigDesc) :
-			rarr_choose_triggers(rri->ri_TrigDesc, &def->changes[i], table->changed[i]))
+								  rarr_choose_triggers(rri->ri_TrigDesc, &def->changes[i], table->changed[i]))
 			table->has_triggers = true;
 		describe_indexes(table, rri);
 	}
@@ -326,7 +326,7 @@ has_user_rules(const RarrTable *table)
 	const TupleConstr *constr = table->desc->constr;
 
 	return table->has_triggers || table->nindexes > table->def->nindexes ||
-		(constr != NULL && (constr->num_check > table->def->nchecks || constr->has_generated_stored));
+		   (constr != NULL && (constr->num_check > table->def->nchecks || constr->has_generated_stored));
 }
 
 /* Build an entry in a new memory context below parent. */
@@ -335,13 +335,13 @@ make_table(const RarrTableDef *def, Oid relid, MemoryContext parent)
 {
 	MemoryContext cxt = AllocSetContextCreate(parent, "researcharr table", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(cxt);
-	RarrTable  *table = palloc0(sizeof(RarrTable));
-	List	   *indexes;
+	RarrTable *table = palloc0(sizeof(RarrTable));
+	List *indexes;
 
 	table->cxt = cxt;
 	table->def = def;
 	table->rel = OidIsValid(relid) ? table_open(relid, RowExclusiveLock) :
-		rarr_relation_open(def->name, RowExclusiveLock);
+									 rarr_relation_open(def->name, RowExclusiveLock);
 	table->relid = RelationGetRelid(table->rel);
 	table->made_at = invalidations;
 	rarr_check_columns(table->rel, def->columns, def->ncolumns, false);
@@ -430,7 +430,7 @@ rarr_table_open(const RarrTableDef *def)
 RarrTable *
 rarr_table_open_relation(const RarrTableDef *def, Oid relid)
 {
-	RarrTable  *table = cached_tables;
+	RarrTable *table = cached_tables;
 
 	register_callbacks();
 	while (table != NULL &&
@@ -444,7 +444,7 @@ rarr_table_open_relation(const RarrTableDef *def, Oid relid)
 	}
 	if (table == NULL || table->used_in != InvalidSubTransactionId)
 	{
-		bool		nested = table != NULL;
+		bool nested = table != NULL;
 
 		free_stale_tables(def);
 		table = make_table(def, relid, CurrentMemoryContext);

@@ -39,13 +39,13 @@ is_sent_by_client(Relation rel)
 	stmt = linitial_node(PlannedStmt, ActivePortal->stmts);
 	if (stmt->commandType == CMD_INSERT)
 		return list_length(stmt->resultRelations) == 1 &&
-			rt_fetch(linitial_int(stmt->resultRelations), stmt->rtable)->relid == RelationGetRelid(rel);
+			   rt_fetch(linitial_int(stmt->resultRelations), stmt->rtable)->relid == RelationGetRelid(rel);
 	if (stmt->commandType == CMD_UTILITY && IsA(stmt->utilityStmt, CopyStmt))
 	{
-		CopyStmt   *copy = (CopyStmt *) stmt->utilityStmt;
+		CopyStmt *copy = (CopyStmt *) stmt->utilityStmt;
 
 		return copy->is_from && copy->relation != NULL &&
-			RangeVarGetRelid(copy->relation, NoLock, true) == RelationGetRelid(rel);
+			   RangeVarGetRelid(copy->relation, NoLock, true) == RelationGetRelid(rel);
 	}
 	return false;
 }
@@ -54,13 +54,13 @@ is_sent_by_client(Relation rel)
 static bool
 is_loaded_by_owner(Relation rel)
 {
-	Oid			user;
-	int			context;
+	Oid user;
+	int context;
 
 	GetUserIdAndSecContext(&user, &context);
 	return context == 0 && user == GetOuterUserId() &&
-		rarr_is_owner(RelationGetRelid(rel), user) &&
-		rarr_can_set_role(GetSessionUserId(), rel->rd_rel->relowner);
+		   rarr_is_owner(RelationGetRelid(rel), user) &&
+		   rarr_can_set_role(GetSessionUserId(), rel->rd_rel->relowner);
 }
 
 /*

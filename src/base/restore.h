@@ -9,4 +9,4 @@
 
 extern bool rarr_is_restoring(Relation rel);
 
-#endif							/* RARR_BASE_RESTORE_H */
+#endif /* RARR_BASE_RESTORE_H */

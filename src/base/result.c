@@ -35,14 +35,14 @@ rarr_check_row_type(TupleDesc expected, TupleDesc actual)
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("a column of the function's row type changed while the statement ran"),
 				 ours != NULL && column->attisdropped ?
-				 errdetail("The table was dropped and created again, and now has a column %d, \"%s\".",
-						   i + 1, NameStr(ours->attname)) :
+					 errdetail("The table was dropped and created again, and now has a column %d, \"%s\".",
+							   i + 1, NameStr(ours->attname)) :
 				 ours == NULL || ours->attisdropped ?
-				 errdetail("The statement expects column %d, \"%s\", which was dropped.",
-						   i + 1, NameStr(column->attname)) :
-				 errdetail("The statement expects type %s for column %d, \"%s\", which is now of type %s.",
-						   format_type_be(column->atttypid), i + 1, NameStr(column->attname),
-						   format_type_be(ours->atttypid)),
+					 errdetail("The statement expects column %d, \"%s\", which was dropped.",
+							   i + 1, NameStr(column->attname)) :
+					 errdetail("The statement expects type %s for column %d, \"%s\", which is now of type %s.",
+							   format_type_be(column->atttypid), i + 1, NameStr(column->attname),
+							   format_type_be(ours->atttypid)),
 				 errhint("Run the statement again.")));
 	}
 }
@@ -77,8 +77,8 @@ rarr_result_put(Tuplestorestate *store, TupleDesc expected, TupleTableSlot *slot
 static HeapTuple
 cut_row(TupleDesc actual, HeapTuple row, TupleDesc shape)
 {
-	Datum	   *values = palloc(actual->natts * sizeof(Datum));
-	bool	   *nulls = palloc(actual->natts * sizeof(bool));
+	Datum *values = palloc(actual->natts * sizeof(Datum));
+	bool *nulls = palloc(actual->natts * sizeof(bool));
 
 	heap_deform_tuple(row, actual, values, nulls);
 	return heap_form_tuple(shape, values, nulls);
@@ -102,7 +102,7 @@ static Datum
 return_cut_row(FunctionCallInfo fcinfo, TupleDesc actual, HeapTuple row)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	TupleDesc	record;
+	TupleDesc record;
 
 	if (fcinfo->flinfo->fn_retset)
 	{

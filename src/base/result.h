@@ -14,4 +14,4 @@ extern void rarr_result_put_tuple(ReturnSetInfo *rsinfo, TupleDesc actual, HeapT
 extern Datum rarr_result_row(FunctionCallInfo fcinfo, TupleDesc actual, HeapTuple row);
 extern void rarr_result_put(Tuplestorestate *store, TupleDesc expected, TupleTableSlot *slot);
 
-#endif							/* RARR_BASE_RESULT_H */
+#endif /* RARR_BASE_RESULT_H */

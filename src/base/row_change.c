@@ -123,8 +123,8 @@ rarr_table_insert_unless(RarrTable *table, int change, TupleTableSlot *slot,
 						 Oid arbiter, ItemPointer conflict)
 {
 	ResultRelInfo *rri = table->changes[change];
-	List	   *arbiters = list_make1_oid(arbiter);
-	bool		collided = true;
+	List *arbiters = list_make1_oid(arbiter);
+	bool collided = true;
 
 	before_change(table);
 	rarr_table_open_indexes(table);
@@ -135,8 +135,8 @@ rarr_table_insert_unless(RarrTable *table, int change, TupleTableSlot *slot,
 	ExecConstraints(rri, slot, table->estate);
 	while (collided)
 	{
-		uint32		token;
-		List	   *recheck;
+		uint32 token;
+		List *recheck;
 
 		CHECK_FOR_INTERRUPTS();
 		if (!rarr_check_index_constraints(rri, slot, table->estate, conflict, arbiters))
@@ -168,7 +168,7 @@ rarr_table_insert_unless(RarrTable *table, int change, TupleTableSlot *slot,
 void
 rarr_row_require_visible(const RarrTable *table, TupleTableSlot *slot)
 {
-	bool		isnull;
+	bool isnull;
 
 	if (!IsolationUsesXactSnapshot() ||
 		table_tuple_satisfies_snapshot(table->rel, slot, GetActiveSnapshot()) ||
@@ -193,7 +193,7 @@ compile_defaults(RarrTable *table)
 	for (int i = table->def->ncolumns; i < table->desc->natts; i++)
 	{
 		Form_pg_attribute column = TupleDescAttr(table->desc, i);
-		Node	   *expr = NULL;
+		Node *expr = NULL;
 
 		if (!column->attisdropped && !column->attgenerated)
 			expr = build_column_default(table->rel, i + 1);
@@ -252,7 +252,7 @@ bool
 rarr_table_update_unlocked(RarrTable *table, int change,
 						   TupleTableSlot *oldslot, TupleTableSlot *newslot, bool wait)
 {
-	bool		updated;
+	bool updated;
 
 	Assert(!table->has_triggers);
 #ifdef USE_ASSERT_CHECKING
@@ -273,7 +273,7 @@ TM_Result
 rarr_row_state(TupleTableSlot *slot)
 {
 	BufferHeapTupleTableSlot *bslot = (BufferHeapTupleTableSlot *) slot;
-	TM_Result	result;
+	TM_Result result;
 
 	Assert(TTS_IS_BUFFERTUPLE(slot) && BufferIsValid(bslot->buffer));
 	LockBuffer(bslot->buffer, BUFFER_LOCK_SHARE);
@@ -320,7 +320,7 @@ rarr_table_insert_deferred(RarrTable *table)
 void
 rarr_table_copy_row(TupleTableSlot *newslot, TupleTableSlot *oldslot)
 {
-	int			natts = newslot->tts_tupleDescriptor->natts;
+	int natts = newslot->tts_tupleDescriptor->natts;
 
 	ExecClearTuple(newslot);
 	slot_getallattrs(oldslot);

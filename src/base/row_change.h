@@ -24,4 +24,4 @@ extern void rarr_table_defer_entries(RarrTable *table, int change);
 extern void rarr_table_insert_deferred(RarrTable *table);
 extern void rarr_table_copy_row(TupleTableSlot *newslot, TupleTableSlot *oldslot);
 
-#endif							/* RARR_BASE_ROW_CHANGE_H */
+#endif /* RARR_BASE_ROW_CHANGE_H */

@@ -52,12 +52,12 @@ is_changed(const Bitmapset *changed, const AttrNumber *columns, int n)
 static bool
 foreign_key_is_idle(const Trigger *trigger, const RarrChange *change, const Bitmapset *changed)
 {
-	HeapTuple	tup;
+	HeapTuple tup;
 	Form_pg_constraint constraint;
-	AttrNumber	conkey[INDEX_MAX_KEYS];
-	AttrNumber	confkey[INDEX_MAX_KEYS];
-	int			nkeys;
-	bool		idle;
+	AttrNumber conkey[INDEX_MAX_KEYS];
+	AttrNumber confkey[INDEX_MAX_KEYS];
+	int nkeys;
+	bool idle;
 
 	tup = SearchSysCache1(CONSTROID, ObjectIdGetDatum(trigger->tgconstraint));
 	if (!HeapTupleIsValid(tup))
@@ -73,11 +73,10 @@ foreign_key_is_idle(const Trigger *trigger, const RarrChange *change, const Bitm
 	DeconstructFkConstraintRow(tup, &nkeys, conkey, confkey, NULL, NULL, NULL, NULL, NULL);
 	if (change->command == CMD_INSERT)
 		idle = nkeys == 1 && change->referenced != NULL && is_checked(change, conkey, nkeys) &&
-			constraint->confrelid == rarr_relation_oid(change->referenced) &&
-			confkey[0] == get_attnum(constraint->confrelid, "id");
+			   constraint->confrelid == rarr_relation_oid(change->referenced) &&
+			   confkey[0] == get_attnum(constraint->confrelid, "id");
 	else
-		idle = !is_changed(changed, RI_FKey_trigger_type(trigger->tgfoid) == RI_TRIGGER_PK ?
-						   confkey : conkey, nkeys);
+		idle = !is_changed(changed, RI_FKey_trigger_type(trigger->tgfoid) == RI_TRIGGER_PK ? confkey : conkey, nkeys);
 	ReleaseSysCache(tup);
 	return idle;
 }
@@ -86,8 +85,8 @@ foreign_key_is_idle(const Trigger *trigger, const RarrChange *change, const Bitm
 bool
 rarr_trigger_is_own(const Trigger *trigger, Oid schema)
 {
-	HeapTuple	tup;
-	bool		result;
+	HeapTuple tup;
+	bool result;
 
 	if (get_func_namespace(trigger->tgfoid) != schema)
 		return false;
@@ -118,16 +117,16 @@ bool
 rarr_choose_triggers(TriggerDesc *triggers, const RarrChange *change,
 					 const Bitmapset *changed)
 {
-	Oid			schema = get_namespace_oid(RARR_SCHEMA, false);
-	int16		event = change->command == CMD_INSERT ? TRIGGER_TYPE_INSERT : TRIGGER_TYPE_UPDATE;
-	bool		before = false;
-	bool		left = false;
+	Oid schema = get_namespace_oid(RARR_SCHEMA, false);
+	int16 event = change->command == CMD_INSERT ? TRIGGER_TYPE_INSERT : TRIGGER_TYPE_UPDATE;
+	bool before = false;
+	bool left = false;
 
 	if (triggers == NULL)
 		return false;
 	for (int i = 0; i < triggers->numtriggers; i++)
 	{
-		Trigger    *trigger = &triggers->triggers[i];
+		Trigger *trigger = &triggers->triggers[i];
 
 		if (!TRIGGER_FOR_ROW(trigger->tgtype) || (trigger->tgtype & event) == 0)
 			continue;
@@ -138,7 +137,7 @@ rarr_choose_triggers(TriggerDesc *triggers, const RarrChange *change,
 	}
 	for (int i = 0; i < triggers->numtriggers; i++)
 	{
-		Trigger    *trigger = &triggers->triggers[i];
+		Trigger *trigger = &triggers->triggers[i];
 
 		if (!TRIGGER_FOR_ROW(trigger->tgtype) || (trigger->tgtype & event) == 0)
 			continue;
@@ -162,13 +161,13 @@ rarr_choose_triggers(TriggerDesc *triggers, const RarrChange *change,
 bool
 rarr_choose_constraint_triggers(TriggerDesc *triggers)
 {
-	bool		left = false;
+	bool left = false;
 
 	if (triggers == NULL)
 		return false;
 	for (int i = 0; i < triggers->numtriggers; i++)
 	{
-		Trigger    *trigger = &triggers->triggers[i];
+		Trigger *trigger = &triggers->triggers[i];
 
 		if (RI_FKey_trigger_type(trigger->tgfoid) == RI_TRIGGER_FK ||
 			trigger->tgfoid == F_UNIQUE_KEY_RECHECK)

@@ -15,4 +15,4 @@ extern bool rarr_choose_constraint_triggers(TriggerDesc *triggers);
 extern bool rarr_choose_triggers(TriggerDesc *triggers, const RarrChange *change,
 								 const Bitmapset *changed);
 
-#endif							/* RARR_BASE_ROW_TRIGGER_H */
+#endif /* RARR_BASE_ROW_TRIGGER_H */

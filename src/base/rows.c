@@ -25,21 +25,21 @@
 #include "base/rows.h"
 
 /* limits of the buffer: number of rows, and bytes */
-#define MAX_ROWS	1000
-#define MAX_BYTES	(512 * 1024)
+#define MAX_ROWS  1000
+#define MAX_BYTES (512 * 1024)
 
 /* up to this many rows, sorting the index entries does not pay off */
-#define FEW_ROWS	16
+#define FEW_ROWS 16
 
 struct RarrRows
 {
-	MemoryContext cxt;			/* owns all allocations */
-	RarrTable  *table;
+	MemoryContext cxt; /* owns all allocations */
+	RarrTable *table;
 	ResultRelInfo *rri;
-	TupleTableSlot **slots;		/* the first one is the table's newslot */
-	int			nslots;			/* allocated so far */
-	int			nrows;			/* buffered rows */
-	Size		nbytes;			/* ... and their size */
+	TupleTableSlot **slots; /* the first one is the table's newslot */
+	int nslots;             /* allocated so far */
+	int nrows;              /* buffered rows */
+	Size nbytes;            /* ... and their size */
 };
 
 /*
@@ -51,7 +51,7 @@ struct RarrRows
 RarrRows *
 rarr_rows_begin(RarrTable *table, int change)
 {
-	RarrRows   *rows = palloc0(sizeof(RarrRows));
+	RarrRows *rows = palloc0(sizeof(RarrRows));
 
 	Assert(!table->has_triggers || table->def->below_triggers);
 	rows->cxt = CurrentMemoryContext;
@@ -68,7 +68,7 @@ rarr_rows_begin(RarrTable *table, int change)
 TupleTableSlot *
 rarr_rows_next(RarrRows *rows)
 {
-	RarrTable  *table = rows->table;
+	RarrTable *table = rows->table;
 
 	if (rows->nrows == rows->nslots)
 	{
@@ -77,7 +77,7 @@ rarr_rows_next(RarrRows *rows)
 		if (rows->slots == NULL)
 			rows->slots = palloc(MAX_ROWS * sizeof(TupleTableSlot *));
 		rows->slots[rows->nslots] = rows->nslots == 0 ? table->newslot :
-			MakeSingleTupleTableSlot(table->desc, table_slot_callbacks(table->rel));
+														MakeSingleTupleTableSlot(table->desc, table_slot_callbacks(table->rel));
 		rows->nslots++;
 		MemoryContextSwitchTo(old);
 	}
@@ -91,11 +91,11 @@ rarr_rows_next(RarrRows *rows)
 static void
 insert_one_by_one(RarrRows *rows)
 {
-	EState	   *estate = rows->table->estate;
+	EState *estate = rows->table->estate;
 
 	for (int i = 0; i < rows->nrows; i++)
 	{
-		List	   *recheck;
+		List *recheck;
 
 		CHECK_FOR_INTERRUPTS();
 		recheck = rarr_insert_index_tuples(rows->rri, rows->slots[i], estate, false, NULL, NIL);
@@ -110,8 +110,8 @@ insert_one_by_one(RarrRows *rows)
 static void
 insert_into_indexes(RarrRows *rows)
 {
-	RarrTable  *table = rows->table;
-	EState	   *estate = table->estate;
+	RarrTable *table = rows->table;
+	EState *estate = table->estate;
 	RarrIndexEntries *entries;
 
 	if (table->nindexes == 0 && !table->has_triggers)
@@ -133,7 +133,7 @@ insert_into_indexes(RarrRows *rows)
 static void
 flush(RarrRows *rows)
 {
-	RarrTable  *table = rows->table;
+	RarrTable *table = rows->table;
 	MemoryContext old;
 
 	if (rows->nrows == 0)
@@ -163,7 +163,7 @@ flush(RarrRows *rows)
 void
 rarr_rows_add(RarrRows *rows)
 {
-	RarrTable  *table = rows->table;
+	RarrTable *table = rows->table;
 	TupleTableSlot *slot = rows->slots[rows->nrows];
 	TupleConstr *constr = RelationGetDescr(table->rel)->constr;
 

@@ -14,4 +14,4 @@ extern TupleTableSlot *rarr_rows_next(RarrRows *rows);
 extern void rarr_rows_add(RarrRows *rows);
 extern void rarr_rows_end(RarrRows *rows);
 
-#endif							/* RARR_BASE_ROWS_H */
+#endif /* RARR_BASE_ROWS_H */

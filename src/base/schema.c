@@ -16,7 +16,7 @@
 Oid
 rarr_find_relation(const char *name)
 {
-	Oid			schema = get_namespace_oid(RARR_SCHEMA, true);
+	Oid schema = get_namespace_oid(RARR_SCHEMA, true);
 
 	return OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
 }
@@ -25,7 +25,7 @@ rarr_find_relation(const char *name)
 Oid
 rarr_relation_oid(const char *name)
 {
-	Oid			relid = rarr_find_relation(name);
+	Oid relid = rarr_find_relation(name);
 
 	if (!OidIsValid(relid))
 		ereport(ERROR,
@@ -44,8 +44,8 @@ rarr_relation_open(const char *name, LOCKMODE lockmode)
 {
 	for (;;)
 	{
-		Oid			relid = rarr_relation_oid(name);
-		Relation	rel = try_relation_open(relid, lockmode);
+		Oid relid = rarr_relation_oid(name);
+		Relation rel = try_relation_open(relid, lockmode);
 
 		CHECK_FOR_INTERRUPTS();
 		if (rel == NULL)

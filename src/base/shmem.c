@@ -15,10 +15,10 @@
 
 #include "base/shmem.h"
 
-#define MAX_PARTS	8
+#define MAX_PARTS 8
 
 static const RarrShmemPart *parts[MAX_PARTS];
-static int	nparts = 0;
+static int nparts = 0;
 static shmem_request_hook_type prev_request = NULL;
 static shmem_startup_hook_type prev_startup = NULL;
 
@@ -50,8 +50,8 @@ attach_memory(void)
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
 	for (int i = 0; i < nparts; i++)
 	{
-		bool		found;
-		void	   *memory = ShmemInitStruct(parts[i]->name, parts[i]->size(), &found);
+		bool found;
+		void *memory = ShmemInitStruct(parts[i]->name, parts[i]->size(), &found);
 
 		parts[i]->attach(memory, !found);
 	}

@@ -9,16 +9,16 @@
 typedef struct RarrShmemPart
 {
 	const char *name;
-	Size		(*size) (void);
+	Size (*size)(void);
 
 	/*
 	 * Called in each process that attaches; first is true if the memory is
 	 * new.  Must not raise an error.
 	 */
-	void		(*attach) (void *memory, bool first);
+	void (*attach)(void *memory, bool first);
 } RarrShmemPart;
 
 extern void rarr_shmem_add(const RarrShmemPart *part);
 extern void rarr_shmem_init(void);
 
-#endif							/* RARR_BASE_SHMEM_H */
+#endif /* RARR_BASE_SHMEM_H */

@@ -26,7 +26,7 @@
 Size
 rarr_registry_size(const RarrSlotRegistry *registry)
 {
-	Size		size = mul_size(rarr_agenda_types, registry->slot_size + RARR_SLOT_NAME_MAX + 1);
+	Size size = mul_size(rarr_agenda_types, registry->slot_size + RARR_SLOT_NAME_MAX + 1);
 
 	return MAXALIGN(add_size(size, MAXALIGN(sizeof(RarrSlotShared))));
 }
@@ -87,7 +87,7 @@ rarr_slot_find(const RarrSlotRegistry *registry, Oid table, const char *name)
 {
 	for (int i = 0; i < registry->shared->used; i++)
 	{
-		RarrSlot   *slot = rarr_slot_at(registry, i);
+		RarrSlot *slot = rarr_slot_at(registry, i);
 
 		if (rarr_slot_is_of(slot, table) && strcmp(rarr_slot_name(registry, slot), name) == 0)
 			return slot;
@@ -114,7 +114,7 @@ void *
 rarr_slot_give(const RarrSlotRegistry *registry, Oid table, const char *name)
 {
 	RarrSlotShared *shared = registry->shared;
-	RarrSlot   *slot = strlen(name) <= RARR_SLOT_NAME_MAX ? free_slot(registry) : NULL;
+	RarrSlot *slot = strlen(name) <= RARR_SLOT_NAME_MAX ? free_slot(registry) : NULL;
 
 	if (slot == NULL)
 		return NULL;
@@ -150,9 +150,9 @@ rarr_registry_drop_abandoned(const RarrSlotRegistry *registry, RarrSlotFilter is
 {
 	for (int i = 0; i < registry->shared->used; i++)
 	{
-		RarrSlot   *slot = rarr_slot_at(registry, i);
-		RarrSlot	copy;
-		char		name[RARR_SLOT_NAME_MAX + 1];
+		RarrSlot *slot = rarr_slot_at(registry, i);
+		RarrSlot copy;
+		char name[RARR_SLOT_NAME_MAX + 1];
 
 		LWLockAcquire(registry->lock, LW_SHARED);
 		copy = *slot;
@@ -161,7 +161,7 @@ rarr_registry_drop_abandoned(const RarrSlotRegistry *registry, RarrSlotFilter is
 
 		if (rarr_slot_generation(&copy) == 0 ||
 			(copy.database == MyDatabaseId ? !is_abandoned(copy.table, name) :
-			 SearchSysCacheExists1(DATABASEOID, ObjectIdGetDatum(copy.database))))
+											 SearchSysCacheExists1(DATABASEOID, ObjectIdGetDatum(copy.database))))
 			continue;
 		LWLockAcquire(registry->lock, LW_EXCLUSIVE);
 		if (rarr_slot_generation(slot) == rarr_slot_generation(&copy))
@@ -179,7 +179,7 @@ rarr_registry_drop_database(const RarrSlotRegistry *registry, Oid database, Rarr
 	LWLockAcquire(registry->lock, LW_EXCLUSIVE);
 	for (int i = 0; i < registry->shared->used; i++)
 	{
-		RarrSlot   *slot = rarr_slot_at(registry, i);
+		RarrSlot *slot = rarr_slot_at(registry, i);
 
 		if (rarr_slot_generation(slot) != 0 && slot->database == database)
 			drop(registry, slot);

@@ -8,56 +8,56 @@
 #include "port/atomics.h"
 #include "storage/lwlock.h"
 
-#define RARR_SLOT_NAME_MAX	(100 * 4)	/* 100 characters, in bytes */
+#define RARR_SLOT_NAME_MAX (100 * 4) /* 100 characters, in bytes */
 
 /* The first member of each slot, which is free or has a name in a table. */
 typedef struct RarrSlot
 {
-	pg_atomic_uint64 generation;	/* differs for each owner; 0: free */
-	Oid			database;
-	Oid			table;
+	pg_atomic_uint64 generation; /* differs for each owner; 0: free */
+	Oid database;
+	Oid table;
 } RarrSlot;
 
 /* The first member of each key: a name in a table, as this backend knows it. */
 typedef struct RarrSlotKey
 {
 	struct RarrSlotKey *next;
-	Oid			table;
-	char	   *name;
+	Oid table;
+	char *name;
 } RarrSlotKey;
 
 /* What a registry keeps in shared memory beside the slots. */
 typedef struct RarrSlotShared
 {
-	LWLock		lock;
-	int			tranche;
-	int			used;			/* slots from this one on were never used */
-	pg_atomic_uint64 changes;	/* grows when a slot is given or freed; never 0 */
+	LWLock lock;
+	int tranche;
+	int used;                 /* slots from this one on were never used */
+	pg_atomic_uint64 changes; /* grows when a slot is given or freed; never 0 */
 } RarrSlotShared;
 
 /* A registry, which its owner defines statically. */
 typedef struct RarrSlotRegistry
 {
 	const char *tranche;
-	Size		slot_size;		/* of slots, which begin with a RarrSlot */
-	Size		key_size;		/* of keys, which begin with a RarrSlotKey */
+	Size slot_size; /* of slots, which begin with a RarrSlot */
+	Size key_size;  /* of keys, which begin with a RarrSlotKey */
 
 	/* set by slot_registry.c */
-	RarrSlotShared *shared;		/* NULL: the library is not preloaded */
-	LWLock	   *lock;
-	char	   *slots;
-	char	   *names;
+	RarrSlotShared *shared; /* NULL: the library is not preloaded */
+	LWLock *lock;
+	char *slots;
+	char *names;
 	RarrSlotKey *keys;
 } RarrSlotRegistry;
 
 /* Can a slot of this database be dropped?  Called without the lock. */
-typedef bool (*RarrSlotFilter) (Oid table, const char *name);
+typedef bool (*RarrSlotFilter)(Oid table, const char *name);
 
 /*
  * What the owner does with a slot that is to be dropped: rarr_slot_free(), or a
  * function of its own.  Called under the lock.
  */
-typedef void (*RarrSlotDrop) (const RarrSlotRegistry *registry, RarrSlot *slot);
+typedef void (*RarrSlotDrop)(const RarrSlotRegistry *registry, RarrSlot *slot);
 
 extern Size rarr_registry_size(const RarrSlotRegistry *registry);
 extern void rarr_registry_attach(RarrSlotRegistry *registry, void *memory, bool first);
@@ -102,4 +102,4 @@ rarr_slot_generation(const RarrSlot *slot)
 	return pg_atomic_read_u64(unconstify(pg_atomic_uint64 *, &slot->generation));
 }
 
-#endif							/* RARR_BASE_SLOT_REGISTRY_H */
+#endif /* RARR_BASE_SLOT_REGISTRY_H */

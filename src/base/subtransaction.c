@@ -31,8 +31,8 @@ rarr_subtransaction(RarrSubtransactionBody body, RarrErrorFilter catches, void *
 {
 	MemoryContext cxt = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
-	ErrorData  *volatile caught = NULL;
-	volatile bool keep = false;		/* survives longjmp */
+	ErrorData *volatile caught = NULL;
+	volatile bool keep = false; /* survives longjmp */
 
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(cxt);
@@ -80,7 +80,7 @@ rarr_error_is_about_data(const ErrorData *error)
 		case ERRCODE_INSUFFICIENT_RESOURCES:
 		case ERRCODE_OPERATOR_INTERVENTION:
 		case ERRCODE_SYSTEM_ERROR:
-		case MAKE_SQLSTATE('7', '2', '0', '0', '0'):	/* snapshot too old */
+		case MAKE_SQLSTATE('7', '2', '0', '0', '0'): /* snapshot too old */
 		case ERRCODE_CONFIG_FILE_ERROR:
 		case ERRCODE_INTERNAL_ERROR:
 			return false;
@@ -105,6 +105,6 @@ bool
 rarr_error_names(const ErrorData *error, const char *table, const char *constraint)
 {
 	return error->constraint_name != NULL && strcmp(error->constraint_name, constraint) == 0 &&
-		error->table_name != NULL && strcmp(error->table_name, table) == 0 &&
-		error->schema_name != NULL && strcmp(error->schema_name, RARR_SCHEMA) == 0;
+		   error->table_name != NULL && strcmp(error->table_name, table) == 0 &&
+		   error->schema_name != NULL && strcmp(error->schema_name, RARR_SCHEMA) == 0;
 }

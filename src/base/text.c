@@ -23,7 +23,7 @@
 #include "base/text.h"
 
 /* space for the mark at the end of truncated text, with a number in it */
-#define MARK_MAX_BYTES		64
+#define MARK_MAX_BYTES 64
 
 /* Is the text, of length bytes, equal to the string? */
 bool
@@ -39,8 +39,8 @@ rarr_equals(const char *string, const char *text, int length)
 const char *
 rarr_valid_text(const char *string)
 {
-	int			encoding = GetDatabaseEncoding();
-	int			length = strlen(string);
+	int encoding = GetDatabaseEncoding();
+	int length = strlen(string);
 	StringInfoData copy;
 
 	if (pg_verifymbstr(string, length, true))
@@ -48,7 +48,7 @@ rarr_valid_text(const char *string)
 	initStringInfo(&copy);
 	while (length > 0)
 	{
-		int			n = pg_encoding_verifymbchar(encoding, string, length);
+		int n = pg_encoding_verifymbchar(encoding, string, length);
 
 		if (n > 0)
 			appendBinaryStringInfo(&copy, string, n);
@@ -70,7 +70,7 @@ rarr_valid_text(const char *string)
 const char *
 rarr_role_name(Oid role)
 {
-	char	   *name = GetUserNameFromId(role, true);
+	char *name = GetUserNameFromId(role, true);
 
 	return name ? rarr_valid_text(name) : psprintf("unknown (OID=%u)", role);
 }
@@ -90,7 +90,7 @@ clip(const char *string, int length, Size total, int max_bytes)
 const char *
 rarr_clip_text(const char *string, int max_bytes)
 {
-	Size		length = strlen(string);
+	Size length = strlen(string);
 
 	return length <= max_bytes ? string : clip(string, max_bytes, length, max_bytes);
 }
@@ -102,7 +102,7 @@ rarr_clip_text(const char *string, int max_bytes)
 char *
 rarr_clip_datum(Datum value, int max_bytes)
 {
-	Size		total = toast_raw_datum_size(value) - VARHDRSZ;
+	Size total = toast_raw_datum_size(value) - VARHDRSZ;
 	struct varlena *slice;
 
 	if (total <= max_bytes)

@@ -11,4 +11,4 @@ extern const char *rarr_role_name(Oid role);
 extern const char *rarr_clip_text(const char *string, int max_bytes);
 extern char *rarr_clip_datum(Datum value, int max_bytes);
 
-#endif							/* RARR_BASE_TEXT_H */
+#endif /* RARR_BASE_TEXT_H */

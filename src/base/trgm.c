@@ -48,11 +48,11 @@
 
 #include "base/trgm.h"
 
-#define TRGM	"pg_trgm"
+#define TRGM "pg_trgm"
 
 static RarrTrgm trgm;
-static uint64 changes = 1;		/* number of invalidations of the catalogs read */
-static uint64 trgm_as_of = 0;	/* ... when trgm was filled; 0: never */
+static uint64 changes = 1;    /* number of invalidations of the catalogs read */
+static uint64 trgm_as_of = 0; /* ... when trgm was filled; 0: never */
 
 static void
 catalog_changed(Datum arg, int cacheid, uint32 hashvalue)
@@ -64,7 +64,7 @@ catalog_changed(Datum arg, int cacheid, uint32 hashvalue)
 static Oid
 find_extension(void)
 {
-	Oid			extension = get_extension_oid(TRGM, true);
+	Oid extension = get_extension_oid(TRGM, true);
 
 	if (!OidIsValid(extension))
 		ereport(ERROR,
@@ -78,8 +78,8 @@ find_extension(void)
 static bool
 has_text(HeapTuple tuple, AttrNumber column, const char *string)
 {
-	bool		isnull;
-	Datum		value = SysCacheGetAttr(PROCOID, tuple, column, &isnull);
+	bool isnull;
+	Datum value = SysCacheGetAttr(PROCOID, tuple, column, &isnull);
 
 	return !isnull && strcmp(TextDatumGetCString(value), string) == 0;
 }
@@ -91,16 +91,16 @@ is_of_library(HeapTuple tuple)
 	Form_pg_proc proc = (Form_pg_proc) GETSTRUCT(tuple);
 
 	return proc->prolang == ClanguageId && superuser_arg(proc->proowner) &&
-		(has_text(tuple, Anum_pg_proc_probin, "$libdir/" TRGM) ||
-		 has_text(tuple, Anum_pg_proc_probin, TRGM));
+		   (has_text(tuple, Anum_pg_proc_probin, "$libdir/" TRGM) ||
+			has_text(tuple, Anum_pg_proc_probin, TRGM));
 }
 
 /* Does the function belong to the server or to pg_trgm's library? */
 static bool
 is_trusted_function(Oid function)
 {
-	HeapTuple	tuple;
-	bool		result;
+	HeapTuple tuple;
+	bool result;
 
 	if (IsPinnedObject(ProcedureRelationId, function))
 		return true;
@@ -117,14 +117,14 @@ static bool
 takes_two_texts(Form_pg_proc proc)
 {
 	return proc->pronargs == 2 && proc->proargtypes.values[0] == TEXTOID &&
-		proc->proargtypes.values[1] == TEXTOID && !proc->proretset;
+		   proc->proargtypes.values[1] == TEXTOID && !proc->proretset;
 }
 
 /* Record a member function if it is one that we use, and trusted. */
 static void
 record_function(RarrTrgm *result, Oid oid)
 {
-	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(oid));
+	HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(oid));
 	Form_pg_proc proc;
 
 	if (!HeapTupleIsValid(tuple))
@@ -144,14 +144,14 @@ record_function(RarrTrgm *result, Oid oid)
 static bool
 is_similar_word(Oid function)
 {
-	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
-	bool		result;
+	HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	bool result;
 
 	if (!HeapTupleIsValid(tuple))
 		return false;
 	result = takes_two_texts((Form_pg_proc) GETSTRUCT(tuple)) &&
-		((Form_pg_proc) GETSTRUCT(tuple))->prorettype == BOOLOID && is_of_library(tuple) &&
-		has_text(tuple, Anum_pg_proc_prosrc, "word_similarity_commutator_op");
+			 ((Form_pg_proc) GETSTRUCT(tuple))->prorettype == BOOLOID && is_of_library(tuple) &&
+			 has_text(tuple, Anum_pg_proc_prosrc, "word_similarity_commutator_op");
 	ReleaseSysCache(tuple);
 	return result;
 }
@@ -160,9 +160,9 @@ is_similar_word(Oid function)
 static bool
 is_trusted_operator(Oid oid)
 {
-	HeapTuple	tuple;
+	HeapTuple tuple;
 	Form_pg_operator form;
-	bool		result;
+	bool result;
 
 	if (IsPinnedObject(OperatorRelationId, oid))
 		return true;
@@ -171,7 +171,7 @@ is_trusted_operator(Oid oid)
 		return false;
 	form = (Form_pg_operator) GETSTRUCT(tuple);
 	result = superuser_arg(form->oprowner) && is_trusted_function(form->oprcode) &&
-		form->oprleft == TEXTOID && form->oprright == TEXTOID;
+			 form->oprleft == TEXTOID && form->oprright == TEXTOID;
 	ReleaseSysCache(tuple);
 	return result;
 }
@@ -191,9 +191,9 @@ record_operator(RarrTrgm *result, Oid oid)
 static bool
 is_trusted_family(Oid oid)
 {
-	HeapTuple	tuple = SearchSysCache1(OPFAMILYOID, ObjectIdGetDatum(oid));
-	CatCList   *list;
-	bool		result;
+	HeapTuple tuple = SearchSysCache1(OPFAMILYOID, ObjectIdGetDatum(oid));
+	CatCList *list;
+	bool result;
 
 	if (!HeapTupleIsValid(tuple))
 		return false;
@@ -203,13 +203,13 @@ is_trusted_family(Oid oid)
 	list = SearchSysCacheList1(AMOPSTRATEGY, ObjectIdGetDatum(oid));
 	for (int i = 0; i < list->n_members; i++)
 		result = result &&
-			is_trusted_operator(((Form_pg_amop) GETSTRUCT(&list->members[i]->tuple))->amopopr);
+				 is_trusted_operator(((Form_pg_amop) GETSTRUCT(&list->members[i]->tuple))->amopopr);
 	ReleaseSysCacheList(list);
 
 	list = SearchSysCacheList1(AMPROCNUM, ObjectIdGetDatum(oid));
 	for (int i = 0; i < list->n_members; i++)
 		result = result &&
-			is_trusted_function(((Form_pg_amproc) GETSTRUCT(&list->members[i]->tuple))->amproc);
+				 is_trusted_function(((Form_pg_amproc) GETSTRUCT(&list->members[i]->tuple))->amproc);
 	ReleaseSysCacheList(list);
 	return result;
 }
@@ -218,7 +218,7 @@ is_trusted_family(Oid oid)
 static void
 record_operator_class(RarrTrgm *result, Oid oid)
 {
-	HeapTuple	tuple = SearchSysCache1(CLAOID, ObjectIdGetDatum(oid));
+	HeapTuple tuple = SearchSysCache1(CLAOID, ObjectIdGetDatum(oid));
 	Form_pg_opclass class;
 
 	if (!HeapTupleIsValid(tuple))
@@ -235,10 +235,10 @@ record_operator_class(RarrTrgm *result, Oid oid)
 static void
 record_members(RarrTrgm *result, Oid extension)
 {
-	Relation	depend = table_open(DependRelationId, AccessShareLock);
+	Relation depend = table_open(DependRelationId, AccessShareLock);
 	ScanKeyData key[2];
 	SysScanDesc scan;
-	HeapTuple	tuple;
+	HeapTuple tuple;
 
 	ScanKeyInit(&key[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber, F_OIDEQ,
 				ObjectIdGetDatum(ExtensionRelationId));
@@ -279,7 +279,7 @@ require(bool usable, const char *object)
 static void
 read_catalogs(RarrTrgm *result)
 {
-	Oid			family;
+	Oid family;
 
 	record_members(result, find_extension());
 	require(OidIsValid(result->similarity), "function similarity(text, text)");
@@ -311,8 +311,8 @@ rarr_trgm(void)
 	}
 	if (trgm_as_of != changes)
 	{
-		uint64		before = changes;
-		RarrTrgm	result = {0};
+		uint64 before = changes;
+		RarrTrgm result = {0};
 
 		read_catalogs(&result);
 		trgm = result;
@@ -328,9 +328,9 @@ rarr_trgm(void)
 Oid
 rarr_trgm_owner(void)
 {
-	Oid			extension = find_extension();
-	Relation	rel = table_open(ExtensionRelationId, AccessShareLock);
-	HeapTuple	tuple = get_catalog_object_by_oid(rel, Anum_pg_extension_oid, extension);
+	Oid extension = find_extension();
+	Relation rel = table_open(ExtensionRelationId, AccessShareLock);
+	HeapTuple tuple = get_catalog_object_by_oid(rel, Anum_pg_extension_oid, extension);
 
 	table_close(rel, AccessShareLock);
 	if (!HeapTupleIsValid(tuple))

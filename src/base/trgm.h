@@ -8,13 +8,13 @@
 /* The objects; all have passed the checks of trgm.c. */
 typedef struct RarrTrgm
 {
-	Oid			similarity;		/* functions (text, text) -> real */
-	Oid			strict_word_similarity;
-	Oid			similar_word;	/* operator text %> text */
-	Oid			gin_ops;		/* operator class gin_trgm_ops, which contains %> */
+	Oid similarity; /* functions (text, text) -> real */
+	Oid strict_word_similarity;
+	Oid similar_word; /* operator text %> text */
+	Oid gin_ops;      /* operator class gin_trgm_ops, which contains %> */
 } RarrTrgm;
 
 extern const RarrTrgm *rarr_trgm(void);
-extern Oid	rarr_trgm_owner(void);
+extern Oid rarr_trgm_owner(void);
 
-#endif							/* RARR_BASE_TRGM_H */
+#endif /* RARR_BASE_TRGM_H */

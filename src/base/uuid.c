@@ -30,7 +30,7 @@
 void
 rarr_uuid_v7(pg_uuid_t *out)
 {
-	pg_uuid_t  *made = DatumGetUUIDP(RARR_SERVER_UUID_V7());
+	pg_uuid_t *made = DatumGetUUIDP(RARR_SERVER_UUID_V7());
 
 	*out = *made;
 	pfree(made);
@@ -38,15 +38,15 @@ rarr_uuid_v7(pg_uuid_t *out)
 
 #else
 
-#define NS_PER_S	INT64CONST(1000000000)
-#define NS_PER_MS	INT64CONST(1000000)
+#define NS_PER_S       INT64CONST(1000000000)
+#define NS_PER_MS      INT64CONST(1000000)
 
 /* steps of the 12-bit fraction in a millisecond, and the length of one */
-#define FRACTION_STEPS	4096
-#define STEP_NS			(NS_PER_MS / FRACTION_STEPS + 1)
+#define FRACTION_STEPS 4096
+#define STEP_NS        (NS_PER_MS / FRACTION_STEPS + 1)
 
-#define RANDOM_BYTES	8		/* bytes used for one UUID */
-#define RANDOM_BLOCK	(128 * RANDOM_BYTES)
+#define RANDOM_BYTES 8 /* bytes used for one UUID */
+#define RANDOM_BLOCK (128 * RANDOM_BYTES)
 
 /* Return nanoseconds since 1970, at least one step after the last result. */
 static int64
@@ -54,7 +54,7 @@ next_time(void)
 {
 	static int64 last = 0;
 	struct timespec ts;
-	int64		now;
+	int64 now;
 
 	clock_gettime(CLOCK_REALTIME, &ts);
 	now = ts.tv_sec * NS_PER_S + ts.tv_nsec;
@@ -67,8 +67,8 @@ static void
 draw_random(unsigned char *dest)
 {
 	static unsigned char block[RANDOM_BLOCK];
-	static int	left = 0;
-	static int	owner = 0;
+	static int left = 0;
+	static int owner = 0;
 
 	if (left == 0 || owner != MyProcPid)
 	{
@@ -87,9 +87,9 @@ draw_random(unsigned char *dest)
 void
 rarr_uuid_v7(pg_uuid_t *out)
 {
-	int64		ns;
-	uint64		ms;
-	uint32		fraction;
+	int64 ns;
+	uint64 ms;
+	uint32 fraction;
 
 	/* first, because it can fail */
 	draw_random(out->data + 8);
@@ -111,8 +111,8 @@ rarr_uuid_v7(pg_uuid_t *out)
 Datum
 rarr_uuid_array(const pg_uuid_t *ids, int n)
 {
-	Datum	   *values = palloc(n * sizeof(Datum));
-	ArrayType  *array;
+	Datum *values = palloc(n * sizeof(Datum));
+	ArrayType *array;
 
 	for (int i = 0; i < n; i++)
 		values[i] = UUIDPGetDatum(&ids[i]);
@@ -126,7 +126,7 @@ PG_FUNCTION_INFO_V1(researcharr_uuid_v7);
 Datum
 researcharr_uuid_v7(PG_FUNCTION_ARGS)
 {
-	pg_uuid_t  *out = palloc(sizeof(pg_uuid_t));
+	pg_uuid_t *out = palloc(sizeof(pg_uuid_t));
 
 	rarr_uuid_v7(out);
 	PG_RETURN_UUID_P(out);

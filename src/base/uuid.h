@@ -15,4 +15,4 @@ extern void rarr_uuid_v7(pg_uuid_t *out);
 
 extern Datum rarr_uuid_array(const pg_uuid_t *ids, int n);
 
-#endif							/* RARR_BASE_UUID_H */
+#endif /* RARR_BASE_UUID_H */

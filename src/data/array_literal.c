@@ -25,9 +25,9 @@
 typedef struct Literal
 {
 	StringInfoData text;
-	Oid			element;		/* base type of the elements */
-	char		delimiter;
-	char	   *problem;		/* what is wrong, or NULL */
+	Oid element; /* base type of the elements */
+	char delimiter;
+	char *problem; /* what is wrong, or NULL */
 } Literal;
 
 /* Return what an element's JSON value must be, or NULL if it is that. */
@@ -46,7 +46,7 @@ check_element(Oid element, const JsonbValue *value)
 			return value->type == jbvString ? NULL : "a string";
 		default:
 			return value->type == jbvString || value->type == jbvNumeric ? NULL :
-				psprintf("a value of type %s", format_type_be(element));
+																		   psprintf("a value of type %s", format_type_be(element));
 	}
 }
 
@@ -76,7 +76,7 @@ add_element(Literal *literal, const JsonbValue *value, int n)
 	}
 	if (literal->element == JSONOID || literal->element == JSONBOID)
 	{
-		char	   *json = rarr_json_to_text(value);
+		char *json = rarr_json_to_text(value);
 
 		add_quoted(&literal->text, json, strlen(json));
 		return;
@@ -87,7 +87,7 @@ add_element(Literal *literal, const JsonbValue *value, int n)
 									rarr_json_describe(value));
 	else if (value->type == jbvString)
 		add_quoted(&literal->text, value->val.string.val, value->val.string.len);
-	else						/* a number, true or false */
+	else /* a number, true or false */
 		appendStringInfoString(&literal->text, rarr_json_to_text(value));
 }
 
@@ -95,8 +95,8 @@ static void
 add_array(Literal *literal, JsonbContainer *array)
 {
 	JsonbIterator *it = JsonbIteratorInit(array);
-	JsonbValue	value;
-	int			n = 0;
+	JsonbValue value;
+	int n = 0;
 
 	check_stack_depth();
 	appendStringInfoChar(&literal->text, '{');
@@ -123,12 +123,12 @@ add_array(Literal *literal, JsonbContainer *array)
 char *
 rarr_array_literal(Oid element, const JsonbValue *array, char **problem)
 {
-	Literal		literal = {.element = getBaseType(element)};
-	int16		length;
-	bool		by_value;
-	char		alignment;
-	Oid			ioparam;
-	Oid			input;
+	Literal literal = {.element = getBaseType(element)};
+	int16 length;
+	bool by_value;
+	char alignment;
+	Oid ioparam;
+	Oid input;
 
 	get_type_io_data(element, IOFunc_input, &length, &by_value, &alignment, &literal.delimiter,
 					 &ioparam, &input);

@@ -9,4 +9,4 @@
 
 extern char *rarr_array_literal(Oid element, const JsonbValue *array, char **problem);
 
-#endif							/* RARR_DATA_ARRAY_LITERAL_H */
+#endif /* RARR_DATA_ARRAY_LITERAL_H */

@@ -24,7 +24,7 @@ static Node *
 make_param(ParseState *pstate, int number, int location)
 {
 	const RarrParamTypes *types = pstate->p_ref_hook_state;
-	Param	   *param = makeNode(Param);
+	Param *param = makeNode(Param);
 
 	if (number < 1 || number > types->n)
 		elog(ERROR, "statement has no parameter $%d", number);
@@ -47,8 +47,8 @@ param_reference(ParseState *pstate, ParamRef *reference)
 static Node *
 coerce_argument(ParseState *pstate, Node *argument, Oid wanted)
 {
-	Node	   *result = coerce_to_target_type(pstate, argument, exprType(argument), wanted, -1,
-											   COERCION_IMPLICIT, COERCE_IMPLICIT_CAST, -1);
+	Node *result = coerce_to_target_type(pstate, argument, exprType(argument), wanted, -1,
+										 COERCION_IMPLICIT, COERCE_IMPLICIT_CAST, -1);
 
 	if (result == NULL)
 		elog(ERROR, "cannot cast type %u to type %u", exprType(argument), wanted);
@@ -58,8 +58,8 @@ coerce_argument(ParseState *pstate, Node *argument, Oid wanted)
 static Node *
 make_operator(ParseState *pstate, Oid oid, bool any, Node *left, Node *right)
 {
-	Oid			left_type;
-	Oid			right_type;
+	Oid left_type;
+	Oid right_type;
 	ScalarArrayOpExpr *result;
 
 	op_input_types(oid, &left_type, &right_type);
@@ -79,9 +79,9 @@ make_operator(ParseState *pstate, Oid oid, bool any, Node *left, Node *right)
 static Node *
 make_function(ParseState *pstate, Oid oid, Node *first, Node *second)
 {
-	int			nargs;
-	Oid		   *types;
-	Oid			result = get_func_signature(oid, &types, &nargs);
+	int nargs;
+	Oid *types;
+	Oid result = get_func_signature(oid, &types, &nargs);
 
 	if (nargs != 2)
 		elog(ERROR, "function %u does not take two arguments", oid);
@@ -95,14 +95,14 @@ make_function(ParseState *pstate, Oid oid, Node *first, Node *second)
 static Node *
 reference_by_oid(ParseState *pstate, ColumnRef *reference)
 {
-	int			nfields = list_length(reference->fields);
-	Node	   *first = linitial(reference->fields);
+	int nfields = list_length(reference->fields);
+	Node *first = linitial(reference->fields);
 	const char *name = IsA(first, String) ? strVal(first) : "";
-	ColumnRef  *left;
-	Node	   *left_node;
-	Node	   *right;
-	Oid			oid;
-	int			number;
+	ColumnRef *left;
+	Node *left_node;
+	Node *right;
+	Oid oid;
+	int number;
 
 	if (name[0] != '%')
 		return NULL;

@@ -18,18 +18,18 @@
  *     "%function OID".LEFT."$n"   function($n, LEFT)
  *     "%null OID TYPMOD"          NULL of this type
  */
-#define RARR_BY_OID_OPERATOR	"\"%%operator %u\".%s.\"$%d\""
-#define RARR_BY_OID_ANY			"\"%%any %u\".%s.\"$%d\""
-#define RARR_BY_OID_FUNCTION	"\"%%function %u\".%s.\"$%d\""
-#define RARR_BY_OID_NULL		"\"%%null %u %d\""
+#define RARR_BY_OID_OPERATOR "\"%%operator %u\".%s.\"$%d\""
+#define RARR_BY_OID_ANY      "\"%%any %u\".%s.\"$%d\""
+#define RARR_BY_OID_FUNCTION "\"%%function %u\".%s.\"$%d\""
+#define RARR_BY_OID_NULL     "\"%%null %u %d\""
 
 /* the types of a statement's parameters; must live as long as its plan */
 typedef struct RarrParamTypes
 {
-	int			n;
-	Oid			types[FLEXIBLE_ARRAY_MEMBER];
+	int n;
+	Oid types[FLEXIBLE_ARRAY_MEMBER];
 } RarrParamTypes;
 
 extern SPIPlanPtr rarr_prepare_by_oid(const char *sql, RarrParamTypes *types, int cursor_options);
 
-#endif							/* RARR_DATA_BY_OID_H */
+#endif /* RARR_DATA_BY_OID_H */

@@ -47,35 +47,38 @@
 
 /* Delete the rows of a table that belong to media. */
 #define DELETE(table) \
-	{table, SPI_OK_DELETE, \
-	"DELETE FROM researcharr." table " AS t WHERE t.media_id OPERATOR(pg_catalog.=) ANY ($1)", NULL}
+	{ \
+		table, SPI_OK_DELETE, \
+			"DELETE FROM researcharr." table " AS t WHERE t.media_id OPERATOR(pg_catalog.=) ANY ($1)", NULL \
+	}
 
 /* Lock the rows of a table that satisfy a condition, in order of a column. */
 #define LOCK(table, column, condition) \
-	{table, SPI_OK_SELECT, \
-	"SELECT pg_catalog.count(*) FROM (SELECT FROM researcharr." table " AS t" \
-	" WHERE t." condition " OPERATOR(pg_catalog.=) ANY ($1)" \
-	" ORDER BY t." column " FOR UPDATE) AS s", NULL}
+	{ \
+		table, SPI_OK_SELECT, \
+			"SELECT pg_catalog.count(*) FROM (SELECT FROM researcharr." table " AS t" \
+			" WHERE t." condition " OPERATOR(pg_catalog.=) ANY ($1)" \
+			" ORDER BY t." column " FOR UPDATE) AS s", \
+			NULL \
+	}
 
 /* a series, and the media of its episodes */
 static RarrStatement lock_series = LOCK("series", "media_id", "media_id");
 static RarrStatement lock_media = {
 	"media", SPI_OK_SELECT,
 	"SELECT m.id FROM researcharr.media AS m WHERE m.id OPERATOR(pg_catalog.=) ANY ($1)"
-	" ORDER BY m.id FOR UPDATE", NULL
-};
+	" ORDER BY m.id FOR UPDATE",
+	NULL};
 static RarrStatement delete_media = {
 	"media", SPI_OK_DELETE,
-	"DELETE FROM researcharr.media AS m WHERE m.id OPERATOR(pg_catalog.=) ANY ($1)", NULL
-};
+	"DELETE FROM researcharr.media AS m WHERE m.id OPERATOR(pg_catalog.=) ANY ($1)", NULL};
 static RarrStatement find_episodes = {
 	"episodes", SPI_OK_SELECT,
 	"SELECT e.media_id FROM researcharr.episodes AS e"
-	" WHERE e.series_id OPERATOR(pg_catalog.=) ANY ($1)", NULL
-};
+	" WHERE e.series_id OPERATOR(pg_catalog.=) ANY ($1)",
+	NULL};
 static RarrStatement find_all_episodes = {
-	"episodes", SPI_OK_SELECT, "SELECT e.media_id FROM researcharr.episodes AS e", NULL
-};
+	"episodes", SPI_OK_SELECT, "SELECT e.media_id FROM researcharr.episodes AS e", NULL};
 
 /* rows of media, jobs first; the subtype row of a single one needs no order */
 static RarrStatement lock_parts[] = {
@@ -84,18 +87,21 @@ static RarrStatement lock_parts[] = {
 	LOCK("movies", "media_id", "media_id"),
 	LOCK("episodes", "media_id", "media_id"),
 };
-#define PARTS_OF_ONE	2
+#define PARTS_OF_ONE 2
 
 /* a series comes after its episodes, which its foreign key would delete */
 static RarrStatement delete_parts[] = {
-	DELETE("movies"), DELETE("episodes"), DELETE("series"), DELETE("queue_items"),
+	DELETE("movies"),
+	DELETE("episodes"),
+	DELETE("series"),
+	DELETE("queue_items"),
 	DELETE("processing_jobs"),
 };
 static RarrStatement find_jobs = {
 	"processing_jobs", SPI_OK_SELECT,
 	"SELECT j.id FROM researcharr.processing_jobs AS j"
-	" WHERE j.media_id OPERATOR(pg_catalog.=) ANY ($1)", NULL
-};
+	" WHERE j.media_id OPERATOR(pg_catalog.=) ANY ($1)",
+	NULL};
 static RarrStatement lock_jobs = LOCK("processing_jobs", "id", "id");
 
 static void
@@ -112,17 +118,17 @@ static bool
 is_table(FunctionCallInfo fcinfo, const TriggerData *trigger, const char *name)
 {
 	return RelationGetRelid(trigger->tg_relation) ==
-		get_relname_relid(name, get_func_namespace(fcinfo->flinfo->fn_oid));
+		   get_relname_relid(name, get_func_namespace(fcinfo->flinfo->fn_oid));
 }
 
 /* Connect to SPI, and get the id of the row that fired the trigger. */
 static void
 begin_with_row(TriggerData *trigger, const char *column, RarrIds *ids)
 {
-	Relation	rel = trigger->tg_relation;
-	bool		isnull;
-	Datum		id = heap_getattr(trigger->tg_trigtuple, rarr_require_column(rel, column, UUIDOID),
-								  RelationGetDescr(rel), &isnull);
+	Relation rel = trigger->tg_relation;
+	bool isnull;
+	Datum id = heap_getattr(trigger->tg_trigtuple, rarr_require_column(rel, column, UUIDOID),
+							RelationGetDescr(rel), &isnull);
 
 	SPI_connect();
 	rarr_ids_init(ids);
@@ -139,8 +145,8 @@ begin_with_row(TriggerData *trigger, const char *column, RarrIds *ids)
 static void
 delete_rows(RarrStatement *statement, RarrIds *ids, bool as_origin)
 {
-	bool		own_level = rarr_after_triggers_keep_role();
-	int			nest_level = NewGUCNestLevel();
+	bool own_level = rarr_after_triggers_keep_role();
+	int nest_level = NewGUCNestLevel();
 
 	if (own_level)
 		AfterTriggerBeginQuery();
@@ -173,8 +179,8 @@ delete_ids(RarrIds *ids)
 static void
 reach_episodes(RarrIds *series, bool deleting)
 {
-	RarrIds		episodes;
-	RarrIds		locked;
+	RarrIds episodes;
+	RarrIds locked;
 
 	rarr_ids_init(&episodes);
 	rarr_ids_init(&locked);
@@ -198,9 +204,9 @@ void
 rarr_lock_deletes(const pg_uuid_t *deleted, int ndeleted, const pg_uuid_t *media, int nmedia,
 				  const pg_uuid_t *jobs, int njobs)
 {
-	RarrIds		gone;
-	RarrIds		all_media;
-	RarrIds		all_jobs;
+	RarrIds gone;
+	RarrIds all_media;
+	RarrIds all_jobs;
 
 	SPI_connect();
 	rarr_ids_init(&gone);
@@ -229,7 +235,7 @@ rarr_lock_deletes(const pg_uuid_t *deleted, int ndeleted, const pg_uuid_t *media
 static void
 delete_all_episodes(void)
 {
-	RarrIds		episodes;
+	RarrIds episodes;
 
 	AfterTriggerBeginQuery();
 	SPI_connect();
@@ -248,17 +254,17 @@ delete_all_episodes(void)
 static void
 read_transition_table(TriggerData *trigger, const char *column, RarrIds *ids, RarrIds *series)
 {
-	Relation	rel = trigger->tg_relation;
-	AttrNumber	attnum = rarr_require_column(rel, column, UUIDOID);
-	AttrNumber	type = series == NULL ? 0 : rarr_require_column(rel, "type", TEXTOID);
+	Relation rel = trigger->tg_relation;
+	AttrNumber attnum = rarr_require_column(rel, column, UUIDOID);
+	AttrNumber type = series == NULL ? 0 : rarr_require_column(rel, "type", TEXTOID);
 	TupleTableSlot *slot = MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsMinimalTuple);
 
 	tuplestore_rescan(trigger->tg_oldtable);
 	while (tuplestore_gettupleslot(trigger->tg_oldtable, true, false, slot))
 	{
-		bool		isnull;
-		Datum		id = slot_getattr(slot, attnum, &isnull);
-		Datum		value;
+		bool isnull;
+		Datum id = slot_getattr(slot, attnum, &isnull);
+		Datum value;
 
 		if (isnull)
 			continue;
@@ -286,8 +292,8 @@ Datum
 researcharr_episode_media_delete(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
-	bool		row;
-	RarrIds		ids;
+	bool row;
+	RarrIds ids;
 
 	rarr_require_trigger(fcinfo, "episode_media_delete");
 	row = TRIGGER_FIRED_FOR_ROW(trigger->tg_event);
@@ -326,22 +332,22 @@ researcharr_episode_media_delete(PG_FUNCTION_ARGS)
 static bool
 is_first(TriggerData *trigger)
 {
-	Relation	rel = trigger->tg_relation;
-	AttrNumber	attnum = rarr_require_column(rel, "id", UUIDOID);
+	Relation rel = trigger->tg_relation;
+	AttrNumber attnum = rarr_require_column(rel, "id", UUIDOID);
 	TupleTableSlot *slot = MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsMinimalTuple);
-	bool		first = false;
+	bool first = false;
 
 	tuplestore_rescan(trigger->tg_oldtable);
 	if (tuplestore_gettupleslot(trigger->tg_oldtable, true, false, slot))
 	{
-		bool		isnull;
-		bool		mine_isnull;
-		Datum		id = slot_getattr(slot, attnum, &isnull);
-		Datum		mine = heap_getattr(trigger->tg_trigtuple, attnum, RelationGetDescr(rel),
-										&mine_isnull);
+		bool isnull;
+		bool mine_isnull;
+		Datum id = slot_getattr(slot, attnum, &isnull);
+		Datum mine = heap_getattr(trigger->tg_trigtuple, attnum, RelationGetDescr(rel),
+								  &mine_isnull);
 
 		first = !isnull && !mine_isnull &&
-			memcmp(DatumGetUUIDP(id)->data, DatumGetUUIDP(mine)->data, UUID_LEN) == 0;
+				memcmp(DatumGetUUIDP(id)->data, DatumGetUUIDP(mine)->data, UUID_LEN) == 0;
 	}
 	ExecDropSingleTupleTableSlot(slot);
 	return first;
@@ -351,12 +357,12 @@ is_first(TriggerData *trigger)
 static bool
 will_cascade(TriggerData *trigger, const char *table)
 {
-	Oid			relid = rarr_relation_oid(table);
+	Oid relid = rarr_relation_oid(table);
 	TriggerDesc *triggers = trigger->tg_relation->trigdesc;
 
 	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
 	{
-		Trigger    *t = &triggers->triggers[i];
+		Trigger *t = &triggers->triggers[i];
 
 		if (t->tgfoid == F_RI_FKEY_CASCADE_DEL && t->tgconstrrelid == relid &&
 			(t->tgenabled == TRIGGER_FIRES_ALWAYS || t->tgenabled == trigger->tg_trigger->tgenabled))
@@ -374,9 +380,9 @@ will_cascade(TriggerData *trigger, const char *table)
 static void
 reach_all_parts(TriggerData *trigger)
 {
-	RarrIds		gone;
-	RarrIds		all;
-	RarrIds		series;
+	RarrIds gone;
+	RarrIds all;
+	RarrIds series;
 
 	SPI_connect();
 	rarr_ids_init(&gone);
@@ -408,7 +414,7 @@ Datum
 researcharr_media_delete_lock(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
-	RarrIds		series;
+	RarrIds series;
 
 	rarr_require_trigger(fcinfo, "media_delete_lock");
 	if (!is_table(fcinfo, trigger, "media") || !TRIGGER_FIRED_FOR_ROW(trigger->tg_event) ||

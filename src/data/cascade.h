@@ -11,4 +11,4 @@ extern void rarr_lock_deletes(const pg_uuid_t *deleted, int ndeleted,
 							  const pg_uuid_t *media, int nmedia,
 							  const pg_uuid_t *jobs, int njobs);
 
-#endif							/* RARR_DATA_CASCADE_H */
+#endif /* RARR_DATA_CASCADE_H */

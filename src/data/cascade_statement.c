@@ -23,7 +23,7 @@
 #include "data/cascade_statement.h"
 
 /* maximum ids per statement, so that the array does not become too large */
-#define MAX_IDS	(1024 * 1024)
+#define MAX_IDS (1024 * 1024)
 
 /* Make an empty list, which grows in the current memory context. */
 void
@@ -41,8 +41,8 @@ rarr_ids_add(RarrIds *ids, Datum id)
 	{
 		ids->room = Max(16, ids->room * 2);
 		ids->values = ids->values == NULL ?
-			MemoryContextAlloc(ids->cxt, ids->room * sizeof(pg_uuid_t)) :
-			repalloc_huge(ids->values, ids->room * sizeof(pg_uuid_t));
+						  MemoryContextAlloc(ids->cxt, ids->room * sizeof(pg_uuid_t)) :
+						  repalloc_huge(ids->values, ids->room * sizeof(pg_uuid_t));
 	}
 	ids->values[ids->count++] = *DatumGetUUIDP(id);
 }
@@ -56,9 +56,9 @@ compare_ids(const void *a, const void *b)
 static void
 prepare(RarrStatement *statement)
 {
-	Oid			type = UUIDARRAYOID;
-	bool		has_ids = strstr(statement->sql, "$1") != NULL;
-	SPIPlanPtr	made;
+	Oid type = UUIDARRAYOID;
+	bool has_ids = strstr(statement->sql, "$1") != NULL;
+	SPIPlanPtr made;
 
 	/* kept for any number of ids: a generic plan uses the index */
 	made = SPI_prepare_cursor(statement->sql, has_ids ? 1 : 0, &type, CURSOR_OPT_GENERIC_PLAN);
@@ -91,7 +91,7 @@ static void
 execute(const PlannedStmt *stmt, const char *sql, ParamListInfo params, Snapshot crosscheck, Oid role)
 {
 	PlannedStmt checked = *stmt;
-	QueryDesc  *desc;
+	QueryDesc *desc;
 
 	rarr_check_plan_as(&checked, role);
 	desc = CreateQueryDesc(&checked, sql, GetActiveSnapshot(), crosscheck, None_Receiver, params,
@@ -117,13 +117,12 @@ static void
 execute_checked_as(CachedPlan *plan, const char *sql, ParamListInfo params,
 				   Snapshot snapshot, Snapshot crosscheck, Oid role)
 {
-	ErrorContextCallback callback = {.callback = name_statement, .arg = (void *) sql,
-	.previous = error_context_stack};
-	ListCell   *lc;
+	ErrorContextCallback callback = {.callback = name_statement, .arg = (void *) sql, .previous = error_context_stack};
+	ListCell *lc;
 
 	error_context_stack = &callback;
 	PushCopiedSnapshot(snapshot != InvalidSnapshot ? snapshot : GetTransactionSnapshot());
-	foreach(lc, plan->stmt_list)
+	foreach (lc, plan->stmt_list)
 	{
 		PlannedStmt *stmt = lfirst_node(PlannedStmt, lc);
 
@@ -143,13 +142,13 @@ static void
 execute_delete(RarrStatement *statement, CachedPlan *plan, Datum array, Oid owner)
 {
 	ParamListInfo params = makeParamList(1);
-	Snapshot	snapshot = latest_snapshot();
-	Snapshot	crosscheck = snapshot == InvalidSnapshot ? InvalidSnapshot : GetTransactionSnapshot();
-	bool		deletes = false;
-	ListCell   *lc;
+	Snapshot snapshot = latest_snapshot();
+	Snapshot crosscheck = snapshot == InvalidSnapshot ? InvalidSnapshot : GetTransactionSnapshot();
+	bool deletes = false;
+	ListCell *lc;
 
 	/* a rule may have replaced the DELETE */
-	foreach(lc, plan->stmt_list)
+	foreach (lc, plan->stmt_list)
 	{
 		PlannedStmt *stmt = lfirst_node(PlannedStmt, lc);
 
@@ -157,9 +156,8 @@ execute_delete(RarrStatement *statement, CachedPlan *plan, Datum array, Oid owne
 	}
 	if (!deletes)
 		elog(ERROR, "could not execute \"%s\"", statement->sql);
-	params->params[0] = (ParamExternData) {
-		.value = array, .pflags = PARAM_FLAG_CONST, .ptype = UUIDARRAYOID
-	};
+	params->params[0] = (ParamExternData){
+		.value = array, .pflags = PARAM_FLAG_CONST, .ptype = UUIDARRAYOID};
 	execute_checked_as(plan, statement->sql, params, snapshot, crosscheck, owner);
 }
 
@@ -171,11 +169,11 @@ execute_delete(RarrStatement *statement, CachedPlan *plan, Datum array, Oid owne
 void
 rarr_statement_run_array(RarrStatement *statement, Datum array)
 {
-	Relation	rel = table_open(rarr_relation_oid(statement->table), RowShareLock);
-	Oid			owner = rel->rd_rel->relowner;
+	Relation rel = table_open(rarr_relation_oid(statement->table), RowShareLock);
+	Oid owner = rel->rd_rel->relowner;
 	CachedPlan *plan = NULL;
-	Oid			user;
-	int			context;
+	Oid user;
+	int context;
 
 	table_close(rel, NoLock);
 	GetUserIdAndSecContext(&user, &context);
@@ -201,7 +199,7 @@ rarr_statement_add_found(RarrIds *ids)
 {
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
-		bool		isnull;
+		bool isnull;
 
 		rarr_ids_add(ids, SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull));
 	}
@@ -217,7 +215,7 @@ rarr_statement_run(RarrStatement *statement, RarrIds *ids, RarrIds *found)
 	qsort(ids->values, ids->count, sizeof(pg_uuid_t), compare_ids);
 	for (int i = 0; i < ids->count; i += MAX_IDS)
 	{
-		Datum		array = rarr_uuid_array(&ids->values[i], Min(ids->count - i, MAX_IDS));
+		Datum array = rarr_uuid_array(&ids->values[i], Min(ids->count - i, MAX_IDS));
 
 		CHECK_FOR_INTERRUPTS();
 		rarr_statement_run_array(statement, array);

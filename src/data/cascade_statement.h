@@ -11,18 +11,18 @@
 /* A statement, planned when first used; $1 is an array of ids. */
 typedef struct RarrStatement
 {
-	const char *table;			/* runs with the privileges of its owner */
-	int			result;
+	const char *table; /* runs with the privileges of its owner */
+	int result;
 	const char *sql;
-	SPIPlanPtr	plan;
+	SPIPlanPtr plan;
 } RarrStatement;
 
 /* an array of row ids */
 typedef struct RarrIds
 {
-	pg_uuid_t  *values;
-	int			count;
-	int			room;
+	pg_uuid_t *values;
+	int count;
+	int room;
 	MemoryContext cxt;
 } RarrIds;
 
@@ -32,4 +32,4 @@ extern void rarr_statement_run_array(RarrStatement *statement, Datum array);
 extern void rarr_statement_add_found(RarrIds *ids);
 extern void rarr_statement_run(RarrStatement *statement, RarrIds *ids, RarrIds *found);
 
-#endif							/* RARR_DATA_CASCADE_STATEMENT_H */
+#endif /* RARR_DATA_CASCADE_STATEMENT_H */

@@ -19,19 +19,19 @@
 #include "data/config.h"
 
 /* A jsonb has at most 256 MB, and up to four times its text's length. */
-#define JSON_MAX_BYTES	(16 * 1024 * 1024)
+#define JSON_MAX_BYTES (16 * 1024 * 1024)
 
 /* numeric's largest power of ten, and its most digits after the point */
-#define NUMERIC_MAX_POWER	131071
-#define NUMERIC_MAX_SCALE	16383
+#define NUMERIC_MAX_POWER 131071
+#define NUMERIC_MAX_SCALE 16383
 
 /* Is the text an optional sign and digits, and fits into 64 bits? */
 static bool
 is_int64(const char *text, int length)
 {
 	const char *end = text + length;
-	bool		negative = length > 0 && *text == '-';
-	int64		value = 0;
+	bool negative = length > 0 && *text == '-';
+	int64 value = 0;
 
 	if (length > 0 && (*text == '-' || *text == '+'))
 		text++;
@@ -56,12 +56,12 @@ is_int64(const char *text, int length)
 static bool
 is_numeric(const char *text, const char *end)
 {
-	int64		place = -1;		/* power of ten before the point */
-	int64		scale = 0;		/* digits after the point */
-	int64		zeros = 0;		/* ... before the first nonzero digit */
-	int64		exponent = 0;
-	bool		nonzero = false;
-	bool		point = false;
+	int64 place = -1; /* power of ten before the point */
+	int64 scale = 0;  /* digits after the point */
+	int64 zeros = 0;  /* ... before the first nonzero digit */
+	int64 exponent = 0;
+	bool nonzero = false;
+	bool point = false;
 
 	if (*text == '-')
 		text++;
@@ -82,7 +82,7 @@ is_numeric(const char *text, const char *end)
 	}
 	if (text < end)
 	{
-		bool		negative = text[1] == '-';
+		bool negative = text[1] == '-';
 
 		for (text += 1 + (text[1] == '-' || text[1] == '+'); text < end; text++)
 		{
@@ -93,7 +93,7 @@ is_numeric(const char *text, const char *end)
 		exponent = negative ? -exponent : exponent;
 	}
 	return scale - exponent <= NUMERIC_MAX_SCALE &&
-		(!nonzero || place + exponent - zeros <= NUMERIC_MAX_POWER);
+		   (!nonzero || place + exponent - zeros <= NUMERIC_MAX_POWER);
 }
 
 /*
@@ -126,8 +126,8 @@ is_json(char *text, int length)
 bool
 rarr_setting_is_valid(const text *value, const char *type)
 {
-	char	   *string = VARDATA_ANY(value);
-	int			length = VARSIZE_ANY_EXHDR(value);
+	char *string = VARDATA_ANY(value);
+	int length = VARSIZE_ANY_EXHDR(value);
 
 	if (strcmp(type, "int") == 0)
 		return is_int64(string, length);

@@ -7,4 +7,4 @@
 
 extern bool rarr_setting_is_valid(const text *value, const char *type);
 
-#endif							/* RARR_DATA_CONFIG_H */
+#endif /* RARR_DATA_CONFIG_H */

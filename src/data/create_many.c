@@ -21,16 +21,16 @@
 static void
 add_array(RarrQuery *query, Oid type, Datum *values, bool *nulls, int n)
 {
-	int16		length;
-	bool		by_value;
-	char		alignment;
-	int			lower = 1;
+	int16 length;
+	bool by_value;
+	char alignment;
+	int lower = 1;
 
 	get_typlenbyvalalign(type, &length, &by_value, &alignment);
 	rarr_query_add_param(query, "pg_catalog.unnest(",
 						 get_array_type(type),
 						 PointerGetDatum(construct_md_array(values, nulls, 1, &n, &lower, type,
-						 length, by_value, alignment)));
+															length, by_value, alignment)));
 	rarr_query_add(query, ")");
 }
 
@@ -38,8 +38,8 @@ add_array(RarrQuery *query, Oid type, Datum *values, bool *nulls, int n)
 static pg_uuid_t *
 make_ids(RarrEntity *entity, RarrValues *values, int n)
 {
-	pg_uuid_t  *ids = palloc(n * sizeof(pg_uuid_t));
-	Datum		value;
+	pg_uuid_t *ids = palloc(n * sizeof(pg_uuid_t));
+	Datum value;
 
 	for (int i = 0; i < n; i++)
 	{
@@ -69,10 +69,10 @@ write_insert(RarrQuery *query, const RarrEntity *entity, bool subtable, const pg
 			 const RarrValues *values, int n)
 {
 	const char *fixed = subtable || entity->def->type == NULL ? "" :
-		psprintf(", '%s'", entity->def->type);
+																psprintf(", '%s'", entity->def->type);
 	StringInfoData names;
-	Datum	   *column_values = palloc(n * sizeof(Datum));
-	bool	   *column_nulls = palloc(n * sizeof(bool));
+	Datum *column_values = palloc(n * sizeof(Datum));
+	bool *column_nulls = palloc(n * sizeof(bool));
 
 	initStringInfo(&names);
 	for (int c = 0; c < entity->ncolumns; c++)
@@ -106,7 +106,7 @@ static pg_uuid_t *
 create_jobs(RarrEntity *entity, RarrValues *values, int n)
 {
 	RarrNewJob *jobs = palloc(n * sizeof(RarrNewJob));
-	pg_uuid_t  *ids = palloc(n * sizeof(pg_uuid_t));
+	pg_uuid_t *ids = palloc(n * sizeof(pg_uuid_t));
 
 	rarr_prevent_read_only("job_create()");
 	for (int i = 0; i < n; i++)
@@ -119,11 +119,11 @@ create_jobs(RarrEntity *entity, RarrValues *values, int n)
 static bool
 place_rows(List *found, int n, HeapTuple *rows)
 {
-	ListCell   *cell;
+	ListCell *cell;
 
 	if (list_length(found) != n)
 		return false;
-	foreach(cell, found)
+	foreach (cell, found)
 		rows[foreach_current_index(cell)] = lfirst(cell);
 	return true;
 }
@@ -132,7 +132,7 @@ place_rows(List *found, int n, HeapTuple *rows)
 static bool
 read_rows(RarrEntity *entity, const pg_uuid_t *ids, int n, HeapTuple *rows)
 {
-	RarrQuery	query;
+	RarrQuery query;
 
 	rarr_query_init(&query);
 	appendStringInfo(&query.sql, "SELECT %s FROM ROWS FROM (", rarr_entity_list(entity));
@@ -140,8 +140,9 @@ read_rows(RarrEntity *entity, const pg_uuid_t *ids, int n, HeapTuple *rows)
 
 	/* OFFSET 0 forces an index lookup per id, even if the table was small */
 	appendStringInfo(&query.sql, ") WITH ORDINALITY AS u (id, n) CROSS JOIN LATERAL"
-					 " (SELECT * FROM researcharr.%s AS r WHERE r.id" RARR_EQ "u.id OFFSET 0) AS t"
-					 " ORDER BY u.n", rarr_entity_source(entity));
+								 " (SELECT * FROM researcharr.%s AS r WHERE r.id" RARR_EQ "u.id OFFSET 0) AS t"
+								 " ORDER BY u.n",
+					 rarr_entity_source(entity));
 	return place_rows(rarr_query_list(entity, &query, RARR_GENERIC), n, rows);
 }
 
@@ -150,7 +151,7 @@ static bool
 create_flat_rows(RarrEntity *entity, const pg_uuid_t *ids, const RarrValues *values, int n,
 				 HeapTuple *rows)
 {
-	RarrQuery	query;
+	RarrQuery query;
 
 	write_insert(&query, entity, false, ids, values, n);
 	if (rarr_query_run(entity, &query, RARR_GENERIC) != n)
@@ -170,8 +171,8 @@ create_flat_rows(RarrEntity *entity, const pg_uuid_t *ids, const RarrValues *val
 bool
 rarr_entity_create_many(RarrEntity *entity, RarrValues *values, int n, HeapTuple *rows)
 {
-	pg_uuid_t  *ids;
-	RarrQuery	query;
+	pg_uuid_t *ids;
+	RarrQuery query;
 
 	if (entity->kind == RARR_JOB)
 		return read_rows(entity, create_jobs(entity, values, n), n, rows);

@@ -28,20 +28,20 @@
 #include "data/direct.h"
 
 /* more rows than this are left to a statement, which sorts them */
-#define MAX_ROWS	64
+#define MAX_ROWS 64
 
 /* a row to be sorted */
 typedef struct FoundRow
 {
-	pg_uuid_t	id;
-	HeapTuple	tuple;
+	pg_uuid_t id;
+	HeapTuple tuple;
 } FoundRow;
 
 /* a scan for the rows with a key */
 typedef struct DirectScan
 {
-	Relation	rel;
-	Relation	index;
+	Relation rel;
+	Relation index;
 	IndexScanDesc scan;
 	TupleTableSlot *slot;
 } DirectScan;
@@ -51,8 +51,8 @@ static bool
 may_read(RarrEntity *entity)
 {
 	return ExecutorCheckPerms_hook == NULL &&
-		pg_class_aclcheck(entity->relid, GetUserId(), ACL_SELECT) == ACLCHECK_OK &&
-		check_enable_rls(entity->relid, InvalidOid, true) == RLS_NONE;
+		   pg_class_aclcheck(entity->relid, GetUserId(), ACL_SELECT) == ACLCHECK_OK &&
+		   check_enable_rls(entity->relid, InvalidOid, true) == RLS_NONE;
 }
 
 /* Begin a scan.  Returns false if a statement must be used. */
@@ -112,7 +112,7 @@ form_row(TupleDesc desc, DirectScan *scan)
 bool
 rarr_direct_row(RarrEntity *entity, const pg_uuid_t *id, HeapTuple *row)
 {
-	DirectScan	scan;
+	DirectScan scan;
 
 	if (!begin_scan(&scan, entity, entity->id_index, id))
 		return false;
@@ -136,9 +136,9 @@ bool
 rarr_direct_rows(RarrEntity *entity, Oid index, const pg_uuid_t *key, ReturnSetInfo *rsinfo)
 {
 	const RarrEntityColumn *id = rarr_entity_column(entity, "id", strlen("id"));
-	FoundRow	rows[MAX_ROWS];
-	DirectScan	scan;
-	int			n = 0;
+	FoundRow rows[MAX_ROWS];
+	DirectScan scan;
+	int n = 0;
 
 	if (!begin_scan(&scan, entity, index, key))
 		return false;

@@ -14,4 +14,4 @@ extern bool rarr_direct_row(RarrEntity *entity, const pg_uuid_t *id, HeapTuple *
 extern bool rarr_direct_rows(RarrEntity *entity, Oid index, const pg_uuid_t *key,
 							 ReturnSetInfo *rsinfo);
 
-#endif							/* RARR_DATA_DIRECT_H */
+#endif /* RARR_DATA_DIRECT_H */

@@ -39,9 +39,9 @@ static const char *const fixed_fields[] = {"id", "type", NULL};
 
 static RarrEntity *entities[RARR_NENTITIES];
 static RarrEntity *outdated = NULL;
-static uint64 epoch = 0;			/* transactions ended in this session */
-static uint64 outdated_in = 0;		/* epoch of its latest addition */
-static uint64 invalidations = 0;	/* relation invalidations received */
+static uint64 epoch = 0;         /* transactions ended in this session */
+static uint64 outdated_in = 0;   /* epoch of its latest addition */
+static uint64 invalidations = 0; /* relation invalidations received */
 
 static void
 relation_changed(Datum arg, Oid relid)
@@ -117,10 +117,10 @@ static void
 fill_column(RarrEntityColumn *column, const RarrEntityDef *def, Form_pg_attribute att,
 			Form_pg_attribute stored)
 {
-	bool		generated = stored->attgenerated != '\0' ||
-		stored->attidentity == ATTRIBUTE_IDENTITY_ALWAYS;
-	bool		is_system;
-	bool		fixed;
+	bool generated = stored->attgenerated != '\0' ||
+					 stored->attidentity == ATTRIBUTE_IDENTITY_ALWAYS;
+	bool is_system;
+	bool fixed;
 
 	column->name = pstrdup(NameStr(att->attname));
 	column->quoted = pstrdup(quote_identifier(column->name));
@@ -132,14 +132,14 @@ fill_column(RarrEntityColumn *column, const RarrEntityDef *def, Form_pg_attribut
 
 	is_system = generated || is_listed(system_fields, column->name);
 	fixed = is_listed(fixed_fields, column->name) &&
-		(strcmp(column->name, "id") == 0 || column->rule != NULL);
+			(strcmp(column->name, "id") == 0 || column->rule != NULL);
 	column->creatable = !is_system &&
-		(def->create_fields == NULL || is_listed(def->create_fields, column->name));
+						(def->create_fields == NULL || is_listed(def->create_fields, column->name));
 	column->updatable = !is_system && !fixed &&
-		(def->update_fields == NULL || is_listed(def->update_fields, column->name));
+						(def->update_fields == NULL || is_listed(def->update_fields, column->name));
 	column->required = column->creatable && stored->attnotnull && !stored->atthasdef &&
-		stored->attidentity == '\0' &&
-		!(def->type != NULL && strcmp(column->name, "type") == 0);
+					   stored->attidentity == '\0' &&
+					   !(def->type != NULL && strcmp(column->name, "type") == 0);
 }
 
 /*
@@ -229,7 +229,7 @@ fill_columns(RarrEntity *entity, Relation rel, Relation table, Relation subtable
 	{
 		Form_pg_attribute att = TupleDescAttr(entity->desc, i);
 		RarrEntityColumn *column = &entity->columns[entity->ncolumns];
-		Relation	home;
+		Relation home;
 
 		if (att->attisdropped)
 			continue;
@@ -306,15 +306,15 @@ static RarrEntity *
 read_entity(RarrEntityKind kind)
 {
 	const RarrEntityDef *def = &rarr_entity_defs[kind];
-	uint64		known = invalidations;
+	uint64 known = invalidations;
 	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "researcharr entity",
 											  ALLOCSET_SMALL_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(cxt);
 	RarrEntity *entity = palloc0(sizeof(RarrEntity));
-	Relation	rel = open_relation(def->relation);
-	Relation	table = open_relation(def->table);
-	Relation	subtable = open_relation(def->subtable);
-	Relation	masked = open_relation(def->masked);
+	Relation rel = open_relation(def->relation);
+	Relation table = open_relation(def->table);
+	Relation subtable = open_relation(def->subtable);
+	Relation masked = open_relation(def->masked);
 
 	entity->def = def;
 	entity->kind = kind;
@@ -343,7 +343,7 @@ read_entity(RarrEntityKind kind)
 static void
 lock_relations(const RarrEntity *entity)
 {
-	const Oid	relids[] = {entity->relid, entity->tableid, entity->subtableid, entity->maskedid};
+	const Oid relids[] = {entity->relid, entity->tableid, entity->subtableid, entity->maskedid};
 
 	for (int i = 0; i < lengthof(relids); i++)
 		if (OidIsValid(relids[i]) && (i == 0 || relids[i] != relids[i - 1]))
@@ -395,7 +395,7 @@ rarr_entity_by_name(const char *name, int length)
 static RarrEntityKind
 kind_of_function(Oid function, const char *suffix)
 {
-	char	   *name = get_func_name(function);
+	char *name = get_func_name(function);
 	const char *found = name ? strstr(name, suffix) : NULL;
 
 	for (int i = 0; found != NULL && i < RARR_NENTITIES; i++)
@@ -416,7 +416,7 @@ kind_of_function(Oid function, const char *suffix)
 RarrEntity *
 rarr_entity_of_function(FunctionCallInfo fcinfo, const char *suffix)
 {
-	FmgrInfo   *function = fcinfo->flinfo;
+	FmgrInfo *function = fcinfo->flinfo;
 	const RarrEntityDef *def = function->fn_extra;
 
 	if (def == NULL)
@@ -450,7 +450,8 @@ rarr_entity_column_names(const RarrEntity *entity)
 	initStringInfo(&list);
 	for (int i = 0; i < entity->ncolumns; i++)
 		appendStringInfo(&list, "%s%s",
-						 i == 0 ? "" : i == entity->ncolumns - 1 ? " and " : ", ",
+						 i == 0 ? "" : i == entity->ncolumns - 1 ? " and " :
+																   ", ",
 						 entity->columns[i].name);
 	return list.data;
 }
@@ -467,7 +468,8 @@ const char *
 rarr_entity_source(const RarrEntity *entity)
 {
 	return entity->def->masked == NULL || rarr_is_admin(entity) ?
-		entity->def->relation : entity->def->masked;
+			   entity->def->relation :
+			   entity->def->masked;
 }
 
 /* Return the columns to read from that relation, in row type order. */
@@ -482,5 +484,6 @@ const char *
 rarr_entity_expression(const RarrEntity *entity, const RarrEntityColumn *column)
 {
 	return entity->def->masked == NULL || rarr_is_admin(entity) ?
-		psprintf("t.%s", column->quoted) : column->masked;
+			   psprintf("t.%s", column->quoted) :
+			   column->masked;
 }

@@ -15,18 +15,18 @@
 /* a column of the row type */
 typedef struct RarrEntityColumn
 {
-	char	   *name;
-	char	   *quoted;
-	char	   *masked;		/* expression for users other than admins */
-	Oid			type;
-	int32		typmod;
-	AttrNumber	attnum;			/* in the row type */
-	bool		in_subtable;	/* is it stored in def->subtable? */
-	bool		creatable;		/* may a new row set it? */
-	bool		updatable;		/* may an update set it? */
-	bool		required;		/* must a new row set it? */
-	bool		not_null;
-	const RarrRule *rule;		/* or NULL */
+	char *name;
+	char *quoted;
+	char *masked; /* expression for users other than admins */
+	Oid type;
+	int32 typmod;
+	AttrNumber attnum; /* in the row type */
+	bool in_subtable;  /* is it stored in def->subtable? */
+	bool creatable;    /* may a new row set it? */
+	bool updatable;    /* may an update set it? */
+	bool required;     /* must a new row set it? */
+	bool not_null;
+	const RarrRule *rule; /* or NULL */
 } RarrEntityColumn;
 
 /*
@@ -38,26 +38,26 @@ typedef struct RarrEntity
 {
 	const RarrEntityDef *def;
 	RarrEntityKind kind;
-	Oid			relid;			/* of def->relation */
-	Oid			tableid;		/* of def->table */
-	Oid			subtableid;		/* of def->subtable, or 0 */
-	Oid			maskedid;		/* of def->masked, or 0 */
-	TupleDesc	desc;			/* the row type */
-	int			ncolumns;		/* without dropped columns */
+	Oid relid;      /* of def->relation */
+	Oid tableid;    /* of def->table */
+	Oid subtableid; /* of def->subtable, or 0 */
+	Oid maskedid;   /* of def->masked, or 0 */
+	TupleDesc desc; /* the row type */
+	int ncolumns;   /* without dropped columns */
 	RarrEntityColumn *columns;
-	char	   *list;			/* SELECT list, in row type order */
-	char	   *masked_list;	/* ... for users other than admins */
-	bool		versioned;		/* is there an updated_at? */
-	bool		subtable_filters;	/* can def->subtable suppress a row? */
-	Oid			id_index;		/* btree indexes on a single column of */
-	Oid			media_id_index; /* a table that any user may read; or 0 */
+	char *list;            /* SELECT list, in row type order */
+	char *masked_list;     /* ... for users other than admins */
+	bool versioned;        /* is there an updated_at? */
+	bool subtable_filters; /* can def->subtable suppress a row? */
+	Oid id_index;          /* btree indexes on a single column of */
+	Oid media_id_index;    /* a table that any user may read; or 0 */
 
 	/* private to entity.c and query.c */
 	MemoryContext cxt;
-	bool		valid;
-	RarrPlans	plans;
-	FmgrInfo	to_jsonb;		/* for this row type, once needed */
-	struct RarrEntity *next;	/* in the list of outdated entities */
+	bool valid;
+	RarrPlans plans;
+	FmgrInfo to_jsonb;       /* for this row type, once needed */
+	struct RarrEntity *next; /* in the list of outdated entities */
 } RarrEntity;
 
 extern RarrEntity *rarr_entity(RarrEntityKind kind);
@@ -70,4 +70,4 @@ extern const char *rarr_entity_list(const RarrEntity *entity);
 extern const char *rarr_entity_expression(const RarrEntity *entity, const RarrEntityColumn *column);
 extern bool rarr_is_admin(const RarrEntity *entity);
 
-#endif							/* RARR_DATA_ENTITY_H */
+#endif /* RARR_DATA_ENTITY_H */

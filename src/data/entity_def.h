@@ -22,24 +22,24 @@ typedef enum RarrEntityKind
 	RARR_AUDIT
 } RarrEntityKind;
 
-#define RARR_NENTITIES	(RARR_AUDIT + 1)
+#define RARR_NENTITIES (RARR_AUDIT + 1)
 
 /* the code's definition of an entity */
 typedef struct RarrEntityDef
 {
-	const char *name;			/* its functions' names begin with it */
-	const char *relation;		/* defines the row type */
-	const char *masked;			/* the view for others than admins, or NULL */
-	const char *table;			/* the table that is written to */
-	const char *subtable;		/* of a flat row: the second table, or NULL */
-	const char *type;			/* of a flat row: media.type */
-	bool		read_only;
-	const char *const *create_fields;	/* or NULL: all but system_fields */
-	const char *const *update_fields;	/* ... of an update; or NULL */
-	const RarrRule *const *rules;	/* NULL-terminated */
-	const RarrColumn *typed;	/* columns that code reads; or NULL */
+	const char *name;     /* its functions' names begin with it */
+	const char *relation; /* defines the row type */
+	const char *masked;   /* the view for others than admins, or NULL */
+	const char *table;    /* the table that is written to */
+	const char *subtable; /* of a flat row: the second table, or NULL */
+	const char *type;     /* of a flat row: media.type */
+	bool read_only;
+	const char *const *create_fields; /* or NULL: all but system_fields */
+	const char *const *update_fields; /* ... of an update; or NULL */
+	const RarrRule *const *rules;     /* NULL-terminated */
+	const RarrColumn *typed;          /* columns that code reads; or NULL */
 } RarrEntityDef;
 
 extern const RarrEntityDef rarr_entity_defs[RARR_NENTITIES];
 
-#endif							/* RARR_DATA_ENTITY_DEF_H */
+#endif /* RARR_DATA_ENTITY_DEF_H */

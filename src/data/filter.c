@@ -34,7 +34,7 @@ typedef struct Filter Filter;
 /* A condition being written. */
 typedef struct Condition
 {
-	RarrQuery  *query;
+	RarrQuery *query;
 	const RarrEntity *entity;
 	const RarrEntityColumn *column;
 	const Filter *filter;
@@ -45,9 +45,9 @@ typedef struct Condition
 struct Filter
 {
 	const char *name;
-	void		(*write) (const Condition *condition);
-	int			strategy;		/* comparison: the btree strategy; 0 for <> */
-	const char *opname;		/* otherwise: the operator's name in pg_catalog */
+	void (*write)(const Condition *condition);
+	int strategy;       /* comparison: the btree strategy; 0 for <> */
+	const char *opname; /* otherwise: the operator's name in pg_catalog */
 };
 
 static void write_comparison(const Condition *condition);
@@ -67,8 +67,7 @@ static const Filter operators[] = {
 	{"like", write_like, .opname = "~~"},
 	{"ilike", write_like, .opname = "~~*"},
 	{"is_null", write_is_null},
-	{"contains", write_contains}
-};
+	{"contains", write_contains}};
 
 static void
 unknown_column(const RarrEntity *entity, const char *what, const char *name, int length)
@@ -108,13 +107,13 @@ bad_value(const Condition *condition, const char *problem)
 static Datum
 read_value(const Condition *condition, const JsonbValue *value)
 {
-	RarrEntityColumn	column = *condition->column;
+	RarrEntityColumn column = *condition->column;
 	RarrViolation violation;
-	Datum		result = (Datum) 0;
+	Datum result = (Datum) 0;
 
 	if (value->type == jbvNull)
 		bad_value(condition, "must not be null");
-	column.typmod = -1;			/* compare with the value as given */
+	column.typmod = -1; /* compare with the value as given */
 	if (!rarr_value_read(&column, value, &result, &violation))
 		bad_value(condition, violation.message);
 	return result;
@@ -126,12 +125,12 @@ comparison(const Condition *condition)
 {
 	TypeCacheEntry *type = lookup_type_cache(condition->column->type,
 											 TYPECACHE_BTREE_OPFAMILY | TYPECACHE_EQ_OPR);
-	Oid			opno = InvalidOid;
+	Oid opno = InvalidOid;
 
 	if (OidIsValid(type->btree_opf))
 		opno = condition->filter->strategy == 0 ? get_negator(type->eq_opr) :
-			get_opfamily_member(type->btree_opf, type->btree_opintype, type->btree_opintype,
-								condition->filter->strategy);
+												  get_opfamily_member(type->btree_opf, type->btree_opintype, type->btree_opintype,
+																	  condition->filter->strategy);
 	if (!OidIsValid(opno))
 		unknown_operator(condition);
 	return opno;
@@ -151,8 +150,8 @@ write_column(const Condition *condition)
 static void
 write_operation(const Condition *condition, Oid opno, bool any, Oid type, Datum value)
 {
-	RarrQuery  *query = condition->query;
-	HeapTuple	tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(opno));
+	RarrQuery *query = condition->query;
+	HeapTuple tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(opno));
 	Form_pg_operator form;
 
 	if (!HeapTupleIsValid(tuple))
@@ -163,8 +162,7 @@ write_operation(const Condition *condition, Oid opno, bool any, Oid type, Datum 
 		appendStringInfo(&query->sql, any ? RARR_BY_OID_ANY : RARR_BY_OID_OPERATOR, opno,
 						 rarr_entity_expression(condition->entity, condition->column), query->nparams);
 	else
-		appendStringInfo(&query->sql, any ? "%s OPERATOR(pg_catalog.%s) ANY ($%d)" :
-						 "%s OPERATOR(pg_catalog.%s) $%d",
+		appendStringInfo(&query->sql, any ? "%s OPERATOR(pg_catalog.%s) ANY ($%d)" : "%s OPERATOR(pg_catalog.%s) $%d",
 						 rarr_entity_expression(condition->entity, condition->column),
 						 NameStr(form->oprname), query->nparams);
 	ReleaseSysCache(tuple);
@@ -181,8 +179,8 @@ write_null_test(const Condition *condition, bool isnull)
 static void
 write_comparison(const Condition *condition)
 {
-	int			strategy = condition->filter->strategy;
-	Oid			opno;
+	int strategy = condition->filter->strategy;
+	Oid opno;
 
 	if (condition->value->type == jbvNull && (strategy == BTEqualStrategyNumber || strategy == 0))
 	{
@@ -197,11 +195,11 @@ write_comparison(const Condition *condition)
 static void
 write_in(const Condition *condition)
 {
-	Oid			opno = comparison(condition);
-	Oid			array_type = get_array_type(condition->column->type);
+	Oid opno = comparison(condition);
+	Oid array_type = get_array_type(condition->column->type);
 	ArrayBuildState *array;
 	JsonbIterator *it;
-	JsonbValue	element;
+	JsonbValue element;
 
 	if (!OidIsValid(array_type))
 		unknown_operator(condition);
@@ -223,7 +221,7 @@ write_in(const Condition *condition)
 static bool
 is_text(const Condition *condition)
 {
-	Oid			type = getBaseType(condition->column->type);
+	Oid type = getBaseType(condition->column->type);
 
 	return type == TEXTOID || type == VARCHAROID || type == BPCHAROID;
 }
@@ -232,8 +230,8 @@ static Datum
 read_text(const Condition *condition)
 {
 	const char *text;
-	int			length;
-	char	   *problem = rarr_json_text(condition->value, &text, &length);
+	int length;
+	char *problem = rarr_json_text(condition->value, &text, &length);
 
 	if (problem != NULL)
 		bad_value(condition, problem);
@@ -245,8 +243,8 @@ static bool
 ends_in_escape(const text *pattern)
 {
 	const char *string = VARDATA_ANY(pattern);
-	int			length = VARSIZE_ANY_EXHDR(pattern);
-	int			backslashes = 0;
+	int length = VARSIZE_ANY_EXHDR(pattern);
+	int backslashes = 0;
 
 	while (backslashes < length && string[length - 1 - backslashes] == '\\')
 		backslashes++;
@@ -256,7 +254,7 @@ ends_in_escape(const text *pattern)
 static void
 write_like(const Condition *condition)
 {
-	Datum		pattern;
+	Datum pattern;
 
 	if (!is_text(condition))
 		unknown_operator(condition);
@@ -282,7 +280,7 @@ static Datum
 containing_pattern(const text *part)
 {
 	const char *string = VARDATA_ANY(part);
-	int			length = VARSIZE_ANY_EXHDR(part);
+	int length = VARSIZE_ANY_EXHDR(part);
 	StringInfoData pattern;
 
 	initStringInfo(&pattern);
@@ -305,7 +303,7 @@ containing_pattern(const text *part)
 static void
 write_contains(const Condition *condition)
 {
-	Oid			type = condition->column->type;
+	Oid type = condition->column->type;
 
 	if (is_text(condition))
 	{
@@ -333,7 +331,8 @@ find_operator(const RarrEntityColumn *column, const char *name, int length)
 	}
 	initStringInfo(&known);
 	for (int i = 0; i < lengthof(operators); i++)
-		appendStringInfo(&known, "%s%s", i == 0 ? "" : i == lengthof(operators) - 1 ? " and " : ", ",
+		appendStringInfo(&known, "%s%s", i == 0 ? "" : i == lengthof(operators) - 1 ? " and " :
+																					  ", ",
 						 operators[i].name);
 	ereport(ERROR,
 			(errcode(ERRCODE_RARR_UNKNOWN_FILTER),
@@ -358,8 +357,8 @@ static void
 write_conditions(Condition *condition, const JsonbValue *value)
 {
 	JsonbIterator *it;
-	JsonbValue	name;
-	JsonbValue	member;
+	JsonbValue name;
+	JsonbValue member;
 
 	if (!rarr_json_is_object(value))
 	{
@@ -368,8 +367,7 @@ write_conditions(Condition *condition, const JsonbValue *value)
 	}
 	it = JsonbIteratorInit(value->val.binary.data);
 	while (rarr_json_next_member(&it, &name, &member))
-		write_condition(condition, find_operator(condition->column, name.val.string.val,
-												 name.val.string.len), &member);
+		write_condition(condition, find_operator(condition->column, name.val.string.val, name.val.string.len), &member);
 }
 
 /*
@@ -382,9 +380,9 @@ void
 rarr_filter_add(RarrQuery *query, const RarrEntity *entity, Jsonb *filters)
 {
 	JsonbIterator *it;
-	JsonbValue	name;
-	JsonbValue	member;
-	Condition	condition = {.query = query,.entity = entity};
+	JsonbValue name;
+	JsonbValue member;
+	Condition condition = {.query = query, .entity = entity};
 
 	rarr_query_add(query, " WHERE true");
 	if (filters == NULL)
@@ -434,7 +432,7 @@ write_order(RarrQuery *query, const RarrEntity *entity, const char *part, int le
 {
 	const char *position = part;
 	const char *end = part + length;
-	char	   *word;
+	char *word;
 	const RarrEntityColumn *column;
 
 	while (position < end && scanner_isspace(*position))
@@ -482,7 +480,7 @@ void
 rarr_order_add(RarrQuery *query, const RarrEntity *entity, const char *order, bool total)
 {
 	const char *part = order;
-	bool		by_id = false;
+	bool by_id = false;
 
 	if (order == NULL)
 	{
@@ -492,7 +490,7 @@ rarr_order_add(RarrQuery *query, const RarrEntity *entity, const char *order, bo
 	rarr_query_add(query, " ORDER BY ");
 	for (;;)
 	{
-		int			length = strcspn(part, ",");
+		int length = strcspn(part, ",");
 
 		if (strcmp(write_order(query, entity, part, length)->name, "id") == 0)
 			by_id = true;

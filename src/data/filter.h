@@ -12,4 +12,4 @@
 extern void rarr_filter_add(RarrQuery *query, const RarrEntity *entity, Jsonb *filters);
 extern void rarr_order_add(RarrQuery *query, const RarrEntity *entity, const char *order, bool total);
 
-#endif							/* RARR_DATA_FILTER_H */
+#endif /* RARR_DATA_FILTER_H */

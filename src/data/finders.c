@@ -25,7 +25,7 @@ Datum
 researcharr_media_get_by_external_id(PG_FUNCTION_ARGS)
 {
 	RarrEntity *entity = rarr_entity(RARR_MEDIA);
-	RarrQuery	query;
+	RarrQuery query;
 
 	RARR_REQUIRE_ARG(0, "external_id");
 	RARR_REQUIRE_ARG(1, "type");
@@ -47,7 +47,7 @@ Datum
 researcharr_media_get_by_status(PG_FUNCTION_ARGS)
 {
 	RarrEntity *entity = rarr_entity(RARR_MEDIA);
-	RarrQuery	query;
+	RarrQuery query;
 
 	RARR_REQUIRE_ARG(0, "status");
 	rarr_require_text(&rarr_rule_status, "status", PG_GETARG_TEXT_PP(0), VALID_VALUE);
@@ -69,7 +69,7 @@ researcharr_job_get_by_media(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rsinfo;
 	RarrEntity *entity = rarr_entity(RARR_JOB);
-	RarrQuery	query;
+	RarrQuery query;
 
 	RARR_REQUIRE_ARG(0, "media_id");
 	rsinfo = rarr_result_begin(fcinfo, entity->desc);
@@ -92,7 +92,7 @@ Datum
 researcharr_job_get_failed(PG_FUNCTION_ARGS)
 {
 	RarrEntity *entity = rarr_entity(RARR_JOB);
-	RarrQuery	query;
+	RarrQuery query;
 
 	rarr_query_select(&query, entity);
 	rarr_query_add(&query, " WHERE t.status" RARR_EQ "'failed' ORDER BY t.completed_at DESC, t.id DESC");
@@ -124,23 +124,23 @@ Datum
 researcharr_job_get_pending(PG_FUNCTION_ARGS)
 {
 	RarrEntity *entity = rarr_entity(RARR_JOB);
-	RarrQuery	query;
+	RarrQuery query;
 
 	if (PG_ARGISNULL(0))
 	{
 		rarr_query_select(&query, entity);
 		rarr_query_add(&query, " WHERE t.completed_at IS NULL AND t.status" RARR_EQ "'queued'"
-					   " ORDER BY t.priority DESC, t.available_at, t.id");
+							   " ORDER BY t.priority DESC, t.available_at, t.id");
 		rarr_query_rows(entity, &query, RARR_READ | RARR_GENERIC, fcinfo);
 		return (Datum) 0;
 	}
 	rarr_query_init(&query);
-	appendStringInfo(&query.sql, JOB_TYPES_OF_UNFINISHED
-					 " SELECT %s FROM types AS p CROSS JOIN LATERAL"
-					 " (SELECT j.* FROM researcharr.processing_jobs AS j"
-					 " WHERE j.completed_at IS NULL AND j.job_type" RARR_EQ "p.job_type"
-					 " AND j.status" RARR_EQ "'queued'"
-					 " ORDER BY j.priority DESC, j.available_at, j.id", entity->list);
+	appendStringInfo(&query.sql, JOB_TYPES_OF_UNFINISHED " SELECT %s FROM types AS p CROSS JOIN LATERAL"
+														 " (SELECT j.* FROM researcharr.processing_jobs AS j"
+														 " WHERE j.completed_at IS NULL AND j.job_type" RARR_EQ "p.job_type"
+														 " AND j.status" RARR_EQ "'queued'"
+														 " ORDER BY j.priority DESC, j.available_at, j.id",
+					 entity->list);
 	rarr_query_add_bound(&query, " LIMIT ", "limit", PG_GETARG_INT64(0));
 	rarr_query_add(&query, ") AS t ORDER BY t.priority DESC, t.available_at, t.id LIMIT $1");
 	rarr_query_rows(entity, &query, RARR_READ | RARR_CUSTOM, fcinfo);

@@ -23,28 +23,28 @@
 typedef struct FlatWrite
 {
 	RarrEntity *entity;
-	RarrValues *values;			/* of a new row, or NULL */
-	const RarrValues *changes;	/* of an update, or NULL */
+	RarrValues *values;        /* of a new row, or NULL */
+	const RarrValues *changes; /* of an update, or NULL */
 	const TimestampTz *expected;
-	pg_uuid_t	id;
-	HeapTuple	row;			/* the result; NULL if there is none */
+	pg_uuid_t id;
+	HeapTuple row; /* the result; NULL if there is none */
 } FlatWrite;
 
 /* Insert both halves.  Returns false if the second one was suppressed. */
 static bool
 insert_halves(void *arg)
 {
-	FlatWrite  *write = arg;
+	FlatWrite *write = arg;
 	RarrEntity *entity = write->entity;
-	RarrQuery	query;
-	pg_uuid_t	media_id = write->id;
+	RarrQuery query;
+	pg_uuid_t media_id = write->id;
 
 	rarr_begin_insert(&query, entity, entity->def->table, false, "id, type", write->values);
 	rarr_query_param(&query, UUIDOID, UUIDPGetDatum(&write->id), false);
 	rarr_query_add_param(&query, ", ", TEXTOID, CStringGetTextDatum(entity->def->type));
 	rarr_add_values(&query, entity, false, ", ", write->values);
 	if (!rarr_insert_row(entity, &query, &media_id))
-		return true;			/* neither half is there */
+		return true; /* neither half is there */
 
 	rarr_begin_insert(&query, entity, entity->def->subtable, true, "media_id", write->values);
 	rarr_query_param(&query, UUIDOID, UUIDPGetDatum(&media_id), false);
@@ -59,9 +59,9 @@ insert_halves(void *arg)
 static bool
 update_halves(void *arg)
 {
-	FlatWrite  *write = arg;
+	FlatWrite *write = arg;
 	RarrEntity *entity = write->entity;
-	RarrQuery	query;
+	RarrQuery query;
 
 	rarr_query_init(&query);
 	appendStringInfo(&query.sql, "UPDATE researcharr.%s AS t SET ", entity->def->table);
@@ -69,7 +69,7 @@ update_halves(void *arg)
 		rarr_query_add(&query, "updated_at = t.updated_at");
 	rarr_add_condition(&query, entity, &write->id, write->expected);
 	if (rarr_query_run(entity, &query, RARR_GENERIC) == 0)
-		return true;			/* no such row, or a trigger suppressed it */
+		return true; /* no such row, or a trigger suppressed it */
 
 	rarr_query_init(&query);
 	appendStringInfo(&query.sql, "UPDATE researcharr.%s AS t SET ", entity->def->subtable);
@@ -98,7 +98,7 @@ static HeapTuple
 write_halves(RarrSubtransactionBody body, FlatWrite *write)
 {
 	RarrEntity *entity = write->entity;
-	ErrorData  *error;
+	ErrorData *error;
 
 	if (entity->subtable_filters)
 		(void) rarr_subtransaction(body, catch_nothing, write, &error);
@@ -118,8 +118,8 @@ write_halves(RarrSubtransactionBody body, FlatWrite *write)
 HeapTuple
 rarr_flat_create(RarrEntity *entity, RarrValues *values)
 {
-	FlatWrite	write = {.entity = entity,.values = values};
-	Datum		type;
+	FlatWrite write = {.entity = entity, .values = values};
+	Datum type;
 
 	rarr_take_id(entity, values, &write.id);
 	(void) rarr_take_value(entity, values, "type", &type);
@@ -134,7 +134,7 @@ HeapTuple
 rarr_flat_update(RarrEntity *entity, const pg_uuid_t *id, const RarrValues *values,
 				 const TimestampTz *expected)
 {
-	FlatWrite	write = {.entity = entity,.changes = values,.expected = expected,.id = *id};
+	FlatWrite write = {.entity = entity, .changes = values, .expected = expected, .id = *id};
 
 	return write_halves(update_halves, &write);
 }

@@ -11,4 +11,4 @@ extern HeapTuple rarr_flat_create(RarrEntity *entity, RarrValues *values);
 extern HeapTuple rarr_flat_update(RarrEntity *entity, const pg_uuid_t *id, const RarrValues *values,
 								  const TimestampTz *expected);
 
-#endif							/* RARR_DATA_FLAT_H */
+#endif /* RARR_DATA_FLAT_H */

@@ -19,21 +19,20 @@
 #include "data/filter.h"
 #include "job/job.h"
 
-#define MAX_JOBS	10000		/* maximum per call */
+#define MAX_JOBS 10000 /* maximum per call */
 
 /* What is done with the jobs, and to which jobs it applies. */
 typedef struct JobAction
 {
 	const char *function;
 	const char *condition;
-	int			(*run) (Datum *ids, int n, const char *function);
+	int (*run)(Datum *ids, int n, const char *function);
 } JobAction;
 
 static const JobAction cancel_all = {
 	"job_cancel_all()",
 	" AND t.completed_at IS NULL",
-	rarr_jobs_cancel
-};
+	rarr_jobs_cancel};
 
 /* Jobs whose unique key is taken could hide all others. */
 static const JobAction retry_all = {
@@ -42,8 +41,7 @@ static const JobAction retry_all = {
 	" AND (t.unique_key IS NULL OR NOT EXISTS (SELECT FROM researcharr.processing_jobs AS u"
 	" WHERE u.job_type" RARR_EQ "t.job_type AND u.unique_key" RARR_EQ "t.unique_key"
 	" AND u.completed_at IS NULL))",
-	rarr_jobs_retry
-};
+	rarr_jobs_retry};
 
 /*
  * Select up to n jobs with an id greater than after (if not NULL) that match
@@ -53,11 +51,11 @@ static int
 choose_jobs(RarrEntity *entity, const JobAction *action, Jsonb *filters, const pg_uuid_t *after, int limit,
 			Datum **ids)
 {
-	RarrQuery	query;
-	Datum		array;
-	bool		isnull;
-	bool	   *nulls;
-	int			n = 0;
+	RarrQuery query;
+	Datum array;
+	bool isnull;
+	bool *nulls;
+	int n = 0;
 
 	rarr_query_init(&query);
 	rarr_query_add(&query, "SELECT pg_catalog.array_agg(s.id) FROM (SELECT t.id FROM researcharr.processing_jobs AS t");
@@ -80,12 +78,12 @@ static int64
 do_all(FunctionCallInfo fcinfo, const JobAction *action)
 {
 	RarrEntity *entity = rarr_entity(RARR_JOB);
-	int			limit = PG_ARGISNULL(1) ? MAX_JOBS : PG_GETARG_INT32(1);
+	int limit = PG_ARGISNULL(1) ? MAX_JOBS : PG_GETARG_INT32(1);
 	const pg_uuid_t *last = NULL;
-	Jsonb	   *filters;
-	Datum	   *ids;
-	int			done = 0;
-	int			n;
+	Jsonb *filters;
+	Datum *ids;
+	int done = 0;
+	int n;
 
 	RARR_REQUIRE_ARG(0, "filters");
 	rarr_prevent_read_only(action->function);

@@ -13,24 +13,24 @@
 #include "data/by_oid.h"
 #include "data/plan.h"
 
-#define MAX_PLANS	64			/* cached at once */
+#define MAX_PLANS 64 /* cached at once */
 
 struct RarrPlan
 {
-	uint32		hash;			/* of the text */
-	char	   *sql;
-	int			flags;
-	SPIPlanPtr	plan;
-	int			busy;			/* number of calls executing it */
-	RarrParamTypes *types;		/* of its parameters */
-	struct RarrPlan *next;		/* less recently used */
+	uint32 hash; /* of the text */
+	char *sql;
+	int flags;
+	SPIPlanPtr plan;
+	int busy;              /* number of calls executing it */
+	RarrParamTypes *types; /* of its parameters */
+	struct RarrPlan *next; /* less recently used */
 };
 
 /* Find the cached plan, or NULL, and move it to the front of the list. */
 static RarrPlan *
 find_plan(RarrPlans *plans, const char *sql, uint32 hash, int flags)
 {
-	RarrPlan  **link = &plans->first;
+	RarrPlan **link = &plans->first;
 
 	for (RarrPlan *plan = *link; plan != NULL; link = &plan->next, plan = *link)
 	{
@@ -47,8 +47,8 @@ find_plan(RarrPlans *plans, const char *sql, uint32 hash, int flags)
 static bool
 forget_oldest_plan(RarrPlans *plans)
 {
-	RarrPlan  **oldest = NULL;
-	RarrPlan   *plan;
+	RarrPlan **oldest = NULL;
+	RarrPlan *plan;
 
 	for (RarrPlan **link = &plans->first; *link != NULL; link = &(*link)->next)
 	{
@@ -74,22 +74,23 @@ forget_oldest_plan(RarrPlans *plans)
 RarrPlan *
 rarr_plan_get(RarrPlans *plans, const char *sql, const Oid *param_types, int nparams, int flags)
 {
-	uint32		hash = hash_bytes((const unsigned char *) sql, strlen(sql));
-	RarrPlan   *plan = find_plan(plans, sql, hash, flags);
+	uint32 hash = hash_bytes((const unsigned char *) sql, strlen(sql));
+	RarrPlan *plan = find_plan(plans, sql, hash, flags);
 	RarrParamTypes *types;
-	SPIPlanPtr	made;
+	SPIPlanPtr made;
 
 	if (plan != NULL)
 		return plan;
 	types = MemoryContextAlloc(plans->cxt, offsetof(RarrParamTypes, types) +
-							   nparams * sizeof(Oid));
+											   nparams * sizeof(Oid));
 	types->n = nparams;
 	memcpy(types->types, param_types, nparams * sizeof(Oid));
 	PG_TRY();
 	{
 		made = rarr_prepare_by_oid(sql, types,
 								   flags & RARR_GENERIC ? CURSOR_OPT_GENERIC_PLAN :
-								   flags & RARR_CUSTOM ? CURSOR_OPT_CUSTOM_PLAN : 0);
+								   flags & RARR_CUSTOM  ? CURSOR_OPT_CUSTOM_PLAN :
+														  0);
 	}
 	PG_CATCH();
 	{

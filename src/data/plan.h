@@ -8,9 +8,9 @@
 #include "executor/spi.h"
 
 /* how to run a statement */
-#define RARR_READ		0x01	/* with the caller's snapshot */
-#define RARR_GENERIC	0x02	/* use a generic plan */
-#define RARR_CUSTOM		0x04	/* use a custom plan */
+#define RARR_READ    0x01 /* with the caller's snapshot */
+#define RARR_GENERIC 0x02 /* use a generic plan */
+#define RARR_CUSTOM  0x04 /* use a custom plan */
 
 typedef struct RarrPlan RarrPlan;
 
@@ -18,13 +18,13 @@ typedef struct RarrPlan RarrPlan;
 typedef struct RarrPlans
 {
 	MemoryContext cxt;
-	RarrPlan   *first;			/* the most recently used one */
-	int			n;
+	RarrPlan *first; /* the most recently used one */
+	int n;
 } RarrPlans;
 
 extern RarrPlan *rarr_plan_get(RarrPlans *plans, const char *sql, const Oid *param_types, int nparams,
 							   int flags);
-extern int	rarr_plan_run(RarrPlan *plan, const SPIExecuteOptions *options);
+extern int rarr_plan_run(RarrPlan *plan, const SPIExecuteOptions *options);
 extern void rarr_plans_forget(RarrPlans *plans);
 
-#endif							/* RARR_DATA_PLAN_H */
+#endif /* RARR_DATA_PLAN_H */

@@ -28,11 +28,11 @@ typedef struct RowReceiver
 {
 	DestReceiver pub;
 	MemoryContext cxt;
-	TupleDesc	desc;			/* the rows' type */
-	Tuplestorestate *store;		/* or NULL */
-	TupleDesc	store_desc;		/* row type of store: may lack the last columns */
-	List	   *rows;			/* of HeapTuple */
-	int			wanted;			/* maximum length of rows */
+	TupleDesc desc;         /* the rows' type */
+	Tuplestorestate *store; /* or NULL */
+	TupleDesc store_desc;   /* row type of store: may lack the last columns */
+	List *rows;             /* of HeapTuple */
+	int wanted;             /* maximum length of rows */
 } RowReceiver;
 
 /* Begin a statement, in the current memory context. */
@@ -133,9 +133,9 @@ execute(RarrEntity *entity, RarrQuery *query, int flags, DestReceiver *dest)
 {
 	SPIExecuteOptions options = {0};
 	ParamListInfo params = makeParamList(query->nparams);
-	RarrPlan   *plan = rarr_plan_get(&entity->plans, query->sql.data, query->types, query->nparams, flags);
+	RarrPlan *plan = rarr_plan_get(&entity->plans, query->sql.data, query->types, query->nparams, flags);
 	ErrorContextCallback hide = {error_context_stack, hide_statement, NULL};
-	int			result;
+	int result;
 
 	for (int i = 0; i < query->nparams; i++)
 	{
@@ -162,7 +162,7 @@ execute(RarrEntity *entity, RarrQuery *query, int flags, DestReceiver *dest)
 uint64
 rarr_query_run(RarrEntity *entity, RarrQuery *query, int flags)
 {
-	uint64		changed;
+	uint64 changed;
 
 	SPI_connect();
 	execute(entity, query, flags, NULL);
@@ -179,8 +179,8 @@ rarr_query_run(RarrEntity *entity, RarrQuery *query, int flags)
 static void
 receiver_startup(DestReceiver *self, int operation, TupleDesc desc)
 {
-	TupleDesc	wanted = ((RowReceiver *) self)->desc;
-	int			next = 0;
+	TupleDesc wanted = ((RowReceiver *) self)->desc;
+	int next = 0;
 
 	for (int i = 0; i < wanted->natts; i++)
 	{
@@ -209,16 +209,16 @@ static bool
 receive_row(TupleTableSlot *slot, DestReceiver *self)
 {
 	RowReceiver *receiver = (RowReceiver *) self;
-	TupleDesc	desc = receiver->desc;
-	Datum	   *values = slot->tts_values;
-	bool	   *nulls = slot->tts_isnull;
+	TupleDesc desc = receiver->desc;
+	Datum *values = slot->tts_values;
+	bool *nulls = slot->tts_isnull;
 	MemoryContext old;
 
 	slot_getallattrs(slot);
 	old = MemoryContextSwitchTo(receiver->cxt);
 	if (slot->tts_tupleDescriptor->natts != desc->natts)
 	{
-		int			next = 0;
+		int next = 0;
 
 		values = palloc0(desc->natts * sizeof(Datum));
 		nulls = palloc(desc->natts * sizeof(bool));
@@ -255,12 +255,10 @@ fetch(RarrEntity *entity, RarrQuery *query, int flags, ReturnSetInfo *rsinfo, in
 			.rStartup = receiver_startup,
 			.rShutdown = receiver_nothing,
 			.rDestroy = receiver_nothing,
-			.mydest = DestTuplestore
-		},
+			.mydest = DestTuplestore},
 		.cxt = CurrentMemoryContext,
 		.desc = entity->desc,
-		.wanted = wanted
-	};
+		.wanted = wanted};
 
 	if (rsinfo != NULL)
 	{
@@ -280,7 +278,7 @@ fetch(RarrEntity *entity, RarrQuery *query, int flags, ReturnSetInfo *rsinfo, in
 HeapTuple
 rarr_query_row(RarrEntity *entity, RarrQuery *query, int flags)
 {
-	List	   *rows = fetch(entity, query, flags, NULL, 1);
+	List *rows = fetch(entity, query, flags, NULL, 1);
 
 	return rows == NIL ? NULL : linitial(rows);
 }
@@ -318,7 +316,7 @@ bool
 rarr_query_value(RarrEntity *entity, RarrQuery *query, int flags, Datum *value, bool *isnull)
 {
 	MemoryContext cxt = CurrentMemoryContext;
-	bool		found;
+	bool found;
 
 	SPI_connect();
 	execute(entity, query, flags, NULL);
@@ -345,7 +343,7 @@ rarr_row_to_jsonb(RarrEntity *entity, HeapTuple row)
 	if (!OidIsValid(entity->to_jsonb.fn_oid))
 	{
 		MemoryContext old = MemoryContextSwitchTo(entity->cxt);
-		Const	   *argument = makeNullConst(entity->desc->tdtypeid, -1, InvalidOid);
+		Const *argument = makeNullConst(entity->desc->tdtypeid, -1, InvalidOid);
 
 		fmgr_info_cxt(F_TO_JSONB, &entity->to_jsonb, entity->cxt);
 		fmgr_info_set_expr((Node *) makeFuncExpr(F_TO_JSONB, JSONBOID, list_make1(argument),

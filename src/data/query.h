@@ -15,16 +15,16 @@
 #include "data/entity.h"
 
 /* operators for statements, which do not depend on search_path */
-#define RARR_EQ		" OPERATOR(pg_catalog.=) "
+#define RARR_EQ " OPERATOR(pg_catalog.=) "
 
 typedef struct RarrQuery
 {
 	StringInfoData sql;
-	int			nparams;
-	int			room;
-	Oid		   *types;
-	Datum	   *values;
-	bool	   *nulls;
+	int nparams;
+	int room;
+	Oid *types;
+	Datum *values;
+	bool *nulls;
 } RarrQuery;
 
 extern void rarr_query_init(RarrQuery *query);
@@ -45,4 +45,4 @@ extern bool rarr_query_value(RarrEntity *entity, RarrQuery *query, int flags,
 
 extern Jsonb *rarr_row_to_jsonb(RarrEntity *entity, HeapTuple row);
 
-#endif							/* RARR_DATA_QUERY_H */
+#endif /* RARR_DATA_QUERY_H */

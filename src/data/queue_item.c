@@ -18,12 +18,12 @@
 #include "data/query.h"
 #include "data/violations.h"
 
-#define MAX_ITEMS		10000	/* maximum per call */
+#define MAX_ITEMS 10000 /* maximum per call */
 
 /* delay before a retry: the defaults of the built-in job types */
-#define RETRY_BASE		(30 * USECS_PER_SEC)
-#define RETRY_CAP		(USECS_PER_HOUR)
-#define RETRY_JITTER	0.1
+#define RETRY_BASE   (30 * USECS_PER_SEC)
+#define RETRY_CAP    (USECS_PER_HOUR)
+#define RETRY_JITTER 0.1
 
 /*
  * queue_item_get_next(service text, "limit" int) returns SETOF queue_items
@@ -38,10 +38,10 @@ Datum
 researcharr_queue_item_get_next(PG_FUNCTION_ARGS)
 {
 	RarrEntity *entity = rarr_entity(RARR_QUEUE_ITEM);
-	int32		limit = PG_ARGISNULL(1) ? 10 : PG_GETARG_INT32(1);
+	int32 limit = PG_ARGISNULL(1) ? 10 : PG_GETARG_INT32(1);
 	TimestampTz now = GetCurrentTimestamp();
-	RarrQuery	query;
-	text	   *service;
+	RarrQuery query;
+	text *service;
 
 	RARR_REQUIRE_ARG(0, "service");
 	service = PG_GETARG_TEXT_PP(0);
@@ -55,19 +55,19 @@ researcharr_queue_item_get_next(PG_FUNCTION_ARGS)
 
 	rarr_query_init(&query);
 	rarr_query_add_param(&query, "WITH due AS MATERIALIZED (SELECT q.id FROM researcharr.queue_items AS q"
-						 " WHERE q.service" RARR_EQ,
+								 " WHERE q.service" RARR_EQ,
 						 TEXTOID, PointerGetDatum(service));
 	rarr_query_add_param(&query, " AND (q.next_retry_at IS NULL OR q.next_retry_at OPERATOR(pg_catalog.<=) ",
 						 TIMESTAMPTZOID, TimestampTzGetDatum(now));
 	rarr_query_add_param(&query, ") ORDER BY q.priority DESC, q.last_processed NULLS FIRST, q.id LIMIT ",
 						 INT8OID, Int64GetDatum(limit));
 	rarr_query_add_param(&query, " FOR NO KEY UPDATE SKIP LOCKED),"
-						 " taken AS (UPDATE researcharr.queue_items AS t SET next_retry_at = ",
+								 " taken AS (UPDATE researcharr.queue_items AS t SET next_retry_at = ",
 						 TIMESTAMPTZOID,
 						 TimestampTzGetDatum(now + rarr_queue_item_lease * USECS_PER_SEC));
 	appendStringInfo(&query.sql, " FROM due WHERE t.id" RARR_EQ "due.id RETURNING %s)"
-					 " SELECT %s FROM taken AS t"
-					 " ORDER BY t.priority DESC, t.last_processed NULLS FIRST, t.id",
+								 " SELECT %s FROM taken AS t"
+								 " ORDER BY t.priority DESC, t.last_processed NULLS FIRST, t.id",
 					 entity->list, entity->list);
 	rarr_query_rows(entity, &query, RARR_CUSTOM, fcinfo);
 	return (Datum) 0;
@@ -84,7 +84,7 @@ Datum
 researcharr_queue_item_update_last_processed(PG_FUNCTION_ARGS)
 {
 	RarrEntity *entity = rarr_entity(RARR_QUEUE_ITEM);
-	RarrQuery	query;
+	RarrQuery query;
 
 	RARR_REQUIRE_ARG(0, "id");
 	rarr_query_init(&query);
@@ -107,11 +107,11 @@ Datum
 researcharr_queue_item_increment_retry_count(PG_FUNCTION_ARGS)
 {
 	RarrEntity *entity = rarr_entity(RARR_QUEUE_ITEM);
-	RarrQuery	query;
-	Datum		value;
-	bool		isnull;
-	int32		retries;
-	int64		delay;
+	RarrQuery query;
+	Datum value;
+	bool isnull;
+	int32 retries;
+	int64 delay;
 
 	RARR_REQUIRE_ARG(0, "id");
 	rarr_query_init(&query);

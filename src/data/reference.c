@@ -36,8 +36,8 @@ begins_name(unsigned char c)
 static bool
 is_reference(const char *string, int length, int *n, const char **field)
 {
-	int			i = 1;
-	int64		number = 0;
+	int i = 1;
+	int64 number = 0;
 
 	if (length < 4 || string[0] != '$')
 		return false;
@@ -60,10 +60,10 @@ static void
 resolve_string(JsonbValue *value, RarrFindResult find, void *arg)
 {
 	const char *string = value->val.string.val;
-	int			length = value->val.string.len;
+	int length = value->val.string.len;
 	const char *field;
-	int			n;
-	Jsonb	   *result;
+	int n;
+	Jsonb *result;
 
 	if (length >= 2 && string[0] == '$' && string[1] == '$')
 	{
@@ -85,7 +85,7 @@ has_reference(JsonbContainer *container)
 {
 	JsonbIterator *it = JsonbIteratorInit(container);
 	JsonbIteratorToken token;
-	JsonbValue	value;
+	JsonbValue value;
 
 	while ((token = JsonbIteratorNext(&it, &value, false)) != WJB_DONE)
 	{
@@ -107,13 +107,13 @@ rarr_resolve_references(JsonbValue *value, RarrFindResult find, void *arg)
 	JsonbParseState *state = NULL;
 	JsonbIterator *it;
 	JsonbIteratorToken token;
-	JsonbValue	part;
+	JsonbValue part;
 	JsonbValue *result = NULL;
 
 	if (value->type == jbvString)
 	{
 		resolve_string(value, find, arg);
-		return;					/* results are data: they are not resolved again */
+		return; /* results are data: they are not resolved again */
 	}
 	if (value->type != jbvBinary || !has_reference(value->val.binary.data))
 		return;
@@ -124,7 +124,8 @@ rarr_resolve_references(JsonbValue *value, RarrFindResult find, void *arg)
 			resolve_string(&part, find, arg);
 		result = pushJsonbValue(&state, token,
 								token == WJB_KEY || token == WJB_VALUE || token == WJB_ELEM ?
-								&part : NULL);
+									&part :
+									NULL);
 	}
 	rarr_jsonb_as_value(JsonbValueToJsonb(result), value);
 }

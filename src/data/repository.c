@@ -31,7 +31,7 @@ Datum
 researcharr_entity_get_by_id(PG_FUNCTION_ARGS)
 {
 	RarrEntity *entity = rarr_entity_of_function(fcinfo, "_get_by_id");
-	HeapTuple	row;
+	HeapTuple row;
 
 	RARR_REQUIRE_ARG(0, "id");
 	if (!rarr_direct_row(entity, PG_GETARG_UUID_P(0), &row))
@@ -53,7 +53,7 @@ Datum
 researcharr_entity_get_all(PG_FUNCTION_ARGS)
 {
 	RarrEntity *entity = rarr_entity_of_function(fcinfo, "_get_all");
-	RarrQuery	query;
+	RarrQuery query;
 
 	rarr_query_select(&query, entity);
 	rarr_filter_add(&query, entity, PG_ARGISNULL(0) ? NULL : PG_GETARG_JSONB_P(0));
@@ -79,9 +79,9 @@ Datum
 researcharr_entity_count(PG_FUNCTION_ARGS)
 {
 	RarrEntity *entity = rarr_entity_of_function(fcinfo, "_count");
-	RarrQuery	query;
-	Datum		count;
-	bool		isnull;
+	RarrQuery query;
+	Datum count;
+	bool isnull;
 
 	rarr_query_init(&query);
 	appendStringInfo(&query.sql, "SELECT pg_catalog.count(*) FROM researcharr.%s AS t",
@@ -101,9 +101,9 @@ Datum
 researcharr_entity_exists(PG_FUNCTION_ARGS)
 {
 	RarrEntity *entity = rarr_entity_of_function(fcinfo, "_exists");
-	RarrQuery	query;
-	Datum		value;
-	bool		isnull;
+	RarrQuery query;
+	Datum value;
+	bool isnull;
 
 	RARR_REQUIRE_ARG(0, "id");
 	rarr_query_init(&query);
@@ -127,8 +127,8 @@ Datum
 researcharr_entity_create(PG_FUNCTION_ARGS)
 {
 	RarrEntity *entity = rarr_entity_of_function(fcinfo, "_create");
-	JsonbValue	object;
-	RarrValues	values;
+	JsonbValue object;
+	RarrValues values;
 
 	RARR_REQUIRE_ARG(0, "entity");
 	rarr_jsonb_as_value(PG_GETARG_JSONB_P(0), &object);
@@ -151,7 +151,7 @@ researcharr_entity_update(PG_FUNCTION_ARGS)
 {
 	RarrEntity *entity = rarr_entity_of_function(fcinfo, "_update");
 	TimestampTz expected = 0;
-	JsonbValue	changes;
+	JsonbValue changes;
 
 	RARR_REQUIRE_ARG(0, "id");
 	RARR_REQUIRE_ARG(1, "changes");

@@ -38,31 +38,29 @@ typedef enum LockGroup
 } LockGroup;
 
 static const RarrEntityKind group_entities[NGROUPS] = {
-	RARR_MEDIA, RARR_JOB, RARR_QUEUE_ITEM, RARR_CONFIG, RARR_WEBUI_USER
-};
+	RARR_MEDIA, RARR_JOB, RARR_QUEUE_ITEM, RARR_CONFIG, RARR_WEBUI_USER};
 static const char *const tables[NGROUPS] = {
-	"media", "processing_jobs", "queue_items", "configuration", "webui_users"
-};
+	"media", "processing_jobs", "queue_items", "configuration", "webui_users"};
 
 /* The rows of a table that operations change. */
 typedef struct Targets
 {
-	pg_uuid_t  *ids;
-	int			count;
-	pg_uuid_t  *deleted;		/* rows to be deleted */
-	int			ndeleted;
-	bool		keys;			/* does the external id of a media row change? */
+	pg_uuid_t *ids;
+	int count;
+	pg_uuid_t *deleted; /* rows to be deleted */
+	int ndeleted;
+	bool keys; /* does the external id of a media row change? */
 } Targets;
 
 /* May the user lock rows of the table? */
 static bool
 may_lock(Oid relid)
 {
-	Oid			user = GetUserId();
+	Oid user = GetUserId();
 
 	return pg_class_aclcheck(relid, user, ACL_SELECT) == ACLCHECK_OK &&
-		(pg_class_aclcheck(relid, user, ACL_UPDATE) == ACLCHECK_OK ||
-		 pg_attribute_aclcheck_all(relid, user, ACL_UPDATE, ACLMASK_ANY) == ACLCHECK_OK);
+		   (pg_class_aclcheck(relid, user, ACL_UPDATE) == ACLCHECK_OK ||
+			pg_attribute_aclcheck_all(relid, user, ACL_UPDATE, ACLMASK_ANY) == ACLCHECK_OK);
 }
 
 /*
@@ -77,15 +75,15 @@ rarr_lock_rows(RarrEntity *entity, const char *table, const char *column, const 
 	static const char *const clauses[] = {
 		[RARR_KEEP_ROW] = "KEY SHARE",
 		[RARR_CHANGE_ROW] = "NO KEY UPDATE",
-		[RARR_DELETE_ROW] = "UPDATE"
-	};
-	RarrQuery	query;
+		[RARR_DELETE_ROW] = "UPDATE"};
+	RarrQuery query;
 
 	if (count == 0 || !may_lock(rarr_relation_oid(table)))
 		return;
 	rarr_query_init(&query);
 	appendStringInfo(&query.sql, "SELECT pg_catalog.count(*) FROM (SELECT FROM researcharr.%s AS t"
-					 " WHERE t.%s" RARR_EQ "ANY (", table, column);
+								 " WHERE t.%s" RARR_EQ "ANY (",
+					 table, column);
 	rarr_query_param(&query, UUIDARRAYOID, rarr_uuid_array(ids, count), false);
 	appendStringInfo(&query.sql, ")%s ORDER BY t.%s FOR %s) AS s", condition, column, clauses[lock]);
 	(void) rarr_query_run(entity, &query, RARR_GENERIC);
@@ -96,7 +94,7 @@ static bool
 read_id(const JsonbValue *value, pg_uuid_t *id)
 {
 	static const char form[] = "hhhhhhhh-hhhh-hhhh-hhhh-hhhhhhhhhhhh";
-	char		text[sizeof(form)];
+	char text[sizeof(form)];
 
 	if (value->type != jbvString || value->val.string.len != sizeof(form) - 1)
 		return false;
@@ -136,7 +134,7 @@ static bool
 is_word(const JsonbValue *value, const char *word)
 {
 	return value->type == jbvString &&
-		rarr_equals(word, value->val.string.val, value->val.string.len);
+		   rarr_equals(word, value->val.string.val, value->val.string.len);
 }
 
 /*
@@ -146,13 +144,13 @@ is_word(const JsonbValue *value, const char *word)
 static bool
 add_target(const JsonbValue *object, Targets *targets, int room)
 {
-	JsonbValue	op;
-	JsonbValue	entity;
-	JsonbValue	id;
-	JsonbValue	values;
-	pg_uuid_t	uuid;
-	LockGroup		group;
-	Targets    *mine;
+	JsonbValue op;
+	JsonbValue entity;
+	JsonbValue id;
+	JsonbValue values;
+	pg_uuid_t uuid;
+	LockGroup group;
+	Targets *mine;
 
 	if (!rarr_json_is_object(object) ||
 		!rarr_json_member(object->val.binary.data, "op", &op) ||
@@ -188,7 +186,7 @@ static bool
 may_delete(Oid media)
 {
 	return pg_class_aclcheck(media, GetUserId(), ACL_DELETE) == ACLCHECK_OK &&
-		check_enable_rls(media, InvalidOid, true) != RLS_ENABLED;
+		   check_enable_rls(media, InvalidOid, true) != RLS_ENABLED;
 }
 
 /* Lock media; if some are to be deleted, also jobs, and return true. */
@@ -197,7 +195,7 @@ lock_media(const Targets *media, const Targets *jobs)
 {
 	RarrEntity *entity = rarr_entity(RARR_MEDIA);
 	RarrRowLock lock = media->ndeleted > 0 || media->keys ? RARR_DELETE_ROW : RARR_CHANGE_ROW;
-	bool		jobs_too = may_lock(rarr_entity(RARR_JOB)->tableid);
+	bool jobs_too = may_lock(rarr_entity(RARR_JOB)->tableid);
 
 	/* a series comes before the media of its episodes */
 	rarr_lock_rows(entity, "media", "id", " AND t.type" RARR_EQ "'series'", lock,
@@ -220,12 +218,12 @@ lock_media(const Targets *media, const Targets *jobs)
 void
 rarr_lock_operations(Jsonb *operations)
 {
-	Targets		targets[NGROUPS] = {{0}};
+	Targets targets[NGROUPS] = {{0}};
 	JsonbIterator *it = JsonbIteratorInit(&operations->root);
-	JsonbValue	value;
-	int			room = JB_ROOT_COUNT(operations);
-	int			count = 0;
-	int			first = GROUP_JOBS;
+	JsonbValue value;
+	int room = JB_ROOT_COUNT(operations);
+	int count = 0;
+	int first = GROUP_JOBS;
 
 	while (rarr_json_next_element(&it, &value))
 		count += add_target(&value, targets, room);

@@ -16,9 +16,9 @@
  */
 typedef enum RarrRowLock
 {
-	RARR_KEEP_ROW,				/* to delete the row */
-	RARR_CHANGE_ROW,			/* ... or update it */
-	RARR_DELETE_ROW				/* ... or reference it, or change unique columns */
+	RARR_KEEP_ROW,   /* to delete the row */
+	RARR_CHANGE_ROW, /* ... or update it */
+	RARR_DELETE_ROW  /* ... or reference it, or change unique columns */
 } RarrRowLock;
 
 extern void rarr_lock_rows(RarrEntity *entity, const char *table, const char *column,
@@ -26,4 +26,4 @@ extern void rarr_lock_rows(RarrEntity *entity, const char *table, const char *co
 						   const pg_uuid_t *ids, int count);
 extern void rarr_lock_operations(Jsonb *operations);
 
-#endif							/* RARR_DATA_ROW_LOCKS_H */
+#endif /* RARR_DATA_ROW_LOCKS_H */

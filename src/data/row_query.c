@@ -17,7 +17,7 @@
 HeapTuple
 rarr_entity_get(RarrEntity *entity, const pg_uuid_t *id, int flags)
 {
-	RarrQuery	query;
+	RarrQuery query;
 
 	rarr_query_select(&query, entity);
 	rarr_query_add_param(&query, " WHERE t.id" RARR_EQ, UUIDOID, UUIDPGetDatum(id));
@@ -30,7 +30,7 @@ rarr_entity_get(RarrEntity *entity, const pg_uuid_t *id, int flags)
  */
 void
 rarr_begin_insert(RarrQuery *query, const RarrEntity *entity, const char *table, bool subtable,
-			 const char *first, const RarrValues *values)
+				  const char *first, const RarrValues *values)
 {
 	const char *separator = first[0] != '\0' ? ", " : "";
 
@@ -75,7 +75,7 @@ rarr_column_index(const RarrEntity *entity, const char *name)
 bool
 rarr_take_value(const RarrEntity *entity, RarrValues *values, const char *name, Datum *value)
 {
-	int			i = rarr_column_index(entity, name);
+	int i = rarr_column_index(entity, name);
 
 	if (i < 0 || !values->given[i])
 		return false;
@@ -89,9 +89,9 @@ static bool
 may_read_id(const RarrEntity *entity)
 {
 	return check_enable_rls(entity->tableid, InvalidOid, true) == RLS_NONE &&
-		(pg_class_aclcheck(entity->tableid, GetUserId(), ACL_SELECT) == ACLCHECK_OK ||
-		 pg_attribute_aclcheck(entity->tableid, get_attnum(entity->tableid, "id"), GetUserId(),
-							   ACL_SELECT) == ACLCHECK_OK);
+		   (pg_class_aclcheck(entity->tableid, GetUserId(), ACL_SELECT) == ACLCHECK_OK ||
+			pg_attribute_aclcheck(entity->tableid, get_attnum(entity->tableid, "id"), GetUserId(),
+								  ACL_SELECT) == ACLCHECK_OK);
 }
 
 /*
@@ -102,8 +102,8 @@ may_read_id(const RarrEntity *entity)
 bool
 rarr_insert_row(RarrEntity *entity, RarrQuery *query, pg_uuid_t *id)
 {
-	Datum		value;
-	bool		isnull;
+	Datum value;
+	bool isnull;
 
 	if (!may_read_id(entity))
 		return rarr_query_run(entity, query, RARR_GENERIC) > 0;
@@ -118,7 +118,7 @@ rarr_insert_row(RarrEntity *entity, RarrQuery *query, pg_uuid_t *id)
 void
 rarr_take_id(const RarrEntity *entity, RarrValues *values, pg_uuid_t *id)
 {
-	Datum		value;
+	Datum value;
 
 	if (rarr_take_value(entity, values, "id", &value))
 		*id = *DatumGetUUIDP(value);
@@ -130,7 +130,7 @@ rarr_take_id(const RarrEntity *entity, RarrValues *values, pg_uuid_t *id)
 int
 rarr_add_assignments(RarrQuery *query, const RarrEntity *entity, bool subtable, const RarrValues *values)
 {
-	int			n = 0;
+	int n = 0;
 
 	for (int i = 0; i < entity->ncolumns; i++)
 	{
@@ -147,7 +147,7 @@ rarr_add_assignments(RarrQuery *query, const RarrEntity *entity, bool subtable, 
 /* Append a condition on the id and, if expected is not NULL, updated_at. */
 void
 rarr_add_condition(RarrQuery *query, const RarrEntity *entity, const pg_uuid_t *id,
-			  const TimestampTz *expected)
+				   const TimestampTz *expected)
 {
 	rarr_query_add_param(query, " WHERE t.id" RARR_EQ, UUIDOID, UUIDPGetDatum(id));
 	if (expected != NULL)
@@ -157,7 +157,8 @@ rarr_add_condition(RarrQuery *query, const RarrEntity *entity, const pg_uuid_t *
 	}
 	if (entity->def->subtable != NULL)
 		appendStringInfo(&query->sql, " AND EXISTS (SELECT FROM researcharr.%s AS s"
-						 " WHERE s.media_id" RARR_EQ "t.id)", entity->def->subtable);
+									  " WHERE s.media_id" RARR_EQ "t.id)",
+						 entity->def->subtable);
 	if (entity->kind == RARR_JOB)
 		rarr_query_add(query, " AND t.completed_at IS NULL");
 }

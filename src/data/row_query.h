@@ -11,7 +11,7 @@
 #include "data/query.h"
 #include "data/violations.h"
 
-extern int	rarr_column_index(const RarrEntity *entity, const char *name);
+extern int rarr_column_index(const RarrEntity *entity, const char *name);
 extern HeapTuple rarr_entity_get(RarrEntity *entity, const pg_uuid_t *id, int flags);
 extern bool rarr_take_value(const RarrEntity *entity, RarrValues *values, const char *name,
 							Datum *value);
@@ -20,10 +20,10 @@ extern void rarr_begin_insert(RarrQuery *query, const RarrEntity *entity, const 
 							  bool subtable, const char *first, const RarrValues *values);
 extern void rarr_add_values(RarrQuery *query, const RarrEntity *entity, bool subtable,
 							const char *separator, const RarrValues *values);
-extern int	rarr_add_assignments(RarrQuery *query, const RarrEntity *entity, bool subtable,
-								 const RarrValues *values);
+extern int rarr_add_assignments(RarrQuery *query, const RarrEntity *entity, bool subtable,
+								const RarrValues *values);
 extern void rarr_add_condition(RarrQuery *query, const RarrEntity *entity, const pg_uuid_t *id,
 							   const TimestampTz *expected);
 extern bool rarr_insert_row(RarrEntity *entity, RarrQuery *query, pg_uuid_t *id);
 
-#endif							/* RARR_DATA_ROW_QUERY_H */
+#endif /* RARR_DATA_ROW_QUERY_H */

@@ -56,42 +56,42 @@
 #include "data/slips.h"
 #include "data/violations.h"
 
-#define MAX_QUERY		500		/* maximum length of a title, in characters */
-#define MAX_FOUND		1000	/* maximum results per search */
-#define FEW				10		/* with fewer, search for less similar titles */
-#define SIMILAR_ENOUGH	0.6		/* word similarity required in step 4 */
-#define LEAST_SIMILAR	0.25	/* ... if there are no other results */
-#define MAX_WORDS		16		/* maximum words of a query in step 3 */
-#define TRIGRAM			3		/* length of a trigram */
+#define MAX_QUERY      500  /* maximum length of a title, in characters */
+#define MAX_FOUND      1000 /* maximum results per search */
+#define FEW            10   /* with fewer, search for less similar titles */
+#define SIMILAR_ENOUGH 0.6  /* word similarity required in step 4 */
+#define LEAST_SIMILAR  0.25 /* ... if there are no other results */
+#define MAX_WORDS      16   /* maximum words of a query in step 3 */
+#define TRIGRAM        3    /* length of a trigram */
 
-#define RANK			"\"rank of media_search\""	/* no user's column */
-#define FORM_NAME		"\"form of media_search\""
-#define BY_LENGTH		"pg_catalog.char_length(t.title), t.title, t.id"
+#define RANK      "\"rank of media_search\"" /* no user's column */
+#define FORM_NAME "\"form of media_search\""
+#define BY_LENGTH "pg_catalog.char_length(t.title), t.title, t.id"
 
 /*
  * A title in normalized form: as in the index or, before version 1.5, which
  * introduced the type, as it is.
  */
-#define FORM			"CAST(CAST(t.title AS researcharr.search_text) AS pg_catalog.text)"
-#define FORM_1_4		"(' ' OPERATOR(pg_catalog.||) pg_catalog.lower(t.title) OPERATOR(pg_catalog.||) ' ')"
+#define FORM     "CAST(CAST(t.title AS researcharr.search_text) AS pg_catalog.text)"
+#define FORM_1_4 "(' ' OPERATOR(pg_catalog.||) pg_catalog.lower(t.title) OPERATOR(pg_catalog.||) ' ')"
 
 /* A search. */
 typedef struct Search
 {
 	RarrEntity *entity;
 	const RarrTrgm *trgm;
-	const char *string;			/* the query, trimmed */
-	Datum		type;			/* media type, or 0 for any */
-	bool		has_form;		/* does the type search_text exist? */
-	bool		indexed;		/* is there a usable index? */
-	const char *words;			/* the normalized query, trimmed */
-	bool		is_ascii;		/* is it ASCII only? */
-	bool		indexable;		/* does pg_trgm treat it as letters? */
-	int			nletters;		/* length in characters, without spaces */
-	int			longest;		/* characters of its longest word */
+	const char *string; /* the query, trimmed */
+	Datum type;         /* media type, or 0 for any */
+	bool has_form;      /* does the type search_text exist? */
+	bool indexed;       /* is there a usable index? */
+	const char *words;  /* the normalized query, trimmed */
+	bool is_ascii;      /* is it ASCII only? */
+	bool indexable;     /* does pg_trgm treat it as letters? */
+	int nletters;       /* length in characters, without spaces */
+	int longest;        /* characters of its longest word */
 
 	ReturnSetInfo *rsinfo;
-	HTAB	   *added;			/* ids of the rows in the result */
+	HTAB *added; /* ids of the rows in the result */
 } Search;
 
 /* Normalize a string as titles are. */
@@ -113,16 +113,16 @@ static bool
 knows_letters(void)
 {
 	return GetDatabaseEncoding() == PG_UTF8 &&
-		strcmp(str_tolower("\xC3\x89", 2, DEFAULT_COLLATION_OID), "\xC3\xA9") == 0;
+		   strcmp(str_tolower("\xC3\x89", 2, DEFAULT_COLLATION_OID), "\xC3\xA9") == 0;
 }
 
 /* Normalize the query and determine its properties. */
 static void
 set_words(Search *search)
 {
-	char	   *form = make_form(search, search->string, strlen(search->string));
-	int			length = strlen(form);
-	int			run = 0;
+	char *form = make_form(search, search->string, strlen(search->string));
+	int length = strlen(form);
+	int run = 0;
 
 	if (length >= 2)
 		form[length - 1] = '\0';
@@ -183,8 +183,8 @@ set_for_call(const char *name, const char *value)
 static List *
 run(const Search *search, RarrQuery *query, bool indexed, int flags)
 {
-	int			nest_level = NewGUCNestLevel();
-	List	   *found;
+	int nest_level = NewGUCNestLevel();
+	List *found;
 
 	if (indexed && search->indexable && search->indexed)
 		set_for_call("enable_seqscan", "off");
@@ -201,17 +201,18 @@ run(const Search *search, RarrQuery *query, bool indexed, int flags)
 static List *
 find_containing(const Search *search, bool anywhere)
 {
-	RarrQuery	query;
+	RarrQuery query;
 
 	rarr_query_init(&query);
 	appendStringInfo(&query.sql, "SELECT %s FROM (SELECT t.*,"
-					 " CASE WHEN pg_catalog.lower(t.title)" RARR_EQ "pg_catalog.lower($1) THEN 0"
-					 " WHEN s.f" RARR_EQ "$2 THEN 1"
-					 " WHEN s.f OPERATOR(pg_catalog.^@) $2 THEN 2"
-					 " WHEN s.f OPERATOR(pg_catalog.^@) $3 THEN 3"
-					 " WHEN pg_catalog.strpos(s.f, $2) OPERATOR(pg_catalog.>) 0 THEN 4"
-					 " WHEN pg_catalog.strpos(s.f, $3) OPERATOR(pg_catalog.>) 0 THEN 5"
-					 " ELSE 6 END AS " RANK, search->entity->list);
+								 " CASE WHEN pg_catalog.lower(t.title)" RARR_EQ "pg_catalog.lower($1) THEN 0"
+								 " WHEN s.f" RARR_EQ "$2 THEN 1"
+								 " WHEN s.f OPERATOR(pg_catalog.^@) $2 THEN 2"
+								 " WHEN s.f OPERATOR(pg_catalog.^@) $3 THEN 3"
+								 " WHEN pg_catalog.strpos(s.f, $2) OPERATOR(pg_catalog.>) 0 THEN 4"
+								 " WHEN pg_catalog.strpos(s.f, $3) OPERATOR(pg_catalog.>) 0 THEN 5"
+								 " ELSE 6 END AS " RANK,
+					 search->entity->list);
 	rarr_query_bind(&query, TEXTOID, CStringGetTextDatum(search->string));
 	rarr_query_bind(&query, TEXTOID, surrounded(" ", search->words, " "));
 	rarr_query_bind(&query, TEXTOID, surrounded(" ", search->words, ""));
@@ -220,7 +221,7 @@ find_containing(const Search *search, bool anywhere)
 						 TEXTOID, make_pattern(anywhere ? "%" : "% ", search->words, strlen(search->words), "%"));
 	add_type(&query, search);
 	rarr_query_add(&query, " ORDER BY " RANK ", " BY_LENGTH " LIMIT " CppAsString2(MAX_FOUND) ") AS t"
-				   " ORDER BY t." RANK ", " BY_LENGTH);
+																							  " ORDER BY t." RANK ", " BY_LENGTH);
 	return run(search, &query, !anywhere || search->longest >= TRIGRAM, RARR_CUSTOM);
 }
 
@@ -228,16 +229,15 @@ find_containing(const Search *search, bool anywhere)
 static List *
 find_as_it_is(const Search *search)
 {
-	RarrQuery	query;
+	RarrQuery query;
 
 	rarr_query_init(&query);
 	appendStringInfo(&query.sql, "SELECT %s FROM researcharr.media AS t"
-					 " WHERE pg_catalog.strpos(t.title, $1) OPERATOR(pg_catalog.>) 0",
+								 " WHERE pg_catalog.strpos(t.title, $1) OPERATOR(pg_catalog.>) 0",
 					 search->entity->list);
 	rarr_query_bind(&query, TEXTOID, CStringGetTextDatum(search->string));
 	add_type(&query, search);
-	rarr_query_add(&query, " ORDER BY pg_catalog.strpos(t.title, $1) OPERATOR(pg_catalog.<>) 1, "
-				   BY_LENGTH " LIMIT " CppAsString2(MAX_FOUND));
+	rarr_query_add(&query, " ORDER BY pg_catalog.strpos(t.title, $1) OPERATOR(pg_catalog.<>) 1, " BY_LENGTH " LIMIT " CppAsString2(MAX_FOUND));
 	return run(search, &query, false, RARR_CUSTOM);
 }
 
@@ -248,7 +248,7 @@ find_as_it_is(const Search *search)
 static List *
 find_slips(const Search *search)
 {
-	RarrQuery	query;
+	RarrQuery query;
 
 	rarr_query_init(&query);
 	appendStringInfo(&query.sql, "SELECT %s FROM (SELECT t.*, s.f AS " FORM_NAME, search->entity->list);
@@ -259,7 +259,7 @@ find_slips(const Search *search)
 	rarr_query_add(&query, ")");
 	add_type(&query, search);
 	appendStringInfo(&query.sql, " ORDER BY " BY_LENGTH " LIMIT " CppAsString2(MAX_FOUND) ") AS t"
-					 " ORDER BY " RARR_BY_OID_FUNCTION " DESC, t.title, t.id",
+																						  " ORDER BY " RARR_BY_OID_FUNCTION " DESC, t.title, t.id",
 					 search->trgm->similarity, "t." FORM_NAME, 1);
 
 	/* planning for these very patterns would cost more than it saves */
@@ -270,16 +270,16 @@ find_slips(const Search *search)
 static List *
 find_all_words(const Search *search)
 {
-	RarrQuery	query;
+	RarrQuery query;
 	const char *word = search->words;
-	int			nwords = 0;
+	int nwords = 0;
 
 	rarr_query_init(&query);
 	appendStringInfo(&query.sql, "SELECT %s", search->entity->list);
 	add_from(&query, search);
 	while (*word != '\0' && nwords < MAX_WORDS)
 	{
-		int			length = strcspn(word, " ");
+		int length = strcspn(word, " ");
 
 		appendStringInfo(&query.sql, " %s s.f OPERATOR(pg_catalog.~~) ", nwords++ == 0 ? "WHERE" : "AND");
 		rarr_query_param(&query, TEXTOID, make_pattern("% ", word, length, "%"), false);
@@ -295,9 +295,9 @@ find_all_words(const Search *search)
 static List *
 find_similar(const Search *search, double similarity, int max)
 {
-	int			nest_level = NewGUCNestLevel();
-	RarrQuery	query;
-	List	   *found;
+	int nest_level = NewGUCNestLevel();
+	RarrQuery query;
+	List *found;
 
 	/* its settings are defined when it is loaded */
 	(void) load_external_function("$libdir/pg_trgm", "word_similarity", true, NULL);
@@ -308,8 +308,7 @@ find_similar(const Search *search, double similarity, int max)
 	rarr_query_bind(&query, TEXTOID, CStringGetTextDatum(search->words));
 	appendStringInfo(&query.sql, " WHERE " RARR_BY_OID_OPERATOR, search->trgm->similar_word, "s.f", 1);
 	add_type(&query, search);
-	appendStringInfo(&query.sql, " ORDER BY " RARR_BY_OID_FUNCTION " DESC, " RARR_BY_OID_FUNCTION
-					 " DESC, t.title, t.id LIMIT %d",
+	appendStringInfo(&query.sql, " ORDER BY " RARR_BY_OID_FUNCTION " DESC, " RARR_BY_OID_FUNCTION " DESC, t.title, t.id LIMIT %d",
 					 search->trgm->strict_word_similarity, "s.f", 1,
 					 search->trgm->similarity, "s.f", 1, max);
 	found = run(search, &query, true, RARR_CUSTOM);
@@ -320,7 +319,7 @@ find_similar(const Search *search, double similarity, int max)
 static pg_uuid_t *
 id_of(const Search *search, HeapTuple row)
 {
-	bool		isnull;
+	bool isnull;
 
 	return DatumGetUUIDP(heap_getattr(row, rarr_entity_column(search->entity, "id", strlen("id"))->attnum,
 									  search->entity->desc, &isnull));
@@ -330,7 +329,7 @@ id_of(const Search *search, HeapTuple row)
 static void
 add_row(const Search *search, HeapTuple row)
 {
-	bool		is_there;
+	bool is_there;
 
 	(void) hash_search(search->added, id_of(search, row), HASH_ENTER, &is_there);
 	if (!is_there)
@@ -340,9 +339,9 @@ add_row(const Search *search, HeapTuple row)
 static void
 add_rows(const Search *search, List *rows)
 {
-	ListCell   *cell;
+	ListCell *cell;
 
-	foreach(cell, rows)
+	foreach (cell, rows)
 		add_row(search, lfirst(cell));
 }
 
@@ -353,19 +352,19 @@ add_rows(const Search *search, List *rows)
 static List *
 add_words(const Search *search, List *rows, int *whole)
 {
-	AttrNumber	attnum = rarr_entity_column(search->entity, "title", strlen("title"))->attnum;
-	char	   *begin = psprintf(" %s", search->words);
-	char	   *words = psprintf(" %s ", search->words);
-	List	   *others = NIL;
-	ListCell   *cell;
+	AttrNumber attnum = rarr_entity_column(search->entity, "title", strlen("title"))->attnum;
+	char *begin = psprintf(" %s", search->words);
+	char *words = psprintf(" %s ", search->words);
+	List *others = NIL;
+	ListCell *cell;
 
 	*whole = 0;
-	foreach(cell, rows)
+	foreach (cell, rows)
 	{
-		bool		isnull;
-		Datum		value = heap_getattr(lfirst(cell), attnum, search->entity->desc, &isnull);
-		text	   *title = isnull ? cstring_to_text("") : DatumGetTextPP(value);
-		char	   *form = make_form(search, VARDATA_ANY(title), VARSIZE_ANY_EXHDR(title));
+		bool isnull;
+		Datum value = heap_getattr(lfirst(cell), attnum, search->entity->desc, &isnull);
+		text *title = isnull ? cstring_to_text("") : DatumGetTextPP(value);
+		char *form = make_form(search, VARDATA_ANY(title), VARSIZE_ANY_EXHDR(title));
 
 		*whole += strstr(form, words) != NULL;
 		if (!search->is_ascii || strstr(form, begin) != NULL)
@@ -387,8 +386,8 @@ has_few(const Search *search)
 static void
 guess(const Search *search)
 {
-	int			trigrams = search->nletters + 1;	/* letters, spaces, and one */
-	double		similarity = Max((trigrams - 4) / (double) trigrams, LEAST_SIMILAR);
+	int trigrams = search->nletters + 1; /* letters, spaces, and one */
+	double similarity = Max((trigrams - 4) / (double) trigrams, LEAST_SIMILAR);
 
 	if (similarity < SIMILAR_ENOUGH)
 		add_rows(search, find_similar(search, similarity, FEW));
@@ -398,10 +397,10 @@ guess(const Search *search)
 static void
 find(const Search *search)
 {
-	bool		is_short = search->is_ascii && search->longest < TRIGRAM;
-	List	   *containing;
-	List	   *others;
-	int			whole;
+	bool is_short = search->is_ascii && search->longest < TRIGRAM;
+	List *containing;
+	List *others;
+	int whole;
 
 	if (search->words[0] == '\0')
 	{
@@ -428,9 +427,9 @@ find(const Search *search)
 static bool
 read_arguments(FunctionCallInfo fcinfo, Search *search)
 {
-	text	   *query = PG_GETARG_TEXT_PP(0);
+	text *query = PG_GETARG_TEXT_PP(0);
 	const char *start = VARDATA_ANY(query);
-	int			length = VARSIZE_ANY_EXHDR(query);
+	int length = VARSIZE_ANY_EXHDR(query);
 
 	if (!PG_ARGISNULL(1))
 		rarr_require_text(&rarr_rule_type, "media_type", PG_GETARG_TEXT_PP(1),
@@ -453,12 +452,12 @@ read_arguments(FunctionCallInfo fcinfo, Search *search)
 static void
 look_for_index(Search *search)
 {
-	Oid			schema = get_namespace_oid(RARR_SCHEMA, false);
+	Oid schema = get_namespace_oid(RARR_SCHEMA, false);
 
 	search->has_form = OidIsValid(GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid,
 												  CStringGetDatum("search_text"), ObjectIdGetDatum(schema)));
 	search->indexed = search->has_form && OidIsValid(get_relname_relid("media_search_idx", schema)) &&
-		check_enable_rls(search->entity->relid, InvalidOid, true) != RLS_ENABLED;
+					  check_enable_rls(search->entity->relid, InvalidOid, true) != RLS_ENABLED;
 }
 
 /*
@@ -472,9 +471,8 @@ PG_FUNCTION_INFO_V1(researcharr_media_search);
 Datum
 researcharr_media_search(PG_FUNCTION_ARGS)
 {
-	HASHCTL		control = {.keysize = sizeof(pg_uuid_t), .entrysize = sizeof(pg_uuid_t),
-		.hcxt = CurrentMemoryContext};
-	Search		search = {0};
+	HASHCTL control = {.keysize = sizeof(pg_uuid_t), .entrysize = sizeof(pg_uuid_t), .hcxt = CurrentMemoryContext};
+	Search search = {0};
 
 	RARR_REQUIRE_ARG(0, "query");
 	search.entity = rarr_entity(RARR_MEDIA);

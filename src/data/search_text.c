@@ -30,24 +30,18 @@
 /* letters that Unicode does not decompose, by code point */
 static const struct
 {
-	pg_wchar	letter;
+	pg_wchar letter;
 	const char *plain;
-}			plain_letters[] = {
-	{0x00C6, "ae"}, {0x00D0, "d"}, {0x00D8, "o"}, {0x00DE, "th"}, {0x00DF, "ss"},
-	{0x00E6, "ae"}, {0x00F0, "d"}, {0x00F8, "o"}, {0x00FE, "th"},
-	{0x0110, "d"}, {0x0111, "d"}, {0x0126, "h"}, {0x0127, "h"}, {0x0131, "i"}, {0x0138, "k"},
-	{0x0141, "l"}, {0x0142, "l"}, {0x014A, "n"}, {0x014B, "n"}, {0x0152, "oe"}, {0x0153, "oe"},
-	{0x0166, "t"}, {0x0167, "t"}, {0x0180, "b"}, {0x0189, "d"}, {0x0192, "f"}, {0x0197, "i"},
-	{0x019A, "l"}, {0x01B5, "z"}, {0x01B6, "z"}, {0x0243, "b"}, {0x0268, "i"}, {0x1E9E, "ss"}
-};
+} plain_letters[] = {
+	{0x00C6, "ae"}, {0x00D0, "d"}, {0x00D8, "o"}, {0x00DE, "th"}, {0x00DF, "ss"}, {0x00E6, "ae"}, {0x00F0, "d"}, {0x00F8, "o"}, {0x00FE, "th"}, {0x0110, "d"}, {0x0111, "d"}, {0x0126, "h"}, {0x0127, "h"}, {0x0131, "i"}, {0x0138, "k"}, {0x0141, "l"}, {0x0142, "l"}, {0x014A, "n"}, {0x014B, "n"}, {0x0152, "oe"}, {0x0153, "oe"}, {0x0166, "t"}, {0x0167, "t"}, {0x0180, "b"}, {0x0189, "d"}, {0x0192, "f"}, {0x0197, "i"}, {0x019A, "l"}, {0x01B5, "z"}, {0x01B6, "z"}, {0x0243, "b"}, {0x0268, "i"}, {0x1E9E, "ss"}};
 
 /* The normalized words under construction. */
 typedef struct Words
 {
-	StringInfo	result;
-	int			letters;		/* letters of the current word; 0: between words */
-	int			last;			/* offset of the word's last letter in the result */
-	bool		initials;		/* is it like "S.W.A.T."? */
+	StringInfo result;
+	int letters;   /* letters of the current word; 0: between words */
+	int last;      /* offset of the word's last letter in the result */
+	bool initials; /* is it like "S.W.A.T."? */
 } Words;
 
 static void
@@ -61,7 +55,7 @@ end_word(Words *words)
 static void
 split_initials(Words *words)
 {
-	StringInfo	result = words->result;
+	StringInfo result = words->result;
 
 	appendStringInfoChar(result, ' ');
 	memmove(result->data + words->last + 1, result->data + words->last,
@@ -96,7 +90,7 @@ append_ascii(Words *words, char c)
 	if ((c >= 'a' && c <= 'z') || is_digit(c))
 		append_letter(words, &c, 1);
 	else if (c == '\'' || c == '`')
-		return;					/* "Ocean's" is one word */
+		return; /* "Ocean's" is one word */
 	else if ((c == '.' || c == '*') && words->letters == 1 &&
 			 !is_digit(words->result->data[words->last]))
 	{
@@ -112,8 +106,8 @@ static bool
 is_ignored(pg_wchar c)
 {
 	return (c >= 0x0300 && c <= 0x036F) || c == 0x00AD || c == 0x00B4 || c == 0x02B9 || c == 0x02BC ||
-		(c >= 0x200B && c <= 0x200F) || (c >= 0x2018 && c <= 0x201B) || c == 0x2032 || c == 0x2060 ||
-		c == 0xFEFF;
+		   (c >= 0x200B && c <= 0x200F) || (c >= 0x2018 && c <= 0x201B) || c == 0x2032 || c == 0x2060 ||
+		   c == 0xFEFF;
 }
 
 /* Is this punctuation or a symbol, and not a non-ASCII letter? */
@@ -121,9 +115,9 @@ static bool
 is_separator(pg_wchar c)
 {
 	return (c >= 0x0080 && c <= 0x00BF) || c == 0x00D7 || c == 0x00F7 ||
-		(c >= 0x2000 && c <= 0x206F) || (c >= 0x20A0 && c <= 0x20CF) ||
-		(c >= 0x2190 && c <= 0x2BFF) || (c >= 0x2E00 && c <= 0x2E7F) ||
-		(c >= 0x3000 && c <= 0x3003) || (c >= 0x3008 && c <= 0x3020) || c == 0x3030 || c == 0x30FB;
+		   (c >= 0x2000 && c <= 0x206F) || (c >= 0x20A0 && c <= 0x20CF) ||
+		   (c >= 0x2190 && c <= 0x2BFF) || (c >= 0x2E00 && c <= 0x2E7F) ||
+		   (c >= 0x3000 && c <= 0x3003) || (c >= 0x3008 && c <= 0x3020) || c == 0x3030 || c == 0x30FB;
 }
 
 static const char *
@@ -162,15 +156,15 @@ append_part(Words *words, pg_wchar c, const char *bytes, int length)
 static void
 append_character(Words *words, pg_wchar c, const char *bytes, int length)
 {
-	pg_wchar	whole[2] = {c == 0x03C2 ? 0x03C3 : c, 0};	/* final sigma -> sigma */
-	pg_wchar   *parts;
+	pg_wchar whole[2] = {c == 0x03C2 ? 0x03C3 : c, 0}; /* final sigma -> sigma */
+	pg_wchar *parts;
 
-	if (c >= 0xAC00 && c <= 0xD7A3)	/* do not decompose Hangul */
+	if (c >= 0xAC00 && c <= 0xD7A3) /* do not decompose Hangul */
 	{
 		append_letter(words, bytes, length);
 		return;
 	}
-	if (is_ignored(c))			/* even if it can be decomposed */
+	if (is_ignored(c)) /* even if it can be decomposed */
 		return;
 	parts = unicode_normalize(UNICODE_NFKD, whole);
 	for (pg_wchar *part = parts; *part != 0; part++)
@@ -192,10 +186,10 @@ append_character(Words *words, pg_wchar c, const char *bytes, int length)
 void
 rarr_search_text(StringInfo result, const char *string, int length)
 {
-	Words		words = {.result = result};
-	int			encoding = GetDatabaseEncoding();
+	Words words = {.result = result};
+	int encoding = GetDatabaseEncoding();
 	const char *end;
-	bool		is_ascii = true;
+	bool is_ascii = true;
 
 	for (int i = 0; i < length && is_ascii; i++)
 		is_ascii = !IS_HIGHBIT_SET(string[i]);
@@ -230,7 +224,7 @@ researcharr_search_text_in(PG_FUNCTION_ARGS)
 	const char *string = PG_ARGISNULL(0) ? NULL : PG_GETARG_CSTRING(0);
 	StringInfoData result;
 
-	if (string == NULL)			/* the server also passes NULL as a pointer */
+	if (string == NULL) /* the server also passes NULL as a pointer */
 		PG_RETURN_NULL();
 	initStringInfo(&result);
 	rarr_search_text(&result, string, strlen(string));

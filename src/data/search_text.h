@@ -9,4 +9,4 @@
 
 extern void rarr_search_text(StringInfo result, const char *string, int length);
 
-#endif							/* RARR_DATA_SEARCH_TEXT_H */
+#endif /* RARR_DATA_SEARCH_TEXT_H */

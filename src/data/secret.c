@@ -44,14 +44,14 @@ rarr_is_secret_column(const RarrEntity *entity, const RarrEntityColumn *column)
 	if (entity->kind == RARR_CONFIG)
 		return strcmp(column->name, "value") == 0;
 	return entity->kind == RARR_WEBUI_USER &&
-		(strcmp(column->name, "password_hash") == 0 || strcmp(column->name, "api_key_hash") == 0);
+		   (strcmp(column->name, "password_hash") == 0 || strcmp(column->name, "api_key_hash") == 0);
 }
 
 /* Cut ", not <value>" off the message of a violation. */
 char *
 rarr_without_value(char *message)
 {
-	char	   *end = strstr(message, ", not ");
+	char *end = strstr(message, ", not ");
 
 	return end == NULL ? message : pnstrdup(message, end - message);
 }
@@ -80,8 +80,8 @@ get(HeapTuple row, Relation rel, const char *name, Oid type, bool *isnull)
 static bool
 is_replaced(HeapTuple row, Relation rel)
 {
-	bool		isnull;
-	Datum		value;
+	bool isnull;
+	Datum value;
 
 	if (replaced.id != NULL)
 	{
@@ -100,8 +100,8 @@ is_replaced(HeapTuple row, Relation rel)
 static bool
 is_secret(HeapTuple row, Relation rel)
 {
-	bool		isnull;
-	Datum		secret = get(row, rel, "secret", BOOLOID, &isnull);
+	bool isnull;
+	Datum secret = get(row, rel, "secret", BOOLOID, &isnull);
 
 	return isnull || DatumGetBool(secret);
 }
@@ -109,20 +109,20 @@ is_secret(HeapTuple row, Relation rel)
 static bool
 same_type(HeapTuple a, HeapTuple b, Relation rel)
 {
-	bool		null_a;
-	bool		null_b;
-	Datum		x = get(a, rel, "value_type", TEXTOID, &null_a);
-	Datum		y = get(b, rel, "value_type", TEXTOID, &null_b);
+	bool null_a;
+	bool null_b;
+	Datum x = get(a, rel, "value_type", TEXTOID, &null_a);
+	Datum y = get(b, rel, "value_type", TEXTOID, &null_b);
 
 	return null_a == null_b &&
-		(null_a || strcmp(TextDatumGetCString(x), TextDatumGetCString(y)) == 0);
+		   (null_a || strcmp(TextDatumGetCString(x), TextDatumGetCString(y)) == 0);
 }
 
 /* Raise 42501 for a change by which the user could learn a secret value. */
 static void
 protect(Relation rel, HeapTuple old_row, HeapTuple new_row)
 {
-	bool		stays_secret = is_secret(new_row, rel);
+	bool stays_secret = is_secret(new_row, rel);
 
 	if (!is_secret(old_row, rel) || (stays_secret && same_type(old_row, new_row, rel)) ||
 		rarr_is_owner(RelationGetRelid(rel), GetUserId()) || is_replaced(old_row, rel))
@@ -130,8 +130,8 @@ protect(Relation rel, HeapTuple old_row, HeapTuple new_row)
 	ereport(ERROR,
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 			 stays_secret ?
-			 errmsg("permission denied to change the type of a secret setting") :
-			 errmsg("permission denied to make a secret setting readable"),
+				 errmsg("permission denied to change the type of a secret setting") :
+				 errmsg("permission denied to make a secret setting readable"),
 			 errhint("The extension's owner and superusers may; others give a new value at the same time, by config_set() or config_update()."),
 			 errhidestmt(true)));
 }
@@ -139,7 +139,7 @@ protect(Relation rel, HeapTuple old_row, HeapTuple new_row)
 static void
 check_not_null(Relation rel, HeapTuple row)
 {
-	TupleDesc	desc = RelationGetDescr(rel);
+	TupleDesc desc = RelationGetDescr(rel);
 
 	for (int i = 0; i < desc->natts; i++)
 	{
@@ -162,13 +162,13 @@ check_not_null(Relation rel, HeapTuple row)
 static bool
 needs_generated(Relation rel, Node *expression)
 {
-	Bitmapset  *columns = NULL;
-	int			i = -1;
+	Bitmapset *columns = NULL;
+	int i = -1;
 
 	pull_varattnos(expression, 1, &columns);
 	while ((i = bms_next_member(columns, i)) >= 0)
 	{
-		AttrNumber	attnum = i + FirstLowInvalidHeapAttributeNumber;
+		AttrNumber attnum = i + FirstLowInvalidHeapAttributeNumber;
 
 		if (attnum <= 0 || TupleDescAttr(RelationGetDescr(rel), attnum - 1)->attgenerated != '\0')
 			return true;
@@ -179,9 +179,9 @@ needs_generated(Relation rel, Node *expression)
 static void
 check_constraints(Relation rel, HeapTuple row)
 {
-	TupleDesc	desc = RelationGetDescr(rel);
-	int			n = desc->constr == NULL ? 0 : desc->constr->num_check;
-	EState	   *estate = CreateExecutorState();
+	TupleDesc desc = RelationGetDescr(rel);
+	int n = desc->constr == NULL ? 0 : desc->constr->num_check;
+	EState *estate = CreateExecutorState();
 	ExprContext *context = GetPerTupleExprContext(estate);
 	TupleTableSlot *slot = MakeSingleTupleTableSlot(desc, &TTSOpsHeapTuple);
 
@@ -190,7 +190,7 @@ check_constraints(Relation rel, HeapTuple row)
 	for (int i = 0; i < n; i++)
 	{
 		const ConstrCheck *check = &desc->constr->check[i];
-		Node	   *expression = stringToNode(check->ccbin);
+		Node *expression = stringToNode(check->ccbin);
 
 		if (!rarr_check_is_enforced(check) || needs_generated(rel, expression) ||
 			ExecCheck(ExecPrepareExpr((Expr *) expression, estate), context))
@@ -219,11 +219,11 @@ Datum
 researcharr_secret_guard(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
-	Relation	rel;
-	Oid			schema;
-	bool		update;
-	bool		settings;
-	HeapTuple	new_row;
+	Relation rel;
+	Oid schema;
+	bool update;
+	bool settings;
+	HeapTuple new_row;
 
 	rarr_require_trigger(fcinfo, "secret_guard");
 	rel = trigger->tg_relation;

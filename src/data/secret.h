@@ -13,11 +13,11 @@
 typedef struct RarrReplaced
 {
 	const pg_uuid_t *id;
-	text	   *key;
+	text *key;
 } RarrReplaced;
 
 extern bool rarr_is_secret_column(const RarrEntity *entity, const RarrEntityColumn *column);
 extern char *rarr_without_value(char *message);
 extern RarrReplaced rarr_secret_replace(RarrReplaced setting);
 
-#endif							/* RARR_DATA_SECRET_H */
+#endif /* RARR_DATA_SECRET_H */

@@ -23,7 +23,7 @@
 static void
 check_setting(RarrEntity *entity, text *key, text *value, text *type)
 {
-	List	   *violations = NIL;
+	List *violations = NIL;
 	RarrViolation v;
 
 	if (!rarr_check_text(&rarr_rule_key, key, &v))
@@ -41,11 +41,11 @@ write_setting(RarrEntity *entity, FunctionCallInfo fcinfo, text *type)
 {
 	RarrReplaced setting = {NULL, PG_GETARG_TEXT_PP(0)};
 	RarrReplaced before;
-	RarrQuery	query;
+	RarrQuery query;
 
 	rarr_query_init(&query);
 	rarr_query_add_param(&query, "INSERT INTO researcharr.configuration AS t"
-						 " (key, value, value_type, description, secret) VALUES (",
+								 " (key, value, value_type, description, secret) VALUES (",
 						 TEXTOID, PG_GETARG_DATUM(0));
 	rarr_query_add_param(&query, ", ", TEXTOID, PG_GETARG_DATUM(1));
 	rarr_query_add_param(&query, ", ", TEXTOID, PointerGetDatum(type));
@@ -54,7 +54,7 @@ write_setting(RarrEntity *entity, FunctionCallInfo fcinfo, text *type)
 	rarr_query_add(&query, ", COALESCE(");
 	rarr_query_param(&query, BOOLOID, PG_GETARG_DATUM(4), PG_ARGISNULL(4));
 	rarr_query_add(&query, ", false)) ON CONFLICT (key) DO UPDATE SET value = $2, value_type = $3,"
-				   " description = COALESCE($4, t.description), secret = COALESCE($5, t.secret)");
+						   " description = COALESCE($4, t.description), secret = COALESCE($5, t.secret)");
 	before = rarr_secret_replace(setting);
 	PG_TRY();
 	{
@@ -85,7 +85,7 @@ Datum
 researcharr_config_set(PG_FUNCTION_ARGS)
 {
 	RarrEntity *entity = rarr_entity(RARR_CONFIG);
-	text	   *type;
+	text *type;
 
 	RARR_REQUIRE_ARG(0, "key");
 	RARR_REQUIRE_ARG(1, "value");
@@ -98,8 +98,8 @@ researcharr_config_set(PG_FUNCTION_ARGS)
 static bool
 read_setting(RarrEntity *entity, Datum key, const char *column, Datum *value)
 {
-	RarrQuery	query;
-	bool		isnull;
+	RarrQuery query;
+	bool isnull;
 
 	rarr_query_init(&query);
 	appendStringInfo(&query.sql, "SELECT t.%s FROM researcharr.%s AS t", column,
@@ -117,8 +117,8 @@ static text *
 typed_setting(FunctionCallInfo fcinfo, const char *type)
 {
 	RarrEntity *entity = rarr_entity(RARR_CONFIG);
-	Datum		value;
-	char	   *key;
+	Datum value;
+	char *key;
 
 	RARR_REQUIRE_ARG(0, "key");
 	if (!read_setting(entity, PG_GETARG_DATUM(0), "value_type", &value))
@@ -148,7 +148,7 @@ PG_FUNCTION_INFO_V1(researcharr_config_get);
 Datum
 researcharr_config_get(PG_FUNCTION_ARGS)
 {
-	Datum		value;
+	Datum value;
 
 	RARR_REQUIRE_ARG(0, "key");
 	if (!read_setting(rarr_entity(RARR_CONFIG), PG_GETARG_DATUM(0), "value", &value))
@@ -166,7 +166,7 @@ PG_FUNCTION_INFO_V1(researcharr_config_get_int);
 Datum
 researcharr_config_get_int(PG_FUNCTION_ARGS)
 {
-	text	   *value = typed_setting(fcinfo, "int");
+	text *value = typed_setting(fcinfo, "int");
 
 	if (value == NULL)
 		PG_RETURN_NULL();
@@ -182,7 +182,7 @@ PG_FUNCTION_INFO_V1(researcharr_config_get_bool);
 Datum
 researcharr_config_get_bool(PG_FUNCTION_ARGS)
 {
-	text	   *value = typed_setting(fcinfo, "bool");
+	text *value = typed_setting(fcinfo, "bool");
 
 	if (value == NULL)
 		PG_RETURN_NULL();
@@ -198,7 +198,7 @@ PG_FUNCTION_INFO_V1(researcharr_config_get_json);
 Datum
 researcharr_config_get_json(PG_FUNCTION_ARGS)
 {
-	text	   *value = typed_setting(fcinfo, "json");
+	text *value = typed_setting(fcinfo, "json");
 
 	if (value == NULL)
 		PG_RETURN_NULL();
@@ -215,7 +215,7 @@ Datum
 researcharr_config_list(PG_FUNCTION_ARGS)
 {
 	RarrEntity *entity = rarr_entity(RARR_CONFIG);
-	RarrQuery	query;
+	RarrQuery query;
 
 	rarr_query_select(&query, entity);
 	rarr_query_add_param(&query, " WHERE pg_catalog.starts_with(t.key, ", TEXTOID,

@@ -27,15 +27,15 @@
 #include "base/compat.h"
 #include "data/slips.h"
 
-#define SHORT_LETTERS	5		/* if a letter is changed or added */
-#define SHORT_WORDS		3		/* if a letter is missing or two are swapped */
+#define SHORT_LETTERS 5 /* if a letter is changed or added */
+#define SHORT_WORDS   3 /* if a letter is missing or two are swapped */
 
 /* The words as an array of characters, and their patterns. */
 typedef struct Slips
 {
-	int			n;				/* number of characters */
-	const char *letters[RARR_MAX_SLIP_LETTERS + 1];	/* ... and the end */
-	bool		each_letter;	/* one pattern per letter? */
+	int n;                                          /* number of characters */
+	const char *letters[RARR_MAX_SLIP_LETTERS + 1]; /* ... and the end */
+	bool each_letter;                               /* one pattern per letter? */
 	ArrayBuildState *patterns;
 } Slips;
 
@@ -139,8 +139,8 @@ add_swapped(Slips *slips, int i)
 Datum
 rarr_slip_patterns(const char *words, bool indexed)
 {
-	Slips		slips = {.patterns = initArrayResult(TEXTOID, CurrentMemoryContext, false)};
-	bool		is_ascii = pg_is_ascii(words);
+	Slips slips = {.patterns = initArrayResult(TEXTOID, CurrentMemoryContext, false)};
+	bool is_ascii = pg_is_ascii(words);
 
 	for (; *words != '\0' && slips.n < RARR_MAX_SLIP_LETTERS; words += pg_mblen(words))
 		slips.letters[slips.n++] = words;

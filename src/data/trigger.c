@@ -25,10 +25,10 @@ Datum
 researcharr_updated_at_advance(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
-	TupleDesc	desc;
-	int			column;
-	Datum		value;
-	bool		isnull;
+	TupleDesc desc;
+	int column;
+	Datum value;
+	bool isnull;
 
 	rarr_require_trigger(fcinfo, "updated_at_advance");
 	desc = RelationGetDescr(trigger->tg_relation);
@@ -42,7 +42,7 @@ researcharr_updated_at_advance(PG_FUNCTION_ARGS)
 
 	value = heap_getattr(trigger->tg_trigtuple, column, desc, &isnull);
 	value = TimestampTzGetDatum(isnull ? GetCurrentTimestamp() :
-								rarr_clock_after(DatumGetTimestampTz(value)));
+										 rarr_clock_after(DatumGetTimestampTz(value)));
 	isnull = false;
 	PG_RETURN_POINTER(heap_modify_tuple_by_cols(trigger->tg_newtuple, desc,
 												1, &column, &value, &isnull));

@@ -37,7 +37,7 @@
 #include "data/value.h"
 #include "data/write.h"
 
-#define MAX_BATCH	500			/* maximum number of buffered creates */
+#define MAX_BATCH 500 /* maximum number of buffered creates */
 
 typedef enum Op
 {
@@ -51,15 +51,14 @@ static const char *const op_names[] = {
 	[OP_CREATE] = "create",
 	[OP_UPDATE] = "update",
 	[OP_DELETE] = "delete",
-	[OP_GET] = "get_by_id"
-};
+	[OP_GET] = "get_by_id"};
 
 /* A parsed operation. */
 typedef struct Operation
 {
-	Op			op;
+	Op op;
 	RarrEntity *entity;
-	const JsonbValue *id;		/* these may be NULL */
+	const JsonbValue *id; /* these may be NULL */
 	const JsonbValue *values;
 	const JsonbValue *expected;
 } Operation;
@@ -67,26 +66,26 @@ typedef struct Operation
 /* The running unit of work. */
 typedef struct Work
 {
-	int			current;		/* index of the operation */
-	int			last;			/* ... of the last one, if several run together */
-	const char *op;				/* its op and entity, if known */
+	int current;    /* index of the operation */
+	int last;       /* ... of the last one, if several run together */
+	const char *op; /* its op and entity, if known */
 	const char *entity;
-	Jsonb	  **results;		/* of the operations that were run */
-	int			nresults;
-	MemoryContext cxt;			/* owns the results */
-	MemoryContext scratch[2];	/* for operations, in turns */
-	RarrEntity *batch_entity;	/* of the buffered creates */
-	RarrValues	batch[MAX_BATCH];
-	int			nbatch;			/* number of buffered creates; nresults +
-								 * nbatch operations have been read */
-	bool		written;		/* were any written since scratch was switched? */
+	Jsonb **results; /* of the operations that were run */
+	int nresults;
+	MemoryContext cxt;        /* owns the results */
+	MemoryContext scratch[2]; /* for operations, in turns */
+	RarrEntity *batch_entity; /* of the buffered creates */
+	RarrValues batch[MAX_BATCH];
+	int nbatch;   /* number of buffered creates; nresults +
+				   * nbatch operations have been read */
+	bool written; /* were any written since scratch was switched? */
 } Work;
 
 /* Creates that are inserted together. */
 typedef struct Batch
 {
 	const Work *work;
-	HeapTuple  *rows;			/* the result */
+	HeapTuple *rows; /* the result */
 } Batch;
 
 /*
@@ -95,7 +94,7 @@ typedef struct Batch
  * trigger that calls unit_of_work for its own table would double the cost with
  * each level.
  */
-static int	open_batches = 0;
+static int open_batches = 0;
 
 static void run_batch(Work *work);
 
@@ -113,7 +112,7 @@ bad_operation(const char *problem)
 static Jsonb *
 find_result(void *arg, int n, const char *reference, int length)
 {
-	Work	   *work = arg;
+	Work *work = arg;
 
 	if (n >= work->current)
 		rarr_bad_reference(reference, length, "refers to a result that is not there yet");
@@ -127,8 +126,8 @@ static char *
 read_word(const JsonbValue *value, const char *name)
 {
 	const char *string;
-	int			length;
-	char	   *problem = rarr_json_text(value, &string, &length);
+	int length;
+	char *problem = rarr_json_text(value, &string, &length);
 
 	if (problem != NULL)
 		bad_operation(psprintf("%s %s", name, problem));
@@ -138,7 +137,7 @@ read_word(const JsonbValue *value, const char *name)
 static void
 read_op(Work *work, Operation *operation, const JsonbValue *value)
 {
-	char	   *word = read_word(value, "op");
+	char *word = read_word(value, "op");
 
 	for (int i = 0; i < lengthof(op_names); i++)
 	{
@@ -156,7 +155,7 @@ read_op(Work *work, Operation *operation, const JsonbValue *value)
 static void
 read_entity(Work *work, Operation *operation, const JsonbValue *value)
 {
-	char	   *word = read_word(value, "entity");
+	char *word = read_word(value, "entity");
 
 	operation->entity = rarr_entity_by_name(word, strlen(word));
 	if (operation->entity == NULL)
@@ -170,7 +169,7 @@ read_member(Work *work, Operation *operation, const char *name, const JsonbValue
 	JsonbValue *copy = palloc(sizeof(JsonbValue));
 
 	if (strcmp(name, "op") == 0 || strcmp(name, "entity") == 0)
-		return;					/* already read */
+		return; /* already read */
 	*copy = *value;
 	rarr_resolve_references(copy, find_result, work);
 	if (strcmp(name, "id") == 0)
@@ -192,7 +191,7 @@ check_operation(const Work *work, const Operation *operation)
 		bad_operation(psprintf("the operation has no %s", work->op == NULL ? "op" : "entity"));
 	if ((operation->id != NULL) != (operation->op != OP_CREATE))
 		bad_operation(operation->id != NULL ? "create takes no id beside its values" :
-					  psprintf("%s needs an id", work->op));
+											  psprintf("%s needs an id", work->op));
 	if ((operation->values != NULL) != (operation->op == OP_CREATE || operation->op == OP_UPDATE))
 		bad_operation(psprintf(operation->values != NULL ? "%s takes no values" : "%s needs values",
 							   work->op));
@@ -204,8 +203,8 @@ static void
 read_operation(Work *work, const JsonbValue *object, Operation *operation)
 {
 	JsonbIterator *it;
-	JsonbValue	name;
-	JsonbValue	value;
+	JsonbValue name;
+	JsonbValue value;
 
 	if (!rarr_json_is_object(object))
 		bad_operation(psprintf("the operation must be an object, not %s", rarr_json_describe(object)));
@@ -225,9 +224,9 @@ read_operation(Work *work, const JsonbValue *object, Operation *operation)
 static Datum
 read_typed(const char *name, Oid type, const JsonbValue *value)
 {
-	RarrEntityColumn	column = {.name = unconstify(char *, name),.type = type,.typmod = -1};
+	RarrEntityColumn column = {.name = unconstify(char *, name), .type = type, .typmod = -1};
 	RarrViolation violation;
-	Datum		result = (Datum) 0;
+	Datum result = (Datum) 0;
 
 	if (!rarr_value_read(&column, value, &result, &violation))
 		bad_operation(psprintf("%s %s", name, violation.message));
@@ -237,7 +236,7 @@ read_typed(const char *name, Oid type, const JsonbValue *value)
 static Jsonb *
 row_result(RarrEntity *entity, HeapTuple row)
 {
-	JsonbValue	none = {.type = jbvNull};
+	JsonbValue none = {.type = jbvNull};
 
 	return row == NULL ? JsonbValueToJsonb(&none) : rarr_row_to_jsonb(entity, row);
 }
@@ -246,7 +245,7 @@ row_result(RarrEntity *entity, HeapTuple row)
 static void
 add_result(Work *work, Jsonb *result)
 {
-	Jsonb	   *copy = MemoryContextAlloc(work->cxt, VARSIZE(result));
+	Jsonb *copy = MemoryContextAlloc(work->cxt, VARSIZE(result));
 
 	memcpy(copy, result, VARSIZE(result));
 	work->results[work->nresults++] = copy;
@@ -270,7 +269,7 @@ copy_batch(const Work *work)
 static bool
 write_batch(void *arg)
 {
-	Batch	   *batch = arg;
+	Batch *batch = arg;
 	const Work *work = batch->work;
 
 	return rarr_entity_create_many(work->batch_entity, copy_batch(work), work->nbatch, batch->rows);
@@ -291,9 +290,9 @@ is_about_rows(const ErrorData *error, void *arg)
 static bool
 try_batch(Work *work, HeapTuple *rows)
 {
-	Batch		batch = {work, rows};
-	ErrorData  *error;
-	bool		done;
+	Batch batch = {work, rows};
+	ErrorData *error;
+	bool done;
 
 	work->last = work->current + work->nbatch - 1;
 	open_batches++;
@@ -307,12 +306,12 @@ try_batch(Work *work, HeapTuple *rows)
 static void
 run_batch(Work *work)
 {
-	HeapTuple	rows[MAX_BATCH];
-	int			reading = work->current;
+	HeapTuple rows[MAX_BATCH];
+	int reading = work->current;
 	const char *op = work->op;
 	const char *entity = work->entity;
-	int			n = work->nbatch;
-	bool		together;
+	int n = work->nbatch;
+	bool together;
 
 	if (n == 0)
 		return;
@@ -350,9 +349,9 @@ fits_batch(const RarrEntity *entity, const RarrValues *values)
 static bool
 may_execute(const char *function)
 {
-	Oid			schema = get_namespace_oid(RARR_SCHEMA, true);
-	CatCList   *list = SearchSysCacheList1(PROCNAMEARGSNSP, CStringGetDatum(function));
-	bool		may = false;
+	Oid schema = get_namespace_oid(RARR_SCHEMA, true);
+	CatCList *list = SearchSysCacheList1(PROCNAMEARGSNSP, CStringGetDatum(function));
+	bool may = false;
 
 	for (int i = 0; i < list->n_members && !may; i++)
 	{
@@ -384,7 +383,7 @@ require_enqueue(void)
 static void
 add_create(Work *work, RarrEntity *entity, const JsonbValue *object)
 {
-	RarrValues	values;
+	RarrValues values;
 
 	if (entity->kind == RARR_JOB)
 		require_enqueue();
@@ -407,9 +406,9 @@ add_create(Work *work, RarrEntity *entity, const JsonbValue *object)
 static void
 run_operation(Work *work, const Operation *operation)
 {
-	pg_uuid_t  *id = operation->id == NULL ? NULL :
-		DatumGetUUIDP(read_typed("id", UUIDOID, operation->id));
-	JsonbValue	deleted = {.type = jbvBool};
+	pg_uuid_t *id = operation->id == NULL ? NULL :
+											DatumGetUUIDP(read_typed("id", UUIDOID, operation->id));
+	JsonbValue deleted = {.type = jbvBool};
 	TimestampTz expected = 0;
 
 	if (operation->op == OP_CREATE)
@@ -445,7 +444,7 @@ run_operation(Work *work, const Operation *operation)
 static void
 rethrow(const Work *work, MemoryContext cxt)
 {
-	ErrorData  *error;
+	ErrorData *error;
 
 	MemoryContextSwitchTo(cxt);
 	error = CopyErrorData();
@@ -491,14 +490,14 @@ run_operations(Work *work, Jsonb *operations)
 {
 	MemoryContext old = CurrentMemoryContext;
 	JsonbIterator *it = JsonbIteratorInit(&operations->root);
-	JsonbValue	value;
+	JsonbValue value;
 
 	for (int i = 0; i < lengthof(work->scratch); i++)
 		work->scratch[i] = AllocSetContextCreate(old, "researcharr operations",
 												 ALLOCSET_DEFAULT_SIZES);
 	while (rarr_json_next_element(&it, &value))
 	{
-		Operation	operation = {0};
+		Operation operation = {0};
 
 		CHECK_FOR_INTERRUPTS();
 		begin_operation(work);
@@ -521,7 +520,7 @@ list_results(const Work *work)
 	pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
 	for (int i = 0; i < work->nresults; i++)
 	{
-		JsonbValue	value;
+		JsonbValue value;
 
 		rarr_jsonb_as_value(work->results[i], &value);
 		pushJsonbValue(&state, WJB_ELEM, &value);
@@ -544,9 +543,9 @@ Datum
 researcharr_unit_of_work(PG_FUNCTION_ARGS)
 {
 	MemoryContext cxt = CurrentMemoryContext;
-	int			outer_batches = open_batches;
-	Work	   *work = palloc0(sizeof(Work));
-	Jsonb	   *operations;
+	int outer_batches = open_batches;
+	Work *work = palloc0(sizeof(Work));
+	Jsonb *operations;
 
 	RARR_REQUIRE_ARG(0, "operations");
 	operations = PG_GETARG_JSONB_P(0);

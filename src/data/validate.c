@@ -21,16 +21,16 @@ static bool is_imdb_id(const char *text, int length);
 
 static const char *const media_types[] = {"movie", "series", "episode", NULL};
 static const char *const media_statuses[] =
-{"pending", "processing", "completed", "failed", NULL};
+	{"pending", "processing", "completed", "failed", NULL};
 static const char *const services[] = {"radarr", "sonarr", NULL};
 static const char *const setting_types[] = {"string", "int", "bool", "json", NULL};
 
 #define TEXT_RULE(column, ...) \
 	const RarrRule rarr_rule_##column = \
-	{.field = #column, .kind = RARR_RULE_TEXT, __VA_ARGS__}
+		{.field = #column, .kind = RARR_RULE_TEXT, __VA_ARGS__}
 #define INT_RULE(column, ...) \
 	const RarrRule rarr_rule_##column = \
-	{.field = #column, .kind = RARR_RULE_INT, __VA_ARGS__}
+		{.field = #column, .kind = RARR_RULE_INT, __VA_ARGS__}
 
 TEXT_RULE(title, .required = true, .min = 1, .max = 500, .trimmed = true, .trims = true);
 TEXT_RULE(type, .required = true, .allowed_values = media_types);
@@ -135,7 +135,7 @@ is_one_of(const char *const *allowed_values, const char *text, int length)
 static char *
 list_values(const char *const *allowed_values)
 {
-	char	   *list = pstrdup(*allowed_values);
+	char *list = pstrdup(*allowed_values);
 
 	while (*++allowed_values != NULL)
 		list = psprintf("%s%s%s", list, allowed_values[1] != NULL ? ", " : " or ", *allowed_values);
@@ -147,9 +147,9 @@ bool
 rarr_check_text(const RarrRule *rule, const text *value, RarrViolation *violation)
 {
 	const char *text = VARDATA_ANY(value);
-	int			length = VARSIZE_ANY_EXHDR(value);
+	int length = VARSIZE_ANY_EXHDR(value);
 	const char *trimmed = text;
-	int			trimmed_length = length;
+	int trimmed_length = length;
 
 	rarr_trim(&trimmed, &trimmed_length);
 	if (rule->trimmed && trimmed_length == 0)
@@ -167,7 +167,7 @@ rarr_check_text(const RarrRule *rule, const text *value, RarrViolation *violatio
 									  rarr_quote_clipped(text, length)));
 	if (rule->max > 0)
 	{
-		int			characters = pg_mbstrlen_with_len(text, length);
+		int characters = pg_mbstrlen_with_len(text, length);
 
 		if (characters < rule->min && rule->max == PG_INT32_MAX)
 			return rarr_violates(violation, rule->field, "too_short", "must not be empty");
@@ -197,9 +197,9 @@ rarr_check_date(const RarrRule *rule, const char *text, int length,
 				DateADT *date, RarrViolation *violation)
 {
 	const char *form = "dddd-dd-dd";
-	int			part[3] = {0, 0, 0};
-	bool		good = length == strlen(form);
-	int			n = 0;
+	int part[3] = {0, 0, 0};
+	bool good = length == strlen(form);
+	int n = 0;
 
 	for (int i = 0; good && i < length; i++)
 	{
@@ -259,6 +259,7 @@ rarr_check_setting(const text *value, const char *type, RarrViolation *violation
 		return true;
 	return rarr_violates(violation, "value", "wrong_form",
 						 psprintf("must be %s",
-								  strcmp(type, "int") == 0 ? "a whole number of 64 bits" :
-								  strcmp(type, "bool") == 0 ? "true or false" : "valid JSON"));
+								  strcmp(type, "int") == 0  ? "a whole number of 64 bits" :
+								  strcmp(type, "bool") == 0 ? "true or false" :
+															  "valid JSON"));
 }

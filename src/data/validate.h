@@ -13,32 +13,32 @@ typedef enum RarrRuleKind
 	RARR_RULE_TEXT,
 	RARR_RULE_INT,
 	RARR_RULE_DATE,
-	RARR_RULE_TIME,				/* finite */
-	RARR_RULE_METADATA			/* an object of limited size */
+	RARR_RULE_TIME,    /* finite */
+	RARR_RULE_METADATA /* an object of limited size */
 } RarrRuleKind;
 
 typedef struct RarrRule
 {
-	const char *field;			/* the column */
+	const char *field; /* the column */
 	RarrRuleKind kind;
-	bool		required;
-	int64		min;			/* text: characters; int: value */
-	int64		max;
-	bool		trimmed;		/* text: no white space at its ends */
-	bool		trims;			/* text: functions trim it */
-	const char *const *allowed_values;	/* NULL-terminated, or NULL */
-	bool		(*has_form) (const char *text, int length);
-	const char *form;			/* description of what has_form requires */
+	bool required;
+	int64 min; /* text: characters; int: value */
+	int64 max;
+	bool trimmed;                      /* text: no white space at its ends */
+	bool trims;                        /* text: functions trim it */
+	const char *const *allowed_values; /* NULL-terminated, or NULL */
+	bool (*has_form)(const char *text, int length);
+	const char *form; /* description of what has_form requires */
 } RarrRule;
 
 typedef struct RarrViolation
 {
 	const char *field;
-	const char *code;			/* required, too_short, too_long, untrimmed,
-								 * not_one_of, wrong_form, out_of_range; in
-								 * violations.c also wrong_type, unknown_field,
-								 * read_only and unknown_job_type */
-	char	   *message;		/* to follow the field's name */
+	const char *code; /* required, too_short, too_long, untrimmed,
+					   * not_one_of, wrong_form, out_of_range; in
+					   * violations.c also wrong_type, unknown_field,
+					   * read_only and unknown_job_type */
+	char *message;    /* to follow the field's name */
 } RarrViolation;
 
 /* media */
@@ -97,4 +97,4 @@ extern bool rarr_check_time(const RarrRule *rule, TimestampTz time, RarrViolatio
 extern bool rarr_check_metadata(const RarrRule *rule, Jsonb *metadata, RarrViolation *violation);
 extern bool rarr_check_setting(const text *value, const char *type, RarrViolation *violation);
 
-#endif							/* RARR_DATA_VALIDATE_H */
+#endif /* RARR_DATA_VALIDATE_H */

@@ -35,7 +35,7 @@ is_whole_number(const JsonbValue *value)
 static bool
 out_of_range(const RarrEntityColumn *column, int64 limit, const JsonbValue *value, RarrViolation *violation)
 {
-	bool		ruled = column->rule != NULL && column->rule->kind == RARR_RULE_INT;
+	bool ruled = column->rule != NULL && column->rule->kind == RARR_RULE_INT;
 
 	return rarr_violates(violation, column->name, "out_of_range",
 						 psprintf("must be from " INT64_FORMAT " to " INT64_FORMAT ", not %s",
@@ -46,10 +46,11 @@ out_of_range(const RarrEntityColumn *column, int64 limit, const JsonbValue *valu
 static bool
 read_int(const RarrEntityColumn *column, const JsonbValue *value, Datum *result, RarrViolation *violation)
 {
-	int64		number;
-	char	   *problem = rarr_json_int(value, &number);
-	int64		limit = column->type == INT2OID ? PG_INT16_MAX :
-		column->type == INT4OID ? PG_INT32_MAX : PG_INT64_MAX;
+	int64 number;
+	char *problem = rarr_json_int(value, &number);
+	int64 limit = column->type == INT2OID ? PG_INT16_MAX :
+				  column->type == INT4OID ? PG_INT32_MAX :
+											PG_INT64_MAX;
 
 	if (problem != NULL && is_whole_number(value))
 		return out_of_range(column, limit, value, violation);
@@ -64,7 +65,8 @@ read_int(const RarrEntityColumn *column, const JsonbValue *value, Datum *result,
 									  -limit - 1, limit, number));
 	}
 	*result = column->type == INT2OID ? Int16GetDatum((int16) number) :
-		column->type == INT4OID ? Int32GetDatum((int32) number) : Int64GetDatum(number);
+			  column->type == INT4OID ? Int32GetDatum((int32) number) :
+										Int64GetDatum(number);
 	return true;
 }
 
@@ -72,8 +74,8 @@ static bool
 read_text(const RarrEntityColumn *column, const JsonbValue *value, Datum *result, RarrViolation *violation)
 {
 	const char *text;
-	int			length;
-	char	   *problem = rarr_json_text(value, &text, &length);
+	int length;
+	char *problem = rarr_json_text(value, &text, &length);
 
 	if (problem != NULL)
 		return rarr_violates(violation, column->name, "wrong_type", problem);
@@ -84,7 +86,7 @@ read_text(const RarrEntityColumn *column, const JsonbValue *value, Datum *result
 static bool
 read_jsonb(const JsonbValue *value, Datum *result)
 {
-	JsonbValue	copy = *value;
+	JsonbValue copy = *value;
 
 	*result = JsonbPGetDatum(JsonbValueToJsonb(&copy));
 	return true;
@@ -119,7 +121,7 @@ describe_type(const RarrEntityColumn *column)
 static bool
 names_objects(Oid type)
 {
-	Oid			element = get_base_element_type(type);
+	Oid element = get_base_element_type(type);
 
 	switch (OidIsValid(element) ? element : getBaseType(type))
 	{
@@ -145,16 +147,16 @@ names_objects(Oid type)
 typedef struct InputCall
 {
 	const RarrEntityColumn *column;
-	Oid			input;
-	Oid			ioparam;
-	char	   *string;
-	Datum		result;
+	Oid input;
+	Oid ioparam;
+	char *string;
+	Datum result;
 } InputCall;
 
 static bool
 call_input(void *arg)
 {
-	InputCall  *call = arg;
+	InputCall *call = arg;
 
 	call->result = OidInputFunctionCall(call->input, call->string, call->ioparam,
 										call->column->typmod);
@@ -170,16 +172,16 @@ is_about_value(const ErrorData *error, void *arg)
 	switch (ERRCODE_TO_CATEGORY(error->sqlerrcode))
 	{
 		case ERRCODE_DATA_EXCEPTION:
-		case ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION:	/* a domain's CHECK ... */
-		case MAKE_SQLSTATE('P', '0', '0', '0', '0'):	/* ... a function in it */
+		case ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION: /* a domain's CHECK ... */
+		case MAKE_SQLSTATE('P', '0', '0', '0', '0'): /* ... a function in it */
 			return true;
 		case ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION:
 		case ERRCODE_INVALID_SCHEMA_NAME:
 			if (names_objects(call->column->type))
 				return error->sqlerrcode != ERRCODE_INSUFFICIENT_PRIVILEGE;
 	}
-	return error->sqlerrcode == ERRCODE_SYNTAX_ERROR || /* jsonpath, tsquery */
-		error->sqlerrcode == ERRCODE_PROGRAM_LIMIT_EXCEEDED;	/* tsvector */
+	return error->sqlerrcode == ERRCODE_SYNTAX_ERROR ||         /* jsonpath, tsquery */
+		   error->sqlerrcode == ERRCODE_PROGRAM_LIMIT_EXCEEDED; /* tsvector */
 }
 
 /*
@@ -199,7 +201,7 @@ read_plain(InputCall *call)
 	}
 	PG_CATCH();
 	{
-		ErrorData  *error;
+		ErrorData *error;
 
 		MemoryContextSwitchTo(cxt);
 		error = CopyErrorData();
@@ -215,12 +217,12 @@ read_plain(InputCall *call)
 static bool
 read_input(const RarrEntityColumn *column, char *string, Datum *result, RarrViolation *violation)
 {
-	InputCall	call = {.column = column,.string = string};
-	ErrorData  *error;
+	InputCall call = {.column = column, .string = string};
+	ErrorData *error;
 
 	getTypeInputInfo(column->type, &call.input, &call.ioparam);
 	if (has_plain_input(column->type) ? read_plain(&call) :
-		rarr_subtransaction(call_input, is_about_value, &call, &error))
+										rarr_subtransaction(call_input, is_about_value, &call, &error))
 	{
 		*result = call.result;
 		return true;
@@ -238,9 +240,9 @@ static bool
 read_other(const RarrEntityColumn *column, const JsonbValue *value, Datum *result,
 		   RarrViolation *violation)
 {
-	Oid			base = getBaseType(column->type);
-	char	   *problem;
-	char	   *literal;
+	Oid base = getBaseType(column->type);
+	char *problem;
+	char *literal;
 
 	if (value->type == jbvString)
 		return read_input(column, pnstrdup(value->val.string.val, value->val.string.len), result,

@@ -12,4 +12,4 @@
 extern bool rarr_value_read(const RarrEntityColumn *column, const JsonbValue *value, Datum *result,
 							RarrViolation *violation);
 
-#endif							/* RARR_DATA_VALUE_H */
+#endif /* RARR_DATA_VALUE_H */

@@ -20,7 +20,7 @@
 #include "data/violations.h"
 #include "job/job.h"
 
-#define LISTED_VIOLATIONS	100	/* maximum in a DETAIL, which is logged */
+#define LISTED_VIOLATIONS 100 /* maximum in a DETAIL, which is logged */
 
 /* Add a violation to a list. field and message are not copied. */
 List *
@@ -49,9 +49,9 @@ rarr_require_text(const RarrRule *rule, const char *name, const text *value, con
 static Datum
 trim(const RarrRule *rule, Datum value)
 {
-	text	   *original = DatumGetTextPP(value);
+	text *original = DatumGetTextPP(value);
 	const char *trimmed = VARDATA_ANY(original);
-	int			length = VARSIZE_ANY_EXHDR(original);
+	int length = VARSIZE_ANY_EXHDR(original);
 
 	if (!rule->trims)
 		return value;
@@ -77,7 +77,7 @@ check_rule(const RarrEntityColumn *column, Datum *value, RarrViolation *violatio
 		case RARR_RULE_METADATA:
 			return rarr_check_metadata(rule, DatumGetJsonbP(*value), violation);
 		case RARR_RULE_DATE:
-			return true;		/* already checked as text */
+			return true; /* already checked as text */
 	}
 	return true;
 }
@@ -91,8 +91,7 @@ rule_fits(const RarrEntityColumn *column)
 		[RARR_RULE_INT] = INT4OID,
 		[RARR_RULE_DATE] = DATEOID,
 		[RARR_RULE_TIME] = TIMESTAMPTZOID,
-		[RARR_RULE_METADATA] = JSONBOID
-	};
+		[RARR_RULE_METADATA] = JSONBOID};
 
 	return column->rule != NULL && types[column->rule->kind] == column->type;
 }
@@ -103,7 +102,7 @@ read_value(const RarrEntityColumn *column, const JsonbValue *value, Datum *resul
 {
 	if (rule_fits(column) && column->rule->kind == RARR_RULE_DATE && value->type == jbvString)
 	{
-		DateADT		date;
+		DateADT date;
 
 		if (!rarr_check_date(column->rule, value->val.string.val, value->val.string.len,
 							 &date, violation))
@@ -112,7 +111,7 @@ read_value(const RarrEntityColumn *column, const JsonbValue *value, Datum *resul
 		return true;
 	}
 	return rarr_value_read(column, value, result, violation) &&
-		(!rule_fits(column) || check_rule(column, result, violation));
+		   (!rule_fits(column) || check_rule(column, result, violation));
 }
 
 static bool
@@ -126,7 +125,7 @@ static List *
 read_field(const RarrEntity *entity, const RarrEntityColumn *column, const JsonbValue *value, bool update,
 		   RarrValues *values, List *violations)
 {
-	int			i = column - entity->columns;
+	int i = column - entity->columns;
 	RarrViolation violation;
 
 	if (update ? !column->updatable : !column->creatable)
@@ -135,7 +134,7 @@ read_field(const RarrEntity *entity, const RarrEntityColumn *column, const Jsonb
 	if (value->type == jbvNull)
 	{
 		if (!update)
-			return violations;	/* same as absent */
+			return violations; /* same as absent */
 		if (column->not_null)
 			return rarr_add_violation(violations, column->name, "required", "is required");
 		values->given[i] = values->nulls[i] = true;
@@ -145,7 +144,8 @@ read_field(const RarrEntity *entity, const RarrEntityColumn *column, const Jsonb
 	if (!read_value(column, value, &values->values[i], &violation))
 		return rarr_add_violation(violations, column->name, violation.code,
 								  rarr_is_secret_column(entity, column) ?
-								  rarr_without_value(violation.message) : violation.message);
+									  rarr_without_value(violation.message) :
+									  violation.message);
 	if (is_type_of_flat_row(entity, column) &&
 		strcmp(TextDatumGetCString(values->values[i]), entity->def->type) != 0)
 		return rarr_add_violation(violations, column->name, "not_one_of",
@@ -158,7 +158,7 @@ static text *
 given_text(const RarrEntity *entity, const RarrValues *values, const char *name)
 {
 	const RarrEntityColumn *column = rarr_entity_column(entity, name, strlen(name));
-	int			i = column == NULL ? -1 : column - entity->columns;
+	int i = column == NULL ? -1 : column - entity->columns;
 
 	if (i < 0 || column->type != TEXTOID || !values->given[i] || values->values[i] == (Datum) 0)
 		return NULL;
@@ -169,8 +169,8 @@ given_text(const RarrEntity *entity, const RarrValues *values, const char *name)
 static List *
 check_setting(const RarrEntity *entity, const RarrValues *values, List *violations)
 {
-	text	   *value = given_text(entity, values, "value");
-	text	   *type = given_text(entity, values, "value_type");
+	text *value = given_text(entity, values, "value");
+	text *type = given_text(entity, values, "value_type");
 	RarrViolation violation;
 
 	if (value == NULL || type == NULL ||
@@ -191,9 +191,9 @@ static List *
 read_members(const RarrEntity *entity, JsonbContainer *object, bool update, RarrValues *values)
 {
 	JsonbIterator *it = JsonbIteratorInit(object);
-	JsonbValue	key;
-	JsonbValue	value;
-	List	   *violations = NIL;
+	JsonbValue key;
+	JsonbValue value;
+	List *violations = NIL;
 
 	while (rarr_json_next_member(&it, &key, &value))
 	{
@@ -218,7 +218,7 @@ read_members(const RarrEntity *entity, JsonbContainer *object, bool update, Rarr
 List *
 rarr_values_read(const RarrEntity *entity, const JsonbValue *object, bool update, RarrValues *values)
 {
-	List	   *violations;
+	List *violations;
 
 	init_values(entity, values);
 	if (!rarr_json_is_object(object))
@@ -239,7 +239,7 @@ rarr_values_read(const RarrEntity *entity, const JsonbValue *object, bool update
 static char *
 clip_field(const char *field)
 {
-	int			shown = pg_mbcliplen(field, strlen(field), NAMEDATALEN);
+	int shown = pg_mbcliplen(field, strlen(field), NAMEDATALEN);
 
 	return psprintf("%.*s%s", shown, field, field[shown] != '\0' ? "..." : "");
 }
@@ -249,14 +249,14 @@ static char *
 list_violations(List *violations)
 {
 	JsonbParseState *state = NULL;
-	ListCell   *cell;
-	Jsonb	   *list;
+	ListCell *cell;
+	Jsonb *list;
 
 	pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
-	foreach(cell, violations)
+	foreach (cell, violations)
 	{
 		const RarrViolation *violation = lfirst(cell);
-		JsonbValue	null = {.type = jbvNull};
+		JsonbValue null = {.type = jbvNull};
 
 		if (foreach_current_index(cell) == LISTED_VIOLATIONS)
 			break;
@@ -282,7 +282,7 @@ void
 rarr_raise_violations(const RarrEntity *entity, List *violations)
 {
 	const RarrViolation *first;
-	int			others = list_length(violations) - 1;
+	int others = list_length(violations) - 1;
 
 	if (violations == NIL)
 		return;
@@ -292,11 +292,11 @@ rarr_raise_violations(const RarrEntity *entity, List *violations)
 			 errmsg("%s is not valid: %s%s%s%s", entity->def->name, clip_field(first->field),
 					first->field[0] != '\0' ? " " : "", first->message,
 					others == 0 ? "" : others == 1 ? ", and 1 more violation" :
-					psprintf(", and %d more violations", others)),
+													 psprintf(", and %d more violations", others)),
 			 errdetail_internal("%s", list_violations(violations)),
 			 errhint(others < LISTED_VIOLATIONS ?
-					 "The detail lists every violation; %s_validate() finds those of a new object." :
-					 "The detail lists the first 100 violations; %s_validate() finds all of a new object.",
+						 "The detail lists every violation; %s_validate() finds those of a new object." :
+						 "The detail lists the first 100 violations; %s_validate() finds all of a new object.",
 					 entity->def->name),
 			 errhidestmt(entity->def->masked != NULL)));
 }
@@ -305,7 +305,7 @@ rarr_raise_violations(const RarrEntity *entity, List *violations)
 List *
 rarr_check_job_type(const RarrEntity *entity, const RarrValues *values, List *violations)
 {
-	text	   *name = entity->kind == RARR_JOB ? given_text(entity, values, "job_type") : NULL;
+	text *name = entity->kind == RARR_JOB ? given_text(entity, values, "job_type") : NULL;
 	RarrViolation violation;
 
 	if (name == NULL ||
@@ -328,21 +328,21 @@ researcharr_entity_validate(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	RarrEntity *entity = rarr_entity_of_function(fcinfo, "_validate");
-	JsonbValue	object;
-	RarrValues	values;
-	List	   *violations;
-	ListCell   *cell;
+	JsonbValue object;
+	RarrValues values;
+	List *violations;
+	ListCell *cell;
 
 	RARR_REQUIRE_ARG(0, "entity");
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	rarr_jsonb_as_value(PG_GETARG_JSONB_P(0), &object);
 	violations = rarr_values_read(entity, &object, false, &values);
 	violations = rarr_check_job_type(entity, &values, violations);
-	foreach(cell, violations)
+	foreach (cell, violations)
 	{
 		const RarrViolation *violation = lfirst(cell);
-		bool		nulls[3] = {violation->field[0] == '\0', false, false};
-		Datum		row[3];
+		bool nulls[3] = {violation->field[0] == '\0', false, false};
+		Datum row[3];
 
 		row[0] = CStringGetTextDatum(violation->field);
 		row[1] = CStringGetTextDatum(violation->code);

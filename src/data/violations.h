@@ -13,9 +13,9 @@
 /* The values of an entity's columns, in column order. */
 typedef struct RarrValues
 {
-	bool	   *given;
-	bool	   *nulls;
-	Datum	   *values;
+	bool *given;
+	bool *nulls;
+	Datum *values;
 } RarrValues;
 
 extern List *rarr_values_read(const RarrEntity *entity, const JsonbValue *object, bool update,
@@ -27,4 +27,4 @@ extern List *rarr_add_violation(List *violations, const char *field, const char 
 extern void rarr_require_text(const RarrRule *rule, const char *name, const text *value,
 							  const char *hint);
 
-#endif							/* RARR_DATA_VIOLATIONS_H */
+#endif /* RARR_DATA_VIOLATIONS_H */

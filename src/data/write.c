@@ -28,8 +28,8 @@ uuid_text(const pg_uuid_t *id)
 static HeapTuple
 create_masked(RarrEntity *entity, RarrValues *values)
 {
-	RarrQuery	query;
-	pg_uuid_t	id;
+	RarrQuery query;
+	pg_uuid_t id;
 
 	rarr_take_id(entity, values, &id);
 	rarr_begin_insert(&query, entity, entity->def->table, false, "id", values);
@@ -41,7 +41,7 @@ create_masked(RarrEntity *entity, RarrValues *values)
 static HeapTuple
 create_plain(RarrEntity *entity, const RarrValues *values)
 {
-	RarrQuery	query;
+	RarrQuery query;
 
 	rarr_begin_insert(&query, entity, entity->def->table, false, "", values);
 	rarr_add_values(&query, entity, false, "", values);
@@ -53,7 +53,7 @@ create_plain(RarrEntity *entity, const RarrValues *values)
 void
 rarr_read_job(const RarrEntity *entity, RarrValues *values, RarrNewJob *job)
 {
-	Datum		value;
+	Datum value;
 
 	memset(job, 0, sizeof(RarrNewJob));
 	if (rarr_take_value(entity, values, "media_id", &value))
@@ -75,8 +75,8 @@ rarr_read_job(const RarrEntity *entity, RarrValues *values, RarrNewJob *job)
 static HeapTuple
 create_job(RarrEntity *entity, RarrValues *values)
 {
-	RarrNewJob	job;
-	pg_uuid_t	id;
+	RarrNewJob job;
+	pg_uuid_t id;
 
 	rarr_prevent_read_only("job_create()");
 	rarr_read_job(entity, values, &job);
@@ -102,7 +102,7 @@ require_writable(const RarrEntity *entity)
 void
 rarr_entity_read_new(RarrEntity *entity, const JsonbValue *object, RarrValues *values)
 {
-	List	   *violations;
+	List *violations;
 
 	require_writable(entity);
 	violations = rarr_values_read(entity, object, false, values);
@@ -132,8 +132,8 @@ static void
 require_unchanged(const RarrEntity *entity, HeapTuple row, const pg_uuid_t *id,
 				  const TimestampTz *expected)
 {
-	AttrNumber	attnum = entity->columns[rarr_column_index(entity, "updated_at")].attnum;
-	bool		isnull;
+	AttrNumber attnum = entity->columns[rarr_column_index(entity, "updated_at")].attnum;
+	bool isnull;
 
 	if (DatumGetTimestampTz(heap_getattr(row, attnum, entity->desc, &isnull)) == *expected)
 		return;
@@ -152,8 +152,8 @@ require_unchanged(const RarrEntity *entity, HeapTuple row, const pg_uuid_t *id,
 static void
 explain_absence(RarrEntity *entity, const pg_uuid_t *id, const TimestampTz *expected)
 {
-	HeapTuple	row = rarr_entity_get(entity, id, 0);
-	int			finished = entity->kind == RARR_JOB ? rarr_column_index(entity, "completed_at") : -1;
+	HeapTuple row = rarr_entity_get(entity, id, 0);
+	int finished = entity->kind == RARR_JOB ? rarr_column_index(entity, "completed_at") : -1;
 
 	if (row == NULL)
 		return;
@@ -170,8 +170,8 @@ static HeapTuple
 update_plain(RarrEntity *entity, const pg_uuid_t *id, const RarrValues *values,
 			 const TimestampTz *expected)
 {
-	bool		masked = rarr_entity_source(entity) == entity->def->masked;
-	RarrQuery	query;
+	bool masked = rarr_entity_source(entity) == entity->def->masked;
+	RarrQuery query;
 
 	rarr_query_init(&query);
 	appendStringInfo(&query.sql, "UPDATE researcharr.%s AS t SET ", entity->def->table);
@@ -179,7 +179,8 @@ update_plain(RarrEntity *entity, const pg_uuid_t *id, const RarrValues *values,
 	rarr_add_condition(&query, entity, id, expected);
 	if (masked)
 		return rarr_query_run(entity, &query, RARR_GENERIC) > 0 ?
-			rarr_entity_get(entity, id, 0) : NULL;
+				   rarr_entity_get(entity, id, 0) :
+				   NULL;
 	appendStringInfo(&query.sql, " RETURNING %s", entity->list);
 	return rarr_query_row(entity, &query, RARR_GENERIC);
 }
@@ -194,8 +195,8 @@ update_config(RarrEntity *entity, const pg_uuid_t *id, const RarrValues *values,
 			  const TimestampTz *expected)
 {
 	MemoryContext cxt = CurrentMemoryContext;
-	HeapTuple	volatile row = NULL;
-	int			value = rarr_column_index(entity, "value");
+	HeapTuple volatile row = NULL;
+	int value = rarr_column_index(entity, "value");
 	RarrReplaced setting = {value >= 0 && values->given[value] ? id : NULL, NULL};
 	RarrReplaced before = rarr_secret_replace(setting);
 
@@ -205,7 +206,7 @@ update_config(RarrEntity *entity, const pg_uuid_t *id, const RarrValues *values,
 	}
 	PG_CATCH();
 	{
-		ErrorData  *error;
+		ErrorData *error;
 
 		(void) rarr_secret_replace(before);
 		MemoryContextSwitchTo(cxt);
@@ -230,8 +231,8 @@ update_config(RarrEntity *entity, const pg_uuid_t *id, const RarrValues *values,
 static void
 protect_secret(RarrEntity *entity, const RarrValues *values)
 {
-	int			secret = rarr_column_index(entity, "secret");
-	int			value = rarr_column_index(entity, "value");
+	int secret = rarr_column_index(entity, "secret");
+	int value = rarr_column_index(entity, "value");
 
 	if (secret < 0 || !values->given[secret] || DatumGetBool(values->values[secret]) ||
 		(value >= 0 && values->given[value]) || rarr_is_admin(entity))
@@ -257,7 +258,7 @@ any_given(const RarrEntity *entity, const RarrValues *values)
 static HeapTuple
 update_nothing(RarrEntity *entity, const pg_uuid_t *id, const TimestampTz *expected)
 {
-	HeapTuple	row = rarr_entity_get(entity, id, 0);
+	HeapTuple row = rarr_entity_get(entity, id, 0);
 
 	if (row != NULL && expected != NULL)
 		require_unchanged(entity, row, id, expected);
@@ -274,8 +275,8 @@ HeapTuple
 rarr_entity_update(RarrEntity *entity, const pg_uuid_t *id, const JsonbValue *changes,
 				   const TimestampTz *expected)
 {
-	RarrValues	values;
-	HeapTuple	row;
+	RarrValues values;
+	HeapTuple row;
 
 	require_writable(entity);
 	rarr_raise_violations(entity, rarr_values_read(entity, changes, true, &values));
@@ -304,7 +305,7 @@ rarr_entity_update(RarrEntity *entity, const pg_uuid_t *id, const JsonbValue *ch
 bool
 rarr_entity_delete(RarrEntity *entity, const pg_uuid_t *id)
 {
-	RarrQuery	query;
+	RarrQuery query;
 
 	require_writable(entity);
 	rarr_query_init(&query);
@@ -312,6 +313,7 @@ rarr_entity_delete(RarrEntity *entity, const pg_uuid_t *id)
 	rarr_query_add_param(&query, " WHERE t.id" RARR_EQ, UUIDOID, UUIDPGetDatum(id));
 	if (entity->def->subtable != NULL)
 		appendStringInfo(&query.sql, " AND EXISTS (SELECT FROM researcharr.%s AS s"
-						 " WHERE s.media_id" RARR_EQ "t.id)", entity->def->subtable);
+									 " WHERE s.media_id" RARR_EQ "t.id)",
+						 entity->def->subtable);
 	return rarr_query_run(entity, &query, RARR_GENERIC) > 0;
 }

@@ -24,4 +24,4 @@ extern bool rarr_entity_delete(RarrEntity *entity, const pg_uuid_t *id);
 /* for create_many.c */
 extern void rarr_read_job(const RarrEntity *entity, RarrValues *values, RarrNewJob *job);
 
-#endif							/* RARR_DATA_WRITE_H */
+#endif /* RARR_DATA_WRITE_H */

@@ -18,9 +18,9 @@
 static int
 compare_positions(const void *a, const void *b, void *ids)
 {
-	int			one = *(const int *) a;
-	int			other = *(const int *) b;
-	int			order = memcmp(DatumGetUUIDP(((Datum *) ids)[one]), DatumGetUUIDP(((Datum *) ids)[other]), UUID_LEN);
+	int one = *(const int *) a;
+	int other = *(const int *) b;
+	int order = memcmp(DatumGetUUIDP(((Datum *) ids)[one]), DatumGetUUIDP(((Datum *) ids)[other]), UUID_LEN);
 
 	return order != 0 ? order : one - other;
 }
@@ -66,8 +66,8 @@ Datum *
 rarr_batch_array(const RarrBatch *batch, FunctionCallInfo fcinfo, int arg, const char *name,
 				 Oid type, bool nulls_allowed, bool **nulls)
 {
-	Datum	   *elements;
-	int			n;
+	Datum *elements;
+	int n;
 
 	elements = rarr_array_argument(fcinfo, arg, name, type, nulls_allowed, nulls, &n);
 	if (n != batch->n)
@@ -88,9 +88,9 @@ rarr_batch_array(const RarrBatch *batch, FunctionCallInfo fcinfo, int arg, const
 void
 rarr_batch_read(RarrBatch *batch, FunctionCallInfo fcinfo, bool has_attempts)
 {
-	Datum	   *ids;
-	bool	   *nulls;
-	int			n;
+	Datum *ids;
+	bool *nulls;
+	int n;
 
 	RARR_REQUIRE_ARG(0, "ids");
 	if (has_attempts)
@@ -125,8 +125,8 @@ rarr_batch_return(const RarrBatch *batch, FunctionCallInfo fcinfo)
 	InitMaterializedSRF(fcinfo, 0);
 	for (int i = 0; i < batch->n; i++)
 	{
-		Datum		row[2] = {batch->ids[i], batch->values[i]};
-		bool		isnull[2] = {false, batch->nulls[i]};
+		Datum row[2] = {batch->ids[i], batch->values[i]};
+		bool isnull[2] = {false, batch->nulls[i]};
 
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, row, isnull);
 	}

@@ -57,10 +57,10 @@ rarr_job_call_end(RarrJobCall *call)
 static bool
 search_job(RarrTable *jobs, Datum id)
 {
-	Relation	index = rarr_table_index(jobs, &rarr_job_id_index);
+	Relation index = rarr_table_index(jobs, &rarr_job_id_index);
 	IndexScanDesc scan = rarr_index_beginscan(jobs->rel, index, GetActiveSnapshot(), 1);
 	ScanKeyData key;
-	bool		found;
+	bool found;
 
 	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_UUID_EQ, id);
 	index_rescan(scan, &key, 1, NULL, 0);
@@ -91,11 +91,11 @@ rarr_job_call_find(RarrTable *jobs, Datum id)
 bool
 rarr_job_call_lock_found(RarrJobCall *call, Datum id)
 {
-	RarrTable  *jobs = call->jobs;
+	RarrTable *jobs = call->jobs;
 	TupleTableSlot *slot = jobs->oldslot;
 	ItemPointerData tid;
 	TM_FailureData failure;
-	TM_Result	result;
+	TM_Result result;
 
 	tid = slot->tts_tid;
 	result = table_tuple_lock(jobs->rel, &tid, GetActiveSnapshot(), slot,
@@ -135,7 +135,7 @@ bool
 rarr_job_is_running_under(RarrTable *jobs, int attempt)
 {
 	return rarr_job_status(jobs->oldslot) == JOB_RUNNING &&
-		rarr_job_int(jobs->oldslot, JOB_ATTEMPT) == attempt;
+		   rarr_job_int(jobs->oldslot, JOB_ATTEMPT) == attempt;
 }
 
 /*
@@ -146,8 +146,8 @@ rarr_job_is_running_under(RarrTable *jobs, int attempt)
 void
 rarr_lease_lost(RarrJobCall *call, Datum id, int attempt)
 {
-	RarrTable  *jobs = call->jobs;
-	char	   *name = DatumGetCString(DirectFunctionCall1(uuid_out, id));
+	RarrTable *jobs = call->jobs;
+	char *name = DatumGetCString(DirectFunctionCall1(uuid_out, id));
 
 	if (!TTS_EMPTY(jobs->oldslot) && memcmp(rarr_job_id(jobs->oldslot), DatumGetUUIDP(id), UUID_LEN) == 0)
 		ereport(ERROR,

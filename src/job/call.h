@@ -12,11 +12,11 @@
 /* The state of a call.  The current job is in jobs->oldslot. */
 typedef struct RarrJobCall
 {
-	RarrTable  *jobs;
-	TimestampTz now;			/* after the current job was locked */
-	RarrJobLog	log;			/* rows of the history to write at the end */
-	LockWaitPolicy wait;		/* for jobs that other transactions have locked */
-	LockTupleMode lock_mode;	/* of jobs: strong enough for the changes */
+	RarrTable *jobs;
+	TimestampTz now;         /* after the current job was locked */
+	RarrJobLog log;          /* rows of the history to write at the end */
+	LockWaitPolicy wait;     /* for jobs that other transactions have locked */
+	LockTupleMode lock_mode; /* of jobs: strong enough for the changes */
 } RarrJobCall;
 
 extern void rarr_job_call_begin(RarrJobCall *call, const char *function);
@@ -30,4 +30,4 @@ extern void rarr_job_call_write(RarrJobCall *call, int change);
 extern bool rarr_job_is_running_under(RarrTable *jobs, int attempt);
 pg_noreturn extern void rarr_lease_lost(RarrJobCall *call, Datum id, int attempt);
 
-#endif							/* RARR_JOB_CALL_H */
+#endif /* RARR_JOB_CALL_H */

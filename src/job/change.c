@@ -82,7 +82,7 @@ rarr_change_record_insert(RarrTable *jobs, TupleTableSlot *slot)
 void
 rarr_change_record_dml(const TriggerData *trigger)
 {
-	Relation	jobs = trigger->tg_relation;
+	Relation jobs = trigger->tg_relation;
 	TupleTableSlot *old = NULL;
 	TupleTableSlot *new = NULL;
 

@@ -16,4 +16,4 @@ extern void rarr_change_record_dml(const TriggerData *trigger);
 extern void rarr_change_prepared_ended(void);
 extern void rarr_change_forget_database(Oid database);
 
-#endif							/* RARR_JOB_CHANGE_H */
+#endif /* RARR_JOB_CHANGE_H */

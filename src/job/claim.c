@@ -38,18 +38,18 @@
 #include "job/unclaimable.h"
 
 /* for so few jobs, a scan has an upper bound; see enter_group() */
-#define FEW_JOBS		4
+#define FEW_JOBS 4
 
 /* how many lapses and failures a call records */
-#define MAX_RECORDED	100
+#define MAX_RECORDED 100
 
 /* What a claim did with a job. */
 typedef enum Outcome
 {
 	CLAIMED,
-	SKIPPED,					/* not claimable, until a pending entry is applied */
-	BLOCKED,					/* may become claimable without notice */
-	LIMITED						/* the type's limits allow no more jobs */
+	SKIPPED, /* not claimable, until a pending entry is applied */
+	BLOCKED, /* may become claimable without notice */
+	LIMITED  /* the type's limits allow no more jobs */
 } Outcome;
 
 /*
@@ -61,7 +61,7 @@ is_still_due(RarrClaim *claim, RarrStream *stream, TupleTableSlot *slot)
 {
 	slot_getallattrs(slot);
 	return rarr_job_is_same(slot, stream->slot) && rarr_job_due_at(slot) <= claim->now &&
-		rarr_job_int(slot, JOB_PRIORITY) == rarr_job_int(stream->slot, JOB_PRIORITY);
+		   rarr_job_int(slot, JOB_PRIORITY) == rarr_job_int(stream->slot, JOB_PRIORITY);
 }
 
 /*
@@ -77,13 +77,13 @@ is_still_due(RarrClaim *claim, RarrStream *stream, TupleTableSlot *slot)
 static bool
 lock_job(RarrClaim *claim, RarrStream *stream, bool *blocked)
 {
-	RarrTable  *jobs = claim->jobs;
+	RarrTable *jobs = claim->jobs;
 	TupleTableSlot *slot = jobs->oldslot;
 	ItemPointerData tid = stream->slot->tts_tid;
-	int			changes = 1 << JOB_CHANGE_CLAIM | 1 << JOB_CHANGE_FINISH | 1 << JOB_CHANGE_REQUEUE;
+	int changes = 1 << JOB_CHANGE_CLAIM | 1 << JOB_CHANGE_FINISH | 1 << JOB_CHANGE_REQUEUE;
 	LockTupleMode mode = rarr_table_lock_mode(jobs, changes);
 	TM_FailureData failure;
-	TM_Result	result;
+	TM_Result result;
 
 	*blocked = false;
 	for (;;)
@@ -113,7 +113,7 @@ lock_job(RarrClaim *claim, RarrStream *stream, bool *blocked)
 static int64
 lease_of(const RarrClaim *claim, const RarrJobType *type)
 {
-	int64		lease = claim->lease > 0 ? claim->lease : type->lease;
+	int64 lease = claim->lease > 0 ? claim->lease : type->lease;
 
 	return type->max_runtime > 0 ? Min(lease, type->max_runtime) : lease;
 }
@@ -126,9 +126,9 @@ lease_of(const RarrClaim *claim, const RarrJobType *type)
 static bool
 write_claim(RarrClaim *claim, const RarrJobType *type, bool locked)
 {
-	RarrTable  *jobs = claim->jobs;
-	int32		attempt = rarr_job_int(jobs->oldslot, JOB_ATTEMPT) + 1;
-	bool		lapsed = rarr_job_status(jobs->oldslot) == JOB_RUNNING;
+	RarrTable *jobs = claim->jobs;
+	int32 attempt = rarr_job_int(jobs->oldslot, JOB_ATTEMPT) + 1;
+	bool lapsed = rarr_job_status(jobs->oldslot) == JOB_RUNNING;
 
 	rarr_job_begin_change(jobs, claim->now);
 	if (lapsed)
@@ -142,7 +142,7 @@ write_claim(RarrClaim *claim, const RarrJobType *type, bool locked)
 	else
 		rarr_job_set_null(jobs->newslot, JOB_WORKER);
 	if (!(locked ? rarr_job_make_change(jobs, JOB_CHANGE_CLAIM) :
-		  rarr_job_make_change_unlocked(jobs, JOB_CHANGE_CLAIM, false)))
+				   rarr_job_make_change_unlocked(jobs, JOB_CHANGE_CLAIM, false)))
 		return false;
 	if (lapsed)
 		rarr_lapse_log(&claim->log, jobs->oldslot, JOB_RUNNING, claim->now);
@@ -159,7 +159,7 @@ write_claim(RarrClaim *claim, const RarrJobType *type, bool locked)
 static bool
 fail_unclaimable(RarrClaim *claim, const char *reason)
 {
-	RarrTable  *jobs = claim->jobs;
+	RarrTable *jobs = claim->jobs;
 
 	rarr_job_begin_change(jobs, claim->now);
 	rarr_job_set_status(jobs->newslot, JOB_FAILED, claim->now);
@@ -189,8 +189,8 @@ fail_unclaimable(RarrClaim *claim, const char *reason)
 static bool
 claim_unlocked(RarrClaim *claim, RarrStream *stream, Outcome *outcome)
 {
-	RarrTable  *jobs = claim->jobs;
-	TM_Result	state;
+	RarrTable *jobs = claim->jobs;
+	TM_Result state;
 
 	if (jobs->has_triggers || stream->limit != NULL || rarr_lapse_must_be_recorded(stream->slot))
 		return false;
@@ -226,13 +226,13 @@ guard_admits(RarrClaimGuard *guard, const pg_uuid_t *id)
 static Outcome
 claim_job(RarrClaim *claim, RarrStream *stream)
 {
-	RarrTable  *jobs = claim->jobs;
+	RarrTable *jobs = claim->jobs;
 	TupleTableSlot *slot = jobs->oldslot;
-	Outcome		outcome;
-	RarrLapse	lapse;
-	int64		delay = 0;
-	char	   *reason;
-	bool		blocked;
+	Outcome outcome;
+	RarrLapse lapse;
+	int64 delay = 0;
+	char *reason;
+	bool blocked;
 
 	if (claim->guard != NULL && !guard_admits(claim->guard, rarr_job_id(stream->slot)))
 		return BLOCKED;
@@ -266,7 +266,7 @@ claim_job(RarrClaim *claim, RarrStream *stream)
 static Outcome
 claim_limited(RarrClaim *claim, RarrStream *stream)
 {
-	Outcome		outcome;
+	Outcome outcome;
 
 	if (!rarr_limits_reserve(stream->limit, stream->slot))
 		return LIMITED;
@@ -312,8 +312,8 @@ claim_jobs(RarrClaim *claim, RarrStream *streams, int n, int max_jobs, Tuplestor
 
 	while (max_jobs > 0 && (first = rarr_streams_first(streams, n)) != NULL)
 	{
-		int			recorded = claim->recorded;
-		Outcome		outcome = first->limit != NULL ? claim_limited(claim, first) : claim_job(claim, first);
+		int recorded = claim->recorded;
+		Outcome outcome = first->limit != NULL ? claim_limited(claim, first) : claim_job(claim, first);
 
 		if (claim->guard != NULL &&
 			!guard_done(claim->guard, outcome == CLAIMED || (outcome == SKIPPED && claim->recorded > recorded)) &&
@@ -352,19 +352,19 @@ claim_jobs(RarrClaim *claim, RarrStream *streams, int n, int max_jobs, Tuplestor
 bool
 rarr_claim_is_idle(List *types, TimestampTz now)
 {
-	Oid			table = rarr_relation_oid(rarr_job_table.name);
-	int64		mono = rarr_monotonic_now();
-	ListCell   *lc;
+	Oid table = rarr_relation_oid(rarr_job_table.name);
+	int64 mono = rarr_monotonic_now();
+	ListCell *lc;
 
 	if (!rarr_agenda_is_there())
 		return types == NIL;
-	foreach(lc, types)
+	foreach (lc, types)
 	{
 		RarrJobType *type = lfirst(lc);
 		RarrAgendaKey *key;
 		const RarrAgendaRef *ref;
 		RarrQueuePos pos;
-		int			priority;
+		int priority;
 
 		if (rarr_limits_yield_at(table, type, now) > now)
 			continue;
@@ -381,12 +381,12 @@ rarr_claim_is_idle(List *types, TimestampTz now)
 static void
 verify(List *types, RarrTable *jobs, Relation index, TimestampTz now)
 {
-	int64		mono = rarr_monotonic_now();
-	ListCell   *lc;
+	int64 mono = rarr_monotonic_now();
+	ListCell *lc;
 
 	if (!rarr_agenda_is_there())
 		return;
-	foreach(lc, types)
+	foreach (lc, types)
 	{
 		RarrAgendaKey *key = rarr_agenda_type_key(RelationGetRelid(jobs->rel), lfirst(lc));
 		const RarrAgendaRef *ref = rarr_agenda_ref(key, true);
@@ -409,10 +409,10 @@ bool
 rarr_claim_try(RarrClaim *claim, List *types, int max_jobs, Tuplestorestate *result)
 {
 	RarrStream *streams;
-	List	   *limits = NIL;
-	Relation	index;
-	ListCell   *lc;
-	int			n = 0;
+	List *limits = NIL;
+	Relation index;
+	ListCell *lc;
+	int n = 0;
 
 	/* What this transaction's earlier commands wrote must be visible. */
 	CommandCounterIncrement();
@@ -428,7 +428,7 @@ rarr_claim_try(RarrClaim *claim, List *types, int max_jobs, Tuplestorestate *res
 	index = rarr_table_index(claim->jobs, &rarr_job_dequeue_index);
 	verify(types, claim->jobs, index, claim->now);
 	streams = palloc(list_length(types) * sizeof(RarrStream));
-	foreach(lc, types)
+	foreach (lc, types)
 	{
 		RarrLimitUse *limit = rarr_limits_open(claim->jobs, lfirst(lc), claim->now);
 
@@ -445,7 +445,7 @@ rarr_claim_try(RarrClaim *claim, List *types, int max_jobs, Tuplestorestate *res
 		rarr_stream_close(&streams[i]);
 	for (int i = 0; i < n; i++)
 		rarr_limits_check_late(RelationGetRelid(claim->jobs->rel), streams[i].type, streams[i].limit);
-	foreach(lc, limits)
+	foreach (lc, limits)
 		rarr_limits_close(claim->jobs, lfirst(lc));
 	rarr_table_close(claim->jobs);
 	rarr_job_log_write(&claim->log);

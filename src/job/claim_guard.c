@@ -22,14 +22,14 @@
 #include "job/claim.h"
 
 /* how many jobs a backend remembers to have logged */
-#define MAX_LOGGED	64
+#define MAX_LOGGED 64
 
 /* An attempt of a guarded claim. */
 typedef struct Try
 {
-	RarrClaim  *claim;
-	List	   *types;
-	int			max_jobs;
+	RarrClaim *claim;
+	List *types;
+	int max_jobs;
 	Tuplestorestate *rows;
 } Try;
 
@@ -37,7 +37,7 @@ typedef struct Try
 static bool
 claim_rows(void *arg)
 {
-	Try		   *this = arg;
+	Try *this = arg;
 
 	(void) rarr_claim_try(this->claim, this->types, this->max_jobs, this->rows);
 	return true;
@@ -53,7 +53,7 @@ is_about_job(const ErrorData *error, void *arg)
 	const RarrClaimGuard *guard = ((Try *) arg)->claim->guard;
 
 	return (guard->claiming || guard->changed) && guard->nbad < RARR_MAX_BAD_JOBS &&
-		(rarr_error_is_about_data(error) || error->sqlerrcode == ERRCODE_DATA_CORRUPTED);
+		   (rarr_error_is_about_data(error) || error->sqlerrcode == ERRCODE_DATA_CORRUPTED);
 }
 
 /* Report a skipped job to the server's log, once in a session. */
@@ -61,7 +61,7 @@ static void
 log_once(const pg_uuid_t *id, const ErrorData *error)
 {
 	static pg_uuid_t logged[MAX_LOGGED];
-	static int	nlogged = 0;
+	static int nlogged = 0;
 
 	for (int i = 0; i < Min(nlogged, MAX_LOGGED); i++)
 		if (memcmp(&logged[i], id, UUID_LEN) == 0)
@@ -93,7 +93,7 @@ append_rows(Tuplestorestate *result, Tuplestorestate *rows)
 {
 	/* tuples are not deformed, so that the slot needs no columns */
 	TupleTableSlot *slot = MakeSingleTupleTableSlot(CreateTemplateTupleDesc(0), &TTSOpsMinimalTuple);
-	int64		n = 0;
+	int64 n = 0;
 
 	while (tuplestore_gettupleslot(rows, true, false, slot))
 	{
@@ -109,14 +109,14 @@ static void
 claim_guarded(RarrClaim *claim, List *types, int max_jobs, Tuplestorestate *result)
 {
 	RarrClaimGuard *guard = palloc0(sizeof(RarrClaimGuard));
-	int64		nclaimed;
+	int64 nclaimed;
 
 	do
 	{
 		Tuplestorestate *rows = tuplestore_begin_heap(false, false, work_mem);
-		RarrClaim	this = *claim;
-		Try			try = {&this, types, guard->one_by_one ? 1 : max_jobs, rows};
-		ErrorData  *error;
+		RarrClaim this = *claim;
+		Try try = {&this, types, guard->one_by_one ? 1 : max_jobs, rows};
+		ErrorData *error;
 
 		CHECK_FOR_INTERRUPTS();
 		this.guard = guard;

@@ -41,7 +41,7 @@ set_completed(RarrJobCall *call, Datum result, bool has_result)
 static bool
 complete_unlocked(RarrJobCall *call, Datum id, int attempt, Datum result, bool has_result)
 {
-	RarrTable  *jobs = call->jobs;
+	RarrTable *jobs = call->jobs;
 
 	if (jobs->has_triggers || !rarr_tid_cache_fetch(jobs, DatumGetUUIDP(id)) ||
 		!rarr_job_is_running_under(jobs, attempt))
@@ -106,9 +106,9 @@ researcharr_job_complete(PG_FUNCTION_ARGS)
 Datum
 researcharr_job_complete_many(PG_FUNCTION_ARGS)
 {
-	RarrBatch	batch;
-	Datum	   *results = NULL;
-	bool	   *no_result = NULL;
+	RarrBatch batch;
+	Datum *results = NULL;
+	bool *no_result = NULL;
 	RarrJobCall call;
 
 	rarr_batch_read(&batch, fcinfo, true);
@@ -122,8 +122,8 @@ researcharr_job_complete_many(PG_FUNCTION_ARGS)
 	rarr_table_defer_entries(call.jobs, JOB_CHANGE_FINISH);
 	for (int i = 0; i < batch.n; i++)
 	{
-		int			p = batch.order[i];
-		bool		has_result = results != NULL && !no_result[p];
+		int p = batch.order[i];
+		bool has_result = results != NULL && !no_result[p];
 
 		CHECK_FOR_INTERRUPTS();
 		rarr_job_log_write_if_many(&call.log);

@@ -12,7 +12,7 @@
 #include "job/core/job_type.h"
 #include "job/core/worker_input.h"
 
-#define MAX_JOBS		10000
+#define MAX_JOBS 10000
 
 /*
  * Read the consecutive arguments max_jobs, lease and worker of the running
@@ -57,9 +57,9 @@ Datum
 researcharr_job_dequeue(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	RarrClaim	claim = {0};
-	int			max_jobs;
-	List	   *types;
+	RarrClaim claim = {0};
+	int max_jobs;
+	List *types;
 
 	rarr_prevent_read_only("job_dequeue()");
 	rarr_claim_args(&claim, fcinfo, 1, &max_jobs);

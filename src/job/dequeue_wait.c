@@ -42,33 +42,33 @@
 /*
  * bytes of columns after which a result gets no more jobs: jsonb has a limit
  */
-#define RESULT_BYTES	(24 * 1024 * 1024)
+#define RESULT_BYTES (24 * 1024 * 1024)
 
 /* A call of job_dequeue_wait(). */
 typedef struct Wait
 {
-	ArrayType  *names;			/* of job types; NULL for all */
-	RarrClaim	claim;			/* the arguments of each claim */
-	int			max_jobs;
-	int64		end;			/* of the timeout, by rarr_monotonic_now();
-								 * PG_INT64_MAX: none */
+	ArrayType *names; /* of job types; NULL for all */
+	RarrClaim claim;  /* the arguments of each claim */
+	int max_jobs;
+	int64 end; /* of the timeout, by rarr_monotonic_now();
+				* PG_INT64_MAX: none */
 
-	MemoryContext caller;		/* lives until the call returns */
-	MemoryContext cxt;			/* reset for each look */
-	TimestampTz looked;			/* time of the last look, by the system clock, */
-	int64		looked_mono;	/* and by rarr_monotonic_now() */
-	int64		yield_at;		/* when the first type that limits now block may
-								 * get a job, by rarr_monotonic_now();
-								 * PG_INT64_MAX: never, or none is blocked */
-	int			nrefs;			/* slots of the types in the agenda */
+	MemoryContext caller; /* lives until the call returns */
+	MemoryContext cxt;    /* reset for each look */
+	TimestampTz looked;   /* time of the last look, by the system clock, */
+	int64 looked_mono;    /* and by rarr_monotonic_now() */
+	int64 yield_at;       /* when the first type that limits now block may
+						   * get a job, by rarr_monotonic_now();
+						   * PG_INT64_MAX: never, or none is blocked */
+	int nrefs;            /* slots of the types in the agenda */
 	RarrAgendaRef *refs;
-	bool		complete;		/* each type has one */
-	bool		registered;		/* in the list of sleepers */
-	bool		clean;			/* the transaction has consulted nothing but the
-								 * agenda */
-	bool		nested;			/* called by procedural code */
-	TupleDesc	desc;			/* of the result */
-	HeapTuple	result;			/* a row with the jobs, in `caller` */
+	bool complete;    /* each type has one */
+	bool registered;  /* in the list of sleepers */
+	bool clean;       /* the transaction has consulted nothing but the
+					   * agenda */
+	bool nested;      /* called by procedural code */
+	TupleDesc desc;   /* of the result */
+	HeapTuple result; /* a row with the jobs, in `caller` */
 } Wait;
 
 /* Raise 25001 if the call may not end the caller's transaction. */
@@ -128,13 +128,13 @@ check_client(void)
 static void
 find_slots(Wait *wait, List *types)
 {
-	Oid			table = rarr_relation_oid(rarr_job_table.name);
-	ListCell   *lc;
+	Oid table = rarr_relation_oid(rarr_job_table.name);
+	ListCell *lc;
 
 	wait->refs = palloc((list_length(types) + 1) * sizeof(RarrAgendaRef));
 	wait->nrefs = 0;
 	wait->complete = rarr_agenda_is_there();
-	foreach(lc, types)
+	foreach (lc, types)
 	{
 		const RarrAgendaRef *ref = rarr_agenda_ref(rarr_agenda_type_key(table, lfirst(lc)), true);
 
@@ -150,7 +150,7 @@ static void
 set_result(Wait *wait, Datum jobs)
 {
 	MemoryContext old = MemoryContextSwitchTo(wait->caller);
-	bool		isnull = false;
+	bool isnull = false;
 
 	wait->result = heap_form_tuple(wait->desc, &jobs, &isnull);
 	MemoryContextSwitchTo(old);
@@ -163,9 +163,9 @@ set_result(Wait *wait, Datum jobs)
 static int64
 claim_jobs(Wait *wait, List *types, bool *again)
 {
-	RarrClaim	claim = wait->claim;
+	RarrClaim claim = wait->claim;
 	Tuplestorestate *jobs = tuplestore_begin_heap(false, false, work_mem);
-	int64		n;
+	int64 n;
 
 	/* the default of new transactions may have changed to read-only */
 	rarr_prevent_read_only("job_dequeue_wait()");
@@ -187,11 +187,11 @@ claim_jobs(Wait *wait, List *types, bool *again)
 static void
 set_yield_at(Wait *wait, List *types)
 {
-	Oid			table = rarr_relation_oid(rarr_job_table.name);
-	ListCell   *lc;
+	Oid table = rarr_relation_oid(rarr_job_table.name);
+	ListCell *lc;
 
 	wait->yield_at = PG_INT64_MAX;
-	foreach(lc, types)
+	foreach (lc, types)
 	{
 		TimestampTz at = rarr_limits_yield_at(table, lfirst(lc), wait->looked);
 
@@ -212,7 +212,7 @@ try_to_spill(HeapTuple result)
 	Tuplestorestate *store;
 
 	if (result->t_len < work_mem * INT64CONST(512))
-		return;					/* less than half of work_mem */
+		return; /* less than half of work_mem */
 	store = tuplestore_begin_heap(false, false, work_mem);
 	tuplestore_puttuple(store, result);
 	tuplestore_end(store);
@@ -244,9 +244,9 @@ static bool
 look(Wait *wait)
 {
 	MemoryContext old;
-	List	   *types;
-	int64		n = 0;
-	bool		again = true;
+	List *types;
+	int64 n = 0;
+	bool again = true;
 
 	while (n == 0 && again)
 	{
@@ -255,7 +255,7 @@ look(Wait *wait)
 		types = rarr_job_types_requested(wait->names);
 		find_slots(wait, types);
 		wait->looked_mono = rarr_monotonic_now();
-		wait->looked = GetCurrentTimestamp();	/* after looked_mono */
+		wait->looked = GetCurrentTimestamp(); /* after looked_mono */
 		again = false;
 		if (!rarr_claim_is_idle(types, wait->looked))
 		{
@@ -278,8 +278,8 @@ static void
 wait_for_event(long timeout)
 {
 	static uint32 wait_event = 0;
-	WaitEvent	events[FeBeWaitSetNEvents];
-	int			n;
+	WaitEvent events[FeBeWaitSetNEvents];
+	int n;
 
 	if (wait_event == 0)
 		wait_event = rarr_wait_event("ResearcharrJobWait");
@@ -313,8 +313,8 @@ wait_for_event(long timeout)
 static long
 time_to_sleep(Wait *wait, int64 since)
 {
-	int64		now = rarr_monotonic_now();
-	int64		left = PG_INT64_MAX;
+	int64 now = rarr_monotonic_now();
+	int64 left = PG_INT64_MAX;
 
 	if (wait->end != PG_INT64_MAX)
 		left = wait->end - now;
@@ -346,8 +346,8 @@ handle_notices(void)
 static void
 sleep_until_woken(Wait *wait)
 {
-	int64		since = rarr_monotonic_now();
-	long		timeout;
+	int64 since = rarr_monotonic_now();
+	long timeout;
 
 	for (;;)
 	{
@@ -384,10 +384,10 @@ wait_for_jobs(Wait *wait)
 				return;
 			next_transaction(wait);
 			if (!rarr_wait_is_for(wait->refs, wait->nrefs))
-				continue;		/* the types differ from those in the list */
+				continue; /* the types differ from those in the list */
 		}
 		sleep_until_woken(wait);
-		wait->clean = false;	/* begin a new one, with a new now() */
+		wait->clean = false; /* begin a new one, with a new now() */
 		next_transaction(wait);
 	}
 	rarr_wait_leave(wait->looked_mono);
@@ -403,7 +403,7 @@ result_desc(void)
 	if (desc == NULL)
 	{
 		MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
-		TupleDesc	made = CreateTemplateTupleDesc(1);
+		TupleDesc made = CreateTemplateTupleDesc(1);
 
 		TupleDescInitEntry(made, 1, "jobs", JSONBOID, -1, 0);
 		desc = BlessTupleDesc(made);
@@ -430,7 +430,7 @@ PG_FUNCTION_INFO_V1(researcharr_job_dequeue_wait);
 Datum
 researcharr_job_dequeue_wait(PG_FUNCTION_ARGS)
 {
-	Wait		wait = {.end = PG_INT64_MAX, .looked = DT_NOBEGIN};
+	Wait wait = {.end = PG_INT64_MAX, .looked = DT_NOBEGIN};
 
 	rarr_prevent_read_only("job_dequeue_wait()");
 	check_context(fcinfo);

@@ -32,7 +32,7 @@
 #include "job/core/unique_key.h"
 #include "job/enqueue.h"
 
-#define MAX_UNIQUE_KEY	255		/* characters */
+#define MAX_UNIQUE_KEY 255 /* characters */
 
 static void
 check_range(const char *name, int value, int least, int most)
@@ -62,7 +62,7 @@ check_metadata(Jsonb *metadata)
 static void
 check_unique_key(text *key)
 {
-	int			length = pg_mbstrlen_with_len(VARDATA_ANY(key), VARSIZE_ANY_EXHDR(key));
+	int length = pg_mbstrlen_with_len(VARDATA_ANY(key), VARSIZE_ANY_EXHDR(key));
 
 	if (length < 1 || length > MAX_UNIQUE_KEY)
 		ereport(ERROR,
@@ -118,8 +118,8 @@ position_callback(void *arg)
 static void
 complete_new_jobs(RarrNewJob *jobs, int n, bool is_array, TimestampTz now)
 {
-	int			position;
-	Jsonb	   *no_metadata = NULL;
+	int position;
+	Jsonb *no_metadata = NULL;
 	ErrorContextCallback callback = {error_context_stack, position_callback, &position};
 
 	if (is_array)
@@ -163,13 +163,13 @@ make_row(RarrTable *jobs, TupleTableSlot *slot, const pg_uuid_t *id, const RarrN
 static bool
 insert_unique(RarrTable *jobs, pg_uuid_t *id)
 {
-	Relation	index = rarr_table_index(jobs, &rarr_job_unique_index);
+	Relation index = rarr_table_index(jobs, &rarr_job_unique_index);
 	ItemPointerData conflict;
 
 	while (!rarr_table_insert_unless(jobs, JOB_CHANGE_ENQUEUE, jobs->newslot,
 									 RelationGetRelid(index), &conflict))
 	{
-		bool		found;
+		bool found;
 
 		CHECK_FOR_INTERRUPTS();
 		found = table_tuple_fetch_row_version(jobs->rel, &conflict, SnapshotAny, jobs->oldslot);
@@ -193,7 +193,7 @@ insert_unique(RarrTable *jobs, pg_uuid_t *id)
 static void
 insert_one(RarrTable *jobs, const RarrNewJob *job, TimestampTz now, pg_uuid_t *id)
 {
-	pg_uuid_t	own = *id;
+	pg_uuid_t own = *id;
 
 	ExecClearTuple(jobs->newslot);
 	make_row(jobs, jobs->newslot, &own, job, now);
@@ -211,7 +211,7 @@ insert_one(RarrTable *jobs, const RarrNewJob *job, TimestampTz now, pg_uuid_t *i
 static void
 insert_many(RarrTable *table, const RarrNewJob *jobs, int n, TimestampTz now, const pg_uuid_t *ids)
 {
-	RarrRows   *rows = rarr_rows_begin(table, JOB_CHANGE_ENQUEUE);
+	RarrRows *rows = rarr_rows_begin(table, JOB_CHANGE_ENQUEUE);
 
 	for (int i = 0; i < n; i++)
 	{
@@ -254,12 +254,12 @@ insert_singly(RarrTable *table, const RarrNewJob *jobs, const int *positions, in
 static int
 compare_keys(const void *a, const void *b, void *jobs)
 {
-	int			one = *(const int *) a;
-	int			other = *(const int *) b;
+	int one = *(const int *) a;
+	int other = *(const int *) b;
 	const RarrNewJob *first = (const RarrNewJob *) jobs + one;
 	const RarrNewJob *second = (const RarrNewJob *) jobs + other;
-	int			order = rarr_unique_key_compare(first->job_type, first->unique_key,
-											second->job_type, second->unique_key);
+	int order = rarr_unique_key_compare(first->job_type, first->unique_key,
+										second->job_type, second->unique_key);
 
 	return order != 0 ? order : one - other;
 }
@@ -272,8 +272,8 @@ compare_keys(const void *a, const void *b, void *jobs)
 static int
 order_jobs(const RarrNewJob *jobs, int n, int *positions)
 {
-	int			plain = 0;
-	int			keyed = 0;
+	int plain = 0;
+	int keyed = 0;
 
 	for (int i = 0; i < n; i++)
 		if (jobs[i].unique_key == NULL)
@@ -290,7 +290,7 @@ order_jobs(const RarrNewJob *jobs, int n, int *positions)
 static void
 check_media(RarrTable *table, const RarrNewJob *jobs, int n)
 {
-	pg_uuid_t  *media = palloc(n * sizeof(pg_uuid_t));
+	pg_uuid_t *media = palloc(n * sizeof(pg_uuid_t));
 
 	for (int i = 0; i < n; i++)
 		media[i] = jobs[i].media_id;
@@ -312,7 +312,7 @@ void
 rarr_jobs_enqueue(RarrNewJob *jobs, int n, bool is_array, pg_uuid_t *ids)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	RarrTable  *table;
+	RarrTable *table;
 
 	complete_new_jobs(jobs, n, is_array, now);
 
@@ -329,8 +329,8 @@ rarr_jobs_enqueue(RarrNewJob *jobs, int n, bool is_array, pg_uuid_t *ids)
 		insert_one(table, jobs, now, ids);
 	else
 	{
-		int		   *positions = palloc_extended(n * sizeof(int), MCXT_ALLOC_HUGE);
-		int			plain = order_jobs(jobs, n, positions);
+		int *positions = palloc_extended(n * sizeof(int), MCXT_ALLOC_HUGE);
+		int plain = order_jobs(jobs, n, positions);
 
 		if (table->has_triggers)
 			insert_singly(table, jobs, positions, plain, now, ids);
@@ -378,8 +378,8 @@ PG_FUNCTION_INFO_V1(researcharr_job_enqueue);
 Datum
 researcharr_job_enqueue(PG_FUNCTION_ARGS)
 {
-	RarrNewJob	job = {0};
-	pg_uuid_t  *id = palloc(sizeof(pg_uuid_t));
+	RarrNewJob job = {0};
+	pg_uuid_t *id = palloc(sizeof(pg_uuid_t));
 
 	RARR_REQUIRE_ARG(0, "media_id");
 	RARR_REQUIRE_ARG(1, "job_type");

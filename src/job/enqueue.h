@@ -13,16 +13,16 @@
 /* A job to enqueue.  Values without their flag come from the type's policy. */
 typedef struct RarrNewJob
 {
-	pg_uuid_t	media_id;
-	text	   *job_type;
-	bool		has_priority;
-	bool		has_available_at;
-	bool		has_max_retries;
-	int			priority;
-	int			max_retries;
+	pg_uuid_t media_id;
+	text *job_type;
+	bool has_priority;
+	bool has_available_at;
+	bool has_max_retries;
+	int priority;
+	int max_retries;
 	TimestampTz available_at;
-	Jsonb	   *metadata;		/* NULL: an empty object */
-	text	   *unique_key;		/* NULL: none */
+	Jsonb *metadata;  /* NULL: an empty object */
+	text *unique_key; /* NULL: none */
 } RarrNewJob;
 
 /* arguments of job_enqueue(), in order */
@@ -41,4 +41,4 @@ enum
 extern void rarr_new_job_read(RarrNewJob *job, const NullableDatum *args);
 extern void rarr_jobs_enqueue(RarrNewJob *jobs, int n, bool is_array, pg_uuid_t *ids);
 
-#endif							/* RARR_JOB_ENQUEUE_H */
+#endif /* RARR_JOB_ENQUEUE_H */

@@ -18,7 +18,7 @@
 #include "base/schema.h"
 #include "job/enqueue.h"
 
-#define SHOWN_BYTES		200		/* of the message of another error */
+#define SHOWN_BYTES 200 /* of the message of another error */
 
 /*
  * What a job is read from: members of an object, and arrays.  The names of
@@ -28,9 +28,9 @@ static const struct
 {
 	const char *member;
 	const char *array;
-	Oid			type;
-	bool		required;
-}			fields[RARR_NEW_NARGS] = {
+	Oid type;
+	bool required;
+} fields[RARR_NEW_NARGS] = {
 	[RARR_NEW_MEDIA_ID] = {"media_id", "media_ids", UUIDOID, true},
 	[RARR_NEW_JOB_TYPE] = {"job_type", "job_types", TEXTOID, true},
 	[RARR_NEW_PRIORITY] = {"priority", "priorities", INT4OID},
@@ -43,7 +43,7 @@ static const struct
 /* A member of an object of the array. */
 typedef struct Member
 {
-	int			index;			/* of the object in the array, from 0 */
+	int index; /* of the object in the array, from 0 */
 	const char *name;
 	const JsonbValue *value;
 } Member;
@@ -65,7 +65,7 @@ static text *
 member_text(const Member *member)
 {
 	const char *string = NULL;
-	int			length = 0;
+	int length = 0;
 
 	check_member(member, rarr_json_text(member->value, &string, &length));
 	return cstring_to_text_with_len(string, length);
@@ -74,7 +74,7 @@ member_text(const Member *member)
 static int
 member_int(const Member *member)
 {
-	int64		number = 0;
+	int64 number = 0;
 
 	check_member(member, rarr_json_int(member->value, &number));
 	if (number != (int32) number)
@@ -92,17 +92,17 @@ member_input(const Member *member, PGFunction input, bool has_typmod, const char
 {
 	MemoryContext cxt = CurrentMemoryContext;
 	volatile Datum result = (Datum) 0;
-	char	   *string = text_to_cstring(member_text(member));
+	char *string = text_to_cstring(member_text(member));
 
 	PG_TRY();
 	{
 		result = has_typmod ?
-			DirectFunctionCall3(input, CStringGetDatum(string), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)) :
-			DirectFunctionCall1(input, CStringGetDatum(string));
+					 DirectFunctionCall3(input, CStringGetDatum(string), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)) :
+					 DirectFunctionCall1(input, CStringGetDatum(string));
 	}
 	PG_CATCH();
 	{
-		ErrorData  *error;
+		ErrorData *error;
 
 		MemoryContextSwitchTo(cxt);
 		error = CopyErrorData();
@@ -125,7 +125,7 @@ member_input(const Member *member, PGFunction input, bool has_typmod, const char
 static Datum
 member_value(const Member *member, Oid type)
 {
-	JsonbValue	copy = *member->value;
+	JsonbValue copy = *member->value;
 
 	switch (type)
 	{
@@ -168,19 +168,19 @@ read_object(JsonbContainer *object, int index, RarrNewJob *job)
 {
 	JsonbIterator *it = JsonbIteratorInit(object);
 	JsonbIteratorToken token;
-	JsonbValue	value;
+	JsonbValue value;
 	NullableDatum args[RARR_NEW_NARGS];
-	char	   *name = NULL;
+	char *name = NULL;
 
 	for (int i = 0; i < RARR_NEW_NARGS; i++)
-		args[i] = (NullableDatum) {(Datum) 0, true};
+		args[i] = (NullableDatum){(Datum) 0, true};
 	while ((token = JsonbIteratorNext(&it, &value, true)) != WJB_DONE)
 	{
 		if (token == WJB_KEY)
 			name = pnstrdup(value.val.string.val, value.val.string.len);
 		else if (token == WJB_VALUE)
 		{
-			Member		member = {index, name, &value};
+			Member member = {index, name, &value};
 
 			read_member(&member, args);
 		}
@@ -200,7 +200,7 @@ static RarrNewJob *
 read_jobs(Jsonb *array, int *n)
 {
 	RarrNewJob *jobs;
-	int			count;
+	int count;
 
 	if (!JB_ROOT_IS_ARRAY(array) || JB_ROOT_IS_SCALAR(array))
 		ereport(ERROR,
@@ -231,15 +231,15 @@ static void
 enqueue_set(FunctionCallInfo fcinfo, RarrNewJob *jobs, int n)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	pg_uuid_t  *ids = palloc(n * sizeof(pg_uuid_t));
+	pg_uuid_t *ids = palloc(n * sizeof(pg_uuid_t));
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	if (n > 0)
 		rarr_jobs_enqueue(jobs, n, true, ids);
 	for (int i = 0; i < n; i++)
 	{
-		Datum		id = UUIDPGetDatum(&ids[i]);
-		bool		isnull = false;
+		Datum id = UUIDPGetDatum(&ids[i]);
+		bool isnull = false;
 
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, &id, &isnull);
 	}
@@ -259,7 +259,7 @@ Datum
 researcharr_job_enqueue_many(PG_FUNCTION_ARGS)
 {
 	RarrNewJob *jobs;
-	int			n;
+	int n;
 
 	RARR_REQUIRE_ARG(0, "jobs");
 	rarr_prevent_read_only("job_enqueue_many()");
@@ -271,9 +271,9 @@ researcharr_job_enqueue_many(PG_FUNCTION_ARGS)
 /* The elements of an argument: one for each job, one for all jobs, or none. */
 typedef struct Elements
 {
-	Datum	   *values;
-	bool	   *nulls;
-	int			n;
+	Datum *values;
+	bool *nulls;
+	int n;
 } Elements;
 
 static void
@@ -327,9 +327,9 @@ PG_FUNCTION_INFO_V1(researcharr_job_enqueue_arrays);
 Datum
 researcharr_job_enqueue_arrays(PG_FUNCTION_ARGS)
 {
-	Elements	elements[RARR_NEW_NARGS];
+	Elements elements[RARR_NEW_NARGS];
 	RarrNewJob *jobs;
-	int			n;
+	int n;
 
 	rarr_prevent_read_only("job_enqueue_arrays()");
 	read_argument(fcinfo, RARR_NEW_MEDIA_ID, 0, &elements[RARR_NEW_MEDIA_ID]);

@@ -60,14 +60,14 @@ begin_requeue(RarrJobCall *call, TimestampTz at)
 RarrJobStatus
 rarr_job_fail(RarrJobCall *call, const RarrFailure *failure)
 {
-	RarrTable  *jobs = call->jobs;
-	int			retries = rarr_job_int(jobs->oldslot, JOB_RETRY_COUNT);
-	bool		retry = failure->retry && rarr_job_has_retry(jobs->oldslot);
+	RarrTable *jobs = call->jobs;
+	int retries = rarr_job_int(jobs->oldslot, JOB_RETRY_COUNT);
+	bool retry = failure->retry && rarr_job_has_retry(jobs->oldslot);
 
 	if (retry)
 	{
-		int64		delay = failure->delay >= 0 ? failure->delay :
-			rarr_job_type_retry_delay(rarr_job_type_of(jobs->oldslot), retries);
+		int64 delay = failure->delay >= 0 ? failure->delay :
+											rarr_job_type_retry_delay(rarr_job_type_of(jobs->oldslot), retries);
 
 		begin_requeue(call, call->now + delay);
 		rarr_job_set(jobs->newslot, JOB_RETRY_COUNT, Int32GetDatum(retries + 1));
@@ -89,13 +89,13 @@ rarr_job_fail(RarrJobCall *call, const RarrFailure *failure)
 TimestampTz
 rarr_job_renew(RarrJobCall *call, int64 lease)
 {
-	RarrTable  *jobs = call->jobs;
+	RarrTable *jobs = call->jobs;
 	const RarrJobType *policy = rarr_job_type_of(jobs->oldslot);
 	TimestampTz expires = call->now + (lease > 0 ? lease : policy->lease);
 
 	if (policy->max_runtime > 0 && !rarr_job_is_null(jobs->oldslot, JOB_STARTED_AT))
 		expires = Min(expires, policy->max_runtime +
-					  rarr_job_time(jobs->oldslot, JOB_STARTED_AT));
+								   rarr_job_time(jobs->oldslot, JOB_STARTED_AT));
 	rarr_job_begin_change(jobs, call->now);
 	rarr_job_set(jobs->newslot, JOB_LEASE_EXPIRES_AT, TimestampTzGetDatum(expires));
 	rarr_job_call_write(call, JOB_CHANGE_HEARTBEAT);
@@ -217,7 +217,7 @@ researcharr_job_fail(PG_FUNCTION_ARGS)
 Datum
 researcharr_job_heartbeat(PG_FUNCTION_ARGS)
 {
-	int64		lease = 0;
+	int64 lease = 0;
 	TimestampTz expires;
 	RarrJobCall call;
 
@@ -244,7 +244,7 @@ researcharr_job_heartbeat(PG_FUNCTION_ARGS)
 Datum
 researcharr_job_release(PG_FUNCTION_ARGS)
 {
-	int64		delay = 0;
+	int64 delay = 0;
 	RarrJobCall call;
 
 	RARR_REQUIRE_ARG(0, "id");
@@ -268,7 +268,7 @@ end_unfinished(FunctionCallInfo fcinfo, const char *function, RarrHistoryAction 
 			   RarrJobStatus status)
 {
 	RarrJobCall call;
-	bool		changed;
+	bool changed;
 
 	RARR_REQUIRE_ARG(0, "id");
 	rarr_job_call_begin(&call, function);
@@ -314,7 +314,7 @@ Datum
 researcharr_job_retry(PG_FUNCTION_ARGS)
 {
 	RarrJobCall call;
-	bool		changed;
+	bool changed;
 
 	RARR_REQUIRE_ARG(0, "id");
 	rarr_job_call_begin(&call, "job_retry()");

@@ -10,11 +10,11 @@
 /* How a worker's attempt failed. */
 typedef struct RarrFailure
 {
-	Datum		message;		/* text of RARR_ERROR_MAX_BYTES at most */
-	const char *error;			/* the same as a C string */
-	int64		delay;			/* microseconds before the next attempt; -1: the
-								 * type's backoff */
-	bool		retry;			/* false: never retry */
+	Datum message;     /* text of RARR_ERROR_MAX_BYTES at most */
+	const char *error; /* the same as a C string */
+	int64 delay;       /* microseconds before the next attempt; -1: the
+						* type's backoff */
+	bool retry;        /* false: never retry */
 } RarrFailure;
 
 extern bool rarr_job_is_unfinished(RarrTable *jobs);
@@ -26,4 +26,4 @@ extern void rarr_job_end(RarrJobCall *call, RarrHistoryAction action, RarrJobSta
 extern void rarr_job_begin_retry(RarrJobCall *call);
 extern void rarr_job_end_retry(RarrJobCall *call);
 
-#endif							/* RARR_JOB_FINISH_H */
+#endif /* RARR_JOB_FINISH_H */

@@ -34,14 +34,14 @@ PG_FUNCTION_INFO_V1(researcharr_job_cancel_many);
 static bool
 is_repeated(const RarrBatch *batch, int i)
 {
-	int			p = batch->order[i];
-	int			before;
+	int p = batch->order[i];
+	int before;
 
 	if (i == 0)
 		return false;
 	before = batch->order[i - 1];
 	return rarr_batch_attempt(batch, before) == rarr_batch_attempt(batch, p) &&
-		memcmp(DatumGetUUIDP(batch->ids[before]), DatumGetUUIDP(batch->ids[p]), UUID_LEN) == 0;
+		   memcmp(DatumGetUUIDP(batch->ids[before]), DatumGetUUIDP(batch->ids[p]), UUID_LEN) == 0;
 }
 
 /*
@@ -56,8 +56,8 @@ is_repeated(const RarrBatch *batch, int i)
 Datum
 researcharr_job_heartbeat_many(PG_FUNCTION_ARGS)
 {
-	RarrBatch	batch;
-	int64		lease = 0;
+	RarrBatch batch;
+	int64 lease = 0;
 	RarrJobCall call;
 
 	rarr_batch_read(&batch, fcinfo, true);
@@ -68,12 +68,12 @@ researcharr_job_heartbeat_many(PG_FUNCTION_ARGS)
 	call.lock_mode = rarr_table_lock_mode(call.jobs, 1 << JOB_CHANGE_HEARTBEAT);
 	for (int i = 0; i < batch.n; i++)
 	{
-		int			p = batch.order[i];
+		int p = batch.order[i];
 
 		CHECK_FOR_INTERRUPTS();
 		if (is_repeated(&batch, i))
 		{
-			int			before = batch.order[i - 1];
+			int before = batch.order[i - 1];
 
 			batch.values[p] = batch.values[before];
 			batch.nulls[p] = batch.nulls[before];
@@ -98,8 +98,8 @@ researcharr_job_heartbeat_many(PG_FUNCTION_ARGS)
 Datum
 researcharr_job_release_many(PG_FUNCTION_ARGS)
 {
-	RarrBatch	batch;
-	int64		delay = 0;
+	RarrBatch batch;
+	int64 delay = 0;
 	RarrJobCall call;
 
 	rarr_batch_read(&batch, fcinfo, true);
@@ -109,8 +109,8 @@ researcharr_job_release_many(PG_FUNCTION_ARGS)
 	rarr_job_call_begin(&call, "job_release_many()");
 	for (int i = 0; i < batch.n; i++)
 	{
-		int			p = batch.order[i];
-		bool		own;
+		int p = batch.order[i];
+		bool own;
 
 		CHECK_FOR_INTERRUPTS();
 		rarr_job_log_write_if_many(&call.log);
@@ -131,8 +131,8 @@ researcharr_job_release_many(PG_FUNCTION_ARGS)
 static Datum *
 read_failures(const RarrBatch *batch, FunctionCallInfo fcinfo, RarrFailure *failure)
 {
-	bool	   *nulls;
-	Datum	   *errors;
+	bool *nulls;
+	Datum *errors;
 
 	RARR_REQUIRE_ARG(2, "errors");
 	errors = rarr_batch_array(batch, fcinfo, 2, "errors", TEXTOID, false, &nulls);
@@ -154,9 +154,9 @@ read_failures(const RarrBatch *batch, FunctionCallInfo fcinfo, RarrFailure *fail
 Datum
 researcharr_job_fail_many(PG_FUNCTION_ARGS)
 {
-	RarrBatch	batch;
+	RarrBatch batch;
 	RarrFailure failure;
-	Datum	   *errors;
+	Datum *errors;
 	RarrJobCall call;
 
 	rarr_batch_read(&batch, fcinfo, true);
@@ -166,7 +166,7 @@ researcharr_job_fail_many(PG_FUNCTION_ARGS)
 	rarr_table_defer_entries(call.jobs, JOB_CHANGE_FINISH);
 	for (int i = 0; i < batch.n; i++)
 	{
-		int			p = batch.order[i];
+		int p = batch.order[i];
 		RarrJobStatus status;
 
 		CHECK_FOR_INTERRUPTS();
@@ -195,7 +195,7 @@ lock_unfinished(RarrJobCall *call, Datum id)
 		return false;
 	slot_getallattrs(call->jobs->oldslot);
 	return rarr_job_is_unfinished(call->jobs) && rarr_job_call_lock_found(call, id) &&
-		rarr_job_is_unfinished(call->jobs);
+		   rarr_job_is_unfinished(call->jobs);
 }
 
 /*
@@ -206,14 +206,14 @@ static int
 cancel(RarrBatch *batch, const char *function)
 {
 	RarrJobCall call;
-	int			cancelled = 0;
+	int cancelled = 0;
 
 	rarr_job_call_begin(&call, function);
 	rarr_table_defer_entries(call.jobs, JOB_CHANGE_FINISH);
 	for (int i = 0; i < batch->n; i++)
 	{
-		int			p = batch->order[i];
-		bool		locked;
+		int p = batch->order[i];
+		bool locked;
 
 		CHECK_FOR_INTERRUPTS();
 		rarr_job_log_write_if_many(&call.log);
@@ -240,7 +240,7 @@ cancel(RarrBatch *batch, const char *function)
 Datum
 researcharr_job_cancel_many(PG_FUNCTION_ARGS)
 {
-	RarrBatch	batch;
+	RarrBatch batch;
 
 	rarr_batch_read(&batch, fcinfo, false);
 	(void) cancel(&batch, "job_cancel_many()");
@@ -256,7 +256,7 @@ researcharr_job_cancel_many(PG_FUNCTION_ARGS)
 int
 rarr_jobs_cancel(Datum *ids, int n, const char *function)
 {
-	RarrBatch	batch;
+	RarrBatch batch;
 
 	rarr_batch_init(&batch, ids, n);
 	return cancel(&batch, function);

@@ -32,13 +32,11 @@
 static const int system_columns[] = {
 	JOB_ID, JOB_MEDIA_ID, JOB_JOB_TYPE, JOB_STATUS, JOB_RETRY_COUNT, JOB_ERROR_MESSAGE,
 	JOB_STARTED_AT, JOB_COMPLETED_AT, JOB_CREATED_AT, JOB_ATTEMPT, JOB_LEASE_EXPIRES_AT,
-	JOB_WORKER, JOB_RESULT
-};
+	JOB_WORKER, JOB_RESULT};
 
 /* ... and those that must be NULL in an INSERT */
 static const int empty_on_insert[] = {
-	JOB_ERROR_MESSAGE, JOB_STARTED_AT, JOB_COMPLETED_AT, JOB_LEASE_EXPIRES_AT, JOB_WORKER, JOB_RESULT
-};
+	JOB_ERROR_MESSAGE, JOB_STARTED_AT, JOB_COMPLETED_AT, JOB_LEASE_EXPIRES_AT, JOB_WORKER, JOB_RESULT};
 
 /* Raise 42501 unless the user owns the table. */
 static void
@@ -60,19 +58,19 @@ refuse_system_column(Relation rel, int column)
 static void
 check_job_type(HeapTuple tuple, TupleDesc desc)
 {
-	bool		isnull;
-	Datum		value = heap_getattr(tuple, JOB_JOB_TYPE, desc, &isnull);
+	bool isnull;
+	Datum value = heap_getattr(tuple, JOB_JOB_TYPE, desc, &isnull);
 
-	if (!isnull)				/* NULL violates NOT NULL */
+	if (!isnull) /* NULL violates NOT NULL */
 		(void) rarr_job_type_get(DatumGetTextPP(value));
 }
 
 static void
 check_insert(Relation rel, HeapTuple tuple)
 {
-	TupleDesc	desc = RelationGetDescr(rel);
-	bool		isnull;
-	Datum		status;
+	TupleDesc desc = RelationGetDescr(rel);
+	bool isnull;
+	Datum status;
 
 	check_job_type(tuple, desc);
 	for (int i = 0; i < lengthof(empty_on_insert); i++)
@@ -92,10 +90,10 @@ static bool
 column_differs(HeapTuple a, HeapTuple b, TupleDesc desc, int column)
 {
 	Form_pg_attribute att = TupleDescAttr(desc, column - 1);
-	bool		anull;
-	bool		bnull;
-	Datum		avalue = heap_getattr(a, column, desc, &anull);
-	Datum		bvalue = heap_getattr(b, column, desc, &bnull);
+	bool anull;
+	bool bnull;
+	Datum avalue = heap_getattr(a, column, desc, &anull);
+	Datum bvalue = heap_getattr(b, column, desc, &bnull);
 
 	if (anull || bnull)
 		return anull != bnull;
@@ -105,12 +103,12 @@ column_differs(HeapTuple a, HeapTuple b, TupleDesc desc, int column)
 static void
 check_update(TriggerData *trigger)
 {
-	Relation	rel = trigger->tg_relation;
-	TupleDesc	desc = RelationGetDescr(rel);
+	Relation rel = trigger->tg_relation;
+	TupleDesc desc = RelationGetDescr(rel);
 
 	for (int i = 0; i < lengthof(system_columns); i++)
 	{
-		int			column = system_columns[i];
+		int column = system_columns[i];
 
 		if (!bms_is_member(column - FirstLowInvalidHeapAttributeNumber, trigger->tg_updatedcols) ||
 			!column_differs(trigger->tg_trigtuple, trigger->tg_newtuple, desc, column))
@@ -137,11 +135,11 @@ refuse_size(Relation rel, int column, const char *limit)
 static bool
 is_written(TriggerData *trigger, HeapTuple tuple, int column)
 {
-	TupleDesc	desc = RelationGetDescr(trigger->tg_relation);
+	TupleDesc desc = RelationGetDescr(trigger->tg_relation);
 
 	return !heap_attisnull(tuple, column, desc) &&
-		(TRIGGER_FIRED_BY_INSERT(trigger->tg_event) ||
-		 column_differs(trigger->tg_trigtuple, tuple, desc, column));
+		   (TRIGGER_FIRED_BY_INSERT(trigger->tg_event) ||
+			column_differs(trigger->tg_trigtuple, tuple, desc, column));
 }
 
 /*
@@ -151,11 +149,11 @@ is_written(TriggerData *trigger, HeapTuple tuple, int column)
 static HeapTuple
 apply_limits(TriggerData *trigger, HeapTuple tuple)
 {
-	Relation	rel = trigger->tg_relation;
-	TupleDesc	desc = RelationGetDescr(rel);
-	int			column = JOB_ERROR_MESSAGE;
-	bool		isnull;
-	Datum		error;
+	Relation rel = trigger->tg_relation;
+	TupleDesc desc = RelationGetDescr(rel);
+	int column = JOB_ERROR_MESSAGE;
+	bool isnull;
+	Datum error;
 
 	if (is_written(trigger, tuple, JOB_WORKER) &&
 		!rarr_worker_name_fits(heap_getattr(tuple, JOB_WORKER, desc, &isnull)))
@@ -176,11 +174,11 @@ apply_limits(TriggerData *trigger, HeapTuple tuple)
 static HeapTuple
 advance_updated_at(TriggerData *trigger, HeapTuple tuple)
 {
-	TupleDesc	desc = RelationGetDescr(trigger->tg_relation);
-	int			column = JOB_UPDATED_AT;
-	bool		isnull;
+	TupleDesc desc = RelationGetDescr(trigger->tg_relation);
+	int column = JOB_UPDATED_AT;
+	bool isnull;
 	TimestampTz before;
-	Datum		after;
+	Datum after;
 
 	before = DatumGetTimestampTz(heap_getattr(trigger->tg_trigtuple, column, desc, &isnull));
 	after = TimestampTzGetDatum(rarr_clock_after(before));
@@ -215,7 +213,7 @@ Datum
 researcharr_processing_jobs_guard(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
-	HeapTuple	tuple;
+	HeapTuple tuple;
 
 	rarr_require_trigger(fcinfo, "processing_jobs_guard");
 	tuple = trigger->tg_trigtuple;

@@ -11,7 +11,7 @@
 extern void rarr_job_init(void);
 
 /* finish_many.c, retry_many.c */
-extern int	rarr_jobs_cancel(Datum *ids, int n, const char *function);
-extern int	rarr_jobs_retry(Datum *ids, int n, const char *function);
+extern int rarr_jobs_cancel(Datum *ids, int n, const char *function);
+extern int rarr_jobs_retry(Datum *ids, int n, const char *function);
 
-#endif							/* RARR_JOB_JOB_H */
+#endif /* RARR_JOB_JOB_H */

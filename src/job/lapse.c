@@ -26,7 +26,7 @@ bool
 rarr_job_has_retry(TupleTableSlot *job)
 {
 	return rarr_job_int(job, JOB_RETRY_COUNT) <
-		rarr_job_int(job, JOB_MAX_RETRIES);
+		   rarr_job_int(job, JOB_MAX_RETRIES);
 }
 
 /* Return what happens to the job if its attempt lapses. */
@@ -58,7 +58,7 @@ rarr_lapse_must_be_recorded(TupleTableSlot *slot)
 int64
 rarr_lapse_delay(TupleTableSlot *job, const RarrJobType *type)
 {
-	int32		retries = rarr_job_int(job, JOB_RETRY_COUNT);
+	int32 retries = rarr_job_int(job, JOB_RETRY_COUNT);
 
 	return retries > 0 ? rarr_job_type_retry_delay(type, retries) : 0;
 }
@@ -119,7 +119,7 @@ end_attempt(RarrTable *jobs, RarrLapse lapse, TimestampTz now, TimestampTz avail
 bool
 rarr_lapse_record(RarrTable *jobs, RarrJobLog *log, RarrLapse lapse, int64 delay, TimestampTz now)
 {
-	int			change = end_attempt(jobs, lapse, now, now + delay, lease_error);
+	int change = end_attempt(jobs, lapse, now, now + delay, lease_error);
 
 	if (!rarr_job_make_change(jobs, change))
 		return false;
@@ -137,9 +137,9 @@ int
 rarr_lapse_at_session_end(RarrTable *jobs, RarrJobLog *log, TimestampTz now)
 {
 	TupleTableSlot *slot = jobs->oldslot;
-	RarrLapse	lapse = rarr_lapse_of(slot);
+	RarrLapse lapse = rarr_lapse_of(slot);
 	TimestampTz at = rarr_job_time(slot, JOB_AVAILABLE_AT);
-	int64		delay = 0;
+	int64 delay = 0;
 
 	if (lapse == RARR_LAPSE_AGAIN)
 		delay = rarr_lapse_delay(slot, rarr_job_type_of(slot));

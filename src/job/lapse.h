@@ -16,9 +16,9 @@
 typedef enum RarrLapse
 {
 	RARR_NOT_RUNNING,
-	RARR_LAPSE_FIRST,			/* it is available at once, */
-	RARR_LAPSE_AGAIN,			/* after its type's backoff, */
-	RARR_LAPSE_LAST				/* or never: it has failed */
+	RARR_LAPSE_FIRST, /* it is available at once, */
+	RARR_LAPSE_AGAIN, /* after its type's backoff, */
+	RARR_LAPSE_LAST   /* or never: it has failed */
 } RarrLapse;
 
 extern bool rarr_job_has_retry(TupleTableSlot *job);
@@ -29,6 +29,6 @@ extern void rarr_lapse_set_next(TupleTableSlot *newslot);
 extern void rarr_lapse_log(RarrJobLog *log, TupleTableSlot *job, RarrJobStatus status, TimestampTz now);
 extern bool rarr_lapse_record(RarrTable *jobs, RarrJobLog *log, RarrLapse lapse, int64 delay,
 							  TimestampTz now);
-extern int	rarr_lapse_at_session_end(RarrTable *jobs, RarrJobLog *log, TimestampTz now);
+extern int rarr_lapse_at_session_end(RarrTable *jobs, RarrJobLog *log, TimestampTz now);
 
-#endif							/* RARR_LAPSE_H */
+#endif /* RARR_LAPSE_H */

@@ -51,16 +51,16 @@ Datum
 researcharr_job_next_due(PG_FUNCTION_ARGS)
 {
 	TimestampTz least = DT_NOEND;
-	List	   *types = rarr_job_types_requested(PG_ARGISNULL(0) ? NULL : PG_GETARG_ARRAYTYPE_P(0));
-	ListCell   *lc;
-	Relation	jobs = rarr_relation_open(rarr_job_table.name, AccessShareLock);
-	Relation	index;
+	List *types = rarr_job_types_requested(PG_ARGISNULL(0) ? NULL : PG_GETARG_ARRAYTYPE_P(0));
+	ListCell *lc;
+	Relation jobs = rarr_relation_open(rarr_job_table.name, AccessShareLock);
+	Relation index;
 	TupleTableSlot *slot;
 
 	rarr_check_columns(jobs, rarr_job_table.columns, rarr_job_table.ncolumns, false);
 	index = rarr_index_open(jobs, &rarr_job_dequeue_index, AccessShareLock);
 	slot = table_slot_create(jobs, NULL);
-	foreach(lc, types)
+	foreach (lc, types)
 	{
 		RarrDequeueScan scan;
 		TimestampTz due;

@@ -22,7 +22,7 @@
 #include "job/prepared.h"
 
 /* entries that are saved for a prepared transaction */
-#define MAX_ENTRIES	16
+#define MAX_ENTRIES 16
 
 /*
  * An entry in shared memory.  Its key points into the memory of the backend
@@ -32,24 +32,24 @@
 typedef struct SavedEntry
 {
 	RarrAgendaPending pending;
-	Oid			table;
-	char		name[RARR_TYPE_NAME_MAX + 1];
+	Oid table;
+	char name[RARR_TYPE_NAME_MAX + 1];
 } SavedEntry;
 
 typedef struct PreparedXact
 {
-	uint64		serial;			/* unique number; 0: unused */
-	bool		everything;		/* had entries that could not be saved */
-	char		gid[GIDSIZE];
-	int			n;
-	SavedEntry	entries[MAX_ENTRIES];
+	uint64 serial;   /* unique number; 0: unused */
+	bool everything; /* had entries that could not be saved */
+	char gid[GIDSIZE];
+	int n;
+	SavedEntry entries[MAX_ENTRIES];
 } PreparedXact;
 
 typedef struct PreparedXacts
 {
-	LWLock		lock;
-	int			tranche;
-	uint64		serials;		/* the last serial that was assigned */
+	LWLock lock;
+	int tranche;
+	uint64 serials; /* the last serial that was assigned */
 	PreparedXact transactions[FLEXIBLE_ARRAY_MEMBER];
 } PreparedXacts;
 
@@ -81,8 +81,7 @@ attach_prepared(void *memory, bool first)
 }
 
 static const RarrShmemPart prepared_part = {
-	"researcharr prepared transactions", prepared_size, attach_prepared
-};
+	"researcharr prepared transactions", prepared_size, attach_prepared};
 
 /* Find a transaction; the caller holds the lock. */
 static PreparedXact *
@@ -118,7 +117,7 @@ save_entry(PreparedXact *transaction, const RarrAgendaPending *entry)
 static PreparedXact *
 find_room(const char *gid)
 {
-	PreparedXact *same = find_prepared(gid);	/* ended without the hook */
+	PreparedXact *same = find_prepared(gid); /* ended without the hook */
 
 	if (same != NULL)
 		return same;
@@ -132,7 +131,7 @@ find_room(const char *gid)
 static void
 save_entries(void)
 {
-	int			n;
+	int n;
 	const RarrAgendaPending *entries = rarr_agenda_pending_entries(&n);
 	PreparedXact *transaction;
 
@@ -201,7 +200,7 @@ static uint64
 get_serial(const char *gid)
 {
 	PreparedXact *transaction;
-	uint64		serial;
+	uint64 serial;
 
 	LWLockAcquire(&prepared->lock, LW_SHARED);
 	transaction = find_prepared(gid);
@@ -220,13 +219,13 @@ get_serial(const char *gid)
  */
 static void
 process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
-			   ProcessUtilityContext context, ParamListInfo params,
-			   QueryEnvironment *queryEnv, DestReceiver *dest, QueryCompletion *qc)
+				ProcessUtilityContext context, ParamListInfo params,
+				QueryEnvironment *queryEnv, DestReceiver *dest, QueryCompletion *qc)
 {
-	Node	   *statement = pstmt->utilityStmt;
-	const char *ended = NULL;	/* identifier of the prepared transaction */
-	uint64		serial = 0;
-	Oid			dropped = InvalidOid;
+	Node *statement = pstmt->utilityStmt;
+	const char *ended = NULL; /* identifier of the prepared transaction */
+	uint64 serial = 0;
+	Oid dropped = InvalidOid;
 
 	if (IsA(statement, TransactionStmt))
 	{
@@ -243,8 +242,7 @@ process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 	else if (IsA(statement, DropdbStmt))
 		dropped = get_database_oid(((DropdbStmt *) statement)->dbname, true);
 
-	(prev_utility != NULL ? prev_utility : standard_ProcessUtility)
-		(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
+	(prev_utility != NULL ? prev_utility : standard_ProcessUtility)(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
 	if (ended != NULL)
 		apply_after(ended, serial);
 	if (OidIsValid(dropped))

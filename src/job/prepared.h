@@ -7,4 +7,4 @@
 
 extern void rarr_prepared_init(void);
 
-#endif							/* RARR_JOB_PREPARED_H */
+#endif /* RARR_JOB_PREPARED_H */

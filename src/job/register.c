@@ -26,30 +26,30 @@
 #include "job/core/job_type.h"
 #include "job/limits/slot.h"
 
-#define SHOWN_BYTES		400		/* of a text argument in a message: a name's maximum */
+#define SHOWN_BYTES 400 /* of a text argument in a message: a name's maximum */
 
 /* the table's CHECK constraints: the argument that each checks, and a hint */
 static const struct
 {
 	const char *constraint;
-	int			argument;
+	int argument;
 	const char *hint;
-}			rules[] =
-{
-	{"job_types_name_check", 0, "Give a name of 1 to 100 characters without white space at its ends."},
-	{"job_types_priority_check", 1, "Give a priority from 0 to 100."},
-	{"job_types_max_retries_check", 2, "Give a number of retries from 0 to 10."},
-	{"job_types_lease_check", 3, "Give an interval above zero and up to 36500 days."},
-	{"job_types_backoff_check", 4, "Give fixed, linear or exponential."},
-	{"job_types_backoff_base_check", 5, "Give an interval from zero and up to 36500 days."},
-	{"job_types_backoff_cap_check", 6, "Give an interval from zero and up to 36500 days."},
-	{"job_types_jitter_check", 7, "Give a share from 0 to 1."},
-	{"job_types_max_running_check", 8, "Give a number of jobs from 1."},
-	{"job_types_rate_limit_check", 9, "Give a number of jobs from 1."},
-	{"job_types_rate_check", 9, "Give both rate_limit and rate_interval, or neither."},
-	{"job_types_rate_interval_check", 10, "Give an interval above zero and up to 36500 days."},
-	{"job_types_weight_check", 11, "Give a weight from 1 to 1000."},
-	{"job_types_max_runtime_check", 12, "Give an interval above zero and up to 36500 days."},
+} rules[] =
+	{
+		{"job_types_name_check", 0, "Give a name of 1 to 100 characters without white space at its ends."},
+		{"job_types_priority_check", 1, "Give a priority from 0 to 100."},
+		{"job_types_max_retries_check", 2, "Give a number of retries from 0 to 10."},
+		{"job_types_lease_check", 3, "Give an interval above zero and up to 36500 days."},
+		{"job_types_backoff_check", 4, "Give fixed, linear or exponential."},
+		{"job_types_backoff_base_check", 5, "Give an interval from zero and up to 36500 days."},
+		{"job_types_backoff_cap_check", 6, "Give an interval from zero and up to 36500 days."},
+		{"job_types_jitter_check", 7, "Give a share from 0 to 1."},
+		{"job_types_max_running_check", 8, "Give a number of jobs from 1."},
+		{"job_types_rate_limit_check", 9, "Give a number of jobs from 1."},
+		{"job_types_rate_check", 9, "Give both rate_limit and rate_interval, or neither."},
+		{"job_types_rate_interval_check", 10, "Give an interval above zero and up to 36500 days."},
+		{"job_types_weight_check", 11, "Give a weight from 1 to 1000."},
+		{"job_types_max_runtime_check", 12, "Give an interval above zero and up to 36500 days."},
 };
 
 /*
@@ -86,10 +86,10 @@ static const char *const pause_sql =
 static char *
 argument_text(int argument, Datum value, bool isnull)
 {
-	Oid			output;
-	bool		varlena;
-	char	   *text;
-	int			shown;
+	Oid output;
+	bool varlena;
+	char *text;
+	int shown;
 
 	if (isnull)
 		return "null";
@@ -108,7 +108,7 @@ argument_text(int argument, Datum value, bool isnull)
 static void
 explain_violation(MemoryContext cxt, const Datum *values, const char *nulls)
 {
-	ErrorData  *error;
+	ErrorData *error;
 
 	MemoryContextSwitchTo(cxt);
 	error = CopyErrorData();
@@ -116,7 +116,7 @@ explain_violation(MemoryContext cxt, const Datum *values, const char *nulls)
 		PG_RE_THROW();
 	for (int i = 0; i < lengthof(rules); i++)
 	{
-		int			argument = rules[i].argument;
+		int argument = rules[i].argument;
 
 		if (!rarr_error_names(error, "job_types", rules[i].constraint))
 			continue;
@@ -149,14 +149,14 @@ Datum
 researcharr_job_type_register(PG_FUNCTION_ARGS)
 {
 	MemoryContext cxt = CurrentMemoryContext;
-	Datum		values[RARR_POLICY_COLUMNS];
-	char		nulls[RARR_POLICY_COLUMNS];
-	Oid			types[RARR_POLICY_COLUMNS];
-	bool		isnull;
-	Datum		value;
+	Datum values[RARR_POLICY_COLUMNS];
+	char nulls[RARR_POLICY_COLUMNS];
+	Oid types[RARR_POLICY_COLUMNS];
+	bool isnull;
+	Datum value;
 	HeapTupleHeader row;
 	HeapTupleData tuple;
-	TupleDesc	desc;
+	TupleDesc desc;
 
 	RARR_REQUIRE_ARG(0, "name");
 	for (int i = 0; i < RARR_POLICY_COLUMNS; i++)
@@ -169,8 +169,8 @@ researcharr_job_type_register(PG_FUNCTION_ARGS)
 	SPI_connect();
 	PG_TRY();
 	{
-		int			rc = SPI_execute_with_args(register_sql, RARR_POLICY_COLUMNS, types,
-											   values, nulls, false, 0);
+		int rc = SPI_execute_with_args(register_sql, RARR_POLICY_COLUMNS, types,
+									   values, nulls, false, 0);
 
 		if (rc != SPI_OK_INSERT_RETURNING)
 			elog(ERROR, "job_types was not changed: %s", SPI_result_code_string(rc));
@@ -190,7 +190,7 @@ researcharr_job_type_register(PG_FUNCTION_ARGS)
 	value = SPI_datumTransfer(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull),
 							  false, -1);
 	SPI_finish();
-	row = DatumGetHeapTupleHeader(value);	/* possibly a copy */
+	row = DatumGetHeapTupleHeader(value); /* possibly a copy */
 	tuple.t_len = HeapTupleHeaderGetDatumLength(row);
 	tuple.t_data = row;
 	desc = lookup_rowtype_tupdesc_copy(HeapTupleHeaderGetTypeId(row), HeapTupleHeaderGetTypMod(row));
@@ -203,11 +203,11 @@ researcharr_job_type_register(PG_FUNCTION_ARGS)
 static bool
 set_paused(FunctionCallInfo fcinfo, bool paused)
 {
-	Oid			types[2] = {TEXTOID, BOOLOID};
-	Datum		values[2];
-	text	   *name;
+	Oid types[2] = {TEXTOID, BOOLOID};
+	Datum values[2];
+	text *name;
 	const RarrJobType *type;
-	bool		changed;
+	bool changed;
 
 	RARR_REQUIRE_ARG(0, "name");
 	name = PG_GETARG_TEXT_PP(0);

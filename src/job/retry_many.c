@@ -36,20 +36,20 @@
 /* A job with a unique key that can be queued again. */
 typedef struct Keyed
 {
-	int			position;		/* in the batch */
-	text	   *type;
-	text	   *key;
+	int position; /* in the batch */
+	text *type;
+	text *key;
 } Keyed;
 
 /* A call. */
 typedef struct Retry
 {
-	RarrBatch  *batch;			/* its values: was the job queued again? */
-	const char *function;		/* name of the SQL function, for errors */
-	bool	   *taken;			/* at each position: an unfinished job has the key */
-	Keyed	   *keyed;
-	int			nkeyed;
-	const char *unique_index;	/* name of the index on unique keys */
+	RarrBatch *batch;     /* its values: was the job queued again? */
+	const char *function; /* name of the SQL function, for errors */
+	bool *taken;          /* at each position: an unfinished job has the key */
+	Keyed *keyed;
+	int nkeyed;
+	const char *unique_index; /* name of the index on unique keys */
 } Retry;
 
 /*
@@ -73,7 +73,7 @@ static bool
 lock_retryable(RarrJobCall *call, Datum id)
 {
 	return find_retryable(call, id) && rarr_job_call_lock_found(call, id) &&
-		rarr_job_is_retryable(call->jobs);
+		   rarr_job_is_retryable(call->jobs);
 }
 
 static text *
@@ -88,7 +88,7 @@ compare_keyed(const void *a, const void *b)
 {
 	const Keyed *one = a;
 	const Keyed *other = b;
-	int			order = rarr_unique_key_compare(one->type, one->key, other->type, other->key);
+	int order = rarr_unique_key_compare(one->type, one->key, other->type, other->key);
 
 	return order != 0 ? order : one->position - other->position;
 }
@@ -101,7 +101,7 @@ static bool
 add_keyed(Retry *retry, RarrJobCall *call, int position)
 {
 	TupleTableSlot *slot = call->jobs->oldslot;
-	Keyed	   *keyed = &retry->keyed[retry->nkeyed];
+	Keyed *keyed = &retry->keyed[retry->nkeyed];
 
 	if (rarr_job_is_null(slot, JOB_UNIQUE_KEY))
 		return false;
@@ -119,7 +119,7 @@ add_keyed(Retry *retry, RarrJobCall *call, int position)
 static void
 wait_for_keys(Retry *retry, RarrJobCall *call)
 {
-	RarrBatch  *batch = retry->batch;
+	RarrBatch *batch = retry->batch;
 
 	for (int i = 0; i < batch->n; i++)
 	{
@@ -130,7 +130,7 @@ wait_for_keys(Retry *retry, RarrJobCall *call)
 	qsort(retry->keyed, retry->nkeyed, sizeof(Keyed), compare_keyed);
 	for (int i = 0; i < retry->nkeyed; i++)
 	{
-		int			p = retry->keyed[i].position;
+		int p = retry->keyed[i].position;
 
 		CHECK_FOR_INTERRUPTS();
 		if (!find_retryable(call, batch->ids[p]))
@@ -146,11 +146,11 @@ wait_for_keys(Retry *retry, RarrJobCall *call)
 static void
 retry_plain(Retry *retry, RarrJobCall *call)
 {
-	RarrBatch  *batch = retry->batch;
+	RarrBatch *batch = retry->batch;
 
 	for (int i = 0; i < batch->n; i++)
 	{
-		int			p = batch->order[i];
+		int p = batch->order[i];
 
 		CHECK_FOR_INTERRUPTS();
 		rarr_job_log_write_if_many(&call->log);
@@ -167,8 +167,8 @@ retry_plain(Retry *retry, RarrJobCall *call)
 static void
 begin_batch(Retry *retry)
 {
-	int			n = retry->batch->n;
-	RarrJobCall	call;
+	int n = retry->batch->n;
+	RarrJobCall call;
 
 	retry->keyed = palloc_extended(n * sizeof(Keyed), MCXT_ALLOC_HUGE);
 	retry->taken = palloc0(n * sizeof(bool));
@@ -198,14 +198,14 @@ retry_keyed(RarrJobCall *call, Datum id)
 static bool
 retry_listed(void *arg)
 {
-	Retry	   *retry = arg;
-	RarrBatch  *batch = retry->batch;
+	Retry *retry = arg;
+	RarrBatch *batch = retry->batch;
 	RarrJobCall call;
 
 	rarr_job_call_begin(&call, retry->function);
 	for (int i = 0; i < retry->nkeyed; i++)
 	{
-		int			p = retry->keyed[i].position;
+		int p = retry->keyed[i].position;
 
 		CHECK_FOR_INTERRUPTS();
 		rarr_job_log_write_if_many(&call.log);
@@ -222,21 +222,21 @@ is_key_taken(const ErrorData *error, void *arg)
 	const Retry *retry = arg;
 
 	return error->sqlerrcode == ERRCODE_UNIQUE_VIOLATION &&
-		rarr_error_names(error, rarr_job_table.name, retry->unique_index);
+		   rarr_error_names(error, rarr_job_table.name, retry->unique_index);
 }
 
 /* Step 3: requeue the listed jobs whose keys are free. */
 static void
 retry_with_keys(Retry *retry)
 {
-	ErrorData  *error;
+	ErrorData *error;
 
 	qsort(retry->keyed, retry->nkeyed, sizeof(Keyed), compare_keyed);
 	if (rarr_subtransaction(retry_listed, is_key_taken, retry, &error))
 		return;
 	for (int i = 0; i < retry->nkeyed; i++)
 	{
-		Retry		single = *retry;
+		Retry single = *retry;
 
 		single.keyed = &retry->keyed[i];
 		single.nkeyed = 1;
@@ -249,7 +249,7 @@ retry_with_keys(Retry *retry)
 static void
 retry_batch(RarrBatch *batch, const char *function)
 {
-	Retry		retry = {batch, function};
+	Retry retry = {batch, function};
 
 	begin_batch(&retry);
 	if (retry.nkeyed > 0)
@@ -272,7 +272,7 @@ PG_FUNCTION_INFO_V1(researcharr_job_retry_many);
 Datum
 researcharr_job_retry_many(PG_FUNCTION_ARGS)
 {
-	RarrBatch	batch;
+	RarrBatch batch;
 
 	rarr_batch_read(&batch, fcinfo, false);
 	retry_batch(&batch, "job_retry_many()");
@@ -289,8 +289,8 @@ researcharr_job_retry_many(PG_FUNCTION_ARGS)
 int
 rarr_jobs_retry(Datum *ids, int n, const char *function)
 {
-	RarrBatch	batch;
-	int			retried = 0;
+	RarrBatch batch;
+	int retried = 0;
 
 	rarr_batch_init(&batch, ids, n);
 	retry_batch(&batch, function);

@@ -46,8 +46,8 @@ static bool
 return_jobs(const RarrSessionJob *session_jobs, int n)
 {
 	RarrJobCall call;
-	List	   *checks;
-	bool		done;
+	List *checks;
+	bool done;
 
 	rarr_job_call_begin(&call, "bind_leases");
 	call.wait = LockWaitSkip;
@@ -55,7 +55,7 @@ return_jobs(const RarrSessionJob *session_jobs, int n)
 	checks = done ? rarr_exit_prepare_checks(call.jobs) : NIL;
 	for (int i = 0; i < n && done; i++)
 	{
-		int			change;
+		int change;
 
 		if (!rarr_job_call_lock(&call, UUIDPGetDatum(&session_jobs[i].id)) ||
 			!rarr_job_has_status(call.jobs->oldslot) ||
@@ -81,17 +81,17 @@ static bool
 can_return_jobs(void)
 {
 	static const RarrIndexDef *const own_indexes[] = {&rarr_job_id_index, &rarr_job_unique_index, NULL};
-	Oid			schema = get_namespace_oid(RARR_SCHEMA, true);
-	Oid			relid = OidIsValid(schema) ? get_relname_relid(rarr_job_table.name, schema) : InvalidOid;
-	Relation	jobs;
-	bool		result;
+	Oid schema = get_namespace_oid(RARR_SCHEMA, true);
+	Oid relid = OidIsValid(schema) ? get_relname_relid(rarr_job_table.name, schema) : InvalidOid;
+	Relation jobs;
+	bool result;
 
 	if (!OidIsValid(relid) || !rarr_exit_has_lock_room(relid) || !rarr_exit_lock_table(relid))
 		return false;
 	jobs = table_open(relid, NoLock);
 	result = rarr_columns_fit(jobs, rarr_job_table.columns, rarr_job_table.ncolumns, false) &&
-		rarr_exit_may_write(jobs, 0, own_indexes) &&
-		OidIsValid(rarr_index_oid(jobs, &rarr_job_id_index));
+			 rarr_exit_may_write(jobs, 0, own_indexes) &&
+			 OidIsValid(rarr_index_oid(jobs, &rarr_job_id_index));
 	table_close(jobs, NoLock);
 	return result;
 }
@@ -100,7 +100,7 @@ can_return_jobs(void)
 static void
 return_at_exit(int code, Datum arg)
 {
-	int			n;
+	int n;
 	RarrSessionJob *jobs;
 
 	if (!rarr_session_jobs_any() || RecoveryInProgress())

@@ -9,4 +9,4 @@
 
 extern void rarr_session_bind_lease(const pg_uuid_t *id, int32 attempt);
 
-#endif							/* RARR_JOB_SESSION_END_H */
+#endif /* RARR_JOB_SESSION_END_H */

@@ -19,15 +19,15 @@
 #include "job/stream.h"
 
 /* how far a scan for few jobs reads, in microseconds; see enter_group() */
-#define INITIAL_WINDOW	1000
-#define MAX_WINDOW		USECS_PER_DAY
+#define INITIAL_WINDOW 1000
+#define MAX_WINDOW     USECS_PER_DAY
 
 /* how much a job of a type of weight 1 increases the pass */
-#define FULL_STRIDE		(UINT64CONST(1) << 30)
+#define FULL_STRIDE (UINT64CONST(1) << 30)
 
 /* how many strides behind a pass counts at most; if a type always has jobs, its
  * pass is never that far behind */
-#define MAX_STRIDES_BEHIND		2
+#define MAX_STRIDES_BEHIND 2
 
 /*
  * Choose the next group, with a priority less than `below`.  The agenda does
@@ -38,8 +38,8 @@ static void
 choose_group(RarrStream *stream, int below)
 {
 	RarrQueuePos own_pos;
-	int			own;
-	bool		found;
+	int own;
+	bool found;
 
 	stream->entered = false;
 	stream->blocked = false;
@@ -192,8 +192,8 @@ next_job(RarrStream *stream)
 
 	if (stream->lapsed != NULL)
 		return rarr_dequeue_scan_next_job(&stream->scan, stream->slot) &&
-			rarr_job_status(stream->slot) == JOB_RUNNING &&
-			memcmp(rarr_job_id(stream->slot), &stream->view.bound.id, UUID_LEN) == 0;
+			   rarr_job_status(stream->slot) == JOB_RUNNING &&
+			   memcmp(rarr_job_id(stream->slot), &stream->view.bound.id, UUID_LEN) == 0;
 	if (rarr_dequeue_scan_next_job(&stream->scan, stream->slot))
 	{
 		if (stream->until != DT_NOEND)
@@ -229,7 +229,7 @@ static void
 advance(RarrStream *stream)
 {
 	RarrQueuePos end = rarr_last_queue_pos;
-	int			priority = stream->view.priority;
+	int priority = stream->view.priority;
 
 	while (next_job(stream))
 	{
@@ -312,12 +312,12 @@ competes(const RarrStream *stream, const RarrStream *first)
 static uint64
 foremost_pass(RarrStream *streams, int n, const RarrStream *first, uint64 *stride)
 {
-	uint64		foremost = read_pass(first);
+	uint64 foremost = read_pass(first);
 
 	*stride = stride_of(first);
 	for (int i = 0; i < n; i++)
 	{
-		uint64		pass;
+		uint64 pass;
 
 		if (!competes(&streams[i], first))
 			continue;
@@ -336,10 +336,10 @@ foremost_pass(RarrStream *streams, int n, const RarrStream *first, uint64 *strid
 static RarrStream *
 choose_share(RarrStream *streams, int n, RarrStream *first)
 {
-	uint64		stride;
-	uint64		least;
-	int			competitors = 0;
-	bool		equal = true;
+	uint64 stride;
+	uint64 least;
+	int competitors = 0;
+	bool equal = true;
 	RarrStream *chosen = first;
 
 	first->contended = false;
@@ -412,8 +412,8 @@ rarr_streams_first(RarrStream *streams, int n)
 void
 rarr_stream_charge(RarrStream *stream)
 {
-	uint64		expected = stream->pass_read;
-	uint64		moved = stream->pass + stride_of(stream);
+	uint64 expected = stream->pass_read;
+	uint64 moved = stream->pass + stride_of(stream);
 
 	if (!stream->contended)
 		return;

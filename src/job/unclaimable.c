@@ -21,7 +21,7 @@ static bool
 is_external(TupleTableSlot *slot, int i)
 {
 	return !slot->tts_isnull[i] && TupleDescAttr(slot->tts_tupleDescriptor, i)->attlen == -1 &&
-		VARATT_IS_EXTERNAL_ONDISK(DatumGetPointer(slot->tts_values[i]));
+		   VARATT_IS_EXTERNAL_ONDISK(DatumGetPointer(slot->tts_values[i]));
 }
 
 static bool
@@ -61,7 +61,7 @@ is_about_value(const ErrorData *error, void *arg)
 char *
 rarr_job_why_unclaimable(TupleTableSlot *slot)
 {
-	ErrorData  *error = NULL;
+	ErrorData *error = NULL;
 
 	if (rarr_job_int(slot, JOB_ATTEMPT) == PG_INT32_MAX)
 		return "the job cannot be claimed again: attempt is out of range";

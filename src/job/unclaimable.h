@@ -9,4 +9,4 @@
 
 extern char *rarr_job_why_unclaimable(TupleTableSlot *slot);
 
-#endif							/* RARR_UNCLAIMABLE_H */
+#endif /* RARR_UNCLAIMABLE_H */

@@ -37,8 +37,8 @@ numbers(void)
 	if (mapped == NULL)
 	{
 		const char *path = getenv("CLOCK_SHIM");
-		int			fd = path != NULL ? open(path, O_RDWR) : -1;
-		void	   *memory = MAP_FAILED;
+		int fd = path != NULL ? open(path, O_RDWR) : -1;
+		void *memory = MAP_FAILED;
 
 		if (fd >= 0)
 			memory = mmap(NULL, NUMBERS * sizeof(int64_t), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -52,10 +52,10 @@ numbers(void)
 static void
 real_time(clockid_t clock, struct timespec *result)
 {
-	static int	(*real) (clockid_t, struct timespec *) = NULL;
+	static int (*real)(clockid_t, struct timespec *) = NULL;
 
 	if (real == NULL)
-		real = (int (*) (clockid_t, struct timespec *)) dlsym(RTLD_NEXT, "clock_gettime");
+		real = (int (*)(clockid_t, struct timespec *)) dlsym(RTLD_NEXT, "clock_gettime");
 	real(clock, result);
 }
 

@@ -36,21 +36,25 @@
 
 #include "deadlocks.h"
 
-#define MAX_CALLS	80
-#define MAX_SQL		16384
+#define MAX_CALLS 80
+#define MAX_SQL   16384
 
 /* The sessions of a client */
 enum
 {
-	FIRST, SECOND, HOLDER, OBSERVER, SESSIONS
+	FIRST,
+	SECOND,
+	HOLDER,
+	OBSERVER,
+	SESSIONS
 };
 
 /* What clients tell the parent. */
 typedef struct Shared
 {
-	int			deadlocks[MAX_CALLS][MAX_CALLS];
-	int			succeeded[MAX_CALLS];	/* calls without an error */
-	int			internal;		/* errors of class XX */
+	int deadlocks[MAX_CALLS][MAX_CALLS];
+	int succeeded[MAX_CALLS]; /* calls without an error */
+	int internal;             /* errors of class XX */
 } Shared;
 
 static Shared *shared;
@@ -60,7 +64,7 @@ static bool chosen[MAX_CALLS];
 static void
 die(const char *format, ...)
 {
-	va_list		args;
+	va_list args;
 
 	va_start(args, format);
 	vfprintf(stderr, format, args);
@@ -73,7 +77,7 @@ die(const char *format, ...)
 static PGresult *
 must(int session, const char *sql)
 {
-	PGresult   *result = PQexec(sessions[session], sql);
+	PGresult *result = PQexec(sessions[session], sql);
 	ExecStatusType status = PQresultStatus(result);
 
 	if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK)
@@ -90,7 +94,7 @@ do_it(int session, const char *sql)
 static void
 prepare(Round *round)
 {
-	PGresult   *result = must(HOLDER, "SELECT * FROM prepare()");
+	PGresult *result = must(HOLDER, "SELECT * FROM prepare()");
 
 	memset(round->count, 0, sizeof(round->count));
 	for (int i = 0; i < PQntuples(result); i++)
@@ -112,19 +116,14 @@ hold(const Round *round, unsigned *seed)
 {
 	static const struct
 	{
-		Kind		kind;
+		Kind kind;
 		const char *table;
 		const char *column;
-	}			rows[] = {
-		{MOVIES, "media", "id"}, {EPISODES, "media", "id"}, {SERIES, "media", "id"},
-		{SERIES, "series", "media_id"}, {MOVIES, "movies", "media_id"},
-		{EPISODES, "episodes", "media_id"}, {QUEUED, "processing_jobs", "id"},
-		{RUNNING, "processing_jobs", "id"}, {FAILED, "processing_jobs", "id"},
-		{ITEMS, "queue_items", "id"}
-	};
-	int			n = sizeof(rows) / sizeof(rows[0]);
-	int			i = rand_r(seed) % (n + 2);
-	char		sql[300];
+	} rows[] = {
+		{MOVIES, "media", "id"}, {EPISODES, "media", "id"}, {SERIES, "media", "id"}, {SERIES, "series", "media_id"}, {MOVIES, "movies", "media_id"}, {EPISODES, "episodes", "media_id"}, {QUEUED, "processing_jobs", "id"}, {RUNNING, "processing_jobs", "id"}, {FAILED, "processing_jobs", "id"}, {ITEMS, "queue_items", "id"}};
+	int n = sizeof(rows) / sizeof(rows[0]);
+	int i = rand_r(seed) % (n + 2);
+	char sql[300];
 
 	do_it(HOLDER, "BEGIN");
 	if (i > n)
@@ -151,16 +150,16 @@ is_busy(int session)
 static void
 wait_until_stuck(void)
 {
-	char		sql[200];
+	char sql[200];
 
 	snprintf(sql, sizeof(sql), "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND pid IN (%d, %d)",
 			 PQbackendPID(sessions[FIRST]), PQbackendPID(sessions[SECOND]));
 	for (;;)
 	{
 		struct pollfd answers[2];
-		int			busy = 0;
-		PGresult   *result;
-		int			waiting;
+		int busy = 0;
+		PGresult *result;
+		int waiting;
 
 		for (int i = FIRST; i <= SECOND; i++)
 		{
@@ -172,7 +171,7 @@ wait_until_stuck(void)
 		if (busy == 0)
 			return;
 		if (poll(answers, busy, 1) > 0)
-			continue;			/* no need to ask the server yet */
+			continue; /* no need to ask the server yet */
 		result = must(OBSERVER, sql);
 		waiting = atoi(PQgetvalue(result, 0, 0));
 		PQclear(result);
@@ -185,9 +184,9 @@ wait_until_stuck(void)
 static bool
 finish(int session, int call, int other)
 {
-	PGresult   *result;
-	bool		deadlock = false;
-	bool		good = true;
+	PGresult *result;
+	bool deadlock = false;
+	bool good = true;
 
 	while ((result = PQgetResult(sessions[session])) != NULL)
 	{
@@ -230,7 +229,7 @@ send(int session, int call, const Round *round, bool keep, unsigned *seed)
 static void
 run_round(int a, int b, Round *round, unsigned *seed)
 {
-	bool		keep = round->number++ % 4 == 3;
+	bool keep = round->number++ % 4 == 3;
 
 	hold(round, seed);
 	send(FIRST, a, round, keep, seed);
@@ -247,9 +246,9 @@ run_round(int a, int b, Round *round, unsigned *seed)
 static void
 run_client(int client, int clients, int rounds, unsigned seed)
 {
-	char		conninfo[60];
-	int			pair = 0;
-	Round		round = {0};
+	char conninfo[60];
+	int pair = 0;
+	Round round = {0};
 
 	snprintf(conninfo, sizeof(conninfo), "dbname=deadlocks_%d", client + 1);
 	for (int i = 0; i < SESSIONS; i++)
@@ -278,8 +277,8 @@ run_client(int client, int clients, int rounds, unsigned seed)
 static void
 choose(int argc, char **argv)
 {
-	char		sql[200];
-	PGresult   *result;
+	char sql[200];
+	PGresult *result;
 
 	sessions[OBSERVER] = PQconnectdb("dbname=postgres");
 	if (PQstatus(sessions[OBSERVER]) != CONNECTION_OK)
@@ -304,7 +303,7 @@ choose(int argc, char **argv)
 static int
 print_table(int rounds)
 {
-	int			sum = 0;
+	int sum = 0;
 
 	printf("deadlocks in %d rounds of each pair (. is none); a column's number is the call's\n", rounds);
 	printf("%-40s", "");
@@ -321,11 +320,13 @@ print_table(int rounds)
 		printf("%2d %-37s", a + 1, calls[a].name);
 		for (int b = 0; b < ncalls; b++)
 		{
-			int			n = shared->deadlocks[a < b ? a : b][a < b ? b : a];
+			int n = shared->deadlocks[a < b ? a : b][a < b ? b : a];
 
 			if (!chosen[b])
 				continue;
-			printf(b > a ? "   " : n == 0 ? "  ." : "%3d", n);
+			printf(b > a ? "   " : n == 0 ? "  ." :
+											"%3d",
+				   n);
 			if (b <= a)
 				sum += n;
 		}
@@ -337,10 +338,10 @@ print_table(int rounds)
 int
 main(int argc, char **argv)
 {
-	int			rounds = argc > 3 ? atoi(argv[1]) : 0;
-	int			clients = argc > 3 ? atoi(argv[3]) : 0;
-	bool		failed = false;
-	int			sum;
+	int rounds = argc > 3 ? atoi(argv[1]) : 0;
+	int clients = argc > 3 ? atoi(argv[3]) : 0;
+	bool failed = false;
+	int sum;
 
 	if (rounds <= 0 || clients <= 0 || ncalls > MAX_CALLS)
 		die("usage: deadlocks ROUNDS SEED CLIENTS [CALL...]");
@@ -363,7 +364,7 @@ main(int argc, char **argv)
 	}
 	for (int i = 0; i < clients; i++)
 	{
-		int			status;
+		int status;
 
 		failed |= wait(&status) < 0 || status != 0;
 	}

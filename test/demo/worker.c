@@ -33,15 +33,19 @@
 
 #include <libpq-fe.h>
 
-#define LEASE_MS	1000
+#define LEASE_MS 1000
 
 typedef enum
 {
-	NO_TROUBLE, CLAIM_ROLLED_BACK, WORK_ROLLED_BACK, HANGS, DIES
+	NO_TROUBLE,
+	CLAIM_ROLLED_BACK,
+	WORK_ROLLED_BACK,
+	HANGS,
+	DIES
 } Trouble;
 
 static PGconn *conn;
-static int	trouble_percent;
+static int trouble_percent;
 
 /*
  * Runs a statement: its result, which the caller clears, or NULL if the job
@@ -50,7 +54,7 @@ static int	trouble_percent;
 static PGresult *
 query(const char *sql, int nparams, const char *const *params)
 {
-	PGresult   *res = PQexecParams(conn, sql, nparams, NULL, params, NULL, NULL, 0);
+	PGresult *res = PQexecParams(conn, sql, nparams, NULL, params, NULL, NULL, 0);
 	ExecStatusType status = PQresultStatus(res);
 	const char *sqlstate = PQresultErrorField(res, PG_DIAG_SQLSTATE);
 
@@ -69,7 +73,7 @@ query(const char *sql, int nparams, const char *const *params)
 static int
 run(const char *sql, int nparams, const char *const *params)
 {
-	PGresult   *res = query(sql, nparams, params);
+	PGresult *res = query(sql, nparams, params);
 
 	PQclear(res);
 	return res != NULL;
@@ -96,7 +100,7 @@ trouble(void)
 static const char *
 search(const char *const *job, int misses, int retries)
 {
-	double		ms = drand48() < 0.002 ? 1.5 * LEASE_MS : 1 + 10 * drand48();
+	double ms = drand48() < 0.002 ? 1.5 * LEASE_MS : 1 + 10 * drand48();
 
 	for (; ms > LEASE_MS / 3; ms -= LEASE_MS / 3)
 	{
@@ -113,7 +117,7 @@ static void
 do_job(const char *const *job, int misses, int retries, Trouble trouble)
 {
 	const char *error = search(job, misses, retries);
-	int			ours;
+	int ours;
 
 	if (error != NULL)
 	{
@@ -125,7 +129,7 @@ do_job(const char *const *job, int misses, int retries, Trouble trouble)
 		return;
 	}
 	if (trouble == HANGS)
-		sleep_ms(LEASE_MS * 1.5);	/* long enough for somebody else to get it */
+		sleep_ms(LEASE_MS * 1.5); /* long enough for somebody else to get it */
 	if (trouble == DIES)
 		_exit(3);
 
@@ -133,7 +137,7 @@ do_job(const char *const *job, int misses, int retries, Trouble trouble)
 	run("BEGIN", 0, NULL);
 	run("UPDATE researcharr.media SET status = 'completed' WHERE id = $1", 1, &job[2]);
 	run("INSERT INTO demo.found (job_id, media_id) VALUES ($1, $2)", 2,
-		 (const char *const[]) {job[0], job[2]});
+		(const char *const[]){job[0], job[2]});
 	ours = run("SELECT researcharr.job_complete($1, $2, '{\"releases\": 1}')", 2, job);
 	run(ours && trouble != WORK_ROLLED_BACK ? "COMMIT" : "ROLLBACK", 0, NULL);
 }
@@ -154,11 +158,11 @@ take_and_roll_back(const char *name)
 static int
 wait_and_do(const char *name)
 {
-	Trouble		what = trouble();
-	PGresult   *waited;
-	PGresult   *res;
+	Trouble what = trouble();
+	PGresult *waited;
+	PGresult *res;
 	const char *jobs;
-	int			found;
+	int found;
 
 	if (what == CLAIM_ROLLED_BACK)
 		take_and_roll_back(name);
@@ -167,7 +171,8 @@ wait_and_do(const char *name)
 
 	/* A client with a JSON parser needs no statement for this. */
 	res = query("SELECT id, attempt, media_id, retry_count, metadata ->> 'misses'"
-				" FROM jsonb_populate_recordset(NULL::researcharr.processing_jobs, $1)", 1, &jobs);
+				" FROM jsonb_populate_recordset(NULL::researcharr.processing_jobs, $1)",
+				1, &jobs);
 	found = PQntuples(res) > 0;
 	if (found)
 	{
@@ -184,8 +189,8 @@ wait_and_do(const char *name)
 static int
 is_more_to_come(void)
 {
-	PGresult   *res = query("SELECT researcharr.job_next_due('{search}')", 0, NULL);
-	int			more = !PQgetisnull(res, 0, 0);
+	PGresult *res = query("SELECT researcharr.job_next_due('{search}')", 0, NULL);
+	int more = !PQgetisnull(res, 0, 0);
 
 	PQclear(res);
 	return more;

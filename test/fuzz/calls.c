@@ -14,15 +14,18 @@
 /* How many arguments of a call are wild: mostly none. */
 typedef enum Wildness
 {
-	TAME, ONE_WILD, ALL_WILD
+	TAME,
+	ONE_WILD,
+	ALL_WILD
 } Wildness;
 
 static Wildness
 wildness(void)
 {
-	uint32_t	n = chance(20);
+	uint32_t n = chance(20);
 
-	return n < 13 ? TAME : n < 18 ? ONE_WILD : ALL_WILD;
+	return n < 13 ? TAME : n < 18 ? ONE_WILD :
+									ALL_WILD;
 }
 
 static bool
@@ -40,10 +43,10 @@ has_argument(const Routine *routine, const char *name)
 void
 put_call(PQExpBuffer sql, const Routine *routine)
 {
-	Wildness	wild = wildness();
-	int			wild_one = routine->nargs > 0 ? chance(routine->nargs) : 0;
-	bool		named = chance(2);
-	char		entity = entity_of(routine->name)->letter;
+	Wildness wild = wildness();
+	int wild_one = routine->nargs > 0 ? chance(routine->nargs) : 0;
+	bool named = chance(2);
+	char entity = entity_of(routine->name)->letter;
 	const char *comma = "";
 
 	pick_jobs(has_argument(routine, "attempt") || has_argument(routine, "attempts"));
@@ -76,13 +79,14 @@ put_call(PQExpBuffer sql, const Routine *routine)
 static void
 put_block(PQExpBuffer sql, const char *call, bool is_procedure)
 {
-	uint32_t	mark = chance(UINT32_MAX);
+	uint32_t mark = chance(UINT32_MAX);
 
 	appendPQExpBuffer(sql,
 					  "DO $fuzz$ DECLARE j jsonb; caught text;\nBEGIN\n"
 					  " BEGIN\n"
 					  "  INSERT INTO fuzz.marks VALUES (%u);\n"
-					  "  %s%s;\n", mark, is_procedure ? "CALL " : "PERFORM ", call);
+					  "  %s%s;\n",
+					  mark, is_procedure ? "CALL " : "PERFORM ", call);
 	if (chance(3) == 0)
 		appendPQExpBufferStr(sql, "  RAISE division_by_zero;\n");
 	appendPQExpBuffer(sql,
@@ -94,7 +98,8 @@ put_block(PQExpBuffer sql, const char *call, bool is_procedure)
 					  "  RAISE 'not undone after: %%', caught USING ERRCODE = 'FZ001';\n"
 					  " END IF;\n"
 					  " DELETE FROM fuzz.marks WHERE mark = %u;\n"
-					  "END $fuzz$", mark, mark);
+					  "END $fuzz$",
+					  mark, mark);
 }
 
 static void
@@ -140,11 +145,11 @@ put_query(PQExpBuffer sql, const char *call)
 void
 call_something(void)
 {
-	int			n = chance(nroutines);
+	int n = chance(nroutines);
 	PQExpBuffer call = createPQExpBuffer();
 	PQExpBuffer sql = createPQExpBuffer();
-	bool		is_procedure;
-	bool		ok;
+	bool is_procedure;
+	bool ok;
 
 	/* half of the calls are about jobs: the most code is there */
 	for (int tries = 0; tries < 3 && strncmp(routines[n].name, "job_", 4) != 0; tries++)

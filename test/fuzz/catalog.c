@@ -16,15 +16,15 @@
 
 #include "fuzz.h"
 
-Routine		routines[MAX_ROUTINES];
-int			nroutines;
-Relation	relations[MAX_RELATIONS];
-int			nrelations;
+Routine routines[MAX_ROUTINES];
+int nroutines;
+Relation relations[MAX_RELATIONS];
+int nrelations;
 
 static PGresult *
 ask(PGconn *conn, const char *sql)
 {
-	PGresult   *res = PQexec(conn, sql);
+	PGresult *res = PQexec(conn, sql);
 
 	if (PQresultStatus(res) != PGRES_TUPLES_OK)
 	{
@@ -45,17 +45,17 @@ read_argument(Argument *arg, PGresult *res, int row, int column)
 static void
 read_routines(PGconn *conn)
 {
-	PGresult   *res = ask(conn,
-						  "SELECT p.proname, p.prokind, p.pronargs - p.pronargdefaults, coalesce(p.proargnames[n], ''),"
-						  " format_type(t.oid, NULL), CASE WHEN t.typcategory = 'A' THEN format_type(t.typelem, NULL) END"
-						  " FROM pg_proc p LEFT JOIN unnest(p.proargtypes) WITH ORDINALITY AS a (type, n) ON true"
-						  " LEFT JOIN pg_type t ON t.oid = a.type"
-						  " WHERE p.pronamespace = 'researcharr'::regnamespace AND p.prokind IN ('f', 'p')"
-						  " ORDER BY p.proname, p.oid, a.n");
+	PGresult *res = ask(conn,
+						"SELECT p.proname, p.prokind, p.pronargs - p.pronargdefaults, coalesce(p.proargnames[n], ''),"
+						" format_type(t.oid, NULL), CASE WHEN t.typcategory = 'A' THEN format_type(t.typelem, NULL) END"
+						" FROM pg_proc p LEFT JOIN unnest(p.proargtypes) WITH ORDINALITY AS a (type, n) ON true"
+						" LEFT JOIN pg_type t ON t.oid = a.type"
+						" WHERE p.pronamespace = 'researcharr'::regnamespace AND p.prokind IN ('f', 'p')"
+						" ORDER BY p.proname, p.oid, a.n");
 
 	for (int i = 0; i < PQntuples(res); i++)
 	{
-		Routine    *routine = nroutines > 0 ? &routines[nroutines - 1] : NULL;
+		Routine *routine = nroutines > 0 ? &routines[nroutines - 1] : NULL;
 
 		if (routine == NULL || strcmp(routine->name, PQgetvalue(res, i, 0)) != 0)
 		{
@@ -75,16 +75,16 @@ read_routines(PGconn *conn)
 static void
 read_relations(PGconn *conn)
 {
-	PGresult   *res = ask(conn,
-						  "SELECT c.relname, c.relkind, a.attname, format_type(t.oid, NULL),"
-						  " CASE WHEN t.typcategory = 'A' THEN format_type(t.typelem, NULL) END"
-						  " FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid JOIN pg_type t ON t.oid = a.atttypid"
-						  " WHERE c.relnamespace = 'researcharr'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm')"
-						  " AND a.attnum > 0 AND NOT a.attisdropped ORDER BY c.relname, a.attnum");
+	PGresult *res = ask(conn,
+						"SELECT c.relname, c.relkind, a.attname, format_type(t.oid, NULL),"
+						" CASE WHEN t.typcategory = 'A' THEN format_type(t.typelem, NULL) END"
+						" FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid JOIN pg_type t ON t.oid = a.atttypid"
+						" WHERE c.relnamespace = 'researcharr'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm')"
+						" AND a.attnum > 0 AND NOT a.attisdropped ORDER BY c.relname, a.attnum");
 
 	for (int i = 0; i < PQntuples(res); i++)
 	{
-		Relation   *relation = nrelations > 0 ? &relations[nrelations - 1] : NULL;
+		Relation *relation = nrelations > 0 ? &relations[nrelations - 1] : NULL;
 
 		if (relation == NULL || strcmp(relation->name, PQgetvalue(res, i, 0)) != 0)
 		{

@@ -15,13 +15,11 @@
 
 static const char *const tables[] = {
 	"processing_jobs", "processing_jobs", "media", "movies", "series", "episodes", "queue_items", "configuration",
-	"webui_users", "job_types", "processing_history", "audit_log"
-};
+	"webui_users", "job_types", "processing_history", "audit_log"};
 static const char *const columns[] = {"fuzz_a", "fuzz_b", "fuzz_c"};
 static const char *const types[] = {
 	"text", "int", "jsonb", "uuid", "int[]", "bigint", "numeric", "timestamptz", "interval", "bytea", "boolean", "xid8", "regclass",
-	"fuzz.pair", "fuzz.small", "name", "json", "point"
-};
+	"fuzz.pair", "fuzz.small", "name", "json", "point"};
 
 /* What users add to a table. */
 static void
@@ -101,9 +99,9 @@ static void
 put_partition_change(char *sql, size_t size)
 {
 	const char *log = chance(2) ? "audit_log" : "processing_history";
-	uint64_t	start = ((uint64_t) time(NULL) + 1 + chance(10)) * 1000;
-	uint64_t	end = start + 1000 + chance(5000);
-	int			number = chance(8);
+	uint64_t start = ((uint64_t) time(NULL) + 1 + chance(10)) * 1000;
+	uint64_t end = start + 1000 + chance(5000);
+	int number = chance(8);
 
 	switch (chance(4))
 	{
@@ -115,7 +113,8 @@ put_partition_change(char *sql, size_t size)
 			break;
 		default:
 			snprintf(sql, size, "CREATE TABLE IF NOT EXISTS researcharr.fuzz_p_%s_%d PARTITION OF researcharr.%s FOR VALUES"
-					 " FROM ('%08x-%04x-0000-0000-000000000000') TO ('%08x-%04x-0000-0000-000000000000')", log, number, log,
+								" FROM ('%08x-%04x-0000-0000-000000000000') TO ('%08x-%04x-0000-0000-000000000000')",
+					 log, number, log,
 					 (unsigned) (start >> 16), (unsigned) (start & 0xffff), (unsigned) (end >> 16), (unsigned) (end & 0xffff));
 	}
 }
@@ -152,8 +151,7 @@ put_other(char *sql, size_t size)
 		"DELETE FROM researcharr.job_types WHERE name IN ('heavy', 'short')",
 		"SELECT researcharr.job_type_register('heavy', weight => 50, lease => '300 ms')",
 		"SELECT researcharr.job_type_register('short', lease => '50 ms', max_retries => 1)",
-		"DISCARD ALL", "CHECKPOINT"
-	};
+		"DISCARD ALL", "CHECKPOINT"};
 
 	snprintf(sql, size, "%s", pick(statements));
 }
@@ -164,7 +162,7 @@ put_other(char *sql, size_t size)
 void
 define_something(void)
 {
-	char		sql[1000];
+	char sql[1000];
 
 	switch (chance(8))
 	{
@@ -211,8 +209,7 @@ abuse_something(void)
 		"SELECT format('ALTER TABLE %s SET UNLOGGED', c.oid::regclass), relname FROM our_relations c WHERE relkind = 'r'",
 		"SELECT format('ALTER EXTENSION researcharr DROP FUNCTION %1$s; DROP FUNCTION %1$s CASCADE', p.oid::regprocedure), proname FROM pg_proc p WHERE pronamespace = 'researcharr'::regnamespace AND prokind = 'f'",
 		"SELECT format('ALTER FUNCTION %s RENAME TO other_function', p.oid::regprocedure), proname FROM pg_proc p"
-		" WHERE pronamespace = 'researcharr'::regnamespace AND prokind = 'f'"
-	};
+		" WHERE pronamespace = 'researcharr'::regnamespace AND prokind = 'f'"};
 	static const char *const others[] = {
 		"DROP EXTENSION researcharr CASCADE",
 		"DROP EXTENSION pg_trgm CASCADE",
@@ -233,9 +230,8 @@ abuse_something(void)
 		"TRUNCATE researcharr.media CASCADE",
 		"DELETE FROM researcharr.audit_log",
 		"DELETE FROM researcharr.processing_history",
-		"UPDATE researcharr.job_types SET rate_interval = NULL, weight = 0, backoff = 'other'"
-	};
-	char		sql[4000];
+		"UPDATE researcharr.job_types SET rate_interval = NULL, weight = 0, backoff = 'other'"};
+	char sql[4000];
 
 	if (chance(3) == 0)
 	{
@@ -248,7 +244,8 @@ abuse_something(void)
 			 " our_columns AS (SELECT a.* FROM pg_attribute a JOIN our_relations c ON c.oid = a.attrelid"
 			 "  WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p'))"
 			 " SELECT s INTO q FROM (%s) AS x (s, n) ORDER BY md5(n || '%u') LIMIT 1;"
-			 " EXECUTE q; END $fuzz$", pick(abuses), chance(UINT32_MAX));
+			 " EXECUTE q; END $fuzz$",
+			 pick(abuses), chance(UINT32_MAX));
 	execute(KIND_DDL, sql);
 }
 
@@ -265,7 +262,7 @@ reinstall(void)
 			break;
 		case 1:
 			execute(KIND_DDL, "DO $fuzz$ BEGIN EXECUTE format('CREATE EXTENSION IF NOT EXISTS researcharr VERSION %L CASCADE',"
-					" (SELECT version FROM pg_available_extension_versions WHERE name = 'researcharr' ORDER BY random() LIMIT 1)); END $fuzz$");
+							  " (SELECT version FROM pg_available_extension_versions WHERE name = 'researcharr' ORDER BY random() LIMIT 1)); END $fuzz$");
 			break;
 		case 2:
 			execute(KIND_DDL, "ALTER EXTENSION researcharr UPDATE");

@@ -49,8 +49,7 @@ static bool
 may_write(const Relation *relation, const Argument *column)
 {
 	static const char *const decided[] = {
-		"media_id", "job_type", "priority", "available_at", "max_retries", "metadata", "unique_key"
-	};
+		"media_id", "job_type", "priority", "available_at", "max_retries", "metadata", "unique_key"};
 
 	if (!is_jobs(relation) || doomed)
 		return true;
@@ -64,14 +63,14 @@ may_write(const Relation *relation, const Argument *column)
 static int
 pick_columns(const Relation *relation, const Argument **columns, bool insert)
 {
-	int			n = 0;
-	bool		most = insert && chance(4) > 0;
+	int n = 0;
+	bool most = insert && chance(4) > 0;
 
 	for (int i = 0; i < relation->ncolumns; i++)
 	{
 		const Argument *column = &relation->columns[i];
-		bool		kept = strcmp(column->name, "id") == 0 || strcmp(column->name, "created_at") == 0 ||
-			strcmp(column->name, "updated_at") == 0 || (strcmp(column->name, "type") == 0 && letter_of(relation) != 'm');
+		bool kept = strcmp(column->name, "id") == 0 || strcmp(column->name, "created_at") == 0 ||
+					strcmp(column->name, "updated_at") == 0 || (strcmp(column->name, "type") == 0 && letter_of(relation) != 'm');
 
 		if (may_write(relation, column) && (kept ? chance(20) == 0 : chance(4) < (most ? 3 : 1)))
 			columns[n++] = column;
@@ -92,8 +91,8 @@ static void
 put_insert(PQExpBuffer sql, const Relation *relation)
 {
 	const Argument *columns[MAX_ARGUMENTS];
-	int			ncolumns = pick_columns(relation, columns, true);
-	int			nrows = chance(3) ? 1 : 1 + chance(4);
+	int ncolumns = pick_columns(relation, columns, true);
+	int nrows = chance(3) ? 1 : 1 + chance(4);
 
 	appendPQExpBuffer(sql, "INSERT INTO researcharr.%s (", relation->name);
 	for (int i = 0; i < ncolumns; i++)
@@ -134,7 +133,7 @@ static void
 put_update(PQExpBuffer sql, const Relation *relation)
 {
 	const Argument *columns[MAX_ARGUMENTS];
-	int			ncolumns = pick_columns(relation, columns, false);
+	int ncolumns = pick_columns(relation, columns, false);
 
 	appendPQExpBuffer(sql, "UPDATE researcharr.%s SET ", relation->name);
 	for (int i = 0; i < ncolumns; i++)
@@ -163,7 +162,7 @@ put_select(PQExpBuffer sql, const Relation *relation)
 static void
 put_statement(PQExpBuffer sql, const Relation *relation)
 {
-	uint32_t	what = chance(20);
+	uint32_t what = chance(20);
 
 	if (is_log(relation) && !doomed)
 		what = 19;

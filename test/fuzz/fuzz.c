@@ -31,16 +31,16 @@
 #include "fuzz.h"
 
 /* after so many violations nothing new is learnt */
-#define ENOUGH	20
+#define ENOUGH 20
 
-Shared	   *shared;
+Shared *shared;
 const char *conninfo;
 
 void
 violation(const char *format, ...)
 {
-	va_list		args;
-	char		text[8000];
+	va_list args;
+	char text[8000];
 
 	if (__atomic_add_fetch(&shared->violations, 1, __ATOMIC_RELAXED) >= ENOUGH)
 		shared->stop = true;
@@ -61,8 +61,8 @@ nap(int ms)
 static PGconn *
 connect_to(const char *database)
 {
-	char		info[1000];
-	PGconn	   *keeper;
+	char info[1000];
+	PGconn *keeper;
 
 	snprintf(info, sizeof(info), "%s dbname=%s application_name=keeper", conninfo, database);
 	keeper = PQconnectdb(info);
@@ -89,15 +89,15 @@ tidy_up(PGconn *keeper, bool all)
 		"DELETE FROM researcharr.media WHERE id IN (SELECT id FROM researcharr.media ORDER BY random() OFFSET 300)",
 		"TRUNCATE fuzz.sink",
 	};
-	PGresult   *res;
+	PGresult *res;
 
 	for (size_t i = 0; i < sizeof(statements) / sizeof(statements[0]); i++)
 		PQclear(PQexec(keeper, statements[i]));
 	res = PQexec(keeper, all ? "SELECT gid FROM pg_prepared_xacts WHERE database = current_database()" :
-				 "SELECT gid FROM pg_prepared_xacts WHERE database = current_database() AND prepared < clock_timestamp() - interval '2 s'");
+							   "SELECT gid FROM pg_prepared_xacts WHERE database = current_database() AND prepared < clock_timestamp() - interval '2 s'");
 	for (int i = 0; i < PQntuples(res); i++)
 	{
-		char		sql[200];
+		char sql[200];
 
 		snprintf(sql, sizeof(sql), "ROLLBACK PREPARED '%s'", PQgetvalue(res, i, 0));
 		PQclear(PQexec(keeper, sql));
@@ -112,7 +112,7 @@ tidy_up_all(bool all)
 
 	for (int i = 0; i < 2 && !(shared->stop && !all); i++)
 	{
-		PGconn	   *keeper = connect_to(databases[i]);
+		PGconn *keeper = connect_to(databases[i]);
 
 		if (keeper != NULL)
 			tidy_up(keeper, all);
@@ -143,11 +143,11 @@ wait_for_sessions(pid_t *sessions, int n)
 {
 	for (int tries = 0; tries < 600; tries++)
 	{
-		int			left = 0;
+		int left = 0;
 
 		for (int i = 0; i < n; i++)
 		{
-			int			status;
+			int status;
 
 			if (sessions[i] == 0)
 				continue;
@@ -192,11 +192,11 @@ summarize(uint64_t seed)
 int
 main(int argc, char **argv)
 {
-	pid_t		sessions[MAX_SESSIONS];
-	uint64_t	seed;
-	int			n;
-	time_t		end;
-	PGconn	   *reader;
+	pid_t sessions[MAX_SESSIONS];
+	uint64_t seed;
+	int n;
+	time_t end;
+	PGconn *reader;
 
 	if (argc != 5)
 	{
@@ -206,7 +206,8 @@ main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	conninfo = argv[1];
 	seed = strtoull(argv[3], NULL, 10);
-	n = atoi(argv[4]) < 1 ? 1 : atoi(argv[4]) > MAX_SESSIONS ? MAX_SESSIONS : atoi(argv[4]);
+	n = atoi(argv[4]) < 1 ? 1 : atoi(argv[4]) > MAX_SESSIONS ? MAX_SESSIONS :
+															   atoi(argv[4]);
 	shared = mmap(NULL, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (shared == MAP_FAILED)
 	{

@@ -11,47 +11,47 @@
 #include <libpq-fe.h>
 
 /* libpq's string buffer; its header expects this macro of the server's */
-#define pg_attribute_printf(f, a)	__attribute__((format(printf, f, a)))
+#define pg_attribute_printf(f, a) __attribute__((format(printf, f, a)))
 #include <pqexpbuffer.h>
 
-#define MAX_SESSIONS	64
-#define MAX_ROUTINES	400
-#define MAX_RELATIONS	100
-#define MAX_ARGUMENTS	40
-#define SHOWN			2000	/* bytes of a statement that messages show */
+#define MAX_SESSIONS  64
+#define MAX_ROUTINES  400
+#define MAX_RELATIONS 100
+#define MAX_ARGUMENTS 40
+#define SHOWN         2000 /* bytes of a statement that messages show */
 
 /* An argument of a routine, or a column of a relation. */
 typedef struct Argument
 {
-	char		name[64];
-	char		type[64];
-	char		element[64];	/* the type of an array's elements; or empty */
+	char name[64];
+	char type[64];
+	char element[64]; /* the type of an array's elements; or empty */
 } Argument;
 
 typedef struct Routine
 {
-	char		name[64];
-	char		kind;			/* f: function, p: procedure */
-	int			nargs;
-	int			nrequired;		/* the others have defaults */
-	Argument	args[MAX_ARGUMENTS];
+	char name[64];
+	char kind; /* f: function, p: procedure */
+	int nargs;
+	int nrequired; /* the others have defaults */
+	Argument args[MAX_ARGUMENTS];
 } Routine;
 
 typedef struct Relation
 {
-	char		name[64];
-	char		kind;			/* pg_class.relkind */
-	int			ncolumns;
-	Argument	columns[MAX_ARGUMENTS];
+	char name[64];
+	char kind; /* pg_class.relkind */
+	int ncolumns;
+	Argument columns[MAX_ARGUMENTS];
 } Relation;
 
 /* What kind of statement a session is at; other errors may arise from each. */
 typedef enum Kind
 {
-	KIND_CALL,					/* calls a routine */
+	KIND_CALL, /* calls a routine */
 	KIND_DML,
 	KIND_DDL,
-	KIND_CONTROL,				/* transactions and settings */
+	KIND_CONTROL, /* transactions and settings */
 	KINDS
 } Kind;
 
@@ -60,24 +60,24 @@ typedef struct Shared
 {
 	volatile bool stop;
 	volatile int violations;
-	volatile int backends[MAX_SESSIONS];	/* process ids */
+	volatile int backends[MAX_SESSIONS]; /* process ids */
 	volatile unsigned long succeeded[MAX_ROUTINES];
 	volatile unsigned long failed[MAX_ROUTINES];
-	volatile unsigned long ok[KINDS];	/* statements of each kind */
+	volatile unsigned long ok[KINDS]; /* statements of each kind */
 	volatile unsigned long errors[KINDS];
 	volatile unsigned long cancelled;
 	volatile unsigned long terminated;
 	volatile unsigned long hung_up;
 	volatile unsigned long prepared;
-	char		at[MAX_SESSIONS][SHOWN];	/* what each session runs */
+	char at[MAX_SESSIONS][SHOWN]; /* what each session runs */
 } Shared;
 
 extern Shared *shared;
 extern const char *conninfo;
 extern Routine routines[MAX_ROUTINES];
-extern int	nroutines;
+extern int nroutines;
 extern Relation relations[MAX_RELATIONS];
-extern int	nrelations;
+extern int nrelations;
 
 /* fuzz.c */
 extern void violation(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -97,18 +97,18 @@ extern bool run(Kind kind, const char *format, ...) __attribute__((format(printf
 /* random.c */
 extern void seed_random(uint64_t seed);
 extern uint32_t chance(uint32_t n);
-#define pick(array)	((array)[chance(sizeof(array) / sizeof((array)[0]))])
+#define pick(array) ((array)[chance(sizeof(array) / sizeof((array)[0]))])
 
 /* known.c */
 #define MAX_PICKED 5
 typedef struct Known
 {
-	char		kind;			/* the letter of an entity; r: a running job */
-	char		id[40];
-	int			attempt;
+	char kind; /* the letter of an entity; r: a running job */
+	char id[40];
+	int attempt;
 } Known;
 
-extern int	npicked;
+extern int npicked;
 extern const Known *picked[MAX_PICKED];
 extern void learn(void);
 extern const Known *know(char kind);
@@ -121,14 +121,18 @@ extern void put_literal(PQExpBuffer sql, const char *text);
 /* json.c */
 typedef struct Entity
 {
-	const char *name;			/* as functions' names begin */
+	const char *name; /* as functions' names begin */
 	const char *relation;
-	char		letter;
+	char letter;
 } Entity;
 
 typedef enum Shape
 {
-	SHAPE_NULL, SHAPE_NUMBER, SHAPE_BOOLEAN, SHAPE_STRING, SHAPE_JSON
+	SHAPE_NULL,
+	SHAPE_NUMBER,
+	SHAPE_BOOLEAN,
+	SHAPE_STRING,
+	SHAPE_JSON
 } Shape;
 
 extern const Entity *entity_of(const char *routine);
@@ -147,4 +151,4 @@ extern void define_something(void);
 extern void abuse_something(void);
 extern void reinstall(void);
 
-#endif							/* RARR_FUZZ_H */
+#endif /* RARR_FUZZ_H */

@@ -16,12 +16,8 @@
 #include "fuzz.h"
 
 static const Entity entities[] = {
-	{"media", "media", 'm'}, {"movie", "movie_rows", 'v'}, {"series", "series_rows", 's'},
-	{"episode", "episode_rows", 'e'}, {"job", "processing_jobs", 'j'}, {"queue_item", "queue_items", 'q'},
-	{"config", "configuration", 'c'}, {"webui_user", "webui_users", 'u'},
-	{"history", "processing_history", 'h'}, {"audit", "audit_log", 'a'}
-};
-#define NENTITIES	((int) (sizeof(entities) / sizeof(entities[0])))
+	{"media", "media", 'm'}, {"movie", "movie_rows", 'v'}, {"series", "series_rows", 's'}, {"episode", "episode_rows", 'e'}, {"job", "processing_jobs", 'j'}, {"queue_item", "queue_items", 'q'}, {"config", "configuration", 'c'}, {"webui_user", "webui_users", 'u'}, {"history", "processing_history", 'h'}, {"audit", "audit_log", 'a'}};
+#define NENTITIES ((int) (sizeof(entities) / sizeof(entities[0])))
 
 static const char *const job_types[] = {"search", "download", "verify", "narrow", "rated", "short", "heavy"};
 static const char *const titles[] = {"Amélie", "1917", "The Wire", "Łódź", "X", "Alien", "Severance", "中文", "  Trim me ", "100% \\\\"};
@@ -31,7 +27,7 @@ static const struct
 {
 	const char *name;
 	const char *texts[8];
-}			texts[] = {
+} texts[] = {
 	{"service", {"radarr", "sonarr"}},
 	{"type", {"movie", "series", "episode"}},
 	{"media_type", {"movie", "series", "episode"}},
@@ -58,7 +54,7 @@ entity_of(const char *routine)
 {
 	for (int i = 0; i < NENTITIES; i++)
 	{
-		size_t		length = strlen(entities[i].name);
+		size_t length = strlen(entities[i].name);
 
 		if (strncmp(routine, entities[i].name, length) == 0 && routine[length] == '_')
 			return &entities[i];
@@ -84,18 +80,20 @@ begins(const char *text, const char *with)
 static Shape
 sensible_id(PQExpBuffer raw, const char *name, char entity, int nth)
 {
-	char		kind = begins(name, "media") ? 'm' : begins(name, "series") ? 's' :
-		begins(name, "job") ? 'j' : entity;
+	char kind = begins(name, "media") ? 'm' : begins(name, "series") ? 's' :
+										  begins(name, "job")        ? 'j' :
+																	   entity;
 
 	appendPQExpBufferStr(raw, kind == 'j' && !begins(name, "job") && nth < npicked && picked[nth] != NULL ?
-						 picked[nth]->id : know(kind)->id);
+								  picked[nth]->id :
+								  know(kind)->id);
 	return SHAPE_STRING;
 }
 
 static Shape
 sensible_number(PQExpBuffer raw, const char *name, int nth)
 {
-	int			number;
+	int number;
 
 	if (begins(name, "attempt"))
 		number = nth < npicked && picked[nth] != NULL ? picked[nth]->attempt : 1;
@@ -126,7 +124,7 @@ sensible_text(PQExpBuffer raw, const char *name)
 	{
 		for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
 		{
-			int			n = 0;
+			int n = 0;
 
 			if (strcmp(texts[i].name, name) != 0)
 				continue;
@@ -143,9 +141,9 @@ sensible_text(PQExpBuffer raw, const char *name)
 static Shape
 sensible_time(PQExpBuffer raw, const char *type)
 {
-	time_t		then = time(NULL) - 3 + chance(6);
-	struct tm	tm;
-	char		text[40];
+	time_t then = time(NULL) - 3 + chance(6);
+	struct tm tm;
+	char text[40];
 
 	if (chance(8) == 0)
 		then += (int) chance(100000) - 50000;
@@ -204,8 +202,7 @@ put_string(PQExpBuffer raw)
 {
 	static const char *const strings[] = {
 		"", "x", "é", "\\u0001", "\\n\\t", "null", "$0.id", "$$1", "$1.nothing", "2026-01-01", "1e400", "tt0078748",
-		"search", "movie", "\\\"", "\\\\", "01900000-0000-7000-8000-000000000001", "%", "_", "now", "infinity", "\\ud83d\\ude00"
-	};
+		"search", "movie", "\\\"", "\\\\", "01900000-0000-7000-8000-000000000001", "%", "_", "now", "infinity", "\\ud83d\\ude00"};
 
 	appendPQExpBuffer(raw, "\"%s\"", pick(strings));
 }
@@ -217,9 +214,8 @@ void
 put_json(PQExpBuffer raw, int depth)
 {
 	static const char *const scalars[] = {
-		"null", "true", "false", "0", "-1", "1.5", "1e30", "1e2000", "2147483648", "9223372036854775808", "-0", "1.0", "[]", "{}"
-	};
-	int			n = chance(4);
+		"null", "true", "false", "0", "-1", "1.5", "1e30", "1e2000", "2147483648", "9223372036854775808", "-0", "1.0", "[]", "{}"};
+	int n = chance(4);
 
 	switch (depth > 0 ? chance(4) : chance(2))
 	{
@@ -255,8 +251,8 @@ put_json(PQExpBuffer raw, int depth)
 static void
 put_member(PQExpBuffer raw, const Argument *column, char entity)
 {
-	size_t		start = raw->len;
-	Shape		shape;
+	size_t start = raw->len;
+	Shape shape;
 
 	if (chance(25) == 0)
 	{
@@ -268,7 +264,7 @@ put_member(PQExpBuffer raw, const Argument *column, char entity)
 		appendPQExpBufferChar(raw, '[');
 		if (chance(3) && sensible(raw, column->name, column->element, entity, 0) == SHAPE_STRING)
 		{
-			char	   *value = strdup(raw->data + start + 1);
+			char *value = strdup(raw->data + start + 1);
 
 			raw->len = start + 1;
 			appendPQExpBuffer(raw, "\"%s\"", value);
@@ -282,7 +278,7 @@ put_member(PQExpBuffer raw, const Argument *column, char entity)
 		appendPQExpBufferStr(raw, "null");
 	else if (shape == SHAPE_STRING)
 	{
-		char	   *value = strdup(raw->data + start);
+		char *value = strdup(raw->data + start);
 
 		raw->len = start;
 		appendPQExpBuffer(raw, "\"%s\"", value);
@@ -307,12 +303,10 @@ is_given(const char *column, char entity)
 {
 	static const char *const needed[] = {
 		"title", "series_id", "season_number", "episode_number", "media_id", "job_type", "service",
-		"key", "value", "username", "password_hash"
-	};
+		"key", "value", "username", "password_hash"};
 	static const char *const kept[] = {
 		"id", "created_at", "updated_at", "added_at", "status", "retry_count", "error_message", "started_at",
-		"completed_at", "attempt", "lease_expires_at", "worker", "result"
-	};
+		"completed_at", "attempt", "lease_expires_at", "worker", "result"};
 
 	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++)
 		if (strcmp(column, needed[i]) == 0)
@@ -356,8 +350,7 @@ static void
 put_filters(PQExpBuffer raw, char entity)
 {
 	static const char *const operators[] = {
-		"eq", "ne", "gt", "gte", "lt", "lte", "in", "like", "ilike", "is_null", "contains", "nothing"
-	};
+		"eq", "ne", "gt", "gte", "lt", "lte", "in", "like", "ilike", "is_null", "contains", "nothing"};
 	const Relation *relation = relation_of(entity);
 	const char *comma = "";
 
@@ -422,8 +415,7 @@ put_batch(PQExpBuffer raw, int n)
 	static const char *const shapes[] = {
 		"\"media\", \"values\": {\"type\": \"movie\", \"title\"", "\"movie\", \"values\": {\"year\": 1999, \"title\"",
 		"\"series\", \"values\": {\"title\"", "\"config\", \"values\": {\"value\": \"1\", \"key\"",
-		"\"webui_user\", \"values\": {\"password_hash\": \"x\", \"username\""
-	};
+		"\"webui_user\", \"values\": {\"password_hash\": \"x\", \"username\""};
 	const char *shape = pick(shapes);
 
 	for (int i = 0; i < n; i++)
@@ -458,13 +450,13 @@ put_import(PQExpBuffer raw, const char *name)
 void
 sensible_json(PQExpBuffer raw, const char *name, char entity)
 {
-	bool		import = begins(name, "movies") || begins(name, "series") || begins(name, "episodes");
-	bool		jobs = begins(name, "jobs");
+	bool import = begins(name, "movies") || begins(name, "series") || begins(name, "episodes");
+	bool jobs = begins(name, "jobs");
 
 	if (import || jobs || begins(name, "operations") || begins(name, "entities") || begins(name, "items"))
 	{
-		int			n = chance(5);
-		bool		batch = begins(name, "operations") && chance(2);
+		int n = chance(5);
+		bool batch = begins(name, "operations") && chance(2);
 
 		appendPQExpBufferChar(raw, '[');
 		if (batch)

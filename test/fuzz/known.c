@@ -15,13 +15,13 @@
 
 #include "fuzz.h"
 
-#define MAX_KNOWN	400
+#define MAX_KNOWN 400
 
 static Known known[MAX_KNOWN];
-static int	nknown;
+static int nknown;
 
 /* The jobs that the call under construction is about. */
-int			npicked = 1;
+int npicked = 1;
 const Known *picked[MAX_PICKED];
 
 /*
@@ -42,7 +42,7 @@ learn(void)
 		" UNION ALL SELECT * FROM (SELECT 'u', id, 0 FROM researcharr.webui_users ORDER BY random() LIMIT 20) x"
 		" UNION ALL SELECT * FROM (SELECT 'h', id, 0 FROM researcharr.processing_history ORDER BY id DESC LIMIT 10) x"
 		" UNION ALL SELECT * FROM (SELECT 'a', id, 0 FROM researcharr.audit_log ORDER BY id DESC LIMIT 10) x";
-	PGresult   *res = PQexec(conn, sql);
+	PGresult *res = PQexec(conn, sql);
 
 	if (PQntuples(res) > 0)
 		nknown = 0;
@@ -62,7 +62,7 @@ const Known *
 know(char kind)
 {
 	static const Known nobody = {'?', "01900000-0000-7000-8000-000000000001", 0};
-	int			start;
+	int start;
 
 	if (nknown == 0)
 		return &nobody;

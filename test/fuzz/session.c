@@ -20,16 +20,16 @@
 
 #include "fuzz.h"
 
-static int	me;
+static int me;
 static FILE *record;
-static bool in_block;			/* of a transaction, as it should be */
-static int	npreparations;
+static bool in_block; /* of a transaction, as it should be */
+static int npreparations;
 static bool hanging_up;
-static bool cancelled;			/* the last error was that */
+static bool cancelled; /* the last error was that */
 
-PGconn	   *conn;
-bool		doomed;				/* the transaction will be rolled back */
-bool		in_second;			/* in the database where the extension comes and goes */
+PGconn *conn;
+bool doomed;    /* the transaction will be rolled back */
+bool in_second; /* in the database where the extension comes and goes */
 
 static bool
 lost(void)
@@ -47,7 +47,7 @@ static void
 prepare_session(void)
 {
 	PQclear(PQexec(conn, "SET lock_timeout = '40 ms'; SET statement_timeout = '500 ms';"
-				   " SET client_min_messages = error; SET search_path = pg_catalog, fuzz"));
+						 " SET client_min_messages = error; SET search_path = pg_catalog, fuzz"));
 }
 
 /*
@@ -56,7 +56,7 @@ prepare_session(void)
 static void
 connect_session(void)
 {
-	char		info[1000];
+	char info[1000];
 
 	if (conn != NULL)
 		PQfinish(conn);
@@ -144,13 +144,13 @@ is_cancel(const PGresult *res)
 static bool
 read_results(Kind kind, const char *sql)
 {
-	bool		ok = true;
-	PGresult   *res;
+	bool ok = true;
+	PGresult *res;
 
 	while ((res = PQgetResult(conn)) != NULL)
 	{
 		ExecStatusType status = PQresultStatus(res);
-		char	   *data;
+		char *data;
 
 		if (status == PGRES_COPY_OUT)
 			while (PQgetCopyData(conn, &data, 0) > 0)
@@ -172,7 +172,8 @@ static void
 check_state(bool ok, const char *sql)
 {
 	PGTransactionStatusType status = PQtransactionStatus(conn);
-	PGTransactionStatusType right = !in_block ? PQTRANS_IDLE : ok ? PQTRANS_INTRANS : PQTRANS_INERROR;
+	PGTransactionStatusType right = !in_block ? PQTRANS_IDLE : ok ? PQTRANS_INTRANS :
+																	PQTRANS_INERROR;
 
 	if (lost() || status == right)
 		return;
@@ -195,7 +196,7 @@ send(const char *sql)
 bool
 execute(Kind kind, const char *sql)
 {
-	bool		ok;
+	bool ok;
 
 	if (lost())
 		return false;
@@ -226,8 +227,8 @@ execute(Kind kind, const char *sql)
 bool
 run(Kind kind, const char *format, ...)
 {
-	char		sql[2000];
-	va_list		args;
+	char sql[2000];
+	va_list args;
 
 	va_start(args, format);
 	vsnprintf(sql, sizeof(sql), format, args);
@@ -238,7 +239,7 @@ run(Kind kind, const char *format, ...)
 static void
 do_something(void)
 {
-	uint32_t	what = chance(100);
+	uint32_t what = chance(100);
 
 	if (in_second && chance(15) == 0)
 		reinstall();
@@ -268,8 +269,7 @@ set_something(void)
 		"SET researcharr.audit = off", "SET researcharr.audit = on", "SET researcharr.poll_interval = '10 ms'",
 		"SET researcharr.queue_item_lease = '1 s'", "SET max_parallel_workers_per_gather = 2; SET force_parallel_mode = on", "RESET force_parallel_mode",
 		"SET jit = on; SET jit_above_cost = 0", "SET temp_file_limit = '100 kB'", "RESET temp_file_limit", "SET row_security = off", "RESET row_security",
-		"SET client_encoding = 'LATIN1'", "RESET client_encoding", "SET constraint_exclusion = on"
-	};
+		"SET client_encoding = 'LATIN1'", "RESET client_encoding", "SET constraint_exclusion = on"};
 
 	execute(KIND_CONTROL, pick(settings));
 }
@@ -279,8 +279,7 @@ change_role(void)
 {
 	static const char *const roles[] = {
 		"RESET ROLE", "RESET ROLE", "SET ROLE fuzz_app", "SET ROLE fuzz_worker", "SET ROLE fuzz_nobody",
-		"SET SESSION AUTHORIZATION fuzz_app", "RESET SESSION AUTHORIZATION"
-	};
+		"SET SESSION AUTHORIZATION fuzz_app", "RESET SESSION AUTHORIZATION"};
 
 	execute(KIND_CONTROL, pick(roles));
 }
@@ -288,7 +287,7 @@ change_role(void)
 static void
 step_with_savepoint(void)
 {
-	bool		set = (doomed || chance(3) == 0) && run(KIND_CONTROL, "SAVEPOINT s");
+	bool set = (doomed || chance(3) == 0) && run(KIND_CONTROL, "SAVEPOINT s");
 
 	if (doomed && chance(4) == 0)
 		abuse_something();
@@ -305,7 +304,7 @@ step_with_savepoint(void)
 static void
 end_transaction(void)
 {
-	uint32_t	how = chance(20);
+	uint32_t how = chance(20);
 
 	in_block = false;
 	if (doomed || how < 5)
@@ -330,9 +329,8 @@ static void
 transaction(void)
 {
 	static const char *const levels[] = {
-		"READ COMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE", "READ COMMITTED, READ ONLY", "SERIALIZABLE, READ ONLY"
-	};
-	int			nsteps = 1 + chance(6);
+		"READ COMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE", "READ COMMITTED, READ ONLY", "SERIALIZABLE, READ ONLY"};
+	int nsteps = 1 + chance(6);
 
 	in_block = run(KIND_CONTROL, "BEGIN ISOLATION LEVEL %s", pick(levels));
 	if (!in_block)
@@ -356,7 +354,7 @@ transaction(void)
 static void
 end_prepared(void)
 {
-	PGresult   *res = PQexec(conn, "SELECT gid FROM pg_prepared_xacts WHERE database = current_database() ORDER BY random() LIMIT 1");
+	PGresult *res = PQexec(conn, "SELECT gid FROM pg_prepared_xacts WHERE database = current_database() ORDER BY random() LIMIT 1");
 
 	if (PQresultStatus(res) == PGRES_TUPLES_OK && PQntuples(res) > 0)
 		run(KIND_CONTROL, "%s PREPARED '%s'", chance(2) ? "COMMIT" : "ROLLBACK", PQgetvalue(res, 0, 0));
@@ -366,9 +364,9 @@ end_prepared(void)
 static void
 disturb_somebody(void)
 {
-	int			victim = chance(MAX_SESSIONS);
-	int			backend = shared->backends[victim];
-	bool		terminate = chance(3) == 0;
+	int victim = chance(MAX_SESSIONS);
+	int backend = shared->backends[victim];
+	bool terminate = chance(3) == 0;
 
 	if (backend == 0 || victim == me)
 		return;
@@ -404,7 +402,7 @@ start_afresh(void)
 void
 run_session(int number, uint64_t seed)
 {
-	char		name[40];
+	char name[40];
 
 	me = number;
 	in_second = number % 5 == 4;
@@ -414,7 +412,7 @@ run_session(int number, uint64_t seed)
 	connect_session();
 	for (unsigned long n = 0; !shared->stop; n++)
 	{
-		uint32_t	what = chance(100);
+		uint32_t what = chance(100);
 
 		if (lost())
 			connect_session();

@@ -13,33 +13,25 @@
 
 #include "fuzz.h"
 
-#define MAX_WILD	24
+#define MAX_WILD 24
 
 /* Expressions at the edges of types; huge ones are made by the server. */
 static const struct
 {
 	const char *type;
 	const char *values[MAX_WILD];
-}			wild_values[] = {
-	{"uuid", {"'00000000-0000-0000-0000-000000000000'", "'ffffffff-ffff-ffff-ffff-ffffffffffff'", "gen_random_uuid()",
-			"'01900000-0000-7000-8000-000000000001'", "'01900000-0000-7000-8000-000000000002'"}},
+} wild_values[] = {
+	{"uuid", {"'00000000-0000-0000-0000-000000000000'", "'ffffffff-ffff-ffff-ffff-ffffffffffff'", "gen_random_uuid()", "'01900000-0000-7000-8000-000000000001'", "'01900000-0000-7000-8000-000000000002'"}},
 	{"integer", {"0", "-1", "1", "100", "101", "1001", "10000", "10001", "2147483647", "-2147483648", "65536"}},
 	{"bigint", {"0", "-1", "1", "2147483648", "9223372036854775807", "-9223372036854775808"}},
 	{"double precision", {"'NaN'", "'Infinity'", "'-Infinity'", "0", "'-0'", "1", "-1", "1e308", "1e-320"}},
 	{"real", {"'NaN'", "'Infinity'", "0", "-1", "1e38"}},
 	{"boolean", {"true", "false"}},
-	{"text", {"''", "' '", "repeat('x', 256)", "repeat('é', 600)", "repeat('y', 70000)", "repeat('z', 1100000)",
-			"E'\\t\\n\\x01'", "'$1'", "'%'", "'_'", "E'\\\\'", "'a''b'", "'\"; DROP TABLE x; --'", "chr(1114111)", "'null'",
-			"'search'", "'movie'", "'pg_catalog.pg_class'", "E'\\u200b'", "'fuzz_a desc, id'", "repeat('id,', 2000) || 'id'"}},
-	{"interval", {"'0'", "'-1 s'", "'178000000 years'", "'-178000000 years'", "'1 mon'", "'36500 days'", "'36501 days'", "'1 us'",
-			"'-1 us'", "'1 mon -30 days'"}},
-	{"timestamp with time zone", {"'infinity'", "'-infinity'", "'294276-12-31'", "'4713-01-01 BC'", "'epoch'", "clock_timestamp()",
-			"clock_timestamp() + '1 us'"}},
+	{"text", {"''", "' '", "repeat('x', 256)", "repeat('é', 600)", "repeat('y', 70000)", "repeat('z', 1100000)", "E'\\t\\n\\x01'", "'$1'", "'%'", "'_'", "E'\\\\'", "'a''b'", "'\"; DROP TABLE x; --'", "chr(1114111)", "'null'", "'search'", "'movie'", "'pg_catalog.pg_class'", "E'\\u200b'", "'fuzz_a desc, id'", "repeat('id,', 2000) || 'id'"}},
+	{"interval", {"'0'", "'-1 s'", "'178000000 years'", "'-178000000 years'", "'1 mon'", "'36500 days'", "'36501 days'", "'1 us'", "'-1 us'", "'1 mon -30 days'"}},
+	{"timestamp with time zone", {"'infinity'", "'-infinity'", "'294276-12-31'", "'4713-01-01 BC'", "'epoch'", "clock_timestamp()", "clock_timestamp() + '1 us'"}},
 	{"date", {"'infinity'", "'-infinity'", "'5874897-12-31'", "'4713-01-01 BC'", "'2000-02-29'"}},
-	{"jsonb", {"'null'", "'[]'", "'{}'", "'\"x\"'", "'0'", "'1e2000'", "(repeat('[', 3000) || repeat(']', 3000))::jsonb",
-			"jsonb_build_object('a', repeat('x', 1100000))", "'[null]'", "'[[]]'", "'{\"\": null}'",
-			"(SELECT jsonb_object_agg('k' || n, n) FROM generate_series(1, 2000) n)", "'[{}]'", "'[1, \"x\", null, {}]'",
-			"(SELECT jsonb_agg('{}'::jsonb) FROM generate_series(1, 1000))", "(SELECT jsonb_agg(to_jsonb(m)) FROM researcharr.media m)"}},
+	{"jsonb", {"'null'", "'[]'", "'{}'", "'\"x\"'", "'0'", "'1e2000'", "(repeat('[', 3000) || repeat(']', 3000))::jsonb", "jsonb_build_object('a', repeat('x', 1100000))", "'[null]'", "'[[]]'", "'{\"\": null}'", "(SELECT jsonb_object_agg('k' || n, n) FROM generate_series(1, 2000) n)", "'[{}]'", "'[1, \"x\", null, {}]'", "(SELECT jsonb_agg('{}'::jsonb) FROM generate_series(1, 1000))", "(SELECT jsonb_agg(to_jsonb(m)) FROM researcharr.media m)"}},
 	{"bytea", {"''", "'\\x00'", "'\\xff'"}},
 	{"regclass", {"0", "'pg_catalog.pg_class'", "'researcharr.media'", "'fuzz.sink'", "4294967295"}},
 	{"name", {"''", "'a'", "'id'"}},
@@ -49,7 +41,7 @@ static const struct
 void
 put_literal(PQExpBuffer sql, const char *text)
 {
-	char	   *quoted = PQescapeLiteral(conn, text, strlen(text));
+	char *quoted = PQescapeLiteral(conn, text, strlen(text));
 
 	/* NULL where the text is not valid in the client's encoding */
 	appendPQExpBufferStr(sql, quoted != NULL ? quoted : "NULL");
@@ -61,7 +53,7 @@ put_wild_scalar(PQExpBuffer sql, const char *type)
 {
 	for (size_t i = 0; i < sizeof(wild_values) / sizeof(wild_values[0]); i++)
 	{
-		int			n = 0;
+		int n = 0;
 
 		if (strcmp(wild_values[i].type, type) != 0 || chance(6) == 0)
 			continue;
@@ -101,7 +93,7 @@ put_sensible_scalar(PQExpBuffer sql, const char *name, const char *type, char en
 static void
 put_wild_array(PQExpBuffer sql, const Argument *arg)
 {
-	int			n = chance(4);
+	int n = chance(4);
 
 	switch (chance(7))
 	{

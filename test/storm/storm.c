@@ -33,29 +33,29 @@
 
 #include <libpq-fe.h>
 
-#define MAX_WORKERS	64
-#define MAX_TAKEN	5
+#define MAX_WORKERS 64
+#define MAX_TAKEN   5
 
 /* seconds after which a server that is not back is taken for dead */
-#define PATIENCE	120
+#define PATIENCE 120
 
 typedef struct Job
 {
-	char		id[40];
-	int			attempt;
+	char id[40];
+	int attempt;
 } Job;
 
 static const char *conninfo;
 static const char media_id[] = "01900000-0000-7000-8000-000000000001";
 static time_t end;
-static int	me;
+static int me;
 static uint64_t state;
 static FILE *books;
 static PGconn *conn;
 static char transaction[40];
-static int	ntransactions;
-static Job	taken[MAX_TAKEN];
-static int	ntaken;
+static int ntransactions;
+static Job taken[MAX_TAKEN];
+static int ntaken;
 
 static void write_down(const char *format, ...) __attribute__((format(printf, 1, 2)));
 static PGresult *query(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -64,7 +64,7 @@ static bool run(const char *format, ...) __attribute__((format(printf, 1, 2)));
 static uint32_t
 chance(uint32_t n)
 {
-	uint64_t	z = (state += UINT64_C(0x9E3779B97F4A7C15));
+	uint64_t z = (state += UINT64_C(0x9E3779B97F4A7C15));
 
 	z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
 	z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
@@ -82,7 +82,7 @@ nap(int ms)
 static void
 write_down(const char *format, ...)
 {
-	va_list		args;
+	va_list args;
 
 	va_start(args, format);
 	vfprintf(books, format, args);
@@ -99,7 +99,7 @@ ignore_notice(void *arg, const PGresult *res)
 static void
 come_back(void)
 {
-	time_t		give_up = time(NULL) + PATIENCE;
+	time_t give_up = time(NULL) + PATIENCE;
 
 	if (conn != NULL)
 		PQfinish(conn);
@@ -136,9 +136,9 @@ is_expected(const char *sqlstate)
 static PGresult *
 query(const char *format, ...)
 {
-	char		sql[4000];
-	va_list		args;
-	PGresult   *res;
+	char sql[4000];
+	va_list args;
+	PGresult *res;
 	const char *sqlstate;
 
 	va_start(args, format);
@@ -161,9 +161,9 @@ query(const char *format, ...)
 static bool
 run(const char *format, ...)
 {
-	char		sql[4000];
-	va_list		args;
-	PGresult   *res;
+	char sql[4000];
+	va_list args;
+	PGresult *res;
 
 	va_start(args, format);
 	vsnprintf(sql, sizeof(sql), format, args);
@@ -184,7 +184,7 @@ begin(void)
 static void
 end_transaction(bool calm)
 {
-	uint32_t	how = calm ? 99 : chance(100);
+	uint32_t how = calm ? 99 : chance(100);
 
 	if (PQstatus(conn) != CONNECTION_OK)
 		return;
@@ -198,7 +198,7 @@ end_transaction(bool calm)
 	}
 	else
 	{
-		PGresult   *res;
+		PGresult *res;
 
 		write_down("end %s commit\n", transaction);
 		res = query("COMMIT");
@@ -220,14 +220,14 @@ random_type(void)
 static void
 enqueue(void)
 {
-	int			n = 1 + chance(4);
+	int n = 1 + chance(4);
 
 	if (!begin())
 		return;
 	for (int i = 0; i < n; i++)
 	{
-		PGresult   *res;
-		bool		undo = chance(8) == 0 && run("SAVEPOINT s");
+		PGresult *res;
+		bool undo = chance(8) == 0 && run("SAVEPOINT s");
 
 		if (chance(3))
 			res = query("SELECT researcharr.job_enqueue('%s', '%s', %d, clock_timestamp() + interval '%d ms', 10)",
@@ -259,8 +259,8 @@ remember_taken(PGresult *res)
 static void
 take(void)
 {
-	PGresult   *res = query("SELECT id, attempt FROM researcharr.job_dequeue(max_jobs => %d, lease => '%d ms')",
-							1 + chance(MAX_TAKEN), 500 + chance(2000));
+	PGresult *res = query("SELECT id, attempt FROM researcharr.job_dequeue(max_jobs => %d, lease => '%d ms')",
+						  1 + chance(MAX_TAKEN), 500 + chance(2000));
 
 	remember_taken(res);
 	PQclear(res);
@@ -269,9 +269,9 @@ take(void)
 static void
 wait_for_jobs(void)
 {
-	PGresult   *res = query("CALL researcharr.job_dequeue_wait(NULL, NULL, 2, '2 s', 'storm', '%d ms')", 1 + chance(1000));
-	PGresult   *jobs;
-	char	   *json;
+	PGresult *res = query("CALL researcharr.job_dequeue_wait(NULL, NULL, 2, '2 s', 'storm', '%d ms')", 1 + chance(1000));
+	PGresult *jobs;
+	char *json;
 
 	ntaken = 0;
 	if (res == NULL)
@@ -296,7 +296,7 @@ complete(const Job *job)
 static void
 work(bool calm)
 {
-	bool		as_one = !calm && chance(4) == 0;
+	bool as_one = !calm && chance(4) == 0;
 
 	if (as_one && !begin())
 		return;
@@ -306,7 +306,7 @@ work(bool calm)
 		take();
 	for (int i = 0; i < ntaken; i++)
 	{
-		uint32_t	what = calm ? 99 : chance(20);
+		uint32_t what = calm ? 99 : chance(20);
 
 		if (as_one)
 			complete(&taken[i]);
@@ -330,7 +330,7 @@ work(bool calm)
 static void
 end_prepared(void)
 {
-	PGresult   *res = query("SELECT gid FROM pg_prepared_xacts ORDER BY md5(gid || %u) LIMIT 1", chance(1000));
+	PGresult *res = query("SELECT gid FROM pg_prepared_xacts ORDER BY md5(gid || %u) LIMIT 1", chance(1000));
 
 	if (res != NULL && PQntuples(res) > 0)
 	{
@@ -348,8 +348,8 @@ end_prepared(void)
 static bool
 is_over(void)
 {
-	PGresult   *res = query("SELECT NOT EXISTS (SELECT FROM pg_prepared_xacts) AND NOT EXISTS (SELECT FROM researcharr.processing_jobs WHERE completed_at IS NULL)");
-	bool		over = res != NULL && PQgetvalue(res, 0, 0)[0] == 't';
+	PGresult *res = query("SELECT NOT EXISTS (SELECT FROM pg_prepared_xacts) AND NOT EXISTS (SELECT FROM researcharr.processing_jobs WHERE completed_at IS NULL)");
+	bool over = res != NULL && PQgetvalue(res, 0, 0)[0] == 't';
 
 	PQclear(res);
 	return over;
@@ -358,8 +358,8 @@ is_over(void)
 static void
 be_worker(int number, uint64_t seed)
 {
-	char		name[30];
-	time_t		give_up = end + PATIENCE;
+	char name[30];
+	time_t give_up = end + PATIENCE;
 
 	me = number;
 	state = seed;
@@ -373,8 +373,8 @@ be_worker(int number, uint64_t seed)
 	come_back();
 	for (;;)
 	{
-		bool		calm = time(NULL) >= end;
-		uint32_t	what = chance(100);
+		bool calm = time(NULL) >= end;
+		uint32_t what = chance(100);
 
 		if (PQstatus(conn) != CONNECTION_OK)
 			come_back();
@@ -403,8 +403,8 @@ be_worker(int number, uint64_t seed)
 int
 main(int argc, char **argv)
 {
-	int			n;
-	int			rc = 0;
+	int n;
+	int rc = 0;
 
 	if (argc != 5)
 	{
@@ -413,10 +413,11 @@ main(int argc, char **argv)
 	}
 	conninfo = argv[1];
 	end = time(NULL) + atoi(argv[2]);
-	n = atoi(argv[4]) < 1 ? 1 : atoi(argv[4]) > MAX_WORKERS ? MAX_WORKERS : atoi(argv[4]);
+	n = atoi(argv[4]) < 1 ? 1 : atoi(argv[4]) > MAX_WORKERS ? MAX_WORKERS :
+															  atoi(argv[4]);
 	for (int i = 0; i < n; i++)
 	{
-		pid_t		worker = fork();
+		pid_t worker = fork();
 
 		if (worker == 0)
 			be_worker(i, strtoull(argv[3], NULL, 10) * 1000003 + i);
@@ -428,7 +429,7 @@ main(int argc, char **argv)
 	}
 	for (int i = 0; i < n; i++)
 	{
-		int			status;
+		int status;
 
 		if (wait(&status) < 0 || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
 			rc = 1;

@@ -19,15 +19,15 @@
 
 #include "stress.h"
 
-static int	me;
-static int	npreparations = 0;
+static int me;
+static int npreparations = 0;
 static uint64_t state;
 
-PGconn	   *conn;
-Held		held[MAX_HELD];
-int			nheld = 0;
-Held		fresh[MAX_HELD];
-int			nfresh = 0;
+PGconn *conn;
+Held held[MAX_HELD];
+int nheld = 0;
+Held fresh[MAX_HELD];
+int nfresh = 0;
 
 /*
  * A number from 0 to n - 1.
@@ -35,7 +35,7 @@ int			nfresh = 0;
 uint32_t
 chance(uint32_t n)
 {
-	uint64_t	z = (state += UINT64_C(0x9E3779B97F4A7C15));
+	uint64_t z = (state += UINT64_C(0x9E3779B97F4A7C15));
 
 	z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
 	z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
@@ -49,13 +49,10 @@ is_expected(const char *sqlstate)
 	static const struct
 	{
 		const char *sqlstate;
-		int			deed;
-	}			expected[] = {
-		{"22012", DEED_BROKEN_STATEMENT}, {"23505", DEED_BROKEN_STATEMENT}, {"23514", DEED_BROKEN_STATEMENT}, {"P0001", DEED_BROKEN_STATEMENT},
-		{"RA001", DEED_LEASE_LOST}, {"55P03", DEED_LOCK_TIMEOUT}, {"40P01", DEED_DEADLOCK},
-		{"40001", DEED_SERIALIZATION}, {"57P01", DEED_WAS_KILLED}, {"57014", DEED_BROKEN_STATEMENT},
-		{"42704", DEEDS}, {"53400", DEEDS},	/* prepared: ended, too many */
-		{"42804", DEED_ROW_TYPE}	/* a column changed while the statement ran */
+		int deed;
+	} expected[] = {
+		{"22012", DEED_BROKEN_STATEMENT}, {"23505", DEED_BROKEN_STATEMENT}, {"23514", DEED_BROKEN_STATEMENT}, {"P0001", DEED_BROKEN_STATEMENT}, {"RA001", DEED_LEASE_LOST}, {"55P03", DEED_LOCK_TIMEOUT}, {"40P01", DEED_DEADLOCK}, {"40001", DEED_SERIALIZATION}, {"57P01", DEED_WAS_KILLED}, {"57014", DEED_BROKEN_STATEMENT}, {"42704", DEEDS}, {"53400", DEEDS}, /* prepared: ended, too many */
+		{"42804", DEED_ROW_TYPE}                                                                                                                                                                                                                                                                                                                                     /* a column changed while the statement ran */
 	};
 
 	for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++)
@@ -74,7 +71,7 @@ is_expected(const char *sqlstate)
 void
 come_back(void)
 {
-	char		name[30];
+	char name[30];
 
 	if (conn != NULL)
 		PQfinish(conn);
@@ -98,11 +95,11 @@ lost(void)
  * Runs a statement: its result, or NULL after an error that was expected.
  */
 PGresult *
-query(const char *format,...)
+query(const char *format, ...)
 {
-	char		sql[8000];
-	va_list		args;
-	PGresult   *res;
+	char sql[8000];
+	va_list args;
+	PGresult *res;
 	const char *sqlstate;
 
 	va_start(args, format);
@@ -121,7 +118,7 @@ query(const char *format,...)
 		did(DEED_WAS_KILLED);
 	}
 	else if (strcmp(sqlstate, "55000") == 0 && strstr(PQresultErrorMessage(res), "is busy") != NULL)
-		;						/* a prepared transaction that somebody else ends */
+		; /* a prepared transaction that somebody else ends */
 	else if (!is_expected(sqlstate))
 		violation("%s: %s%s", sqlstate, PQresultErrorMessage(res), sql);
 	PQclear(res);
@@ -134,7 +131,7 @@ query(const char *format,...)
 bool
 run(const char *sql)
 {
-	PGresult   *res = query("%s", sql);
+	PGresult *res = query("%s", sql);
 
 	PQclear(res);
 	return res != NULL;
@@ -144,9 +141,9 @@ run(const char *sql)
 static void
 step_with_savepoint(void)
 {
-	bool		undo;
-	int			nheld_before = nheld;
-	int			nfresh_before = nfresh;
+	bool undo;
+	int nheld_before = nheld;
+	int nfresh_before = nfresh;
 
 	if (chance(3) != 0)
 	{
@@ -182,7 +179,7 @@ step_with_savepoint(void)
 static void
 idle(int ms)
 {
-	int64_t		end = clock_ms() + chance(ms);
+	int64_t end = clock_ms() + chance(ms);
 
 	while (clock_ms() < end && !shared->pause)
 		nap(20);
@@ -191,7 +188,7 @@ idle(int ms)
 static void
 end_transaction(void)
 {
-	uint32_t	how = chance(100);
+	uint32_t how = chance(100);
 
 	if (lost())
 		return;
@@ -209,7 +206,7 @@ end_transaction(void)
 	}
 	else if (how < 36)
 	{
-		PGresult   *res = query("PREPARE TRANSACTION 'stress_%d_%d'", me, npreparations++);
+		PGresult *res = query("PREPARE TRANSACTION 'stress_%d_%d'", me, npreparations++);
 
 		if (res != NULL)
 			did(DEED_PREPARED);
@@ -228,7 +225,7 @@ end_transaction(void)
 static void
 transaction(void)
 {
-	int			nsteps = 1 + chance(4);
+	int nsteps = 1 + chance(4);
 
 	if (!run(chance(8) == 0 ? "BEGIN ISOLATION LEVEL REPEATABLE READ" : "BEGIN"))
 		return;
@@ -283,7 +280,7 @@ rebuild(void)
 		"REINDEX INDEX CONCURRENTLY researcharr.processing_jobs_take_idx",
 		"REINDEX INDEX CONCURRENTLY researcharr.processing_jobs_pkey",
 	};
-	PGresult   *res;
+	PGresult *res;
 
 	if (!run("SET lock_timeout = '1500 ms'"))
 		return;
@@ -319,13 +316,13 @@ alter_columns(void)
 		"ALTER COLUMN note TYPE timestamptz USING now()",
 		"ALTER COLUMN note TYPE jsonb USING '{}'",
 	};
-	uint32_t	way = chance(5) == 0 ? chance(4) : 4 + chance(4);
+	uint32_t way = chance(5) == 0 ? chance(4) : 4 + chance(4);
 
 	if (!run("SET lock_timeout = '300 ms'"))
 		return;
 	if (way < 4 || run("ALTER TABLE researcharr.processing_jobs ADD COLUMN IF NOT EXISTS note text"))
 	{
-		PGresult   *res = query("ALTER TABLE researcharr.processing_jobs %s", ways[way]);
+		PGresult *res = query("ALTER TABLE researcharr.processing_jobs %s", ways[way]);
 
 		if (res != NULL)
 			did(DEED_ALTERED);
@@ -340,11 +337,11 @@ alter_columns(void)
 static void
 end_prepared(void)
 {
-	PGresult   *res = query("SELECT gid FROM pg_prepared_xacts ORDER BY random() LIMIT 1");
+	PGresult *res = query("SELECT gid FROM pg_prepared_xacts ORDER BY random() LIMIT 1");
 
 	if (res != NULL && PQntuples(res) > 0)
 	{
-		PGresult   *end = query("%s PREPARED '%s'", chance(2) ? "COMMIT" : "ROLLBACK", PQgetvalue(res, 0, 0));
+		PGresult *end = query("%s PREPARED '%s'", chance(2) ? "COMMIT" : "ROLLBACK", PQgetvalue(res, 0, 0));
 
 		if (end != NULL)
 			did(DEED_PREPARED_ENDED);
@@ -356,8 +353,8 @@ end_prepared(void)
 static void
 disturb_somebody(void)
 {
-	int			backend = shared->backends[chance(MAX_ACTORS)];
-	bool		kill = chance(3) == 0;
+	int backend = shared->backends[chance(MAX_ACTORS)];
+	bool kill = chance(3) == 0;
 
 	if (backend == 0 || backend == PQbackendPID(conn))
 		return;
@@ -381,9 +378,9 @@ pause_a_type(void)
 static void
 wait_for_jobs(void)
 {
-	PGresult   *res;
-	PGresult   *jobs;
-	char	   *json;
+	PGresult *res;
+	PGresult *jobs;
+	char *json;
 
 	run(chance(2) ? "SET researcharr.bind_leases = on" : "SET researcharr.bind_leases = off");
 	if (lost())
@@ -395,7 +392,8 @@ wait_for_jobs(void)
 		return;
 	json = PQescapeLiteral(conn, PQgetvalue(res, 0, 0), PQgetlength(res, 0, 0));
 	jobs = query("INSERT INTO stress.claims SELECT id, attempt, available_at > started_at, job_type, started_at"
-				 " FROM jsonb_populate_recordset(NULL::researcharr.processing_jobs, %s) RETURNING job_id, attempt", json);
+				 " FROM jsonb_populate_recordset(NULL::researcharr.processing_jobs, %s) RETURNING job_id, attempt",
+				 json);
 	for (int i = 0; jobs != NULL && i < PQntuples(jobs) && nheld < MAX_HELD; i++)
 	{
 		snprintf(held[nheld].id, sizeof(held[0].id), "%s", PQgetvalue(jobs, i, 0));
@@ -439,7 +437,7 @@ act(int number, uint64_t seed)
 	begin_actor(number, seed);
 	while (!shared->stop)
 	{
-		uint32_t	what = chance(200);
+		uint32_t what = chance(200);
 
 		wait_while_paused();
 		if (number == 0 && what < 100)

@@ -19,13 +19,13 @@
 #include "stress.h"
 
 /* answers that one quiet phase compares */
-#define ANSWERS		15
+#define ANSWERS 15
 
 /* how long leases and waits may last that actors leave behind */
-#define LEAVINGS_MS	15000
+#define LEAVINGS_MS 15000
 
 /* how many jobs of type "rated" may start in a second */
-#define RATE		"20"
+#define RATE "20"
 
 /*
  * The jobs that can be handed out, as a plain query knows them.  One that lapsed
@@ -48,7 +48,7 @@
 static PGresult *
 run_as(PGconn *checker, const char *sql)
 {
-	PGresult   *res = PQexec(checker, sql);
+	PGresult *res = PQexec(checker, sql);
 
 	if (PQresultStatus(res) != PGRES_COMMAND_OK && PQresultStatus(res) != PGRES_TUPLES_OK)
 	{
@@ -61,8 +61,8 @@ run_as(PGconn *checker, const char *sql)
 static long
 number(PGconn *checker, const char *sql)
 {
-	PGresult   *res = run_as(checker, sql);
-	long		n = atol(PQgetvalue(res, 0, 0));
+	PGresult *res = run_as(checker, sql);
+	long n = atol(PQgetvalue(res, 0, 0));
 
 	PQclear(res);
 	return n;
@@ -75,32 +75,33 @@ void
 setup(PGconn *checker)
 {
 	PQclear(run_as(checker,
-				"CREATE EXTENSION researcharr CASCADE;"
-				"CREATE SCHEMA stress;"
-				"CREATE TABLE stress.made (job_id uuid);"
-				"CREATE TABLE stress.claims (job_id uuid, attempt int, early bool, job_type text, started_at timestamptz);"
-				"CREATE TABLE stress.done (job_id uuid, attempt int);"
-				"CREATE TABLE stress.gone (job_id uuid);"
-				"INSERT INTO researcharr.media (id, title, type)"
-				" SELECT ('01900000-0000-7000-8000-00000000000' || n)::uuid, 'M' || n, 'movie' FROM generate_series(1, 9) n;"
-				"SELECT researcharr.job_type_register(n, max_retries => 10, backoff_base => '50 ms',"
-				" backoff_cap => '1 s') FROM unnest('{search,download,verify,scan}'::text[]) n;"
-				"SELECT researcharr.job_type_register('narrow', max_retries => 10, backoff_base => '50 ms',"
-				" backoff_cap => '1 s', max_running => 5, weight => 3);"
-				"SELECT researcharr.job_type_register('rated', max_retries => 10, backoff_base => '50 ms',"
-				" backoff_cap => '1 s', weight => 3, rate_limit => " RATE ", rate_interval => '1 s')"));
+				   "CREATE EXTENSION researcharr CASCADE;"
+				   "CREATE SCHEMA stress;"
+				   "CREATE TABLE stress.made (job_id uuid);"
+				   "CREATE TABLE stress.claims (job_id uuid, attempt int, early bool, job_type text, started_at timestamptz);"
+				   "CREATE TABLE stress.done (job_id uuid, attempt int);"
+				   "CREATE TABLE stress.gone (job_id uuid);"
+				   "INSERT INTO researcharr.media (id, title, type)"
+				   " SELECT ('01900000-0000-7000-8000-00000000000' || n)::uuid, 'M' || n, 'movie' FROM generate_series(1, 9) n;"
+				   "SELECT researcharr.job_type_register(n, max_retries => 10, backoff_base => '50 ms',"
+				   " backoff_cap => '1 s') FROM unnest('{search,download,verify,scan}'::text[]) n;"
+				   "SELECT researcharr.job_type_register('narrow', max_retries => 10, backoff_base => '50 ms',"
+				   " backoff_cap => '1 s', max_running => 5, weight => 3);"
+				   "SELECT researcharr.job_type_register('rated', max_retries => 10, backoff_base => '50 ms',"
+				   " backoff_cap => '1 s', weight => 3, rate_limit => " RATE ", rate_interval => '1 s')"));
 }
 
 /* Do the work of the job that row 0 of a result shows. */
 static void
 complete_taken(PGconn *checker, PGresult *taken)
 {
-	char		sql[1000];
+	char sql[1000];
 	const char *id = PQgetvalue(taken, 0, 0);
 	const char *attempt = PQgetvalue(taken, 0, PQfnumber(taken, "attempt"));
 
 	snprintf(sql, sizeof(sql), "INSERT INTO stress.done VALUES ('%s', %s);"
-			 "SELECT researcharr.job_complete('%s', %s)", id, attempt, id, attempt);
+							   "SELECT researcharr.job_complete('%s', %s)",
+			 id, attempt, id, attempt);
 	PQclear(run_as(checker, sql));
 }
 
@@ -108,7 +109,7 @@ complete_taken(PGconn *checker, PGresult *taken)
 static bool
 is_right(PGresult *due, PGresult *taken)
 {
-	int			difference;
+	int difference;
 
 	if (PQntuples(due) == 0)
 		return true;
@@ -116,7 +117,7 @@ is_right(PGresult *due, PGresult *taken)
 		return false;
 	difference = atoi(PQgetvalue(taken, 0, 2)) - atoi(PQgetvalue(due, 0, 2));
 	if (difference != 0)
-		return difference > 0;	/* that fell due in between */
+		return difference > 0; /* that fell due in between */
 	if (strcmp(PQgetvalue(due, 0, 1), PQgetvalue(taken, 0, 1)) != 0)
 		return true;
 	return strcmp(PQgetvalue(taken, 0, 3), PQgetvalue(due, 0, 3)) <= 0;
@@ -125,7 +126,7 @@ is_right(PGresult *due, PGresult *taken)
 static void
 describe(PGresult *due, PGresult *taken, int64_t late)
 {
-	bool		none = PQntuples(taken) == 0;
+	bool none = PQntuples(taken) == 0;
 
 	fprintf(stderr, "late for %ld ms: %s of %s, priority %s, at %s; handed out: %s of %s, priority %s, at %s\n",
 			(long) late,
@@ -142,12 +143,12 @@ describe(PGresult *due, PGresult *taken, int64_t late)
 void
 watch_limit(void)
 {
-	PGconn	   *watcher = connect_as("watcher");
+	PGconn *watcher = connect_as("watcher");
 
 	while (!shared->drained)
 	{
-		long		running = number(watcher, "SELECT count(*) FROM researcharr.processing_jobs"
-									 " WHERE job_type = 'narrow' AND completed_at IS NULL AND status = 'running'");
+		long running = number(watcher, "SELECT count(*) FROM researcharr.processing_jobs"
+									   " WHERE job_type = 'narrow' AND completed_at IS NULL AND status = 'running'");
 
 		if (running > 5)
 			violation("%ld jobs of a type are running that may have 5", running);
@@ -163,9 +164,9 @@ watch_limit(void)
 static bool
 take_one(PGconn *checker, int64_t late_since, bool *empty)
 {
-	PGresult   *due;
-	PGresult   *taken;
-	bool		right;
+	PGresult *due;
+	PGresult *taken;
+	bool right;
 
 	PQclear(run_as(checker, "BEGIN"));
 	due = run_as(checker, FIRST_DUE);
@@ -191,18 +192,18 @@ take_one(PGconn *checker, int64_t late_since, bool *empty)
 static void
 check_places(PGconn *checker, int promise_ms)
 {
-	PGresult   *res;
+	PGresult *res;
 
 	if (number(checker, "SELECT count(*) FROM pg_settings WHERE name = 'researcharr.agenda_types'") == 0)
 		return;
 	res = run_as(checker, "WITH agenda AS MATERIALIZED (SELECT * FROM researcharr.agenda_status()),"
-			  " slipped AS MATERIALIZED (SELECT j.* FROM researcharr.processing_jobs j WHERE j.status = 'queued'"
-			  "  AND EXISTS (SELECT FROM agenda a WHERE a.job_type = j.job_type)"
-			  "  AND NOT EXISTS (SELECT FROM agenda a WHERE a.job_type = j.job_type AND a.priority = j.priority"
-			  "   AND (a.available_at = '-infinity' OR (a.available_at, a.id) <= (j.available_at, j.id)))"
-			  "  FOR NO KEY UPDATE OF j SKIP LOCKED)"
-			  " SELECT s.id, s.job_type, s.priority, s.available_at, a.available_at, a.id"
-			  " FROM slipped s LEFT JOIN agenda a USING (job_type, priority)");
+						  " slipped AS MATERIALIZED (SELECT j.* FROM researcharr.processing_jobs j WHERE j.status = 'queued'"
+						  "  AND EXISTS (SELECT FROM agenda a WHERE a.job_type = j.job_type)"
+						  "  AND NOT EXISTS (SELECT FROM agenda a WHERE a.job_type = j.job_type AND a.priority = j.priority"
+						  "   AND (a.available_at = '-infinity' OR (a.available_at, a.id) <= (j.available_at, j.id)))"
+						  "  FOR NO KEY UPDATE OF j SKIP LOCKED)"
+						  " SELECT s.id, s.job_type, s.priority, s.available_at, a.available_at, a.id"
+						  " FROM slipped s LEFT JOIN agenda a USING (job_type, priority)");
 	for (int i = 0; i < PQntuples(res); i++)
 	{
 		did(DEED_SLIPPED);
@@ -223,17 +224,17 @@ check_places(PGconn *checker, int promise_ms)
 void
 check_quiet(PGconn *checker, int promise_ms)
 {
-	int64_t		late_since = 0;
-	int			answers = 0;
+	int64_t late_since = 0;
+	int answers = 0;
 
 	/* those that were killed may still be rolling back */
 	while (number(checker, "SELECT count(*) FROM pg_stat_activity WHERE application_name ~ '^actor'"
-				  " AND state <> 'idle'") > 0)
+						   " AND state <> 'idle'") > 0)
 		nap(10);
 	check_places(checker, promise_ms);
 	while (answers < ANSWERS)
 	{
-		bool		empty;
+		bool empty;
 
 		if (take_one(checker, late_since, &empty))
 		{
@@ -262,8 +263,8 @@ check_quiet(PGconn *checker, int promise_ms)
 static void
 end_prepared(PGconn *checker)
 {
-	PGresult   *res = run_as(checker, "SELECT gid FROM pg_prepared_xacts");
-	char		sql[300];
+	PGresult *res = run_as(checker, "SELECT gid FROM pg_prepared_xacts");
+	char sql[300];
 
 	for (int i = 0; i < PQntuples(res); i++)
 	{
@@ -278,14 +279,14 @@ end_prepared(PGconn *checker)
 static int
 work_off(PGconn *checker)
 {
-	PGresult   *res = run_as(checker,
-						  "WITH taken AS MATERIALIZED (SELECT * FROM researcharr.job_dequeue(max_jobs => 100)), claims AS ("
-						  " INSERT INTO stress.claims SELECT id, attempt, available_at > started_at, job_type, started_at FROM taken), done AS ("
-						  " INSERT INTO stress.done SELECT id, attempt FROM taken),"
-						  " finished AS MATERIALIZED (SELECT f.completed FROM (SELECT array_agg(id) ids, array_agg(attempt) attempts FROM taken) t,"
-						  " researcharr.job_complete_many(coalesce(ids, '{}'), coalesce(attempts, '{}')) f)"
-						  " SELECT count(*), count(*) FILTER (WHERE NOT completed) FROM finished");
-	int			n = atoi(PQgetvalue(res, 0, 0));
+	PGresult *res = run_as(checker,
+						   "WITH taken AS MATERIALIZED (SELECT * FROM researcharr.job_dequeue(max_jobs => 100)), claims AS ("
+						   " INSERT INTO stress.claims SELECT id, attempt, available_at > started_at, job_type, started_at FROM taken), done AS ("
+						   " INSERT INTO stress.done SELECT id, attempt FROM taken),"
+						   " finished AS MATERIALIZED (SELECT f.completed FROM (SELECT array_agg(id) ids, array_agg(attempt) attempts FROM taken) t,"
+						   " researcharr.job_complete_many(coalesce(ids, '{}'), coalesce(attempts, '{}')) f)"
+						   " SELECT count(*), count(*) FILTER (WHERE NOT completed) FROM finished");
+	int n = atoi(PQgetvalue(res, 0, 0));
 
 	if (atoi(PQgetvalue(res, 0, 1)) > 0)
 		violation("a job that was just handed out could not be completed");
@@ -297,14 +298,14 @@ work_off(PGconn *checker)
 static void
 show_forgotten(PGconn *checker)
 {
-	PGresult   *res;
+	PGresult *res;
 
 	if (number(checker, "SELECT count(*) FROM pg_settings WHERE name = 'researcharr.agenda_types'") == 0)
 		return;
 	res = run_as(checker, "SELECT j.id, j.job_type, j.priority, j.status, j.attempt, j.retry_count, j.available_at, j.lease_expires_at,"
-			  " j.updated_at, clock_timestamp() AS now, a.available_at AS place, a.id AS place_id, a.next_lapse, a.verified_at"
-			  " FROM researcharr.processing_jobs j LEFT JOIN researcharr.agenda_status() a USING (job_type, priority)"
-			  " WHERE j.completed_at IS NULL ORDER BY j.job_type, j.priority, j.available_at LIMIT 20");
+						  " j.updated_at, clock_timestamp() AS now, a.available_at AS place, a.id AS place_id, a.next_lapse, a.verified_at"
+						  " FROM researcharr.processing_jobs j LEFT JOIN researcharr.agenda_status() a USING (job_type, priority)"
+						  " WHERE j.completed_at IS NULL ORDER BY j.job_type, j.priority, j.available_at LIMIT 20");
 	for (int i = 0; i < PQntuples(res); i++)
 	{
 		for (int c = 0; c < PQnfields(res); c++)
@@ -322,10 +323,10 @@ show_forgotten(PGconn *checker)
 static void
 check_rate(PGconn *checker)
 {
-	long		excess = number(checker, "WITH starts AS (SELECT started_at, row_number() OVER (ORDER BY started_at)"
-								" - " RATE " * extract(epoch FROM started_at)::float8 AS ahead FROM stress.claims WHERE job_type = 'rated'),"
-								" bucket AS (SELECT ahead - min(ahead) OVER (ORDER BY started_at) AS used FROM starts)"
-								" SELECT coalesce(ceil(max(used)), 0) - 2 * " RATE " FROM bucket");
+	long excess = number(checker, "WITH starts AS (SELECT started_at, row_number() OVER (ORDER BY started_at)"
+								  " - " RATE " * extract(epoch FROM started_at)::float8 AS ahead FROM stress.claims WHERE job_type = 'rated'),"
+								  " bucket AS (SELECT ahead - min(ahead) OVER (ORDER BY started_at) AS used FROM starts)"
+								  " SELECT coalesce(ceil(max(used)), 0) - 2 * " RATE " FROM bucket");
 
 	if (excess > 0)
 		violation("%ld more jobs of a type were started than its rate allows", excess);
@@ -337,8 +338,8 @@ check_rate(PGconn *checker)
 void
 drain(PGconn *checker, int promise_ms)
 {
-	int64_t		give_up = clock_ms() + LEAVINGS_MS + promise_ms;
-	char		sql[1000];
+	int64_t give_up = clock_ms() + LEAVINGS_MS + promise_ms;
+	char sql[1000];
 
 	end_prepared(checker);
 	check_rate(checker);
@@ -350,11 +351,10 @@ drain(PGconn *checker, int promise_ms)
 		;
 	PQclear(run_as(checker, "SELECT researcharr.job_type_resume(name) FROM researcharr.job_types"));
 	PQclear(run_as(checker, "UPDATE researcharr.job_types SET rate_limit = NULL, rate_interval = NULL"));
-	snprintf(sql, sizeof(sql), "SELECT count(*) FROM " DUE
-			 " AND greatest(j.available_at, j.lease_expires_at) < clock_timestamp() - interval '%d ms'", promise_ms);
+	snprintf(sql, sizeof(sql), "SELECT count(*) FROM " DUE " AND greatest(j.available_at, j.lease_expires_at) < clock_timestamp() - interval '%d ms'", promise_ms);
 	for (;;)
 	{
-		long		waiting;
+		long waiting;
 
 		if (work_off(checker) > 0)
 		{
@@ -384,43 +384,43 @@ check_sums(PGconn *checker)
 	{
 		const char *what;
 		const char *sql;
-	}			sums[] = {
+	} sums[] = {
 		{"jobs that are nowhere",
-			"SELECT count(*) FROM stress.made m WHERE NOT EXISTS (SELECT FROM researcharr.processing_jobs j WHERE j.id = m.job_id)"
-			" AND NOT EXISTS (SELECT FROM stress.gone g WHERE g.job_id = m.job_id)"},
+		 "SELECT count(*) FROM stress.made m WHERE NOT EXISTS (SELECT FROM researcharr.processing_jobs j WHERE j.id = m.job_id)"
+		 " AND NOT EXISTS (SELECT FROM stress.gone g WHERE g.job_id = m.job_id)"},
 		{"jobs that nobody enqueued",
-			"SELECT count(*) FROM researcharr.processing_jobs j WHERE NOT EXISTS (SELECT FROM stress.made m WHERE m.job_id = j.id)"},
+		 "SELECT count(*) FROM researcharr.processing_jobs j WHERE NOT EXISTS (SELECT FROM stress.made m WHERE m.job_id = j.id)"},
 		{"jobs both deleted and there",
-			"SELECT count(*) FROM stress.gone g JOIN researcharr.processing_jobs j ON j.id = g.job_id"},
+		 "SELECT count(*) FROM stress.gone g JOIN researcharr.processing_jobs j ON j.id = g.job_id"},
 		{"jobs enqueued twice", "SELECT count(*) - count(DISTINCT job_id) FROM stress.made"},
 		{"jobs not finished",
-			"SELECT count(*) FROM researcharr.processing_jobs WHERE status NOT IN ('completed', 'failed')"},
+		 "SELECT count(*) FROM researcharr.processing_jobs WHERE status NOT IN ('completed', 'failed')"},
 		{"jobs done twice", "SELECT count(*) - count(DISTINCT job_id) FROM stress.done"},
 		{"jobs completed and not done",
-			"SELECT count(*) FROM researcharr.processing_jobs j WHERE j.status = 'completed'"
-			" AND NOT EXISTS (SELECT FROM stress.done d WHERE d.job_id = j.id AND d.attempt = j.attempt)"},
+		 "SELECT count(*) FROM researcharr.processing_jobs j WHERE j.status = 'completed'"
+		 " AND NOT EXISTS (SELECT FROM stress.done d WHERE d.job_id = j.id AND d.attempt = j.attempt)"},
 		{"jobs done and not completed",
-			"SELECT count(*) FROM stress.done d WHERE NOT EXISTS (SELECT FROM researcharr.processing_jobs j"
-			" WHERE j.id = d.job_id AND j.status = 'completed' AND j.attempt = d.attempt)"},
+		 "SELECT count(*) FROM stress.done d WHERE NOT EXISTS (SELECT FROM researcharr.processing_jobs j"
+		 " WHERE j.id = d.job_id AND j.status = 'completed' AND j.attempt = d.attempt)"},
 		{"attempts handed out twice", "SELECT count(*) - count(DISTINCT (job_id, attempt)) FROM stress.claims"},
 		{"attempts done that were not handed out",
-			"SELECT count(*) FROM stress.done d WHERE NOT EXISTS (SELECT FROM stress.claims c"
-			" WHERE c.job_id = d.job_id AND c.attempt = d.attempt)"},
+		 "SELECT count(*) FROM stress.done d WHERE NOT EXISTS (SELECT FROM stress.claims c"
+		 " WHERE c.job_id = d.job_id AND c.attempt = d.attempt)"},
 		/* what a waiter got may never have reached its client, which keeps the books */
 		{"jobs whose attempts are not on the books",
-			"SELECT count(*) FROM researcharr.processing_jobs j,"
-			" LATERAL (SELECT count(*) AS n FROM stress.claims c WHERE c.job_id = j.id) b WHERE j.attempt <> b.n AND j.attempt <> b.n +"
-			" (SELECT count(DISTINCT h.details->>'attempt') FROM researcharr.processing_history h WHERE h.job_id = j.id"
-			"  AND h.details->>'worker' = 'waiter' AND NOT EXISTS (SELECT FROM stress.claims c WHERE c.job_id = j.id"
-			"   AND c.attempt = (h.details->>'attempt')::int))"},
+		 "SELECT count(*) FROM researcharr.processing_jobs j,"
+		 " LATERAL (SELECT count(*) AS n FROM stress.claims c WHERE c.job_id = j.id) b WHERE j.attempt <> b.n AND j.attempt <> b.n +"
+		 " (SELECT count(DISTINCT h.details->>'attempt') FROM researcharr.processing_history h WHERE h.job_id = j.id"
+		 "  AND h.details->>'worker' = 'waiter' AND NOT EXISTS (SELECT FROM stress.claims c WHERE c.job_id = j.id"
+		 "   AND c.attempt = (h.details->>'attempt')::int))"},
 		{"jobs handed out before their time", "SELECT count(*) FROM stress.claims WHERE early"},
 	};
 
 	PQclear(run_as(checker, "CREATE INDEX ON stress.claims (job_id); CREATE INDEX ON stress.done (job_id);"
-				"CREATE INDEX ON stress.gone (job_id); CREATE INDEX ON stress.made (job_id); ANALYZE"));
+							"CREATE INDEX ON stress.gone (job_id); CREATE INDEX ON stress.made (job_id); ANALYZE"));
 	for (size_t i = 0; i < sizeof(sums) / sizeof(sums[0]); i++)
 	{
-		long		n = number(checker, sums[i].sql);
+		long n = number(checker, sums[i].sql);
 
 		if (n != 0)
 			violation("%s: %ld", sums[i].what, n);

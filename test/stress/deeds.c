@@ -59,18 +59,18 @@ random_time(void)
 static void
 copy_jobs(void)
 {
-	PGresult   *res;
-	char		line[300];
-	char		made[3000] = "INSERT INTO stress.made VALUES ";
-	int			n = 1 + chance(20);
-	bool		copied;
+	PGresult *res;
+	char line[300];
+	char made[3000] = "INSERT INTO stress.made VALUES ";
+	int n = 1 + chance(20);
+	bool copied;
 
 	res = query("COPY researcharr.processing_jobs (id, media_id, job_type, priority) FROM STDIN");
 	if (res == NULL)
 		return;
 	for (int i = 0; i < n; i++)
 	{
-		char		id[40];
+		char id[40];
 
 		snprintf(id, sizeof(id), "%08x-0000-4000-8000-%04x%08x", chance(UINT32_MAX), chance(0x10000), chance(UINT32_MAX));
 		snprintf(line, sizeof(line), "%s\t%s\t%s\t%d\n", id, media_id, random_type(), random_priority());
@@ -94,7 +94,7 @@ copy_jobs(void)
 static void
 enqueue(void)
 {
-	PGresult   *res;
+	PGresult *res;
 
 	switch (chance(5))
 	{
@@ -144,9 +144,9 @@ static void
 dequeue(void)
 {
 	static const int leases[] = {20, 500, 2000, 5000};
-	PGresult   *res = query("INSERT INTO stress.claims SELECT id, attempt, available_at > started_at, job_type, started_at"
-							" FROM researcharr.job_dequeue(%s, %d, '%d ms', 'actor') RETURNING job_id, attempt",
-							random_types(), chance(2) ? 1 : 1 + chance(20), leases[chance(4)]);
+	PGresult *res = query("INSERT INTO stress.claims SELECT id, attempt, available_at > started_at, job_type, started_at"
+						  " FROM researcharr.job_dequeue(%s, %d, '%d ms', 'actor') RETURNING job_id, attempt",
+						  random_types(), chance(2) ? 1 : 1 + chance(20), leases[chance(4)]);
 
 	for (int i = 0; res != NULL && i < PQntuples(res); i++)
 	{
@@ -176,9 +176,9 @@ take_held(Held *job)
 static void
 speak_of_job(void)
 {
-	Held		job;
-	bool		ok = false;
-	uint32_t	what = chance(10);
+	Held job;
+	bool ok = false;
+	uint32_t what = chance(10);
 
 	if (!take_held(&job))
 	{
@@ -187,7 +187,7 @@ speak_of_job(void)
 	}
 	if (what < 6)
 	{
-		PGresult   *res = query("INSERT INTO stress.done VALUES ('%s', %d)", job.id, job.attempt);
+		PGresult *res = query("INSERT INTO stress.done VALUES ('%s', %d)", job.id, job.attempt);
 
 		ok = res != NULL;
 		PQclear(res);
@@ -226,13 +226,12 @@ speak_of_many(void)
 		" AS d (id, completed, attempt) WHERE completed",
 		"SELECT FROM researcharr.job_fail_many(%s, %s, array_fill('bad luck'::text, ARRAY[cardinality(%s)]), '100 ms')",
 		"SELECT FROM researcharr.job_release_many(%s, %s, cardinality(%s) * interval '50 ms')",
-		"SELECT FROM researcharr.job_heartbeat_many(%s, %s, cardinality(%s) * interval '200 ms')"
-	};
-	char		ids[600] = "ARRAY[";
-	char		attempts[200] = "ARRAY[";
-	Held		job;
-	int			n = 0;
-	int			most = 1 + chance(8);
+		"SELECT FROM researcharr.job_heartbeat_many(%s, %s, cardinality(%s) * interval '200 ms')"};
+	char ids[600] = "ARRAY[";
+	char attempts[200] = "ARRAY[";
+	Held job;
+	int n = 0;
+	int most = 1 + chance(8);
 
 	while (n < most && take_held(&job))
 	{
@@ -256,10 +255,11 @@ static void
 operate(void)
 {
 	static const char *const statuses[] = {"queued", "running", "cancelled", "failed"};
-	static char	some[200];
+	static char some[200];
 
 	snprintf(some, sizeof(some), "(SELECT coalesce(array_agg(id), '{}') FROM (SELECT id FROM researcharr.processing_jobs"
-			 " WHERE status = '%s' ORDER BY random() LIMIT %d) j)", statuses[chance(4)], 1 + chance(6));
+								 " WHERE status = '%s' ORDER BY random() LIMIT %d) j)",
+			 statuses[chance(4)], 1 + chance(6));
 	switch (chance(5))
 	{
 		case 0:
@@ -276,7 +276,8 @@ operate(void)
 			/* so that retries find their keys taken, and this may, too */
 			PQclear(query("UPDATE researcharr.processing_jobs SET unique_key = 'k%d' WHERE id ="
 						  " (SELECT id FROM researcharr.processing_jobs WHERE status IN ('queued', 'cancelled', 'failed')"
-						  " ORDER BY random() LIMIT 1 FOR UPDATE SKIP LOCKED)", chance(5)));
+						  " ORDER BY random() LIMIT 1 FOR UPDATE SKIP LOCKED)",
+						  chance(5)));
 			break;
 		default:
 			PQclear(query("SELECT researcharr.job_retry_all('{\"job_type\": \"%s\"}', %d)",
@@ -292,7 +293,8 @@ some_jobs(const char *status, int n)
 	static char sql[300];
 
 	snprintf(sql, sizeof(sql), "(SELECT id FROM researcharr.processing_jobs WHERE status = '%s'"
-			 " ORDER BY random() LIMIT %d FOR UPDATE SKIP LOCKED)", status, n);
+							   " ORDER BY random() LIMIT %d FOR UPDATE SKIP LOCKED)",
+			 status, n);
 	return sql;
 }
 
@@ -315,7 +317,8 @@ edit(void)
 			break;
 		default:
 			PQclear(query("WITH gone AS (DELETE FROM researcharr.processing_jobs WHERE id IN %s RETURNING id)"
-						  " INSERT INTO stress.gone SELECT id FROM gone", some_jobs("queued", 1 + chance(2))));
+						  " INSERT INTO stress.gone SELECT id FROM gone",
+						  some_jobs("queued", 1 + chance(2))));
 			did(DEED_DELETED);
 			return;
 	}
@@ -340,7 +343,8 @@ break_statement(void)
 		case 2:
 			PQclear(query("WITH gone AS (DELETE FROM researcharr.processing_jobs WHERE id IN %s"
 						  " AND 1 / (random() * 4)::int >= 0 RETURNING id)"
-						  " INSERT INTO stress.gone SELECT id FROM gone", some_jobs("queued", 10)));
+						  " INSERT INTO stress.gone SELECT id FROM gone",
+						  some_jobs("queued", 10)));
 			break;
 		case 3:
 			run("DO $$BEGIN PERFORM researcharr.job_dequeue(max_jobs => 3); RAISE 'no'; END$$");
@@ -414,7 +418,8 @@ burst(void)
 		{
 			case 0:
 				PQclear(query("INSERT INTO stress.made SELECT researcharr.job_enqueue('%s', 'search', 50,"
-							  " clock_timestamp() - interval '%d ms')", media_id, chance(5000)));
+							  " clock_timestamp() - interval '%d ms')",
+							  media_id, chance(5000)));
 				did(DEED_ENQUEUED);
 				break;
 			case 1:

@@ -24,10 +24,10 @@
 
 #include "stress.h"
 
-#define PRODUCERS	4
+#define PRODUCERS 4
 
 /* how many jobs a producer enqueues at most before it waits for them */
-#define MAX_BATCH	4
+#define MAX_BATCH 4
 
 static const char *const job_types[] = {"search", "download", "verify"};
 
@@ -47,14 +47,15 @@ types_of(int number)
 static bool
 do_jobs(PGresult *waited)
 {
-	char	   *json = PQescapeLiteral(conn, PQgetvalue(waited, 0, 0), PQgetlength(waited, 0, 0));
-	PGresult   *res;
-	bool		ok;
+	char *json = PQescapeLiteral(conn, PQgetvalue(waited, 0, 0), PQgetlength(waited, 0, 0));
+	PGresult *res;
+	bool ok;
 
 	res = query("SELECT (c.j->'metadata'->>'producer')::int, f.completed"
 				" FROM (SELECT array_agg((j->>'id')::uuid) ids, array_agg((j->>'attempt')::int) attempts"
 				"  FROM jsonb_array_elements(%s) j) a, researcharr.job_complete_many(a.ids, a.attempts) f"
-				" JOIN (SELECT j FROM jsonb_array_elements(%s) j) c ON (c.j->>'id')::uuid = f.id", json, json);
+				" JOIN (SELECT j FROM jsonb_array_elements(%s) j) c ON (c.j->>'id')::uuid = f.id",
+				json, json);
 	ok = res != NULL;
 	for (int i = 0; ok && i < PQntuples(res); i++)
 		if (PQgetvalue(res, i, 1)[0] == 't')
@@ -70,8 +71,8 @@ work(int number)
 {
 	while (!shared->stop)
 	{
-		PGresult   *res;
-		char		patience[30] = "2 s";
+		PGresult *res;
+		char patience[30] = "2 s";
 
 		/* every third one is always just about to leave */
 		if (number % 3 == 1)
@@ -95,9 +96,10 @@ work(int number)
 static long
 left(int me)
 {
-	PGresult   *res = query("SELECT count(*) FROM researcharr.processing_jobs WHERE completed_at IS NULL"
-							" AND (metadata->>'producer')::int = %d", me);
-	long		n = res != NULL ? atol(PQgetvalue(res, 0, 0)) : -1;
+	PGresult *res = query("SELECT count(*) FROM researcharr.processing_jobs WHERE completed_at IS NULL"
+						  " AND (metadata->>'producer')::int = %d",
+						  me);
+	long n = res != NULL ? atol(PQgetvalue(res, 0, 0)) : -1;
 
 	PQclear(res);
 	return n;
@@ -107,11 +109,11 @@ left(int me)
 static void
 show_left(void)
 {
-	PGresult   *res = query("SELECT j.id, j.job_type, j.priority, j.status, j.attempt, j.retry_count, j.error_message, j.available_at,"
-							" j.started_at, clock_timestamp() AS now, a.available_at AS place, a.id AS place_id,"
-							" (SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Extension') AS asleep"
-							" FROM researcharr.processing_jobs j LEFT JOIN researcharr.agenda_status() a USING (job_type, priority)"
-							" WHERE j.completed_at IS NULL LIMIT 20");
+	PGresult *res = query("SELECT j.id, j.job_type, j.priority, j.status, j.attempt, j.retry_count, j.error_message, j.available_at,"
+						  " j.started_at, clock_timestamp() AS now, a.available_at AS place, a.id AS place_id,"
+						  " (SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Extension') AS asleep"
+						  " FROM researcharr.processing_jobs j LEFT JOIN researcharr.agenda_status() a USING (job_type, priority)"
+						  " WHERE j.completed_at IS NULL LIMIT 20");
 
 	for (int i = 0; res != NULL && i < PQntuples(res); i++)
 	{
@@ -130,12 +132,12 @@ show_left(void)
 static bool
 all_done(int me, long *counter, int promise_ms)
 {
-	int64_t		start = clock_ms();
-	int64_t		next_look = start + 100;
+	int64_t start = clock_ms();
+	int64_t next_look = start + 100;
 
 	while (__atomic_load_n(&shared->handed[me], __ATOMIC_SEQ_CST) < *counter)
 	{
-		int64_t		now = clock_ms();
+		int64_t now = clock_ms();
 
 		if ((unsigned long) (now - start) > shared->slowest_ms)
 			shared->slowest_ms = now - start;
@@ -163,13 +165,13 @@ all_done(int me, long *counter, int promise_ms)
 static void
 produce(int me, long wanted, int promise_ms)
 {
-	long		counter = 0;
-	long		enqueued = 0;
-	int64_t		give_up;
+	long counter = 0;
+	long enqueued = 0;
+	int64_t give_up;
 
 	while (enqueued < wanted && shared->violations == 0)
 	{
-		int			n = 1 + chance(MAX_BATCH);
+		int n = 1 + chance(MAX_BATCH);
 
 		/* at times they fall due a moment later, by themselves */
 		PQclear(query("SELECT count(*) FROM researcharr.job_enqueue_many((SELECT jsonb_agg(jsonb_build_object("
@@ -195,7 +197,7 @@ produce(int me, long wanted, int promise_ms)
 static pid_t
 start(int number, uint64_t seed, long wanted, int promise_ms)
 {
-	pid_t		child = fork();
+	pid_t child = fork();
 
 	if (child < 0)
 	{
@@ -207,7 +209,7 @@ start(int number, uint64_t seed, long wanted, int promise_ms)
 	begin_actor(number, seed);
 	if (number < PRODUCERS)
 	{
-		shared->backends[number] = 0;	/* leave it alone */
+		shared->backends[number] = 0; /* leave it alone */
 		produce(number, wanted, promise_ms);
 	}
 	else
@@ -224,9 +226,9 @@ disturb(PGconn *checker, int n)
 {
 	while (shared->busy > 0 && shared->violations == 0)
 	{
-		int			backend = shared->backends[PRODUCERS + chance(n - PRODUCERS)];
-		bool		kill = chance(2) == 0;
-		char		sql[80];
+		int backend = shared->backends[PRODUCERS + chance(n - PRODUCERS)];
+		bool kill = chance(2) == 0;
+		char sql[80];
 
 		nap(20);
 		if (backend == 0)
@@ -243,12 +245,12 @@ disturb(PGconn *checker, int n)
 void
 hand_over(PGconn *checker, long handovers, int n, uint64_t seed, int promise_ms)
 {
-	pid_t		children[MAX_ACTORS];
-	PGresult   *res;
-	int64_t		start_ms;
+	pid_t children[MAX_ACTORS];
+	PGresult *res;
+	int64_t start_ms;
 
 	if (n < PRODUCERS + 5)
-		n = PRODUCERS + 5;		/* a worker of each kind */
+		n = PRODUCERS + 5; /* a worker of each kind */
 	shared->busy = PRODUCERS;
 	shared->handing_over = true;
 	PQfinish(checker);
@@ -261,7 +263,7 @@ hand_over(PGconn *checker, long handovers, int n, uint64_t seed, int promise_ms)
 	shared->stop = true;
 	for (int i = 0; i < n; i++)
 	{
-		int			status;
+		int status;
 
 		while (waitpid(children[i], &status, 0) < 0 && errno == EINTR)
 			;

@@ -35,12 +35,12 @@
 #include "stress.h"
 
 /* how long actors act between two checks */
-#define ROUND_MS	3000
+#define ROUND_MS 3000
 
 /* how long they may take to stop: some wait for locks */
-#define STOP_MS		120000
+#define STOP_MS 120000
 
-Shared	   *shared;
+Shared *shared;
 const char *conninfo;
 
 static const char *const deed_names[DEEDS] = {
@@ -49,13 +49,12 @@ static const char *const deed_names[DEEDS] = {
 	"tables and indexes rebuilt", "columns altered", "row types changed meanwhile", "broken statements",
 	"savepoints undone", "transactions committed", "rolled back", "hung up on", "prepared",
 	"prepared ended", "backends killed", "queries cancelled", "types paused", "was killed", "lock timeouts",
-	"waits", "jobs waited for", "deadlocks", "serialization failures", "answers checked", "looks at what is running", "late answers", "jobs before their group's place"
-};
+	"waits", "jobs waited for", "deadlocks", "serialization failures", "answers checked", "looks at what is running", "late answers", "jobs before their group's place"};
 
 void
 violation(const char *format, ...)
 {
-	va_list		args;
+	va_list args;
 
 	__atomic_add_fetch(&shared->violations, 1, __ATOMIC_RELAXED);
 	va_start(args, format);
@@ -90,8 +89,8 @@ ignore_notice(void *arg, const PGresult *res)
 PGconn *
 connect_as(const char *name)
 {
-	char		info[1000];
-	PGconn	   *new;
+	char info[1000];
+	PGconn *new;
 
 	/* not by SET, which could be cancelled */
 	snprintf(info, sizeof(info), "%s application_name=%s%s", conninfo, name,
@@ -128,7 +127,7 @@ start_actors(pid_t *actors, int n, uint64_t seed)
 static pid_t
 start_watcher(void)
 {
-	pid_t		watcher = fork();
+	pid_t watcher = fork();
 
 	if (watcher == 0)
 	{
@@ -146,7 +145,7 @@ start_watcher(void)
 static void
 wait_until_quiet(void)
 {
-	int64_t		give_up = clock_ms() + STOP_MS;
+	int64_t give_up = clock_ms() + STOP_MS;
 
 	while (__atomic_load_n(&shared->busy, __ATOMIC_SEQ_CST) > 0)
 	{
@@ -164,7 +163,7 @@ wait_for_actors(const pid_t *actors, int n)
 {
 	for (int i = 0; i < n; i++)
 	{
-		int			status;
+		int status;
 
 		while (waitpid(actors[i], &status, 0) < 0 && errno == EINTR)
 			;
@@ -186,13 +185,13 @@ summarize(uint64_t seed)
 int
 main(int argc, char **argv)
 {
-	pid_t		actors[MAX_ACTORS];
-	pid_t		watcher;
-	uint64_t	seed;
-	int			n;
-	int			promise_ms;
-	int64_t		end;
-	PGconn	   *checker;
+	pid_t actors[MAX_ACTORS];
+	pid_t watcher;
+	uint64_t seed;
+	int n;
+	int promise_ms;
+	int64_t end;
+	PGconn *checker;
 
 	if (argc != 6 && argc != 7)
 	{
@@ -202,7 +201,8 @@ main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	conninfo = argv[1];
 	seed = strtoull(argv[3], NULL, 10);
-	n = atoi(argv[4]) < 1 ? 1 : atoi(argv[4]) > MAX_ACTORS ? MAX_ACTORS : atoi(argv[4]);
+	n = atoi(argv[4]) < 1 ? 1 : atoi(argv[4]) > MAX_ACTORS ? MAX_ACTORS :
+															 atoi(argv[4]);
 	promise_ms = atoi(argv[5]);
 	shared = mmap(NULL, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (shared == MAP_FAILED)
@@ -229,7 +229,7 @@ main(int argc, char **argv)
 	checker = connect_as("checker");
 	while (clock_ms() < end)
 	{
-		int64_t		round_end = clock_ms() + ROUND_MS < end ? clock_ms() + ROUND_MS : end;
+		int64_t round_end = clock_ms() + ROUND_MS < end ? clock_ms() + ROUND_MS : end;
 
 		while (clock_ms() < round_end)
 			nap(100);

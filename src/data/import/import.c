@@ -25,11 +25,11 @@
 #include "base/schema.h"
 #include "data/import/state.h"
 
-#define BATCH_ITEMS		500
-#define BATCH_BYTES		(4 * 1024 * 1024)
+#define BATCH_ITEMS 500
+#define BATCH_BYTES (4 * 1024 * 1024)
 
 /* maximum number of errors in the DETAIL of a strict import */
-#define SHOWN_ERRORS	10
+#define SHOWN_ERRORS 10
 
 /* Write a batch.  A strict import that has already failed writes nothing. */
 static void
@@ -45,8 +45,8 @@ static void
 note_external_ids(Import *import, const ImportKind *kind, Jsonb *array)
 {
 	JsonbIterator *it = JsonbIteratorInit(&array->root);
-	JsonbValue	object;
-	int			index = 0;
+	JsonbValue object;
+	int index = 0;
 
 	rarr_import_begin_array(import);
 	while (rarr_json_next_element(&it, &object))
@@ -69,10 +69,10 @@ import_array(Import *import, const ImportKind *kind, Jsonb *array)
 	ImportPlans *plans = rarr_import_prepare(kind);
 	ImportItem *items = palloc(sizeof(ImportItem) * BATCH_ITEMS);
 	JsonbIterator *it;
-	JsonbValue	object;
-	Size		bytes = 0;
-	int			nitems = 0;
-	int			index = 0;
+	JsonbValue object;
+	Size bytes = 0;
+	int nitems = 0;
+	int index = 0;
 
 	note_external_ids(import, kind, array);
 	it = JsonbIteratorInit(&array->root);
@@ -112,13 +112,13 @@ find_old_series(Import *import, Jsonb *episodes)
 {
 	MemoryContext old = MemoryContextSwitchTo(import->context);
 	JsonbIterator *it = JsonbIteratorInit(&episodes->root);
-	JsonbValue	value;
-	Datum	   *ids = palloc(sizeof(Datum) * Max(JB_ROOT_COUNT(episodes), 1));
-	int			nids = 0;
+	JsonbValue value;
+	Datum *ids = palloc(sizeof(Datum) * Max(JB_ROOT_COUNT(episodes), 1));
+	int nids = 0;
 
 	while (rarr_json_next_element(&it, &value))
 	{
-		int64		id;
+		int64 id;
 
 		if (rarr_json_is_object(&value) &&
 			rarr_json_member(value.val.binary.data, "seriesId", &value) &&
@@ -146,11 +146,11 @@ static Jsonb *
 list_errors(Import *import, int limit)
 {
 	JsonbParseState *state = NULL;
-	ListCell   *cell;
+	ListCell *cell;
 
 	list_sort(import->errors, compare_errors);
 	pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
-	foreach(cell, import->errors)
+	foreach (cell, import->errors)
 	{
 		ImportError *error = lfirst(cell);
 
@@ -170,7 +170,7 @@ list_errors(Import *import, int limit)
 static void
 check_strict(Import *import)
 {
-	Jsonb	   *errors;
+	Jsonb *errors;
 
 	if (!import->strict || import->failed == 0)
 		return;
@@ -186,7 +186,7 @@ check_strict(Import *import)
 static Jsonb *
 array_argument(FunctionCallInfo fcinfo, int n, const char *name, const char *resource)
 {
-	Jsonb	   *array;
+	Jsonb *array;
 
 	RARR_REQUIRE_ARG(n, name);
 	array = PG_GETARG_JSONB_P(n);
@@ -203,7 +203,7 @@ array_argument(FunctionCallInfo fcinfo, int n, const char *name, const char *res
 static Import *
 begin_import(FunctionCallInfo fcinfo, const char *command, bool strict)
 {
-	Import	   *import = palloc0(sizeof(Import));
+	Import *import = palloc0(sizeof(Import));
 
 	rarr_prevent_read_only(command);
 	LockDatabaseObject(ProcedureRelationId, fcinfo->flinfo->fn_oid, 0, ShareUpdateExclusiveLock);
@@ -222,9 +222,9 @@ begin_import(FunctionCallInfo fcinfo, const char *command, bool strict)
 static Datum
 end_import(FunctionCallInfo fcinfo, Import *import)
 {
-	TupleDesc	desc;
-	Datum		values[5];
-	bool		nulls[5] = {false};
+	TupleDesc desc;
+	Datum values[5];
+	bool nulls[5] = {false};
 
 	SPI_finish();
 	check_strict(import);
@@ -251,9 +251,9 @@ PG_FUNCTION_INFO_V1(researcharr_media_import_radarr);
 Datum
 researcharr_media_import_radarr(PG_FUNCTION_ARGS)
 {
-	Jsonb	   *movies = array_argument(fcinfo, 0, "movies", "/api/v3/movie");
-	Import	   *import = begin_import(fcinfo, "media_import_radarr()",
-									  !PG_ARGISNULL(1) && PG_GETARG_BOOL(1));
+	Jsonb *movies = array_argument(fcinfo, 0, "movies", "/api/v3/movie");
+	Import *import = begin_import(fcinfo, "media_import_radarr()",
+								  !PG_ARGISNULL(1) && PG_GETARG_BOOL(1));
 
 	import_array(import, &rarr_import_movies, movies);
 	PG_RETURN_DATUM(end_import(fcinfo, import));
@@ -269,10 +269,10 @@ PG_FUNCTION_INFO_V1(researcharr_media_import_sonarr);
 Datum
 researcharr_media_import_sonarr(PG_FUNCTION_ARGS)
 {
-	Jsonb	   *series = array_argument(fcinfo, 0, "series", "/api/v3/series");
-	Jsonb	   *episodes = array_argument(fcinfo, 1, "episodes", "/api/v3/episode");
-	Import	   *import = begin_import(fcinfo, "media_import_sonarr()",
-									  !PG_ARGISNULL(2) && PG_GETARG_BOOL(2));
+	Jsonb *series = array_argument(fcinfo, 0, "series", "/api/v3/series");
+	Jsonb *episodes = array_argument(fcinfo, 1, "episodes", "/api/v3/episode");
+	Import *import = begin_import(fcinfo, "media_import_sonarr()",
+								  !PG_ARGISNULL(2) && PG_GETARG_BOOL(2));
 
 	import_array(import, &rarr_import_series, series);
 	find_old_series(import, episodes);

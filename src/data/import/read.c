@@ -21,15 +21,15 @@
 #include "data/import/state.h"
 
 static const RarrRule series_id_rule =
-{.field = "series_id", .kind = RARR_RULE_INT, .required = true, .min = 1, .max = PG_INT64_MAX};
+	{.field = "series_id", .kind = RARR_RULE_INT, .required = true, .min = 1, .max = PG_INT64_MAX};
 
 static const ImportField movie_fields[] =
-{
-	{"tmdbId", "tmdb_id", INT4OID, &rarr_rule_tmdb_id, .stored = true, .zero_is_unknown = true},
-	{"year", "year", INT4OID, &rarr_rule_year, .stored = true, .zero_is_unknown = true},
-	{"imdbId", "imdb_id", TEXTOID, &rarr_rule_imdb_id, .stored = true},
-	{"runtime", "runtime_minutes", INT4OID, &rarr_rule_runtime_minutes,
-	.stored = true, .zero_is_unknown = true},
+	{
+		{"tmdbId", "tmdb_id", INT4OID, &rarr_rule_tmdb_id, .stored = true, .zero_is_unknown = true},
+		{"year", "year", INT4OID, &rarr_rule_year, .stored = true, .zero_is_unknown = true},
+		{"imdbId", "imdb_id", TEXTOID, &rarr_rule_imdb_id, .stored = true},
+		{"runtime", "runtime_minutes", INT4OID, &rarr_rule_runtime_minutes,
+		 .stored = true, .zero_is_unknown = true},
 };
 
 /*
@@ -38,28 +38,28 @@ static const ImportField movie_fields[] =
  * unaired episodes, which GET /api/v3/episode returns as well.
  */
 static const ImportField series_fields[] =
-{
-	{"tvdbId", "tvdb_id", INT4OID, &rarr_rule_tvdb_id, .stored = true, .zero_is_unknown = true},
-	{"year", "year", INT4OID, &rarr_rule_year, .in_metadata = true, .zero_is_unknown = true},
-	{"statistics.seasonCount", "seasons", INT4OID, &rarr_rule_seasons, .stored = true, .in_metadata = true},
-	{"statistics.totalEpisodeCount", "episodes", INT4OID, &rarr_rule_episodes,
-	.stored = true, .in_metadata = true},
+	{
+		{"tvdbId", "tvdb_id", INT4OID, &rarr_rule_tvdb_id, .stored = true, .zero_is_unknown = true},
+		{"year", "year", INT4OID, &rarr_rule_year, .in_metadata = true, .zero_is_unknown = true},
+		{"statistics.seasonCount", "seasons", INT4OID, &rarr_rule_seasons, .stored = true, .in_metadata = true},
+		{"statistics.totalEpisodeCount", "episodes", INT4OID, &rarr_rule_episodes,
+		 .stored = true, .in_metadata = true},
 };
 
 static const ImportField episode_fields[] =
-{
-	{"tvdbId", "tvdb_id", INT4OID, &rarr_rule_tvdb_id, .zero_is_unknown = true},
-	{"seriesId", "series_id", UUIDOID, &series_id_rule, .stored = true},
-	{"seasonNumber", "season_number", INT4OID, &rarr_rule_season_number, .stored = true},
-	{"episodeNumber", "episode_number", INT4OID, &rarr_rule_episode_number, .stored = true},
-	{"airDate", "air_date", DATEOID, &rarr_rule_air_date, .stored = true},
+	{
+		{"tvdbId", "tvdb_id", INT4OID, &rarr_rule_tvdb_id, .zero_is_unknown = true},
+		{"seriesId", "series_id", UUIDOID, &series_id_rule, .stored = true},
+		{"seasonNumber", "season_number", INT4OID, &rarr_rule_season_number, .stored = true},
+		{"episodeNumber", "episode_number", INT4OID, &rarr_rule_episode_number, .stored = true},
+		{"airDate", "air_date", DATEOID, &rarr_rule_air_date, .stored = true},
 };
 
 enum
 {
 	EXTERNAL_ID = 0,
-	YEAR = 1,					/* of movies and series */
-	SERIES = 1,					/* of episodes */
+	YEAR = 1,   /* of movies and series */
+	SERIES = 1, /* of episodes */
 	SEASON,
 	EPISODE
 };
@@ -72,8 +72,8 @@ const ImportKind rarr_import_movies = {
 	.fields = movie_fields,
 	.nfields = lengthof(movie_fields),
 	.same = "i.external_id IS NULL AND m.external_id IS NULL"
-	" AND m.title OPERATOR(pg_catalog.=) i.title"
-	" AND COALESCE(s.year, 0) OPERATOR(pg_catalog.=) COALESCE(i.year, 0)",
+			" AND m.title OPERATOR(pg_catalog.=) i.title"
+			" AND COALESCE(s.year, 0) OPERATOR(pg_catalog.=) COALESCE(i.year, 0)",
 };
 
 const ImportKind rarr_import_series = {
@@ -84,9 +84,9 @@ const ImportKind rarr_import_series = {
 	.fields = series_fields,
 	.nfields = lengthof(series_fields),
 	.same = "i.external_id IS NULL AND m.external_id IS NULL"
-	" AND m.title OPERATOR(pg_catalog.=) i.title"
-	" AND COALESCE(m.metadata OPERATOR(pg_catalog.->) 'sonarr' OPERATOR(pg_catalog.->>) 'year', '0')"
-	" OPERATOR(pg_catalog.=) CAST(COALESCE(i.year, 0) AS pg_catalog.text)",
+			" AND m.title OPERATOR(pg_catalog.=) i.title"
+			" AND COALESCE(m.metadata OPERATOR(pg_catalog.->) 'sonarr' OPERATOR(pg_catalog.->>) 'year', '0')"
+			" OPERATOR(pg_catalog.=) CAST(COALESCE(i.year, 0) AS pg_catalog.text)",
 };
 
 const ImportKind rarr_import_episodes = {
@@ -97,10 +97,10 @@ const ImportKind rarr_import_episodes = {
 	.fields = episode_fields,
 	.nfields = lengthof(episode_fields),
 	.same = "s.series_id OPERATOR(pg_catalog.=) i.series_id"
-	" AND s.season_number OPERATOR(pg_catalog.=) i.season_number"
-	" AND s.episode_number OPERATOR(pg_catalog.=) i.episode_number",
+			" AND s.season_number OPERATOR(pg_catalog.=) i.season_number"
+			" AND s.episode_number OPERATOR(pg_catalog.=) i.episode_number",
 	.moves = "pg_catalog.record_ne(ROW(s.series_id, s.season_number, s.episode_number),"
-	" ROW(i.series_id, i.season_number, i.episode_number))",
+			 " ROW(i.series_id, i.season_number, i.episode_number))",
 	.park = "episode_number",
 };
 
@@ -108,7 +108,7 @@ const ImportKind rarr_import_episodes = {
 static void
 add_problem(StringInfo problems, const char *member, const char *problem)
 {
-	char	   *text = psprintf("\"%s\" %s", member, problem);
+	char *text = psprintf("\"%s\" %s", member, problem);
 
 	if (strstr(problems->data, text) == NULL)
 		appendStringInfo(problems, "%s%s", problems->len > 0 ? "; " : "", text);
@@ -122,7 +122,7 @@ static bool
 find_member(JsonbContainer *object, const char *path, JsonbValue *value, StringInfo problems)
 {
 	const char *dot = strchr(path, '.');
-	char	   *outer;
+	char *outer;
 
 	if (dot == NULL)
 		return rarr_json_member(object, path, value);
@@ -142,9 +142,9 @@ read_text(const ImportField *field, JsonbValue *value, Datum *result, bool *isnu
 {
 	RarrViolation violation;
 	const char *string;
-	int			length;
-	char	   *problem = rarr_json_text(value, &string, &length);
-	DateADT		date;
+	int length;
+	char *problem = rarr_json_text(value, &string, &length);
+	DateADT date;
 
 	if (problem != NULL)
 		return problem;
@@ -173,8 +173,8 @@ static char *
 read_int(const ImportField *field, JsonbValue *value, Datum *result, bool *isnull)
 {
 	RarrViolation violation;
-	int64		number;
-	char	   *problem = rarr_json_int(value, &number);
+	int64 number;
+	char *problem = rarr_json_int(value, &number);
 
 	if (problem != NULL)
 		return problem;
@@ -192,8 +192,8 @@ read_field(const ImportField *field, JsonbContainer *object, Datum *result, bool
 		   StringInfo problems)
 {
 	RarrViolation violation;
-	JsonbValue	value;
-	char	   *problem = NULL;
+	JsonbValue value;
+	char *problem = NULL;
 
 	*result = (Datum) 0;
 	*isnull = true;
@@ -232,8 +232,8 @@ other_members(const ImportKind *kind, JsonbContainer *object)
 {
 	JsonbParseState *state = NULL;
 	JsonbIterator *it = JsonbIteratorInit(object);
-	JsonbValue	name;
-	JsonbValue	value;
+	JsonbValue name;
+	JsonbValue value;
 
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	while (rarr_json_next_member(&it, &name, &value))
@@ -251,13 +251,13 @@ static void
 read_common(const ImportKind *kind, JsonbContainer *object, ImportItem *item, StringInfo problems)
 {
 	static const ImportField title_field =
-	{"title", "title", TEXTOID, &rarr_rule_title};
+		{"title", "title", TEXTOID, &rarr_rule_title};
 
-	Jsonb	   *extra = other_members(kind, object);
-	int64		envelope = strlen(kind->service) + strlen("{\"\": }");
-	JsonbValue	value;
-	bool		isnull;
-	char	   *problem;
+	Jsonb *extra = other_members(kind, object);
+	int64 envelope = strlen(kind->service) + strlen("{\"\": }");
+	JsonbValue value;
+	bool isnull;
+	char *problem;
 
 	read_field(&title_field, object, &item->title, &isnull, problems);
 
@@ -276,9 +276,9 @@ read_common(const ImportKind *kind, JsonbContainer *object, ImportItem *item, St
 static void
 resolve_series(Import *import, ImportItem *item, StringInfo problems)
 {
-	int64		source_id = DatumGetInt64(item->values[SERIES]);
-	pg_uuid_t  *media_id = palloc(sizeof(pg_uuid_t));
-	int			matches = rarr_import_find_series(import, source_id, media_id);
+	int64 source_id = DatumGetInt64(item->values[SERIES]);
+	pg_uuid_t *media_id = palloc(sizeof(pg_uuid_t));
+	int matches = rarr_import_find_series(import, source_id, media_id);
 
 	if (matches == 0)
 		add_problem(problems, "seriesId",
@@ -296,7 +296,7 @@ static void
 check_identity(Import *import, ImportItem *item, char *identity, const char *what,
 			   StringInfo problems)
 {
-	int			first = rarr_import_seen(import, identity, item->index);
+	int first = rarr_import_seen(import, identity, item->index);
 
 	if (first != item->index)
 		appendStringInfo(problems, "%sthe object has the same %s as object %d",
@@ -337,9 +337,9 @@ check_identities(Import *import, const ImportKind *kind, ImportItem *item, Strin
 void
 rarr_import_note_external_id(Import *import, const ImportKind *kind, JsonbValue *object, int index)
 {
-	JsonbValue	value;
+	JsonbValue value;
 	RarrViolation violation;
-	int64		number;
+	int64 number;
 
 	if (rarr_json_is_object(object) &&
 		rarr_json_member(object->val.binary.data, kind->fields[EXTERNAL_ID].source, &value) &&
@@ -375,7 +375,7 @@ rarr_import_read(Import *import, const ImportKind *kind, JsonbValue *object, Imp
 	if (problems.len == 0)
 	{
 		item->external_id = item->nulls[EXTERNAL_ID] ? (Datum) 0 :
-			CStringGetTextDatum(psprintf("%d", DatumGetInt32(item->values[EXTERNAL_ID])));
+													   CStringGetTextDatum(psprintf("%d", DatumGetInt32(item->values[EXTERNAL_ID])));
 		check_identities(import, kind, item, &problems);
 	}
 	if (problems.len > 0)

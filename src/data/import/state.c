@@ -10,31 +10,30 @@
 #include "data/import/state.h"
 
 /* maximum length of a message in the result, in bytes */
-#define MESSAGE_BYTES	1000
+#define MESSAGE_BYTES 1000
 
 /* What an object represents, and the first object that represents it. */
 typedef struct SeenEntry
 {
-	uint64		hash;			/* of the identity: the key */
-	char	   *identity;
-	int			index;
+	uint64 hash; /* of the identity: the key */
+	char *identity;
+	int index;
 } SeenEntry;
 
 typedef struct SeriesEntry
 {
-	int64		source_id;		/* Sonarr's id: the key */
-	int			matches;		/* number of series with this id */
-	pg_uuid_t	media_id;		/* of the last one */
+	int64 source_id;    /* Sonarr's id: the key */
+	int matches;        /* number of series with this id */
+	pg_uuid_t media_id; /* of the last one */
 } SeriesEntry;
 
 static HTAB *
 make_table(Import *import, const char *name, Size entry_size)
 {
-	HASHCTL		control = {
+	HASHCTL control = {
 		.keysize = sizeof(uint64),
 		.entrysize = entry_size,
-		.hcxt = import->context
-	};
+		.hcxt = import->context};
 
 	return hash_create(name, 256, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
@@ -56,7 +55,7 @@ rarr_import_begin_array(Import *import)
 static SeenEntry *
 find_seen(Import *import, const char *identity, HASHACTION action, bool *found)
 {
-	uint64		hash = hash_bytes_extended((const unsigned char *) identity, strlen(identity), 0);
+	uint64 hash = hash_bytes_extended((const unsigned char *) identity, strlen(identity), 0);
 
 	return hash_search(import->seen, &hash, action, found);
 }
@@ -69,8 +68,8 @@ find_seen(Import *import, const char *identity, HASHACTION action, bool *found)
 int
 rarr_import_seen(Import *import, const char *identity, int index)
 {
-	bool		found;
-	SeenEntry  *entry = find_seen(import, identity, HASH_ENTER, &found);
+	bool found;
+	SeenEntry *entry = find_seen(import, identity, HASH_ENTER, &found);
 
 	if (!found)
 	{
@@ -84,7 +83,7 @@ rarr_import_seen(Import *import, const char *identity, int index)
 int
 rarr_import_first(Import *import, const char *identity)
 {
-	SeenEntry  *entry = find_seen(import, identity, HASH_FIND, NULL);
+	SeenEntry *entry = find_seen(import, identity, HASH_FIND, NULL);
 
 	return entry != NULL && strcmp(entry->identity, identity) == 0 ? entry->index : -1;
 }
@@ -93,7 +92,7 @@ rarr_import_first(Import *import, const char *identity)
 void
 rarr_import_add_series(Import *import, int64 source_id, const pg_uuid_t *media_id)
 {
-	bool		found;
+	bool found;
 	SeriesEntry *entry = hash_search(import->series, &source_id, HASH_ENTER, &found);
 
 	entry->matches = found ? entry->matches + 1 : 1;
@@ -107,7 +106,7 @@ rarr_import_add_series(Import *import, int64 source_id, const pg_uuid_t *media_i
 bool
 rarr_import_expect_series(Import *import, int64 source_id)
 {
-	bool		found;
+	bool found;
 	SeriesEntry *entry = hash_search(import->series, &source_id, HASH_ENTER, &found);
 
 	if (!found)

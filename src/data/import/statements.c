@@ -125,7 +125,7 @@ put_sql(const ImportKind *kind)
 
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "INSERT INTO researcharr.%s (media_id, %s) SELECT i.id, %s FROM %s"
-					 " ON CONFLICT (media_id) DO UPDATE SET (%s) = ROW(%s)",
+						   " ON CONFLICT (media_id) DO UPDATE SET (%s) = ROW(%s)",
 					 kind->table, columns(kind, "", true), columns(kind, "i.", true),
 					 items_relation(kind), columns(kind, "", true),
 					 columns(kind, "excluded.", true));
@@ -135,9 +135,9 @@ put_sql(const ImportKind *kind)
 static SPIPlanPtr
 prepare(ImportPlans *plans, const char *sql)
 {
-	Oid			types[MAX_PARAMS];
-	int			ntypes = PARAM_FIELDS + plans->kind->nfields;
-	SPIPlanPtr	plan;
+	Oid types[MAX_PARAMS];
+	int ntypes = PARAM_FIELDS + plans->kind->nfields;
+	SPIPlanPtr plan;
 
 	for (int i = 0; i < ntypes; i++)
 		types[i] = get_array_type(plans->types[i]);

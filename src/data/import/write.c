@@ -34,16 +34,17 @@
 static Datum
 item_value(ImportItem *item, int param, bool *isnull)
 {
-	Datum		value;
+	Datum value;
 
 	if (param >= PARAM_FIELDS)
 	{
 		*isnull = item->nulls[param - PARAM_FIELDS];
 		return item->values[param - PARAM_FIELDS];
 	}
-	value = param == PARAM_ID ? UUIDPGetDatum(&item->media_id) :
-		param == PARAM_EXTERNAL_ID ? item->external_id :
-		param == PARAM_TITLE ? item->title : item->extra;
+	value = param == PARAM_ID          ? UUIDPGetDatum(&item->media_id) :
+			param == PARAM_EXTERNAL_ID ? item->external_id :
+			param == PARAM_TITLE       ? item->title :
+										 item->extra;
 	*isnull = value == (Datum) 0;
 	return value;
 }
@@ -52,19 +53,19 @@ item_value(ImportItem *item, int param, bool *isnull)
 static uint64
 run(ImportPlans *plans, SPIPlanPtr plan, ImportItem **items, int nitems)
 {
-	Datum		arrays[MAX_PARAMS];
-	Datum	   *values = palloc(sizeof(Datum) * Max(nitems, 1));
-	bool	   *nulls = palloc(sizeof(bool) * Max(nitems, 1));
-	int			lower = 1;
-	int			result;
+	Datum arrays[MAX_PARAMS];
+	Datum *values = palloc(sizeof(Datum) * Max(nitems, 1));
+	bool *nulls = palloc(sizeof(bool) * Max(nitems, 1));
+	int lower = 1;
+	int result;
 
 	if (nitems == 0)
 		return 0;
 	for (int param = 0; param < PARAM_FIELDS + plans->kind->nfields; param++)
 	{
-		int16		length;
-		bool		by_value;
-		char		alignment;
+		int16 length;
+		bool by_value;
+		char alignment;
 
 		for (int i = 0; i < nitems; i++)
 			values[i] = item_value(items[i], param, &nulls[i]);
@@ -83,15 +84,15 @@ run(ImportPlans *plans, SPIPlanPtr plan, ImportItem **items, int nitems)
 static void
 take_match(Import *import, const ImportKind *kind, ImportItem **items, HeapTuple row, TupleDesc desc)
 {
-	bool		isnull;
-	int64		n = DatumGetInt64(SPI_getbinval(row, desc, 1, &isnull));
+	bool isnull;
+	int64 n = DatumGetInt64(SPI_getbinval(row, desc, 1, &isnull));
 	ImportItem *item = items[n - 1];
-	Datum		id = SPI_getbinval(row, desc, 2, &isnull);
-	char	   *known_as = SPI_getvalue(row, desc, 6);
-	int			first;
+	Datum id = SPI_getbinval(row, desc, 2, &isnull);
+	char *known_as = SPI_getvalue(row, desc, 6);
+	int first;
 
 	if (isnull)
-		return;					/* not our row: ids cannot be NULL */
+		return; /* not our row: ids cannot be NULL */
 
 	/* an episode whose place another object has taken is not this row */
 	if (known_as != NULL &&
@@ -103,7 +104,8 @@ take_match(Import *import, const ImportKind *kind, ImportItem **items, HeapTuple
 	item->moves = DatumGetBool(SPI_getbinval(row, desc, 5, &isnull));
 	item->gets_id = DatumGetBool(SPI_getbinval(row, desc, 7, &isnull));
 	item->state = item->row_differs || DatumGetBool(SPI_getbinval(row, desc, 3, &isnull)) ?
-		IMPORT_UPDATED : IMPORT_UNCHANGED;
+					  IMPORT_UPDATED :
+					  IMPORT_UNCHANGED;
 
 	first = rarr_import_seen(import,
 							 psprintf("media %s", DatumGetCString(DirectFunctionCall1(uuid_out, id))),
@@ -117,7 +119,7 @@ take_match(Import *import, const ImportKind *kind, ImportItem **items, HeapTuple
 static void
 match(Import *import, ImportPlans *plans, ImportItem **items, int nitems)
 {
-	uint64		found = run(plans, plans->match, items, nitems);
+	uint64 found = run(plans, plans->match, items, nitems);
 	SPITupleTable *rows = SPI_tuptable;
 
 	for (uint64 i = 0; i < found; i++)
@@ -185,9 +187,9 @@ is_pending(const ImportItem *item)
 
 /* Select the items that satisfy the test. */
 static int
-choose(ImportItem *items, int nitems, bool (*test) (const ImportItem *), ImportItem **chosen)
+choose(ImportItem *items, int nitems, bool (*test)(const ImportItem *), ImportItem **chosen)
 {
-	int			n = 0;
+	int n = 0;
 
 	for (int i = 0; i < nitems; i++)
 	{
@@ -204,9 +206,9 @@ choose(ImportItem *items, int nitems, bool (*test) (const ImportItem *), ImportI
 static void
 lock_items(const ImportKind *kind, ImportItem **items, int nitems)
 {
-	pg_uuid_t  *ids = palloc(sizeof(pg_uuid_t) * Max(nitems, 1));
+	pg_uuid_t *ids = palloc(sizeof(pg_uuid_t) * Max(nitems, 1));
 	RarrRowLock lock = RARR_CHANGE_ROW;
-	int			n;
+	int n;
 
 	for (int i = 0; i < kind->nfields; i++)
 	{
@@ -237,7 +239,7 @@ static void
 write_items(Import *import, ImportPlans *plans, ImportItem *items, int nitems)
 {
 	ImportItem **chosen = palloc(sizeof(ImportItem *) * nitems);
-	int			n;
+	int n;
 
 	for (int i = 0; i < nitems; i++)
 	{
@@ -269,28 +271,28 @@ write_items(Import *import, ImportPlans *plans, ImportItem *items, int nitems)
 static bool
 may_write(const ImportKind *kind)
 {
-	Oid			schema = LookupExplicitNamespace("researcharr", false);
-	AclMode		mode = ACL_SELECT | ACL_INSERT | ACL_UPDATE;
+	Oid schema = LookupExplicitNamespace("researcharr", false);
+	AclMode mode = ACL_SELECT | ACL_INSERT | ACL_UPDATE;
 
 	return pg_class_aclmask(get_relname_relid("media", schema), GetUserId(),
 							mode, ACLMASK_ALL) == mode &&
-		pg_class_aclmask(get_relname_relid(kind->table, schema), GetUserId(),
-						 mode, ACLMASK_ALL) == mode;
+		   pg_class_aclmask(get_relname_relid(kind->table, schema), GetUserId(),
+							mode, ACLMASK_ALL) == mode;
 }
 
 /* Items being written. */
 typedef struct Writing
 {
-	Import	   *import;
+	Import *import;
 	ImportPlans *plans;
 	ImportItem *items;
-	int			nitems;
+	int nitems;
 } Writing;
 
 static bool
 write_body(void *arg)
 {
-	Writing    *writing = arg;
+	Writing *writing = arg;
 
 	write_items(writing->import, writing->plans, writing->items, writing->nitems);
 	return true;
@@ -316,8 +318,8 @@ is_about_items(const ErrorData *error, void *arg)
 static ErrorData *
 try_items(Import *import, ImportPlans *plans, ImportItem *items, int nitems)
 {
-	Writing		writing = {import, plans, items, nitems};
-	ErrorData  *error;
+	Writing writing = {import, plans, items, nitems};
+	ErrorData *error;
 
 	(void) rarr_subtransaction(write_body, is_about_items, &writing, &error);
 	return error;
@@ -345,7 +347,7 @@ count_item(Import *import, const ImportKind *kind, const ImportItem *item)
 void
 rarr_import_write(Import *import, ImportPlans *plans, ImportItem *items, int nitems)
 {
-	ErrorData  *error;
+	ErrorData *error;
 
 	CHECK_FOR_INTERRUPTS();
 	error = try_items(import, plans, items, nitems);
@@ -373,9 +375,9 @@ rarr_import_find_old_series(Import *import, Datum *source_ids, int nids)
 		" JOIN researcharr.media AS m ON m.id OPERATOR(pg_catalog.=) s.media_id)"
 		" ON m.metadata OPERATOR(pg_catalog.->) 'sonarr' OPERATOR(pg_catalog.->>) 'id'"
 		" OPERATOR(pg_catalog.=) CAST(i.id AS pg_catalog.text)";
-	Oid			type = INT8ARRAYOID;
-	Datum		ids = PointerGetDatum(construct_array(source_ids, nids, INT8OID, sizeof(int64),
-													  FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+	Oid type = INT8ARRAYOID;
+	Datum ids = PointerGetDatum(construct_array(source_ids, nids, INT8OID, sizeof(int64),
+												FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 
 	if (nids == 0)
 		return;
@@ -383,9 +385,9 @@ rarr_import_find_old_series(Import *import, Datum *source_ids, int nids)
 		elog(ERROR, "could not look for the series of earlier imports");
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
-		HeapTuple	row = SPI_tuptable->vals[i];
-		bool		isnull;
-		int64		id = DatumGetInt64(SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &isnull));
+		HeapTuple row = SPI_tuptable->vals[i];
+		bool isnull;
+		int64 id = DatumGetInt64(SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &isnull));
 
 		rarr_import_add_series(import, id,
 							   DatumGetUUIDP(SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &isnull)));

@@ -18,9 +18,9 @@
 #include "job/core/job_type.h"
 
 /* a backend that found no free slot looks for one again after this */
-#define FULL_RETRY		(10 * USECS_PER_SEC)
+#define FULL_RETRY (10 * USECS_PER_SEC)
 
-void		(*rarr_agenda_wake) (const RarrAgendaRef *ref, TimestampTz at, int64 jobs) = NULL;
+void (*rarr_agenda_wake)(const RarrAgendaRef *ref, TimestampTz at, int64 jobs) = NULL;
 
 static RarrSlotRegistry registry = {
 	.tranche = "researcharr_agenda",
@@ -137,14 +137,14 @@ static bool
 is_abandoned(Oid table, const char *name)
 {
 	return table != rarr_relation_oid(rarr_job_table.name) ||
-		rarr_job_type_find(name) == NULL;
+		   rarr_job_type_find(name) == NULL;
 }
 
 /* Free a slot.  Needs the registry's lock. */
 static void
 drop_slot(const RarrSlotRegistry *slots, RarrSlot *slot)
 {
-	LWLock	   *lock = &((RarrAgendaSlot *) slot)->lock;
+	LWLock *lock = &((RarrAgendaSlot *) slot)->lock;
 
 	LWLockAcquire(lock, LW_EXCLUSIVE);
 	rarr_slot_free(slots, slot);
@@ -174,7 +174,7 @@ give_slot(Oid table, const char *name)
 static bool
 find_slot(Oid table, const char *name, bool create, RarrAgendaRef *ref)
 {
-	bool		given = false;
+	bool given = false;
 
 	LWLockAcquire(registry.lock, create ? LW_EXCLUSIVE : LW_SHARED);
 	ref->slot = rarr_slot_find(&registry, table, name);
@@ -259,7 +259,7 @@ is_current(const RarrAgendaRef *ref)
 const RarrAgendaRef *
 rarr_agenda_ref(RarrAgendaKey *key, bool create)
 {
-	uint64		changes;
+	uint64 changes;
 
 	if (registry.shared == NULL)
 		return NULL;
@@ -334,7 +334,7 @@ fill_view(const RarrAgendaSlot *slot, int priority, RarrAgendaView *view)
 bool
 rarr_agenda_next_group(const RarrAgendaRef *ref, int below, TimestampTz now, RarrAgendaView *view)
 {
-	bool		found = false;
+	bool found = false;
 
 	if (!rarr_agenda_lock(ref, LW_SHARED))
 		return false;
@@ -368,7 +368,7 @@ void
 rarr_agenda_advance_bound(const RarrAgendaRef *ref, const RarrAgendaView *view, const RarrQueuePos *pos)
 {
 	RarrAgendaSlot *slot = ref->slot;
-	int			p = view->priority;
+	int p = view->priority;
 	RarrQueuePos now;
 
 	if (!rarr_agenda_lock(ref, LW_EXCLUSIVE))

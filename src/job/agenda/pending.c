@@ -45,7 +45,7 @@ apply_entry(const RarrAgendaPending *entry)
 		return;
 	}
 	ref = rarr_agenda_ref(entry->key, false);
-	if (ref != NULL)			/* otherwise no session has asked for the type */
+	if (ref != NULL) /* otherwise no session has asked for the type */
 		rarr_agenda_pending_apply(entry, ref);
 }
 
@@ -57,7 +57,7 @@ act(RarrPendingEvent event, const void *list, int n)
 	RarrOutcome outcome = event == RARR_PENDING_COMMIT ? RARR_AT_COMMIT : RARR_AT_ABORT;
 
 	if (event == RARR_PENDING_PREPARE)
-		return;					/* prepared.c has copied them */
+		return; /* prepared.c has copied them */
 	for (int i = 0; i < n; i++)
 		if (entries[i].outcome == outcome)
 			apply_entry(&entries[i]);
@@ -116,14 +116,14 @@ static bool
 is_possible(TupleTableSlot *slot)
 {
 	static const int needed[] = {JOB_ID, JOB_JOB_TYPE, JOB_STATUS, JOB_PRIORITY, JOB_AVAILABLE_AT};
-	int			priority;
+	int priority;
 
 	for (int i = 0; i < lengthof(needed); i++)
 		if (rarr_job_is_null(slot, needed[i]))
 			return false;
 	priority = rarr_job_int(slot, JOB_PRIORITY);
 	return priority >= 0 && priority < RARR_PRIORITIES && rarr_job_has_status(slot) &&
-		(rarr_job_status(slot) != JOB_RUNNING || !rarr_job_is_null(slot, JOB_LEASE_EXPIRES_AT));
+		   (rarr_job_status(slot) != JOB_RUNNING || !rarr_job_is_null(slot, JOB_LEASE_EXPIRES_AT));
 }
 
 /*
@@ -147,8 +147,8 @@ rarr_agenda_pending_job(RarrOutcome outcome, Relation jobs, TupleTableSlot *slot
 	if (status != JOB_QUEUED && status != JOB_RUNNING)
 		return;
 	entry = get_entry(outcome,
-					rarr_agenda_key(RelationGetRelid(jobs), DatumGetTextPP(rarr_job_value(slot, JOB_JOB_TYPE))),
-					rarr_job_int(slot, JOB_PRIORITY));
+					  rarr_agenda_key(RelationGetRelid(jobs), DatumGetTextPP(rarr_job_value(slot, JOB_JOB_TYPE))),
+					  rarr_job_int(slot, JOB_PRIORITY));
 	if (status == JOB_QUEUED)
 	{
 		version.jobs = 1;
@@ -188,8 +188,8 @@ rarr_agenda_pending_policies(void)
 static bool
 is_due(const RarrAgendaPending *entry, TimestampTz now, RarrQueuePos *pos)
 {
-	bool		queued = entry->jobs > 0 && entry->queued_first.at <= now;
-	bool		lapsed = entry->running.any && entry->running.lease <= now;
+	bool queued = entry->jobs > 0 && entry->queued_first.at <= now;
+	bool lapsed = entry->running.any && entry->running.lease <= now;
 
 	*pos = queued ? entry->queued_first : entry->running.first;
 	if (queued && lapsed && rarr_queue_pos_compare(&entry->running.first, pos) < 0)
@@ -205,10 +205,10 @@ is_due(const RarrAgendaPending *entry, TimestampTz now, RarrQueuePos *pos)
  */
 bool
 rarr_agenda_pending_group(const RarrAgendaKey *key, int below, TimestampTz now,
-					 int *priority, RarrQueuePos *pos)
+						  int *priority, RarrQueuePos *pos)
 {
 	const RarrAgendaPending *entries = pending.entries;
-	bool		found = false;
+	bool found = false;
 
 	for (int i = 0; i < pending.n; i++)
 	{

@@ -13,18 +13,18 @@
 #include "job/agenda/agenda.h"
 
 /* priority of an entry without a key: policies of job types changed */
-#define RARR_PENDING_POLICIES	(-1)
+#define RARR_PENDING_POLICIES (-1)
 
 /* The jobs of one group that exist after an outcome of a transaction. */
 typedef struct RarrAgendaPending
 {
 	RarrPendingEntry entry;
 	RarrOutcome outcome;
-	RarrAgendaKey *key;			/* NULL: all groups of this database, or
-								 * RARR_PENDING_POLICIES */
-	int			priority;
-	int64		jobs;			/* number of queued jobs */
-	RarrQueuePos queued_first;	/* position of the first one */
+	RarrAgendaKey *key; /* NULL: all groups of this database, or
+						 * RARR_PENDING_POLICIES */
+	int priority;
+	int64 jobs;                /* number of queued jobs */
+	RarrQueuePos queued_first; /* position of the first one */
 	RarrRunning running;
 } RarrAgendaPending;
 
@@ -34,7 +34,7 @@ extern void rarr_agenda_pending_job(RarrOutcome outcome, Relation jobs, TupleTab
 extern void rarr_agenda_pending_everything(RarrOutcome outcome);
 extern void rarr_agenda_pending_policies(void);
 extern bool rarr_agenda_pending_group(const RarrAgendaKey *key, int below, TimestampTz now,
-								 int *priority, RarrQueuePos *pos);
+									  int *priority, RarrQueuePos *pos);
 extern const RarrAgendaPending *rarr_agenda_pending_entries(int *n);
 
-#endif							/* RARR_JOB_AGENDA_PENDING_H */
+#endif /* RARR_JOB_AGENDA_PENDING_H */

@@ -12,7 +12,7 @@
 #include "base/guc.h"
 #include "job/agenda/agenda.h"
 
-#define NCOLUMNS	10
+#define NCOLUMNS 10
 
 static Datum
 time_or_null(TimestampTz at, bool *isnull)
@@ -26,8 +26,8 @@ static void
 put_group(ReturnSetInfo *rsinfo, const RarrAgendaSlot *type, const char *name, int p)
 {
 	const RarrVerifierScan *scan = &type->scans[RARR_VERIFY_EVERYTHING];
-	Datum		values[NCOLUMNS];
-	bool		nulls[NCOLUMNS] = {false};
+	Datum values[NCOLUMNS];
+	bool nulls[NCOLUMNS] = {false};
 
 	values[0] = CStringGetTextDatum(name);
 	values[1] = Int32GetDatum(p);
@@ -57,7 +57,7 @@ researcharr_agenda_status(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	RarrAgendaSlot *type = palloc(sizeof(RarrAgendaSlot));
-	char		name[RARR_SLOT_NAME_MAX + 1];
+	char name[RARR_SLOT_NAME_MAX + 1];
 
 	if (!rarr_agenda_is_there())
 		ereport(ERROR,

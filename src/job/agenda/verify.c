@@ -21,18 +21,18 @@
 #include "job/core/job_row.h"
 
 /* the most index entries that one step visits */
-#define STEP_ENTRIES	500
+#define STEP_ENTRIES 500
 
 /* the pause after a step, as a multiple of the step's duration */
-#define LAPSES_PAUSE	1
+#define LAPSES_PAUSE     1
 #define EVERYTHING_PAUSE 50
-#define LONGEST_PAUSE	(10 * USECS_PER_SEC)
+#define LONGEST_PAUSE    (10 * USECS_PER_SEC)
 
 /* a step without progress for so long loses its turn */
-#define TURN_TIMEOUT	(5 * USECS_PER_SEC)
+#define TURN_TIMEOUT (5 * USECS_PER_SEC)
 
 /* a step reports progress every so many entries */
-#define ALIVE_ENTRIES	16
+#define ALIVE_ENTRIES 16
 
 /* One step of a scan. */
 typedef struct Step
@@ -40,13 +40,13 @@ typedef struct Step
 	RarrAgendaRef ref;
 	RarrVerifierKind kind;
 	TimestampTz now;
-	int64		began;			/* by rarr_monotonic_now() */
-	uint64		turn;			/* number of its turn */
-	bool		lost;			/* another backend has the turn, or the slot
-								 * was reassigned */
-	int			left;			/* number of entries that it may still visit */
-	int			priority;		/* current group, */
-	RarrQueuePos pos;			/* and position in it */
+	int64 began;      /* by rarr_monotonic_now() */
+	uint64 turn;      /* number of its turn */
+	bool lost;        /* another backend has the turn, or the slot
+					   * was reassigned */
+	int left;         /* number of entries that it may still visit */
+	int priority;     /* current group, */
+	RarrQueuePos pos; /* and position in it */
 	RarrDequeueScan scan;
 	TupleTableSlot *slot;
 } Step;
@@ -54,9 +54,9 @@ typedef struct Step
 /* What a step found in one group. */
 typedef struct ScanResult
 {
-	bool		available;		/* there is a claimable job */
-	RarrQueuePos available_pos;	/* position of the first one */
-	RarrRunning running;		/* jobs that are running or being changed, with
+	bool available;             /* there is a claimable job */
+	RarrQueuePos available_pos; /* position of the first one */
+	RarrRunning running;        /* jobs that are running or being changed, with
 								 * those leases that have not ended */
 } ScanResult;
 
@@ -72,7 +72,7 @@ static bool
 is_due(RarrAgendaSlot *slot, RarrVerifierKind kind, TimestampTz now, int64 mono)
 {
 	RarrVerifierSchedule *schedule = &slot->schedules[kind];
-	int64		since;
+	int64 since;
 
 	if (kind == RARR_VERIFY_LAPSES && (TimestampTz) pg_atomic_read_u64(&slot->next_lapse) > now)
 		return false;
@@ -80,7 +80,7 @@ is_due(RarrAgendaSlot *slot, RarrVerifierKind kind, TimestampTz now, int64 mono)
 	if (since < (int64) pg_atomic_read_u64(&schedule->pause))
 		return false;
 	return kind == RARR_VERIFY_LAPSES || pg_atomic_read_u64(&schedule->resting) == 0 ||
-		since >= (int64) rarr_agenda_refresh * 1000;
+		   since >= (int64) rarr_agenda_refresh * 1000;
 }
 
 /*
@@ -156,7 +156,7 @@ release_turn(void)
 static bool
 take_turn(Step *step, RarrAgendaSlot *slot)
 {
-	int64		idle = step->began - (int64) pg_atomic_read_u64(&slot->turn_alive);
+	int64 idle = step->began - (int64) pg_atomic_read_u64(&slot->turn_alive);
 
 	if (slot->turn != 0 && idle < TURN_TIMEOUT)
 		return false;
@@ -243,8 +243,8 @@ check_row(Step *step, const RarrQueuePos *pos, const RarrQueuePos *bound, ScanRe
 {
 	RarrRunning job = {true, *pos, *pos, DT_NOEND};
 	RarrJobStatus status;
-	bool		changing;
-	bool		available;
+	bool changing;
+	bool available;
 
 	slot_getallattrs(step->slot);
 	status = rarr_job_status(step->slot);
@@ -285,9 +285,9 @@ check_row(Step *step, const RarrQueuePos *pos, const RarrQueuePos *bound, ScanRe
 static bool
 scan_group(Step *step, const RarrQueuePos *end, const RarrQueuePos *bound, ScanResult *result)
 {
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
 	RarrQueuePos pos;
-	bool		done = true;
+	bool done = true;
 
 	rarr_dequeue_scan_group(&step->scan, snapshot, step->priority, &step->pos, DT_NOEND);
 	while (rarr_dequeue_scan_next_entry(&step->scan, &pos) && rarr_queue_pos_compare(&pos, end) < 0)
@@ -324,12 +324,12 @@ narrow_running(Step *step, const RarrQueuePos *from, bool done, const ScanResult
 	RarrAgendaSlot *slot = step->ref.slot;
 	RarrVerifierScan *scan = &slot->scans[step->kind];
 	RarrQueuePos first = result->running.any ? result->running.first : step->pos;
-	int			p = step->priority;
+	int p = step->priority;
 
 	if (result->running.any)
 		scan->lapse = Min(scan->lapse, result->running.lease);
 	if (scan->group != p)
-		return;					/* the agenda was reset meanwhile */
+		return; /* the agenda was reset meanwhile */
 	if (rarr_queue_pos_compare(&scan->added_first, &first) < 0)
 		first = scan->added_first;
 	if (rarr_queue_pos_compare(&slot->running_first[p], from) >= 0 &&
@@ -377,7 +377,7 @@ enter_group(Step *step, RarrQueuePos *end, RarrQueuePos *bound)
 {
 	RarrAgendaSlot *slot = step->ref.slot;
 	RarrVerifierScan *scan = &slot->scans[step->kind];
-	int			p = step->priority;
+	int p = step->priority;
 
 	if (!lock_turn(step))
 		return false;
@@ -405,11 +405,11 @@ enter_group(Step *step, RarrQueuePos *end, RarrQueuePos *bound)
 static bool
 step_through_group(Step *step)
 {
-	ScanResult	result = {0};
+	ScanResult result = {0};
 	RarrQueuePos from;
 	RarrQueuePos end;
 	RarrQueuePos bound;
-	bool		done;
+	bool done;
 
 	if (!enter_group(step, &end, &bound))
 		return true;
@@ -426,8 +426,8 @@ end_step(Step *step, bool round_done)
 	RarrAgendaSlot *slot = step->ref.slot;
 	RarrVerifierScan *scan = &slot->scans[step->kind];
 	RarrVerifierSchedule *schedule = &slot->schedules[step->kind];
-	bool		lapses = step->kind == RARR_VERIFY_LAPSES;
-	int64		pause = (rarr_monotonic_now() - step->began) * (lapses ? LAPSES_PAUSE : EVERYTHING_PAUSE);
+	bool lapses = step->kind == RARR_VERIFY_LAPSES;
+	int64 pause = (rarr_monotonic_now() - step->began) * (lapses ? LAPSES_PAUSE : EVERYTHING_PAUSE);
 
 	if (!lock_turn(step))
 		return;
@@ -448,8 +448,8 @@ end_step(Step *step, bool round_done)
 static void
 take_step(RarrAgendaKey *key, Relation jobs, Relation index, RarrVerifierKind kind, TimestampTz now)
 {
-	Step		step = {.kind = kind, .now = now, .began = rarr_monotonic_now()};
-	bool		done = true;
+	Step step = {.kind = kind, .now = now, .began = rarr_monotonic_now()};
+	bool done = true;
 
 	if (!begin_step(&step, key))
 		return;

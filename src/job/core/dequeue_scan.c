@@ -26,13 +26,13 @@
 #include "job/core/dequeue_scan.h"
 
 /* columns of the dequeue index */
-#define DEQUEUE_JOB_TYPE		1
-#define DEQUEUE_PRIORITY		2
-#define DEQUEUE_AVAILABLE_AT	3
-#define DEQUEUE_ID				4
+#define DEQUEUE_JOB_TYPE     1
+#define DEQUEUE_PRIORITY     2
+#define DEQUEUE_AVAILABLE_AT 3
+#define DEQUEUE_ID           4
 
 /* a page with so many free bytes is not pruned */
-#define ENOUGH_ROOM			(BLCKSZ / 5)
+#define ENOUGH_ROOM (BLCKSZ / 5)
 
 /*
  * Prepare for scans of the jobs of one type.  jobs and index: processing_jobs
@@ -90,9 +90,9 @@ rarr_dequeue_scan_below(RarrDequeueScan *scan, Snapshot snapshot, int below)
  */
 void
 rarr_dequeue_scan_group(RarrDequeueScan *scan, Snapshot snapshot, int priority,
-					 const RarrQueuePos *pos, TimestampTz until)
+						const RarrQueuePos *pos, TimestampTz until)
 {
-	int			n = 2;
+	int n = 2;
 
 	ScanKeyInit(&scan->keys[1], DEQUEUE_PRIORITY, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(priority));
 	if (rarr_queue_pos_compare(pos, &rarr_first_queue_pos) > 0)
@@ -139,8 +139,8 @@ static void
 pin_page(IndexScanDesc desc)
 {
 	IndexFetchHeapData *fetch = (IndexFetchHeapData *) desc->xs_heapfetch;
-	Buffer		before = fetch->xs_cbuf;
-	Page		page;
+	Buffer before = fetch->xs_cbuf;
+	Page page;
 
 	fetch->xs_cbuf = ReleaseAndReadBuffer(before, desc->heapRelation,
 										  ItemPointerGetBlockNumber(&desc->xs_heaptid));
@@ -196,7 +196,7 @@ bool
 rarr_dequeue_scan_next_entry(RarrDequeueScan *scan, RarrQueuePos *pos)
 {
 	IndexScanDesc desc = scan->scan;
-	bool		isnull;
+	bool isnull;
 
 	if (index_getnext_tid(desc, ForwardScanDirection) == NULL)
 		return false;
@@ -213,7 +213,7 @@ rarr_dequeue_scan_next_entry(RarrDequeueScan *scan, RarrQueuePos *pos)
 bool
 rarr_job_is_being_changed(TupleTableSlot *slot)
 {
-	Buffer		buffer = ((BufferHeapTupleTableSlot *) slot)->buffer;
+	Buffer buffer = ((BufferHeapTupleTableSlot *) slot)->buffer;
 	HeapTupleHeader tuple = ((BufferHeapTupleTableSlot *) slot)->base.tuple->t_data;
 	TransactionId changer = InvalidTransactionId;
 
@@ -222,5 +222,5 @@ rarr_job_is_being_changed(TupleTableSlot *slot)
 		changer = HeapTupleHeaderGetUpdateXid(tuple);
 	LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
 	return TransactionIdIsValid(changer) &&
-		(TransactionIdIsInProgress(changer) || TransactionIdDidCommit(changer));
+		   (TransactionIdIsInProgress(changer) || TransactionIdDidCommit(changer));
 }

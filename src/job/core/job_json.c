@@ -48,12 +48,13 @@ set_string(JsonbValue *value, char *string)
 static Jsonb *
 to_jsonb_of(Form_pg_attribute column, Datum datum)
 {
-	Node	   *argument = (Node *) makeNullConst(column->atttypid, column->atttypmod, column->attcollation);
-	FmgrInfo	function;
+	Node *argument = (Node *) makeNullConst(column->atttypid, column->atttypmod, column->attcollation);
+	FmgrInfo function;
 
 	fmgr_info(F_TO_JSONB, &function);
 	fmgr_info_set_expr((Node *) makeFuncExpr(F_TO_JSONB, JSONBOID, list_make1(argument), InvalidOid,
-											 InvalidOid, COERCE_EXPLICIT_CALL), &function);
+											 InvalidOid, COERCE_EXPLICIT_CALL),
+					   &function);
 	return DatumGetJsonbP(FunctionCall1(&function, datum));
 }
 
@@ -88,14 +89,14 @@ set_value(JsonbValue *value, Form_pg_attribute column, Datum datum)
 static void
 push_job(JsonbParseState **state, TupleTableSlot *slot)
 {
-	TupleDesc	desc = slot->tts_tupleDescriptor;
+	TupleDesc desc = slot->tts_tupleDescriptor;
 
 	slot_getallattrs(slot);
 	pushJsonbValue(state, WJB_BEGIN_OBJECT, NULL);
 	for (int i = 0; i < desc->natts; i++)
 	{
 		Form_pg_attribute column = TupleDescAttr(desc, i);
-		JsonbValue	value;
+		JsonbValue value;
 
 		if (column->attisdropped)
 			continue;
@@ -117,12 +118,12 @@ push_job(JsonbParseState **state, TupleTableSlot *slot)
 Datum
 rarr_jobs_as_jsonb(Tuplestorestate *jobs, Oid relid, MemoryContext cxt)
 {
-	TupleDesc	desc = lookup_rowtype_tupdesc(get_rel_type_id(relid), -1);
+	TupleDesc desc = lookup_rowtype_tupdesc(get_rel_type_id(relid), -1);
 	TupleTableSlot *slot = MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple);
 	JsonbParseState *state = NULL;
 	JsonbValue *array;
 	MemoryContext old;
-	Jsonb	   *result;
+	Jsonb *result;
 
 	pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
 	while (tuplestore_gettupleslot(jobs, true, false, slot))

@@ -9,4 +9,4 @@
 
 extern Datum rarr_jobs_as_jsonb(Tuplestorestate *jobs, Oid relid, MemoryContext cxt);
 
-#endif							/* RARR_JOB_CORE_JOB_JSON_H */
+#endif /* RARR_JOB_CORE_JOB_JSON_H */

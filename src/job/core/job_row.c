@@ -46,14 +46,10 @@ static const RarrColumn job_columns[] = {
 
 /* the indexes that C code uses; see RarrIndexDef */
 const RarrIndexDef rarr_job_dequeue_index = {
-	"processing_jobs_take_idx", {JOB_JOB_TYPE, -JOB_PRIORITY, JOB_AVAILABLE_AT, JOB_ID},
-	.null_column = JOB_COMPLETED_AT
-};
+	"processing_jobs_take_idx", {JOB_JOB_TYPE, -JOB_PRIORITY, JOB_AVAILABLE_AT, JOB_ID}, .null_column = JOB_COMPLETED_AT};
 const RarrIndexDef rarr_job_id_index = {"processing_jobs_pkey", {JOB_ID}};
 const RarrIndexDef rarr_job_unique_index = {
-	"processing_jobs_unique_key_idx", {JOB_JOB_TYPE, JOB_UNIQUE_KEY},
-	.null_column = JOB_COMPLETED_AT, .not_null_column = JOB_UNIQUE_KEY, .unique = true
-};
+	"processing_jobs_unique_key_idx", {JOB_JOB_TYPE, JOB_UNIQUE_KEY}, .null_column = JOB_COMPLETED_AT, .not_null_column = JOB_UNIQUE_KEY, .unique = true};
 
 /*
  * The columns that each kind of change sets; 0 ends a list.  enqueue.c checks
@@ -61,13 +57,10 @@ const RarrIndexDef rarr_job_unique_index = {
  */
 static const RarrChange job_changes[] = {
 	[JOB_CHANGE_ENQUEUE] = {CMD_INSERT, {JOB_MEDIA_ID}, "media"},
-	[JOB_CHANGE_CLAIM] = {CMD_UPDATE, {JOB_STATUS, JOB_RETRY_COUNT, JOB_ERROR_MESSAGE, JOB_STARTED_AT,
-	JOB_UPDATED_AT, JOB_ATTEMPT, JOB_LEASE_EXPIRES_AT, JOB_WORKER}},
+	[JOB_CHANGE_CLAIM] = {CMD_UPDATE, {JOB_STATUS, JOB_RETRY_COUNT, JOB_ERROR_MESSAGE, JOB_STARTED_AT, JOB_UPDATED_AT, JOB_ATTEMPT, JOB_LEASE_EXPIRES_AT, JOB_WORKER}},
 	[JOB_CHANGE_HEARTBEAT] = {CMD_UPDATE, {JOB_UPDATED_AT, JOB_LEASE_EXPIRES_AT}},
-	[JOB_CHANGE_FINISH] = {CMD_UPDATE, {JOB_STATUS, JOB_ERROR_MESSAGE, JOB_COMPLETED_AT, JOB_UPDATED_AT,
-	JOB_LEASE_EXPIRES_AT, JOB_RESULT}, .is_last = true},
-	[JOB_CHANGE_REQUEUE] = {CMD_UPDATE, {JOB_STATUS, JOB_RETRY_COUNT, JOB_ERROR_MESSAGE, JOB_COMPLETED_AT,
-	JOB_UPDATED_AT, JOB_AVAILABLE_AT, JOB_LEASE_EXPIRES_AT}},
+	[JOB_CHANGE_FINISH] = {CMD_UPDATE, {JOB_STATUS, JOB_ERROR_MESSAGE, JOB_COMPLETED_AT, JOB_UPDATED_AT, JOB_LEASE_EXPIRES_AT, JOB_RESULT}, .is_last = true},
+	[JOB_CHANGE_REQUEUE] = {CMD_UPDATE, {JOB_STATUS, JOB_RETRY_COUNT, JOB_ERROR_MESSAGE, JOB_COMPLETED_AT, JOB_UPDATED_AT, JOB_AVAILABLE_AT, JOB_LEASE_EXPIRES_AT}},
 };
 
 const RarrTableDef rarr_job_table = {
@@ -99,7 +92,7 @@ rarr_job_status_name(RarrJobStatus status)
 static int
 find_status(TupleTableSlot *slot)
 {
-	text	   *status = DatumGetTextPP(rarr_job_value(slot, JOB_STATUS));
+	text *status = DatumGetTextPP(rarr_job_value(slot, JOB_STATUS));
 
 	for (int i = 0; i < lengthof(status_names); i++)
 		if (VARSIZE_ANY_EXHDR(status) == strlen(status_names[i]) &&
@@ -115,11 +108,11 @@ find_status(TupleTableSlot *slot)
 RarrJobStatus
 rarr_job_status(TupleTableSlot *slot)
 {
-	int			status = find_status(slot);
+	int status = find_status(slot);
 
 	if (status < 0)
 	{
-		char	   *name = TextDatumGetCString(rarr_job_value(slot, JOB_STATUS));
+		char *name = TextDatumGetCString(rarr_job_value(slot, JOB_STATUS));
 
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -181,9 +174,9 @@ bool
 rarr_job_is_same(TupleTableSlot *a, TupleTableSlot *b)
 {
 	return memcmp(rarr_job_id(a), rarr_job_id(b), UUID_LEN) == 0 &&
-		DatumGetBool(DirectFunctionCall2Coll(texteq, DEFAULT_COLLATION_OID,
-											 rarr_job_value(a, JOB_JOB_TYPE),
-											 rarr_job_value(b, JOB_JOB_TYPE)));
+		   DatumGetBool(DirectFunctionCall2Coll(texteq, DEFAULT_COLLATION_OID,
+												rarr_job_value(a, JOB_JOB_TYPE),
+												rarr_job_value(b, JOB_JOB_TYPE)));
 }
 
 /* Return the job's queue position. */

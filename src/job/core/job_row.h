@@ -118,4 +118,4 @@ rarr_job_set_null(TupleTableSlot *slot, int column)
 	slot->tts_isnull[column - 1] = true;
 }
 
-#endif							/* RARR_JOB_CORE_JOB_ROW_H */
+#endif /* RARR_JOB_CORE_JOB_ROW_H */

@@ -32,10 +32,10 @@
  */
 static List *all_types = NIL;
 static RarrJobType **types = NULL;
-static int	ntypes = 0;
-static Oid	types_relid = InvalidOid;
+static int ntypes = 0;
+static Oid types_relid = InvalidOid;
 static bool cache_valid = false;
-static bool frozen = false;		/* the session ends: use the cache as it is */
+static bool frozen = false; /* the session ends: use the cache as it is */
 
 /* relcache callback */
 static void
@@ -57,9 +57,9 @@ intern_type(const char *name)
 {
 	MemoryContext old;
 	RarrJobType *type;
-	ListCell   *lc;
+	ListCell *lc;
 
-	foreach(lc, all_types)
+	foreach (lc, all_types)
 	{
 		type = lfirst(lc);
 		if (strcmp(type->name, name) == 0)
@@ -80,8 +80,8 @@ load_types(void)
 	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "researcharr job types",
 											  ALLOCSET_SMALL_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(cxt);
-	Relation	rel = rarr_relation_open("job_types", AccessShareLock);
-	List	   *found;
+	Relation rel = rarr_relation_open("job_types", AccessShareLock);
+	List *found;
 	RarrJobType **sorted;
 
 	/* Set this first, so that an invalidation during the read is not lost. */
@@ -154,15 +154,15 @@ refresh(void)
 static const RarrJobType *
 find_type(const char *name, int len)
 {
-	int			low = 0;
-	int			high;
+	int low = 0;
+	int high;
 
 	refresh();
 	high = ntypes;
 	while (low < high)
 	{
-		int			middle = (low + high) / 2;
-		int			order = strncmp(types[middle]->name, name, len);
+		int middle = (low + high) / 2;
+		int order = strncmp(types[middle]->name, name, len);
 
 		if (order == 0 && types[middle]->name[len] != '\0')
 			order = 1;
@@ -254,7 +254,7 @@ compare_listed(const ListCell *a, const ListCell *b)
 static List *
 all_usable(void)
 {
-	List	   *result = NIL;
+	List *result = NIL;
 
 	for (int i = 0; i < ntypes; i++)
 	{
@@ -283,10 +283,10 @@ all_usable(void)
 List *
 rarr_job_types_requested(ArrayType *names)
 {
-	List	   *result = NIL;
-	Datum	   *elements;
-	bool	   *nulls;
-	int			n;
+	List *result = NIL;
+	Datum *elements;
+	bool *nulls;
+	int n;
 
 	refresh();
 	if (names == NULL)
@@ -314,7 +314,7 @@ bool
 rarr_job_type_is_uncommitted(const RarrJobType *type)
 {
 	return type->version != 0 &&
-		TransactionIdIsCurrentTransactionId((TransactionId) (type->version >> 32));
+		   TransactionIdIsCurrentTransactionId((TransactionId) (type->version >> 32));
 }
 
 /*

@@ -20,4 +20,4 @@ extern List *rarr_job_types_requested(ArrayType *names);
 extern bool rarr_job_type_is_uncommitted(const RarrJobType *type);
 extern int64 rarr_job_type_retry_delay(const RarrJobType *type, int retries);
 
-#endif							/* RARR_JOB_CORE_JOB_TYPE_H */
+#endif /* RARR_JOB_CORE_JOB_TYPE_H */

@@ -38,12 +38,12 @@ compare_ids(const void *a, const void *b)
 static bool
 lock_media(Relation media, TupleTableSlot *slot, AttrNumber column, const pg_uuid_t *id)
 {
-	uint8		flags = TUPLE_LOCK_FLAG_LOCK_UPDATE_IN_PROGRESS;
+	uint8 flags = TUPLE_LOCK_FLAG_LOCK_UPDATE_IN_PROGRESS;
 	ItemPointerData tid = slot->tts_tid;
 	TM_FailureData failure;
-	TM_Result	result;
-	bool		isnull;
-	Datum		found;
+	TM_Result result;
+	bool isnull;
+	Datum found;
 
 	if (!IsolationUsesXactSnapshot())
 		flags |= TUPLE_LOCK_FLAG_FIND_LAST_VERSION;
@@ -94,10 +94,10 @@ check_one(Relation jobs, Relation media, IndexScanDesc scan, TupleTableSlot *slo
 void
 rarr_media_ref_check(Relation jobs, pg_uuid_t *ids, int n)
 {
-	Relation	media = rarr_relation_open("media", RowShareLock);
-	AttrNumber	column = rarr_require_column(media, "id", UUIDOID);
+	Relation media = rarr_relation_open("media", RowShareLock);
+	AttrNumber column = rarr_require_column(media, "id", UUIDOID);
 	RarrIndexDef def = {"media_pkey", {column}, .unique = true};
-	Relation	index;
+	Relation index;
 	IndexScanDesc scan;
 	TupleTableSlot *slot;
 

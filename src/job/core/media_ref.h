@@ -10,4 +10,4 @@
 
 extern void rarr_media_ref_check(Relation jobs, pg_uuid_t *ids, int n);
 
-#endif							/* RARR_JOB_CORE_MEDIA_REF_H */
+#endif /* RARR_JOB_CORE_MEDIA_REF_H */

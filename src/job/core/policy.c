@@ -60,7 +60,7 @@ const RarrColumn rarr_policy_columns[] = {
 };
 
 /* the limit of job_types_weight_check */
-#define MAX_WEIGHT	1000
+#define MAX_WEIGHT 1000
 
 /* the built-in types */
 static const char *const builtin_names[] = {"search", "download", "verify"};
@@ -82,12 +82,12 @@ const RarrJobType rarr_builtin_policy = {
 static uint64
 row_version(TupleTableSlot *slot)
 {
-	bool		isnull;
-	Datum		xmin = slot_getsysattr(slot, MinTransactionIdAttributeNumber, &isnull);
+	bool isnull;
+	Datum xmin = slot_getsysattr(slot, MinTransactionIdAttributeNumber, &isnull);
 	ItemPointer tid = &slot->tts_tid;
 
 	return (uint64) DatumGetTransactionId(xmin) << 32 |
-		(uint32) (ItemPointerGetBlockNumber(tid) << 16 ^ ItemPointerGetOffsetNumber(tid));
+		   (uint32) (ItemPointerGetBlockNumber(tid) << 16 ^ ItemPointerGetOffsetNumber(tid));
 }
 
 /*
@@ -119,14 +119,14 @@ read_duration(TupleTableSlot *slot, int column, int64 *duration)
 {
 	*duration = 0;
 	return slot->tts_isnull[column - 1] ||
-		rarr_duration_of_interval(DatumGetIntervalP(slot->tts_values[column - 1]), duration);
+		   rarr_duration_of_interval(DatumGetIntervalP(slot->tts_values[column - 1]), duration);
 }
 
 /* Read a row into *type.  Returns the number of an invalid column, or 0. */
 static int
 read_policy(TupleTableSlot *slot, RarrJobType *type)
 {
-	Datum	   *values = slot->tts_values;
+	Datum *values = slot->tts_values;
 
 	for (int i = 0; i < RARR_POLICY_COLUMNS; i++)
 		if (rarr_policy_columns[i].not_null && slot->tts_isnull[i])
@@ -173,13 +173,13 @@ read_policy(TupleTableSlot *slot, RarrJobType *type)
 static void
 read_type(TupleTableSlot *slot, RarrJobType *type)
 {
-	int			bad;
+	int bad;
 
 	type->name = TextDatumGetCString(slot->tts_values[COL_NAME - 1]);
 	bad = read_policy(slot, type);
 	if (bad != 0)
 	{
-		char	   *name = type->name;
+		char *name = type->name;
 
 		*type = rarr_builtin_policy;
 		type->name = name;
@@ -210,11 +210,11 @@ rarr_policy_complain(int elevel, const RarrJobType *type)
 List *
 rarr_policies_read(Relation rel)
 {
-	List	   *found = NIL;
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	List *found = NIL;
+	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
 	TupleTableSlot *slot;
 	TableScanDesc scan;
-	int			stored;
+	int stored;
 
 	rarr_check_columns(rel, rarr_policy_columns, RARR_POLICY_COLUMNS, true);
 	slot = table_slot_create(rel, NULL);
@@ -238,7 +238,7 @@ rarr_policies_read(Relation rel)
 	stored = list_length(found);
 	for (int i = 0; i < lengthof(builtin_names); i++)
 	{
-		bool		known = false;
+		bool known = false;
 		RarrJobType *type;
 
 		for (int j = 0; j < stored && !known; j++)
@@ -264,9 +264,9 @@ Datum
 researcharr_job_type_builtin(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	Datum	   *values;
-	bool	   *nulls;
-	int			natts;
+	Datum *values;
+	bool *nulls;
+	int natts;
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	natts = rsinfo->setDesc->natts;
@@ -275,7 +275,7 @@ researcharr_job_type_builtin(PG_FUNCTION_ARGS)
 	nulls = palloc(natts * sizeof(bool));
 	memset(nulls, true, natts * sizeof(bool));
 	for (int i = 0; i < RARR_POLICY_COLUMNS; i++)
-		nulls[i] = !rarr_policy_columns[i].not_null;	/* it has no limits */
+		nulls[i] = !rarr_policy_columns[i].not_null; /* it has no limits */
 
 	values[COL_PRIORITY - 1] = Int32GetDatum(rarr_builtin_policy.priority);
 	values[COL_MAX_RETRIES - 1] = Int32GetDatum(rarr_builtin_policy.max_retries);

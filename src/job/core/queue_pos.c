@@ -31,7 +31,7 @@ rarr_queue_pos_after(const RarrQueuePos *pos)
 	for (int i = UUID_LEN - 1; i >= 0; i--)
 		if (++after.id.data[i] != 0)
 			return after;
-	after.at++;					/* the id was the greatest one */
+	after.at++; /* the id was the greatest one */
 	return after;
 }
 

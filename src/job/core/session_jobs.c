@@ -20,12 +20,12 @@
 #include "job/core/session_jobs.h"
 
 /* if there are more, the oldest claim is removed from the list */
-#define MAX_SESSION_JOBS	10000
+#define MAX_SESSION_JOBS 10000
 
 typedef struct SessionJobEntry
 {
-	RarrSessionJob job;			/* its id is the key */
-	dlist_node	node;			/* in `order` */
+	RarrSessionJob job; /* its id is the key */
+	dlist_node node;    /* in `order` */
 } SessionJobEntry;
 
 /* A pending entry: the transaction claimed or finished a job. */
@@ -33,10 +33,10 @@ typedef struct SessionJobChange
 {
 	RarrPendingEntry entry;
 	RarrSessionJob job;
-	bool		finished;		/* otherwise claimed */
+	bool finished; /* otherwise claimed */
 } SessionJobChange;
 
-static HTAB *session_jobs = NULL;	/* by id; NULL until the first claim */
+static HTAB *session_jobs = NULL;                   /* by id; NULL until the first claim */
 static dlist_head order = DLIST_STATIC_INIT(order); /* by claim */
 
 static SessionJobEntry *
@@ -88,11 +88,10 @@ add_change(const pg_uuid_t *id, int32 attempt, bool finished)
 static void
 init_session_jobs(void)
 {
-	HASHCTL		control = {
+	HASHCTL control = {
 		.keysize = sizeof(pg_uuid_t),
 		.entrysize = sizeof(SessionJobEntry),
-		.hcxt = TopMemoryContext
-	};
+		.hcxt = TopMemoryContext};
 
 	session_jobs = hash_create("researcharr session jobs", 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	rarr_pending_init(&pending);
@@ -103,7 +102,7 @@ void
 rarr_session_jobs_add(const pg_uuid_t *id, int32 attempt)
 {
 	SessionJobEntry *entry;
-	bool		found;
+	bool found;
 
 	if (session_jobs == NULL)
 		init_session_jobs();
@@ -142,10 +141,10 @@ RarrSessionJob *
 rarr_session_jobs_list(int *n)
 {
 	RarrSessionJob *jobs = palloc(hash_get_num_entries(session_jobs) * sizeof(RarrSessionJob));
-	dlist_iter	iter;
+	dlist_iter iter;
 
 	*n = 0;
-	dlist_foreach(iter, &order)
+	dlist_foreach (iter, &order)
 		jobs[(*n)++] = dlist_container(SessionJobEntry, node, iter.cur)->job;
 	return jobs;
 }

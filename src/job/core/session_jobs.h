@@ -10,8 +10,8 @@
 /* A job, and the attempt under which this session claimed it. */
 typedef struct RarrSessionJob
 {
-	pg_uuid_t	id;
-	int32		attempt;
+	pg_uuid_t id;
+	int32 attempt;
 } RarrSessionJob;
 
 extern void rarr_session_jobs_add(const pg_uuid_t *id, int32 attempt);
@@ -19,4 +19,4 @@ extern void rarr_session_jobs_finished(const pg_uuid_t *id);
 extern bool rarr_session_jobs_any(void);
 extern RarrSessionJob *rarr_session_jobs_list(int *n);
 
-#endif							/* RARR_JOB_CORE_SESSION_JOBS_H */
+#endif /* RARR_JOB_CORE_SESSION_JOBS_H */

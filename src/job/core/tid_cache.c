@@ -17,12 +17,12 @@
 #include "job/core/tid_cache.h"
 
 /* a power of two; a job replaces another one that has the same entry */
-#define NENTRIES	1024
+#define NENTRIES 1024
 
 typedef struct CacheEntry
 {
-	pg_uuid_t	id;
-	RarrFileNumber file;		/* of the table; a rewrite changes it */
+	pg_uuid_t id;
+	RarrFileNumber file; /* of the table; a rewrite changes it */
 	ItemPointerData tid;
 } CacheEntry;
 

@@ -12,4 +12,4 @@
 extern void rarr_tid_cache_put(RarrTable *jobs);
 extern bool rarr_tid_cache_fetch(RarrTable *jobs, const pg_uuid_t *id);
 
-#endif							/* RARR_JOB_CORE_TID_CACHE_H */
+#endif /* RARR_JOB_CORE_TID_CACHE_H */

@@ -35,7 +35,7 @@ compare_texts(text *one, text *other)
 int
 rarr_unique_key_compare(text *type, text *key, text *other_type, text *other_key)
 {
-	int			order = compare_texts(type, other_type);
+	int order = compare_texts(type, other_type);
 
 	return order != 0 ? order : compare_texts(key, other_key);
 }
@@ -54,10 +54,10 @@ rarr_unique_key_compare(text *type, text *key, text *other_type, text *other_key
 bool
 rarr_unique_key_is_free(RarrTable *jobs, int change)
 {
-	List	   *arbiters = list_make1_oid(RelationGetRelid(rarr_table_index(jobs, &rarr_job_unique_index)));
+	List *arbiters = list_make1_oid(RelationGetRelid(rarr_table_index(jobs, &rarr_job_unique_index)));
 	TupleTableSlot *other;
 	ItemPointerData conflict;
-	bool		isfree;
+	bool isfree;
 
 	rarr_table_open_indexes(jobs);
 	jobs->estate->es_snapshot = GetActiveSnapshot();

@@ -7,7 +7,7 @@
 
 #include "base/relation.h"
 
-extern int	rarr_unique_key_compare(text *type, text *key, text *other_type, text *other_key);
+extern int rarr_unique_key_compare(text *type, text *key, text *other_type, text *other_key);
 extern bool rarr_unique_key_is_free(RarrTable *jobs, int change);
 
-#endif							/* RARR_JOB_CORE_UNIQUE_KEY_H */
+#endif /* RARR_JOB_CORE_UNIQUE_KEY_H */

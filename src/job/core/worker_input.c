@@ -37,8 +37,8 @@ text_size(Datum value)
 bool
 rarr_worker_name_fits(Datum worker)
 {
-	Size		size = text_size(worker);
-	text	   *name;
+	Size size = text_size(worker);
+	text *name;
 
 	if (size <= RARR_WORKER_MAX_CHARS)
 		return true;
@@ -109,7 +109,7 @@ rarr_check_result(Datum result)
 int64
 rarr_lease_arg(const Interval *interval, const char *name, int64 least)
 {
-	int64		duration = rarr_duration_arg(interval, name, least);
+	int64 duration = rarr_duration_arg(interval, name, least);
 
 	if (duration > rarr_max_lease * USECS_PER_SEC &&
 		!rarr_is_owner(rarr_relation_oid(rarr_job_table.name), GetUserId()))

@@ -7,8 +7,8 @@
 
 #include "utils/timestamp.h"
 
-#define RARR_WORKER_MAX_CHARS	255		/* of the name of a worker */
-#define RARR_ERROR_MAX_BYTES	(64 * 1024) /* of an error message */
+#define RARR_WORKER_MAX_CHARS 255         /* of the name of a worker */
+#define RARR_ERROR_MAX_BYTES  (64 * 1024) /* of an error message */
 
 extern bool rarr_worker_name_fits(Datum worker);
 extern void rarr_check_worker_name(Datum worker);
@@ -17,4 +17,4 @@ extern Datum rarr_error_text_truncate(Datum error);
 extern void rarr_check_result(Datum result);
 extern int64 rarr_lease_arg(const Interval *interval, const char *name, int64 least);
 
-#endif							/* RARR_JOB_CORE_WORKER_INPUT_H */
+#endif /* RARR_JOB_CORE_WORKER_INPUT_H */

@@ -25,7 +25,14 @@
 /* the columns that are written, in this order */
 enum
 {
-	COL_ID, COL_JOB_ID, COL_MEDIA_ID, COL_ACTION, COL_STATUS, COL_DETAILS, COL_TIMESTAMP, NCOLUMNS
+	COL_ID,
+	COL_JOB_ID,
+	COL_MEDIA_ID,
+	COL_ACTION,
+	COL_STATUS,
+	COL_DETAILS,
+	COL_TIMESTAMP,
+	NCOLUMNS
 };
 
 static const RarrAppendColumn columns[NCOLUMNS] = {
@@ -53,9 +60,9 @@ static const char *const action_names[] = {
 struct RarrHistory
 {
 	RarrAppend *append;
-	MemoryContext context;		/* owns all allocations */
-	MemoryContext row_context;	/* reset after each row */
-	Jsonb	   *by;				/* the operator; NULL until it is needed */
+	MemoryContext context;     /* owns all allocations */
+	MemoryContext row_context; /* reset after each row */
+	Jsonb *by;                 /* the operator; NULL until it is needed */
 };
 
 /* Add a key and a text, unless the text is NULL. */
@@ -110,8 +117,8 @@ build_details(RarrHistory *history, const RarrHistoryEntry *entry)
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	if (entry->by_operator)
 	{
-		Jsonb	   *by = get_operator(history);
-		JsonbValue	value;
+		Jsonb *by = get_operator(history);
+		JsonbValue value;
 
 		value.type = jbvBinary;
 		value.val.binary.data = &by->root;
@@ -167,9 +174,9 @@ void
 rarr_history_add(RarrHistory *history, const RarrHistoryEntry *entry)
 {
 	MemoryContext old = MemoryContextSwitchTo(history->row_context);
-	Datum		values[NCOLUMNS];
-	bool		nulls[NCOLUMNS] = {false};
-	pg_uuid_t	id;
+	Datum values[NCOLUMNS];
+	bool nulls[NCOLUMNS] = {false};
+	pg_uuid_t id;
 
 	rarr_uuid_v7(&id);
 	values[COL_ID] = UUIDPGetDatum(&id);
@@ -192,7 +199,7 @@ rarr_history_add(RarrHistory *history, const RarrHistoryEntry *entry)
 static bool
 end(RarrHistory *history)
 {
-	bool		done = rarr_append_end(history->append);
+	bool done = rarr_append_end(history->append);
 
 	MemoryContextDelete(history->row_context);
 	pfree(history);

@@ -24,8 +24,8 @@ typedef enum RarrHistoryAction
 } RarrHistoryAction;
 
 /* the most bytes of a worker's name and of an error that a row holds */
-#define RARR_HISTORY_WORKER_BYTES	(4 * RARR_WORKER_MAX_CHARS)
-#define RARR_HISTORY_ERROR_BYTES	RARR_ERROR_MAX_BYTES
+#define RARR_HISTORY_WORKER_BYTES (4 * RARR_WORKER_MAX_CHARS)
+#define RARR_HISTORY_ERROR_BYTES  RARR_ERROR_MAX_BYTES
 
 /*
  * A change of a job's status, or the end of one of its attempts.
@@ -37,18 +37,18 @@ typedef enum RarrHistoryAction
  */
 typedef struct RarrHistoryEntry
 {
-	pg_uuid_t	job_id;
-	pg_uuid_t	media_id;
+	pg_uuid_t job_id;
+	pg_uuid_t media_id;
 	RarrHistoryAction action;
-	const char *from;			/* the job's status before */
-	const char *to;				/* its status after, or NULL if it was deleted */
-	int			attempt;		/* the attempt that ended, or the job's last one */
-	const char *worker;			/* the attempt's worker, or NULL if unknown */
-	TimestampTz claimed_at;		/* 0 if no attempt ended */
-	TimestampTz ended_at;		/* the time of the change; always set */
-	const char *error;			/* NULL if there is none */
-	bool		by_operator;	/* record the session's roles: the change was not
-								 * made by the job's worker or the queue */
+	const char *from;       /* the job's status before */
+	const char *to;         /* its status after, or NULL if it was deleted */
+	int attempt;            /* the attempt that ended, or the job's last one */
+	const char *worker;     /* the attempt's worker, or NULL if unknown */
+	TimestampTz claimed_at; /* 0 if no attempt ended */
+	TimestampTz ended_at;   /* the time of the change; always set */
+	const char *error;      /* NULL if there is none */
+	bool by_operator;       /* record the session's roles: the change was not
+							 * made by the job's worker or the queue */
 } RarrHistoryEntry;
 
 /* the state of adding rows; see rarr_history_begin() */
@@ -60,4 +60,4 @@ extern void rarr_history_end(RarrHistory *history);
 extern void rarr_history_write(const RarrHistoryEntry *entries, int n);
 extern bool rarr_history_write_at_exit(const RarrHistoryEntry *entries, int n);
 
-#endif							/* RARR_JOB_HISTORY_HISTORY_H */
+#endif /* RARR_JOB_HISTORY_HISTORY_H */

@@ -13,7 +13,7 @@
 #include "job/history/job_log.h"
 
 /* how many entries a call with many jobs collects before it writes them */
-#define MANY_ENTRIES	1000
+#define MANY_ENTRIES 1000
 
 /*
  * Is this an action of an operator, and not of a worker or the queue itself?
@@ -22,7 +22,7 @@ static bool
 is_operators(RarrHistoryAction action)
 {
 	return action == RARR_HISTORY_RELEASED || action == RARR_HISTORY_CANCELLED ||
-		action == RARR_HISTORY_REQUEUED || action == RARR_HISTORY_MARKED_COMPLETED;
+		   action == RARR_HISTORY_REQUEUED || action == RARR_HISTORY_MARKED_COMPLETED;
 }
 
 /*
@@ -58,9 +58,11 @@ rarr_job_log_add(RarrJobLog *log, TupleTableSlot *oldslot, RarrHistoryAction act
 	entry->to = rarr_job_status_name(to);
 	entry->attempt = rarr_job_int(oldslot, JOB_ATTEMPT);
 	entry->worker = from == JOB_RUNNING && !rarr_job_is_null(oldslot, JOB_WORKER) ?
-		rarr_clip_datum(rarr_job_value(oldslot, JOB_WORKER), RARR_HISTORY_WORKER_BYTES) : NULL;
+						rarr_clip_datum(rarr_job_value(oldslot, JOB_WORKER), RARR_HISTORY_WORKER_BYTES) :
+						NULL;
 	entry->claimed_at = from == JOB_RUNNING && !rarr_job_is_null(oldslot, JOB_STARTED_AT) ?
-		rarr_job_time(oldslot, JOB_STARTED_AT) : 0;
+							rarr_job_time(oldslot, JOB_STARTED_AT) :
+							0;
 	entry->ended_at = now;
 	entry->error = error;
 	entry->by_operator = is_operators(action);
@@ -94,7 +96,7 @@ rarr_job_log_write_if_many(RarrJobLog *log)
 bool
 rarr_job_log_write_at_exit(RarrJobLog *log)
 {
-	bool		done = log->n == 0 || rarr_history_write_at_exit(log->entries, log->n);
+	bool done = log->n == 0 || rarr_history_write_at_exit(log->entries, log->n);
 
 	log->n = 0;
 	return done;

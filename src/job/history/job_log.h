@@ -13,9 +13,9 @@
 /* The entries that a function has added so far.  All zero at first. */
 typedef struct RarrJobLog
 {
-	RarrHistoryEntry *entries;	/* in the context of the first entry */
-	int			n;
-	int			room;			/* of entries */
+	RarrHistoryEntry *entries; /* in the context of the first entry */
+	int n;
+	int room; /* of entries */
 } RarrJobLog;
 
 extern void rarr_job_log_add(RarrJobLog *log, TupleTableSlot *oldslot, RarrHistoryAction action,
@@ -24,4 +24,4 @@ extern void rarr_job_log_write(RarrJobLog *log);
 extern void rarr_job_log_write_if_many(RarrJobLog *log);
 extern bool rarr_job_log_write_at_exit(RarrJobLog *log);
 
-#endif							/* RARR_JOB_HISTORY_JOB_LOG_H */
+#endif /* RARR_JOB_HISTORY_JOB_LOG_H */

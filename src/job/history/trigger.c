@@ -26,17 +26,16 @@
 /* the columns that the history is derived from */
 static const int needed[] = {
 	JOB_ID, JOB_MEDIA_ID, JOB_STATUS, JOB_RETRY_COUNT, JOB_ERROR_MESSAGE, JOB_STARTED_AT, JOB_ATTEMPT,
-	JOB_WORKER
-};
+	JOB_WORKER};
 
 /* state of one call of the trigger function */
 typedef struct Recorder
 {
-	AttrNumber	columns[JOB_NCOLUMNS + 1];	/* where the needed ones are */
+	AttrNumber columns[JOB_NCOLUMNS + 1]; /* where the needed ones are */
 	TimestampTz now;
-	RarrHistory *history;		/* NULL until there is a row to write */
-	MemoryContext context;		/* owns the history */
-	MemoryContext row_context;	/* reset after each job */
+	RarrHistory *history;      /* NULL until there is a row to write */
+	MemoryContext context;     /* owns the history */
+	MemoryContext row_context; /* reset after each job */
 } Recorder;
 
 static void
@@ -86,8 +85,8 @@ get(const Recorder *recorder, TupleTableSlot *job, int column, bool *isnull)
 static char *
 get_text(const Recorder *recorder, TupleTableSlot *job, int column, int max_bytes)
 {
-	bool		isnull;
-	Datum		value = get(recorder, job, column, &isnull);
+	bool isnull;
+	Datum value = get(recorder, job, column, &isnull);
 
 	return isnull ? NULL : rarr_clip_datum(value, max_bytes);
 }
@@ -95,8 +94,8 @@ get_text(const Recorder *recorder, TupleTableSlot *job, int column, int max_byte
 static int
 get_int(const Recorder *recorder, TupleTableSlot *job, int column)
 {
-	bool		isnull;
-	Datum		value = get(recorder, job, column, &isnull);
+	bool isnull;
+	Datum value = get(recorder, job, column, &isnull);
 
 	return isnull ? 0 : DatumGetInt32(value);
 }
@@ -124,11 +123,11 @@ is_queued(const char *status)
 static bool
 describe_old(const Recorder *recorder, TupleTableSlot *job, RarrHistoryEntry *entry)
 {
-	bool		no_id;
-	bool		no_media;
-	bool		isnull;
-	Datum		id = get(recorder, job, JOB_ID, &no_id);
-	Datum		media_id = get(recorder, job, JOB_MEDIA_ID, &no_media);
+	bool no_id;
+	bool no_media;
+	bool isnull;
+	Datum id = get(recorder, job, JOB_ID, &no_id);
+	Datum media_id = get(recorder, job, JOB_MEDIA_ID, &no_media);
 
 	entry->from = get_text(recorder, job, JOB_STATUS, RARR_HISTORY_WORKER_BYTES);
 	if (no_id || no_media || entry->from == NULL)
@@ -138,7 +137,7 @@ describe_old(const Recorder *recorder, TupleTableSlot *job, RarrHistoryEntry *en
 	entry->attempt = get_int(recorder, job, JOB_ATTEMPT);
 	if (is_running(entry->from))
 	{
-		Datum		started_at = get(recorder, job, JOB_STARTED_AT, &isnull);
+		Datum started_at = get(recorder, job, JOB_STARTED_AT, &isnull);
 
 		entry->claimed_at = isnull ? 0 : DatumGetTimestampTz(started_at);
 		entry->worker = get_text(recorder, job, JOB_WORKER, RARR_HISTORY_WORKER_BYTES);
@@ -165,7 +164,8 @@ find_action(const RarrHistoryEntry *entry, int attempt, bool retried, RarrHistor
 		return false;
 	if (is_queued(to) || is_running(to))
 		*action = !is_running(from) ? RARR_HISTORY_REQUEUED :
-			retried ? RARR_HISTORY_RETRIED : RARR_HISTORY_RELEASED;
+				  retried           ? RARR_HISTORY_RETRIED :
+									  RARR_HISTORY_RELEASED;
 	else if (strcmp(to, "failed") == 0)
 		*action = RARR_HISTORY_FAILED;
 	else if (strcmp(to, "cancelled") == 0)
@@ -183,8 +183,8 @@ static bool
 describe_update(const Recorder *recorder, TupleTableSlot *old_job, TupleTableSlot *new_job,
 				RarrHistoryEntry *entry)
 {
-	bool		retried = get_int(recorder, new_job, JOB_RETRY_COUNT) >
-		get_int(recorder, old_job, JOB_RETRY_COUNT);
+	bool retried = get_int(recorder, new_job, JOB_RETRY_COUNT) >
+				   get_int(recorder, old_job, JOB_RETRY_COUNT);
 
 	entry->to = get_text(recorder, new_job, JOB_STATUS, RARR_HISTORY_WORKER_BYTES);
 	if (entry->to == NULL ||
@@ -202,8 +202,7 @@ record(Recorder *recorder, TupleTableSlot *old_job, TupleTableSlot *new_job)
 {
 	MemoryContext old = MemoryContextSwitchTo(recorder->row_context);
 	RarrHistoryEntry entry = {
-		.action = RARR_HISTORY_DELETED, .ended_at = recorder->now, .by_operator = true
-	};
+		.action = RARR_HISTORY_DELETED, .ended_at = recorder->now, .by_operator = true};
 
 	CHECK_FOR_INTERRUPTS();
 	if (describe_old(recorder, old_job, &entry) &&
@@ -241,7 +240,7 @@ record_rows(Recorder *recorder, TupleDesc desc, Tuplestorestate *old_rows, Tuple
 static void
 record_truncate(Recorder *recorder, Relation rel)
 {
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
 	TableScanDesc scan = table_beginscan(rel, snapshot, 0, NULL);
 	TupleTableSlot *job = table_slot_create(rel, NULL);
 
@@ -275,8 +274,8 @@ Datum
 researcharr_processing_jobs_history(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
-	TupleDesc	desc;
-	Recorder	recorder;
+	TupleDesc desc;
+	Recorder recorder;
 
 	rarr_require_trigger(fcinfo, "processing_jobs_history");
 	begin(&recorder, trigdata->tg_relation);

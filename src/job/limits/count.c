@@ -30,8 +30,8 @@
 /* an entry of the hash table of running jobs */
 typedef struct Found
 {
-	pg_uuid_t	id;				/* the key */
-	int32		attempt;
+	pg_uuid_t id; /* the key */
+	int32 attempt;
 } Found;
 
 static void
@@ -77,9 +77,9 @@ compare_positions(const void *a, const void *b)
 static void
 add_found(HTAB *found, TupleTableSlot *slot)
 {
-	int32		attempt = rarr_job_int(slot, JOB_ATTEMPT);
-	bool		known;
-	Found	   *job = hash_search(found, rarr_job_id(slot), HASH_ENTER, &known);
+	int32 attempt = rarr_job_int(slot, JOB_ATTEMPT);
+	bool known;
+	Found *job = hash_search(found, rarr_job_id(slot), HASH_ENTER, &known);
 
 	job->attempt = known ? Max(job->attempt, attempt) : attempt;
 }
@@ -91,7 +91,7 @@ add_found(HTAB *found, TupleTableSlot *slot)
 static Snapshot
 register_snapshot(void)
 {
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
 
 	Assert(snapshot->copied);
 	snapshot->curcid = FirstCommandId;
@@ -163,15 +163,14 @@ void
 rarr_running_read(Relation jobs, Relation dequeue_index, const char *type, TimestampTz now,
 				  RarrRunningJobs *running)
 {
-	HASHCTL		control = {.keysize = sizeof(pg_uuid_t), .entrysize = sizeof(Found),
-	.hcxt = CurrentMemoryContext};
-	HTAB	   *found = hash_create("researcharr running jobs", 64, &control,
-								   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	Datum		name = CStringGetTextDatum(type);
+	HASHCTL control = {.keysize = sizeof(pg_uuid_t), .entrysize = sizeof(Found), .hcxt = CurrentMemoryContext};
+	HTAB *found = hash_create("researcharr running jobs", 64, &control,
+							  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	Datum name = CStringGetTextDatum(type);
 	SnapshotData dirty;
-	Snapshot	snapshot;
+	Snapshot snapshot;
 	HASH_SEQ_STATUS status;
-	Found	   *job;
+	Found *job;
 
 	init_running(running);
 	InitDirtySnapshot(dirty);
@@ -195,10 +194,10 @@ rarr_running_read(Relation jobs, Relation dequeue_index, const char *type, Times
 static bool
 is_of_type(TupleTableSlot *slot, const char *type)
 {
-	text	   *name = DatumGetTextPP(rarr_job_value(slot, JOB_JOB_TYPE));
+	text *name = DatumGetTextPP(rarr_job_value(slot, JOB_JOB_TYPE));
 
 	return VARSIZE_ANY_EXHDR(name) == strlen(type) &&
-		memcmp(VARDATA_ANY(name), type, VARSIZE_ANY_EXHDR(name)) == 0;
+		   memcmp(VARDATA_ANY(name), type, VARSIZE_ANY_EXHDR(name)) == 0;
 }
 
 /* Does the snapshot show this job as running?  Its row is then in the slot. */
@@ -207,7 +206,7 @@ is_running(Relation jobs, Relation index, const char *type, const pg_uuid_t *id,
 		   TupleTableSlot *slot)
 {
 	IndexScanDesc scan = rarr_index_beginscan(jobs, index, untracked(snapshot), 1);
-	bool		running = false;
+	bool running = false;
 	ScanKeyData key;
 
 	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_UUID_EQ, UUIDPGetDatum(id));
@@ -226,8 +225,8 @@ static bool
 is_gone(Relation jobs, Relation index, const char *type, const pg_uuid_t *id, TupleTableSlot *slot)
 {
 	SnapshotData dirty;
-	Snapshot	snapshot;
-	bool		gone;
+	Snapshot snapshot;
+	bool gone;
 
 	InitDirtySnapshot(dirty);
 	if (is_running(jobs, index, type, id, &dirty, slot))
@@ -248,11 +247,11 @@ is_gone(Relation jobs, Relation index, const char *type, const pg_uuid_t *id, Tu
  */
 int
 rarr_running_check(Relation jobs, Relation id_index, const char *type, RarrRunningJob *set, int n,
-				  TimestampTz now, RarrRunningJobs *running)
+				   TimestampTz now, RarrRunningJobs *running)
 {
 	TupleTableSlot *slot = table_slot_create(jobs, NULL);
-	Snapshot	snapshot = register_snapshot();
-	int			gone = 0;
+	Snapshot snapshot = register_snapshot();
+	int gone = 0;
 
 	init_running(running);
 	for (int i = 0; i < n; i++)

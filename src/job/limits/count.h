@@ -14,17 +14,17 @@
 typedef struct RarrRunningJobs
 {
 	RarrRunningJob *jobs;
-	int			n;
-	RarrJobPos *lapsed;			/* those whose lease has ended, in the order in
-								 * which they are claimed */
-	int			nlapsed;
-	int			room;			/* of that array */
-	TimestampTz lapse;			/* earliest end of a lease */
+	int n;
+	RarrJobPos *lapsed; /* those whose lease has ended, in the order in
+						 * which they are claimed */
+	int nlapsed;
+	int room;          /* of that array */
+	TimestampTz lapse; /* earliest end of a lease */
 } RarrRunningJobs;
 
 extern void rarr_running_read(Relation jobs, Relation dequeue_index, const char *type, TimestampTz now,
 							  RarrRunningJobs *running);
-extern int	rarr_running_check(Relation jobs, Relation id_index, const char *type, RarrRunningJob *set, int n,
+extern int rarr_running_check(Relation jobs, Relation id_index, const char *type, RarrRunningJob *set, int n,
 							  TimestampTz now, RarrRunningJobs *running);
 
-#endif							/* RARR_JOB_LIMITS_COUNT_H */
+#endif /* RARR_JOB_LIMITS_COUNT_H */

@@ -28,11 +28,11 @@
 /*
  * the running jobs are read again after this; see rarr_running_set_populate()
  */
-#define RECOUNT_DELAY		USECS_PER_SEC
+#define RECOUNT_DELAY USECS_PER_SEC
 
 /* the pause after a sweep: a multiple of its duration, and the longest one */
-#define SWEEP_PAUSE			1
-#define LONGEST_SWEEP_PAUSE	(10 * USECS_PER_SEC)
+#define SWEEP_PAUSE         1
+#define LONGEST_SWEEP_PAUSE (10 * USECS_PER_SEC)
 
 /*
  * The lock under which the running jobs of a type are read.  It cannot
@@ -42,7 +42,7 @@
 static LOCKTAG
 type_lock(Relation jobs, const RarrJobType *type)
 {
-	LOCKTAG		tag;
+	LOCKTAG tag;
 
 	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, RelationGetRelid(jobs),
 					   hash_bytes((const unsigned char *) type->name, strlen(type->name)), 1);
@@ -74,11 +74,11 @@ allow_only_lapsed(RarrLimitUse *use, const RarrRunningJobs *running)
 static void
 read_running(RarrLimitUse *use, RarrTable *jobs, TimestampTz now)
 {
-	LOCKTAG		tag = type_lock(jobs->rel, use->type);
+	LOCKTAG tag = type_lock(jobs->rel, use->type);
 	RarrLimitState state = {0};
 	RarrRunningJobs running;
-	bool		own = use->counts && rarr_job_type_is_uncommitted(use->type);
-	bool		has_slot;
+	bool own = use->counts && rarr_job_type_is_uncommitted(use->type);
+	bool has_slot;
 
 	if (LockAcquire(&tag, ExclusiveLock, false, false) == LOCKACQUIRE_ALREADY_HELD)
 	{
@@ -93,13 +93,13 @@ read_running(RarrLimitUse *use, RarrTable *jobs, TimestampTz now)
 	use->left = INT_MAX;
 	if (use->type->max_running > 0 && (!has_slot || !state.counted))
 	{
-		int64		recount_at = state.recount ? PG_INT64_MAX : rarr_monotonic_now() + RECOUNT_DELAY;
+		int64 recount_at = state.recount ? PG_INT64_MAX : rarr_monotonic_now() + RECOUNT_DELAY;
 
 		rarr_running_read(jobs->rel, rarr_table_index(jobs, &rarr_job_dequeue_index), use->type->name,
 						  now, &running);
 		if (has_slot && !own)
 			use->by_lock = !rarr_running_set_populate(&use->ref, use->type, running.jobs, running.n,
-											state.invalidations, recount_at);
+													  state.invalidations, recount_at);
 		if (use->by_lock)
 			use->left = use->type->max_running - running.n - state.open;
 	}
@@ -119,21 +119,21 @@ read_running(RarrLimitUse *use, RarrTable *jobs, TimestampTz now)
 static void
 sweep(RarrLimitUse *use, RarrTable *jobs, const RarrLimitState *state, TimestampTz now)
 {
-	int			n = state->running;
+	int n = state->running;
 	RarrRunningJob *set = palloc_extended(n * sizeof(RarrRunningJob), MCXT_ALLOC_HUGE);
-	int64		start = rarr_monotonic_now();
+	int64 start = rarr_monotonic_now();
 	RarrRunningJobs running;
-	int64		pause;
-	int			gone;
+	int64 pause;
+	int gone;
 
 	use->closed = state->running >= use->type->max_running;
 	if (!rarr_running_set_begin_sweep(&use->ref, start, set, &n))
 		return;
 	gone = rarr_running_check(jobs->rel, rarr_table_index(jobs, &rarr_job_id_index), use->type->name,
-							 set, n, now, &running);
+							  set, n, now, &running);
 	pause = (rarr_monotonic_now() - start) * SWEEP_PAUSE;
 	rarr_running_set_end_sweep(&use->ref, set, gone, running.lapse, start,
-						start + Min(pause, LONGEST_SWEEP_PAUSE));
+							   start + Min(pause, LONGEST_SWEEP_PAUSE));
 	if (state->running - gone >= use->type->max_running)
 		allow_only_lapsed(use, &running);
 	else
@@ -155,7 +155,7 @@ rarr_limits_open(RarrTable *jobs, const RarrJobType *type, TimestampTz now)
 {
 	RarrLimitState state = {0};
 	RarrLimitUse *use;
-	bool		has_slot;
+	bool has_slot;
 
 	if (type->max_running == 0 && type->rate_limit == 0)
 		return NULL;
@@ -198,7 +198,7 @@ rarr_limits_open(RarrTable *jobs, const RarrJobType *type, TimestampTz now)
 void
 rarr_limits_close(RarrTable *jobs, RarrLimitUse *use)
 {
-	LOCKTAG		tag;
+	LOCKTAG tag;
 
 	if (use == NULL || !use->by_lock)
 		return;
@@ -219,7 +219,7 @@ rarr_limits_close(RarrTable *jobs, RarrLimitUse *use)
 bool
 rarr_limits_reserve(RarrLimitUse *use, TupleTableSlot *job)
 {
-	int			entry;
+	int entry;
 
 	use->running = rarr_job_status(job) == JOB_RUNNING;
 	use->entry = -1;
@@ -238,7 +238,7 @@ rarr_limits_reserve(RarrLimitUse *use, TupleTableSlot *job)
 	 */
 	entry = rarr_limits_pending_prepare(&use->ref);
 	if (rarr_running_set_reserve(&use->ref, use->type, use->running || use->by_lock,
-						  &use->job, &use->token) != RARR_RESERVED)
+								 &use->job, &use->token) != RARR_RESERVED)
 	{
 		rarr_limits_pending_drop(entry);
 		rarr_limits_warn_full();
@@ -262,7 +262,7 @@ rarr_limits_bind(RarrLimitUse *use, TupleTableSlot *job, TimestampTz lease_end)
 		return false;
 	if (use->entry >= 0)
 		rarr_limits_pending_bind(use->entry, rarr_job_id(job),
-							  rarr_job_int(job, JOB_ATTEMPT) + 1, lease_end);
+								 rarr_job_int(job, JOB_ATTEMPT) + 1, lease_end);
 	return true;
 }
 
@@ -336,4 +336,3 @@ rarr_limits_yield_at(Oid table, const RarrJobType *type, TimestampTz now)
 		at = state.sweep_at;
 	return Max(at, state.token_at);
 }
-

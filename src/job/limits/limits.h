@@ -16,23 +16,23 @@ typedef struct RarrLimitUse
 {
 	const RarrJobType *type;
 	RarrLimitRef ref;
-	bool		counts;			/* it had a max_running when it was opened */
-	bool		closed;			/* it yields no job */
-	bool		only_lapsed;	/* it yields lapsed jobs only, these: */
+	bool counts;      /* it had a max_running when it was opened */
+	bool closed;      /* it yields no job */
+	bool only_lapsed; /* it yields lapsed jobs only, these: */
 	RarrJobPos *lapsed;
-	int			nlapsed;
+	int nlapsed;
 
 	/* if the running set is incomplete */
-	bool		by_lock;		/* the type's lock is held */
-	int			left;			/* number of jobs that may still start */
+	bool by_lock; /* the type's lock is held */
+	int left;     /* number of jobs that may still start */
 
-	RarrRate	rate;			/* if there is no bucket in shared memory */
+	RarrRate rate; /* if there is no bucket in shared memory */
 
 	/* the reservation for the job that is about to be claimed */
-	bool		running;		/* the job is running already */
+	bool running; /* the job is running already */
 	RarrRunningJob job;
-	bool		token;			/* a token was taken */
-	int			entry;			/* index of the pending entry, or -1 */
+	bool token; /* a token was taken */
+	int entry;  /* index of the pending entry, or -1 */
 } RarrLimitUse;
 
 extern RarrLimitUse *rarr_limits_open(RarrTable *jobs, const RarrJobType *type, TimestampTz now);
@@ -45,4 +45,4 @@ extern void rarr_limits_check_late(Oid table, const RarrJobType *type, const Rar
 
 extern TimestampTz rarr_limits_yield_at(Oid table, const RarrJobType *type, TimestampTz now);
 
-#endif							/* RARR_JOB_LIMITS_LIMITS_H */
+#endif /* RARR_JOB_LIMITS_LIMITS_H */

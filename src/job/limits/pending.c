@@ -16,30 +16,30 @@
 #include "job/limits/pending.h"
 
 /* with so many entries, an attempt that ends only causes a recheck */
-#define MANY_ENTRIES	10000
+#define MANY_ENTRIES 10000
 
 typedef enum PendingKind
 {
 	PENDING_NONE,
-	PENDING_CLAIM,				/* a claim with a reservation */
-	PENDING_LATE,				/* claims without reservations */
-	PENDING_ENDED,				/* an attempt that ended */
-	PENDING_RENEWED,			/* a lapsed job that was claimed */
-	PENDING_LEASE,				/* a lease that ends earlier than before */
-	PENDING_RECHECK,			/* a job of the set may not be running */
-	PENDING_RECHECK_ALL,		/* the same of any set */
-	PENDING_INVALIDATE			/* a job may be running and not in the set */
+	PENDING_CLAIM,       /* a claim with a reservation */
+	PENDING_LATE,        /* claims without reservations */
+	PENDING_ENDED,       /* an attempt that ended */
+	PENDING_RENEWED,     /* a lapsed job that was claimed */
+	PENDING_LEASE,       /* a lease that ends earlier than before */
+	PENDING_RECHECK,     /* a job of the set may not be running */
+	PENDING_RECHECK_ALL, /* the same of any set */
+	PENDING_INVALIDATE   /* a job may be running and not in the set */
 } PendingKind;
 
 typedef struct Pending
 {
 	RarrPendingEntry entry;
-	PendingKind	kind;
+	PendingKind kind;
 	RarrLimitRef ref;
 	RarrRunningJob job;
-	bool		token;			/* the claim took a token */
-	bool		uncounted;		/* the claim has no entry in the set */
-	TimestampTz lease;			/* a lease ends then; or DT_NOEND */
+	bool token;        /* the claim took a token */
+	bool uncounted;    /* the claim has no entry in the set */
+	TimestampTz lease; /* a lease ends then; or DT_NOEND */
 } Pending;
 
 /*
@@ -48,10 +48,10 @@ typedef struct Pending
 static void
 recheck_all(void)
 {
-	char		name[RARR_TYPE_NAME_MAX + 1];
+	char name[RARR_TYPE_NAME_MAX + 1];
 	RarrAgendaRef ref;
-	Oid			table;
-	int			i = 0;
+	Oid table;
+	int i = 0;
 
 	while (rarr_limit_recheck_next(&i, &table, name))
 		if (rarr_agenda_find(table, name, false, &ref))
@@ -143,7 +143,7 @@ act(RarrPendingEvent event, const void *list, int n)
 static void
 merge_entries(void *into, const void *from)
 {
-	Pending	   *entry = into;
+	Pending *entry = into;
 	const Pending *other = from;
 
 	entry->ref = other->ref;
@@ -291,9 +291,9 @@ find_limit(Relation jobs, TupleTableSlot *job, RarrLimitRef *ref)
 void
 rarr_limits_pending_change(Relation jobs, TupleTableSlot *old, TupleTableSlot *new)
 {
-	PendingKind	kind;
+	PendingKind kind;
 	RarrLimitRef ref;
-	Pending	   *entry;
+	Pending *entry;
 
 	if (!rarr_limits_any() || rarr_job_status(old) != JOB_RUNNING)
 		return;
@@ -346,7 +346,7 @@ void
 rarr_limits_pending_dml(Relation jobs, TupleTableSlot *old, TupleTableSlot *new)
 {
 	RarrLimitRef ref;
-	Pending	   *entry;
+	Pending *entry;
 
 	if (!rarr_limits_any())
 		return;

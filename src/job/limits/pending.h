@@ -13,7 +13,7 @@
 extern void rarr_limits_init(void);
 
 /* claims; index is what rarr_limits_pending_prepare() returned */
-extern int	rarr_limits_pending_prepare(const RarrLimitRef *ref);
+extern int rarr_limits_pending_prepare(const RarrLimitRef *ref);
 extern void rarr_limits_pending_drop(int index);
 extern void rarr_limits_pending_claim(int index, const RarrRunningJob *job, bool token, bool uncounted);
 extern void rarr_limits_pending_bind(int index, const pg_uuid_t *id, int32 attempt, TimestampTz lease);
@@ -26,4 +26,4 @@ extern void rarr_limits_pending_dml(Relation jobs, TupleTableSlot *old, TupleTab
 extern void rarr_limits_pending_truncate(void);
 extern void rarr_limits_prepared_ended(void);
 
-#endif							/* RARR_JOB_LIMITS_PENDING_H */
+#endif /* RARR_JOB_LIMITS_PENDING_H */

@@ -88,7 +88,7 @@ void
 rarr_bucket_refill(RarrBucket *bucket, int64 now)
 {
 	bucket->tokens = refill(bucket->limit, bucket->interval, bucket->tokens,
-									  bucket->refilled_at, now);
+							bucket->refilled_at, now);
 	bucket->refilled_at = now;
 }
 
@@ -103,10 +103,10 @@ rarr_bucket_return(RarrBucket *bucket)
 static bool
 find_row(RarrTable *table, const RarrJobType *type, Snapshot snapshot)
 {
-	Relation	index = rarr_table_index(table, &rate_index);
+	Relation index = rarr_table_index(table, &rate_index);
 	IndexScanDesc scan = rarr_index_beginscan(table->rel, index, snapshot, 1);
 	ScanKeyData key;
-	bool		found;
+	bool found;
 
 	ScanKeyEntryInitialize(&key, 0, 1, BTEqualStrategyNumber, InvalidOid,
 						   index->rd_indcollation[0], F_TEXTEQ, CStringGetTextDatum(type->name));
@@ -157,7 +157,7 @@ make_row(RarrTable *table, const RarrJobType *type, TimestampTz now)
 static bool
 open_bucket(RarrRate *rate, const RarrJobType *type)
 {
-	RarrTable  *table = rarr_table_open(&rate_table);
+	RarrTable *table = rarr_table_open(&rate_table);
 	TimestampTz since;
 	SnapshotData dirty;
 
@@ -168,7 +168,7 @@ open_bucket(RarrRate *rate, const RarrJobType *type)
 	if (!find_row(table, type, SnapshotSelf))
 	{
 		if (find_row(table, type, &dirty))
-			return false;		/* another transaction is inserting it */
+			return false; /* another transaction is inserting it */
 		make_row(table, type, rate->now);
 		if (!find_row(table, type, SnapshotSelf))
 			return false;
@@ -178,8 +178,8 @@ open_bucket(RarrRate *rate, const RarrJobType *type)
 	slot_getallattrs(table->oldslot);
 	since = DatumGetTimestampTz(table->oldslot->tts_values[RATE_REFILLED_AT - 1]);
 	rate->tokens = refill(type->rate_limit, type->rate_interval,
-									DatumGetFloat8(table->oldslot->tts_values[RATE_TOKENS - 1]),
-									since, rate->now);
+						  DatumGetFloat8(table->oldslot->tts_values[RATE_TOKENS - 1]),
+						  since, rate->now);
 
 	/*
 	 * If the clock was set back, store the new time, so that the bucket fills
@@ -232,7 +232,7 @@ rarr_rate_return(RarrRate *rate)
 void
 rarr_rate_close(RarrRate *rate)
 {
-	RarrTable  *table = rate->table;
+	RarrTable *table = rate->table;
 
 	if (table == NULL)
 		return;

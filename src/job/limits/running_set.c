@@ -21,7 +21,7 @@
 #include "job/limits/slot.h"
 
 /* how often a backend looks for abandoned sets */
-#define RECLAIM_INTERVAL	(10 * USECS_PER_SEC)
+#define RECLAIM_INTERVAL (10 * USECS_PER_SEC)
 
 static int *
 bucket_of(const pg_uuid_t *id)
@@ -77,7 +77,7 @@ new_entry(int limit)
 static void
 bind_entry(RarrLimitEntry *entry, const pg_uuid_t *id, int32 attempt)
 {
-	int		   *bucket = bucket_of(id);
+	int *bucket = bucket_of(id);
 
 	entry->id = *id;
 	entry->attempt = attempt;
@@ -97,11 +97,11 @@ set_open(RarrLimitEntry *entry, bool open)
 static void
 free_entry(RarrLimitEntry *entry)
 {
-	int			index = entry - rarr_limit_entries;
+	int index = entry - rarr_limit_entries;
 
 	if (entry->bound)
 	{
-		int		   *link = bucket_of(&entry->id);
+		int *link = bucket_of(&entry->id);
 
 		while (*link != index)
 			link = &rarr_limit_entries[*link].next;
@@ -131,10 +131,10 @@ free_entry(RarrLimitEntry *entry)
  */
 bool
 rarr_running_set_populate(const RarrLimitRef *ref, const RarrJobType *type, const RarrRunningJob *jobs, int n,
-				uint64 invalidations, int64 recount_at)
+						  uint64 invalidations, int64 recount_at)
 {
-	RarrLimit  *limit = rarr_limit_lock(ref);
-	bool		fits = true;
+	RarrLimit *limit = rarr_limit_lock(ref);
+	bool fits = true;
 
 	if (limit == NULL)
 		return false;
@@ -179,10 +179,10 @@ rarr_running_set_populate(const RarrLimitRef *ref, const RarrJobType *type, cons
  */
 RarrReservation
 rarr_running_set_reserve(const RarrLimitRef *ref, const RarrJobType *type, bool running,
-				  RarrRunningJob *job, bool *token)
+						 RarrRunningJob *job, bool *token)
 {
 	RarrReservation result = RARR_RESERVED;
-	RarrLimit  *limit = rarr_limit_lock(ref);
+	RarrLimit *limit = rarr_limit_lock(ref);
 	RarrLimitEntry *entry = NULL;
 
 	job->entry = RARR_NO_ENTRY;
@@ -197,7 +197,7 @@ rarr_running_set_reserve(const RarrLimitRef *ref, const RarrJobType *type, bool 
 			result = RARR_AT_LIMIT;
 		else if ((entry = new_entry(ref->slot)) == NULL)
 		{
-			rarr_limit_mark_incomplete(limit);	/* shared memory is full */
+			rarr_limit_mark_incomplete(limit); /* shared memory is full */
 			result = RARR_NOT_COUNTED;
 		}
 	}
@@ -286,7 +286,7 @@ rarr_running_set_confirm(const RarrRunningJob *job)
 static void
 drop_job(int limit, const pg_uuid_t *id, int32 attempt)
 {
-	int			next;
+	int next;
 
 	for (int i = *bucket_of(id); i != RARR_NO_ENTRY; i = next)
 	{
@@ -319,7 +319,7 @@ rarr_running_set_remove(const RarrLimitRef *ref, const pg_uuid_t *id, int32 atte
 void
 rarr_running_set_renew(const RarrLimitRef *ref, const pg_uuid_t *id, int32 attempt)
 {
-	RarrLimit  *limit = rarr_limit_lock(ref);
+	RarrLimit *limit = rarr_limit_lock(ref);
 
 	if (limit == NULL)
 		return;
@@ -351,8 +351,8 @@ rarr_running_set_renew(const RarrLimitRef *ref, const pg_uuid_t *id, int32 attem
 bool
 rarr_running_set_begin_sweep(const RarrLimitRef *ref, int64 start, RarrRunningJob *jobs, int *n)
 {
-	int			room = *n;
-	RarrLimit  *limit = rarr_limit_lock(ref);
+	int room = *n;
+	RarrLimit *limit = rarr_limit_lock(ref);
 
 	*n = 0;
 	if (limit == NULL)
@@ -398,9 +398,9 @@ rarr_running_set_begin_sweep(const RarrLimitRef *ref, int64 start, RarrRunningJo
  */
 void
 rarr_running_set_end_sweep(const RarrLimitRef *ref, const RarrRunningJob *gone, int n,
-					TimestampTz lapse, int64 start, int64 next)
+						   TimestampTz lapse, int64 start, int64 next)
 {
-	RarrLimit  *limit;
+	RarrLimit *limit;
 
 	LWLockAcquire(rarr_limit_slots.lock, LW_EXCLUSIVE);
 	for (int i = 0; i < n; i++)
@@ -435,7 +435,7 @@ is_abandoned(Oid table, const char *name)
 static void
 clear_slot(const RarrSlotRegistry *slots, RarrSlot *slot)
 {
-	int			index = rarr_slot_index(slots, slot);
+	int index = rarr_slot_index(slots, slot);
 
 	rarr_limit_mark_incomplete((RarrLimit *) slot);
 	for (int i = 0; i < rarr_limits->max_entries; i++)
@@ -462,7 +462,7 @@ void
 rarr_running_set_reclaim(void)
 {
 	static int64 next = 0;
-	int64		now = rarr_monotonic_now();
+	int64 now = rarr_monotonic_now();
 
 	if (rarr_limits == NULL || now < next)
 		return;

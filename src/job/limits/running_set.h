@@ -13,25 +13,25 @@
 /* A job of a running set. */
 typedef struct RarrRunningJob
 {
-	pg_uuid_t	id;
-	int32		attempt;
-	int			entry;			/* number of its entry */
-	uint64		serial;			/* of that entry, when it was taken */
+	pg_uuid_t id;
+	int32 attempt;
+	int entry;     /* number of its entry */
+	uint64 serial; /* of that entry, when it was taken */
 } RarrRunningJob;
 
 /* The result of rarr_running_set_reserve(). */
 typedef enum RarrReservation
 {
 	RARR_RESERVED,
-	RARR_AT_LIMIT,				/* max_running, or the rate */
-	RARR_NOT_COUNTED			/* the set is incomplete */
+	RARR_AT_LIMIT,   /* max_running, or the rate */
+	RARR_NOT_COUNTED /* the set is incomplete */
 } RarrReservation;
 
 extern bool rarr_running_set_populate(const RarrLimitRef *ref, const RarrJobType *type, const RarrRunningJob *jobs,
-							int n, uint64 invalidations, int64 recount_at);
+									  int n, uint64 invalidations, int64 recount_at);
 
 extern RarrReservation rarr_running_set_reserve(const RarrLimitRef *ref, const RarrJobType *type, bool running,
-										 RarrRunningJob *job, bool *token);
+												RarrRunningJob *job, bool *token);
 extern void rarr_running_set_bind(const RarrRunningJob *job);
 extern void rarr_running_set_cancel(const RarrLimitRef *ref, const RarrRunningJob *job, bool token);
 extern void rarr_running_set_confirm(const RarrRunningJob *job);
@@ -40,8 +40,8 @@ extern void rarr_running_set_renew(const RarrLimitRef *ref, const pg_uuid_t *id,
 
 extern bool rarr_running_set_begin_sweep(const RarrLimitRef *ref, int64 start, RarrRunningJob *jobs, int *n);
 extern void rarr_running_set_end_sweep(const RarrLimitRef *ref, const RarrRunningJob *gone, int n,
-								TimestampTz lapse, int64 start, int64 next);
+									   TimestampTz lapse, int64 start, int64 next);
 extern void rarr_running_set_reclaim(void);
 extern void rarr_running_set_forget_database(Oid database);
 
-#endif							/* RARR_JOB_LIMITS_RUNNING_SET_H */
+#endif /* RARR_JOB_LIMITS_RUNNING_SET_H */

@@ -21,10 +21,10 @@
 #include "job/limits/slot.h"
 
 /* how often a set that has reached the limit is swept without a reason */
-#define SWEEP_INTERVAL	(10 * USECS_PER_SEC)
+#define SWEEP_INTERVAL (10 * USECS_PER_SEC)
 
 /* a slot without use for so long can be given to another type */
-#define IDLE_TIME		(60 * USECS_PER_SEC)
+#define IDLE_TIME (60 * USECS_PER_SEC)
 
 RarrLimits *rarr_limits = NULL;
 RarrSlotRegistry rarr_limit_slots = {
@@ -93,7 +93,7 @@ rarr_limit_of(const RarrLimitRef *ref)
 RarrLimit *
 rarr_limit_lock(const RarrLimitRef *ref)
 {
-	RarrLimit  *limit;
+	RarrLimit *limit;
 
 	if (ref->slot < 0)
 		return NULL;
@@ -118,9 +118,9 @@ rarr_limit_lock(const RarrLimitRef *ref)
 static void
 fill(RarrBucket *bucket, const RarrJobType *type, int64 now)
 {
-	bool		old = !TransactionIdIsNormal(type->made_by) ||
-		!TransactionIdIsNormal(rarr_limits->first_xid) ||
-		TransactionIdPrecedes(type->made_by, rarr_limits->first_xid);
+	bool old = !TransactionIdIsNormal(type->made_by) ||
+			   !TransactionIdIsNormal(rarr_limits->first_xid) ||
+			   TransactionIdPrecedes(type->made_by, rarr_limits->first_xid);
 
 	bucket->filled = true;
 	bucket->tokens += old || rarr_limits->denied_at != 0 ? 0 : type->rate_limit;
@@ -176,8 +176,8 @@ static TimestampTz
 token_at(RarrLimit *limit, const RarrJobType *type)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	double		missing;
-	double		wait;
+	double missing;
+	double wait;
 
 	if (type->rate_limit == 0)
 		return DT_NOBEGIN;
@@ -199,7 +199,7 @@ token_at(RarrLimit *limit, const RarrJobType *type)
 bool
 rarr_limit_take_token(RarrLimit *limit, const RarrJobType *type)
 {
-	int64		now;
+	int64 now;
 	RarrBucket *bucket;
 
 	if (type->rate_limit == 0)
@@ -239,7 +239,7 @@ static bool
 is_counted(const RarrLimit *limit, const RarrJobType *type, int64 now)
 {
 	return limit->counted_for != 0 && limit->counted_for == type->version && limit->recount_at > now &&
-		(rarr_limits->free != RARR_NO_ENTRY || limit->running >= type->max_running);
+		   (rarr_limits->free != RARR_NO_ENTRY || limit->running >= type->max_running);
 }
 
 /* Free a slot that was not used for IDLE_TIME and has nothing to remember. */
@@ -248,7 +248,7 @@ free_idle(int64 now)
 {
 	for (int i = 0; i < rarr_limit_slots.shared->used; i++)
 	{
-		RarrLimit  *limit = rarr_limit_at(i);
+		RarrLimit *limit = rarr_limit_at(i);
 
 		if (limit->running == 0 && now - limit->used_at > IDLE_TIME && now > limit->full_at)
 		{
@@ -264,7 +264,7 @@ free_idle(int64 now)
 static RarrLimit *
 give_limit(Oid table, const char *name, int64 now)
 {
-	RarrLimit  *limit;
+	RarrLimit *limit;
 
 	if (rarr_registry_is_full(&rarr_limit_slots))
 		free_idle(now);
@@ -289,7 +289,7 @@ give_limit(Oid table, const char *name, int64 now)
 void
 rarr_limits_policy_changed(TransactionId xid)
 {
-	int64		now = rarr_monotonic_now();
+	int64 now = rarr_monotonic_now();
 
 	if (rarr_limits == NULL)
 		return;
@@ -311,8 +311,8 @@ RarrLimitRef
 rarr_limit_find(Oid table, const RarrJobType *type, bool create)
 {
 	RarrLimitRef ref = {-1, 0, NULL};
-	int64		now = create ? rarr_monotonic_now() : 0;
-	RarrLimit  *limit;
+	int64 now = create ? rarr_monotonic_now() : 0;
+	RarrLimit *limit;
 
 	if (rarr_limits == NULL)
 		return ref;
@@ -351,10 +351,10 @@ sweep_at(const RarrLimit *limit, TimestampTz now, int64 mono)
  */
 bool
 rarr_limit_state(const RarrLimitRef *ref, const RarrJobType *type, TimestampTz now,
-				RarrLimitState *state)
+				 RarrLimitState *state)
 {
-	int64		mono = rarr_monotonic_now();
-	RarrLimit  *limit = rarr_limit_lock(ref);
+	int64 mono = rarr_monotonic_now();
+	RarrLimit *limit = rarr_limit_lock(ref);
 
 	if (limit == NULL)
 		return false;
@@ -374,7 +374,7 @@ rarr_limit_state(const RarrLimitRef *ref, const RarrJobType *type, TimestampTz n
 void
 rarr_limit_add_lease(const RarrLimitRef *ref, TimestampTz lease)
 {
-	RarrLimit  *limit = rarr_limit_lock(ref);
+	RarrLimit *limit = rarr_limit_lock(ref);
 
 	if (limit == NULL)
 		return;
@@ -387,7 +387,7 @@ rarr_limit_add_lease(const RarrLimitRef *ref, TimestampTz lease)
 void
 rarr_limit_recheck(const RarrLimitRef *ref)
 {
-	RarrLimit  *limit = rarr_limit_lock(ref);
+	RarrLimit *limit = rarr_limit_lock(ref);
 
 	if (limit == NULL)
 		return;
@@ -404,12 +404,12 @@ rarr_limit_recheck(const RarrLimitRef *ref)
 bool
 rarr_limit_recheck_next(int *i, Oid *table, char *name)
 {
-	bool		found = false;
+	bool found = false;
 
 	LWLockAcquire(rarr_limit_slots.lock, LW_EXCLUSIVE);
 	for (; *i < rarr_limit_slots.shared->used && !found; (*i)++)
 	{
-		RarrLimit  *limit = rarr_limit_at(*i);
+		RarrLimit *limit = rarr_limit_at(*i);
 
 		if (limit->head.database != MyDatabaseId || limit->running == 0)
 			continue;
@@ -434,7 +434,7 @@ rarr_limit_mark_incomplete(RarrLimit *limit)
 void
 rarr_limit_invalidate(const RarrLimitRef *ref)
 {
-	RarrLimit  *limit = rarr_limit_lock(ref);
+	RarrLimit *limit = rarr_limit_lock(ref);
 
 	if (limit == NULL)
 		return;
@@ -449,7 +449,7 @@ rarr_limit_invalidate(const RarrLimitRef *ref)
 void
 rarr_limits_warn_full(void)
 {
-	bool		first;
+	bool first;
 
 	if (rarr_limits == NULL || !rarr_limits->full || rarr_limits->warned || rarr_limited_jobs == 0)
 		return;

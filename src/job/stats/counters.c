@@ -20,14 +20,14 @@
 #include "job/stats/counters.h"
 
 /* counting the table may take one part in so many of the time */
-#define COUNT_SHARE		100
+#define COUNT_SHARE 100
 
 /* A pending entry: the changes of a subtransaction. */
 typedef struct Delta
 {
 	RarrPendingEntry entry;
-	RarrCountedKey *type;			/* NULL: everything goes */
-	int64		jobs[RARR_STATUSES];
+	RarrCountedKey *type; /* NULL: everything goes */
+	int64 jobs[RARR_STATUSES];
 } Delta;
 
 /* Is this backend's key stale, or has it no slot and there may be one now? */
@@ -130,7 +130,7 @@ rarr_counters_init(void)
 static Delta *
 get_delta(RarrCountedKey *type)
 {
-	Delta	   *delta = rarr_pending_get(&pending, type, 0);
+	Delta *delta = rarr_pending_get(&pending, type, 0);
 
 	delta->type = type;
 	return delta;
@@ -140,11 +140,11 @@ get_delta(RarrCountedKey *type)
 static void
 count(Relation jobs, TupleTableSlot *job, int n)
 {
-	text	   *type;
+	text *type;
 
 	if (job == NULL || rarr_job_is_null(job, JOB_JOB_TYPE) || rarr_job_is_null(job, JOB_STATUS) ||
 		!rarr_job_has_status(job))
-		return;					/* a constraint will reject the row */
+		return; /* a constraint will reject the row */
 	type = DatumGetTextPP(rarr_job_value(job, JOB_JOB_TYPE));
 	get_delta(key_of(RelationGetRelid(jobs), VARDATA_ANY(type), VARSIZE_ANY_EXHDR(type)))
 		->jobs[rarr_job_status(job)] += n;
@@ -176,7 +176,7 @@ static int64
 sum(const CountedType *type, int status, bool with_own)
 {
 	const Delta *deltas = pending.entries;
-	int64		n = 0;
+	int64 n = 0;
 
 	for (int i = 0; i < NSTRIPES; i++)
 		n += (int64) pg_atomic_read_u64(unconstify(pg_atomic_uint64 *, &type->stripes[i].jobs[status]));
@@ -229,8 +229,8 @@ rarr_counters_read(Oid table, int *n)
 {
 	CountedTable *counted;
 	RarrCounts *result;
-	char		(*names)[RARR_SLOT_NAME_MAX + 1];
-	bool		usable;
+	char(*names)[RARR_SLOT_NAME_MAX + 1];
+	bool usable;
 
 	*n = 0;
 	if (rarr_counted_types.shared == NULL || truncated())
@@ -240,7 +240,7 @@ rarr_counters_read(Oid table, int *n)
 	LWLockAcquire(rarr_counted_types.lock, LW_EXCLUSIVE);
 	counted = rarr_counted_table(table);
 	usable = counted != NULL && counted->counted && !counted->incomplete &&
-		(is_fresh(counted) || counted->counting != 0);
+			 (is_fresh(counted) || counted->counting != 0);
 	for (int i = 0; i < rarr_counted_types.shared->used && usable; i++)
 	{
 		CountedType *type = rarr_slot_at(&rarr_counted_types, i);
@@ -253,7 +253,8 @@ rarr_counters_read(Oid table, int *n)
 		{
 			result[*n].jobs[j] = type->base[j] + sum(type, j, true);
 			result[*n].oldest[j] = type->oldest[j] == DT_NOEND ?
-				oldest_of(type, counted->counted_at) : type->oldest[j];
+									   oldest_of(type, counted->counted_at) :
+									   type->oldest[j];
 		}
 		(*n)++;
 	}
@@ -283,7 +284,7 @@ bool
 rarr_counters_begin_recount(Oid table)
 {
 	CountedTable *counted;
-	bool		begun;
+	bool begun;
 
 	if (rarr_counted_types.shared == NULL || truncated())
 		return false;
@@ -345,7 +346,7 @@ has_none(const CountedType *type)
 static void
 take_over(Oid table)
 {
-	bool		full = rarr_registry_is_full(&rarr_counted_types);
+	bool full = rarr_registry_is_full(&rarr_counted_types);
 
 	for (int i = 0; i < rarr_counted_types.shared->used; i++)
 	{
@@ -370,7 +371,7 @@ take_over(Oid table)
 void
 rarr_counters_end_recount(Oid table, TimestampTz counted_at, int64 began)
 {
-	int64		cost = rarr_monotonic_now() - began;
+	int64 cost = rarr_monotonic_now() - began;
 	CountedTable *counted;
 
 	LWLockAcquire(rarr_counted_types.lock, LW_EXCLUSIVE);

@@ -20,4 +20,4 @@ extern bool rarr_counters_begin_recount(Oid table);
 extern void rarr_counters_set(Oid table, const char *type, const RarrCounts *counts);
 extern void rarr_counters_end_recount(Oid table, TimestampTz counted_at, int64 began);
 
-#endif							/* RARR_JOB_STATS_COUNTERS_H */
+#endif /* RARR_JOB_STATS_COUNTERS_H */

@@ -25,7 +25,7 @@
 #include "base/schema.h"
 #include "job/stats/counters.h"
 
-#define NCOLUMNS	5
+#define NCOLUMNS 5
 
 static const char *const count_sql =
 	"SELECT j.job_type, j.status, pg_catalog.count(*), pg_catalog.min(j.created_at)"
@@ -35,9 +35,9 @@ static void
 put_row(ReturnSetInfo *rsinfo, const char *type, const char *status, int64 jobs, TimestampTz oldest,
 		bool estimated)
 {
-	Datum		values[NCOLUMNS] = {CStringGetTextDatum(type), CStringGetTextDatum(status),
-		Int64GetDatum(jobs), TimestampTzGetDatum(oldest), BoolGetDatum(estimated)};
-	bool		nulls[NCOLUMNS] = {[3] = oldest == DT_NOEND};
+	Datum values[NCOLUMNS] = {CStringGetTextDatum(type), CStringGetTextDatum(status),
+							  Int64GetDatum(jobs), TimestampTzGetDatum(oldest), BoolGetDatum(estimated)};
+	bool nulls[NCOLUMNS] = {[3] = oldest == DT_NOEND};
 
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }
@@ -62,11 +62,11 @@ find_status(const char *name)
 static void
 take_row(ReturnSetInfo *rsinfo, HeapTuple row, TupleDesc desc, Oid table, bool keep, RarrCounts *counts)
 {
-	char	   *type = SPI_getvalue(row, desc, 1);
-	char	   *status = SPI_getvalue(row, desc, 2);
-	bool		isnull;
-	bool		no_time;
-	int64		jobs = DatumGetInt64(SPI_getbinval(row, desc, 3, &isnull));
+	char *type = SPI_getvalue(row, desc, 1);
+	char *status = SPI_getvalue(row, desc, 2);
+	bool isnull;
+	bool no_time;
+	int64 jobs = DatumGetInt64(SPI_getbinval(row, desc, 3, &isnull));
 	TimestampTz oldest = DatumGetTimestampTz(SPI_getbinval(row, desc, 4, &no_time));
 
 	/* all are NULL; only if the owner dropped the NOT NULL constraint */
@@ -93,8 +93,8 @@ static void
 count_table(ReturnSetInfo *rsinfo, Oid table, bool keep)
 {
 	TimestampTz counted_at = GetCurrentTimestamp();
-	int64		began = rarr_monotonic_now();
-	RarrCounts	counts = {0};
+	int64 began = rarr_monotonic_now();
+	RarrCounts counts = {0};
 
 	if (keep)
 	{
@@ -132,11 +132,11 @@ Datum
 researcharr_job_stats(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	Relation	jobs = rarr_relation_open(rarr_job_table.name, AccessShareLock);
-	Oid			table = RelationGetRelid(jobs);
+	Relation jobs = rarr_relation_open(rarr_job_table.name, AccessShareLock);
+	Oid table = RelationGetRelid(jobs);
 	RarrCounts *counts = NULL;
-	bool		keep;
-	int			n;
+	bool keep;
+	int n;
 
 	/* keep the lock, so that the count finds the columns as they are now */
 	rarr_check_columns(jobs, rarr_job_table.columns, rarr_job_table.ncolumns, false);
@@ -146,7 +146,7 @@ researcharr_job_stats(PG_FUNCTION_ARGS)
 		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, rarr_job_table.name);
 	InitMaterializedSRF(fcinfo, 0);
 	keep = !RecoveryInProgress() && !IsInParallelMode() &&
-		check_enable_rls(table, InvalidOid, true) != RLS_ENABLED;
+		   check_enable_rls(table, InvalidOid, true) != RLS_ENABLED;
 	if (keep)
 		counts = rarr_counters_read(table, &n);
 	if (counts == NULL)

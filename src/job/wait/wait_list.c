@@ -25,12 +25,12 @@
 #include "job/wait/wakeup.h"
 
 /* how often a sleeper checks designated wakers and woken sleepers */
-#define CHECK_INTERVAL	(10 * USECS_PER_SEC)
+#define CHECK_INTERVAL (10 * USECS_PER_SEC)
 
 /* a woken sleeper that has not looked is late then */
-#define WAKEUP_LATE	(5 * USECS_PER_SEC)
+#define WAKEUP_LATE (5 * USECS_PER_SEC)
 
-static int	mine = RARR_NONE;	/* number of this backend's waiter */
+static int mine = RARR_NONE; /* number of this backend's waiter */
 
 /* The following functions need the lock, down to notify_sleepers(). */
 
@@ -46,7 +46,7 @@ is_anything_left(int type, TimestampTz now, int64 looked)
 	RarrAgendaSlot *slot = rarr_agenda_slot(type);
 
 	return (TimestampTz) pg_atomic_read_u64(&slot->next_due) <= now ||
-		(looked == RARR_NEVER_LOOKED && (TimestampTz) pg_atomic_read_u64(&slot->next_lapse) <= now);
+		   (looked == RARR_NEVER_LOOKED && (TimestampTz) pg_atomic_read_u64(&slot->next_lapse) <= now);
 }
 
 /*
@@ -93,10 +93,10 @@ leave(TimestampTz now, int64 looked, RarrWakeups *wakeups)
 static void
 notify_sleepers(const RarrAgendaRef *ref, TimestampTz at, int64 jobs)
 {
-	int			type = rarr_agenda_index(ref);
+	int type = rarr_agenda_index(ref);
 	RarrWaitType *info = &rarr_waits->types[type];
 	RarrWakeups wakeups = {0};
-	bool		due;
+	bool due;
 
 	/* pairs with the one in rarr_wait_enter(): the bound is lowered by now */
 	pg_memory_barrier();
@@ -121,7 +121,7 @@ static void
 wake_database(void)
 {
 	RarrWakeups wakeups = {0};
-	int			next;
+	int next;
 
 	LWLockAcquire(&rarr_waits->lock, LW_EXCLUSIVE);
 	for (int i = rarr_waits->asleep.first; i != RARR_NONE; i = next)
@@ -167,7 +167,7 @@ make_set(const RarrAgendaRef *refs, int n)
 	memset(set, 0, rarr_waits->nwords * sizeof(uint64));
 	for (int i = 0; i < n; i++)
 	{
-		int			type = rarr_agenda_index(&refs[i]);
+		int type = rarr_agenda_index(&refs[i]);
 
 		set[type / 64] |= UINT64CONST(1) << (type % 64);
 	}
@@ -186,9 +186,8 @@ set_types(const uint64 *set, TimestampTz now, RarrWakeups *wakeups)
 {
 	RarrWaiter *waiter = rarr_waiter(mine);
 
-	for_each_type(type, waiter)
-		if ((set[type / 64] & (UINT64CONST(1) << (type % 64))) == 0)
-			pass_wakeup_on(type, now, RARR_NEVER_LOOKED, wakeups);
+	for_each_type(type, waiter) if ((set[type / 64] & (UINT64CONST(1) << (type % 64))) == 0)
+		pass_wakeup_on(type, now, RARR_NEVER_LOOKED, wakeups);
 	memcpy(waiter->types, set, rarr_waits->nwords * sizeof(uint64));
 }
 
@@ -253,7 +252,7 @@ rarr_wait_is_awake(void)
 typedef struct Now
 {
 	TimestampTz system;
-	int64		mono;
+	int64 mono;
 } Now;
 
 /* Convert a time of the monotonic clock to the system clock, as of now. */
@@ -287,7 +286,7 @@ static TimestampTz
 waker_deadline(int type, const Now *now, int64 poll, int64 yield_at)
 {
 	RarrWaitType *info = &rarr_waits->types[type];
-	int64		retry = info->looked + poll;
+	int64 retry = info->looked + poll;
 	TimestampTz wake_at;
 
 	pg_atomic_write_u64(&info->wake_at, (uint64) DT_NOEND);
@@ -298,10 +297,10 @@ waker_deadline(int type, const Now *now, int64 poll, int64 yield_at)
 	if (info->retry > info->looked)
 		retry = Min(retry, info->retry);
 	wake_at = rarr_agenda_next_check(type, to_system(now, info->looked), to_system(now, retry),
-								   now->system, now->mono);
+									 now->system, now->mono);
 	pg_atomic_write_u64(&info->wake_at, (uint64) wake_at);
 	info->waker_late_at = wake_at == DT_NOEND ? PG_INT64_MAX :
-		now->mono + Max(wake_at - now->system, 0) + RARR_WAKER_LATE;
+												now->mono + Max(wake_at - now->system, 0) + RARR_WAKER_LATE;
 	return wake_at;
 }
 
@@ -314,15 +313,15 @@ static void
 replace_late(const Now *now, RarrWakeups *wakeups)
 {
 	RarrWaiter *waiter = rarr_waiter(mine);
-	int			previous;
+	int previous;
 
 	for (int i = rarr_waits->woken.last; i != RARR_NONE; i = previous)
 	{
 		RarrWaiter *late = rarr_waiter(i);
-		int			type = late->woken_for;
+		int type = late->woken_for;
 
 		if (now->mono - late->woken_at <= WAKEUP_LATE)
-			break;				/* the others were woken later */
+			break; /* the others were woken later */
 		previous = late->previous;
 		if (!rarr_waiter_wants(waiter, type))
 			continue;
@@ -344,11 +343,11 @@ replace_late(const Now *now, RarrWakeups *wakeups)
 int64
 rarr_wait_time_left(int64 looked, int64 yield_at)
 {
-	int64		poll = (int64) rarr_poll_interval * 1000;
+	int64 poll = (int64) rarr_poll_interval * 1000;
 	TimestampTz deadline;
 	RarrWaiter *waiter = rarr_waiter(mine);
 	RarrWakeups wakeups = {0};
-	Now			now;
+	Now now;
 
 	/*
 	 * In this order, so that times converted by to_system() are never too

@@ -10,7 +10,7 @@
 extern void rarr_wait_list_init(void);
 
 /* time of the last look of a session that has not looked for jobs */
-#define RARR_NEVER_LOOKED	0
+#define RARR_NEVER_LOOKED 0
 
 extern bool rarr_wait_enter(const RarrAgendaRef *refs, int n, int64 looked);
 extern int64 rarr_wait_time_left(int64 looked, int64 yield_at);
@@ -20,4 +20,4 @@ extern void rarr_wait_wake_self(void);
 extern bool rarr_wait_should_peek(const RarrAgendaRef *refs, int n);
 extern void rarr_wait_leave(int64 looked);
 
-#endif							/* RARR_JOB_WAIT_WAIT_LIST_H */
+#endif /* RARR_JOB_WAIT_WAIT_LIST_H */

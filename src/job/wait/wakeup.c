@@ -19,7 +19,7 @@
 #include "base/guc.h"
 #include "job/wait/wakeup.h"
 
-#define SET_WORDS	((rarr_agenda_types + 63) / 64)
+#define SET_WORDS ((rarr_agenda_types + 63) / 64)
 
 RarrWaitList *rarr_waits = NULL;
 static char *waiters = NULL;
@@ -68,7 +68,7 @@ rarr_waiter_next_type(const RarrWaiter *waiter, int type)
 {
 	while (type < rarr_waits->nwords * 64)
 	{
-		uint64		rest = waiter->types[type / 64] >> (type % 64);
+		uint64 rest = waiter->types[type / 64] >> (type % 64);
 
 		if (rest != 0)
 			return type + pg_rightmost_one_pos64(rest);
@@ -149,7 +149,7 @@ static void
 add_wakeup(RarrWakeups *wakeups, const RarrWaiter *waiter)
 {
 	if (wakeups->n == RARR_WAKEUPS)
-		send_wakeups(wakeups);	/* under the lock, but rare */
+		send_wakeups(wakeups); /* under the lock, but rare */
 	wakeups->procs[wakeups->n++] = waiter->proc;
 }
 
@@ -185,10 +185,11 @@ rarr_wake(int i, int type, RarrWakeups *wakeups)
 void
 rarr_wake_for_type(int type, int64 n, RarrWakeups *wakeups)
 {
-	int			next;
+	int next;
 
 	for (int i = rarr_waits->asleep.first; i != RARR_NONE && n > 0 &&
-		 pg_atomic_read_u32(&rarr_waits->types[type].asleep) > 0; i = next)
+										   pg_atomic_read_u32(&rarr_waits->types[type].asleep) > 0;
+		 i = next)
 	{
 		next = rarr_waiter(i)->next;
 		if (rarr_waiter_wants(rarr_waiter(i), type))
@@ -239,7 +240,7 @@ rarr_waker_notify(int type, RarrWakeups *wakeups)
 void
 rarr_waker_name(int type, RarrWakeups *wakeups)
 {
-	int			i = rarr_waits->asleep.last;
+	int i = rarr_waits->asleep.last;
 
 	while (i != RARR_NONE && !rarr_waiter_wants(rarr_waiter(i), type))
 		i = rarr_waiter(i)->previous;
