@@ -25,23 +25,11 @@
 #include "base/relation.h"
 #include "job/core/job_json.h"
 
-/* Set a member to a jsonb value, which must live until the result is built. */
-static void
-set_jsonb(JsonbValue *value, Jsonb *jsonb)
-{
-	if (JsonbExtractScalar(&jsonb->root, value))
-		return;
-	value->type = jbvBinary;
-	value->val.binary.data = &jsonb->root;
-	value->val.binary.len = VARSIZE(jsonb) - VARHDRSZ;
-}
-
+/* Set a member to a string, which must live until the result is built. */
 static void
 set_string(JsonbValue *value, char *string)
 {
-	value->type = jbvString;
-	value->val.string.val = string;
-	value->val.string.len = strlen(string);
+	rarr_json_set_string(value, string, strlen(string));
 }
 
 /* Call to_jsonb() for a value of any type, for columns that users added. */
@@ -58,7 +46,10 @@ to_jsonb_of(Form_pg_attribute column, Datum datum)
 	return DatumGetJsonbP(FunctionCall1(&function, datum));
 }
 
-/* Set a member to a column's value, copied because the slot is reused. */
+/*
+ * Set a member to a column's value, copied because the slot is reused.  The
+ * copy must live until the result is built.
+ */
 static void
 set_value(JsonbValue *value, Form_pg_attribute column, Datum datum)
 {
@@ -78,10 +69,10 @@ set_value(JsonbValue *value, Form_pg_attribute column, Datum datum)
 			value->val.numeric = int64_to_numeric(DatumGetInt32(datum));
 			break;
 		case JSONBOID:
-			set_jsonb(value, DatumGetJsonbPCopy(datum));
+			rarr_jsonb_as_value(DatumGetJsonbPCopy(datum), value);
 			break;
 		default:
-			set_jsonb(value, to_jsonb_of(column, datum));
+			rarr_jsonb_as_value(to_jsonb_of(column, datum), value);
 			break;
 	}
 }
