@@ -71,6 +71,12 @@ COMMENT ON COLUMN researcharr.media.updated_at IS 'when the row was last changed
 
 CREATE INDEX media_title_idx ON researcharr.media (title, type) WHERE external_id IS NULL;
 COMMENT ON INDEX researcharr.media_title_idx IS 'for imports, which find media without an external_id by title';
+CREATE INDEX media_status_idx ON researcharr.media (status, type, id);
+COMMENT ON INDEX researcharr.media_status_idx IS 'media of a status and type, in the order of their ids';
+CREATE INDEX media_created_at_idx ON researcharr.media (status, type, created_at, id);
+COMMENT ON INDEX researcharr.media_created_at_idx IS 'media of a status and type, in the order in which they were made';
+CREATE INDEX media_status_title_idx ON researcharr.media (status, type, title, id);
+COMMENT ON INDEX researcharr.media_status_title_idx IS 'media of a status and type, in the order of their titles';
 
 CREATE TABLE researcharr.movies (
 	media_id        uuid NOT NULL,
@@ -95,6 +101,13 @@ COMMENT ON COLUMN researcharr.movies.imdb_id IS 'tt and 7 to 10 digits';
 COMMENT ON COLUMN researcharr.movies.tmdb_id IS 'The Movie Database''s number';
 COMMENT ON COLUMN researcharr.movies.runtime_minutes IS 'running time in minutes; NULL where unknown';
 
+CREATE INDEX movies_year_idx ON researcharr.movies (year, media_id);
+COMMENT ON INDEX researcharr.movies_year_idx IS 'for filters and orders by year';
+CREATE INDEX movies_imdb_id_idx ON researcharr.movies (imdb_id) WHERE imdb_id IS NOT NULL;
+COMMENT ON INDEX researcharr.movies_imdb_id_idx IS 'for filters by imdb_id';
+CREATE INDEX movies_tmdb_id_idx ON researcharr.movies (tmdb_id) WHERE tmdb_id IS NOT NULL;
+COMMENT ON INDEX researcharr.movies_tmdb_id_idx IS 'for filters by tmdb_id';
+
 CREATE TABLE researcharr.series (
 	media_id uuid NOT NULL,
 	type     text NOT NULL GENERATED ALWAYS AS ('series'::text) STORED,
@@ -114,6 +127,9 @@ COMMENT ON COLUMN researcharr.series.type IS 'always series: with the foreign ke
 COMMENT ON COLUMN researcharr.series.tvdb_id IS 'TheTVDB''s number';
 COMMENT ON COLUMN researcharr.series.seasons IS 'how many seasons the source counts';
 COMMENT ON COLUMN researcharr.series.episodes IS 'how many episodes the source counts';
+
+CREATE INDEX series_tvdb_id_idx ON researcharr.series (tvdb_id) WHERE tvdb_id IS NOT NULL;
+COMMENT ON INDEX researcharr.series_tvdb_id_idx IS 'for filters by tvdb_id';
 
 CREATE TABLE researcharr.episodes (
 	media_id       uuid NOT NULL,

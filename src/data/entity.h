@@ -22,6 +22,7 @@ typedef struct RarrEntityColumn
 	int32 typmod;
 	AttrNumber attnum; /* in the row type */
 	bool in_subtable;  /* is it stored in def->subtable? */
+	bool of_group;     /* is it media's status or type? */
 	bool creatable;    /* may a new row set it? */
 	bool updatable;    /* may an update set it? */
 	bool required;     /* must a new row set it? */
@@ -49,6 +50,8 @@ typedef struct RarrEntity
 	char *masked_list;     /* ... for users other than admins */
 	bool versioned;        /* is there an updated_at? */
 	bool subtable_filters; /* can def->subtable suppress a row? */
+	bool plain;            /* are the columns those of the tables, as they are? */
+	bool grouped;          /* has media no other status and type than the rules allow? */
 	Oid id_index;          /* btree indexes on a single column of */
 	Oid media_id_index;    /* a table that any user may read; or 0 */
 

@@ -39,7 +39,8 @@ researcharr_media_get_by_external_id(PG_FUNCTION_ARGS)
 /*
  * media_get_by_status(status text) returns SETOF media
  *
- * Returns the media with this status, oldest first.  Raises 22004 for NULL,
+ * Returns all media with this status, oldest first: pages of them are read by
+ * media_get_all.  Raises 22004 for NULL,
  * and RA003 for an unknown status.
  */
 PG_FUNCTION_INFO_V1(researcharr_media_get_by_status);
@@ -54,7 +55,7 @@ researcharr_media_get_by_status(PG_FUNCTION_ARGS)
 	rarr_query_select(&query, entity);
 	rarr_query_add_param(&query, " WHERE t.status" RARR_EQ, TEXTOID, PG_GETARG_DATUM(0));
 	rarr_query_add(&query, " ORDER BY t.id");
-	rarr_query_rows(entity, &query, RARR_READ, fcinfo);
+	rarr_query_rows(entity, &query, RARR_READ | RARR_CUSTOM, fcinfo);
 	return (Datum) 0;
 }
 

@@ -260,15 +260,22 @@ SELECT results_eq($actual$
 	ORDER BY c.relname COLLATE "C"
 $actual$, ARRAY[
 	'CREATE INDEX audit_log_default_entity_idx ON audit_log_default USING btree (entity_type, entity_id)',
+	'CREATE INDEX media_created_at_idx ON media USING btree (status, type, created_at, id)',
 	'CREATE INDEX media_search_idx ON media USING gin ((((title)::search_text)::text) gin_trgm_ops) WITH (gin_pending_list_limit=''64'')',
+	'CREATE INDEX media_status_idx ON media USING btree (status, type, id)',
+	'CREATE INDEX media_status_title_idx ON media USING btree (status, type, title, id)',
 	'CREATE INDEX media_title_idx ON media USING btree (title, type) WHERE (external_id IS NULL)',
 	'CREATE INDEX media_title_trgm_idx ON media USING gin (title gin_trgm_ops)',
+	'CREATE INDEX movies_imdb_id_idx ON movies USING btree (imdb_id) WHERE (imdb_id IS NOT NULL)',
+	'CREATE INDEX movies_tmdb_id_idx ON movies USING btree (tmdb_id) WHERE (tmdb_id IS NOT NULL)',
+	'CREATE INDEX movies_year_idx ON movies USING btree (year, media_id)',
 	'CREATE INDEX processing_history_default_job_id_idx ON processing_history_default USING btree (job_id)',
 	'CREATE INDEX processing_jobs_media_id_idx ON processing_jobs USING btree (media_id)',
 	'CREATE INDEX processing_jobs_take_idx ON processing_jobs USING btree (job_type, priority DESC, available_at, id) WHERE (completed_at IS NULL)',
 	'CREATE UNIQUE INDEX processing_jobs_unique_key_idx ON processing_jobs USING btree (job_type, unique_key) WHERE ((completed_at IS NULL) AND (unique_key IS NOT NULL))',
 	'CREATE INDEX queue_items_media_id_idx ON queue_items USING btree (media_id)',
-	'CREATE INDEX queue_items_next_idx ON queue_items USING btree (service, priority DESC, last_processed NULLS FIRST, id)'
+	'CREATE INDEX queue_items_next_idx ON queue_items USING btree (service, priority DESC, last_processed NULLS FIRST, id)',
+	'CREATE INDEX series_tvdb_id_idx ON series USING btree (tvdb_id) WHERE (tvdb_id IS NOT NULL)'
 ], 'indexes that are no keys');
 
 SELECT * FROM finish();

@@ -1,0 +1,309 @@
+/*
+ * page.c
+ *		Read a page of media or of flat rows.
+ *
+ * A page is read by two statements.  The first one chooses the ids, so that
+ * sorts and joins handle nothing but ids and the columns of the order.  The
+ * second one reads the rows with these ids, and sorts them.
+ *
+ * The ids are chosen where an index has the order.  If filters and order name
+ * columns of one table of a flat row only, this table alone is read.  It may
+ * have candidates that are no flat rows: media without their subtype's row, or
+ * rows whose other half row security hides.  The second statement omits these.
+ * If the page is then short, more candidates are chosen.
+ *
+ * The indexes of media begin with status and type, so that they serve any
+ * filters on these.  All media of one status and one type are a group.  The
+ * first statement reads the first rows of each group, and merges them.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "common/int.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/tuplestore.h"
+
+#include "data/filter.h"
+#include "data/order.h"
+#include "data/page.h"
+
+#define MAX_ROWS       10000 /* longer pages are read by one statement */
+#define MAX_CANDIDATES 1000  /* chosen from a single table of a flat row */
+#define MORE           8     /* times as many if the page is short */
+
+/* where ids are chosen */
+typedef enum PageSource
+{
+	FROM_RELATION, /* def->relation: exactly the rows of the page */
+	FROM_TABLE,    /* def->table */
+	FROM_SUBTABLE  /* def->subtable */
+} PageSource;
+
+typedef struct RowPage
+{
+	RarrEntity *entity;
+	Jsonb *filters; /* or NULL */
+	const List *order;
+	int64 limit;
+	int64 offset;
+	PageSource source;
+	bool by_group;
+	List *order_in_group;
+} RowPage;
+
+/*
+ * Append the flat row's type as a condition, because the indexes of media have
+ * it.  The query must have a WHERE clause.
+ */
+void
+rarr_page_add_type(RarrQuery *query, const RarrEntity *entity)
+{
+	if (entity->def->type != NULL && entity->plain)
+		appendStringInfo(&query->sql, " AND t.type" RARR_EQ "'%s'", entity->def->type);
+}
+
+/* Choose the source by the columns that filters and order name. */
+static PageSource
+choose_source(const RowPage *page, const Bitmapset *filtered)
+{
+	const RarrEntity *entity = page->entity;
+	bool table = false;
+	bool subtable = false;
+
+	if (entity->def->subtable == NULL || !entity->plain ||
+		page->limit + page->offset > MAX_CANDIDATES)
+		return FROM_RELATION;
+	for (int i = 0; i < entity->ncolumns; i++)
+	{
+		const RarrEntityColumn *column = &entity->columns[i];
+
+		if (strcmp(column->name, "id") == 0 ||
+			!(bms_is_member(i, filtered) || rarr_order_has(page->order, column->name)))
+			continue;
+		if (column->in_subtable)
+			subtable = true;
+		else
+			table = true;
+	}
+	return !table ? FROM_SUBTABLE : subtable ? FROM_RELATION :
+											   FROM_TABLE;
+}
+
+/* Return the order without the columns that are the same in a whole group. */
+static List *
+order_in_group(const List *order)
+{
+	List *keys = NIL;
+	ListCell *cell;
+
+	foreach (cell, order)
+	{
+		if (!((RarrOrderKey *) lfirst(cell))->column->of_group)
+			keys = lappend(keys, lfirst(cell));
+	}
+	return keys;
+}
+
+/*
+ * Are the ids best chosen group by group?  They are if an index of media has
+ * the order within a group, and filters name only columns of this index.
+ */
+static bool
+choose_by_group(const RowPage *page, const Bitmapset *filtered, bool pattern)
+{
+	const RarrEntity *entity = page->entity;
+	const char *first = page->order_in_group == NIL ?
+							"id" :
+							((RarrOrderKey *) linitial(page->order_in_group))->column->name;
+	bool filtered_by_group = false;
+
+	if (page->source == FROM_SUBTABLE || !entity->grouped || !entity->plain || pattern)
+		return false;
+	for (int i = -1; (i = bms_next_member(filtered, i)) >= 0;)
+	{
+		const RarrEntityColumn *column = &entity->columns[i];
+
+		if (column->of_group)
+			filtered_by_group = true;
+		else if (strcmp(column->name, first) != 0 && strcmp(column->name, "id") != 0)
+			return false;
+	}
+	if (strcmp(first, "id") == 0)
+		return filtered_by_group || list_length(page->order_in_group) < list_length(page->order);
+	return strcmp(first, "created_at") == 0 || strcmp(first, "title") == 0;
+}
+
+/* Append the relation that ids are chosen from, as t. */
+static void
+add_source(RarrQuery *query, const RowPage *page)
+{
+	const RarrEntity *entity = page->entity;
+
+	if (page->source != FROM_SUBTABLE)
+	{
+		appendStringInfo(&query->sql, " FROM researcharr.%s AS t",
+						 page->source == FROM_TABLE ? entity->def->table : entity->def->relation);
+		return;
+	}
+	rarr_query_add(query, " FROM (SELECT s.media_id AS id");
+	for (int i = 0; i < entity->ncolumns; i++)
+	{
+		if (entity->columns[i].in_subtable)
+			appendStringInfo(&query->sql, ", s.%s", entity->columns[i].quoted);
+	}
+	appendStringInfo(&query->sql, " FROM researcharr.%s AS s) AS t", entity->def->subtable);
+}
+
+/* Append the columns of the order and the id. */
+static void
+add_keys(RarrQuery *query, const RowPage *page)
+{
+	rarr_query_add(query, "t.id");
+	for (int i = 0; i < page->entity->ncolumns; i++)
+	{
+		const RarrEntityColumn *column = &page->entity->columns[i];
+
+		if (strcmp(column->name, "id") != 0 && rarr_order_has(page->order, column->name))
+			appendStringInfo(&query->sql, ", t.%s", column->quoted);
+	}
+}
+
+/* Append the groups as a relation g with the columns status and type. */
+static void
+add_groups(RarrQuery *query, const RarrEntity *entity)
+{
+	const char *separator = "";
+
+	rarr_query_add(query, "(VALUES ");
+	for (const char *const *status = rarr_rule_status.allowed_values; *status != NULL; status++)
+	{
+		for (const char *const *type = rarr_rule_type.allowed_values; *type != NULL; type++)
+		{
+			if (entity->def->type != NULL && strcmp(entity->def->type, *type) != 0)
+				continue;
+			appendStringInfo(&query->sql, "%s('%s', '%s')", separator, *status, *type);
+			separator = ", ";
+		}
+	}
+	rarr_query_add(query, ") AS g (status, type)");
+}
+
+/* Append the rows of all groups, the first n of each one, as t. */
+static void
+add_rows_of_groups(RarrQuery *query, const RowPage *page, int64 n)
+{
+	rarr_query_add(query, " FROM ");
+	add_groups(query, page->entity);
+	rarr_query_add(query, " CROSS JOIN LATERAL (SELECT ");
+	add_keys(query, page);
+	add_source(query, page);
+	query->by_group = true;
+	rarr_filter_add(query, page->entity, page->filters);
+	query->by_group = false;
+	rarr_query_add(query, " AND t.status" RARR_EQ "g.status AND t.type" RARR_EQ "g.type");
+	rarr_order_add(query, page->entity, page->order_in_group, true);
+	rarr_query_add_bound(query, " LIMIT ", "limit", n);
+	rarr_query_add(query, ") AS t");
+}
+
+/* Choose n ids after the first offset ones.  Returns them as an array. */
+static ArrayType *
+choose_ids(const RowPage *page, int64 n, int64 offset)
+{
+	RarrQuery query;
+	Datum ids;
+	bool isnull;
+	int64 last;
+
+	if (pg_add_s64_overflow(n, offset, &last))
+		last = PG_INT64_MAX;
+	rarr_query_init(&query);
+	rarr_query_add(&query, "SELECT pg_catalog.array_agg(t.id) FROM (SELECT t.id");
+	if (page->by_group)
+		add_rows_of_groups(&query, page, last);
+	else
+	{
+		add_source(&query, page);
+		rarr_filter_add(&query, page->entity, page->filters);
+		if (page->source != FROM_SUBTABLE)
+			rarr_page_add_type(&query, page->entity);
+	}
+	rarr_order_add(&query, page->entity, page->order, true);
+	rarr_query_add_bound(&query, " LIMIT ", "limit", n);
+	if (offset > 0)
+		rarr_query_add_bound(&query, " OFFSET ", "offset", offset);
+	rarr_query_add(&query, ") AS t");
+	(void) rarr_query_value(page->entity, &query, RARR_READ | RARR_CUSTOM, &ids, &isnull);
+	return isnull ? construct_empty_array(UUIDOID) : DatumGetArrayTypeP(ids);
+}
+
+/* Read the rows with these ids into the running function's result. */
+static void
+read_rows(const RowPage *page, ArrayType *ids, int64 limit, int64 offset, FunctionCallInfo fcinfo)
+{
+	RarrQuery query;
+
+	rarr_query_select(&query, page->entity);
+	rarr_query_add_param(&query, " WHERE t.id OPERATOR(pg_catalog.=) ANY (", UUIDARRAYOID,
+						 PointerGetDatum(ids));
+	rarr_query_add(&query, ")");
+	rarr_order_add(&query, page->entity, page->order, true);
+	rarr_query_add_bound(&query, " LIMIT ", "limit", limit);
+	rarr_query_add_bound(&query, " OFFSET ", "offset", offset);
+	rarr_query_rows(page->entity, &query, RARR_READ | RARR_GENERIC, fcinfo);
+}
+
+/*
+ * Choose candidates from a single table, and read those that are flat rows.
+ * Returns false if too few of them are.
+ */
+static bool
+read_candidates(const RowPage *page, FunctionCallInfo fcinfo)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	int64 wanted = page->limit + page->offset;
+
+	for (int64 n = wanted; n <= Max(wanted, MAX_CANDIDATES); n *= MORE)
+	{
+		ArrayType *ids = choose_ids(page, n, 0);
+
+		CHECK_FOR_INTERRUPTS();
+		read_rows(page, ids, page->limit, page->offset, fcinfo);
+		if (tuplestore_tuple_count(rsinfo->setResult) >= page->limit ||
+			ArrayGetNItems(ARR_NDIM(ids), ARR_DIMS(ids)) < n)
+			return true;
+		tuplestore_clear(rsinfo->setResult);
+	}
+	return false;
+}
+
+/*
+ * Return the rows from offset that match the filters, limit at most, in this
+ * order, as the running function's result. filters may be NULL.  Returns
+ * false, with nothing done, if a statement does as well.  Raises the errors of
+ * rarr_filter_add(), and 22023 for a negative limit or offset.
+ */
+bool
+rarr_page_rows(RarrEntity *entity, Jsonb *filters, const List *order, int64 limit, int64 offset,
+			   FunctionCallInfo fcinfo)
+{
+	RowPage page = {entity, filters, order, limit, offset};
+	Bitmapset *filtered;
+	bool pattern;
+
+	if (strcmp(entity->def->table, "media") != 0 || limit < 0 || offset < 0 || limit > MAX_ROWS)
+		return false;
+	filtered = rarr_filter_columns(entity, filters, &pattern);
+	page.source = choose_source(&page, filtered);
+	page.order_in_group = order_in_group(order);
+	page.by_group = choose_by_group(&page, filtered, pattern);
+	if (entity->kind == RARR_MEDIA && !page.by_group &&
+		(order == NIL || strcmp(((RarrOrderKey *) linitial(order))->column->name, "id") == 0))
+		return false;
+	if (page.source != FROM_RELATION && read_candidates(&page, fcinfo))
+		return true;
+	page.source = FROM_RELATION;
+	read_rows(&page, choose_ids(&page, limit, offset), limit, 0, fcinfo);
+	return true;
+}
