@@ -28,6 +28,7 @@
 #include "catalog/pg_index.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
+#include "miscadmin.h"
 #include "optimizer/optimizer.h"
 #include "storage/lmgr.h"
 #include "utils/inval.h"
@@ -139,6 +140,10 @@ register_callbacks(void)
 	CacheRegisterSyscacheCallback(PROCOID, expressions_changed, (Datum) 0);
 	CacheRegisterSyscacheCallback(TYPEOID, expressions_changed, (Datum) 0);
 	CacheRegisterSyscacheCallback(CONSTROID, expressions_changed, (Datum) 0);
+
+	/* ... and, in tables with like_dml, what functions the user may execute */
+	CacheRegisterSyscacheCallback(AUTHOID, expressions_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, expressions_changed, (Datum) 0);
 	RegisterXactCallback(at_xact_end, NULL);
 	RegisterSubXactCallback(at_subxact_end, NULL);
 	callbacks_registered = true;
@@ -194,7 +199,7 @@ choose_constraints(RarrTable *table, int change)
 	TupleConstr *constr = RelationGetDescr(table->rel)->constr;
 	ExprState **exprs;
 
-	if (constr == NULL || constr->num_check == 0 || table->has_triggers ||
+	if (constr == NULL || constr->num_check == 0 || table->has_triggers || table->def->like_dml ||
 		table->def->changes[change].command != CMD_UPDATE)
 		return;
 	exprs = palloc0(constr->num_check * sizeof(ExprState *));
@@ -343,6 +348,7 @@ make_table(const RarrTableDef *def, Oid relid, MemoryContext parent)
 	table->rel = OidIsValid(relid) ? table_open(relid, RowExclusiveLock) :
 									 rarr_relation_open(def->name, RowExclusiveLock);
 	table->relid = RelationGetRelid(table->rel);
+	table->userid = GetUserId();
 	table->made_at = invalidations;
 	rarr_check_columns(table->rel, def->columns, def->ncolumns, false);
 	table->desc = CreateTupleDescCopyConstr(RelationGetDescr(table->rel));
@@ -415,6 +421,17 @@ cache_entry(RarrTable *table)
 }
 
 /*
+ * Is the entry of this table?  With like_dml, expressions were compiled with
+ * the privileges of a user, so it serves only that user.
+ */
+static bool
+serves(const RarrTable *table, const RarrTableDef *def, Oid relid)
+{
+	return table->def == def && (!OidIsValid(relid) || table->relid == relid) &&
+		   (!def->like_dml || table->userid == GetUserId());
+}
+
+/*
  * Open one of our tables for changing rows.  Takes RowExclusiveLock on it, and
  * on its indexes when they are needed, until the transaction ends.
  * rarr_table_close(), or an abort, closes it.  Raises 42P01 if the table does
@@ -433,8 +450,7 @@ rarr_table_open_relation(const RarrTableDef *def, Oid relid)
 	RarrTable *table = cached_tables;
 
 	register_callbacks();
-	while (table != NULL &&
-		   (table->def != def || (OidIsValid(relid) && table->relid != relid)))
+	while (table != NULL && !serves(table, def, relid))
 		table = table->next;
 
 	if (table != NULL && table->used_in == InvalidSubTransactionId && !reopen(table))

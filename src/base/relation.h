@@ -37,7 +37,8 @@ typedef struct RarrTable
 	const RarrIndexDef *known[RARR_MAX_INDEXES]; /* those looked up */
 	int known_at[RARR_MAX_INDEXES];              /* ... in indexids */
 	Relation *indexes;                           /* NULL: not open */
-	ExprState **defaults;                        /* of users' columns; NULL until an INSERT */
+	ExprState **defaults;                        /* by column; see row_change.c */
+	bool *default_known;                         /* by column; NULL until an INSERT */
 	bool has_triggers;                           /* are there row triggers to fire? */
 	bool has_user_rules;                         /* ... or users' constraints, indexes or
 												  * generated columns, any of which can reject a
@@ -46,6 +47,7 @@ typedef struct RarrTable
 	/* for the cache */
 	const RarrTableDef *def;
 	Oid relid;
+	Oid userid;               /* who built it */
 	bool valid;               /* until the relation or an index changes */
 	uint64 made_at;           /* invalidations when it was built */
 	bool cached;              /* is it cached? */

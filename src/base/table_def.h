@@ -22,7 +22,8 @@ typedef struct RarrChange
 	AttrNumber columns[RARR_MAX_COLUMNS]; /* the columns that an UPDATE
 										   * changes, or the foreign key that
 										   * the caller of an INSERT checks
-										   * itself; ends with 0 */
+										   * itself, media_id before type;
+										   * ends with 0 */
 	const char *referenced;               /* our table that this foreign key references */
 	bool is_last;                         /* usually the row's last one; see index_entries.c */
 } RarrChange;
@@ -34,6 +35,7 @@ typedef struct RarrTableDef
 	int ncolumns;     /* columns 1..ncolumns are addressed by number */
 	const RarrColumn *columns;
 	bool below_triggers; /* users' triggers do not fire; constraints hold */
+	bool like_dml;       /* stands for a user's INSERT, or UPDATE of any columns */
 	int nchecks;         /* number of CHECK constraints and ... */
 	int nindexes;        /* ... indexes that the install script creates */
 	int nchanges;
