@@ -1,5 +1,6 @@
 -- Writes without a statement: the same as with one, and with one where it matters.
-SET search_path = researcharr, public;
+\set VERBOSITY terse
+SET search_path = public, researcharr;
 CREATE FUNCTION regress_nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
 CREATE FUNCTION regress_logged(title text) RETURNS SETOF text LANGUAGE sql AS $$
     SELECT concat_ws(' ', entity_type, action, changes - '{id,media_id,created_at}'::text[], user_id, database_user = session_user, acting_role = current_user,
@@ -80,7 +81,6 @@ CREATE UNIQUE INDEX regress_lower ON media (lower(title));
 CREATE INDEX regress_array ON media USING gin (metadata);
 SELECT media_create('{"title": "FIVE", "type": "movie"}');
 SELECT title FROM media_create('{"title": "seven", "type": "movie", "metadata": {"tag": "x"}}');
-SELECT title FROM media_update((SELECT id FROM media WHERE title = 'two'), '{"metadata": {"tag": "x"}}');
 SELECT title FROM media_update((SELECT id FROM media WHERE title = 'second'), '{"metadata": {"tag": "x"}}');
 BEGIN;
 SET LOCAL enable_seqscan = off;
@@ -101,7 +101,7 @@ SELECT title FROM movie_create('{"title": "eight"}');
 SELECT * FROM regress_logged('eight');
 ALTER TABLE media ENABLE ALWAYS TRIGGER researcharr_audit_insert;
 ALTER TABLE media DISABLE TRIGGER researcharr_updated_at;
-SELECT updated_at = created_at AS same FROM movie_update((SELECT id FROM media WHERE title = 'eight'), '{"status": "failed"}'), LATERAL (SELECT 1) one;
+SELECT updated_at = created_at AS same FROM movie_update((SELECT id FROM media WHERE title = 'eight'), '{"status": "failed"}');
 ROLLBACK;
 BEGIN;
 SET LOCAL session_replication_role = replica;
