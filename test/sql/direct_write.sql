@@ -14,7 +14,7 @@ DECLARE
     r text;
 BEGIN
     SET LOCAL researcharr.user_id = 'regress';
-    FOR r IN SELECT concat_ws(' ', c.title, type, external_id, status, metadata, created_at = updated_at, year, imdb_id, tmdb_id, runtime_minutes)
+    FOR r IN SELECT concat_ws(' ', c.title, type, external_id, status, metadata, year, imdb_id, tmdb_id, runtime_minutes)
         FROM researcharr.movie_create(jsonb_build_object('title', title, 'year', 1979, 'imdb_id', 'tt0078748', 'metadata', '{"a": 1}'::jsonb)) c LOOP
         RAISE NOTICE '%', r;
     END LOOP;
