@@ -209,8 +209,12 @@ COMMENT ON COLUMN researcharr.queue_items.metadata IS 'an object of at most 1 MB
 
 CREATE INDEX queue_items_media_id_idx ON researcharr.queue_items (media_id);
 COMMENT ON INDEX researcharr.queue_items_media_id_idx IS 'for the foreign key';
-CREATE INDEX queue_items_next_idx ON researcharr.queue_items (service, priority DESC, last_processed NULLS FIRST, id);
-COMMENT ON INDEX researcharr.queue_items_next_idx IS 'the order in which a service gets its items';
+CREATE INDEX queue_items_ready_idx ON researcharr.queue_items (service, priority DESC, last_processed NULLS FIRST, id)
+	WHERE next_retry_at IS NULL;
+COMMENT ON INDEX researcharr.queue_items_ready_idx IS 'the order in which a service gets its items';
+CREATE INDEX queue_items_retry_idx ON researcharr.queue_items (service, next_retry_at)
+	WHERE next_retry_at IS NOT NULL;
+COMMENT ON INDEX researcharr.queue_items_retry_idx IS 'items that are handed out or wait for a retry, and when they are due again';
 
 -- settings of the application, and its users
 

@@ -308,6 +308,20 @@ rarr_table_open_indexes(RarrTable *table)
 		(void) rarr_table_open_index(table, i);
 }
 
+/*
+ * Open the indexes that need an entry for the row in the slot.  Those whose
+ * predicate excludes the row can stay closed, and be NULL in table->indexes:
+ * to open and lock an index costs more than to look at its predicate.  The
+ * executor passes over them, too.
+ */
+void
+rarr_table_open_indexes_for(RarrTable *table, TupleTableSlot *slot)
+{
+	for (int i = 0; i < table->nindexes; i++)
+		if (table->indexes[i] == NULL && rarr_null_tests_pass(&table->index_tests[i], slot))
+			(void) rarr_table_open_index(table, i);
+}
+
 static void
 close_relations(RarrTable *table)
 {
@@ -324,14 +338,30 @@ close_relations(RarrTable *table)
 	table->rel = NULL;
 }
 
+static bool
+is_own_check(const RarrTableDef *def, const char *name)
+{
+	for (const char *const *check = def->checks; check != NULL && *check != NULL; check++)
+		if (strcmp(*check, name) == 0)
+			return true;
+	return false;
+}
+
 /* Could anything that users added to the table reject a change? */
 static bool
 has_user_rules(const RarrTable *table)
 {
 	const TupleConstr *constr = table->desc->constr;
 
-	return table->has_triggers || table->nindexes > table->def->nindexes ||
-		   (constr != NULL && (constr->num_check > table->def->nchecks || constr->has_generated_stored));
+	if (table->has_triggers || (constr != NULL && constr->has_generated_stored))
+		return true;
+	for (int i = 0; i < table->nindexes; i++)
+		if (!rarr_index_is_known(table->indexes[i], table->def->indexes))
+			return true;
+	for (int i = 0; constr != NULL && i < constr->num_check; i++)
+		if (!is_own_check(table->def, constr->check[i].ccname))
+			return true;
+	return false;
 }
 
 /* Build an entry in a new memory context below parent. */
@@ -360,8 +390,16 @@ make_table(const RarrTableDef *def, Oid relid, MemoryContext parent)
 		table->indexids[table->nindexes++] = list_nth_oid(indexes, i);
 	rarr_table_open_indexes(table);
 	table->index_valid = palloc(list_length(indexes) * sizeof(bool));
+	table->index_tests = palloc(list_length(indexes) * sizeof(RarrNullTests));
 	for (int i = 0; i < table->nindexes; i++)
+	{
 		table->index_valid[i] = table->indexes[i]->rd_index->indisvalid;
+		rarr_null_tests_read(&table->index_tests[i], RelationGetIndexPredicate(table->indexes[i]));
+
+		/* generated columns get their values later */
+		if (table->desc->constr != NULL && rarr_has_generated_columns(table->desc->constr))
+			memset(&table->index_tests[i], 0, sizeof(RarrNullTests));
+	}
 
 	table->estate = CreateExecutorState();
 	MemoryContextSwitchTo(table->estate->es_query_cxt);

@@ -40,7 +40,7 @@ update_index_entries(RarrTable *table, int change, TupleTableSlot *slot, RarrUpd
 {
 	ResultRelInfo *rri = table->changes[change];
 
-	rarr_table_open_indexes(table);
+	rarr_table_open_indexes_for(table, slot);
 	if (!table->def->changes[change].is_last || !rarr_updates_all_indexes(update_indexes) ||
 		!rarr_has_plain_indexes(table, rri))
 		list_free(rarr_update_index_tuples(rri, slot, table->estate, update_indexes));
@@ -103,7 +103,7 @@ void
 rarr_table_insert(RarrTable *table, int change, TupleTableSlot *slot)
 {
 	before_change(table);
-	rarr_table_open_indexes(table);
+	rarr_table_open_indexes_for(table, slot);
 	ItemPointerSetInvalid(&slot->tts_tid);
 	ExecSimpleRelationInsert(table->changes[change], table->estate, slot);
 	ResetPerTupleExprContext(table->estate);
@@ -128,7 +128,7 @@ rarr_table_insert_unless(RarrTable *table, int change, TupleTableSlot *slot,
 	bool collided = true;
 
 	before_change(table);
-	rarr_table_open_indexes(table);
+	rarr_table_open_indexes_for(table, slot);
 	if (table->has_triggers && !ExecBRInsertTriggers(table->estate, rri, slot))
 		rarr_table_refused(table);
 	if (table->desc->constr != NULL && table->desc->constr->has_generated_stored)

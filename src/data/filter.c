@@ -25,6 +25,7 @@
 #include "base/text.h"
 #include "data/by_oid.h"
 #include "data/filter.h"
+#include "data/job_status.h"
 #include "data/value.h"
 
 typedef struct Filter Filter;
@@ -466,5 +467,10 @@ rarr_filter_add(RarrQuery *query, const RarrEntity *entity, Jsonb *filters)
 		return;
 	it = begin_filters(filters);
 	while (next_filter(&it, entity, &condition.column, &filter))
+	{
+		if (entity->kind == RARR_JOB && strcmp(condition.column->name, "status") == 0 &&
+			rarr_job_status_filter_add(query, &filter))
+			continue;
 		write_conditions(&condition, &filter);
+	}
 }
