@@ -121,7 +121,7 @@ fill()
 		max_wal_size = 8GB
 	END
 	start "unix_socket_directories=$work" fsync=off full_page_writes=off wal_level=minimal max_wal_senders=0 \
-		autovacuum=off max_wal_size=100GB shared_buffers=2GB max_parallel_maintenance_workers=0 \
+		autovacuum=off max_wal_size=1GB shared_buffers=2GB max_parallel_maintenance_workers=0 \
 		max_parallel_workers_per_gather=0
 	load large "$SIZE"
 	awk -v s="$SIZE" 'BEGIN { exit s <= 0.1 }' && load small 0.1
