@@ -86,12 +86,14 @@ sub plans_of
 			"all calls, $mode plans");
 	}
 	my $log = slurp_file($node->logfile, $offset);
+	diag($1) while $log =~ /^((?:ERROR|FATAL): .*\n(?:STATEMENT: .*\n)?)/mg;
 	while ($log =~ /LOG:  duration: [0-9.]+ ms  plan:\n((?:\t.*\n)+)/g)
 	{
 		my $plan = decode_json($1);
 		if ($plan->{'Query Text'} =~ /^SELECT 'call (.*)';/)
 		{
 			$name = $1;
+			$scans{$name} = [];
 			next;
 		}
 		push @{ $scans{$name} }, scans($plan->{Plan});
@@ -133,6 +135,7 @@ foreach my $call (grep { $_->{class} ne 'all' } @calls)
 	my @far;
 	foreach my $mode (sort keys %scans)
 	{
+		fail("$call->{name} is reached, $mode plans") if !$scans{$mode}{ $call->{name} };
 		push @far, map { "$mode plan: $_->[1] reads $_->[0] rows" }
 		  grep { $_->[0] > $bound } @{ $scans{$mode}{ $call->{name} } // [] };
 	}

@@ -598,7 +598,7 @@ SELECT * FROM researcharr.media_import_radarr((SELECT jsonb_agg(bench.radarr(:n 
 -- call media_import_sonarr all changes a series and its 50 episodes
 \set n random(0, :series - 1)
 SELECT * FROM researcharr.media_import_sonarr((SELECT jsonb_build_array(bench.sonarr(:n) || jsonb_build_object('title', bench.title('series', :n), 'tvdbId', :n + 1))),
-	(SELECT jsonb_agg(bench.sonarr_episode(e) || jsonb_build_object('title', bench.title('episode', e), 'tvdbId', e + 1, 'seriesId', :n, 'seasonNumber', 1 + e % 50 / 10, 'episodeNumber', 1 + e % 10)) FROM generate_series(50 * :n, 50 * :n + 49) e));
+	(SELECT jsonb_agg(bench.sonarr_episode(e) || jsonb_build_object('title', bench.title('episode', e), 'tvdbId', e + 1, 'seriesId', :n::bigint, 'seasonNumber', 1 + e % 50 / 10, 'episodeNumber', 1 + e % 10)) FROM generate_series(50 * :n, 50 * :n + 49) e));
 
 -- the job queue
 
