@@ -266,7 +266,7 @@ SELECT * FROM researcharr.movie_get_all('{}', 50, order_by => 'year desc, id');
 \set n random(0, :movies - 1)
 SELECT * FROM researcharr.movie_get_all(jsonb_build_object('imdb_id', 'tt' || lpad(:n::text, 7, '0')), 50);
 
--- call movie_get_all tmdb_id scan no index on tmdb_id
+-- call movie_get_all tmdb_id page
 \set n random(0, :movies - 1)
 SELECT * FROM researcharr.movie_get_all(jsonb_build_object('tmdb_id', 1 + :n::int), 50);
 
@@ -322,7 +322,7 @@ SELECT * FROM researcharr.job_get_all(jsonb_build_object('media_id', bench.id('m
 -- call job_get_all by created_at scan no index on created_at; by id is the same order
 SELECT * FROM researcharr.job_get_all('{}', 50, order_by => 'created_at desc');
 
--- call job_get_all of a worker page
+-- call job_get_all of a worker scan no index on worker
 \set n random(0, 49)
 SELECT * FROM researcharr.job_get_all(jsonb_build_object('worker', 'worker-' || :n), 50, order_by => 'id desc');
 
