@@ -402,51 +402,51 @@ begin_filters(Jsonb *filters)
 	return JsonbIteratorInit(&filters->root);
 }
 
-/* Is one of a column's conditions a search for a part of a text? */
-static bool
-has_pattern(const RarrEntityColumn *column, const JsonbValue *value)
+/* Note the operators of the filter of a column, which is the i-th one. */
+static void
+note_operators(RarrFilterUse *use, const RarrEntityColumn *column, int i, const JsonbValue *value)
 {
 	JsonbIterator *it;
 	JsonbValue name;
 	JsonbValue member;
 
 	if (!rarr_json_is_object(value))
-		return false;
+		return;
 	it = JsonbIteratorInit(value->val.binary.data);
 	while (rarr_json_next_member(&it, &name, &member))
 	{
 		const Filter *filter = find_operator(column, name.val.string.val, name.val.string.len);
 
 		if (filter->write == write_like || filter->write == write_contains)
-			return true;
+			use->pattern = true;
+		if (filter->strategy == BTGreaterStrategyNumber || filter->strategy == BTGreaterEqualStrategyNumber)
+			use->above = bms_add_member(use->above, i);
+		if (filter->strategy == BTLessStrategyNumber || filter->strategy == BTLessEqualStrategyNumber)
+			use->below = bms_add_member(use->below, i);
 	}
-	return false;
 }
 
 /*
- * Return the positions of the columns that the filters name, counted from 0,
- * and set *pattern if one of them has like, ilike or contains. filters may be
- * NULL.  Raises RA004 for an unknown column or operator, and 22023 if filters
- * is not an object.
+ * Find out which columns the filters name, and how. filters may be NULL.
+ * Raises RA004 for an unknown column or operator, and 22023 if filters is not
+ * an object.
  */
-Bitmapset *
-rarr_filter_columns(const RarrEntity *entity, Jsonb *filters, bool *pattern)
+void
+rarr_filter_use(const RarrEntity *entity, Jsonb *filters, RarrFilterUse *use)
 {
-	Bitmapset *columns = NULL;
 	const RarrEntityColumn *column;
 	JsonbIterator *it;
 	JsonbValue filter;
 
-	*pattern = false;
+	memset(use, 0, sizeof(RarrFilterUse));
 	if (filters == NULL)
-		return NULL;
+		return;
 	it = begin_filters(filters);
 	while (next_filter(&it, entity, &column, &filter))
 	{
-		columns = bms_add_member(columns, column - entity->columns);
-		*pattern |= has_pattern(column, &filter);
+		use->columns = bms_add_member(use->columns, column - entity->columns);
+		note_operators(use, column, column - entity->columns, &filter);
 	}
-	return columns;
 }
 
 /*

@@ -10,7 +10,16 @@
 
 #include "data/query.h"
 
-extern Bitmapset *rarr_filter_columns(const RarrEntity *entity, Jsonb *filters, bool *pattern);
+/* what filters name, by the columns' positions among the entity's, from 0 */
+typedef struct RarrFilterUse
+{
+	Bitmapset *columns;
+	Bitmapset *above; /* with gt or gte */
+	Bitmapset *below; /* with lt or lte */
+	bool pattern;     /* is there a like, ilike or contains? */
+} RarrFilterUse;
+
+extern void rarr_filter_use(const RarrEntity *entity, Jsonb *filters, RarrFilterUse *use);
 extern void rarr_filter_add(RarrQuery *query, const RarrEntity *entity, Jsonb *filters);
 extern void rarr_unknown_column(const RarrEntity *entity, const char *what, const char *name, int length);
 

@@ -67,9 +67,7 @@ read_part(const RarrEntity *entity, const char *part, int length)
 {
 	const char *position = part;
 	const char *end = part + length;
-	const char *direction = "";
-	const char *nulls = "";
-	RarrOrderKey *key = palloc(sizeof(RarrOrderKey));
+	RarrOrderKey *key = palloc0(sizeof(RarrOrderKey));
 	char *word;
 
 	while (position < end && scanner_isspace(*position))
@@ -83,7 +81,7 @@ read_part(const RarrEntity *entity, const char *part, int length)
 	word = next_word(&position, end);
 	if (word != NULL && (strcmp(word, "asc") == 0 || strcmp(word, "desc") == 0))
 	{
-		direction = word[0] == 'd' ? " DESC" : " ASC";
+		key->descending = word[0] == 'd';
 		word = next_word(&position, end);
 	}
 	if (word != NULL && strcmp(word, "nulls") == 0)
@@ -91,14 +89,13 @@ read_part(const RarrEntity *entity, const char *part, int length)
 		word = next_word(&position, end);
 		if (word == NULL || (strcmp(word, "first") != 0 && strcmp(word, "last") != 0))
 			bad_order(part, end - part);
-		nulls = word[0] == 'f' ? " NULLS FIRST" : " NULLS LAST";
+		key->nulls = word[0] == 'f' ? "FIRST" : "LAST";
 		word = next_word(&position, end);
 	}
 	if (word != NULL)
 		bad_order(part, end - part);
 	if (key->column->not_null && entity->def->masked == NULL)
-		nulls = "";
-	key->direction = psprintf("%s%s", direction, nulls);
+		key->nulls = NULL;
 	return key;
 }
 
@@ -151,7 +148,9 @@ rarr_order_add(RarrQuery *query, const RarrEntity *entity, const List *keys, boo
 		const RarrOrderKey *key = lfirst(cell);
 
 		appendStringInfo(&query->sql, "%s%s%s", separator, rarr_entity_expression(entity, key->column),
-						 key->direction);
+						 key->descending ? " DESC" : "");
+		if (key->nulls != NULL)
+			appendStringInfo(&query->sql, " NULLS %s", key->nulls);
 		separator = ", ";
 	}
 	if (total && !rarr_order_has(keys, "id"))

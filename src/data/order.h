@@ -11,7 +11,8 @@
 typedef struct RarrOrderKey
 {
 	const RarrEntityColumn *column;
-	const char *direction; /* SQL behind the column, or "" */
+	bool descending;
+	const char *nulls; /* "FIRST", "LAST", or NULL for the default */
 } RarrOrderKey;
 
 extern List *rarr_order_read(const RarrEntity *entity, const char *order);

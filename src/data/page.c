@@ -15,18 +15,25 @@
  * The indexes of media begin with status and type, so that they serve any
  * filters on these.  All media of one status and one type are a group.  The
  * first statement reads the first rows of each group, and merges them.
+ *
+ * Ids and times of creation increase together.  The planner does not know
+ * that: to find the newest media in the order of their ids, it would pass over
+ * all older ones.  All matching ids are then read by created_at, and sorted.
  */
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
 #include "common/int.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/array.h"
+#include "utils/builtins.h"
 #include "utils/tuplestore.h"
 
 #include "data/filter.h"
 #include "data/order.h"
 #include "data/page.h"
+#include "data/row_query.h"
 
 #define MAX_ROWS       10000 /* longer pages are read by one statement */
 #define MAX_CANDIDATES 1000  /* chosen from a single table of a flat row */
@@ -44,20 +51,22 @@ typedef struct RowPage
 {
 	RarrEntity *entity;
 	Jsonb *filters; /* or NULL */
+	RarrFilterUse use;
 	const List *order;
 	int64 limit;
 	int64 offset;
 	PageSource source;
 	bool by_group;
 	List *order_in_group;
+	bool whole_groups; /* read all matching ids of a group, and then sort */
 } RowPage;
 
 /*
  * Append the flat row's type as a condition, because the indexes of media have
  * it.  The query must have a WHERE clause.
  */
-void
-rarr_page_add_type(RarrQuery *query, const RarrEntity *entity)
+static void
+add_type(RarrQuery *query, const RarrEntity *entity)
 {
 	if (entity->def->type != NULL && entity->plain)
 		appendStringInfo(&query->sql, " AND t.type" RARR_EQ "'%s'", entity->def->type);
@@ -65,7 +74,7 @@ rarr_page_add_type(RarrQuery *query, const RarrEntity *entity)
 
 /* Choose the source by the columns that filters and order name. */
 static PageSource
-choose_source(const RowPage *page, const Bitmapset *filtered)
+choose_source(const RowPage *page)
 {
 	const RarrEntity *entity = page->entity;
 	bool table = false;
@@ -79,7 +88,7 @@ choose_source(const RowPage *page, const Bitmapset *filtered)
 		const RarrEntityColumn *column = &entity->columns[i];
 
 		if (strcmp(column->name, "id") == 0 ||
-			!(bms_is_member(i, filtered) || rarr_order_has(page->order, column->name)))
+			!(bms_is_member(i, page->use.columns) || rarr_order_has(page->order, column->name)))
 			continue;
 		if (column->in_subtable)
 			subtable = true;
@@ -105,33 +114,70 @@ order_in_group(const List *order)
 	return keys;
 }
 
+/* Is this one of media's columns that the indexes have behind status and type? */
+static bool
+is_indexed(const RarrEntityColumn *column)
+{
+	return strcmp(column->name, "id") == 0 ||
+		   (!column->in_subtable &&
+			(strcmp(column->name, "created_at") == 0 || strcmp(column->name, "title") == 0));
+}
+
 /*
- * Are the ids best chosen group by group?  They are if an index of media has
- * the order within a group, and filters name only columns of this index.
+ * Are there filters on columns that the indexes of groups have, and on no
+ * others?  Filters on the id alone do not count.
  */
 static bool
-choose_by_group(const RowPage *page, const Bitmapset *filtered, bool pattern)
+filtered_by_group(const RowPage *page)
+{
+	bool found = false;
+
+	if (!page->entity->grouped || !page->entity->plain || page->use.pattern)
+		return false;
+	for (int i = -1; (i = bms_next_member(page->use.columns, i)) >= 0;)
+	{
+		const RarrEntityColumn *column = &page->entity->columns[i];
+
+		if (!column->of_group && !is_indexed(column))
+			return false;
+		found |= strcmp(column->name, "id") != 0;
+	}
+	return found;
+}
+
+/*
+ * Are the ids best chosen group by group?  They are if an index has the order
+ * within a group, and filters name only columns of such indexes.
+ */
+static bool
+choose_by_group(const RowPage *page)
 {
 	const RarrEntity *entity = page->entity;
-	const char *first = page->order_in_group == NIL ?
-							"id" :
-							((RarrOrderKey *) linitial(page->order_in_group))->column->name;
-	bool filtered_by_group = false;
+	const RarrEntityColumn *first = page->order_in_group == NIL ?
+										rarr_entity_column(entity, "id", strlen("id")) :
+										((RarrOrderKey *) linitial(page->order_in_group))->column;
 
-	if (page->source == FROM_SUBTABLE || !entity->grouped || !entity->plain || pattern)
+	if (page->source == FROM_SUBTABLE || !is_indexed(first))
 		return false;
-	for (int i = -1; (i = bms_next_member(filtered, i)) >= 0;)
-	{
-		const RarrEntityColumn *column = &entity->columns[i];
+	if (filtered_by_group(page))
+		return true;
+	return entity->grouped && entity->plain && !page->use.pattern &&
+		   bms_is_subset(page->use.columns, bms_make_singleton(first - entity->columns)) &&
+		   (strcmp(first->name, "id") != 0 ||
+			list_length(page->order_in_group) < list_length(page->order));
+}
 
-		if (column->of_group)
-			filtered_by_group = true;
-		else if (strcmp(column->name, first) != 0 && strcmp(column->name, "id") != 0)
-			return false;
-	}
-	if (strcmp(first, "id") == 0)
-		return filtered_by_group || list_length(page->order_in_group) < list_length(page->order);
-	return strcmp(first, "created_at") == 0 || strcmp(first, "title") == 0;
+/* Would the order by id pass over many rows before those that match? */
+static bool
+is_far_off(const RowPage *page)
+{
+	const RarrEntity *entity = page->entity;
+	const RarrOrderKey *first = page->order_in_group == NIL ? NULL : linitial(page->order_in_group);
+	int created_at = rarr_column_index(entity, "created_at");
+
+	if (first != NULL && strcmp(first->column->name, "id") != 0)
+		return false;
+	return bms_is_member(created_at, first != NULL && first->descending ? page->use.below : page->use.above);
 }
 
 /* Append the relation that ids are chosen from, as t. */
@@ -202,14 +248,22 @@ add_rows_of_groups(RarrQuery *query, const RowPage *page, int64 n)
 	rarr_filter_add(query, page->entity, page->filters);
 	query->by_group = false;
 	rarr_query_add(query, " AND t.status" RARR_EQ "g.status AND t.type" RARR_EQ "g.type");
-	rarr_order_add(query, page->entity, page->order_in_group, true);
-	rarr_query_add_bound(query, " LIMIT ", "limit", n);
+	if (page->whole_groups)
+		rarr_query_add(query, " OFFSET 0");
+	else
+	{
+		rarr_order_add(query, page->entity, page->order_in_group, true);
+		rarr_query_add_bound(query, " LIMIT ", "limit", n);
+	}
 	rarr_query_add(query, ") AS t");
 }
 
-/* Choose n ids after the first offset ones.  Returns them as an array. */
+/*
+ * Choose n ids after the first offset ones in this order, with more conditions
+ * on t.  Returns them as an array.
+ */
 static ArrayType *
-choose_ids(const RowPage *page, int64 n, int64 offset)
+choose_part(const RowPage *page, const List *order, const char *conditions, int64 n, int64 offset)
 {
 	RarrQuery query;
 	Datum ids;
@@ -227,15 +281,53 @@ choose_ids(const RowPage *page, int64 n, int64 offset)
 		add_source(&query, page);
 		rarr_filter_add(&query, page->entity, page->filters);
 		if (page->source != FROM_SUBTABLE)
-			rarr_page_add_type(&query, page->entity);
+			add_type(&query, page->entity);
 	}
-	rarr_order_add(&query, page->entity, page->order, true);
+	rarr_query_add(&query, conditions);
+	rarr_order_add(&query, page->entity, order, true);
 	rarr_query_add_bound(&query, " LIMIT ", "limit", n);
 	if (offset > 0)
 		rarr_query_add_bound(&query, " OFFSET ", "offset", offset);
 	rarr_query_add(&query, ") AS t");
 	(void) rarr_query_value(page->entity, &query, RARR_READ | RARR_CUSTOM, &ids, &isnull);
 	return isnull ? construct_empty_array(UUIDOID) : DatumGetArrayTypeP(ids);
+}
+
+static int
+count_ids(ArrayType *ids)
+{
+	return ArrayGetNItems(ARR_NDIM(ids), ARR_DIMS(ids));
+}
+
+/*
+ * Choose n ids after the first offset ones.  Returns them as an array.  An
+ * index has NULLs behind all values.  If the order wants them elsewhere, values
+ * and NULLs are read one after the other.
+ */
+static ArrayType *
+choose_ids(const RowPage *page, int64 n, int64 offset)
+{
+	const RarrOrderKey *first = page->order == NIL ? NULL : linitial(page->order);
+	const char *expression;
+	const char *parts[2];
+	RarrOrderKey key;
+	List *order;
+	ArrayType *ids;
+	ArrayType *more;
+
+	if (page->by_group || offset > 0 || first == NULL || first->nulls == NULL)
+		return choose_part(page, page->order, "", n, offset);
+	key = *first;
+	key.nulls = NULL;
+	order = lcons(&key, list_copy_tail(page->order, 1));
+	expression = rarr_entity_expression(page->entity, key.column);
+	parts[0] = psprintf(" AND %s IS %sNULL", expression, strcmp(first->nulls, "LAST") == 0 ? "NOT " : "");
+	parts[1] = psprintf(" AND %s IS %sNULL", expression, strcmp(first->nulls, "LAST") == 0 ? "" : "NOT ");
+	ids = choose_part(page, order, parts[0], n, 0);
+	if (count_ids(ids) == n)
+		return ids;
+	more = choose_part(page, order, parts[1], n - count_ids(ids), 0);
+	return DatumGetArrayTypeP(DirectFunctionCall2(array_cat, PointerGetDatum(ids), PointerGetDatum(more)));
 }
 
 /* Read the rows with these ids into the running function's result. */
@@ -271,7 +363,7 @@ read_candidates(const RowPage *page, FunctionCallInfo fcinfo)
 		CHECK_FOR_INTERRUPTS();
 		read_rows(page, ids, page->limit, page->offset, fcinfo);
 		if (tuplestore_tuple_count(rsinfo->setResult) >= page->limit ||
-			ArrayGetNItems(ARR_NDIM(ids), ARR_DIMS(ids)) < n)
+			count_ids(ids) < n)
 			return true;
 		tuplestore_clear(rsinfo->setResult);
 	}
@@ -279,31 +371,81 @@ read_candidates(const RowPage *page, FunctionCallInfo fcinfo)
 }
 
 /*
- * Return the rows from offset that match the filters, limit at most, in this
- * order, as the running function's result. filters may be NULL.  Returns
- * false, with nothing done, if a statement does as well.  Raises the errors of
- * rarr_filter_add(), and 22023 for a negative limit or offset.
+ * Read all rows that match filters on columns of the indexes of groups.
+ * Returns false, with nothing done, if they are many, or if there are other
+ * filters or none.
+ */
+static bool
+read_few(RowPage *page, FunctionCallInfo fcinfo)
+{
+	ArrayType *ids;
+
+	if (!filtered_by_group(page))
+		return false;
+	page->source = FROM_RELATION;
+	page->by_group = page->whole_groups = true;
+	ids = choose_ids(page, MAX_ROWS + 1, 0);
+	if (count_ids(ids) > MAX_ROWS)
+		return false;
+	read_rows(page, ids, MAX_ROWS, 0, fcinfo);
+	return true;
+}
+
+/*
+ * Return the rows from offset that match the filters, *limit at most, in this
+ * order, as the running function's result. filters may be NULL, and limit for
+ * all rows.  Returns false, with nothing done, if a statement does as well.
+ * Raises the errors of rarr_filter_add().
  */
 bool
-rarr_page_rows(RarrEntity *entity, Jsonb *filters, const List *order, int64 limit, int64 offset,
+rarr_page_rows(RarrEntity *entity, Jsonb *filters, const List *order, const int64 *limit, int64 offset,
 			   FunctionCallInfo fcinfo)
 {
-	RowPage page = {entity, filters, order, limit, offset};
-	Bitmapset *filtered;
-	bool pattern;
+	RowPage page = {.entity = entity, .filters = filters, .order = order, .offset = offset};
 
-	if (strcmp(entity->def->table, "media") != 0 || limit < 0 || offset < 0 || limit > MAX_ROWS)
+	if (strcmp(entity->def->table, "media") != 0 || offset < 0)
 		return false;
-	filtered = rarr_filter_columns(entity, filters, &pattern);
-	page.source = choose_source(&page, filtered);
+	rarr_filter_use(entity, filters, &page.use);
 	page.order_in_group = order_in_group(order);
-	page.by_group = choose_by_group(&page, filtered, pattern);
+	if (limit == NULL)
+		return offset == 0 && read_few(&page, fcinfo);
+	if (*limit < 0 || *limit > MAX_ROWS)
+		return false;
+	page.limit = *limit;
+	page.source = choose_source(&page);
+	page.by_group = choose_by_group(&page);
+	page.whole_groups = page.by_group && is_far_off(&page);
 	if (entity->kind == RARR_MEDIA && !page.by_group &&
 		(order == NIL || strcmp(((RarrOrderKey *) linitial(order))->column->name, "id") == 0))
 		return false;
 	if (page.source != FROM_RELATION && read_candidates(&page, fcinfo))
 		return true;
 	page.source = FROM_RELATION;
-	read_rows(&page, choose_ids(&page, limit, offset), limit, 0, fcinfo);
+	read_rows(&page, choose_ids(&page, *limit, offset), *limit, 0, fcinfo);
 	return true;
+}
+
+/*
+ * Begin a statement that counts the rows that match the filters, which may be
+ * NULL.  Raises the errors of rarr_filter_add().
+ */
+void
+rarr_page_count(RarrQuery *query, RarrEntity *entity, Jsonb *filters)
+{
+	RowPage page = {.entity = entity, .filters = filters, .source = FROM_RELATION, .whole_groups = true};
+
+	rarr_query_init(query);
+	rarr_query_add(query, "SELECT pg_catalog.count(*)");
+	if (strcmp(entity->def->table, "media") == 0)
+		rarr_filter_use(entity, filters, &page.use);
+	/* with privileges on some columns only, the user may not read status and type */
+	if (filtered_by_group(&page) &&
+		pg_class_aclcheck(entity->relid, GetUserId(), ACL_SELECT) == ACLCHECK_OK)
+	{
+		add_rows_of_groups(query, &page, 0);
+		return;
+	}
+	appendStringInfo(&query->sql, " FROM researcharr.%s AS t", rarr_entity_source(entity));
+	rarr_filter_add(query, entity, filters);
+	add_type(query, entity);
 }

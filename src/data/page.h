@@ -9,8 +9,8 @@
 
 #include "data/query.h"
 
-extern void rarr_page_add_type(RarrQuery *query, const RarrEntity *entity);
-extern bool rarr_page_rows(RarrEntity *entity, Jsonb *filters, const List *order, int64 limit,
+extern bool rarr_page_rows(RarrEntity *entity, Jsonb *filters, const List *order, const int64 *limit,
 						   int64 offset, FunctionCallInfo fcinfo);
+extern void rarr_page_count(RarrQuery *query, RarrEntity *entity, Jsonb *filters);
 
 #endif /* RARR_DATA_PAGE_H */

@@ -28,7 +28,9 @@ INSERT INTO public.cases SELECT e, f::jsonb, c FROM unnest('{media,movie,series,
     ('{"id": {"gt": "01000000-0000-7000-8000-000000000000"}, "status": "failed"}', 'id > ''01000000-0000-7000-8000-000000000000'' AND status = ''failed'''),
     ('{"title": "Title 7"}', 'title = ''Title 7'''), ('{"title": {"ilike": "title 1_"}}', 'title ILIKE ''title 1_'''),
     ('{"title": {"gte": "Title 2"}, "status": "completed"}', 'title >= ''Title 2'' AND status = ''completed'''),
-    ('{"created_at": {"lt": "2026-01-02"}}', 'created_at < ''2026-01-02'''), ('{"external_id": {"is_null": true}}', 'external_id IS NULL')) v (f, c)
+    ('{"created_at": {"lt": "2026-01-02"}}', 'created_at < ''2026-01-02'''),
+    ('{"created_at": {"gte": "2026-01-02 12:00+0", "lt": "2026-01-02 20:00+0"}}', 'created_at >= ''2026-01-02 12:00+0'' AND created_at < ''2026-01-02 20:00+0'''),
+    ('{"title": {"in": ["Title 1", "Title 2"]}, "created_at": {"lt": "2026-01-02"}}', 'title IN (''Title 1'', ''Title 2'') AND created_at < ''2026-01-02'''), ('{"external_id": {"is_null": true}}', 'external_id IS NULL')) v (f, c)
   WHERE c IS NOT NULL
 UNION ALL SELECT e, f::jsonb, c FROM (VALUES
     ('movie', '{"year": 1995}', 'year = 1995'), ('movie', '{"year": {"gt": 1995}, "status": {"ne": "failed"}}', 'year > 1995 AND status <> ''failed'''),
@@ -39,7 +41,7 @@ CREATE TABLE public.orders (entity text, order_by text);
 INSERT INTO public.orders SELECT e, o FROM unnest('{media,movie,series,episode}'::text[]) e, unnest(ARRAY[NULL, 'id', 'id desc', 'created_at',
     'created_at desc', 'title', 'title desc nulls last, created_at', 'status, title', 'status desc, id desc', 'type desc, created_at desc', 'status, type',
     'updated_at, id', 'external_id desc nulls last', 'title, id desc, status']) o
-UNION ALL SELECT e, o FROM (VALUES ('movie', 'year'), ('movie', 'year desc'), ('movie', 'year desc nulls last, title'), ('movie', 'title, year'),
+UNION ALL SELECT e, o FROM (VALUES ('movie', 'year'), ('movie', 'year desc'), ('movie', 'year desc nulls last, title'), ('movie', 'year nulls first, id desc'), ('movie', 'title, year'),
     ('series', 'tvdb_id desc'), ('episode', 'series_id, season_number, episode_number'), ('episode', 'season_number desc, created_at')) v (e, o);
 
 -- which pages differ from those of plain SQL
@@ -67,18 +69,20 @@ END $$;
 SELECT * FROM pg_temp.different();
 SELECT entity, count(*) FROM public.cases GROUP BY entity ORDER BY entity;
 SELECT count(*) FROM movie_get_all('{}', 0, order_by => 'title');
--- counts
+-- without a limit, and counts
 CREATE FUNCTION pg_temp.counts_differ() RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     c record;
     called bigint;
     plain bigint;
+    rows bigint;
     result text;
 BEGIN
     FOR c IN SELECT * FROM public.cases LOOP
         EXECUTE format('SELECT researcharr.%s_count($1)', c.entity) INTO called USING c.filters;
         EXECUTE format('SELECT count(*) FROM researcharr.%s WHERE %s', CASE c.entity WHEN 'media' THEN 'media' ELSE c.entity || '_rows' END, c.condition) INTO plain;
-        IF called <> plain THEN
+        EXECUTE format('SELECT count(*) FROM researcharr.%s_get_all($1)', c.entity) INTO rows USING c.filters;
+        IF called <> plain OR rows <> plain THEN
             result := concat_ws('; ', result, c::text);
         END IF;
     END LOOP;
