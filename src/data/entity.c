@@ -32,6 +32,7 @@
 #include "base/text.h"
 #include "data/by_oid.h"
 #include "data/entity.h"
+#include "data/group.h"
 
 /* columns set by the system, and columns that never change after the insert */
 static const char *const system_fields[] = {"created_at", "updated_at", "added_at", NULL};
@@ -155,58 +156,6 @@ masked_expression(const RarrEntityColumn *column, Relation masked)
 }
 
 /*
- * Is a column of the row type the column of this name in its table, unchanged?
- * It is not if a user has made a flat row's view anew with an expression in
- * the column's place.  The id of a flat row is that of either table.
- */
-static bool
-is_plain(Relation rel, Relation home, Form_pg_attribute att)
-{
-	const TargetEntry *source;
-	const char *name;
-
-	if (rel->rd_rel->relkind != RELKIND_VIEW)
-		return true;
-	source = get_tle_by_resno(get_view_query(rel)->targetList, att->attnum);
-	if (source == NULL || !IsA(source->expr, Var) || !OidIsValid(source->resorigtbl))
-		return false;
-	name = get_attname(source->resorigtbl, source->resorigcol, true);
-	if (name == NULL)
-		return false;
-	if (strcmp(NameStr(att->attname), "id") == 0)
-		return strcmp(name, "id") == 0 || strcmp(name, "media_id") == 0;
-	return source->resorigtbl == RelationGetRelid(home) && strcmp(name, NameStr(att->attname)) == 0;
-}
-
-/*
- * Does the table have a valid CHECK constraint of this name?  The extension's
- * own constraints are not looked into.
- */
-static bool
-has_check(Relation table, const char *name)
-{
-	const TupleConstr *constraints = RelationGetDescr(table)->constr;
-
-	for (int i = 0; constraints != NULL && i < constraints->num_check; i++)
-	{
-		if (strcmp(constraints->check[i].ccname, name) == 0)
-			return constraints->check[i].ccvalid;
-	}
-	return false;
-}
-
-/* Does each media row have a status and a type that the rules allow? */
-static bool
-is_grouped(const RarrEntity *entity, Relation table)
-{
-	int n = 0;
-
-	for (int i = 0; i < entity->ncolumns; i++)
-		n += entity->columns[i].of_group && entity->columns[i].not_null;
-	return n == 2 && has_check(table, "media_status_check") && has_check(table, "media_type_check");
-}
-
-/*
  * Find the table in which a column of the row type is stored.  A flat row's
  * view says which of the two tables it takes the column from, because a user
  * may have added a column of the same name to the other one.  Returns NULL if
@@ -277,7 +226,6 @@ fill_columns(RarrEntity *entity, Relation rel, Relation table, Relation subtable
 
 	initStringInfo(&list);
 	initStringInfo(&masked_list);
-	entity->plain = true;
 	for (int i = 0; i < entity->desc->natts; i++)
 	{
 		Form_pg_attribute att = TupleDescAttr(entity->desc, i);
@@ -297,9 +245,6 @@ fill_columns(RarrEntity *entity, Relation rel, Relation table, Relation subtable
 		fill_column(column, entity->def, att,
 					TupleDescAttr(RelationGetDescr(home), column->stored - 1));
 		column->in_subtable = home == subtable;
-		column->of_group = column->type == TEXTOID && !column->in_subtable &&
-						   (column->rule == &rarr_rule_status || column->rule == &rarr_rule_type);
-		entity->plain &= is_plain(rel, home, att);
 		column->masked = masked_expression(column, masked);
 		appendStringInfo(&list, "%st.%s", list.len > 0 ? ", " : "", column->quoted);
 		appendStringInfo(&masked_list, "%s%s", masked_list.len > 0 ? ", " : "", column->masked);
@@ -326,7 +271,6 @@ fill_entity(RarrEntity *entity, Relation rel, Relation table, Relation subtable,
 	entity->columns = palloc0(entity->desc->natts * sizeof(RarrEntityColumn));
 	entity->subtable_filters = subtable != NULL && can_filter(subtable);
 	fill_columns(entity, rel, table, subtable, masked);
-	entity->grouped = is_grouped(entity, table);
 }
 
 /* Find an index with just this uuid column and all rows; 0 if there is none. */
@@ -413,6 +357,7 @@ read_entity(RarrEntityKind kind)
 	if (subtable != NULL)
 		fill_direct(&entity->direct[1], subtable, "media_id");
 	entity->sources = rarr_plain_sources(rel, table, subtable);
+	rarr_fill_groups(entity, table);
 	close_relation(masked);
 	close_relation(subtable);
 	close_relation(table);

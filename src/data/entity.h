@@ -25,6 +25,7 @@ typedef struct RarrEntityColumn
 	AttrNumber stored; /* in the table that stores it */
 	bool in_subtable;  /* is it stored in def->subtable? */
 	bool of_group;     /* is it media's status or type? */
+	bool by_group;     /* has media an index on status, type and it? */
 	bool creatable;    /* may a new row set it? */
 	bool updatable;    /* may an update set it? */
 	bool required;     /* must a new row set it? */
@@ -65,7 +66,7 @@ typedef struct RarrEntity
 	bool versioned;            /* is there an updated_at? */
 	bool subtable_filters;     /* can def->subtable suppress a row? */
 	bool plain;                /* are the columns those of the tables, as they are? */
-	bool grouped;              /* has media no other status and type than the rules allow? */
+	bool grouped;              /* can pages be read by status and type? */
 	Oid id_index;              /* btree indexes on a single column of */
 	Oid media_id_index;        /* a table that any user may read; or 0 */
 	RarrDirectTable direct[2]; /* of def->table and def->subtable */

@@ -114,15 +114,6 @@ order_in_group(const List *order)
 	return keys;
 }
 
-/* Is this one of media's columns that the indexes have behind status and type? */
-static bool
-is_indexed(const RarrEntityColumn *column)
-{
-	return strcmp(column->name, "id") == 0 ||
-		   (!column->in_subtable &&
-			(strcmp(column->name, "created_at") == 0 || strcmp(column->name, "title") == 0));
-}
-
 /*
  * Are there filters on columns that the indexes of groups have, and on no
  * others?  Filters on the id alone do not count.
@@ -132,15 +123,17 @@ filtered_by_group(const RowPage *page)
 {
 	bool found = false;
 
-	if (!page->entity->grouped || !page->entity->plain || page->use.pattern)
+	if (!page->entity->grouped || page->use.pattern)
 		return false;
 	for (int i = -1; (i = bms_next_member(page->use.columns, i)) >= 0;)
 	{
 		const RarrEntityColumn *column = &page->entity->columns[i];
 
-		if (!column->of_group && !is_indexed(column))
+		if (strcmp(column->name, "id") == 0)
+			continue;
+		if (!column->of_group && !column->by_group)
 			return false;
-		found |= strcmp(column->name, "id") != 0;
+		found = true;
 	}
 	return found;
 }
@@ -157,11 +150,11 @@ choose_by_group(const RowPage *page)
 										rarr_entity_column(entity, "id", strlen("id")) :
 										((RarrOrderKey *) linitial(page->order_in_group))->column;
 
-	if (page->source == FROM_SUBTABLE || !is_indexed(first))
+	if (page->source == FROM_SUBTABLE || !first->by_group)
 		return false;
 	if (filtered_by_group(page))
 		return true;
-	return entity->grouped && entity->plain && !page->use.pattern &&
+	return entity->grouped && !page->use.pattern &&
 		   bms_is_subset(page->use.columns, bms_make_singleton(first - entity->columns)) &&
 		   (strcmp(first->name, "id") != 0 ||
 			list_length(page->order_in_group) < list_length(page->order));
