@@ -18,7 +18,7 @@
 #
 # Bars, marked ! where missed (the exit status says whether they hold):
 #   p95 with CLIENTS clients: 10 ms for calls by key and of the queue, 100 ms for
-#   pages; kinds of the mix 100 ms; growth 3; temporary files 2 * work_mem.
+#   pages, searches and writes; kinds of the mix 100 ms; growth 3; temporary files 2 * work_mem.
 # Calls that are known to scan or that return everything have none.
 #
 # Takes some 25 minutes on 2 cores that do nothing else, 16 GB of memory, and
@@ -137,7 +137,7 @@ split()
 {
 	awk -v dir="$work" '
 		/^-- call / {
-			match($0, / (key|queue|page|write|all|scan)(:[0-9]+)?( |$)/)
+			match($0, / (key|queue|page|search|write|all|scan)(:[0-9]+)?( |$)/)
 			if (!RSTART) { print "no class: " $0 >"/dev/stderr"; exit 1 }
 			split(substr($0, RSTART + 1, RLENGTH - 1) ":", class, /[: ]/)
 			file = dir "/call." ++n
@@ -236,21 +236,21 @@ one()
 line()
 {
 	printf '%s\n' "$@" | paste -sd '|' | awk -F '|' '{
-		bar = $2 == "key" || $2 == "queue" ? 10 : $2 == "page" || $2 == "write" ? 100 : 0
+		bar = $2 == "key" || $2 == "queue" ? 10 : $2 ~ /page|search|write/ ? 100 : 0
 		slow = bar && $9 > bar
 		much = bar && $11 > 2 * 4096
 		grew = $12 == "" ? 0 : $4 / ($12 < 0.05 ? 0.05 : $12)
 		# what takes less than half a millisecond grows by chance
 		more = bar && grew > 3 && $4 > 0.5
-		printf "%-5s %7d %7s %7s %7s %7d %7s %7s%s %7s %7d%s %5s%s %s\n", $2, $3, $4, $5, $6, $7, $8, $9,
+		printf "%-6s %7d %7s %7s %7s %7d %7s %7s%s %7s %7d%s %5s%s %s\n", $2, $3, $4, $5, $6, $7, $8, $9,
 			slow ? "!" : " ", $10, $11, much ? "!" : " ", $12 == "" ? "" : sprintf("%.1f", grew), more ? "!" : " ", $1
 		exit slow || much || more }' || missed=$((missed + 1))
 }
 
 calls()
 {
-	printf '%-5s %31s %32s %8s %6s\n' '' 'one client' "$CLIENTS clients" temp ''
-	printf '%-5s %7s %7s %7s %7s %7s %7s %7s  %7s %7s  %5s  %s\n' class /s p50 p95 p99 /s p50 p95 p99 kB grew call
+	printf '%-6s %31s %32s %8s %6s\n' '' 'one client' "$CLIENTS clients" temp ''
+	printf '%-6s %7s %7s %7s %7s %7s %7s %7s  %7s %7s  %5s  %s\n' class /s p50 p95 p99 /s p50 p95 p99 kB grew call
 	while IFS='|' read -r number name class rounds why; do
 		echo "$name" | grep -qE "$CALLS" || continue
 		small=
@@ -315,7 +315,7 @@ memory()
 		substring(pg_read_file('/proc/self/status') FROM 'RssAnon:\\\\s+(\\\\d+)')::bigint;\n"
 	{
 		printf "$probe" before
-		awk -F '|' '$4 == "" && $3 ~ /key|page|queue/ { print $1 }' "$work/calls" | while read -r number; do
+		awk -F '|' '$4 == "" && $3 ~ /key|page|search|queue/ { print $1 }' "$work/calls" | while read -r number; do
 			cat "$work/call.$number"
 		done
 		printf "$probe" after

@@ -4,8 +4,9 @@
 # each of its calls with auto_explain, which logs the plans of the statements that
 # our functions run inside, and what they really read: once with plans for the
 # values at hand, and once with generic plans.  No scan of a call may read, or
-# throw away, more than $bound rows.  The tables have ten to forty times that many.
-# What a scan with a limit stops before does not count.
+# throw away, more rows than its class may, one in ten to twenty of a table's.  What
+# a scan with a limit stops before does not count, nor do entries of a trigram
+# index: what is read of the rows that they lead to does.
 #
 # Calls of the class "scan" are known to read more, and must, so that the list stays
 # true.  Those of the class "all" return or change much, and are not looked at.
@@ -18,13 +19,14 @@ use ResearcharrTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $bound = 2000;
+# how many rows a scan may read
+my %bound = (map({ $_ => 2000 } 'key', 'queue', 'page', 'write', 'scan'), search => 5000);
 my $large = "$FindBin::RealBin/../bench/large";
 
 # calls that read more than they should, until they are mended
-my %todo = map { $_ => 1 } 'job_get_all failed', 'job_get_all failed of a type', 'job_get_all running', 'job_get_pending',
-  'job_stats', 'history_get_all of a media', 'history_get_all of an hour', 'audit_get_all of an hour', 'media_search a slip',
-  'media_search the', 'media_search a frequent word', 'media_search two letters', 'movie_count processing';
+my %todo = map { $_ => 1 } 'job_get_all running', 'job_stats', 'queue_item_get_all of a service', 'queue_item_get_next',
+  'queue_item_get_next, queue_item_update_last_processed', 'history_get_all of a media', 'history_get_all of an hour',
+  'audit_get_all of an hour', 'media_search a slip', 'movie_count processing';
 
 sub psql_file
 {
@@ -39,7 +41,7 @@ sub calls
 	my @calls;
 	foreach my $line (split /\n/, slurp_file("$large/calls.sql"))
 	{
-		if ($line =~ /^-- call (.+?) (key|queue|page|write|all|scan)(:\d+)?( .*)?$/)
+		if ($line =~ /^-- call (.+?) (key|queue|page|search|write|all|scan)(:\d+)?( .*)?$/)
 		{
 			push @calls, { name => $1, class => $2, script => '' };
 		}
@@ -57,7 +59,9 @@ sub scans
 	my ($node) = @_;
 	my @scans = map { scans($_) } @{ $node->{Plans} // [] };
 
-	if ($node->{'Node Type'} =~ /Scan/ && ($node->{'Relation Name'} || $node->{'Index Name'}))
+	if ($node->{'Node Type'} =~ /Scan/
+		&& ($node->{'Relation Name'} || $node->{'Index Name'})
+		&& ($node->{'Index Name'} // '') !~ /^media_(search|title_trgm)_idx$/)
 	{
 		my $rows = $node->{'Actual Rows'};
 		$rows += $node->{$_} // 0 foreach 'Rows Removed by Filter', 'Rows Removed by Index Recheck';
@@ -139,7 +143,7 @@ foreach my $call (grep { $_->{class} ne 'all' } @calls)
 	{
 		fail("$call->{name} is reached, $mode plans") if !$scans{$mode}{ $call->{name} };
 		push @far, map { "$mode plan: $_->[1] reads $_->[0] rows" }
-		  grep { $_->[0] > $bound } @{ $scans{$mode}{ $call->{name} } // [] };
+		  grep { $_->[0] > $bound{ $call->{class} } } @{ $scans{$mode}{ $call->{name} } // [] };
 	}
 	if ($call->{class} eq 'scan')
 	{

@@ -6,6 +6,7 @@
 --   key     by a key: 10 ms
 --   queue   of the job queue: 10 ms
 --   page    50 rows at most, or a number that is as quick to have: 100 ms
+--   search  of titles, whatever matches: 100 ms
 --   write   a change of some rows: 100 ms
 --   all     returns, counts or changes much: nothing.  The line says why
 --   scan    reads much to return little: nothing.  The line says why
@@ -397,25 +398,25 @@ SELECT * FROM researcharr.config_list('app.section' || :n || '.');
 
 -- search
 
--- call media_search a title page
+-- call media_search a title search
 \set n random(0, :movies - 1)
 SELECT * FROM researcharr.media_search(bench.title('movie', :n)) LIMIT 50;
 
--- call media_search a word page
+-- call media_search a word search
 \set n random(300, 3875)
 SELECT * FROM researcharr.media_search(bench.word(:n::int)) LIMIT 50;
 
--- call media_search a slip page
+-- call media_search a slip search
 \set n random(300, 3875)
 SELECT * FROM researcharr.media_search(overlay(bench.word(:n::int) PLACING 'x' FROM 4 FOR 1), 'movie') LIMIT 50;
 
--- call media_search the page
+-- call media_search the search
 SELECT * FROM researcharr.media_search('the') LIMIT 50;
 
--- call media_search a frequent word page
+-- call media_search a frequent word search
 SELECT * FROM researcharr.media_search(bench.word(1)) LIMIT 50;
 
--- call media_search two letters page
+-- call media_search two letters search
 SELECT * FROM researcharr.media_search('ba') LIMIT 50;
 
 -- numbers
