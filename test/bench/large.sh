@@ -152,13 +152,16 @@ split()
 # covered: is each function of the schema in a call, or excepted?
 covered()
 {
-	run_sql large -c "SELECT DISTINCT proname FROM pg_catalog.pg_proc
+	run_sql postgres -c 'CREATE DATABASE fresh'
+	run_sql fresh -c 'CREATE EXTENSION researcharr CASCADE' 2>/dev/null
+	run_sql fresh -c "SELECT DISTINCT proname FROM pg_catalog.pg_proc
 		WHERE pronamespace = 'researcharr'::regnamespace
 		AND prorettype <> 'pg_catalog.trigger'::regtype ORDER BY proname" >"$work/functions"
 	while read -r name; do
 		grep -q "researcharr\.$name(" "$work/large/calls.sql" ||
 			grep -q "^-- except $name: " "$work/large/calls.sql" || echo "$name"
 	done <"$work/functions" >"$work/missing"
+	run_sql postgres -c 'DROP DATABASE fresh'
 	[ ! -s "$work/missing" ] ||
 		die "no call in calls.sql uses, and no line there excepts:" $(cat "$work/missing")
 }
@@ -363,6 +366,7 @@ if [ -n "$DATA" ]; then
 	pg=$work/pg
 fi
 begin
+covered
 others
 missed=0
 for db in large small; do
@@ -373,7 +377,6 @@ for db in large small; do
 	run_sql "$db" -c "SELECT '$db: ' || pg_size_pretty(pg_database_size('$db')) || ', version ' || extversion || ', ' || to_jsonb(s)
 		FROM bench.sizes s, pg_extension WHERE extname = 'researcharr'"
 done
-covered
 echo "PostgreSQL $(run_sql postgres -c 'SHOW server_version'), $(nproc) cores," \
 	"shared_buffers $(run_sql postgres -c 'SHOW shared_buffers'), work_mem $(run_sql postgres -c 'SHOW work_mem')," \
 	"$([ -n "$DURABLE" ] && echo 'each commit flushed' || echo 'asynchronous commit'); latencies in ms"

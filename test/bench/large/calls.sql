@@ -445,6 +445,9 @@ SELECT researcharr.history_count();
 -- call audit_count all counts all entries
 SELECT researcharr.audit_count();
 
+-- call count_estimate page
+SELECT researcharr.count_estimate('media');
+
 -- call config_count page
 SELECT researcharr.config_count();
 
