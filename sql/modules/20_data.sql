@@ -71,12 +71,8 @@ COMMENT ON COLUMN researcharr.media.updated_at IS 'when the row was last changed
 
 CREATE INDEX media_title_idx ON researcharr.media (title, type) WHERE external_id IS NULL;
 COMMENT ON INDEX researcharr.media_title_idx IS 'for imports, which find media without an external_id by title';
-CREATE INDEX media_status_idx ON researcharr.media (status, type, id);
-COMMENT ON INDEX researcharr.media_status_idx IS 'media of a status and type, in the order of their ids';
 CREATE INDEX media_created_at_idx ON researcharr.media (status, type, created_at, id);
 COMMENT ON INDEX researcharr.media_created_at_idx IS 'media of a status and type, in the order in which they were made';
-CREATE INDEX media_status_title_idx ON researcharr.media (status, type, title, id);
-COMMENT ON INDEX researcharr.media_status_title_idx IS 'media of a status and type, in the order of their titles';
 
 CREATE TABLE researcharr.movies (
 	media_id        uuid NOT NULL,

@@ -408,7 +408,7 @@ rarr_page_rows(RarrEntity *entity, Jsonb *filters, const List *order, const int6
 	page.source = choose_source(&page);
 	page.by_group = choose_by_group(&page);
 	page.whole_groups = page.by_group && is_far_off(&page);
-	if (entity->kind == RARR_MEDIA && !page.by_group &&
+	if (entity->kind == RARR_MEDIA && !page.by_group && !filtered_by_group(&page) &&
 		(order == NIL || strcmp(((RarrOrderKey *) linitial(order))->column->name, "id") == 0))
 		return false;
 	if (page.source != FROM_RELATION && read_candidates(&page, fcinfo))

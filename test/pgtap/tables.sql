@@ -262,8 +262,6 @@ $actual$, ARRAY[
 	'CREATE INDEX audit_log_default_entity_idx ON audit_log_default USING btree (entity_type, entity_id)',
 	'CREATE INDEX media_created_at_idx ON media USING btree (status, type, created_at, id)',
 	'CREATE INDEX media_search_idx ON media USING gin ((((title)::search_text)::text) gin_trgm_ops) WITH (gin_pending_list_limit=''64'')',
-	'CREATE INDEX media_status_idx ON media USING btree (status, type, id)',
-	'CREATE INDEX media_status_title_idx ON media USING btree (status, type, title, id)',
 	'CREATE INDEX media_title_idx ON media USING btree (title, type) WHERE (external_id IS NULL)',
 	'CREATE INDEX media_title_trgm_idx ON media USING gin (title gin_trgm_ops)',
 	'CREATE INDEX movies_imdb_id_idx ON movies USING btree (imdb_id) WHERE (imdb_id IS NOT NULL)',
