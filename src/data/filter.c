@@ -26,6 +26,7 @@
 #include "data/by_oid.h"
 #include "data/filter.h"
 #include "data/job_status.h"
+#include "data/pattern.h"
 #include "data/value.h"
 
 typedef struct Filter Filter;
@@ -447,6 +448,63 @@ rarr_filter_use(const RarrEntity *entity, Jsonb *filters, RarrFilterUse *use)
 		use->columns = bms_add_member(use->columns, column - entity->columns);
 		note_operators(use, column, column - entity->columns, &filter);
 	}
+}
+
+/*
+ * Is the condition a pattern that few rows match? wanted is as for
+ * rarr_pattern_is_rare().
+ */
+static bool
+is_rare(const Condition *condition, double wanted)
+{
+	const RarrEntityColumn *column = condition->column;
+	Oid relid = column->in_subtable ? condition->entity->subtableid : condition->entity->tableid;
+	bool insensitive = condition->filter->opname != NULL && strcmp(condition->filter->opname, "~~*") == 0;
+	Datum pattern;
+
+	if ((condition->filter->write != write_like && condition->filter->write != write_contains) ||
+		column->type != TEXTOID)
+		return false;
+	pattern = read_text(condition);
+	if (condition->filter->write == write_contains)
+		pattern = containing_pattern(DatumGetTextPP(pattern));
+	else if (ends_in_escape(DatumGetTextPP(pattern)))
+		return false; /* write_like() raises an error */
+	return rarr_pattern_is_rare(relid, get_attnum(relid, column->name),
+								insensitive ? OID_TEXT_ICLIKE_OP : OID_TEXT_LIKE_OP, pattern, wanted);
+}
+
+/*
+ * Do the filters of an entity have a pattern that few rows match and an index
+ * finds?  If so, all these rows should be found before they are sorted. wanted
+ * is the number of rows needed, from the first in order.  Raises the errors of
+ * rarr_filter_add().
+ */
+bool
+rarr_filter_is_rare(const RarrEntity *entity, Jsonb *filters, double wanted)
+{
+	Condition condition = {.entity = entity};
+	JsonbIterator *it = begin_filters(filters);
+	JsonbValue filter;
+
+	while (next_filter(&it, entity, &condition.column, &filter))
+	{
+		JsonbIterator *members;
+		JsonbValue name;
+		JsonbValue member;
+
+		if (!rarr_json_is_object(&filter))
+			continue;
+		members = JsonbIteratorInit(filter.val.binary.data);
+		while (rarr_json_next_member(&members, &name, &member))
+		{
+			condition.filter = find_operator(condition.column, name.val.string.val, name.val.string.len);
+			condition.value = &member;
+			if (is_rare(&condition, wanted))
+				return true;
+		}
+	}
+	return false;
 }
 
 /*

@@ -20,6 +20,7 @@ typedef struct RarrFilterUse
 } RarrFilterUse;
 
 extern void rarr_filter_use(const RarrEntity *entity, Jsonb *filters, RarrFilterUse *use);
+extern bool rarr_filter_is_rare(const RarrEntity *entity, Jsonb *filters, double wanted);
 extern void rarr_filter_add(RarrQuery *query, const RarrEntity *entity, Jsonb *filters);
 extern void rarr_unknown_column(const RarrEntity *entity, const char *what, const char *name, int length);
 

@@ -19,6 +19,8 @@
  * Ids and times of creation increase together.  The planner does not know
  * that: to find the newest media in the order of their ids, it would pass over
  * all older ones.  All matching ids are then read by created_at, and sorted.
+ *
+ * If few rows match a pattern, all of them are found and sorted (pattern.c).
  */
 #include "postgres.h"
 
@@ -57,6 +59,7 @@ typedef struct RowPage
 	int64 offset;
 	PageSource source;
 	bool by_group;
+	bool matches_first; /* find all matches, and then sort them? */
 	List *order_in_group;
 	bool whole_groups; /* read all matching ids of a group, and then sort */
 } RowPage;
@@ -271,10 +274,17 @@ choose_part(const RowPage *page, const List *order, const char *conditions, int6
 		add_rows_of_groups(&query, page, last);
 	else
 	{
+		if (page->matches_first)
+		{
+			rarr_query_add(&query, " FROM (SELECT ");
+			add_keys(&query, page);
+		}
 		add_source(&query, page);
 		rarr_filter_add(&query, page->entity, page->filters);
 		if (page->source != FROM_SUBTABLE)
 			add_type(&query, page->entity);
+		if (page->matches_first) /* the planner keeps a subquery with OFFSET as it is */
+			rarr_query_add(&query, " OFFSET 0) AS t WHERE true");
 	}
 	rarr_query_add(&query, conditions);
 	rarr_order_add(&query, page->entity, order, true);
@@ -408,7 +418,8 @@ rarr_page_rows(RarrEntity *entity, Jsonb *filters, const List *order, const int6
 	page.source = choose_source(&page);
 	page.by_group = choose_by_group(&page);
 	page.whole_groups = page.by_group && is_far_off(&page);
-	if (entity->kind == RARR_MEDIA && !page.by_group && !filtered_by_group(&page) &&
+	page.matches_first = page.use.pattern && rarr_filter_is_rare(entity, filters, (double) *limit + (double) offset);
+	if (entity->kind == RARR_MEDIA && !page.by_group && !page.matches_first && !filtered_by_group(&page) &&
 		(order == NIL || strcmp(((RarrOrderKey *) linitial(order))->column->name, "id") == 0))
 		return false;
 	if (page.source != FROM_RELATION && read_candidates(&page, fcinfo))

@@ -41,7 +41,7 @@
 #define MAX_COMMON     500    /* ... if it looks for a common word */
 #define MAX_READ       20000  /* titles that are read without the index */
 #define MAX_TRIGRAMS   200000 /* index entries that a search for similar words reads */
-#define MAX_SLIPS      2e6    /* ... or, at most, one for slips */
+#define MAX_SLIPS      500000 /* ... or a search for slips, at most */
 #define MAX_COMPARED   100    /* trigrams that are counted for that */
 #define LOST           4      /* trigrams that one slip changes */
 #define FEW            10     /* fewer of the newest titles are not enough */
@@ -173,14 +173,14 @@ begin_candidates(RarrQuery *query, const RarrSearch *search, Source source)
 	const char *form = search->has_form ? FORM : FORM_1_4;
 
 	if (source == MATCHES)
-		appendStringInfo(&query->sql, " FROM (SELECT t.*, s.f AS " FORM_NAME
-									  " FROM researcharr.media AS t, LATERAL (SELECT %s) AS s (f)",
-						 form);
+		appendStringInfo(&query->sql,
+						 " FROM (SELECT t.*, s.f AS %s FROM researcharr.media AS t, LATERAL (SELECT %s) AS s (f)",
+						 FORM_NAME, form);
 	else
-		appendStringInfo(&query->sql, " FROM (SELECT t.* FROM (SELECT t.*, %s AS " FORM_NAME
-									  " FROM researcharr.media AS t ORDER BY t.id DESC LIMIT %d) AS t,"
-									  " LATERAL (SELECT t." FORM_NAME ") AS s (f)",
-						 form, MAX_READ);
+		appendStringInfo(&query->sql,
+						 " FROM (SELECT t.* FROM (SELECT t.*, %s AS %s FROM researcharr.media AS t"
+						 " ORDER BY t.id DESC LIMIT %d) AS t, LATERAL (SELECT t.%s) AS s (f)",
+						 form, FORM_NAME, MAX_READ, FORM_NAME);
 }
 
 /* Append the end of what begin_candidates() began. */
@@ -369,8 +369,6 @@ rarr_find_slips(const RarrSearch *search)
 	int npatterns;
 
 	deconstruct_array(patterns, TEXTOID, -1, false, TYPALIGN_INT, &pattern, NULL, &npatterns);
-	if (slips_are_expensive(search, npatterns))
-		return NIL;
 	for (int i = 0; i < npatterns; i++)
 	{
 		double matches = rarr_sample_matches(&search->sample, F_TEXTLIKE, pattern[i], step);
@@ -378,6 +376,8 @@ rarr_find_slips(const RarrSearch *search)
 
 		*list = accumArrayResult(*list, pattern[i], false, TEXTOID, CurrentMemoryContext);
 	}
+	if (slips_are_expensive(search, npatterns))
+		rare = NULL;
 	return list_concat(find_patterns(search, rare, MATCHES),
 					   find_patterns(search, common, NEWEST_COMMON));
 }
@@ -395,7 +395,8 @@ rarr_find_all_words(const RarrSearch *search)
 	for (int length = 0; n < RARR_SEARCH_WORDS && (length = next_word(search, &word, length)) > 0; n++)
 	{
 		patterns[n] = make_pattern("% ", word, length, "%");
-		if (!search->indexed || !is_common(search, count_titles(search, "% ", word, length, "%")))
+		if (!search->indexed || (rarr_pattern_has_trigram(word, length) &&
+								 !is_common(search, count_titles(search, "% ", word, length, "%"))))
 			source = MATCHES;
 	}
 	rarr_query_init(&query);
