@@ -148,8 +148,9 @@ count_titles(const RarrSearch *search, const char *before, const char *string, i
  * rarest word determines the cost.
  */
 static Source
-choose_source(const RarrSearch *search, Datum pattern)
+choose_source(const RarrSearch *search, RarrSearchPlace place, Datum pattern)
 {
+	const char *before = place == RARR_AT_WORD ? "% " : "%"; /* the first word */
 	text *string = DatumGetTextPP(pattern);
 	double matches = search->sample.rows;
 	const char *word = NULL;
@@ -158,8 +159,8 @@ choose_source(const RarrSearch *search, Datum pattern)
 		return MATCHES;
 	if (!rarr_pattern_has_trigram(VARDATA_ANY(string), VARSIZE_ANY_EXHDR(string)))
 		return NEWEST;
-	for (int length = 0; search->sample.n > 0 && (length = next_word(search, &word, length)) > 0;)
-		matches = Min(matches, count_titles(search, "%", word, length, "%"));
+	for (int length = 0; search->sample.n > 0 && (length = next_word(search, &word, length)) > 0; before = "% ")
+		matches = Min(matches, count_titles(search, before, word, length, "%"));
 	return search->sample.n > 0 && is_common(search, matches) ? NEWEST_COMMON : MATCHES;
 }
 
@@ -248,7 +249,7 @@ List *
 rarr_find_containing(const RarrSearch *search, RarrSearchPlace place, bool *common)
 {
 	Datum pattern = make_pattern(place == RARR_AT_WORD ? "% " : "%", search->words, strlen(search->words), "%");
-	Source source = choose_source(search, pattern);
+	Source source = choose_source(search, place, pattern);
 	List *found = find_pattern(search, pattern, source);
 
 	*common = source == NEWEST_COMMON;
