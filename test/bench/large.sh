@@ -278,7 +278,6 @@ mixed()
 		set -- "$@" -f "$work/call.$number@$weight"
 	done <"$work/large/mixed"
 	run large "$CLIENTS" "$@" -T $((RUN_SECONDS * 10))
-	echo
 	echo "Mixed: $tps calls a second by $CLIENTS clients, $temp kB of temporary files a call"
 	[ "$tps" -ge 1000 ] || missed=$((missed + 1))
 	i=0
@@ -303,7 +302,6 @@ timed()
 
 restart()
 {
-	echo
 	echo "Restart: stop $(timed stop), start $(timed begin); first and second call in ms:"
 	for name in 'media_get_by_id' 'job_dequeue, job_complete' 'movie_get_all by title' 'media_search a word' 'job_stats'; do
 		run large 1 -f "$work/call.$(awk -F '|' -v name="$name" '$2 == name { print $1 }' "$work/calls")" -t 2
@@ -325,7 +323,6 @@ memory()
 	} >"$work/memory.sql"
 	ready large
 	run large 1 -f "$work/memory.sql" -t 3
-	echo
 	run_sql large -c "SELECT format('Memory of a backend: %s kB in contexts, %s kB anonymous; after each call by key, of the queue and of a page, three times: %s kB, %s kB',
 			b.contexts / 1024, b.anonymous, a.contexts / 1024, a.anonymous)
 		FROM (SELECT min(contexts) AS contexts, min(anonymous) AS anonymous FROM bench.memory WHERE step = 'before') b,
@@ -334,7 +331,6 @@ memory()
 
 vacuum()
 {
-	echo
 	for table in media movies episodes processing_jobs processing_history_default audit_log_default queue_items; do
 		printf 'VACUUM %s, ANALYZE %s: %s\n' "$(timed run_sql large -c "VACUUM researcharr.$table")" \
 			"$(timed run_sql large -c "ANALYZE researcharr.$table")" "$table"
@@ -381,9 +377,11 @@ echo "PostgreSQL $(run_sql postgres -c 'SHOW server_version'), $(nproc) cores," 
 	"shared_buffers $(run_sql postgres -c 'SHOW shared_buffers'), work_mem $(run_sql postgres -c 'SHOW work_mem')," \
 	"$([ -n "$DURABLE" ] && echo 'each commit flushed' || echo 'asynchronous commit'); latencies in ms"
 for step in $STEPS; do
+	echo
 	$step
+	others
+	# of a server that began in between, it is not known
+	[ "$step" = restart ] || echo "(others used $others % of the machine)"
 done
-others
-echo
-echo "Others used $others % of the machine.  Missed: $missed"
+echo "Missed: $missed"
 [ "$missed" = 0 ]
