@@ -209,7 +209,16 @@ latencies()
 	cat "$work"/log.* | awk -v script="$1" 'script == "" || $4 == script { print $3 }' | sort -n | awk '
 		function p(q) { return sprintf(v[int((NR - 1) * q) + 1] < 100000 ? "%.1f" : "%.0f", v[int((NR - 1) * q) + 1] / 1000) }
 		{ v[NR] = $1 }
-		END { print p(0.5), p(0.95), p(0.99) }'
+		END { print NR ? p(0.5) " " p(0.95) " " p(0.99) : "- - -" }'
+}
+
+# Set $connecting to the seconds that CLIENTS clients need to connect: pgbench
+# counts them as time of the run.
+connect()
+{
+	echo 'SELECT 1;' >"$work/one.sql"
+	run large "$CLIENTS" -f "$work/one.sql" -t 1
+	connecting=$(awk '/^initial connection time/ { printf "%d", $5 / 1000 + 0.5 }' "$work/pgbench.log")
 }
 
 ready()
@@ -229,7 +238,7 @@ one()
 	if [ -n "$3" ]; then
 		set -- "$1" "-t" $(($5 == 1 ? 10 * $3 : $3)) "$4" "$5"
 	else
-		set -- "$1" -T "$RUN_SECONDS" "$4" "$5"
+		set -- "$1" -T $((RUN_SECONDS + ($5 == 1 ? 0 : connecting))) "$4" "$5"
 	fi
 	run "$4" "$5" -f "$work/call.$1" "$2" "$3"
 	ms=$(latencies)
@@ -240,7 +249,7 @@ line()
 {
 	printf '%s\n' "$@" | paste -sd '|' | awk -F '|' '{
 		bar = $2 == "key" || $2 == "queue" ? 10 : $2 ~ /page|search|write/ ? 100 : 0
-		slow = bar && $9 > bar
+		slow = bar && ($9 == "-" || $9 > bar)
 		much = bar && $11 > 2 * 4096
 		grew = $12 == "" ? 0 : $4 / ($12 < 0.05 ? 0.05 : $12)
 		# what takes less than half a millisecond grows by chance
@@ -277,7 +286,7 @@ mixed()
 		[ -n "$number" ] || die "large/mixed: no such call: $name"
 		set -- "$@" -f "$work/call.$number@$weight"
 	done <"$work/large/mixed"
-	run large "$CLIENTS" "$@" -T $((RUN_SECONDS * 10))
+	run large "$CLIENTS" "$@" -T $((RUN_SECONDS * 10 + connecting))
 	echo "Mixed: $tps calls a second by $CLIENTS clients, $temp kB of temporary files a call"
 	[ "$tps" -ge 1000 ] || missed=$((missed + 1))
 	i=0
@@ -322,8 +331,11 @@ memory()
 		printf "$probe" after
 	} >"$work/memory.sql"
 	ready large
-	run large 1 -f "$work/memory.sql" -t 3
-	run_sql large -c "SELECT format('Memory of a backend: %s kB in contexts, %s kB anonymous; after each call by key, of the queue and of a page, three times: %s kB, %s kB',
+	limit=$CALL_TIMEOUT
+	CALL_TIMEOUT=0
+	run large 1 -f "$work/memory.sql" -t 1
+	CALL_TIMEOUT=$limit
+	run_sql large -c "SELECT format('Memory of a backend: %s kB in contexts, %s kB anonymous; after each call by key, of the queue, of a page and a search: %s kB, %s kB',
 			b.contexts / 1024, b.anonymous, a.contexts / 1024, a.anonymous)
 		FROM (SELECT min(contexts) AS contexts, min(anonymous) AS anonymous FROM bench.memory WHERE step = 'before') b,
 			(SELECT max(contexts) AS contexts, max(anonymous) AS anonymous FROM bench.memory WHERE step = 'after') a"
@@ -376,6 +388,7 @@ done
 echo "PostgreSQL $(run_sql postgres -c 'SHOW server_version'), $(nproc) cores," \
 	"shared_buffers $(run_sql postgres -c 'SHOW shared_buffers'), work_mem $(run_sql postgres -c 'SHOW work_mem')," \
 	"$([ -n "$DURABLE" ] && echo 'each commit flushed' || echo 'asynchronous commit'); latencies in ms"
+connect
 for step in $STEPS; do
 	echo
 	$step

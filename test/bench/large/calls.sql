@@ -354,7 +354,7 @@ SELECT * FROM researcharr.history_get_all('{}', 50);
 \set n random(0, :done - 1)
 SELECT * FROM researcharr.history_get_all(jsonb_build_object('job_id', bench.id('done', :n)), 50);
 
--- call history_get_all of a media page
+-- call history_get_all of a media scan no index on media_id
 \set n random(0, :movies - 1)
 SELECT * FROM researcharr.history_get_all(jsonb_build_object('media_id', bench.id('movie', :n)), 50, order_by => 'id');
 
@@ -363,7 +363,10 @@ SELECT * FROM researcharr.history_get_all('{}', 50, order_by => 'id desc');
 
 -- call history_get_all of an hour page
 \set n random(0, :done - 1)
-SELECT * FROM researcharr.history_get_all(jsonb_build_object('timestamp', jsonb_build_object('gte', bench.made_at('done', :n), 'lt', bench.made_at('done', :n + 900))), 50);
+SELECT * FROM researcharr.history_get_all(jsonb_build_object('id', jsonb_build_object('gte', bench.id('done', :n), 'lt', bench.id('done', :n + 900))), 50, order_by => 'id');
+
+-- call history_get_all by timestamp scan no index on timestamp; a range of ids is one of time
+SELECT * FROM researcharr.history_get_all(jsonb_build_object('timestamp', jsonb_build_object('gte', bench.made_at('done', :done - 1000), 'lt', bench.made_at('done', :done - 900))), 50);
 
 -- call history_get_all of an action scan no index on action
 SELECT * FROM researcharr.history_get_all('{"action": "failed"}', 50, order_by => 'id desc');
@@ -380,7 +383,10 @@ SELECT * FROM researcharr.audit_get_all('{}', 50, order_by => 'id desc');
 
 -- call audit_get_all of an hour page
 \set n random(0, :audited - 1)
-SELECT * FROM researcharr.audit_get_all(jsonb_build_object('timestamp', jsonb_build_object('gte', bench.made_at('audit', :n), 'lt', bench.made_at('audit', :n + 360))), 50);
+SELECT * FROM researcharr.audit_get_all(jsonb_build_object('id', jsonb_build_object('gte', bench.id('audit', :n), 'lt', bench.id('audit', :n + 360))), 50, order_by => 'id');
+
+-- call audit_get_all by timestamp scan no index on timestamp; a range of ids is one of time
+SELECT * FROM researcharr.audit_get_all(jsonb_build_object('timestamp', jsonb_build_object('gte', bench.made_at('audit', :audited - 1000), 'lt', bench.made_at('audit', :audited - 900))), 50);
 
 -- call audit_get_all of a user page
 \set n random(0, 8)
