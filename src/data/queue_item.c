@@ -43,7 +43,8 @@
  *
  * Items that are not due must not cost time.  So items without next_retry_at
  * are read from an index of their own, in order, and merged with those whose
- * next_retry_at is over.  The conditions are repeated for q, the row that is
+ * next_retry_at is over.  The limit is part of the text, so that a generic plan
+ * is one for few rows, too.  The conditions are repeated for q, the row that is
  * locked: another caller may have taken it since the statement's snapshot.
  */
 PG_FUNCTION_INFO_V1(researcharr_queue_item_get_next);
@@ -69,14 +70,14 @@ researcharr_queue_item_get_next(PG_FUNCTION_ARGS)
 	rarr_query_init(&query);
 	rarr_query_bind(&query, TEXTOID, PointerGetDatum(service));
 	rarr_query_bind(&query, TIMESTAMPTZOID, TimestampTzGetDatum(now));
-	rarr_query_add_param(&query, "WITH due AS MATERIALIZED (SELECT q.id FROM (" READY_ITEMS " UNION ALL " RETRY_ITEMS ") AS c"
+	appendStringInfo(&query.sql, "WITH due AS MATERIALIZED (SELECT q.id FROM (" READY_ITEMS " UNION ALL " RETRY_ITEMS ") AS c"
 								 " JOIN researcharr.queue_items AS q ON q.id" RARR_EQ "c.id"
 								 " WHERE q.service" RARR_EQ "$1"
 								 " AND (q.next_retry_at IS NULL OR q.next_retry_at OPERATOR(pg_catalog.<=) $2)"
-								 " ORDER BY c.priority DESC, c.last_processed NULLS FIRST, c.id LIMIT ",
-						 INT8OID, Int64GetDatum(limit));
-	rarr_query_add_param(&query, " FOR NO KEY UPDATE OF q SKIP LOCKED),"
-								 " taken AS (UPDATE researcharr.queue_items AS t SET next_retry_at = ",
+								 " ORDER BY c.priority DESC, c.last_processed NULLS FIRST, c.id LIMIT %d"
+								 " FOR NO KEY UPDATE OF q SKIP LOCKED)",
+					 limit);
+	rarr_query_add_param(&query, ", taken AS (UPDATE researcharr.queue_items AS t SET next_retry_at = ",
 						 TIMESTAMPTZOID,
 						 TimestampTzGetDatum(now + rarr_queue_item_lease * USECS_PER_SEC));
 	appendStringInfo(&query.sql, " FROM due WHERE t.id" RARR_EQ "due.id RETURNING %s)"
