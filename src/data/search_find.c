@@ -184,12 +184,18 @@ begin_candidates(RarrQuery *query, const RarrSearch *search, Source source)
 						 form, FORM_NAME, MAX_READ, FORM_NAME);
 }
 
-/* Append the end of what begin_candidates() began. */
+/*
+ * Append the end of what begin_candidates() began.  No index but that of titles
+ * should be used, so the type is in a CASE, which no index serves.
+ */
 static void
 end_candidates(RarrQuery *query, const RarrSearch *search, Source source)
 {
 	if (search->type != (Datum) 0)
-		rarr_query_add_param(query, " AND t.type" RARR_EQ, TEXTOID, search->type);
+	{
+		rarr_query_add_param(query, " AND CASE WHEN t.type" RARR_EQ, TEXTOID, search->type);
+		rarr_query_add(query, " THEN true ELSE false END");
+	}
 	appendStringInfo(&query->sql, " LIMIT %d) AS t",
 					 source == NEWEST_COMMON ? MAX_COMMON : MAX_CANDIDATES);
 }
