@@ -35,6 +35,10 @@ SELECT f AS filters, e.sqlstate, e.message, e.detail FROM unnest(ARRAY[
 ]::jsonb[]) WITH ORDINALITY AS u (f, n), pg_temp.error_detail(format('SELECT researcharr.movie_get_all(%L)', f)) e ORDER BY n;
 SELECT sqlstate FROM pg_temp.error_detail('SELECT movie_count(''{"nope": 1}'')');
 SELECT movie_count(), movie_count('{"status": "pending"}'), movie_count(NULL);
+-- one status, and what is not that
+SELECT f, movie_count(f) = (SELECT count(*) FROM movie_get_all(f)) AS same, movie_count(f) > 0 AS found
+  FROM unnest(ARRAY['{"status": "pending"}', '{"status": {"eq": "pending"}}', '{"status": "failed"}', '{"status": "no such"}',
+    '{"status": {"eq": "pending", "ne": "pending"}}', '{"status": {"ne": "failed"}}', '{"status": {}}']::jsonb[]) WITH ORDINALITY AS u (f, n) ORDER BY n;
 
 -- orders
 SELECT o AS order_by, string_agg(title, ', ' ORDER BY g.n) FROM unnest(ARRAY[
