@@ -173,7 +173,7 @@ SELECT * FROM researcharr.media_get_all(jsonb_build_object('id', jsonb_build_obj
 -- call media_get_all pending by id page
 SELECT * FROM researcharr.media_get_all('{"status": "pending"}', 50, order_by => 'id');
 
--- call media_get_all movies by title page
+-- call media_get_all movies by title scan no index on all titles: it would cost each change of media too much
 SELECT * FROM researcharr.media_get_all('{"type": "movie"}', 50, order_by => 'title');
 
 -- call media_get_all movies by created_at page
@@ -185,7 +185,7 @@ SELECT * FROM researcharr.media_get_all('{"status": "failed"}', 50, order_by => 
 -- call media_get_all by created_at page
 SELECT * FROM researcharr.media_get_all('{}', 50, order_by => 'created_at desc');
 
--- call media_get_all by title page
+-- call media_get_all by title scan no index on all titles: it would cost each change of media too much
 SELECT * FROM researcharr.media_get_all('{}', 50, order_by => 'title');
 
 -- call media_get_all created before page
@@ -211,7 +211,7 @@ SELECT * FROM researcharr.movie_get_all('{}', 50);
 \set n random(0, :movies - 1)
 SELECT * FROM researcharr.movie_get_all(jsonb_build_object('id', jsonb_build_object('gt', bench.id('movie', :n))), 50, order_by => 'id');
 
--- call movie_get_all by title page
+-- call movie_get_all by title scan no index on all titles: it would cost each change of media too much
 SELECT * FROM researcharr.movie_get_all('{}', 50, order_by => 'title');
 
 -- call movie_get_all by created_at page
@@ -243,7 +243,7 @@ SELECT * FROM researcharr.episode_get_all('{}', 50);
 \set n random(0, :episodes - 1)
 SELECT * FROM researcharr.episode_get_all(jsonb_build_object('id', jsonb_build_object('gt', bench.id('episode', :n))), 50, order_by => 'id');
 
--- call episode_get_all by title page
+-- call episode_get_all by title scan no index on all titles: it would cost each change of media too much
 SELECT * FROM researcharr.episode_get_all('{}', 50, order_by => 'title');
 
 -- call episode_get_all by created_at page
@@ -313,7 +313,7 @@ SELECT * FROM researcharr.job_get_all('{"status": "failed", "job_type": "verify"
 -- call job_get_all queued of a type page
 SELECT * FROM researcharr.job_get_all('{"status": "queued", "job_type": "verify"}', 50);
 
--- call job_get_all running page
+-- call job_get_all running scan reads all unfinished jobs: an index with the lease would cost every claim its HOT update
 SELECT * FROM researcharr.job_get_all('{"status": "running"}', 50, order_by => 'id');
 
 -- call job_get_all of a media page
@@ -340,7 +340,7 @@ SELECT * FROM researcharr.queue_item_get_all('{}', 50);
 \set n random(0, :items - 1)
 SELECT * FROM researcharr.queue_item_get_all(jsonb_build_object('id', jsonb_build_object('gt', bench.id('item', :n))), 50, order_by => 'id');
 
--- call queue_item_get_all of a service page
+-- call queue_item_get_all of a service scan no index on priority but that of items without a retry
 SELECT * FROM researcharr.queue_item_get_all('{"service": "radarr"}', 50, order_by => 'priority desc');
 
 -- call queue_item_get_all of a media page
@@ -476,7 +476,7 @@ SELECT researcharr.job_count('{"status": "queued"}');
 -- call media_get_by_status all no limit; media_get_all of a status pages
 SELECT count(*) FROM researcharr.media_get_by_status('processing');
 
--- call job_stats page
+-- call job_stats scan counts all jobs now and then, and adds up counters between
 SELECT * FROM researcharr.job_stats();
 
 -- call agenda_status page
