@@ -32,7 +32,6 @@
 #include "base/text.h"
 #include "data/by_oid.h"
 #include "data/entity.h"
-#include "data/group.h"
 
 /* columns set by the system, and columns that never change after the insert */
 static const char *const system_fields[] = {"created_at", "updated_at", "added_at", NULL};
@@ -357,7 +356,6 @@ read_entity(RarrEntityKind kind)
 	if (subtable != NULL)
 		fill_direct(&entity->direct[1], subtable, "media_id");
 	entity->sources = rarr_plain_sources(rel, table, subtable);
-	rarr_fill_groups(entity, table);
 	close_relation(masked);
 	close_relation(subtable);
 	close_relation(table);

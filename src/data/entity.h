@@ -65,6 +65,7 @@ typedef struct RarrEntity
 	char *masked_list;         /* ... for users other than admins */
 	bool versioned;            /* is there an updated_at? */
 	bool subtable_filters;     /* can def->subtable suppress a row? */
+	bool groups_known;         /* has group.c filled in plain, grouped and the columns' flags? */
 	bool plain;                /* are the columns those of the tables, as they are? */
 	bool grouped;              /* can pages be read by status and type? */
 	Oid id_index;              /* btree indexes on a single column of */

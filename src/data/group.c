@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "access/table.h"
 #include "catalog/pg_type.h"
 
 #include "base/own_index.h"
@@ -72,18 +73,20 @@ has_check(Relation table, const char *name)
 }
 
 /*
- * Fill in what the entity says about groups. table is its open table, and its
- * columns and sources must have been filled in.
+ * Fill in what the entity says about groups, if that is not done yet.  The
+ * entity's table must be media, which is locked as long as the entity is used.
  */
 void
-rarr_fill_groups(RarrEntity *entity, Relation table)
+rarr_know_groups(RarrEntity *entity)
 {
+	Relation table;
 	int ngroup_columns = 0;
 	bool indexed = false;
 
-	entity->plain = is_plain(entity);
-	if (strcmp(entity->def->table, "media") != 0)
+	if (entity->groups_known)
 		return;
+	table = table_open(entity->tableid, AccessShareLock);
+	entity->plain = is_plain(entity);
 	for (int i = 0; i < entity->ncolumns; i++)
 	{
 		RarrEntityColumn *column = &entity->columns[i];
@@ -95,4 +98,6 @@ rarr_fill_groups(RarrEntity *entity, Relation table)
 	}
 	entity->grouped = entity->plain && indexed && ngroup_columns == 2 &&
 					  has_check(table, "media_status_check") && has_check(table, "media_type_check");
+	table_close(table, NoLock);
+	entity->groups_known = true;
 }

@@ -5,10 +5,8 @@
 #ifndef RARR_DATA_GROUP_H
 #define RARR_DATA_GROUP_H
 
-#include "utils/rel.h"
-
 #include "data/entity.h"
 
-extern void rarr_fill_groups(RarrEntity *entity, Relation table);
+extern void rarr_know_groups(RarrEntity *entity);
 
 #endif /* RARR_DATA_GROUP_H */

@@ -34,6 +34,7 @@
 
 #include "base/json.h"
 #include "data/filter.h"
+#include "data/group.h"
 #include "data/order.h"
 #include "data/page.h"
 #include "data/row_query.h"
@@ -409,6 +410,7 @@ rarr_page_rows(RarrEntity *entity, Jsonb *filters, const List *order, const int6
 
 	if (strcmp(entity->def->table, "media") != 0 || offset < 0)
 		return false;
+	rarr_know_groups(entity);
 	rarr_filter_use(entity, filters, &page.use);
 	page.order_in_group = order_in_group(order);
 	if (limit == NULL)
@@ -472,7 +474,10 @@ rarr_page_count(RarrQuery *query, RarrEntity *entity, Jsonb *filters)
 	rarr_query_init(query);
 	rarr_query_add(query, "SELECT pg_catalog.count(*)");
 	if (strcmp(entity->def->table, "media") == 0)
+	{
+		rarr_know_groups(entity);
 		rarr_filter_use(entity, filters, &page.use);
+	}
 	by_group = filtered_by_group(&page);
 	if (by_group && entity->def->subtable != NULL)
 		status = only_status(&page);
