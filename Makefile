@@ -8,6 +8,8 @@
 #   make demo                 see it work, on a throw-away cluster
 #   make bench                the job queue against the machine's floor, on a
 #                             throw-away cluster
+#   make bench-large          every call on a database of 10 GB, on a throw-away
+#                             cluster
 #   make installcheck         the suites against an installed extension
 #   make coverage             line coverage of the C code by the suites
 #   make test-ubsan           the suites on a build that traps undefined
@@ -18,8 +20,8 @@
 #   make freeze               keep the current version's script from now on
 #   make dist                 a release archive of HEAD
 #
-# PG_CONFIG names the installation to build for.  deps, test, test-full, demo
-# and bench work where there is none yet.
+# PG_CONFIG names the installation to build for.  deps, test, test-full, demo,
+# bench and bench-large work where there is none yet.
 
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
@@ -162,6 +164,9 @@ demo: deps
 bench: deps
 	@exec env PG_CONFIG='$(PG_CONFIG)' BUILDDIR='$(CURDIR)' $(top)/test/bench/jobs.sh
 
+bench-large: deps
+	@exec env PG_CONFIG='$(PG_CONFIG)' BUILDDIR='$(CURDIR)' $(top)/test/bench/large.sh
+
 coverage: deps
 	@exec env PG_CONFIG='$(PG_CONFIG)' $(top)/test/coverage
 
@@ -185,4 +190,4 @@ dist:
 		echo '$(EXTENSION)-$(EXTVERSION).0.zip'
 
 .PHONY: freeze deps test test-full test-address test-valgrind demo bench \
-	coverage test-ubsan dist FORCE
+	bench-large coverage test-ubsan dist FORCE

@@ -14,6 +14,7 @@
 #include "miscadmin.h"
 
 #include "base/guc.h"
+#include "base/jit.h"
 #include "base/shmem.h"
 #include "job/job.h"
 
@@ -25,6 +26,7 @@ void
 _PG_init(void)
 {
 	rarr_guc_init();
+	rarr_jit_init();
 	if (process_shared_preload_libraries_in_progress)
 	{
 		rarr_job_init();

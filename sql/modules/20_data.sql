@@ -71,6 +71,8 @@ COMMENT ON COLUMN researcharr.media.updated_at IS 'when the row was last changed
 
 CREATE INDEX media_title_idx ON researcharr.media (title, type) WHERE external_id IS NULL;
 COMMENT ON INDEX researcharr.media_title_idx IS 'for imports, which find media without an external_id by title';
+CREATE INDEX media_created_at_idx ON researcharr.media (status, type, created_at, id);
+COMMENT ON INDEX researcharr.media_created_at_idx IS 'media of a status and type, in the order in which they were made';
 
 CREATE TABLE researcharr.movies (
 	media_id        uuid NOT NULL,
@@ -95,6 +97,13 @@ COMMENT ON COLUMN researcharr.movies.imdb_id IS 'tt and 7 to 10 digits';
 COMMENT ON COLUMN researcharr.movies.tmdb_id IS 'The Movie Database''s number';
 COMMENT ON COLUMN researcharr.movies.runtime_minutes IS 'running time in minutes; NULL where unknown';
 
+CREATE INDEX movies_year_idx ON researcharr.movies (year, media_id);
+COMMENT ON INDEX researcharr.movies_year_idx IS 'for filters and orders by year';
+CREATE INDEX movies_imdb_id_idx ON researcharr.movies (imdb_id) WHERE imdb_id IS NOT NULL;
+COMMENT ON INDEX researcharr.movies_imdb_id_idx IS 'for filters by imdb_id';
+CREATE INDEX movies_tmdb_id_idx ON researcharr.movies (tmdb_id) WHERE tmdb_id IS NOT NULL;
+COMMENT ON INDEX researcharr.movies_tmdb_id_idx IS 'for filters by tmdb_id';
+
 CREATE TABLE researcharr.series (
 	media_id uuid NOT NULL,
 	type     text NOT NULL GENERATED ALWAYS AS ('series'::text) STORED,
@@ -114,6 +123,9 @@ COMMENT ON COLUMN researcharr.series.type IS 'always series: with the foreign ke
 COMMENT ON COLUMN researcharr.series.tvdb_id IS 'TheTVDB''s number';
 COMMENT ON COLUMN researcharr.series.seasons IS 'how many seasons the source counts';
 COMMENT ON COLUMN researcharr.series.episodes IS 'how many episodes the source counts';
+
+CREATE INDEX series_tvdb_id_idx ON researcharr.series (tvdb_id) WHERE tvdb_id IS NOT NULL;
+COMMENT ON INDEX researcharr.series_tvdb_id_idx IS 'for filters by tvdb_id';
 
 CREATE TABLE researcharr.episodes (
 	media_id       uuid NOT NULL,
@@ -193,8 +205,12 @@ COMMENT ON COLUMN researcharr.queue_items.metadata IS 'an object of at most 1 MB
 
 CREATE INDEX queue_items_media_id_idx ON researcharr.queue_items (media_id);
 COMMENT ON INDEX researcharr.queue_items_media_id_idx IS 'for the foreign key';
-CREATE INDEX queue_items_next_idx ON researcharr.queue_items (service, priority DESC, last_processed NULLS FIRST, id);
-COMMENT ON INDEX researcharr.queue_items_next_idx IS 'the order in which a service gets its items';
+CREATE INDEX queue_items_ready_idx ON researcharr.queue_items (service, priority DESC, last_processed NULLS FIRST, id)
+	WHERE next_retry_at IS NULL;
+COMMENT ON INDEX researcharr.queue_items_ready_idx IS 'the order in which a service gets its items';
+CREATE INDEX queue_items_retry_idx ON researcharr.queue_items (service, next_retry_at)
+	WHERE next_retry_at IS NOT NULL;
+COMMENT ON INDEX researcharr.queue_items_retry_idx IS 'items that are handed out or wait for a retry, and when they are due again';
 
 -- settings of the application, and its users
 

@@ -634,6 +634,14 @@ AS 'MODULE_PATHNAME', 'researcharr_config_list';
 COMMENT ON FUNCTION researcharr.config_list(text)
 IS 'the settings whose keys begin with the prefix, by key; secrets are *** for all but admins';
 
+-- Sizes
+
+CREATE FUNCTION researcharr.count_estimate(entity text)
+RETURNS bigint LANGUAGE C STABLE
+AS 'MODULE_PATHNAME', 'researcharr_count_estimate';
+COMMENT ON FUNCTION researcharr.count_estimate(text)
+IS 'about how many rows an entity (media, movie, ..., history, audit) has, from its size and what the last VACUUM or ANALYZE found; E_count counts';
+
 -- Units of work
 
 CREATE FUNCTION researcharr.unit_of_work(operations jsonb)

@@ -29,7 +29,7 @@
 #include "base/at_exit.h"
 #include "base/compat.h"
 #include "base/expression.h"
-#include "base/own_index.h"
+#include "base/index_def.h"
 
 /*
  * Lock a relation for changes without waiting.  Takes RowExclusiveLock and
@@ -141,15 +141,6 @@ has_key(Relation index, AttrNumber column)
 	return false;
 }
 
-static bool
-is_known(Relation index, const RarrIndexDef *const *known)
-{
-	for (; *known != NULL; known++)
-		if (rarr_index_fits(index, *known))
-			return true;
-	return false;
-}
-
 /* Can an index take an entry without waiting, users' code or an error? */
 static bool
 index_is_safe(Relation index, AttrNumber fresh, const RarrIndexDef *const *known)
@@ -160,7 +151,7 @@ index_is_safe(Relation index, AttrNumber fresh, const RarrIndexDef *const *known
 		index_can_fail(index, Anum_pg_index_indexprs) ||
 		index_can_fail(index, Anum_pg_index_indpred) || index_runs_foreign_code(index))
 		return false;
-	return !form->indisunique || has_key(index, fresh) || is_known(index, known);
+	return !form->indisunique || has_key(index, fresh) || rarr_index_is_known(index, known);
 }
 
 /*

@@ -165,6 +165,23 @@ rarr_init_range_table(EState *estate, Relation rel, List *updated)
 }
 
 /*
+ * Replace the set of updated columns of an entry, counted from 0, by a copy in
+ * the current memory context.
+ */
+static inline void
+rarr_set_updated_columns(EState *estate, int entry, const Bitmapset *columns)
+{
+#if PG_VERSION_NUM >= 160000
+	RTEPermissionInfo *holder = list_nth(estate->es_rteperminfos, entry);
+#else
+	RangeTblEntry *holder = list_nth(estate->es_range_table, entry);
+#endif
+
+	bms_free(holder->updatedCols);
+	holder->updatedCols = bms_copy(columns);
+}
+
+/*
  * Check the tables of a plan for the privileges of a role instead of the current
  * user's.  Tables for which a view or a rule already names a role keep it.  The
  * fields are in the range table up to 15, and in the permission info since 16.

@@ -71,29 +71,32 @@ typedef struct Order
 } Order;
 
 /*
- * Are all indexes of an open table free of exclusion and deferrable
+ * Are all open indexes of an open table free of exclusion and deferrable
  * constraints?  Only such indexes can be filled by the functions of this file.
  */
 bool
 rarr_has_plain_indexes(const RarrTable *table, const ResultRelInfo *rri)
 {
 	for (int i = 0; i < table->nindexes; i++)
-		if (rri->ri_IndexRelationInfo[i]->ii_ExclusionOps != NULL ||
-			!table->indexes[i]->rd_index->indimmediate)
+		if (table->indexes[i] != NULL &&
+			(rri->ri_IndexRelationInfo[i]->ii_ExclusionOps != NULL ||
+			 !table->indexes[i]->rd_index->indimmediate))
 			return false;
 	return true;
 }
 
-/* Does the index need an entry for the row in the slot? */
+/* Does the i-th index need an entry for the row in the slot? */
 static bool
-needs_entry(IndexInfo *info, TupleTableSlot *slot, EState *estate)
+needs_entry(RarrTable *table, int i, IndexInfo *info, TupleTableSlot *slot)
 {
+	const RarrNullTests *tests = &table->index_tests[i];
+	EState *estate = table->estate;
 	ExprContext *econtext = GetPerTupleExprContext(estate);
 
-	if (!info->ii_ReadyForInserts)
+	if (!info->ii_ReadyForInserts || !rarr_null_tests_pass(tests, slot))
 		return false;
 	econtext->ecxt_scantuple = slot;
-	if (info->ii_Predicate == NIL)
+	if (tests->complete)
 		return true;
 	if (info->ii_PredicateState == NULL)
 		info->ii_PredicateState = ExecPrepareQual(info->ii_Predicate, estate);
@@ -109,9 +112,9 @@ insert_entry(RarrTable *table, Relation index, IndexInfo *info, Datum *values, b
 }
 
 /*
- * Insert the index entries of one row.  The row is already in the table.  All
- * indexes must be open and plain (rarr_has_plain_indexes()).  Raises 23505 on
- * a duplicate key.
+ * Insert the index entries of one row.  The row is already in the table.  The
+ * indexes that need an entry must be open, and plain (rarr_has_plain_indexes()).
+ * Raises 23505 on a duplicate key.
  */
 void
 rarr_index_entries_insert_one(RarrTable *table, ResultRelInfo *rri, TupleTableSlot *slot)
@@ -124,7 +127,7 @@ rarr_index_entries_insert_one(RarrTable *table, ResultRelInfo *rri, TupleTableSl
 		Datum values[INDEX_MAX_KEYS];
 		bool isnull[INDEX_MAX_KEYS];
 
-		if (!needs_entry(info, slot, table->estate))
+		if (!needs_entry(table, i, info, slot))
 			continue;
 		FormIndexDatum(info, slot, table->estate, values, isnull);
 		insert_entry(table, table->indexes[i], info, values, isnull, &slot->tts_tid);
@@ -226,7 +229,7 @@ rarr_index_entries_add(RarrIndexEntries *entries, TupleTableSlot *slot, bool cop
 		int natts = info->ii_NumIndexAttrs;
 		Entry *entry;
 
-		if (!needs_entry(info, slot, table->estate))
+		if (!needs_entry(table, i, info, slot))
 			continue;
 		entry = add_entry(&entries->buffers[i], natts);
 		entry->tid = slot->tts_tid;

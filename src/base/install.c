@@ -25,6 +25,7 @@
 #include "commands/extension.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -189,6 +190,34 @@ researcharr_check_search_index(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("index \"%s\" cannot be used", RelationGetRelationName(index)),
 				 errdetail("It is not valid, or its operator class is not pg_trgm's gin_trgm_ops."),
+				 errhint("Drop the index; the script creates a new one.")));
+	index_close(index, NoLock);
+	PG_RETURN_VOID();
+}
+
+/*
+ * check_index(index regclass, definition text)
+ *
+ * Raise an error unless the index, which may have been created by hand before
+ * the script ran, is valid and has this definition.  The definition is as
+ * pg_get_indexdef() returns it.
+ */
+PG_FUNCTION_INFO_V1(researcharr_check_index);
+Datum
+researcharr_check_index(PG_FUNCTION_ARGS)
+{
+	const char *wanted = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	const char *definition;
+	Relation index;
+
+	require_script();
+	index = index_open(PG_GETARG_OID(0), AccessShareLock);
+	definition = TextDatumGetCString(DirectFunctionCall1(pg_get_indexdef, PG_GETARG_DATUM(0)));
+	if (!index->rd_index->indisvalid || strcmp(definition, wanted) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("index \"%s\" cannot be used", RelationGetRelationName(index)),
+				 errdetail("It is not valid, or not what this makes: %s", wanted),
 				 errhint("Drop the index; the script creates a new one.")));
 	index_close(index, NoLock);
 	PG_RETURN_VOID();

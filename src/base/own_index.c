@@ -15,67 +15,16 @@
 #include "postgres.h"
 
 #include "access/genam.h"
-#include "catalog/pg_am.h"
 #include "catalog/pg_index.h"
 #include "miscadmin.h"
-#include "nodes/primnodes.h"
 #include "utils/inval.h"
-#include "utils/lsyscache.h"
-#include "utils/typcache.h"
 
+#include "base/index_def.h"
 #include "base/own_index.h"
 #include "base/schema.h"
 
 /* how often to look again if the matching index is not valid */
 #define MAX_LOOKS 10
-
-/* Does index column i match the definition, with the default sort options? */
-static bool
-column_fits(Relation index, int i, AttrNumber key)
-{
-	TypeCacheEntry *type = lookup_type_cache(index->rd_opcintype[i], TYPECACHE_BTREE_OPFAMILY);
-	Oid collation = index->rd_indcollation[i];
-
-	return index->rd_index->indkey.values[i] == abs(key) &&
-		   ((index->rd_indoption[i] & INDOPTION_DESC) != 0) == (key < 0) &&
-		   index->rd_opfamily[i] == type->btree_opf &&
-		   (!OidIsValid(collation) || get_collation_isdeterministic(collation));
-}
-
-/* Does the index contain exactly the rows of the definition? */
-static bool
-predicate_fits(Relation index, const RarrIndexDef *def)
-{
-	List *predicate = RelationGetIndexPredicate(index);
-	ListCell *lc;
-
-	if (list_length(predicate) != (def->null_column != 0) + (def->not_null_column != 0))
-		return false;
-	foreach (lc, predicate)
-	{
-		NullTest *test = (NullTest *) lfirst(lc);
-
-		if (!IsA(test, NullTest) || !IsA(test->arg, Var) ||
-			((Var *) test->arg)->varattno !=
-				(test->nulltesttype == IS_NULL ? def->null_column : def->not_null_column))
-			return false;
-	}
-	return true;
-}
-
-/* Does the index match the definition, whatever its name? */
-bool
-rarr_index_fits(Relation index, const RarrIndexDef *def)
-{
-	Form_pg_index form = index->rd_index;
-	int i = 0;
-
-	if (index->rd_rel->relam != BTREE_AM_OID || (def->unique && !form->indisunique))
-		return false;
-	while (i < form->indnkeyatts && def->keys[i] != 0 && column_fits(index, i, def->keys[i]))
-		i++;
-	return i == form->indnkeyatts && def->keys[i] == 0 && predicate_fits(index, def);
-}
 
 /*
  * Raise 55000: no index matches.  The DETAIL says what is wrong with the one

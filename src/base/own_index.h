@@ -7,7 +7,6 @@
 
 #include "base/relation.h"
 
-extern bool rarr_index_fits(Relation index, const RarrIndexDef *def);
 extern Relation rarr_table_index(RarrTable *table, const RarrIndexDef *def);
 extern Oid rarr_index_oid(Relation rel, const RarrIndexDef *def);
 extern Relation rarr_index_open(Relation rel, const RarrIndexDef *def, LOCKMODE lockmode);

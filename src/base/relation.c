@@ -28,6 +28,7 @@
 #include "catalog/pg_index.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
+#include "miscadmin.h"
 #include "optimizer/optimizer.h"
 #include "storage/lmgr.h"
 #include "utils/inval.h"
@@ -139,6 +140,10 @@ register_callbacks(void)
 	CacheRegisterSyscacheCallback(PROCOID, expressions_changed, (Datum) 0);
 	CacheRegisterSyscacheCallback(TYPEOID, expressions_changed, (Datum) 0);
 	CacheRegisterSyscacheCallback(CONSTROID, expressions_changed, (Datum) 0);
+
+	/* ... and, in tables with like_dml, what functions the user may execute */
+	CacheRegisterSyscacheCallback(AUTHOID, expressions_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, expressions_changed, (Datum) 0);
 	RegisterXactCallback(at_xact_end, NULL);
 	RegisterSubXactCallback(at_subxact_end, NULL);
 	callbacks_registered = true;
@@ -194,7 +199,7 @@ choose_constraints(RarrTable *table, int change)
 	TupleConstr *constr = RelationGetDescr(table->rel)->constr;
 	ExprState **exprs;
 
-	if (constr == NULL || constr->num_check == 0 || table->has_triggers ||
+	if (constr == NULL || constr->num_check == 0 || table->has_triggers || table->def->like_dml ||
 		table->def->changes[change].command != CMD_UPDATE)
 		return;
 	exprs = palloc0(constr->num_check * sizeof(ExprState *));
@@ -303,6 +308,20 @@ rarr_table_open_indexes(RarrTable *table)
 		(void) rarr_table_open_index(table, i);
 }
 
+/*
+ * Open the indexes that need an entry for the row in the slot.  Those whose
+ * predicate excludes the row can stay closed, and be NULL in table->indexes:
+ * to open and lock an index costs more than to look at its predicate.  The
+ * executor passes over them, too.
+ */
+void
+rarr_table_open_indexes_for(RarrTable *table, TupleTableSlot *slot)
+{
+	for (int i = 0; i < table->nindexes; i++)
+		if (table->indexes[i] == NULL && rarr_null_tests_pass(&table->index_tests[i], slot))
+			(void) rarr_table_open_index(table, i);
+}
+
 static void
 close_relations(RarrTable *table)
 {
@@ -319,14 +338,30 @@ close_relations(RarrTable *table)
 	table->rel = NULL;
 }
 
+static bool
+is_own_check(const RarrTableDef *def, const char *name)
+{
+	for (const char *const *check = def->checks; check != NULL && *check != NULL; check++)
+		if (strcmp(*check, name) == 0)
+			return true;
+	return false;
+}
+
 /* Could anything that users added to the table reject a change? */
 static bool
 has_user_rules(const RarrTable *table)
 {
 	const TupleConstr *constr = table->desc->constr;
 
-	return table->has_triggers || table->nindexes > table->def->nindexes ||
-		   (constr != NULL && (constr->num_check > table->def->nchecks || constr->has_generated_stored));
+	if (table->has_triggers || (constr != NULL && constr->has_generated_stored))
+		return true;
+	for (int i = 0; i < table->nindexes; i++)
+		if (!rarr_index_is_known(table->indexes[i], table->def->indexes))
+			return true;
+	for (int i = 0; constr != NULL && i < constr->num_check; i++)
+		if (!is_own_check(table->def, constr->check[i].ccname))
+			return true;
+	return false;
 }
 
 /* Build an entry in a new memory context below parent. */
@@ -343,6 +378,7 @@ make_table(const RarrTableDef *def, Oid relid, MemoryContext parent)
 	table->rel = OidIsValid(relid) ? table_open(relid, RowExclusiveLock) :
 									 rarr_relation_open(def->name, RowExclusiveLock);
 	table->relid = RelationGetRelid(table->rel);
+	table->userid = GetUserId();
 	table->made_at = invalidations;
 	rarr_check_columns(table->rel, def->columns, def->ncolumns, false);
 	table->desc = CreateTupleDescCopyConstr(RelationGetDescr(table->rel));
@@ -354,8 +390,16 @@ make_table(const RarrTableDef *def, Oid relid, MemoryContext parent)
 		table->indexids[table->nindexes++] = list_nth_oid(indexes, i);
 	rarr_table_open_indexes(table);
 	table->index_valid = palloc(list_length(indexes) * sizeof(bool));
+	table->index_tests = palloc(list_length(indexes) * sizeof(RarrNullTests));
 	for (int i = 0; i < table->nindexes; i++)
+	{
 		table->index_valid[i] = table->indexes[i]->rd_index->indisvalid;
+		rarr_null_tests_read(&table->index_tests[i], RelationGetIndexPredicate(table->indexes[i]));
+
+		/* generated columns get their values later */
+		if (table->desc->constr != NULL && rarr_has_generated_columns(table->desc->constr))
+			memset(&table->index_tests[i], 0, sizeof(RarrNullTests));
+	}
 
 	table->estate = CreateExecutorState();
 	MemoryContextSwitchTo(table->estate->es_query_cxt);
@@ -415,6 +459,17 @@ cache_entry(RarrTable *table)
 }
 
 /*
+ * Is the entry of this table?  With like_dml, expressions were compiled with
+ * the privileges of a user, so it serves only that user.
+ */
+static bool
+serves(const RarrTable *table, const RarrTableDef *def, Oid relid)
+{
+	return table->def == def && (!OidIsValid(relid) || table->relid == relid) &&
+		   (!def->like_dml || table->userid == GetUserId());
+}
+
+/*
  * Open one of our tables for changing rows.  Takes RowExclusiveLock on it, and
  * on its indexes when they are needed, until the transaction ends.
  * rarr_table_close(), or an abort, closes it.  Raises 42P01 if the table does
@@ -433,8 +488,7 @@ rarr_table_open_relation(const RarrTableDef *def, Oid relid)
 	RarrTable *table = cached_tables;
 
 	register_callbacks();
-	while (table != NULL &&
-		   (table->def != def || (OidIsValid(relid) && table->relid != relid)))
+	while (table != NULL && !serves(table, def, relid))
 		table = table->next;
 
 	if (table != NULL && table->used_in == InvalidSubTransactionId && !reopen(table))

@@ -12,7 +12,7 @@
 #include "utils/rel.h"
 
 #include "base/compat.h"
-#include "base/table_def.h"
+#include "base/index_def.h"
 
 typedef struct RarrTable
 {
@@ -34,10 +34,12 @@ typedef struct RarrTable
 	int nindexes;
 	Oid *indexids;
 	bool *index_valid;                           /* was it valid when the entry was built? */
+	RarrNullTests *index_tests;                  /* what their predicates ask */
 	const RarrIndexDef *known[RARR_MAX_INDEXES]; /* those looked up */
 	int known_at[RARR_MAX_INDEXES];              /* ... in indexids */
 	Relation *indexes;                           /* NULL: not open */
-	ExprState **defaults;                        /* of users' columns; NULL until an INSERT */
+	ExprState **defaults;                        /* by column; see row_change.c */
+	bool *default_known;                         /* by column; NULL until an INSERT */
 	bool has_triggers;                           /* are there row triggers to fire? */
 	bool has_user_rules;                         /* ... or users' constraints, indexes or
 												  * generated columns, any of which can reject a
@@ -46,6 +48,7 @@ typedef struct RarrTable
 	/* for the cache */
 	const RarrTableDef *def;
 	Oid relid;
+	Oid userid;               /* who built it */
 	bool valid;               /* until the relation or an index changes */
 	uint64 made_at;           /* invalidations when it was built */
 	bool cached;              /* is it cached? */
@@ -58,6 +61,7 @@ extern RarrTable *rarr_table_open_relation(const RarrTableDef *def, Oid relid);
 extern void rarr_table_close(RarrTable *table);
 extern Relation rarr_table_open_index(RarrTable *table, int i);
 extern void rarr_table_open_indexes(RarrTable *table);
+extern void rarr_table_open_indexes_for(RarrTable *table, TupleTableSlot *slot);
 extern LockTupleMode rarr_table_lock_mode(const RarrTable *table, int changes);
 
 #endif /* RARR_BASE_RELATION_H */

@@ -17,6 +17,7 @@
 #include "rewrite/rewriteHandler.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
+#include "utils/datum.h"
 #include "utils/snapmgr.h"
 
 #include "base/compat.h"
@@ -39,7 +40,7 @@ update_index_entries(RarrTable *table, int change, TupleTableSlot *slot, RarrUpd
 {
 	ResultRelInfo *rri = table->changes[change];
 
-	rarr_table_open_indexes(table);
+	rarr_table_open_indexes_for(table, slot);
 	if (!table->def->changes[change].is_last || !rarr_updates_all_indexes(update_indexes) ||
 		!rarr_has_plain_indexes(table, rri))
 		list_free(rarr_update_index_tuples(rri, slot, table->estate, update_indexes));
@@ -102,7 +103,7 @@ void
 rarr_table_insert(RarrTable *table, int change, TupleTableSlot *slot)
 {
 	before_change(table);
-	rarr_table_open_indexes(table);
+	rarr_table_open_indexes_for(table, slot);
 	ItemPointerSetInvalid(&slot->tts_tid);
 	ExecSimpleRelationInsert(table->changes[change], table->estate, slot);
 	ResetPerTupleExprContext(table->estate);
@@ -127,7 +128,7 @@ rarr_table_insert_unless(RarrTable *table, int change, TupleTableSlot *slot,
 	bool collided = true;
 
 	before_change(table);
-	rarr_table_open_indexes(table);
+	rarr_table_open_indexes_for(table, slot);
 	if (table->has_triggers && !ExecBRInsertTriggers(table->estate, rri, slot))
 		rarr_table_refused(table);
 	if (table->desc->constr != NULL && table->desc->constr->has_generated_stored)
@@ -181,40 +182,71 @@ rarr_row_require_visible(const RarrTable *table, TupleTableSlot *slot)
 }
 
 /*
- * Compile the defaults of columns that users added.  The first INSERT does so,
- * because other changes do not need them and compilation can raise an error.
+ * Compile the default of a column.  The first INSERT that needs it does so,
+ * because compilation can raise an error.
  */
-static void
-compile_defaults(RarrTable *table)
+static ExprState *
+find_default(RarrTable *table, int i)
 {
+	Form_pg_attribute column = TupleDescAttr(table->desc, i);
 	MemoryContext old = MemoryContextSwitchTo(table->estate->es_query_cxt);
-	ExprState **defaults = palloc0(table->desc->natts * sizeof(ExprState *));
+	Node *expr = NULL;
 
-	for (int i = table->def->ncolumns; i < table->desc->natts; i++)
+	if (table->defaults == NULL)
 	{
-		Form_pg_attribute column = TupleDescAttr(table->desc, i);
-		Node *expr = NULL;
-
+		table->default_known = palloc0(table->desc->natts * sizeof(bool));
+		table->defaults = palloc0(table->desc->natts * sizeof(ExprState *));
+	}
+	if (!table->default_known[i])
+	{
 		if (!column->attisdropped && !column->attgenerated)
 			expr = build_column_default(table->rel, i + 1);
 		if (expr != NULL)
-			defaults[i] = ExecPrepareExpr((Expr *) expr, table->estate);
+			table->defaults[i] = ExecPrepareExpr((Expr *) expr, table->estate);
+		table->default_known[i] = true;
 	}
 	MemoryContextSwitchTo(old);
-	table->defaults = defaults;
+	return table->defaults[i];
 }
 
-/* Set columns that users added to their defaults, as an INSERT does. */
+/*
+ * Set columns to their defaults, as an INSERT does.  given has an element for
+ * each column, true if the slot has a value for it.  If it is NULL, these are
+ * the columns that the definition names.  The values are allocated in the
+ * current memory context.
+ */
 void
-rarr_table_fill_defaults(RarrTable *table, TupleTableSlot *slot)
+rarr_table_fill_defaults(RarrTable *table, TupleTableSlot *slot, const bool *given)
 {
-	if (table->defaults == NULL)
-		compile_defaults(table);
-	for (int i = table->def->ncolumns; i < table->desc->natts; i++)
-		if (table->defaults[i] != NULL)
-			slot->tts_values[i] = ExecEvalExpr(table->defaults[i],
-											   GetPerTupleExprContext(table->estate),
-											   &slot->tts_isnull[i]);
+	for (int i = given == NULL ? table->def->ncolumns : 0; i < table->desc->natts; i++)
+	{
+		Form_pg_attribute column = TupleDescAttr(table->desc, i);
+		ExprState *expr = given != NULL && given[i] ? NULL : find_default(table, i);
+
+		if (expr == NULL)
+			continue;
+		slot->tts_values[i] = ExecEvalExprSwitchContext(expr, GetPerTupleExprContext(table->estate),
+														&slot->tts_isnull[i]);
+		if (!slot->tts_isnull[i])
+			slot->tts_values[i] = datumCopy(slot->tts_values[i], column->attbyval, column->attlen);
+	}
+}
+
+/*
+ * Set the columns that the next updates of this kind change.  Indexes of other
+ * columns are told that their entries are unchanged, so that they can delete
+ * entries of old versions before they split a page.  For tables with like_dml.
+ */
+void
+rarr_table_set_updated(RarrTable *table, int change, const Bitmapset *columns)
+{
+	ResultRelInfo *rri = table->changes[change];
+	MemoryContext old = MemoryContextSwitchTo(table->estate->es_query_cxt);
+
+	rarr_set_updated_columns(table->estate, change, columns);
+	for (int i = 0; i < table->nindexes; i++)
+		rri->ri_IndexRelationInfo[i]->ii_CheckedUnchanged = false;
+	MemoryContextSwitchTo(old);
 }
 
 /*

@@ -14,7 +14,8 @@ extern void rarr_table_insert(RarrTable *table, int change, TupleTableSlot *slot
 extern bool rarr_table_insert_unless(RarrTable *table, int change, TupleTableSlot *slot,
 									 Oid arbiter, ItemPointer conflict);
 extern void rarr_row_require_visible(const RarrTable *table, TupleTableSlot *slot);
-extern void rarr_table_fill_defaults(RarrTable *table, TupleTableSlot *slot);
+extern void rarr_table_fill_defaults(RarrTable *table, TupleTableSlot *slot, const bool *given);
+extern void rarr_table_set_updated(RarrTable *table, int change, const Bitmapset *columns);
 extern bool rarr_table_update(RarrTable *table, int change,
 							  TupleTableSlot *oldslot, TupleTableSlot *newslot);
 extern bool rarr_table_update_unlocked(RarrTable *table, int change,

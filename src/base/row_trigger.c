@@ -48,6 +48,20 @@ is_changed(const Bitmapset *changed, const AttrNumber *columns, int n)
 	return false;
 }
 
+/* Does the foreign key reference the id, or the id and type, of a checked row? */
+static bool
+references_checked_row(const RarrChange *change, Oid confrelid, const AttrNumber *conkey,
+					   const AttrNumber *confkey, int nkeys)
+{
+	if (change->referenced == NULL || !is_checked(change, conkey, nkeys) ||
+		confrelid != rarr_relation_oid(change->referenced))
+		return false;
+	for (int i = 0; i < nkeys; i++)
+		if (confkey[i] != get_attnum(confrelid, conkey[i] == change->columns[0] ? "id" : "type"))
+			return false;
+	return true;
+}
+
 /* Would the foreign key's trigger find nothing to do? */
 static bool
 foreign_key_is_idle(const Trigger *trigger, const RarrChange *change, const Bitmapset *changed)
@@ -72,9 +86,7 @@ foreign_key_is_idle(const Trigger *trigger, const RarrChange *change, const Bitm
 	}
 	DeconstructFkConstraintRow(tup, &nkeys, conkey, confkey, NULL, NULL, NULL, NULL, NULL);
 	if (change->command == CMD_INSERT)
-		idle = nkeys == 1 && change->referenced != NULL && is_checked(change, conkey, nkeys) &&
-			   constraint->confrelid == rarr_relation_oid(change->referenced) &&
-			   confkey[0] == get_attnum(constraint->confrelid, "id");
+		idle = references_checked_row(change, constraint->confrelid, conkey, confkey, nkeys);
 	else
 		idle = !is_changed(changed, RI_FKey_trigger_type(trigger->tgfoid) == RI_TRIGGER_PK ? confkey : conkey, nkeys);
 	ReleaseSysCache(tup);

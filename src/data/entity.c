@@ -240,9 +240,9 @@ fill_columns(RarrEntity *entity, Relation rel, Relation table, Relation subtable
 					 errmsg("column \"%s\" of \"%s.%s\" belongs to none of its tables",
 							NameStr(att->attname), RARR_SCHEMA, entity->def->relation),
 					 errhint("The extension's views must keep their columns.")));
+		column->stored = rarr_find_column(RelationGetDescr(home), NameStr(att->attname));
 		fill_column(column, entity->def, att,
-					TupleDescAttr(RelationGetDescr(home),
-								  rarr_find_column(RelationGetDescr(home), NameStr(att->attname)) - 1));
+					TupleDescAttr(RelationGetDescr(home), column->stored - 1));
 		column->in_subtable = home == subtable;
 		column->masked = masked_expression(column, masked);
 		appendStringInfo(&list, "%st.%s", list.len > 0 ? ", " : "", column->quoted);
@@ -274,13 +274,40 @@ fill_entity(RarrEntity *entity, Relation rel, Relation table, Relation subtable,
 
 /* Find an index with just this uuid column and all rows; 0 if there is none. */
 static Oid
-find_index(Relation rel, const char *name)
+find_index(Relation rel, const char *name, bool unique)
 {
-	RarrIndexDef def = {name, {rarr_find_column(RelationGetDescr(rel), name)}};
+	RarrIndexDef def = {name, {rarr_find_column(RelationGetDescr(rel), name)}, .unique = unique};
 
 	if (def.keys[0] == 0 || TupleDescAttr(RelationGetDescr(rel), def.keys[0] - 1)->atttypid != UUIDOID)
 		return InvalidOid;
 	return rarr_index_oid(rel, &def);
+}
+
+static AttrNumber
+column_of_type(TupleDesc desc, const char *name, Oid type)
+{
+	AttrNumber attnum = rarr_find_column(desc, name);
+
+	return attnum != 0 && TupleDescAttr(desc, attnum - 1)->atttypid == type ? attnum : 0;
+}
+
+/* Find out how rows of a table are written without a statement. */
+static void
+fill_direct(RarrDirectTable *direct, Relation table, const char *key)
+{
+	TupleDesc desc = RelationGetDescr(table);
+
+	direct->def = rarr_plain_def(RelationGetRelationName(table));
+	direct->key = column_of_type(desc, key, UUIDOID);
+	direct->updated_at = column_of_type(desc, "updated_at", TIMESTAMPTZOID);
+	direct->type = column_of_type(desc, "type", TEXTOID);
+	if (direct->def == NULL || direct->key == 0)
+		return;
+	direct->key_index = find_index(table, key, true);
+	for (int i = 0; i < RARR_PLAIN_CHANGES; i++)
+		direct->plain[i] = rarr_is_plain(table, direct->def, i, &direct->advances);
+	direct->plain[RARR_PLAIN_UPDATE] &= OidIsValid(direct->key_index) &&
+										(!direct->advances || direct->updated_at != 0);
 }
 
 static Relation
@@ -322,9 +349,13 @@ read_entity(RarrEntityKind kind)
 	fill_entity(entity, rel, table, subtable, masked);
 	if (rel->rd_rel->relkind == RELKIND_RELATION && def->masked == NULL)
 	{
-		entity->id_index = find_index(rel, "id");
-		entity->media_id_index = find_index(rel, "media_id");
+		entity->id_index = find_index(rel, "id", false);
+		entity->media_id_index = find_index(rel, "media_id", false);
 	}
+	fill_direct(&entity->direct[0], table, "id");
+	if (subtable != NULL)
+		fill_direct(&entity->direct[1], subtable, "media_id");
+	entity->sources = rarr_plain_sources(rel, table, subtable);
 	close_relation(masked);
 	close_relation(subtable);
 	close_relation(table);

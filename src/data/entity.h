@@ -10,6 +10,7 @@
 #include "fmgr.h"
 
 #include "data/entity_def.h"
+#include "data/plain.h"
 #include "data/plan.h"
 
 /* a column of the row type */
@@ -21,13 +22,28 @@ typedef struct RarrEntityColumn
 	Oid type;
 	int32 typmod;
 	AttrNumber attnum; /* in the row type */
+	AttrNumber stored; /* in the table that stores it */
 	bool in_subtable;  /* is it stored in def->subtable? */
+	bool of_group;     /* is it media's status or type? */
+	bool by_group;     /* has media an index on status, type and it? */
 	bool creatable;    /* may a new row set it? */
 	bool updatable;    /* may an update set it? */
 	bool required;     /* must a new row set it? */
 	bool not_null;
 	const RarrRule *rule; /* or NULL */
 } RarrEntityColumn;
+
+/* how rows of a table are written without a statement; see direct_write.c */
+typedef struct RarrDirectTable
+{
+	const RarrTableDef *def;        /* NULL: never */
+	bool plain[RARR_PLAIN_CHANGES]; /* which kinds of changes can be made */
+	bool advances;                  /* does an update advance updated_at? */
+	AttrNumber key;                 /* the column id or media_id */
+	AttrNumber updated_at;          /* or 0 */
+	AttrNumber type;                /* or 0 */
+	Oid key_index;                  /* a unique index on the key; or 0 */
+} RarrDirectTable;
 
 /*
  * The catalog's definition of an entity.  It stays valid until the transaction
@@ -45,12 +61,17 @@ typedef struct RarrEntity
 	TupleDesc desc; /* the row type */
 	int ncolumns;   /* without dropped columns */
 	RarrEntityColumn *columns;
-	char *list;            /* SELECT list, in row type order */
-	char *masked_list;     /* ... for users other than admins */
-	bool versioned;        /* is there an updated_at? */
-	bool subtable_filters; /* can def->subtable suppress a row? */
-	Oid id_index;          /* btree indexes on a single column of */
-	Oid media_id_index;    /* a table that any user may read; or 0 */
+	char *list;                /* SELECT list, in row type order */
+	char *masked_list;         /* ... for users other than admins */
+	bool versioned;            /* is there an updated_at? */
+	bool subtable_filters;     /* can def->subtable suppress a row? */
+	bool groups_known;         /* has group.c filled in plain, grouped and the columns' flags? */
+	bool plain;                /* are the columns those of the tables, as they are? */
+	bool grouped;              /* can pages be read by status and type? */
+	Oid id_index;              /* btree indexes on a single column of */
+	Oid media_id_index;        /* a table that any user may read; or 0 */
+	RarrDirectTable direct[2]; /* of def->table and def->subtable */
+	RarrSource *sources;       /* of the row type's columns; or NULL */
 
 	/* private to entity.c and query.c */
 	MemoryContext cxt;

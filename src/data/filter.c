@@ -1,6 +1,6 @@
 /*
  * filter.c
- *		Translate filters and sort orders to SQL.
+ *		Translate filters to SQL.
  *
  * Nothing that the caller wrote becomes part of a statement's text: names are
  * looked up among the entity's columns, operators are those of the column's type,
@@ -14,10 +14,8 @@
 #include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
-#include "parser/scansup.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/formatting.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 #include "utils/typcache.h"
@@ -27,6 +25,8 @@
 #include "base/text.h"
 #include "data/by_oid.h"
 #include "data/filter.h"
+#include "data/job_status.h"
+#include "data/pattern.h"
 #include "data/value.h"
 
 typedef struct Filter Filter;
@@ -69,8 +69,9 @@ static const Filter operators[] = {
 	{"is_null", write_is_null},
 	{"contains", write_contains}};
 
-static void
-unknown_column(const RarrEntity *entity, const char *what, const char *name, int length)
+/* Raise RA004: the entity has no column of this name. length is in bytes. */
+void
+rarr_unknown_column(const RarrEntity *entity, const char *what, const char *name, int length)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_RARR_UNKNOWN_FILTER),
@@ -136,10 +137,17 @@ comparison(const Condition *condition)
 	return opno;
 }
 
+/* Return the expression for the column that the condition is about. */
+static const char *
+expression(const Condition *condition)
+{
+	return rarr_query_expression(condition->query, condition->entity, condition->column);
+}
+
 static void
 write_column(const Condition *condition)
 {
-	rarr_query_add(condition->query, rarr_entity_expression(condition->entity, condition->column));
+	rarr_query_add(condition->query, expression(condition));
 }
 
 /*
@@ -160,11 +168,10 @@ write_operation(const Condition *condition, Oid opno, bool any, Oid type, Datum 
 	rarr_query_bind(query, type, value);
 	if (form->oprnamespace != PG_CATALOG_NAMESPACE)
 		appendStringInfo(&query->sql, any ? RARR_BY_OID_ANY : RARR_BY_OID_OPERATOR, opno,
-						 rarr_entity_expression(condition->entity, condition->column), query->nparams);
+						 expression(condition), query->nparams);
 	else
 		appendStringInfo(&query->sql, any ? "%s OPERATOR(pg_catalog.%s) ANY ($%d)" : "%s OPERATOR(pg_catalog.%s) $%d",
-						 rarr_entity_expression(condition->entity, condition->column),
-						 NameStr(form->oprname), query->nparams);
+						 expression(condition), NameStr(form->oprname), query->nparams);
 	ReleaseSysCache(tuple);
 }
 
@@ -370,6 +377,136 @@ write_conditions(Condition *condition, const JsonbValue *value)
 		write_condition(condition, find_operator(condition->column, name.val.string.val, name.val.string.len), &member);
 }
 
+/* Get the next filter and set its column.  Returns false at the end. */
+static bool
+next_filter(JsonbIterator **it, const RarrEntity *entity, const RarrEntityColumn **column,
+			JsonbValue *filter)
+{
+	JsonbValue name;
+
+	if (!rarr_json_next_member(it, &name, filter))
+		return false;
+	*column = rarr_entity_column(entity, name.val.string.val, name.val.string.len);
+	if (*column == NULL)
+		rarr_unknown_column(entity, "filter", name.val.string.val, name.val.string.len);
+	return true;
+}
+
+static JsonbIterator *
+begin_filters(Jsonb *filters)
+{
+	if (!JB_ROOT_IS_OBJECT(filters))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("filters is not a JSON object: %s", rarr_jsonb_excerpt(filters)),
+				 errhint("Give an object, such as {\"status\": \"pending\", \"year\": {\"gte\": 2000}}.")));
+	return JsonbIteratorInit(&filters->root);
+}
+
+/* Note the operators of the filter of a column, which is the i-th one. */
+static void
+note_operators(RarrFilterUse *use, const RarrEntityColumn *column, int i, const JsonbValue *value)
+{
+	JsonbIterator *it;
+	JsonbValue name;
+	JsonbValue member;
+
+	if (!rarr_json_is_object(value))
+		return;
+	it = JsonbIteratorInit(value->val.binary.data);
+	while (rarr_json_next_member(&it, &name, &member))
+	{
+		const Filter *filter = find_operator(column, name.val.string.val, name.val.string.len);
+
+		if (filter->write == write_like || filter->write == write_contains)
+			use->pattern = true;
+		if (filter->strategy == BTGreaterStrategyNumber || filter->strategy == BTGreaterEqualStrategyNumber)
+			use->above = bms_add_member(use->above, i);
+		if (filter->strategy == BTLessStrategyNumber || filter->strategy == BTLessEqualStrategyNumber)
+			use->below = bms_add_member(use->below, i);
+	}
+}
+
+/*
+ * Find out which columns the filters name, and how. filters may be NULL.
+ * Raises RA004 for an unknown column or operator, and 22023 if filters is not
+ * an object.
+ */
+void
+rarr_filter_use(const RarrEntity *entity, Jsonb *filters, RarrFilterUse *use)
+{
+	const RarrEntityColumn *column;
+	JsonbIterator *it;
+	JsonbValue filter;
+
+	memset(use, 0, sizeof(RarrFilterUse));
+	if (filters == NULL)
+		return;
+	it = begin_filters(filters);
+	while (next_filter(&it, entity, &column, &filter))
+	{
+		use->columns = bms_add_member(use->columns, column - entity->columns);
+		note_operators(use, column, column - entity->columns, &filter);
+	}
+}
+
+/*
+ * Is the condition a pattern that few rows match? wanted is as for
+ * rarr_pattern_is_rare().
+ */
+static bool
+is_rare(const Condition *condition, double wanted)
+{
+	const RarrEntityColumn *column = condition->column;
+	Oid relid = column->in_subtable ? condition->entity->subtableid : condition->entity->tableid;
+	bool insensitive = condition->filter->opname != NULL && strcmp(condition->filter->opname, "~~*") == 0;
+	Datum pattern;
+
+	if ((condition->filter->write != write_like && condition->filter->write != write_contains) ||
+		column->type != TEXTOID)
+		return false;
+	pattern = read_text(condition);
+	if (condition->filter->write == write_contains)
+		pattern = containing_pattern(DatumGetTextPP(pattern));
+	else if (ends_in_escape(DatumGetTextPP(pattern)))
+		return false; /* write_like() raises an error */
+	return rarr_pattern_is_rare(relid, get_attnum(relid, column->name),
+								insensitive ? OID_TEXT_ICLIKE_OP : OID_TEXT_LIKE_OP, pattern, wanted);
+}
+
+/*
+ * Do the filters of an entity have a pattern that few rows match and an index
+ * finds?  If so, all these rows should be found before they are sorted. wanted
+ * is the number of rows needed, from the first in order.  Raises the errors of
+ * rarr_filter_add().
+ */
+bool
+rarr_filter_is_rare(const RarrEntity *entity, Jsonb *filters, double wanted)
+{
+	Condition condition = {.entity = entity};
+	JsonbIterator *it = begin_filters(filters);
+	JsonbValue filter;
+
+	while (next_filter(&it, entity, &condition.column, &filter))
+	{
+		JsonbIterator *members;
+		JsonbValue name;
+		JsonbValue member;
+
+		if (!rarr_json_is_object(&filter))
+			continue;
+		members = JsonbIteratorInit(filter.val.binary.data);
+		while (rarr_json_next_member(&members, &name, &member))
+		{
+			condition.filter = find_operator(condition.column, name.val.string.val, name.val.string.len);
+			condition.value = &member;
+			if (is_rare(&condition, wanted))
+				return true;
+		}
+	}
+	return false;
+}
+
 /*
  * Append a WHERE clause for a caller's filters to a query.  The clause is "
  * WHERE true AND ...", on the columns of t. filters may be NULL.  Raises RA004
@@ -379,126 +516,19 @@ write_conditions(Condition *condition, const JsonbValue *value)
 void
 rarr_filter_add(RarrQuery *query, const RarrEntity *entity, Jsonb *filters)
 {
-	JsonbIterator *it;
-	JsonbValue name;
-	JsonbValue member;
 	Condition condition = {.query = query, .entity = entity};
+	JsonbIterator *it;
+	JsonbValue filter;
 
 	rarr_query_add(query, " WHERE true");
 	if (filters == NULL)
 		return;
-	if (!JB_ROOT_IS_OBJECT(filters))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("filters is not a JSON object: %s", rarr_jsonb_excerpt(filters)),
-				 errhint("Give an object, such as {\"status\": \"pending\", \"year\": {\"gte\": 2000}}.")));
-	it = JsonbIteratorInit(&filters->root);
-	while (rarr_json_next_member(&it, &name, &member))
+	it = begin_filters(filters);
+	while (next_filter(&it, entity, &condition.column, &filter))
 	{
-		condition.column = rarr_entity_column(entity, name.val.string.val, name.val.string.len);
-		if (condition.column == NULL)
-			unknown_column(entity, "filter", name.val.string.val, name.val.string.len);
-		write_conditions(&condition, &member);
+		if (entity->kind == RARR_JOB && strcmp(condition.column->name, "status") == 0 &&
+			rarr_job_status_filter_add(query, &filter))
+			continue;
+		write_conditions(&condition, &filter);
 	}
-}
-
-/* Raise 22023: this is not "column [asc|desc] [nulls first|last]". */
-static void
-bad_order(const char *part, int length)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("order_by has an invalid part: %s", rarr_quote_clipped(part, length)),
-			 errhint("Write column names, each with \"asc\" or \"desc\" and \"nulls first\" or \"nulls last\" behind it if wanted, and commas between them: \"priority desc, created_at\".")));
-}
-
-/* Get the next word of a part, in lower case, or NULL at its end. */
-static char *
-next_word(const char **position, const char *end)
-{
-	const char *start;
-
-	while (*position < end && scanner_isspace(**position))
-		(*position)++;
-	start = *position;
-	while (*position < end && !scanner_isspace(**position))
-		(*position)++;
-	return *position == start ? NULL : asc_tolower(start, *position - start);
-}
-
-/* Write a part of the order and return its column. */
-static const RarrEntityColumn *
-write_order(RarrQuery *query, const RarrEntity *entity, const char *part, int length)
-{
-	const char *position = part;
-	const char *end = part + length;
-	char *word;
-	const RarrEntityColumn *column;
-
-	while (position < end && scanner_isspace(*position))
-		position++;
-	part = position;
-	word = next_word(&position, end);
-	if (word == NULL)
-		bad_order(part, length);
-	column = rarr_entity_column(entity, part, position - part);
-	if (column == NULL)
-		unknown_column(entity, "order_by", part, position - part);
-	if (!OidIsValid(lookup_type_cache(column->type, TYPECACHE_LT_OPR)->lt_opr))
-		ereport(ERROR,
-				(errcode(ERRCODE_RARR_UNKNOWN_FILTER),
-				 errmsg("order_by names column \"%s\", which is of type %s and has no order",
-						column->name, format_type_be(column->type)),
-				 errhint("Give columns of types that can be compared.")));
-	rarr_query_add(query, rarr_entity_expression(entity, column));
-
-	word = next_word(&position, end);
-	if (word != NULL && (strcmp(word, "asc") == 0 || strcmp(word, "desc") == 0))
-	{
-		rarr_query_add(query, word[0] == 'd' ? " DESC" : " ASC");
-		word = next_word(&position, end);
-	}
-	if (word != NULL && strcmp(word, "nulls") == 0)
-	{
-		word = next_word(&position, end);
-		if (word == NULL || (strcmp(word, "first") != 0 && strcmp(word, "last") != 0))
-			bad_order(part, end - part);
-		rarr_query_add(query, word[0] == 'f' ? " NULLS FIRST" : " NULLS LAST");
-		word = next_word(&position, end);
-	}
-	if (word != NULL)
-		bad_order(part, end - part);
-	return column;
-}
-
-/*
- * Append an ORDER BY clause to a query.  If total is true, the id is appended
- * as a tie-breaker, so that LIMIT and OFFSET are deterministic.  Raises RA004
- * if the entity lacks a column, and 22023 for other invalid orders.
- */
-void
-rarr_order_add(RarrQuery *query, const RarrEntity *entity, const char *order, bool total)
-{
-	const char *part = order;
-	bool by_id = false;
-
-	if (order == NULL)
-	{
-		rarr_query_add(query, total ? " ORDER BY t.id" : "");
-		return;
-	}
-	rarr_query_add(query, " ORDER BY ");
-	for (;;)
-	{
-		int length = strcspn(part, ",");
-
-		if (strcmp(write_order(query, entity, part, length)->name, "id") == 0)
-			by_id = true;
-		if (part[length] == '\0')
-			break;
-		rarr_query_add(query, ", ");
-		part += length + 1;
-	}
-	if (total && !by_id)
-		rarr_query_add(query, ", t.id");
 }

@@ -9,6 +9,7 @@
 #include "base/args.h"
 #include "base/result.h"
 #include "data/direct.h"
+#include "data/job_status.h"
 #include "data/query.h"
 #include "data/violations.h"
 
@@ -39,7 +40,8 @@ researcharr_media_get_by_external_id(PG_FUNCTION_ARGS)
 /*
  * media_get_by_status(status text) returns SETOF media
  *
- * Returns the media with this status, oldest first.  Raises 22004 for NULL,
+ * Returns all media with this status, oldest first: pages of them are read by
+ * media_get_all.  Raises 22004 for NULL,
  * and RA003 for an unknown status.
  */
 PG_FUNCTION_INFO_V1(researcharr_media_get_by_status);
@@ -54,7 +56,7 @@ researcharr_media_get_by_status(PG_FUNCTION_ARGS)
 	rarr_query_select(&query, entity);
 	rarr_query_add_param(&query, " WHERE t.status" RARR_EQ, TEXTOID, PG_GETARG_DATUM(0));
 	rarr_query_add(&query, " ORDER BY t.id");
-	rarr_query_rows(entity, &query, RARR_READ, fcinfo);
+	rarr_query_rows(entity, &query, RARR_READ | RARR_CUSTOM, fcinfo);
 	return (Datum) 0;
 }
 
@@ -95,7 +97,9 @@ researcharr_job_get_failed(PG_FUNCTION_ARGS)
 	RarrQuery query;
 
 	rarr_query_select(&query, entity);
-	rarr_query_add(&query, " WHERE t.status" RARR_EQ "'failed' ORDER BY t.completed_at DESC, t.id DESC");
+	rarr_query_add(&query, " WHERE ");
+	rarr_job_status_add(&query, "failed");
+	rarr_query_add(&query, " ORDER BY t.completed_at DESC, t.id DESC");
 	rarr_query_rows(entity, &query, RARR_READ | RARR_GENERIC, fcinfo);
 	return (Datum) 0;
 }
@@ -118,6 +122,10 @@ researcharr_job_get_failed(PG_FUNCTION_ARGS)
  *
  * Returns the queued jobs by priority and then by available_at, including
  * those that are not due yet.  Raises 22023 for a negative limit.
+ *
+ * An unfinished job without a lease is queued, by the table's constraints.  A
+ * condition on status would let the planner expect few jobs, since it takes
+ * status and completed_at for independent, and sort all of them.
  */
 PG_FUNCTION_INFO_V1(researcharr_job_get_pending);
 Datum
@@ -129,7 +137,7 @@ researcharr_job_get_pending(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(0))
 	{
 		rarr_query_select(&query, entity);
-		rarr_query_add(&query, " WHERE t.completed_at IS NULL AND t.status" RARR_EQ "'queued'"
+		rarr_query_add(&query, " WHERE t.completed_at IS NULL AND t.lease_expires_at IS NULL"
 							   " ORDER BY t.priority DESC, t.available_at, t.id");
 		rarr_query_rows(entity, &query, RARR_READ | RARR_GENERIC, fcinfo);
 		return (Datum) 0;
@@ -138,7 +146,7 @@ researcharr_job_get_pending(PG_FUNCTION_ARGS)
 	appendStringInfo(&query.sql, JOB_TYPES_OF_UNFINISHED " SELECT %s FROM types AS p CROSS JOIN LATERAL"
 														 " (SELECT j.* FROM researcharr.processing_jobs AS j"
 														 " WHERE j.completed_at IS NULL AND j.job_type" RARR_EQ "p.job_type"
-														 " AND j.status" RARR_EQ "'queued'"
+														 " AND j.lease_expires_at IS NULL"
 														 " ORDER BY j.priority DESC, j.available_at, j.id",
 					 entity->list);
 	rarr_query_add_bound(&query, " LIMIT ", "limit", PG_GETARG_INT64(0));

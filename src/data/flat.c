@@ -17,6 +17,7 @@
 #include "utils/builtins.h"
 
 #include "base/subtransaction.h"
+#include "data/direct_write.h"
 #include "data/flat.h"
 
 /* A flat row being written. */
@@ -55,6 +56,26 @@ insert_halves(void *arg)
 	return true;
 }
 
+/* Update the subtype's half and read the row.  Returns false if it was suppressed. */
+static bool
+update_subtype(void *arg)
+{
+	FlatWrite *write = arg;
+	RarrEntity *entity = write->entity;
+	RarrQuery query;
+
+	rarr_query_init(&query);
+	appendStringInfo(&query.sql, "UPDATE researcharr.%s AS t SET ", entity->def->subtable);
+	if (rarr_add_assignments(&query, entity, true, write->changes) > 0)
+	{
+		rarr_query_add_param(&query, " WHERE t.media_id" RARR_EQ, UUIDOID, UUIDPGetDatum(&write->id));
+		if (rarr_query_run(entity, &query, RARR_GENERIC) == 0)
+			return false;
+	}
+	write->row = rarr_entity_get(entity, &write->id, 0);
+	return true;
+}
+
 /* Update both halves.  Returns false if the second one was suppressed. */
 static bool
 update_halves(void *arg)
@@ -70,17 +91,7 @@ update_halves(void *arg)
 	rarr_add_condition(&query, entity, &write->id, write->expected);
 	if (rarr_query_run(entity, &query, RARR_GENERIC) == 0)
 		return true; /* no such row, or a trigger suppressed it */
-
-	rarr_query_init(&query);
-	appendStringInfo(&query.sql, "UPDATE researcharr.%s AS t SET ", entity->def->subtable);
-	if (rarr_add_assignments(&query, entity, true, write->changes) > 0)
-	{
-		rarr_query_add_param(&query, " WHERE t.media_id" RARR_EQ, UUIDOID, UUIDPGetDatum(&write->id));
-		if (rarr_query_run(entity, &query, RARR_GENERIC) == 0)
-			return false;
-	}
-	write->row = rarr_entity_get(entity, &write->id, 0);
-	return true;
+	return update_subtype(write);
 }
 
 static bool
@@ -123,6 +134,8 @@ rarr_flat_create(RarrEntity *entity, RarrValues *values)
 
 	rarr_take_id(entity, values, &write.id);
 	(void) rarr_take_value(entity, values, "type", &type);
+	if (rarr_direct_create(entity, values, &write.id, &write.row))
+		return write.row;
 	return write_halves(insert_halves, &write);
 }
 
@@ -136,5 +149,14 @@ rarr_flat_update(RarrEntity *entity, const pg_uuid_t *id, const RarrValues *valu
 {
 	FlatWrite write = {.entity = entity, .changes = values, .expected = expected, .id = *id};
 
+	switch (rarr_direct_update(entity, id, values, expected, &write.row))
+	{
+		case RARR_DIRECT_NOTHING:
+			break;
+		case RARR_DIRECT_MEDIA:
+			return write_halves(update_subtype, &write);
+		case RARR_DIRECT_DONE:
+			return write.row;
+	}
 	return write_halves(update_halves, &write);
 }

@@ -10,6 +10,7 @@
 
 #include "common/hashfn.h"
 
+#include "base/jit.h"
 #include "data/by_oid.h"
 #include "data/plan.h"
 
@@ -21,6 +22,7 @@ struct RarrPlan
 	char *sql;
 	int flags;
 	SPIPlanPtr plan;
+	const char *text;      /* as the planner gets it */
 	int busy;              /* number of calls executing it */
 	RarrParamTypes *types; /* of its parameters */
 	struct RarrPlan *next; /* less recently used */
@@ -110,6 +112,7 @@ rarr_plan_get(RarrPlans *plans, const char *sql, const Oid *param_types, int npa
 	if (SPI_keepplan(made) != 0)
 		elog(ERROR, "could not keep the plan of \"%s\"", sql);
 	plan->plan = made;
+	plan->text = rarr_jit_text(made);
 	plan->types = types;
 	plan->next = plans->first;
 	plans->first = plan;
@@ -127,10 +130,11 @@ rarr_plans_forget(RarrPlans *plans)
 	plans->n = 0;
 }
 
-/* Execute a plan.  It is marked busy meanwhile, and unmarked also on error. */
+/* Execute a plan, without JIT.  It is marked busy meanwhile, and unmarked also on error. */
 pg_noinline int
 rarr_plan_run(RarrPlan *plan, const SPIExecuteOptions *options)
 {
+	const char *outer = rarr_jit_begin(plan->text);
 	volatile int result = 0;
 
 	plan->busy++;
@@ -141,6 +145,7 @@ rarr_plan_run(RarrPlan *plan, const SPIExecuteOptions *options)
 	PG_FINALLY();
 	{
 		plan->busy--;
+		rarr_jit_end(outer);
 	}
 	PG_END_TRY();
 	return result;

@@ -40,6 +40,7 @@ void
 rarr_query_init(RarrQuery *query)
 {
 	initStringInfo(&query->sql);
+	query->by_group = false;
 	query->nparams = 0;
 	query->room = 8;
 	query->types = palloc(query->room * sizeof(Oid));
@@ -105,6 +106,14 @@ rarr_query_select(RarrQuery *query, const RarrEntity *entity)
 	rarr_query_init(query);
 	appendStringInfo(&query->sql, "SELECT %s FROM researcharr.%s AS t",
 					 rarr_entity_list(entity), rarr_entity_source(entity));
+}
+
+/* Return the expression by which the query's conditions read a column. */
+const char *
+rarr_query_expression(const RarrQuery *query, const RarrEntity *entity, const RarrEntityColumn *column)
+{
+	return query->by_group && column->of_group ? psprintf("g.%s", column->quoted) :
+												 rarr_entity_expression(entity, column);
 }
 
 /* Add a value, not NULL, for a parameter that the text mentions itself. */

@@ -20,6 +20,7 @@
 typedef struct RarrQuery
 {
 	StringInfoData sql;
+	bool by_group; /* read status and type of media from g, not from t */
 	int nparams;
 	int room;
 	Oid *types;
@@ -34,6 +35,8 @@ extern void rarr_query_add_param(RarrQuery *query, const char *text, Oid type, D
 extern void rarr_query_add_bound(RarrQuery *query, const char *keyword, const char *name,
 								 int64 number);
 extern void rarr_query_select(RarrQuery *query, const RarrEntity *entity);
+extern const char *rarr_query_expression(const RarrQuery *query, const RarrEntity *entity,
+										 const RarrEntityColumn *column);
 extern void rarr_query_bind(RarrQuery *query, Oid type, Datum value);
 
 extern uint64 rarr_query_run(RarrEntity *entity, RarrQuery *query, int flags);

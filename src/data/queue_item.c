@@ -25,13 +25,27 @@
 #define RETRY_CAP    (USECS_PER_HOUR)
 #define RETRY_JITTER 0.1
 
+/* the items of service $1 that are due at $2, each kind in the order of an index or sorted */
+#define ITEMS(condition) \
+	"(SELECT i.id, i.priority, i.last_processed FROM researcharr.queue_items AS i" \
+	" WHERE i.service" RARR_EQ "$1 AND i.next_retry_at " condition \
+	" ORDER BY i.priority DESC, i.last_processed NULLS FIRST, i.id)"
+#define READY_ITEMS ITEMS("IS NULL")
+#define RETRY_ITEMS ITEMS("OPERATOR(pg_catalog.<=) $2")
+
 /*
  * queue_item_get_next(service text, "limit" int) returns SETOF queue_items
  *
- * Returns due items by priority, then by last_processed_at, never-processed
- * items first.  Their next_retry_at is set to researcharr.queue_item_lease
- * from now.  Raises 22004 if service is NULL, RA003 if it is unknown, and
- * 22023 if the limit is not between 1 and 10000.
+ * Returns due items by priority, then by last_processed, never-processed items
+ * first.  Their next_retry_at is set to researcharr.queue_item_lease from now.
+ * Raises 22004 if service is NULL, RA003 if it is unknown, and 22023 if the
+ * limit is not between 1 and 10000.
+ *
+ * Items that are not due must not cost time.  So items without next_retry_at
+ * are read from an index of their own, in order, and merged with those whose
+ * next_retry_at is over.  The limit is part of the text, so that a generic plan
+ * is one for few rows, too.  The conditions are repeated for q, the row that is
+ * locked: another caller may have taken it since the statement's snapshot.
  */
 PG_FUNCTION_INFO_V1(researcharr_queue_item_get_next);
 Datum
@@ -54,15 +68,16 @@ researcharr_queue_item_get_next(PG_FUNCTION_ARGS)
 				 errhint("Give a number from 1 to %d.", MAX_ITEMS)));
 
 	rarr_query_init(&query);
-	rarr_query_add_param(&query, "WITH due AS MATERIALIZED (SELECT q.id FROM researcharr.queue_items AS q"
-								 " WHERE q.service" RARR_EQ,
-						 TEXTOID, PointerGetDatum(service));
-	rarr_query_add_param(&query, " AND (q.next_retry_at IS NULL OR q.next_retry_at OPERATOR(pg_catalog.<=) ",
-						 TIMESTAMPTZOID, TimestampTzGetDatum(now));
-	rarr_query_add_param(&query, ") ORDER BY q.priority DESC, q.last_processed NULLS FIRST, q.id LIMIT ",
-						 INT8OID, Int64GetDatum(limit));
-	rarr_query_add_param(&query, " FOR NO KEY UPDATE SKIP LOCKED),"
-								 " taken AS (UPDATE researcharr.queue_items AS t SET next_retry_at = ",
+	rarr_query_bind(&query, TEXTOID, PointerGetDatum(service));
+	rarr_query_bind(&query, TIMESTAMPTZOID, TimestampTzGetDatum(now));
+	appendStringInfo(&query.sql, "WITH due AS MATERIALIZED (SELECT q.id FROM (" READY_ITEMS " UNION ALL " RETRY_ITEMS ") AS c"
+								 " JOIN researcharr.queue_items AS q ON q.id" RARR_EQ "c.id"
+								 " WHERE q.service" RARR_EQ "$1"
+								 " AND (q.next_retry_at IS NULL OR q.next_retry_at OPERATOR(pg_catalog.<=) $2)"
+								 " ORDER BY c.priority DESC, c.last_processed NULLS FIRST, c.id LIMIT %d"
+								 " FOR NO KEY UPDATE OF q SKIP LOCKED)",
+					 limit);
+	rarr_query_add_param(&query, ", taken AS (UPDATE researcharr.queue_items AS t SET next_retry_at = ",
 						 TIMESTAMPTZOID,
 						 TimestampTzGetDatum(now + rarr_queue_item_lease * USECS_PER_SEC));
 	appendStringInfo(&query.sql, " FROM due WHERE t.id" RARR_EQ "due.id RETURNING %s)"

@@ -19,6 +19,8 @@
 #include "base/result.h"
 #include "data/direct.h"
 #include "data/filter.h"
+#include "data/order.h"
+#include "data/page.h"
 #include "data/write.h"
 
 /*
@@ -53,18 +55,22 @@ Datum
 researcharr_entity_get_all(PG_FUNCTION_ARGS)
 {
 	RarrEntity *entity = rarr_entity_of_function(fcinfo, "_get_all");
+	Jsonb *filters = PG_ARGISNULL(0) ? NULL : PG_GETARG_JSONB_P(0);
+	List *order = rarr_order_read(entity, PG_ARGISNULL(3) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(3)));
+	int64 limit = PG_ARGISNULL(1) ? 0 : PG_GETARG_INT64(1);
 	RarrQuery query;
 
+	if (rarr_page_rows(entity, filters, order, PG_ARGISNULL(1) ? NULL : &limit,
+					   PG_ARGISNULL(2) ? 0 : PG_GETARG_INT64(2), fcinfo))
+		return (Datum) 0;
 	rarr_query_select(&query, entity);
-	rarr_filter_add(&query, entity, PG_ARGISNULL(0) ? NULL : PG_GETARG_JSONB_P(0));
-	rarr_order_add(&query, entity,
-				   PG_ARGISNULL(3) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(3)),
-				   !PG_ARGISNULL(1) || !PG_ARGISNULL(2));
+	rarr_filter_add(&query, entity, filters);
+	rarr_order_add(&query, entity, order, !PG_ARGISNULL(1) || !PG_ARGISNULL(2));
 	if (!PG_ARGISNULL(1))
-		rarr_query_add_bound(&query, " LIMIT ", "limit", PG_GETARG_INT64(1));
+		rarr_query_add_bound(&query, " LIMIT ", "limit", limit);
 	if (!PG_ARGISNULL(2))
 		rarr_query_add_bound(&query, " OFFSET ", "offset", PG_GETARG_INT64(2));
-	rarr_query_rows(entity, &query, RARR_READ, fcinfo);
+	rarr_query_rows(entity, &query, PG_ARGISNULL(1) ? RARR_READ : RARR_READ | RARR_CUSTOM, fcinfo);
 	return (Datum) 0;
 }
 
@@ -83,10 +89,7 @@ researcharr_entity_count(PG_FUNCTION_ARGS)
 	Datum count;
 	bool isnull;
 
-	rarr_query_init(&query);
-	appendStringInfo(&query.sql, "SELECT pg_catalog.count(*) FROM researcharr.%s AS t",
-					 rarr_entity_source(entity));
-	rarr_filter_add(&query, entity, PG_ARGISNULL(0) ? NULL : PG_GETARG_JSONB_P(0));
+	rarr_page_count(&query, entity, PG_ARGISNULL(0) ? NULL : PG_GETARG_JSONB_P(0));
 	(void) rarr_query_value(entity, &query, RARR_READ, &count, &isnull);
 	PG_RETURN_DATUM(count);
 }

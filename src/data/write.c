@@ -14,6 +14,7 @@
 
 #include "base/schema.h"
 #include "base/subtransaction.h"
+#include "data/direct_write.h"
 #include "data/flat.h"
 #include "data/secret.h"
 #include "data/write.h"
@@ -42,7 +43,10 @@ static HeapTuple
 create_plain(RarrEntity *entity, const RarrValues *values)
 {
 	RarrQuery query;
+	HeapTuple row;
 
+	if (rarr_direct_create(entity, values, NULL, &row))
+		return row;
 	rarr_begin_insert(&query, entity, entity->def->table, false, "", values);
 	rarr_add_values(&query, entity, false, "", values);
 	appendStringInfo(&query.sql, " RETURNING %s", entity->list);
@@ -172,7 +176,10 @@ update_plain(RarrEntity *entity, const pg_uuid_t *id, const RarrValues *values,
 {
 	bool masked = rarr_entity_source(entity) == entity->def->masked;
 	RarrQuery query;
+	HeapTuple row;
 
+	if (rarr_direct_update(entity, id, values, expected, &row) == RARR_DIRECT_DONE)
+		return row;
 	rarr_query_init(&query);
 	appendStringInfo(&query.sql, "UPDATE researcharr.%s AS t SET ", entity->def->table);
 	(void) rarr_add_assignments(&query, entity, false, values);

@@ -151,7 +151,7 @@ make_row(RarrTable *jobs, TupleTableSlot *slot, const pg_uuid_t *id, const RarrN
 	if (job->unique_key != NULL)
 		rarr_job_set(slot, JOB_UNIQUE_KEY, PointerGetDatum(job->unique_key));
 	ExecStoreVirtualTuple(slot);
-	rarr_table_fill_defaults(jobs, slot);
+	rarr_table_fill_defaults(jobs, slot, NULL);
 }
 
 /*

@@ -170,6 +170,27 @@ apply_limits(TriggerData *trigger, HeapTuple tuple)
 	return heap_modify_tuple_by_cols(tuple, desc, 1, &column, &error, &isnull);
 }
 
+/*
+ * Return the new row.  If it is a failed job without a message, it gets one:
+ * the index of failed jobs has those with a message, also old rows of a dump.
+ */
+static HeapTuple
+explain_failure(Relation rel, HeapTuple tuple)
+{
+	static const char *const message = "failed without a message";
+	TupleDesc desc = RelationGetDescr(rel);
+	int column = JOB_ERROR_MESSAGE;
+	bool isnull;
+	Datum status = heap_getattr(tuple, JOB_STATUS, desc, &isnull);
+	Datum error;
+
+	if (isnull || !heap_attisnull(tuple, column, desc) ||
+		strcmp(TextDatumGetCString(status), rarr_job_status_name(JOB_FAILED)) != 0)
+		return tuple;
+	error = CStringGetTextDatum(message);
+	return heap_modify_tuple_by_cols(tuple, desc, 1, &column, &error, &isnull);
+}
+
 /* Return the new row with an updated_at that is later than the old row's. */
 static HeapTuple
 advance_updated_at(TriggerData *trigger, HeapTuple tuple)
@@ -228,13 +249,16 @@ researcharr_processing_jobs_guard(PG_FUNCTION_ARGS)
 	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
 	{
 		check_update(trigger);
-		tuple = apply_limits(trigger, trigger->tg_newtuple);
+		tuple = explain_failure(trigger->tg_relation, apply_limits(trigger, trigger->tg_newtuple));
 	}
-	else if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event) &&
-			 !rarr_is_restoring(trigger->tg_relation))
+	else if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
 	{
-		check_insert(trigger->tg_relation, tuple);
-		tuple = apply_limits(trigger, tuple);
+		if (!rarr_is_restoring(trigger->tg_relation))
+		{
+			check_insert(trigger->tg_relation, tuple);
+			tuple = apply_limits(trigger, tuple);
+		}
+		tuple = explain_failure(trigger->tg_relation, tuple);
 	}
 	rarr_change_record_dml(trigger);
 	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))

@@ -45,6 +45,8 @@ INSERT INTO expected VALUES
 		'SETOF record'),
 	('config_value_is_valid(value text, value_type text)',
 		'boolean'),
+	('count_estimate(entity text)',
+		'bigint'),
 	('episode_count(filters jsonb DEFAULT ''{}''::jsonb)',
 		'bigint'),
 	('episode_create(entity jsonb)',

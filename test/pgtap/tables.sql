@@ -246,7 +246,7 @@ $actual$, ARRAY[
 	'job_types: backoff_base_check, backoff_cap_check, backoff_check, jitter_check, lease_check, max_retries_check, max_running_check, max_runtime_check, name_check, priority_check, rate_check, rate_interval_check, rate_limit_check, weight_check',
 	'media: external_id_check, metadata_check, status_check, title_check, type_check',
 	'movies: imdb_id_check, runtime_minutes_check, tmdb_id_check, year_check',
-	'processing_jobs: attempt_check, available_at_check, completed_at_check, job_type_check, lease_expires_at_check, max_retries_check, metadata_check, priority_check, retry_count_check, status_check, unique_key_check',
+	'processing_jobs: attempt_check, available_at_check, completed_at_check, error_message_check, job_type_check, lease_expires_at_check, max_retries_check, metadata_check, priority_check, retry_count_check, status_check, unique_key_check',
 	'queue_items: metadata_check, priority_check, retry_count_check, service_check',
 	'series: episodes_check, seasons_check, tvdb_id_check',
 	'webui_users: api_key_hash_check, password_hash_check, username_check'
@@ -260,15 +260,22 @@ SELECT results_eq($actual$
 	ORDER BY c.relname COLLATE "C"
 $actual$, ARRAY[
 	'CREATE INDEX audit_log_default_entity_idx ON audit_log_default USING btree (entity_type, entity_id)',
+	'CREATE INDEX media_created_at_idx ON media USING btree (status, type, created_at, id)',
 	'CREATE INDEX media_search_idx ON media USING gin ((((title)::search_text)::text) gin_trgm_ops) WITH (gin_pending_list_limit=''64'')',
 	'CREATE INDEX media_title_idx ON media USING btree (title, type) WHERE (external_id IS NULL)',
 	'CREATE INDEX media_title_trgm_idx ON media USING gin (title gin_trgm_ops)',
+	'CREATE INDEX movies_imdb_id_idx ON movies USING btree (imdb_id) WHERE (imdb_id IS NOT NULL)',
+	'CREATE INDEX movies_tmdb_id_idx ON movies USING btree (tmdb_id) WHERE (tmdb_id IS NOT NULL)',
+	'CREATE INDEX movies_year_idx ON movies USING btree (year, media_id)',
 	'CREATE INDEX processing_history_default_job_id_idx ON processing_history_default USING btree (job_id)',
+	'CREATE INDEX processing_jobs_failed_idx ON processing_jobs USING btree (completed_at, id) WHERE ((completed_at IS NOT NULL) AND (error_message IS NOT NULL))',
 	'CREATE INDEX processing_jobs_media_id_idx ON processing_jobs USING btree (media_id)',
 	'CREATE INDEX processing_jobs_take_idx ON processing_jobs USING btree (job_type, priority DESC, available_at, id) WHERE (completed_at IS NULL)',
 	'CREATE UNIQUE INDEX processing_jobs_unique_key_idx ON processing_jobs USING btree (job_type, unique_key) WHERE ((completed_at IS NULL) AND (unique_key IS NOT NULL))',
 	'CREATE INDEX queue_items_media_id_idx ON queue_items USING btree (media_id)',
-	'CREATE INDEX queue_items_next_idx ON queue_items USING btree (service, priority DESC, last_processed NULLS FIRST, id)'
+	'CREATE INDEX queue_items_ready_idx ON queue_items USING btree (service, priority DESC, last_processed NULLS FIRST, id) WHERE (next_retry_at IS NULL)',
+	'CREATE INDEX queue_items_retry_idx ON queue_items USING btree (service, next_retry_at) WHERE (next_retry_at IS NOT NULL)',
+	'CREATE INDEX series_tvdb_id_idx ON series USING btree (tvdb_id) WHERE (tvdb_id IS NOT NULL)'
 ], 'indexes that are no keys');
 
 SELECT * FROM finish();

@@ -23,7 +23,8 @@ my @order = (
 	[ 'job/agenda', 'job/history', 'job/stats' ],
 	[ 'job/limits', 'job/wait' ],
 	['job'],
-	[ 'audit', 'data' ],
+	['audit'],
+	['data'],
 	['data/import'],
 	['']);
 

@@ -4,7 +4,8 @@
  *
  * A claim and a heartbeat change no column that is in an index or in an
  * index's predicate, so that they are HOT updates.  The other changes set
- * completed_at or available_at, which are.
+ * completed_at or available_at, which are.  A claim that records the first
+ * lapse of a job sets error_message too, and is not HOT.
  *
  * Functions that take a slot expect its attributes to be deformed, unless they
  * say otherwise.
@@ -49,7 +50,24 @@ const RarrIndexDef rarr_job_dequeue_index = {
 	"processing_jobs_take_idx", {JOB_JOB_TYPE, -JOB_PRIORITY, JOB_AVAILABLE_AT, JOB_ID}, .null_column = JOB_COMPLETED_AT};
 const RarrIndexDef rarr_job_id_index = {"processing_jobs_pkey", {JOB_ID}};
 const RarrIndexDef rarr_job_unique_index = {
-	"processing_jobs_unique_key_idx", {JOB_JOB_TYPE, JOB_UNIQUE_KEY}, .null_column = JOB_COMPLETED_AT, .not_null_column = JOB_UNIQUE_KEY, .unique = true};
+	"processing_jobs_unique_key_idx", {JOB_JOB_TYPE, JOB_UNIQUE_KEY}, .null_column = JOB_COMPLETED_AT, .not_null_columns = {JOB_UNIQUE_KEY}, .unique = true};
+
+/* ... and those that queries use */
+static const RarrIndexDef media_id_index = {"processing_jobs_media_id_idx", {JOB_MEDIA_ID}};
+static const RarrIndexDef failed_index = {
+	"processing_jobs_failed_idx", {JOB_COMPLETED_AT, JOB_ID}, .not_null_columns = {JOB_COMPLETED_AT, JOB_ERROR_MESSAGE}};
+
+/*
+ * Indexes and CHECK constraints that are ours.  With any others a claim is
+ * guarded (claim_guard.c), which costs more.
+ */
+static const RarrIndexDef *const job_indexes[] = {
+	&rarr_job_dequeue_index, &rarr_job_id_index, &rarr_job_unique_index, &media_id_index, &failed_index, NULL};
+static const char *const job_checks[] = {
+	"processing_jobs_job_type_check", "processing_jobs_status_check", "processing_jobs_priority_check",
+	"processing_jobs_retry_count_check", "processing_jobs_max_retries_check", "processing_jobs_metadata_check",
+	"processing_jobs_attempt_check", "processing_jobs_available_at_check", "processing_jobs_lease_expires_at_check",
+	"processing_jobs_completed_at_check", "processing_jobs_unique_key_check", "processing_jobs_error_message_check", NULL};
 
 /*
  * The columns that each kind of change sets; 0 ends a list.  enqueue.c checks
@@ -67,8 +85,8 @@ const RarrTableDef rarr_job_table = {
 	.name = "processing_jobs",
 	.ncolumns = JOB_NCOLUMNS,
 	.columns = job_columns,
-	.nchecks = 11,
-	.nindexes = 4,
+	.checks = job_checks,
+	.indexes = job_indexes,
 	.nchanges = lengthof(job_changes),
 	.changes = job_changes,
 };

@@ -15,6 +15,7 @@
 #include "miscadmin.h"
 
 #include "base/clock.h"
+#include "base/compat.h"
 #include "base/guc.h"
 #include "base/pending.h"
 #include "job/stats/counters.h"
@@ -105,6 +106,7 @@ stop_counting(void)
 			counted->counting = 0;
 	}
 	LWLockRelease(rarr_counted_types.lock);
+	ConditionVariableBroadcast(rarr_counters_done);
 }
 
 static bool counting = false;
@@ -262,6 +264,46 @@ rarr_counters_read(Oid table, int *n)
 	return usable ? result : NULL;
 }
 
+/* Does another backend count the table, and can its numbers serve others? */
+static bool
+others_count(Oid table)
+{
+	CountedTable *counted;
+	bool result;
+
+	LWLockAcquire(rarr_counted_types.lock, LW_EXCLUSIVE);
+	counted = rarr_counted_table(table);
+	result = counted != NULL && counted->counting != 0 && counted->counting != MyProcPid &&
+			 !counted->incomplete;
+	LWLockRelease(rarr_counted_types.lock);
+	return result;
+}
+
+/*
+ * If another backend counts the table, wait for the end of that count.  Returns
+ * whether it waited: rarr_counters_read() may have numbers then, unless the
+ * count failed.  Raises an error if the session is interrupted.
+ */
+bool
+rarr_counters_await(Oid table)
+{
+	static uint32 wait_event = 0;
+	bool waited = false;
+
+	if (rarr_counted_types.shared == NULL || truncated())
+		return false;
+	if (wait_event == 0)
+		wait_event = rarr_wait_event("ResearcharrJobCount");
+	ConditionVariablePrepareToSleep(rarr_counters_done);
+	while (others_count(table))
+	{
+		ConditionVariableSleep(rarr_counters_done, wait_event);
+		waited = true;
+	}
+	ConditionVariableCancelSleep();
+	return waited;
+}
+
 /*
  * Make room for the types that a count will find, if all slots are used.
  * Reads catalogs and raises their errors, so call it before taking the
@@ -388,4 +430,5 @@ rarr_counters_end_recount(Oid table, TimestampTz counted_at, int64 began)
 	}
 	counting = false;
 	LWLockRelease(rarr_counted_types.lock);
+	ConditionVariableBroadcast(rarr_counters_done);
 }

@@ -15,6 +15,7 @@ extern void rarr_counters_change(Relation jobs, TupleTableSlot *old, TupleTableS
 extern void rarr_counters_truncate(void);
 
 extern RarrCounts *rarr_counters_read(Oid table, int *n);
+extern bool rarr_counters_await(Oid table);
 extern void rarr_counters_make_room(void);
 extern bool rarr_counters_begin_recount(Oid table);
 extern void rarr_counters_set(Oid table, const char *type, const RarrCounts *counts);

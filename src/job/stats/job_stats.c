@@ -4,7 +4,8 @@
  *
  * The result comes from the counters (counters.c), unless it is time to count
  * the table: that is when the time since the last count is a hundred times its
- * duration.  On a standby, without shared_preload_libraries, and if row
+ * duration.  While there are no numbers yet, one backend counts and the others
+ * wait for it.  On a standby, without shared_preload_libraries, and if row
  * security applies, the table is counted each time.
  */
 #include "postgres.h"
@@ -21,6 +22,7 @@
 #include "utils/timestamp.h"
 
 #include "base/clock.h"
+#include "base/jit.h"
 #include "base/json.h"
 #include "base/schema.h"
 #include "job/stats/counters.h"
@@ -88,8 +90,23 @@ take_row(ReturnSetInfo *rsinfo, HeapTuple row, TupleDesc desc, Oid table, bool k
 	counts->oldest[find_status(status)] = oldest;
 }
 
-/* Count the table.  If keep, make the numbers the base of the counters. */
-static void
+/* Run the count, without JIT.  Requires an SPI connection. */
+static int
+execute_count(void)
+{
+	SPIPlanPtr plan = SPI_prepare(count_sql, 0, NULL);
+	SPIExecuteOptions options = {.read_only = true};
+
+	if (plan == NULL)
+		elog(ERROR, "the count of jobs could not be prepared");
+	return rarr_jit_execute(plan, &options);
+}
+
+/*
+ * Count the table.  If keep, make the numbers the base of the counters; returns
+ * false, and counts nothing, if another backend began to count and has ended.
+ */
+static bool
 count_table(ReturnSetInfo *rsinfo, Oid table, bool keep)
 {
 	TimestampTz counted_at = GetCurrentTimestamp();
@@ -101,11 +118,18 @@ count_table(ReturnSetInfo *rsinfo, Oid table, bool keep)
 		rarr_counters_make_room();
 		PushActiveSnapshot(GetLatestSnapshot());
 		keep = rarr_counters_begin_recount(table);
+		if (!keep)
+		{
+			PopActiveSnapshot();
+			if (rarr_counters_await(table))
+				return false;
+			PushActiveSnapshot(GetLatestSnapshot());
+		}
 	}
 	else
 		PushActiveSnapshot(GetActiveSnapshot());
 	SPI_connect();
-	if (SPI_execute(count_sql, true, 0) != SPI_OK_SELECT)
+	if (execute_count() != SPI_OK_SELECT)
 		elog(ERROR, "jobs could not be counted");
 	for (uint64 i = 0; i < SPI_processed; i++)
 		take_row(rsinfo, SPI_tuptable->vals[i], SPI_tuptable->tupdesc, table, keep, &counts);
@@ -117,6 +141,7 @@ count_table(ReturnSetInfo *rsinfo, Oid table, bool keep)
 	}
 	SPI_finish();
 	PopActiveSnapshot();
+	return true;
 }
 
 PG_FUNCTION_INFO_V1(researcharr_job_stats);
@@ -147,12 +172,12 @@ researcharr_job_stats(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	keep = !RecoveryInProgress() && !IsInParallelMode() &&
 		   check_enable_rls(table, InvalidOid, true) != RLS_ENABLED;
-	if (keep)
-		counts = rarr_counters_read(table, &n);
-	if (counts == NULL)
+	while (counts == NULL)
 	{
-		count_table(rsinfo, table, keep);
-		return (Datum) 0;
+		if (keep)
+			counts = rarr_counters_read(table, &n);
+		if (counts == NULL && !(keep && rarr_counters_await(table)) && count_table(rsinfo, table, keep))
+			return (Datum) 0;
 	}
 	for (int i = 0; i < n; i++)
 		for (int j = 0; j < RARR_STATUSES; j++)

@@ -26,15 +26,21 @@ RarrSlotRegistry rarr_counted_tables = {
 	.slot_size = sizeof(CountedTable),
 };
 
+ConditionVariable *rarr_counters_done = NULL;
+
 static Size
 counters_size(void)
 {
-	return add_size(rarr_registry_size(&rarr_counted_types), rarr_registry_size(&rarr_counted_tables));
+	return add_size(CACHELINEALIGN(sizeof(ConditionVariable)), add_size(rarr_registry_size(&rarr_counted_types), rarr_registry_size(&rarr_counted_tables)));
 }
 
 static void
 attach_counters(void *memory, bool first)
 {
+	rarr_counters_done = memory;
+	if (first)
+		ConditionVariableInit(rarr_counters_done);
+	memory = (char *) memory + CACHELINEALIGN(sizeof(ConditionVariable));
 	rarr_registry_attach(&rarr_counted_types, memory, first);
 	memory = (char *) memory + rarr_registry_size(&rarr_counted_types);
 	rarr_registry_attach(&rarr_counted_tables, memory, first);

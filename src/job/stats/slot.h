@@ -7,6 +7,7 @@
 #define RARR_JOB_STATS_SLOT_H
 
 #include "port/atomics.h"
+#include "storage/condition_variable.h"
 #include "utils/timestamp.h"
 
 #include "base/shmem.h"
@@ -69,6 +70,9 @@ typedef struct RarrCountedKey
 /* The types' lock protects all but the stripes. */
 extern RarrSlotRegistry rarr_counted_types;
 extern RarrSlotRegistry rarr_counted_tables;
+
+/* Broadcast when a count of any table ends, in whatever way.  NULL: not preloaded. */
+extern ConditionVariable *rarr_counters_done;
 
 extern const RarrShmemPart rarr_counters_part;
 extern void rarr_counters_invalidate(void);
