@@ -209,6 +209,8 @@ INSERT INTO expected VALUES
 		'boolean'),
 	('queue_item_validate(entity jsonb, OUT field text, OUT code text, OUT message text)',
 		'SETOF record'),
+	('schedule_next(cron text, zone text DEFAULT ''UTC''::text, after timestamp with time zone DEFAULT NULL::timestamp with time zone)',
+		'timestamp with time zone'),
 	('series_count(filters jsonb DEFAULT ''{}''::jsonb)',
 		'bigint'),
 	('search_text_in(string cstring)',

@@ -25,6 +25,7 @@ my @order = (
 	['job'],
 	[ 'audit', 'data' ],
 	['data/import'],
+	['ops'],
 	['']);
 
 my %level;
