@@ -26,6 +26,10 @@ int rarr_max_waiters = -1;
 int rarr_poll_interval = 1000;
 bool rarr_bind_leases = false;
 int rarr_max_lease = 30 * SECS_PER_DAY;
+bool rarr_worker_on = true;
+int rarr_max_workers = 3;
+int rarr_worker_databases = 100;
+int rarr_rescue_delay = 10;
 
 /*
  * Check a new value of researcharr.user_id.
@@ -161,6 +165,44 @@ define_job_settings(void)
 							 NULL);
 }
 
+/* settings of the background worker that can change at run time */
+static void
+define_worker_settings(void)
+{
+	DefineCustomBoolVariable("researcharr.worker",
+							 "Runs maintenance tasks in each database that has the extension.",
+							 "It needs the library in shared_preload_libraries. If off, CALL run_maintenance().",
+							 &rarr_worker_on,
+							 true,
+							 PGC_SIGHUP,
+							 0,
+							 NULL,
+							 NULL,
+							 NULL);
+
+	DefineCustomIntVariable("researcharr.rescue_delay",
+							"Sets the time after the end of a job's lease after which a maintenance task records the lapse.",
+							"A dequeue of the job's type does so at once.",
+							&rarr_rescue_delay,
+							10, 0, SECS_PER_DAY,
+							PGC_SIGHUP,
+							GUC_UNIT_S,
+							NULL,
+							NULL,
+							NULL);
+
+	DefineCustomIntVariable("researcharr.max_workers",
+							"Sets the maximum number of processes that run maintenance tasks at the same time.",
+							"They count against max_worker_processes. One of them is kept for tasks that are short.",
+							&rarr_max_workers,
+							3, 2, 32,
+							PGC_SIGHUP,
+							0,
+							NULL,
+							NULL,
+							NULL);
+}
+
 /* sizes of shared memory, which are fixed at server start */
 static void
 define_shared_memory_settings(void)
@@ -170,6 +212,17 @@ define_shared_memory_settings(void)
 							"Sessions of all databases count; any further session polls. -1 means the maximum number of sessions.",
 							&rarr_max_waiters,
 							-1, -1, 262143,
+							PGC_POSTMASTER,
+							0,
+							NULL,
+							NULL,
+							NULL);
+
+	DefineCustomIntVariable("researcharr.worker_databases",
+							"Sets the maximum number of databases in which the background worker runs maintenance tasks.",
+							NULL,
+							&rarr_worker_databases,
+							100, 1, 10000,
 							PGC_POSTMASTER,
 							0,
 							NULL,
@@ -205,6 +258,7 @@ rarr_guc_init(void)
 {
 	define_data_settings();
 	define_job_settings();
+	define_worker_settings();
 	if (process_shared_preload_libraries_in_progress)
 		define_shared_memory_settings();
 	MarkGUCPrefixReserved("researcharr");

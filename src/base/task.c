@@ -24,6 +24,7 @@
 #define MAX_PROCESSES 16
 
 void (*rarr_task_wake_hook)(int task, TimestampTz at) = NULL;
+void (*rarr_task_installed_hook)(void) = NULL;
 
 static const RarrTask *tasks[RARR_MAX_TASKS];
 static int ntasks = 0;
@@ -33,6 +34,7 @@ static int nprocesses = 0;
 /* when tasks are due that the current transaction wakes; DT_NOEND: it does not */
 static TimestampTz wake_at[RARR_MAX_TASKS];
 static bool any_to_wake = false;
+static bool installed = false; /* by the current transaction: the extension */
 
 /* At the transaction's end: wake what it asked for.  Cannot fail. */
 static void
@@ -41,6 +43,9 @@ at_xact_end(XactEvent event, void *arg)
 	if (!any_to_wake || (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE))
 		return;
 	any_to_wake = false;
+	if (installed && event == XACT_EVENT_COMMIT && rarr_task_installed_hook != NULL)
+		rarr_task_installed_hook();
+	installed = false;
 	for (int i = 0; i < ntasks; i++)
 	{
 		if (wake_at[i] != DT_NOEND && event != XACT_EVENT_ABORT)
@@ -111,6 +116,7 @@ void
 rarr_task_start_process(RarrTaskRun *run, const RarrProcess *process, Oid role,
 						const void *arg, Size len)
 {
+	MemoryContext old = MemoryContextSwitchTo(run->cxt);
 	RarrProcessRequest *request = palloc0(sizeof(RarrProcessRequest));
 
 	if (len > RARR_PROCESS_ARG_MAX)
@@ -120,6 +126,7 @@ rarr_task_start_process(RarrTaskRun *run, const RarrProcess *process, Oid role,
 	if (len > 0)
 		memcpy(request->arg, arg, len);
 	run->processes = lappend(run->processes, request);
+	MemoryContextSwitchTo(old);
 }
 
 /*
@@ -148,6 +155,20 @@ rarr_task_wake_at_commit(const RarrTask *task, TimestampTz at)
 		if (tasks[i] == task)
 			wake_at[i] = Min(wake_at[i], at);
 	any_to_wake = true;
+}
+
+/*
+ * The current transaction installs, updates or drops the extension: have the
+ * background worker look at the database when it commits.  with: the
+ * transaction installs or updates it.  Cannot fail.
+ */
+void
+rarr_task_wake_all_at_commit(bool with)
+{
+	for (int i = 0; i < ntasks; i++)
+		wake_at[i] = DT_NOBEGIN;
+	any_to_wake = true;
+	installed = installed || with;
 }
 
 /* How many tasks there are. */

@@ -7,6 +7,7 @@
 
 #include "datatype/timestamp.h"
 #include "nodes/pg_list.h"
+#include "utils/palloc.h"
 
 /* how many tasks there can be; their numbers are below this */
 #define RARR_MAX_TASKS 32
@@ -45,6 +46,8 @@ typedef struct RarrTaskRun
 	TimestampTz now; /* when the run began */
 	int failures;    /* runs in a row that failed before this one */
 	bool by_hand;    /* run_maintenance(), and not the background worker */
+
+	MemoryContext cxt; /* lives longer than the run's transaction */
 
 	/* set by the task */
 	TimestampTz next; /* when the next run is due: DT_NOBEGIN, at once;
@@ -87,9 +90,11 @@ extern void rarr_task_start_process(RarrTaskRun *run, const RarrProcess *process
 /* for everybody: a task of this database is due at this time, or earlier */
 extern void rarr_task_wake(const RarrTask *task, TimestampTz at);
 extern void rarr_task_wake_at_commit(const RarrTask *task, TimestampTz at);
+extern void rarr_task_wake_all_at_commit(bool with);
 
 /* for the background worker, which sets the hook if the library is preloaded */
 extern void (*rarr_task_wake_hook)(int task, TimestampTz at);
+extern void (*rarr_task_installed_hook)(void);
 extern int rarr_task_count(void);
 extern const RarrTask *rarr_task_get(int i);
 extern const RarrProcess *rarr_process_find(const char *name);

@@ -23,7 +23,7 @@ my @order = (
 	[ 'job/agenda', 'job/history', 'job/stats' ],
 	[ 'job/limits', 'job/wait' ],
 	['job'],
-	[ 'audit', 'data' ],
+	[ 'audit', 'cache', 'data' ],
 	['data/import'],
 	['ops'],
 	['']);
