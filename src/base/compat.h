@@ -22,6 +22,7 @@
 #include "rewrite/rewriteHandler.h"
 #include "storage/latch.h"
 #include "storage/lock.h"
+#include "tcop/pquery.h"
 #include "utils/acl.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
@@ -229,6 +230,17 @@ rarr_executor_run(QueryDesc *desc)
 	ExecutorRun(desc, ForwardScanDirection, 0);
 #else
 	ExecutorRun(desc, ForwardScanDirection, 0, true);
+#endif
+}
+
+/* Run a portal to its end, as a client's statement.  Up to 17, PortalRun() is told that it runs only once. */
+static inline void
+rarr_portal_run(Portal portal, DestReceiver *receiver, QueryCompletion *done)
+{
+#if PG_VERSION_NUM >= 180000
+	(void) PortalRun(portal, FETCH_ALL, true, receiver, receiver, done);
+#else
+	(void) PortalRun(portal, FETCH_ALL, true, true, receiver, receiver, done);
 #endif
 }
 

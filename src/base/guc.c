@@ -7,6 +7,8 @@
  */
 #include "postgres.h"
 
+#include <limits.h>
+
 #include "datatype/timestamp.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
@@ -30,6 +32,9 @@ bool rarr_worker_on = true;
 int rarr_max_workers = 3;
 int rarr_worker_databases = 100;
 int rarr_rescue_delay = 10;
+int rarr_schedule_max_runs = 2;
+int rarr_schedule_timeout = 3600 * 1000;
+int rarr_schedule_keep_runs = 100;
 
 /*
  * Check a new value of researcharr.user_id.
@@ -203,6 +208,44 @@ define_worker_settings(void)
 							NULL);
 }
 
+/* settings of the schedule */
+static void
+define_schedule_settings(void)
+{
+	DefineCustomIntVariable("researcharr.schedule_max_runs",
+							"Sets how many runs of the schedule can go on at a time in a database.",
+							"Others wait. Each run is one of researcharr.max_workers, of which there is always one for other tasks.",
+							&rarr_schedule_max_runs,
+							2, 1, 31,
+							PGC_SIGHUP,
+							0,
+							NULL,
+							NULL,
+							NULL);
+
+	DefineCustomIntVariable("researcharr.schedule_timeout",
+							"Sets the time after which a run of the schedule is canceled.",
+							"If it goes on all the same, it is terminated a little later. 0 means never. A lower statement_timeout of the entry's owner takes precedence.",
+							&rarr_schedule_timeout,
+							3600 * 1000, 0, INT_MAX,
+							PGC_SIGHUP,
+							GUC_UNIT_MS,
+							NULL,
+							NULL,
+							NULL);
+
+	DefineCustomIntVariable("researcharr.schedule_keep_runs",
+							"Sets how many ended runs of each entry of the schedule are kept.",
+							NULL,
+							&rarr_schedule_keep_runs,
+							100, 1, 100000,
+							PGC_SIGHUP,
+							0,
+							NULL,
+							NULL,
+							NULL);
+}
+
 /* sizes of shared memory, which are fixed at server start */
 static void
 define_shared_memory_settings(void)
@@ -259,6 +302,7 @@ rarr_guc_init(void)
 	define_data_settings();
 	define_job_settings();
 	define_worker_settings();
+	define_schedule_settings();
 	if (process_shared_preload_libraries_in_progress)
 		define_shared_memory_settings();
 	MarkGUCPrefixReserved("researcharr");

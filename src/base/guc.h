@@ -47,6 +47,15 @@ extern int rarr_worker_databases;
 /* researcharr.rescue_delay: s after a lease's end until the task records it */
 extern int rarr_rescue_delay;
 
+/* researcharr.schedule_max_runs: runs of the schedule that go on at a time */
+extern int rarr_schedule_max_runs;
+
+/* researcharr.schedule_timeout: time limit of a run in ms; 0: none */
+extern int rarr_schedule_timeout;
+
+/* researcharr.schedule_keep_runs: ended runs that are kept of an entry */
+extern int rarr_schedule_keep_runs;
+
 extern void rarr_guc_init(void);
 
 #endif /* RARR_BASE_GUC_H */

@@ -9,12 +9,14 @@
 #include "base/task.h"
 #include "ops/make_way.h"
 #include "ops/ops.h"
+#include "ops/schedule.h"
 #include "ops/worker.h"
 
 /* Register the tasks of this folder.  Called whenever the library is loaded. */
 void
 rarr_ops_init(void)
 {
+	rarr_schedule_init();
 }
 
 /*
