@@ -4,7 +4,7 @@
 
 SET LOCAL search_path = pg_catalog, pg_temp;
 
--- The schedule
+-- the schedule
 
 CREATE TABLE researcharr.schedule_entries (
 	name              text NOT NULL,
@@ -135,26 +135,6 @@ RETURNS timestamptz LANGUAGE C
 AS 'MODULE_PATHNAME', 'researcharr_schedule_next';
 COMMENT ON FUNCTION researcharr.schedule_next(text, text, timestamptz)
 IS 'when a cron expression fires first after a time (NULL: now), by the clock of the time zone; NULL for never';
--- the background worker
-
-CREATE FUNCTION researcharr.worker_status(OUT database name, OUT task text, OUT pid int, OUT last_start timestamptz,
-	OUT duration interval, OUT result text, OUT error text, OUT failures int, OUT runs bigint, OUT next_due timestamptz,
-	OUT progress text)
-RETURNS SETOF record LANGUAGE C VOLATILE ROWS 20
-AS 'MODULE_PATHNAME', 'researcharr_worker_status';
-COMMENT ON FUNCTION researcharr.worker_status() IS
-	'what the background worker does, did and will do: a row for each maintenance task, and for each process that one started';
-
-CREATE PROCEDURE researcharr.run_maintenance()
-LANGUAGE C
-AS 'MODULE_PATHNAME', 'researcharr_run_maintenance';
-COMMENT ON PROCEDURE researcharr.run_maintenance() IS
-	'runs each maintenance task once, and commits after each; for servers without the background worker';
-REVOKE ALL ON FUNCTION researcharr.worker_status() FROM PUBLIC;
-REVOKE ALL ON PROCEDURE researcharr.run_maintenance() FROM PUBLIC;
-
-CREATE INDEX cache_entries_expiry_idx ON researcharr.cache_entries (expiry) WHERE expiry IS NOT NULL;
-COMMENT ON INDEX researcharr.cache_entries_expiry_idx IS 'what has expired, for the maintenance task that deletes it';
 
 CREATE FUNCTION researcharr.schedule_set(name text, cron text, command text, arguments jsonb DEFAULT '{}',
 	zone text DEFAULT 'UTC', catch_up boolean DEFAULT true)
@@ -194,6 +174,36 @@ RETURNS uuid LANGUAGE C
 AS 'MODULE_PATHNAME', 'researcharr_schedule_run';
 COMMENT ON FUNCTION researcharr.schedule_run(text)
 IS 'has an entry of the schedule run once, as soon as the transaction has committed; returns the id in schedule_runs';
+
+REVOKE ALL ON FUNCTION researcharr.schedule_guard() FROM PUBLIC;
+REVOKE ALL ON FUNCTION researcharr.schedule_next(text, text, timestamptz) FROM PUBLIC;
+REVOKE ALL ON FUNCTION researcharr.schedule_set(text, text, text, jsonb, text, boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION researcharr.schedule_list() FROM PUBLIC;
+REVOKE ALL ON FUNCTION researcharr.schedule_drop(text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION researcharr.schedule_pause(text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION researcharr.schedule_resume(text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION researcharr.schedule_run(text) FROM PUBLIC;
+
+-- the background worker
+
+CREATE FUNCTION researcharr.worker_status(OUT database name, OUT task text, OUT pid int, OUT last_start timestamptz,
+	OUT duration interval, OUT result text, OUT error text, OUT failures int, OUT runs bigint, OUT next_due timestamptz,
+	OUT progress text)
+RETURNS SETOF record LANGUAGE C VOLATILE ROWS 20
+AS 'MODULE_PATHNAME', 'researcharr_worker_status';
+COMMENT ON FUNCTION researcharr.worker_status() IS
+	'what the background worker does, did and will do: a row for each maintenance task, and for each process that one started';
+
+CREATE PROCEDURE researcharr.run_maintenance()
+LANGUAGE C
+AS 'MODULE_PATHNAME', 'researcharr_run_maintenance';
+COMMENT ON PROCEDURE researcharr.run_maintenance() IS
+	'runs each maintenance task once, and commits after each; for servers without the background worker';
+REVOKE ALL ON FUNCTION researcharr.worker_status() FROM PUBLIC;
+REVOKE ALL ON PROCEDURE researcharr.run_maintenance() FROM PUBLIC;
+
+CREATE INDEX cache_entries_expiry_idx ON researcharr.cache_entries (expiry) WHERE expiry IS NOT NULL;
+COMMENT ON INDEX researcharr.cache_entries_expiry_idx IS 'what has expired, for the maintenance task that deletes it';
 
 -- Statements that lock processing_jobs come after all others: workers wait from
 -- the first of them until the update's transaction ends.
