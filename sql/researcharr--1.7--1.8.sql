@@ -175,6 +175,8 @@ AS 'MODULE_PATHNAME', 'researcharr_schedule_run';
 COMMENT ON FUNCTION researcharr.schedule_run(text)
 IS 'has an entry of the schedule run once, as soon as the transaction has committed; returns the id in schedule_runs';
 
+REVOKE ALL ON TABLE researcharr.schedule_entries, researcharr.schedule_state, researcharr.schedule_log,
+	researcharr.schedule_runs FROM PUBLIC;
 REVOKE ALL ON FUNCTION researcharr.schedule_guard() FROM PUBLIC;
 REVOKE ALL ON FUNCTION researcharr.schedule_next(text, text, timestamptz) FROM PUBLIC;
 REVOKE ALL ON FUNCTION researcharr.schedule_set(text, text, text, jsonb, text, boolean) FROM PUBLIC;
