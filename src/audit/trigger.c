@@ -25,6 +25,7 @@
 #include "base/append.h"
 #include "base/args.h"
 #include "base/column.h"
+#include "base/expiring.h"
 #include "base/guc.h"
 #include "base/json.h"
 #include "base/restore.h"
@@ -434,7 +435,7 @@ researcharr_audit_record(PG_FUNCTION_ARGS)
 
 	rarr_require_trigger(fcinfo, "audit_record");
 	audit.trigdata = (TriggerData *) fcinfo->context;
-	if (is_off(audit.trigdata))
+	if (is_off(audit.trigdata) || rarr_is_expiring(audit.trigdata))
 		PG_RETURN_POINTER(NULL);
 
 	audit.context = CurrentMemoryContext;

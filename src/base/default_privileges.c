@@ -45,6 +45,7 @@
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
+#include "base/default_privileges.h"
 #include "base/task.h"
 
 /* How REVOKE names an object, and the privileges on it */
@@ -238,6 +239,16 @@ revoke_from_others(const Target *target, bool all)
 	sql = psprintf("REVOKE ALL ON %s FROM %s CASCADE", target->name, grantees);
 	if (SPI_execute(sql, false, 0) != SPI_OK_UTILITY)
 		elog(ERROR, "could not execute \"%s\"", sql);
+}
+
+/*
+ * Revoke what default privileges granted on a table that the current user has
+ * just created.  SPI is connected.
+ */
+void
+rarr_revoke_from_others(Oid relid)
+{
+	revoke_from_others(make_target(RelationRelationId, relid), true);
 }
 
 /* List the extension's members: all, or those that this transaction created. */

@@ -35,6 +35,7 @@ int rarr_rescue_delay = 10;
 int rarr_schedule_max_runs = 2;
 int rarr_schedule_timeout = 3600 * 1000;
 int rarr_schedule_keep_runs = 100;
+int rarr_maintenance_lock_timeout = 50;
 
 /*
  * Check a new value of researcharr.user_id.
@@ -192,6 +193,17 @@ define_worker_settings(void)
 							10, 0, SECS_PER_DAY,
 							PGC_SIGHUP,
 							GUC_UNIT_S,
+							NULL,
+							NULL,
+							NULL);
+
+	DefineCustomIntVariable("researcharr.maintenance_lock_timeout",
+							"Sets the time for which a maintenance task waits for a lock that makes others wait.",
+							"If it does not get the lock, it tries again later.",
+							&rarr_maintenance_lock_timeout,
+							50, 1, 60 * 1000,
+							PGC_SIGHUP,
+							GUC_UNIT_MS,
 							NULL,
 							NULL,
 							NULL);

@@ -56,6 +56,9 @@ extern int rarr_schedule_timeout;
 /* researcharr.schedule_keep_runs: ended runs that are kept of an entry */
 extern int rarr_schedule_keep_runs;
 
+/* researcharr.maintenance_lock_timeout: ms that maintenance waits for a lock */
+extern int rarr_maintenance_lock_timeout;
+
 extern void rarr_guc_init(void);
 
 #endif /* RARR_BASE_GUC_H */

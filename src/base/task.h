@@ -50,6 +50,7 @@ typedef struct RarrTaskRun
 	MemoryContext cxt; /* lives longer than the run's transaction */
 
 	/* set by the task */
+	bool lazy_commit; /* the commit does not wait for the disk or a standby */
 	TimestampTz next; /* when the next run is due: DT_NOBEGIN, at once;
 					   * DT_NOEND (the default), when it is woken */
 	List *processes;  /* of RarrProcessRequest: rarr_task_start_process() */

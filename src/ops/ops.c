@@ -9,13 +9,19 @@
 #include "base/task.h"
 #include "ops/make_way.h"
 #include "ops/ops.h"
+#include "ops/partitions.h"
+#include "ops/retention.h"
 #include "ops/schedule.h"
+#include "ops/strays.h"
 #include "ops/worker.h"
 
 /* Register the tasks of this folder.  Called whenever the library is loaded. */
 void
 rarr_ops_init(void)
 {
+	rarr_partitions_register_task();
+	rarr_strays_register_task();
+	rarr_retention_register_task();
 	rarr_schedule_init();
 }
 

@@ -16,6 +16,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "base/own_table.h"
 #include "base/schema.h"
 #include "base/subtransaction.h"
 #include "ops/task_run.h"
@@ -47,7 +48,10 @@ run_body(void *arg)
 {
 	HandRun *hand = arg;
 
-	rarr_task_run(hand->task, &hand->run, true);
+	if (!rarr_task_run(hand->task, &hand->run, true))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("extension \"%s\" is not installed in this database", RARR_EXTENSION)));
 	return true;
 }
 

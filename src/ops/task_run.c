@@ -28,6 +28,7 @@
 #include "storage/proc.h"
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
+#include "utils/inval.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timeout.h"
@@ -97,17 +98,29 @@ rarr_extension_exists(void)
 }
 
 /*
- * Lock a task until the end of the transaction, so that no two sessions run it
- * at a time.  Returns false if another one does and wait is false.
+ * Lock a part of the extension until the end of the transaction: 0 stands for
+ * the extension itself.  Returns false if another session has it and wait is
+ * false.
+ */
+static bool
+lock_part(Oid extension, uint16 part, LOCKMODE mode, bool wait)
+{
+	LOCKTAG tag;
+
+	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, ExtensionRelationId, extension, part);
+	return LockAcquire(&tag, mode, false, !wait) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+/*
+ * Lock a task, so that no two sessions run it at a time, and the extension, so
+ * that nobody drops it meanwhile.
  */
 static bool
 lock_task(Oid extension, const RarrTask *task, bool wait)
 {
-	LOCKTAG tag;
-	uint16 hash = (uint16) string_hash(task->name, strlen(task->name) + 1);
+	uint16 part = (uint16) string_hash(task->name, strlen(task->name) + 1) | 1;
 
-	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, ExtensionRelationId, extension, hash | 1);
-	return LockAcquire(&tag, ExclusiveLock, false, !wait) != LOCKACQUIRE_NOT_AVAIL;
+	return lock_part(extension, part, ExclusiveLock, wait) && lock_part(extension, 0, AccessShareLock, wait);
 }
 
 /* The timeout's handler: cancel what runs. */
@@ -160,13 +173,13 @@ set_locally(const char *name, const char *value)
 /*
  * Run a task, in the current transaction or subtransaction.  The caller commits
  * or, after an error, rolls back, and calls rarr_task_clean_up().  wait: for
- * another session that runs the task.  If that is false, and there is one,
- * the task is due again in a second.
+ * another session that runs the task, or drops the extension.  If that is false,
+ * and there is one, the task is due again in a second.
  *
- * Raises the task's errors, 57014 if its time is over, and 0A000 without the
- * extension.
+ * Returns false if there is no extension.  Raises the task's errors, and 57014
+ * if its time is over.
  */
-void
+bool
 rarr_task_run(const RarrTask *task, RarrTaskRun *run, bool wait)
 {
 	Oid extension;
@@ -177,14 +190,16 @@ rarr_task_run(const RarrTask *task, RarrTaskRun *run, bool wait)
 	char timeout[16];
 
 	if (!find_extension(&extension, &owner))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("extension \"%s\" is not installed in this database", RARR_SCHEMA)));
+		return false;
 	if (!lock_task(extension, task, wait))
 	{
 		rarr_task_after(run, 1000);
-		return;
+		return true;
 	}
+	/* it may have been dropped before we had the lock */
+	AcceptInvalidationMessages();
+	if (!find_extension(&extension, &owner))
+		return false;
 	GetUserIdAndSecContext(&user, &context);
 	SetUserIdAndSecContext(owner, context | SECURITY_RESTRICTED_OPERATION);
 	level = NewGUCNestLevel();
@@ -201,4 +216,7 @@ rarr_task_run(const RarrTask *task, RarrTaskRun *run, bool wait)
 
 	AtEOXact_GUC(false, level);
 	SetUserIdAndSecContext(user, context);
+	if (run->lazy_commit)
+		(void) set_config_option("synchronous_commit", "off", PGC_SUSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
+	return true;
 }

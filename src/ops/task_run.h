@@ -10,7 +10,7 @@
 #include "base/task.h"
 
 extern bool rarr_extension_exists(void);
-extern void rarr_task_run(const RarrTask *task, RarrTaskRun *run, bool wait);
+extern bool rarr_task_run(const RarrTask *task, RarrTaskRun *run, bool wait);
 extern bool rarr_task_timed_out(void);
 extern void rarr_task_clean_up(void);
 

@@ -260,9 +260,7 @@ try_task(const RarrTask *task, RarrTaskRun *run, bool *gone)
 	{
 		error_context_stack = &context;
 		StartTransactionCommand();
-		*gone = !rarr_extension_exists();
-		if (!*gone)
-			rarr_task_run(task, run, false);
+		*gone = !rarr_task_run(task, run, false);
 		CommitTransactionCommand();
 		error_context_stack = context.previous;
 	}

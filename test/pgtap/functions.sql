@@ -209,6 +209,12 @@ INSERT INTO expected VALUES
 		'boolean'),
 	('queue_item_validate(entity jsonb, OUT field text, OUT code text, OUT message text)',
 		'SETOF record'),
+	('retention_list(OUT target text, OUT keep interval)',
+		'SETOF record'),
+	('retention_set(target text, keep interval)',
+		'void'),
+	('run_maintenance()',
+		NULL),
 	('schedule_drop(name text)',
 		'boolean'),
 	('schedule_list(OUT name text, OUT cron text, OUT zone text, OUT command text, OUT arguments jsonb, OUT catch_up boolean, OUT owner text, OUT built_in boolean, OUT status text, OUT problem text, OUT next_due timestamp with time zone)',
@@ -262,6 +268,8 @@ INSERT INTO expected VALUES
 	('webui_user_update(id uuid, changes jsonb, expected_updated_at timestamp with time zone DEFAULT NULL::timestamp with time zone)',
 		'SETOF researcharr.webui_users'),
 	('webui_user_validate(entity jsonb, OUT field text, OUT code text, OUT message text)',
+		'SETOF record'),
+	('worker_status(OUT database name, OUT task text, OUT pid integer, OUT last_start timestamp with time zone, OUT duration interval, OUT result text, OUT error text, OUT failures integer, OUT runs bigint, OUT next_due timestamp with time zone, OUT progress text)',
 		'SETOF record');
 
 CREATE TEMP VIEW actual AS

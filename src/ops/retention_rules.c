@@ -1,0 +1,90 @@
+/*
+ * retention_rules.c
+ *		Rules that say how long rows are kept.
+ *
+ * A rule is a row of researcharr.retention_rules.  Without a rule nothing is
+ * deleted.  What a rule removes leaves no rows in the logs one by one: each batch
+ * leaves one row in the audit log.
+ *
+ * The functions need SPI, which is connected.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "base/duration.h"
+#include "base/schema.h"
+#include "ops/retention_rules.h"
+
+const char *const rarr_retention_targets[RARR_RETENTION_TARGETS] = {
+	"completed_jobs", "failed_jobs", "cancelled_jobs", "history", "audit"};
+
+/* The number of a target, or -1. */
+int
+rarr_retention_target(const char *name)
+{
+	for (int i = 0; i < RARR_RETENTION_TARGETS; i++)
+		if (strcmp(rarr_retention_targets[i], name) == 0)
+			return i;
+	return -1;
+}
+
+/*
+ * Read the rules.  SPI is connected.  Returns false if there are none, or if
+ * the extension's version has none.
+ */
+bool
+rarr_retention_read(RarrRetention *retention)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	bool any = false;
+
+	retention->least = PG_INT64_MAX;
+	for (int i = 0; i < RARR_RETENTION_TARGETS; i++)
+		retention->before[i] = DT_NOBEGIN;
+	if (!OidIsValid(rarr_find_relation("retention_rules")))
+		return false;
+	if (SPI_execute("SELECT target, keep FROM researcharr.retention_rules", true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read the rules of retention");
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		HeapTuple row = SPI_tuptable->vals[i];
+		int target = rarr_retention_target(SPI_getvalue(row, SPI_tuptable->tupdesc, 1));
+		bool isnull;
+		Datum keep = SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &isnull);
+		int64 duration;
+
+		if (target < 0 || isnull || !rarr_duration_of_interval(DatumGetIntervalP(keep), &duration) || duration <= 0)
+			continue;
+		retention->before[target] = now - duration;
+		retention->least = Min(retention->least, duration);
+		any = true;
+	}
+	return any;
+}
+
+/*
+ * Record in the audit log what a rule has removed: so many rows, or -1 for a
+ * partition, which is then named by `what`.  SPI is connected.
+ */
+void
+rarr_retention_record(RarrRetentionTarget target, const char *what, int64 rows, TimestampTz before)
+{
+	static const char *const entities[RARR_RETENTION_TARGETS] = {"job", "job", "job", "history", "audit"};
+	Oid types[] = {TEXTOID, TEXTOID, TEXTOID, INT8OID, TIMESTAMPTZOID};
+	Datum values[] = {CStringGetTextDatum(entities[target]), CStringGetTextDatum(rarr_retention_targets[target]),
+					  what != NULL ? CStringGetTextDatum(what) : (Datum) 0, Int64GetDatum(rows),
+					  TimestampTzGetDatum(before)};
+	char nulls[] = {' ', ' ', what != NULL ? ' ' : 'n', rows >= 0 ? ' ' : 'n', ' '};
+
+	if (SPI_execute_with_args("INSERT INTO researcharr.audit_log (id, entity_type, action, changes, \"timestamp\", "
+							  "database_user, transaction_id, acting_role) "
+							  "VALUES (researcharr.uuid_v7(), $1, 'expire', pg_catalog.jsonb_strip_nulls("
+							  "pg_catalog.jsonb_build_object('target', $2, 'partition', $3, 'rows', $4, 'before', $5)), "
+							  "pg_catalog.clock_timestamp(), SESSION_USER, pg_catalog.pg_current_xact_id(), CURRENT_USER)",
+							  5, types, values, nulls, false, 0) != SPI_OK_INSERT)
+		elog(ERROR, "could not write to the audit log");
+}
