@@ -170,6 +170,9 @@ $actual$, ARRAY[
 		|| 'retry_count integer not null default 0, '
 		|| 'next_retry_at timestamp with time zone, '
 		|| 'metadata jsonb not null default ''{}''::jsonb',
+	'retention_rules: '
+		|| 'target text not null, '
+		|| 'keep interval not null',
 	'schedule_entries: '
 		|| 'name text not null, '
 		|| 'cron text not null, '
@@ -272,6 +275,7 @@ $actual$, ARRAY[
 	'processing_jobs processing_jobs_pkey PRIMARY KEY (id)',
 	'queue_items queue_items_media_id_fkey FOREIGN KEY (media_id) REFERENCES researcharr.media(id) ON DELETE CASCADE',
 	'queue_items queue_items_pkey PRIMARY KEY (id)',
+	'retention_rules retention_rules_pkey PRIMARY KEY (target)',
 	'schedule_entries schedule_entries_pkey PRIMARY KEY (name)',
 	'schedule_log schedule_log_pkey PRIMARY KEY (id)',
 	'schedule_state schedule_state_pkey PRIMARY KEY (name)',
@@ -295,6 +299,7 @@ $actual$, ARRAY[
 	'movies: imdb_id_check, runtime_minutes_check, tmdb_id_check, year_check',
 	'processing_jobs: attempt_check, available_at_check, completed_at_check, job_type_check, lease_expires_at_check, max_retries_check, metadata_check, priority_check, retry_count_check, status_check, unique_key_check',
 	'queue_items: metadata_check, priority_check, retry_count_check, service_check',
+	'retention_rules: keep_check, target_check',
 	'schedule_entries: arguments_check, cron_check, name_check',
 	'schedule_log: finished_at_check, reason_check, status_check',
 	'series: episodes_check, seasons_check, tvdb_id_check',
@@ -309,6 +314,7 @@ SELECT results_eq($actual$
 	ORDER BY c.relname COLLATE "C"
 $actual$, ARRAY[
 	'CREATE INDEX audit_log_default_entity_idx ON audit_log_default USING btree (entity_type, entity_id)',
+	'CREATE INDEX cache_entries_expiry_idx ON cache_entries USING btree (expiry) WHERE (expiry IS NOT NULL)',
 	'CREATE INDEX media_search_idx ON media USING gin ((((title)::search_text)::text) gin_trgm_ops) WITH (gin_pending_list_limit=''64'')',
 	'CREATE INDEX media_title_idx ON media USING btree (title, type) WHERE (external_id IS NULL)',
 	'CREATE INDEX media_title_trgm_idx ON media USING gin (title gin_trgm_ops)',

@@ -17,6 +17,7 @@ use PostgreSQL::Test::Utils;
 use ClockShim;
 use ResearcharrTest;
 use Test::More;
+use Time::HiRes qw(usleep);
 
 my $shim = ClockShim->new;
 my $node = PostgreSQL::Test::Cluster->new('retention');
@@ -56,6 +57,20 @@ sub old_history
 	return sql("INSERT INTO researcharr.processing_history (id, job_id, media_id, action, details, \"timestamp\")
 		SELECT (lpad(to_hex((extract(epoch FROM timestamptz '$at') * 1000)::bigint + n), 12, '0') || '7000800000000000' || lpad(to_hex(n), 4, '0'))::uuid,
 			$media, $media, 'failed', '{}', timestamptz '$at' + n * interval '1 ms' FROM generate_series(1, $n) n");
+}
+
+# Kills the server, and waits until all of its processes are gone
+sub kill_server
+{
+	my $pids = sql('SELECT string_agg(pid::text, $$ $$) FROM pg_stat_activity');
+
+	$node->kill9;
+	foreach (1 .. 600)
+	{
+		return unless kill 0, split ' ', $pids;
+		usleep(100_000);
+	}
+	die 'processes of the server do not end';
 }
 
 # 1.
@@ -139,7 +154,8 @@ ok(within(90, "SELECT to_regclass('researcharr.mine') IS NULL AND to_regclass('r
 is(sql('SELECT count(*) FROM researcharr.processing_history_2020_01'), 3000, 'a partition that was detached is nobody\'s');
 is(sql("SELECT changes->>'partition' FROM researcharr.audit_log WHERE entity_type = 'history' AND changes ? 'partition' ORDER BY 1"),
 	"researcharr.mine\nresearcharr.processing_history_2020_03_2", 'the audit log has them');
-is(partitions('processing_history'), months('processing_history', 0, 1, 2), 'the others stay');
+unlike(partitions('processing_history'), qr/_2020_/, 'none of their time is left');
+ok(sql("SELECT to_regclass('$this') IS NOT NULL"), 'later ones stay');
 
 # 5.
 sql("SELECT researcharr.retention_set('history', NULL)");
@@ -148,7 +164,7 @@ foreach my $round (1 .. 3)
 {
 	wake();
 	within(20, "SELECT count(*) > 0 FROM pg_stat_activity WHERE backend_type = 'researcharr worker' AND application_name IN ('stray_rows', 'retention')");
-	$node->kill9;
+	kill_server();
 	$shim->start($node);
 	is(sql("SELECT count(*) FROM researcharr.processing_history WHERE \"timestamp\" < '2022-01-01'"), 30000, "killed, round $round: no row is lost");
 }
