@@ -29,6 +29,7 @@
 #include "utils/timestamp.h"
 
 #include "base/column.h"
+#include "base/foreign_code.h"
 #include "base/guc.h"
 #include "base/schema.h"
 #include "base/uuid.h"
@@ -94,6 +95,22 @@ rarr_log_open(const RarrLog *log, LOCKMODE mode, Relation *rel, Oid *fallback)
 	}
 	*fallback = get_default_partition_oid(RelationGetRelid(*rel));
 	return true;
+}
+
+/*
+ * Raise 42501 if writing to the log, or to its DEFAULT partition, would run
+ * another role's code.
+ */
+void
+rarr_log_refuse_foreign_code(Relation rel, Oid fallback)
+{
+	Relation partition = OidIsValid(fallback) ? try_table_open(fallback, AccessShareLock) : NULL;
+
+	rarr_refuse_foreign_code(rel);
+	if (partition == NULL)
+		return;
+	rarr_refuse_foreign_code(partition);
+	table_close(partition, AccessShareLock);
 }
 
 /* Is there a partition for any part of the range, besides the DEFAULT one? */

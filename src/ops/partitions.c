@@ -18,7 +18,6 @@
 #include "storage/bufmgr.h"
 #include "utils/timestamp.h"
 
-#include "base/foreign_code.h"
 #include "base/subtransaction.h"
 #include "base/task.h"
 #include "ops/log_month.h"
@@ -102,7 +101,7 @@ find_month(const RarrLog *log, TimestampTz now, int from, Oid *fallback)
 
 	if (!rarr_log_open(log, ShareUpdateExclusiveLock, &rel, fallback))
 		return -1;
-	rarr_refuse_foreign_code(rel);
+	rarr_log_refuse_foreign_code(rel, *fallback);
 	for (int offset = from; offset <= MONTHS_AHEAD && OidIsValid(*fallback) && found < 0; offset++)
 	{
 		RarrIdRange range;

@@ -5,18 +5,24 @@
  * A rule is a row of researcharr.retention_rules.  Without a rule nothing is
  * deleted.  What a rule removes leaves no rows in the logs one by one: each batch
  * leaves one row in the audit log.
- *
- * The functions need SPI, which is connected.
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/json.h"
 #include "utils/timestamp.h"
+#include "utils/xid8.h"
 
+#include "base/append.h"
 #include "base/duration.h"
 #include "base/schema.h"
+#include "base/text.h"
+#include "base/uuid.h"
 #include "ops/retention_rules.h"
 
 const char *const rarr_retention_targets[RARR_RETENTION_TARGETS] = {
@@ -66,25 +72,73 @@ rarr_retention_read(RarrRetention *retention)
 	return any;
 }
 
+/* the columns of audit_log that are written here */
+enum
+{
+	COL_ID,
+	COL_ENTITY_TYPE,
+	COL_ACTION,
+	COL_CHANGES,
+	COL_TIMESTAMP,
+	COL_DATABASE_USER,
+	COL_TRANSACTION_ID,
+	COL_ACTING_ROLE,
+	NCOLUMNS
+};
+
+static const RarrAppendColumn log_columns[NCOLUMNS] = {
+	[COL_ID] = {"id", UUIDOID},
+	[COL_ENTITY_TYPE] = {"entity_type", TEXTOID},
+	[COL_ACTION] = {"action", TEXTOID},
+	[COL_CHANGES] = {"changes", JSONBOID},
+	[COL_TIMESTAMP] = {"timestamp", TIMESTAMPTZOID},
+	[COL_DATABASE_USER] = {"database_user", TEXTOID},
+	[COL_TRANSACTION_ID] = {"transaction_id", XID8OID},
+	[COL_ACTING_ROLE] = {"acting_role", TEXTOID},
+};
+
+/* What was removed, as jsonb. */
+static Datum
+describe(RarrRetentionTarget target, const char *partition, int64 rows, TimestampTz before)
+{
+	StringInfoData json;
+
+	initStringInfo(&json);
+	appendStringInfo(&json, "{\"target\": \"%s\", \"before\": \"%s\", ", rarr_retention_targets[target],
+					 DatumGetCString(DirectFunctionCall1(timestamptz_out, TimestampTzGetDatum(before))));
+	if (partition != NULL)
+	{
+		appendStringInfoString(&json, "\"partition\": ");
+		escape_json(&json, partition);
+		appendStringInfoChar(&json, '}');
+	}
+	else
+		appendStringInfo(&json, "\"rows\": " INT64_FORMAT "}", rows);
+	return DirectFunctionCall1(jsonb_in, CStringGetDatum(json.data));
+}
+
 /*
- * Record in the audit log what a rule has removed: so many rows, or -1 for a
- * partition, which is then named by `what`.  SPI is connected.
+ * Record in the audit log what a rule has removed: a partition, or so many rows
+ * if it is NULL.  No trigger fires.
  */
 void
-rarr_retention_record(RarrRetentionTarget target, const char *what, int64 rows, TimestampTz before)
+rarr_retention_record(RarrRetentionTarget target, const char *partition, int64 rows, TimestampTz before)
 {
 	static const char *const entities[RARR_RETENTION_TARGETS] = {"job", "job", "job", "history", "audit"};
-	Oid types[] = {TEXTOID, TEXTOID, TEXTOID, INT8OID, TIMESTAMPTZOID};
-	Datum values[] = {CStringGetTextDatum(entities[target]), CStringGetTextDatum(rarr_retention_targets[target]),
-					  what != NULL ? CStringGetTextDatum(what) : (Datum) 0, Int64GetDatum(rows),
-					  TimestampTzGetDatum(before)};
-	char nulls[] = {' ', ' ', what != NULL ? ' ' : 'n', rows >= 0 ? ' ' : 'n', ' '};
+	RarrAppend *append = rarr_append_begin("audit_log", log_columns, NCOLUMNS);
+	Datum values[NCOLUMNS];
+	bool nulls[NCOLUMNS] = {false};
+	pg_uuid_t id;
 
-	if (SPI_execute_with_args("INSERT INTO researcharr.audit_log (id, entity_type, action, changes, \"timestamp\", "
-							  "database_user, transaction_id, acting_role) "
-							  "VALUES (researcharr.uuid_v7(), $1, 'expire', pg_catalog.jsonb_strip_nulls("
-							  "pg_catalog.jsonb_build_object('target', $2, 'partition', $3, 'rows', $4, 'before', $5)), "
-							  "pg_catalog.clock_timestamp(), SESSION_USER, pg_catalog.pg_current_xact_id(), CURRENT_USER)",
-							  5, types, values, nulls, false, 0) != SPI_OK_INSERT)
-		elog(ERROR, "could not write to the audit log");
+	rarr_uuid_v7(&id);
+	values[COL_ID] = UUIDPGetDatum(&id);
+	values[COL_ENTITY_TYPE] = CStringGetTextDatum(entities[target]);
+	values[COL_ACTION] = CStringGetTextDatum("expire");
+	values[COL_CHANGES] = describe(target, partition, rows, before);
+	values[COL_TIMESTAMP] = TimestampTzGetDatum(GetCurrentTimestamp());
+	values[COL_DATABASE_USER] = CStringGetTextDatum(rarr_role_name(GetSessionUserId()));
+	values[COL_TRANSACTION_ID] = FullTransactionIdGetDatum(GetTopFullTransactionId());
+	values[COL_ACTING_ROLE] = CStringGetTextDatum(rarr_role_name(GetUserId()));
+	rarr_append_row(append, values, nulls);
+	(void) rarr_append_end(append);
 }

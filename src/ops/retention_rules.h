@@ -29,6 +29,6 @@ extern const char *const rarr_retention_targets[RARR_RETENTION_TARGETS];
 
 extern int rarr_retention_target(const char *name);
 extern bool rarr_retention_read(RarrRetention *retention);
-extern void rarr_retention_record(RarrRetentionTarget target, const char *what, int64 rows, TimestampTz before);
+extern void rarr_retention_record(RarrRetentionTarget target, const char *partition, int64 rows, TimestampTz before);
 
 #endif /* RARR_OPS_RETENTION_RULES_H */

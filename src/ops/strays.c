@@ -25,7 +25,6 @@
 #include "utils/timestamp.h"
 
 #include "base/compat.h"
-#include "base/foreign_code.h"
 #include "base/subtransaction.h"
 #include "base/task.h"
 #include "base/uuid.h"
@@ -143,7 +142,7 @@ work_on_log(RarrTaskRun *run, const RarrLog *log)
 
 	if (!rarr_log_open(log, AccessShareLock, &rel, &fallback))
 		return false;
-	rarr_refuse_foreign_code(rel);
+	rarr_log_refuse_foreign_code(rel, fallback);
 	month = OidIsValid(fallback) ? find_month(log, rel, fallback, run->now) : NULL;
 	/* a lock until the end would be in the way of those who drop partitions */
 	relation_close(rel, AccessShareLock);

@@ -186,9 +186,18 @@ sub switches
 SKIP:
 {
 	skip 'no /proc', 1 unless -e "/proc/$launcher/status";
-	my $before = switches();
-	sql('SELECT pg_sleep(20)');
-	cmp_ok(switches() - $before, '<=', 2, 'an idle launcher wakes at most once in 10 s');
+	my $woken;
+
+	# at first it visits databases
+	foreach (1 .. 6)
+	{
+		my $before = switches();
+
+		sql('SELECT pg_sleep(20)');
+		$woken = switches() - $before;
+		last if $woken <= 2;
+	}
+	cmp_ok($woken, '<=', 2, 'an idle launcher wakes at most once in 10 s');
 }
 
 # 7.
