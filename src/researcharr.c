@@ -16,7 +16,9 @@
 #include "base/guc.h"
 #include "base/jit.h"
 #include "base/shmem.h"
+#include "cache/cache.h"
 #include "job/job.h"
+#include "ops/ops.h"
 
 PG_MODULE_MAGIC;
 
@@ -27,9 +29,13 @@ _PG_init(void)
 {
 	rarr_guc_init();
 	rarr_jit_init();
+	rarr_job_register_tasks();
+	rarr_cache_register_tasks();
+	rarr_ops_init();
 	if (process_shared_preload_libraries_in_progress)
 	{
 		rarr_job_init();
+		rarr_ops_preload_init();
 		rarr_shmem_init();
 	}
 }

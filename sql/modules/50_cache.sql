@@ -13,3 +13,5 @@ COMMENT ON COLUMN researcharr.cache_entries.key IS '1 to 1024 characters';
 COMMENT ON COLUMN researcharr.cache_entries.value IS 'what is cached';
 COMMENT ON COLUMN researcharr.cache_entries.expiry IS 'not served from then on; NULL for no end';
 COMMENT ON COLUMN researcharr.cache_entries.created_at IS 'when it was stored';
+CREATE INDEX cache_entries_expiry_idx ON researcharr.cache_entries (expiry) WHERE expiry IS NOT NULL;
+COMMENT ON INDEX researcharr.cache_entries_expiry_idx IS 'what has expired, for the maintenance task that deletes it';

@@ -14,6 +14,7 @@
 #include "utils/tuplestore.h"
 
 #include "base/args.h"
+#include "base/expiring.h"
 #include "audit/record.h"
 
 /* state for one statement */
@@ -116,7 +117,8 @@ researcharr_audit_record(PG_FUNCTION_ARGS)
 
 	rarr_require_trigger(fcinfo, "audit_record");
 	trigdata = audit.trigdata = (TriggerData *) fcinfo->context;
-	if (rarr_audit_is_off(trigdata->tg_relation, TRIGGER_FIRED_BY_INSERT(trigdata->tg_event)))
+	if (rarr_audit_is_off(trigdata->tg_relation, TRIGGER_FIRED_BY_INSERT(trigdata->tg_event)) ||
+		rarr_is_expiring(trigdata))
 		PG_RETURN_POINTER(NULL);
 
 	audit.log = rarr_audit_begin();

@@ -12,6 +12,7 @@
 #include "access/stratnum.h"
 #include "access/tableam.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_database.h"
 #include "catalog/pg_proc.h"
 #include "common/jsonapi.h"
 #include "executor/executor.h"
@@ -21,7 +22,9 @@
 #include "rewrite/rewriteHandler.h"
 #include "storage/latch.h"
 #include "storage/lock.h"
+#include "tcop/pquery.h"
 #include "utils/acl.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/sortsupport.h"
@@ -76,6 +79,17 @@ rarr_is_owner(Oid relid, Oid roleid)
 #endif
 }
 
+/* The same for a database. */
+static inline bool
+rarr_is_database_owner(Oid database, Oid roleid)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_ownercheck(DatabaseRelationId, database, roleid);
+#else
+	return pg_database_ownercheck(database, roleid);
+#endif
+}
+
 /* May the role SET ROLE to the other role?  A superuser may SET ROLE to any. */
 static inline bool
 rarr_can_set_role(Oid member, Oid role)
@@ -111,6 +125,15 @@ rarr_is_comparison(Oid opno)
 	return false;
 #else
 	return get_op_btree_interpretation(opno) != NIL;
+#endif
+}
+
+/* Since 17, the length of a transaction can be limited. */
+static inline void
+rarr_disable_transaction_timeout(void)
+{
+#if PG_VERSION_NUM >= 170000
+	SetConfigOption("transaction_timeout", "0", PGC_SUSET, PGC_S_OVERRIDE);
 #endif
 }
 
@@ -224,6 +247,17 @@ rarr_executor_run(QueryDesc *desc)
 	ExecutorRun(desc, ForwardScanDirection, 0);
 #else
 	ExecutorRun(desc, ForwardScanDirection, 0, true);
+#endif
+}
+
+/* Run a portal to its end, as a client's statement.  Up to 17, PortalRun() is told that it runs only once. */
+static inline void
+rarr_portal_run(Portal portal, DestReceiver *receiver, QueryCompletion *done)
+{
+#if PG_VERSION_NUM >= 180000
+	(void) PortalRun(portal, FETCH_ALL, true, receiver, receiver, done);
+#else
+	(void) PortalRun(portal, FETCH_ALL, true, true, receiver, receiver, done);
 #endif
 }
 

@@ -45,6 +45,9 @@
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
+#include "base/default_privileges.h"
+#include "base/task.h"
+
 /* How REVOKE names an object, and the privileges on it */
 typedef struct Target
 {
@@ -238,6 +241,16 @@ revoke_from_others(const Target *target, bool all)
 		elog(ERROR, "could not execute \"%s\"", sql);
 }
 
+/*
+ * Revoke what default privileges granted on a table that the current user has
+ * just created.  SPI is connected.
+ */
+void
+rarr_revoke_from_others(Oid relid)
+{
+	revoke_from_others(make_target(RelationRelationId, relid), true);
+}
+
 /* List the extension's members: all, or those that this transaction created. */
 static List *
 list_members(bool all)
@@ -272,7 +285,8 @@ list_members(bool all)
  * Called at the end of a script, which then drops it.  If fresh is true, it
  * covers all members and the schema.  Otherwise it covers the objects that an
  * update created in this transaction, except for privileges that a later GRANT
- * gave.  Raises 0A000 if called outside of an extension script.
+ * gave.  As this is the last call of each script, it also tells the background
+ * worker, at commit.  Raises 0A000 if called outside of an extension script.
  */
 PG_FUNCTION_INFO_V1(researcharr_revoke_default_privileges);
 Datum
@@ -296,5 +310,6 @@ researcharr_revoke_default_privileges(PG_FUNCTION_ARGS)
 									   get_func_namespace(fcinfo->flinfo->fn_oid)),
 						   true);
 	SPI_finish();
+	rarr_task_wake_all_at_commit(true);
 	PG_RETURN_VOID();
 }

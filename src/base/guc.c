@@ -7,6 +7,8 @@
  */
 #include "postgres.h"
 
+#include <limits.h>
+
 #include "datatype/timestamp.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
@@ -26,6 +28,14 @@ int rarr_max_waiters = -1;
 int rarr_poll_interval = 1000;
 bool rarr_bind_leases = false;
 int rarr_max_lease = 30 * SECS_PER_DAY;
+bool rarr_worker_on = true;
+int rarr_max_workers = 3;
+int rarr_worker_databases = 100;
+int rarr_rescue_delay = 10;
+int rarr_schedule_max_runs = 2;
+int rarr_schedule_timeout = 3600 * 1000;
+int rarr_schedule_keep_runs = 100;
+int rarr_maintenance_lock_timeout = 50;
 
 /*
  * Check a new value of researcharr.user_id.
@@ -161,6 +171,93 @@ define_job_settings(void)
 							 NULL);
 }
 
+/* settings of the background worker that can change at run time */
+static void
+define_worker_settings(void)
+{
+	DefineCustomBoolVariable("researcharr.worker",
+							 "Runs maintenance tasks in each database that has the extension.",
+							 "It needs the library in shared_preload_libraries. If off, CALL run_maintenance().",
+							 &rarr_worker_on,
+							 true,
+							 PGC_SIGHUP,
+							 0,
+							 NULL,
+							 NULL,
+							 NULL);
+
+	DefineCustomIntVariable("researcharr.rescue_delay",
+							"Sets the time after the end of a job's lease after which a maintenance task records the lapse.",
+							"A dequeue of the job's type does so at once.",
+							&rarr_rescue_delay,
+							10, 0, SECS_PER_DAY,
+							PGC_SIGHUP,
+							GUC_UNIT_S,
+							NULL,
+							NULL,
+							NULL);
+
+	DefineCustomIntVariable("researcharr.maintenance_lock_timeout",
+							"Sets the time for which a maintenance task waits for a lock that makes others wait.",
+							"If it does not get the lock, it tries again later.",
+							&rarr_maintenance_lock_timeout,
+							50, 1, 60 * 1000,
+							PGC_SIGHUP,
+							GUC_UNIT_MS,
+							NULL,
+							NULL,
+							NULL);
+
+	DefineCustomIntVariable("researcharr.max_workers",
+							"Sets the maximum number of processes that run maintenance tasks at the same time.",
+							"They count against max_worker_processes. One of them is kept for tasks that are short.",
+							&rarr_max_workers,
+							3, 2, 32,
+							PGC_SIGHUP,
+							0,
+							NULL,
+							NULL,
+							NULL);
+}
+
+/* settings of the schedule */
+static void
+define_schedule_settings(void)
+{
+	DefineCustomIntVariable("researcharr.schedule_max_runs",
+							"Sets how many runs of the schedule can go on at a time in a database.",
+							"Others wait. Each run is one of researcharr.max_workers, of which there is always one for other tasks.",
+							&rarr_schedule_max_runs,
+							2, 1, 31,
+							PGC_SIGHUP,
+							0,
+							NULL,
+							NULL,
+							NULL);
+
+	DefineCustomIntVariable("researcharr.schedule_timeout",
+							"Sets the time after which a run of the schedule is canceled.",
+							"If it goes on all the same, it is terminated a little later. 0 means never. A lower statement_timeout of the entry's owner takes precedence.",
+							&rarr_schedule_timeout,
+							3600 * 1000, 0, INT_MAX,
+							PGC_SIGHUP,
+							GUC_UNIT_MS,
+							NULL,
+							NULL,
+							NULL);
+
+	DefineCustomIntVariable("researcharr.schedule_keep_runs",
+							"Sets how many ended runs of each entry of the schedule are kept.",
+							NULL,
+							&rarr_schedule_keep_runs,
+							100, 1, 100000,
+							PGC_SIGHUP,
+							0,
+							NULL,
+							NULL,
+							NULL);
+}
+
 /* sizes of shared memory, which are fixed at server start */
 static void
 define_shared_memory_settings(void)
@@ -170,6 +267,17 @@ define_shared_memory_settings(void)
 							"Sessions of all databases count; any further session polls. -1 means the maximum number of sessions.",
 							&rarr_max_waiters,
 							-1, -1, 262143,
+							PGC_POSTMASTER,
+							0,
+							NULL,
+							NULL,
+							NULL);
+
+	DefineCustomIntVariable("researcharr.worker_databases",
+							"Sets the maximum number of databases in which the background worker runs maintenance tasks.",
+							NULL,
+							&rarr_worker_databases,
+							100, 1, 10000,
 							PGC_POSTMASTER,
 							0,
 							NULL,
@@ -205,6 +313,8 @@ rarr_guc_init(void)
 {
 	define_data_settings();
 	define_job_settings();
+	define_worker_settings();
+	define_schedule_settings();
 	if (process_shared_preload_libraries_in_progress)
 		define_shared_memory_settings();
 	MarkGUCPrefixReserved("researcharr");

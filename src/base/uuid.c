@@ -18,6 +18,7 @@
 #include <time.h>
 
 #include "catalog/pg_type.h"
+#include "datatype/timestamp.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/array.h"
@@ -106,6 +107,30 @@ rarr_uuid_v7(pg_uuid_t *out)
 }
 
 #endif
+
+/* The least UUID of version 7 that is made at this time or later. */
+void
+rarr_uuid_floor(TimestampTz at, pg_uuid_t *out)
+{
+	int64 ms = at / 1000 + (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY * INT64CONST(1000);
+
+	memset(out, 0, sizeof(pg_uuid_t));
+	ms = Max(ms, 0);
+	for (int i = 0; i < 6; i++)
+		out->data[i] = (unsigned char) (ms >> (40 - 8 * i));
+}
+
+/* The time when a UUID of version 7 was made, to the millisecond. */
+TimestampTz
+rarr_uuid_time(const pg_uuid_t *id)
+{
+	int64 ms = 0;
+
+	for (int i = 0; i < 6; i++)
+		ms = ms << 8 | id->data[i];
+	ms -= (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY * INT64CONST(1000);
+	return Min(ms, (END_TIMESTAMP - 1) / 1000) * 1000;
+}
 
 /* Make an array of n ids, in the current memory context. */
 Datum

@@ -5,6 +5,7 @@
 #ifndef RARR_BASE_UUID_H
 #define RARR_BASE_UUID_H
 
+#include "datatype/timestamp.h"
 #include "utils/uuid.h"
 
 /*
@@ -13,6 +14,8 @@
  */
 extern void rarr_uuid_v7(pg_uuid_t *out);
 
+extern void rarr_uuid_floor(TimestampTz at, pg_uuid_t *out);
+extern TimestampTz rarr_uuid_time(const pg_uuid_t *id);
 extern Datum rarr_uuid_array(const pg_uuid_t *ids, int n);
 
 #endif /* RARR_BASE_UUID_H */

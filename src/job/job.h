@@ -10,6 +10,9 @@
 
 extern void rarr_job_init(void);
 
+/* rescue.c */
+extern void rarr_job_register_tasks(void);
+
 /* finish_many.c, retry_many.c */
 extern int rarr_jobs_cancel(Datum *ids, int n, const char *function);
 extern int rarr_jobs_retry(Datum *ids, int n, const char *function);

@@ -112,14 +112,16 @@ end_attempt(RarrTable *jobs, RarrLapse lapse, TimestampTz now, TimestampTz avail
 }
 
 /*
- * Record the lapse of the locked job in jobs->oldslot, which has no retry left
- * or must wait: write the new version, and add to the log.  delay: in
- * microseconds.  Returns false if a user's trigger suppresses the update.
+ * Record the lapse of the locked job in jobs->oldslot, whose lease has ended:
+ * write the new version, and add to the log.  The job is available after the
+ * delay, in microseconds; with 0, it keeps its place in the queue.  Returns
+ * false if a user's trigger suppresses the update.
  */
 bool
 rarr_lapse_record(RarrTable *jobs, RarrJobLog *log, RarrLapse lapse, int64 delay, TimestampTz now)
 {
-	int change = end_attempt(jobs, lapse, now, now + delay, lease_error);
+	TimestampTz at = delay > 0 ? now + delay : rarr_job_time(jobs->oldslot, JOB_AVAILABLE_AT);
+	int change = end_attempt(jobs, lapse, now, at, lease_error);
 
 	if (!rarr_job_make_change(jobs, change))
 		return false;

@@ -170,6 +170,53 @@ $actual$, ARRAY[
 		|| 'retry_count integer not null default 0, '
 		|| 'next_retry_at timestamp with time zone, '
 		|| 'metadata jsonb not null default ''{}''::jsonb',
+	'retention_rules: '
+		|| 'target text not null, '
+		|| 'keep interval not null',
+	'schedule_entries: '
+		|| 'name text not null, '
+		|| 'cron text not null, '
+		|| 'command text not null, '
+		|| 'arguments jsonb not null default ''{}''::jsonb, '
+		|| 'zone text not null default ''UTC''::text, '
+		|| 'catch_up boolean not null default true, '
+		|| 'paused boolean not null default false, '
+		|| 'owner text not null, '
+		|| 'owner_id oid not null default 0, '
+		|| 'system_identifier bigint not null default 0, '
+		|| 'updated_at timestamp with time zone not null default clock_timestamp()',
+	'schedule_log: '
+		|| 'id uuid not null default researcharr.uuid_v7(), '
+		|| 'entry text not null, '
+		|| 'command text not null, '
+		|| 'owner text not null, '
+		|| 'reason text not null, '
+		|| 'due_at timestamp with time zone, '
+		|| 'status text not null default ''requested''::text, '
+		|| 'launches integer not null default 0, '
+		|| 'launched_at timestamp with time zone, '
+		|| 'pid integer, '
+		|| 'server_id timestamp with time zone, '
+		|| 'started_at timestamp with time zone, '
+		|| 'finished_at timestamp with time zone, '
+		|| 'result text, '
+		|| 'error text',
+	'schedule_runs: '
+		|| 'id uuid, '
+		|| 'name text, '
+		|| 'command text, '
+		|| 'owner text, '
+		|| 'reason text, '
+		|| 'due_at timestamp with time zone, '
+		|| 'status text, '
+		|| 'started_at timestamp with time zone, '
+		|| 'finished_at timestamp with time zone, '
+		|| 'duration interval, '
+		|| 'result text, '
+		|| 'error text',
+	'schedule_state: '
+		|| 'name text not null, '
+		|| 'handled_until timestamp with time zone not null',
 	'series: '
 		|| 'media_id uuid not null, '
 		|| 'type text not null generated ''series''::text, '
@@ -228,6 +275,10 @@ $actual$, ARRAY[
 	'processing_jobs processing_jobs_pkey PRIMARY KEY (id)',
 	'queue_items queue_items_media_id_fkey FOREIGN KEY (media_id) REFERENCES researcharr.media(id) ON DELETE CASCADE',
 	'queue_items queue_items_pkey PRIMARY KEY (id)',
+	'retention_rules retention_rules_pkey PRIMARY KEY (target)',
+	'schedule_entries schedule_entries_pkey PRIMARY KEY (name)',
+	'schedule_log schedule_log_pkey PRIMARY KEY (id)',
+	'schedule_state schedule_state_pkey PRIMARY KEY (name)',
 	'series series_media_fkey FOREIGN KEY (media_id, type) REFERENCES researcharr.media(id, type) ON DELETE CASCADE',
 	'series series_pkey PRIMARY KEY (media_id)',
 	'webui_users webui_users_pkey PRIMARY KEY (id)',
@@ -248,6 +299,9 @@ $actual$, ARRAY[
 	'movies: imdb_id_check, runtime_minutes_check, tmdb_id_check, year_check',
 	'processing_jobs: attempt_check, available_at_check, completed_at_check, error_message_check, job_type_check, lease_expires_at_check, max_retries_check, metadata_check, priority_check, retry_count_check, status_check, unique_key_check',
 	'queue_items: metadata_check, priority_check, retry_count_check, service_check',
+	'retention_rules: keep_check, target_check',
+	'schedule_entries: arguments_check, cron_check, name_check',
+	'schedule_log: finished_at_check, reason_check, status_check',
 	'series: episodes_check, seasons_check, tvdb_id_check',
 	'webui_users: api_key_hash_check, password_hash_check, username_check'
 ], 'checks');
@@ -260,6 +314,7 @@ SELECT results_eq($actual$
 	ORDER BY c.relname COLLATE "C"
 $actual$, ARRAY[
 	'CREATE INDEX audit_log_default_entity_idx ON audit_log_default USING btree (entity_type, entity_id)',
+	'CREATE INDEX cache_entries_expiry_idx ON cache_entries USING btree (expiry) WHERE (expiry IS NOT NULL)',
 	'CREATE INDEX media_created_at_idx ON media USING btree (status, type, created_at, id)',
 	'CREATE INDEX media_search_idx ON media USING gin ((((title)::search_text)::text) gin_trgm_ops) WITH (gin_pending_list_limit=''64'')',
 	'CREATE INDEX media_title_idx ON media USING btree (title, type) WHERE (external_id IS NULL)',
@@ -275,6 +330,8 @@ $actual$, ARRAY[
 	'CREATE INDEX queue_items_media_id_idx ON queue_items USING btree (media_id)',
 	'CREATE INDEX queue_items_ready_idx ON queue_items USING btree (service, priority DESC, last_processed NULLS FIRST, id) WHERE (next_retry_at IS NULL)',
 	'CREATE INDEX queue_items_retry_idx ON queue_items USING btree (service, next_retry_at) WHERE (next_retry_at IS NOT NULL)',
+	'CREATE INDEX schedule_log_entry_idx ON schedule_log USING btree (entry, id)',
+	'CREATE UNIQUE INDEX schedule_log_open_idx ON schedule_log USING btree (entry, status) WHERE (finished_at IS NULL)',
 	'CREATE INDEX series_tvdb_id_idx ON series USING btree (tvdb_id) WHERE (tvdb_id IS NOT NULL)'
 ], 'indexes that are no keys');
 

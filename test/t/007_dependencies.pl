@@ -23,9 +23,10 @@ my @order = (
 	[ 'job/agenda', 'job/history', 'job/stats' ],
 	[ 'job/limits', 'job/wait' ],
 	['job'],
-	['audit'],
+	[ 'audit', 'cache' ],
 	['data'],
 	['data/import'],
+	['ops'],
 	['']);
 
 my %level;

@@ -21,6 +21,7 @@
 #define FULL_RETRY (10 * USECS_PER_SEC)
 
 void (*rarr_agenda_wake)(const RarrAgendaRef *ref, TimestampTz at, int64 jobs) = NULL;
+void (*rarr_agenda_lease_added)(TimestampTz lease) = NULL;
 
 static RarrSlotRegistry registry = {
 	.tranche = "researcharr_agenda",
@@ -46,6 +47,7 @@ attach_agenda(void *memory, bool first)
 		pg_atomic_init_u64(&slot->next_due, 0);
 		pg_atomic_init_u64(&slot->next_lapse, 0);
 		pg_atomic_init_u64(&slot->pass, 0);
+		pg_atomic_init_u64(&slot->first_lease, 0);
 		pg_atomic_init_u64(&slot->turn_alive, 0);
 		for (int j = 0; j < RARR_VERIFIER_SCANS; j++)
 		{
@@ -130,6 +132,8 @@ reset_slot(RarrAgendaSlot *slot)
 		pg_atomic_write_u64(&slot->schedules[i].resting, 0);
 	}
 	slot->scans[RARR_VERIFY_LAPSES].added_lapse = DT_NOBEGIN;
+	slot->running_pass.surveyed = slot->running_pass.under_way = false;
+	pg_atomic_write_u64(&slot->first_lease, (uint64) DT_NOBEGIN);
 }
 
 /* Does a slot of this database belong to a dropped table or type? */
@@ -189,7 +193,10 @@ find_slot(Oid table, const char *name, bool create, RarrAgendaRef *ref)
 
 	/* wake the sleepers of the slot's last owner */
 	if (given)
+	{
 		rarr_agenda_wake(ref, DT_NOBEGIN, PG_INT64_MAX);
+		rarr_agenda_lease_added(DT_NOBEGIN);
+	}
 	return ref->slot != NULL;
 }
 
@@ -430,6 +437,7 @@ rarr_agenda_add_running(const RarrAgendaRef *ref, int priority, const RarrRunnin
 {
 	RarrAgendaSlot *slot = ref->slot;
 	RarrVerifierScan *scan = &slot->scans[RARR_VERIFY_LAPSES];
+	bool earlier;
 
 	if (!rarr_agenda_lock(ref, LW_EXCLUSIVE))
 		return;
@@ -439,8 +447,14 @@ rarr_agenda_add_running(const RarrAgendaRef *ref, int priority, const RarrRunnin
 	scan->added_lapse = Min(scan->added_lapse, running->lease);
 	if (running->lease < (TimestampTz) pg_atomic_read_u64(&slot->next_lapse))
 		pg_atomic_write_u64(&slot->next_lapse, (uint64) running->lease);
+	slot->running_pass.added = Min(slot->running_pass.added, running->lease);
+	earlier = running->lease < (TimestampTz) pg_atomic_read_u64(&slot->first_lease);
+	if (earlier)
+		pg_atomic_write_u64(&slot->first_lease, (uint64) running->lease);
 	LWLockRelease(&slot->lock);
 	rarr_agenda_wake(ref, running->lease, 1);
+	if (earlier)
+		rarr_agenda_lease_added(running->lease);
 }
 
 /*
@@ -464,6 +478,7 @@ rarr_agenda_forget_all(void)
 	}
 	LWLockRelease(registry.lock);
 	rarr_agenda_wake(NULL, DT_NOBEGIN, PG_INT64_MAX);
+	rarr_agenda_lease_added(DT_NOBEGIN);
 }
 
 /* Free the slots of a dropped database.  No session is connected to it. */

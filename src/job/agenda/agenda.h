@@ -60,6 +60,18 @@ typedef struct RarrVerifierScan
 	TimestampTz last_round;  /* when the last round ended */
 } RarrVerifierScan;
 
+/* A pass over the running jobs of a type, between its steps; see running.c. */
+typedef struct RarrAgendaPass
+{
+	bool surveyed;     /* the slot knows all running jobs */
+	bool under_way;    /* a pass has begun and has not ended */
+	bool survey;       /* it is a survey */
+	int priority;      /* where the next step begins: group, */
+	RarrQueuePos pos;  /* and position in it */
+	TimestampTz left;  /* earliest end of a lease that the pass has left */
+	TimestampTz added; /* the same of leases added since it began */
+} RarrAgendaPass;
+
 /*
  * A slot: what the agenda knows of a job type of a database.
  *
@@ -94,6 +106,9 @@ typedef struct RarrAgendaSlot
 	pg_atomic_uint64 turn_alive; /* time of its last progress, by
 								  * rarr_monotonic_now() */
 	RarrVerifierScan scans[RARR_VERIFIER_SCANS];
+
+	pg_atomic_uint64 first_lease; /* no running job's lease ends before this */
+	RarrAgendaPass running_pass;
 
 	/* counts for agenda_status() */
 	uint64 advanced[RARR_PRIORITIES]; /* a claim advanced the bound, */
@@ -132,6 +147,12 @@ typedef struct RarrAgendaView
  * this database.  Cannot fail.  Set by job/wait while the library is preloaded.
  */
 extern void (*rarr_agenda_wake)(const RarrAgendaRef *ref, TimestampTz at, int64 jobs);
+
+/*
+ * Called when first_lease of a slot becomes earlier.  Cannot fail.  Set by
+ * rescue.c.
+ */
+extern void (*rarr_agenda_lease_added)(TimestampTz lease);
 
 extern const RarrShmemPart rarr_agenda_part;
 extern bool rarr_agenda_is_there(void);

@@ -272,6 +272,21 @@ all_usable(void)
 }
 
 /*
+ * Return the policies (const RarrJobType *) of all types, also of paused ones
+ * and those with an invalid policy, in the order of their names.
+ */
+List *
+rarr_job_types_all(void)
+{
+	List *result = NIL;
+
+	refresh();
+	for (int i = 0; i < ntypes; i++)
+		result = lappend(result, types[i]);
+	return result;
+}
+
+/*
  * Return the policies (const RarrJobType *) of the types named by an argument
  * job_types, or of all types if it is NULL: each once, without the paused
  * ones, in the order of their names.

@@ -17,6 +17,7 @@
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 
+#include "base/expiring.h"
 #include "base/args.h"
 #include "base/column.h"
 #include "base/text.h"
@@ -278,6 +279,8 @@ researcharr_processing_jobs_history(PG_FUNCTION_ARGS)
 	Recorder recorder;
 
 	rarr_require_trigger(fcinfo, "processing_jobs_history");
+	if (rarr_is_expiring(trigdata))
+		PG_RETURN_POINTER(NULL);
 	begin(&recorder, trigdata->tg_relation);
 	desc = RelationGetDescr(trigdata->tg_relation);
 	if (TRIGGER_FIRED_FOR_ROW(trigdata->tg_event))

@@ -1,0 +1,58 @@
+# 073_run_maintenance.pl: maintenance by hand, without preload.
+#
+#  1. It does what is due, and commits after each task.
+#  2. A task that fails does not stop the others, and the call fails at its end.
+#  3. It is refused where it cannot commit.
+
+use strict;
+use warnings;
+use FindBin;
+use lib $FindBin::RealBin;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use ResearcharrTest;
+use Test::More;
+
+my $node = new_node('by_hand', "researcharr.rescue_delay = 0\n");
+create_extension();
+my $maintenance = 'CALL researcharr.run_maintenance()';
+
+# 1.
+sql("INSERT INTO researcharr.processing_jobs (media_id, job_type) SELECT $media, 'search' FROM generate_series(1, 1200);
+	SELECT count(*) FROM researcharr.job_dequeue(max_jobs => 700, lease => '1 us');
+	INSERT INTO researcharr.cache_entries (key, value, expiry) SELECT n, '', now() FROM generate_series(1, 2500) n");
+sql($maintenance);
+is(sql("SELECT status, retry_count, count(*) FROM researcharr.processing_jobs GROUP BY 1, 2 ORDER BY 2"),
+	"queued|0|500\nqueued|1|700", 'lapses are recorded');
+is(sql("SELECT count(*) FROM researcharr.processing_history WHERE action = 'lapsed'"), 700, 'each once');
+is(sql('SELECT count(*) FROM researcharr.cache_entries'), 0, 'expired rows are gone');
+refused('postgres', 'SELECT * FROM researcharr.worker_status()', 'RA005', 'there is no background worker', 'worker_status');
+
+# 2.
+sql("CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS \$\$ BEGIN RAISE 'no' USING ERRCODE = 'XX123'; END \$\$;
+	CREATE TRIGGER fail BEFORE UPDATE ON researcharr.processing_jobs FOR EACH STATEMENT EXECUTE FUNCTION fail();
+	SELECT count(*) FROM researcharr.job_dequeue(max_jobs => 2, lease => '1 us');
+	ALTER TABLE researcharr.processing_jobs RENAME COLUMN worker TO workman;
+	INSERT INTO researcharr.cache_entries (key, value, expiry) VALUES ('a', '', now())");
+my $error = refused('postgres', $maintenance, '55000', '1 of \d+ maintenance tasks failed', 'a round in which a task fails');
+like($error, qr/WARNING:  \w+: maintenance task "lease_rescue" failed/, 'it says which');
+is(sql('SELECT count(*) FROM researcharr.cache_entries'), 0, 'the others have done their work');
+sql('DROP TRIGGER fail ON researcharr.processing_jobs;
+	ALTER TABLE researcharr.processing_jobs RENAME COLUMN workman TO worker');
+
+# a job that a rule refuses does not stop the others
+my $bad = sql("SELECT id FROM researcharr.processing_jobs WHERE status = 'running' LIMIT 1");
+sql("ALTER TABLE researcharr.processing_jobs ADD CONSTRAINT mine CHECK (id <> '$bad' OR status = 'running')");
+sql($maintenance);
+is(sql("SELECT id FROM researcharr.processing_jobs WHERE status = 'running'"), $bad, 'a job that a rule refuses does not stop others');
+like(slurp_file($node->logfile), qr/the lapsed lease of job $bad cannot be recorded: /, 'and is in the log');
+
+# 3.
+refused('postgres', "BEGIN; $maintenance", '25001', '', 'a call in a transaction block');
+refused('postgres', "DO 'BEGIN $maintenance; EXCEPTION WHEN division_by_zero THEN NULL; END'", '25001', '', 'one in a subtransaction');
+sql('CREATE ROLE nobody; GRANT USAGE ON SCHEMA researcharr TO nobody');
+refused('postgres', "SET ROLE nobody; $maintenance", '42501', '', 'one without EXECUTE');
+sql("DO '$maintenance'" =~ s/DO '(.*)'/DO 'BEGIN $1; END'/r);
+pass('a call by a DO block works');
+$node->stop;
+done_testing();
