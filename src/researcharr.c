@@ -15,6 +15,7 @@
 
 #include "base/guc.h"
 #include "base/shmem.h"
+#include "cache/cache.h"
 #include "job/job.h"
 
 PG_MODULE_MAGIC;
@@ -28,6 +29,7 @@ _PG_init(void)
 	if (process_shared_preload_libraries_in_progress)
 	{
 		rarr_job_init();
+		rarr_cache_init();
 		rarr_shmem_init();
 	}
 }
