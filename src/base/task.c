@@ -1,0 +1,175 @@
+/*
+ * task.c
+ *		Tasks of maintenance: what the background worker does.
+ *
+ * A part of the extension that has something to do now and then registers a
+ * task.  The background worker (ops/worker) runs the tasks of each database
+ * when they are due, and run_maintenance() runs all of them once.  Both know
+ * no more of a task than what this file has.
+ *
+ * A task that has nothing to do says when it has, or is woken: whoever makes
+ * something due earlier calls rarr_task_wake() or rarr_task_wake_at_commit().
+ * Each task runs once after the server's start, and so need not remember when
+ * it is due.
+ *
+ * What takes long has own_process set, or starts processes: see RarrProcess.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "utils/timestamp.h"
+
+#include "base/task.h"
+
+#define MAX_PROCESSES 16
+
+void (*rarr_task_wake_hook)(int task, TimestampTz at) = NULL;
+
+static const RarrTask *tasks[RARR_MAX_TASKS];
+static int ntasks = 0;
+static const RarrProcess *processes[MAX_PROCESSES];
+static int nprocesses = 0;
+
+/* when tasks are due that the current transaction wakes; DT_NOEND: it does not */
+static TimestampTz wake_at[RARR_MAX_TASKS];
+static bool any_to_wake = false;
+
+/* At the transaction's end: wake what it asked for.  Cannot fail. */
+static void
+at_xact_end(XactEvent event, void *arg)
+{
+	if (!any_to_wake || (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE))
+		return;
+	any_to_wake = false;
+	for (int i = 0; i < ntasks; i++)
+	{
+		if (wake_at[i] != DT_NOEND && event != XACT_EVENT_ABORT)
+			rarr_task_wake(tasks[i], wake_at[i]);
+		wake_at[i] = DT_NOEND;
+	}
+}
+
+/*
+ * Register a task.  Called when the library is loaded.  Tasks that are due
+ * together run in the order of their registration.
+ */
+void
+rarr_task_register(const RarrTask *task)
+{
+	if (ntasks == RARR_MAX_TASKS)
+		elog(ERROR, "too many tasks");
+	if (ntasks == 0)
+		RegisterXactCallback(at_xact_end, NULL);
+	wake_at[ntasks] = DT_NOEND;
+	tasks[ntasks++] = task;
+}
+
+/* Register what a process can do.  Called when the library is loaded. */
+void
+rarr_process_register(const RarrProcess *process)
+{
+	if (nprocesses == MAX_PROCESSES)
+		elog(ERROR, "too many kinds of processes");
+	processes[nprocesses++] = process;
+}
+
+/* There is more to do: run the task again, after other tasks that are due. */
+void
+rarr_task_again(RarrTaskRun *run)
+{
+	run->next = DT_NOBEGIN;
+}
+
+/*
+ * The next run is due this many milliseconds from now, or before that, if one
+ * of these functions says so.
+ */
+void
+rarr_task_after(RarrTaskRun *run, int64 msec)
+{
+	rarr_task_at(run, GetCurrentTimestamp() + msec * 1000);
+}
+
+/* The same for a time. */
+void
+rarr_task_at(RarrTaskRun *run, TimestampTz at)
+{
+	run->next = Min(run->next, at);
+}
+
+/*
+ * Start a process after the run's transaction has committed.  role: that it
+ * logs in as; InvalidOid for the bootstrap superuser, if it changes to another
+ * role by itself.  arg: len bytes, at most RARR_PROCESS_ARG_MAX, that its main
+ * function gets.
+ *
+ * If the process cannot be started, the run counts as failed, and the task
+ * runs again after a while.  So what the process does must be recorded as begun
+ * by the process, and not by the run.
+ */
+void
+rarr_task_start_process(RarrTaskRun *run, const RarrProcess *process, Oid role,
+						const void *arg, Size len)
+{
+	RarrProcessRequest *request = palloc0(sizeof(RarrProcessRequest));
+
+	if (len > RARR_PROCESS_ARG_MAX)
+		elog(ERROR, "argument of a process is too long: %zu bytes", len);
+	request->process = process;
+	request->role = role;
+	if (len > 0)
+		memcpy(request->arg, arg, len);
+	run->processes = lappend(run->processes, request);
+}
+
+/*
+ * A task of this database is due at this time, unless it is due earlier;
+ * DT_NOBEGIN for at once.  Cannot fail, and may be called in callbacks of
+ * transactions.  Does nothing if the library is not preloaded.
+ */
+void
+rarr_task_wake(const RarrTask *task, TimestampTz at)
+{
+	if (rarr_task_wake_hook == NULL)
+		return;
+	for (int i = 0; i < ntasks; i++)
+		if (tasks[i] == task)
+			rarr_task_wake_hook(i, at);
+}
+
+/*
+ * The same when the current transaction commits, so that the task sees what it
+ * wrote.  Cannot fail.
+ */
+void
+rarr_task_wake_at_commit(const RarrTask *task, TimestampTz at)
+{
+	for (int i = 0; i < ntasks; i++)
+		if (tasks[i] == task)
+			wake_at[i] = Min(wake_at[i], at);
+	any_to_wake = true;
+}
+
+/* How many tasks there are. */
+int
+rarr_task_count(void)
+{
+	return ntasks;
+}
+
+/* The task with this number, from 0 on, in the order of registration. */
+const RarrTask *
+rarr_task_get(int i)
+{
+	return tasks[i];
+}
+
+/* The kind of process of this name, or NULL. */
+const RarrProcess *
+rarr_process_find(const char *name)
+{
+	for (int i = 0; i < nprocesses; i++)
+		if (strcmp(processes[i]->name, name) == 0)
+			return processes[i];
+	return NULL;
+}
