@@ -4,16 +4,6 @@
 
 SET LOCAL search_path = pg_catalog, pg_temp;
 
--- cache_entries: its tags, and indexes.  Nobody but the cache's functions should use the table.
-ALTER TABLE researcharr.cache_entries ADD COLUMN tags text[];
-COMMENT ON COLUMN researcharr.cache_entries.tags IS 'what cache_invalidate can drop it by';
-
-CREATE INDEX cache_entries_expiry_idx ON researcharr.cache_entries (expiry) WHERE expiry IS NOT NULL;
-COMMENT ON INDEX researcharr.cache_entries_expiry_idx IS 'for the removal of what has expired';
-CREATE INDEX cache_entries_tags_idx ON researcharr.cache_entries USING gin (tags) WHERE tags IS NOT NULL;
-COMMENT ON INDEX researcharr.cache_entries_tags_idx IS 'for cache_invalidate';
-
-
 CREATE FUNCTION researcharr.cache_get(key text, strategy text DEFAULT NULL)
 RETURNS bytea LANGUAGE C PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'researcharr_cache_get';
@@ -129,6 +119,143 @@ AS 'MODULE_PATHNAME', 'researcharr_cache_stats_reset';
 COMMENT ON FUNCTION researcharr.cache_stats_reset()
 IS 'sets the counters of cache_stats to zero, for admins';
 REVOKE ALL ON FUNCTION researcharr.cache_stats_reset() FROM PUBLIC;
+
+CREATE FUNCTION researcharr.cache_fetch(key text, query text, ttl interval DEFAULT NULL, arguments jsonb DEFAULT NULL)
+RETURNS jsonb LANGUAGE C
+AS 'MODULE_PATHNAME', 'researcharr_cache_fetch';
+COMMENT ON FUNCTION researcharr.cache_fetch(text, text, interval, jsonb)
+IS 'the rows of a query as a JSON array, from the cache if they are there; it runs read-only, as the caller, with the arguments as $1, $2 and so on';
+REVOKE ALL ON FUNCTION researcharr.cache_fetch(text, text, interval, jsonb) FROM PUBLIC;
+
+CREATE FUNCTION researcharr.cache_depends(target regclass, key_template text)
+RETURNS boolean LANGUAGE C
+AS 'MODULE_PATHNAME', 'researcharr_cache_depends';
+COMMENT ON FUNCTION researcharr.cache_depends(regclass, text)
+IS 'makes changes of a table drop the keys that the template (as in media:{id}) makes of its rows; false if they did already';
+REVOKE ALL ON FUNCTION researcharr.cache_depends(regclass, text) FROM PUBLIC;
+
+CREATE FUNCTION researcharr.cache_independent(target regclass)
+RETURNS boolean LANGUAGE C
+AS 'MODULE_PATHNAME', 'researcharr_cache_independent';
+COMMENT ON FUNCTION researcharr.cache_independent(regclass)
+IS 'ends all that cache_depends has made of a table; false if there was nothing';
+REVOKE ALL ON FUNCTION researcharr.cache_independent(regclass) FROM PUBLIC;
+
+CREATE FUNCTION researcharr.cache_flush()
+RETURNS bigint LANGUAGE C
+AS 'MODULE_PATHNAME', 'researcharr_cache_flush';
+COMMENT ON FUNCTION researcharr.cache_flush()
+IS 'writes some of what write_behind has left in memory to the table, and removes some of what has expired; how many, 0 for nothing left';
+REVOKE ALL ON FUNCTION researcharr.cache_flush() FROM PUBLIC;
+
+CREATE FUNCTION researcharr.cache_table_changed()
+RETURNS trigger LANGUAGE C
+AS 'MODULE_PATHNAME', 'researcharr_cache_table_changed';
+COMMENT ON FUNCTION researcharr.cache_table_changed()
+IS 'trigger: drops the keys that cache_depends makes of a changed row';
+REVOKE ALL ON FUNCTION researcharr.cache_table_changed() FROM PUBLIC;
+
+CREATE FUNCTION researcharr.cache_row_changed()
+RETURNS trigger LANGUAGE C
+AS 'MODULE_PATHNAME', 'researcharr_cache_row_changed';
+COMMENT ON FUNCTION researcharr.cache_row_changed()
+IS 'trigger: drops a changed row of ours from the cache';
+REVOKE ALL ON FUNCTION researcharr.cache_row_changed() FROM PUBLIC;
+
+CREATE FUNCTION researcharr.media_get_by_id_cached(id uuid)
+RETURNS SETOF researcharr.media LANGUAGE C STABLE ROWS 1
+AS 'MODULE_PATHNAME', 'researcharr_entity_get_by_id_cached';
+COMMENT ON FUNCTION researcharr.media_get_by_id_cached(uuid)
+IS 'a media row by its id, or no row; from the cache if it is there, and never stale';
+REVOKE ALL ON FUNCTION researcharr.media_get_by_id_cached(uuid) FROM PUBLIC;
+
+CREATE FUNCTION researcharr.movie_get_by_id_cached(id uuid)
+RETURNS SETOF researcharr.movie_rows LANGUAGE C STABLE ROWS 1
+AS 'MODULE_PATHNAME', 'researcharr_entity_get_by_id_cached';
+COMMENT ON FUNCTION researcharr.movie_get_by_id_cached(uuid)
+IS 'a movie by its id, or no row; from the cache if it is there, and never stale';
+REVOKE ALL ON FUNCTION researcharr.movie_get_by_id_cached(uuid) FROM PUBLIC;
+
+CREATE FUNCTION researcharr.series_get_by_id_cached(id uuid)
+RETURNS SETOF researcharr.series_rows LANGUAGE C STABLE ROWS 1
+AS 'MODULE_PATHNAME', 'researcharr_entity_get_by_id_cached';
+COMMENT ON FUNCTION researcharr.series_get_by_id_cached(uuid)
+IS 'a series by its id, or no row; from the cache if it is there, and never stale';
+REVOKE ALL ON FUNCTION researcharr.series_get_by_id_cached(uuid) FROM PUBLIC;
+
+CREATE FUNCTION researcharr.episode_get_by_id_cached(id uuid)
+RETURNS SETOF researcharr.episode_rows LANGUAGE C STABLE ROWS 1
+AS 'MODULE_PATHNAME', 'researcharr_entity_get_by_id_cached';
+COMMENT ON FUNCTION researcharr.episode_get_by_id_cached(uuid)
+IS 'an episode by its id, or no row; from the cache if it is there, and never stale';
+REVOKE ALL ON FUNCTION researcharr.episode_get_by_id_cached(uuid) FROM PUBLIC;
+
+CREATE FUNCTION researcharr.job_get_by_id_cached(id uuid)
+RETURNS SETOF researcharr.processing_jobs LANGUAGE C STABLE ROWS 1
+AS 'MODULE_PATHNAME', 'researcharr_entity_get_by_id_cached';
+COMMENT ON FUNCTION researcharr.job_get_by_id_cached(uuid)
+IS 'a job by its id, or no row; from the cache if it is there, and never stale';
+REVOKE ALL ON FUNCTION researcharr.job_get_by_id_cached(uuid) FROM PUBLIC;
+
+CREATE FUNCTION researcharr.queue_item_get_by_id_cached(id uuid)
+RETURNS SETOF researcharr.queue_items LANGUAGE C STABLE ROWS 1
+AS 'MODULE_PATHNAME', 'researcharr_entity_get_by_id_cached';
+COMMENT ON FUNCTION researcharr.queue_item_get_by_id_cached(uuid)
+IS 'a queue item by its id, or no row; from the cache if it is there, and never stale';
+REVOKE ALL ON FUNCTION researcharr.queue_item_get_by_id_cached(uuid) FROM PUBLIC;
+
+-- Changed rows leave the cache.  The tables are locked in the order of transactions that write to them.
+CREATE TRIGGER researcharr_cache AFTER UPDATE OR DELETE ON researcharr.media
+	FOR EACH ROW EXECUTE FUNCTION researcharr.cache_row_changed('media', 'id', '@type', 'id');
+CREATE TRIGGER researcharr_cache_truncate AFTER TRUNCATE ON researcharr.media
+	FOR EACH STATEMENT EXECUTE FUNCTION researcharr.cache_row_changed();
+ALTER TABLE researcharr.media ENABLE ALWAYS TRIGGER researcharr_cache;
+ALTER TABLE researcharr.media ENABLE ALWAYS TRIGGER researcharr_cache_truncate;
+COMMENT ON TRIGGER researcharr_cache ON researcharr.media IS 'drops the row from the cache';
+COMMENT ON TRIGGER researcharr_cache_truncate ON researcharr.media IS 'drops all rows from the cache';
+CREATE TRIGGER researcharr_cache AFTER UPDATE OR DELETE ON researcharr.movies
+	FOR EACH ROW EXECUTE FUNCTION researcharr.cache_row_changed('movie', 'media_id');
+CREATE TRIGGER researcharr_cache_truncate AFTER TRUNCATE ON researcharr.movies
+	FOR EACH STATEMENT EXECUTE FUNCTION researcharr.cache_row_changed();
+ALTER TABLE researcharr.movies ENABLE ALWAYS TRIGGER researcharr_cache;
+ALTER TABLE researcharr.movies ENABLE ALWAYS TRIGGER researcharr_cache_truncate;
+COMMENT ON TRIGGER researcharr_cache ON researcharr.movies IS 'drops the row from the cache';
+COMMENT ON TRIGGER researcharr_cache_truncate ON researcharr.movies IS 'drops all rows from the cache';
+CREATE TRIGGER researcharr_cache AFTER UPDATE OR DELETE ON researcharr.series
+	FOR EACH ROW EXECUTE FUNCTION researcharr.cache_row_changed('series', 'media_id');
+CREATE TRIGGER researcharr_cache_truncate AFTER TRUNCATE ON researcharr.series
+	FOR EACH STATEMENT EXECUTE FUNCTION researcharr.cache_row_changed();
+ALTER TABLE researcharr.series ENABLE ALWAYS TRIGGER researcharr_cache;
+ALTER TABLE researcharr.series ENABLE ALWAYS TRIGGER researcharr_cache_truncate;
+COMMENT ON TRIGGER researcharr_cache ON researcharr.series IS 'drops the row from the cache';
+COMMENT ON TRIGGER researcharr_cache_truncate ON researcharr.series IS 'drops all rows from the cache';
+CREATE TRIGGER researcharr_cache AFTER UPDATE OR DELETE ON researcharr.episodes
+	FOR EACH ROW EXECUTE FUNCTION researcharr.cache_row_changed('episode', 'media_id');
+CREATE TRIGGER researcharr_cache_truncate AFTER TRUNCATE ON researcharr.episodes
+	FOR EACH STATEMENT EXECUTE FUNCTION researcharr.cache_row_changed();
+ALTER TABLE researcharr.episodes ENABLE ALWAYS TRIGGER researcharr_cache;
+ALTER TABLE researcharr.episodes ENABLE ALWAYS TRIGGER researcharr_cache_truncate;
+COMMENT ON TRIGGER researcharr_cache ON researcharr.episodes IS 'drops the row from the cache';
+COMMENT ON TRIGGER researcharr_cache_truncate ON researcharr.episodes IS 'drops all rows from the cache';
+CREATE TRIGGER researcharr_cache AFTER UPDATE OR DELETE ON researcharr.queue_items
+	FOR EACH ROW EXECUTE FUNCTION researcharr.cache_row_changed('queue_item', 'id');
+CREATE TRIGGER researcharr_cache_truncate AFTER TRUNCATE ON researcharr.queue_items
+	FOR EACH STATEMENT EXECUTE FUNCTION researcharr.cache_row_changed();
+ALTER TABLE researcharr.queue_items ENABLE ALWAYS TRIGGER researcharr_cache;
+ALTER TABLE researcharr.queue_items ENABLE ALWAYS TRIGGER researcharr_cache_truncate;
+COMMENT ON TRIGGER researcharr_cache ON researcharr.queue_items IS 'drops the row from the cache';
+COMMENT ON TRIGGER researcharr_cache_truncate ON researcharr.queue_items IS 'drops all rows from the cache';
+
+-- cache_entries: its tags, and indexes.  Nobody but the cache's functions should use the table.
+ALTER TABLE researcharr.cache_entries ADD COLUMN tags text[];
+COMMENT ON COLUMN researcharr.cache_entries.tags IS 'what cache_invalidate can drop it by';
+
+CREATE INDEX cache_entries_expiry_idx ON researcharr.cache_entries (expiry) WHERE expiry IS NOT NULL;
+COMMENT ON INDEX researcharr.cache_entries_expiry_idx IS 'for the removal of what has expired';
+CREATE INDEX cache_entries_tags_idx ON researcharr.cache_entries USING gin (tags) WHERE tags IS NOT NULL;
+COMMENT ON INDEX researcharr.cache_entries_tags_idx IS 'for cache_invalidate';
+
+
 
 -- Statements that lock processing_jobs come after all others: workers wait from
 -- the first of them until the update's transaction ends.

@@ -26,6 +26,7 @@ void
 _PG_init(void)
 {
 	rarr_guc_init();
+	rarr_cache_load();
 	if (process_shared_preload_libraries_in_progress)
 	{
 		rarr_job_init();

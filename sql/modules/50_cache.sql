@@ -120,3 +120,80 @@ RETURNS void LANGUAGE C
 AS 'MODULE_PATHNAME', 'researcharr_cache_stats_reset';
 COMMENT ON FUNCTION researcharr.cache_stats_reset()
 IS 'sets the counters of cache_stats to zero, for admins';
+
+CREATE FUNCTION researcharr.cache_fetch(key text, query text, ttl interval DEFAULT NULL, arguments jsonb DEFAULT NULL)
+RETURNS jsonb LANGUAGE C
+AS 'MODULE_PATHNAME', 'researcharr_cache_fetch';
+COMMENT ON FUNCTION researcharr.cache_fetch(text, text, interval, jsonb)
+IS 'the rows of a query as a JSON array, from the cache if they are there; it runs read-only, as the caller, with the arguments as $1, $2 and so on';
+
+CREATE FUNCTION researcharr.cache_depends(target regclass, key_template text)
+RETURNS boolean LANGUAGE C
+AS 'MODULE_PATHNAME', 'researcharr_cache_depends';
+COMMENT ON FUNCTION researcharr.cache_depends(regclass, text)
+IS 'makes changes of a table drop the keys that the template (as in media:{id}) makes of its rows; false if they did already';
+
+CREATE FUNCTION researcharr.cache_independent(target regclass)
+RETURNS boolean LANGUAGE C
+AS 'MODULE_PATHNAME', 'researcharr_cache_independent';
+COMMENT ON FUNCTION researcharr.cache_independent(regclass)
+IS 'ends all that cache_depends has made of a table; false if there was nothing';
+
+CREATE FUNCTION researcharr.cache_flush()
+RETURNS bigint LANGUAGE C
+AS 'MODULE_PATHNAME', 'researcharr_cache_flush';
+COMMENT ON FUNCTION researcharr.cache_flush()
+IS 'writes some of what write_behind has left in memory to the table, and removes some of what has expired; how many, 0 for nothing left';
+
+CREATE FUNCTION researcharr.cache_table_changed()
+RETURNS trigger LANGUAGE C
+AS 'MODULE_PATHNAME', 'researcharr_cache_table_changed';
+COMMENT ON FUNCTION researcharr.cache_table_changed()
+IS 'trigger: drops the keys that cache_depends makes of a changed row';
+
+CREATE FUNCTION researcharr.cache_row_changed()
+RETURNS trigger LANGUAGE C
+AS 'MODULE_PATHNAME', 'researcharr_cache_row_changed';
+COMMENT ON FUNCTION researcharr.cache_row_changed()
+IS 'trigger: drops a changed row of ours from the cache';
+
+CREATE TRIGGER researcharr_cache AFTER UPDATE OR DELETE ON researcharr.media
+	FOR EACH ROW EXECUTE FUNCTION researcharr.cache_row_changed('media', 'id', '@type', 'id');
+CREATE TRIGGER researcharr_cache_truncate AFTER TRUNCATE ON researcharr.media
+	FOR EACH STATEMENT EXECUTE FUNCTION researcharr.cache_row_changed();
+ALTER TABLE researcharr.media ENABLE ALWAYS TRIGGER researcharr_cache;
+ALTER TABLE researcharr.media ENABLE ALWAYS TRIGGER researcharr_cache_truncate;
+COMMENT ON TRIGGER researcharr_cache ON researcharr.media IS 'drops the row from the cache';
+COMMENT ON TRIGGER researcharr_cache_truncate ON researcharr.media IS 'drops all rows from the cache';
+CREATE TRIGGER researcharr_cache AFTER UPDATE OR DELETE ON researcharr.movies
+	FOR EACH ROW EXECUTE FUNCTION researcharr.cache_row_changed('movie', 'media_id');
+CREATE TRIGGER researcharr_cache_truncate AFTER TRUNCATE ON researcharr.movies
+	FOR EACH STATEMENT EXECUTE FUNCTION researcharr.cache_row_changed();
+ALTER TABLE researcharr.movies ENABLE ALWAYS TRIGGER researcharr_cache;
+ALTER TABLE researcharr.movies ENABLE ALWAYS TRIGGER researcharr_cache_truncate;
+COMMENT ON TRIGGER researcharr_cache ON researcharr.movies IS 'drops the row from the cache';
+COMMENT ON TRIGGER researcharr_cache_truncate ON researcharr.movies IS 'drops all rows from the cache';
+CREATE TRIGGER researcharr_cache AFTER UPDATE OR DELETE ON researcharr.series
+	FOR EACH ROW EXECUTE FUNCTION researcharr.cache_row_changed('series', 'media_id');
+CREATE TRIGGER researcharr_cache_truncate AFTER TRUNCATE ON researcharr.series
+	FOR EACH STATEMENT EXECUTE FUNCTION researcharr.cache_row_changed();
+ALTER TABLE researcharr.series ENABLE ALWAYS TRIGGER researcharr_cache;
+ALTER TABLE researcharr.series ENABLE ALWAYS TRIGGER researcharr_cache_truncate;
+COMMENT ON TRIGGER researcharr_cache ON researcharr.series IS 'drops the row from the cache';
+COMMENT ON TRIGGER researcharr_cache_truncate ON researcharr.series IS 'drops all rows from the cache';
+CREATE TRIGGER researcharr_cache AFTER UPDATE OR DELETE ON researcharr.episodes
+	FOR EACH ROW EXECUTE FUNCTION researcharr.cache_row_changed('episode', 'media_id');
+CREATE TRIGGER researcharr_cache_truncate AFTER TRUNCATE ON researcharr.episodes
+	FOR EACH STATEMENT EXECUTE FUNCTION researcharr.cache_row_changed();
+ALTER TABLE researcharr.episodes ENABLE ALWAYS TRIGGER researcharr_cache;
+ALTER TABLE researcharr.episodes ENABLE ALWAYS TRIGGER researcharr_cache_truncate;
+COMMENT ON TRIGGER researcharr_cache ON researcharr.episodes IS 'drops the row from the cache';
+COMMENT ON TRIGGER researcharr_cache_truncate ON researcharr.episodes IS 'drops all rows from the cache';
+CREATE TRIGGER researcharr_cache AFTER UPDATE OR DELETE ON researcharr.queue_items
+	FOR EACH ROW EXECUTE FUNCTION researcharr.cache_row_changed('queue_item', 'id');
+CREATE TRIGGER researcharr_cache_truncate AFTER TRUNCATE ON researcharr.queue_items
+	FOR EACH STATEMENT EXECUTE FUNCTION researcharr.cache_row_changed();
+ALTER TABLE researcharr.queue_items ENABLE ALWAYS TRIGGER researcharr_cache;
+ALTER TABLE researcharr.queue_items ENABLE ALWAYS TRIGGER researcharr_cache_truncate;
+COMMENT ON TRIGGER researcharr_cache ON researcharr.queue_items IS 'drops the row from the cache';
+COMMENT ON TRIGGER researcharr_cache_truncate ON researcharr.queue_items IS 'drops all rows from the cache';

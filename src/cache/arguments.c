@@ -40,6 +40,13 @@ is_longer(const text *value, int max_chars)
 								 pg_mbstrlen_with_len(VARDATA_ANY(value), bytes) > max_chars);
 }
 
+/* Can these bytes be a key? */
+bool
+rarr_cache_is_key(const char *data, int length)
+{
+	return length > 0 && (length <= KEY_MAX_CHARS || pg_mbstrlen_with_len(data, length) <= KEY_MAX_CHARS);
+}
+
 /*
  * Make a key of a text, to which it points.  Raises 22023 unless it has 1 to 1024
  * characters.

@@ -10,6 +10,7 @@
 #include "base/guc.h"
 #include "cache/transaction.h"
 
+extern bool rarr_cache_is_key(const char *data, int length);
 extern void rarr_cache_key_of_text(const text *value, RarrCacheKey *key);
 extern void rarr_cache_key_arg(FunctionCallInfo fcinfo, int n, RarrCacheKey *key);
 extern const char *rarr_cache_key_name(const RarrCacheKey *key);

@@ -7,7 +7,16 @@
 #include "cache/cache.h"
 #include "cache/commit.h"
 #include "cache/flush.h"
+#include "cache/maintain.h"
 #include "cache/prepared.h"
+
+/* Register the tasks, when the library is loaded. */
+void
+rarr_cache_load(void)
+{
+	rarr_flush_register();
+	rarr_cache_maintain_init();
+}
 
 /* Initialize all parts, while the library is being preloaded. */
 void

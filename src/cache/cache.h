@@ -7,6 +7,7 @@
 
 #include "utils/uuid.h"
 
+extern void rarr_cache_load(void);
 extern void rarr_cache_init(void);
 
 /* rows.c */

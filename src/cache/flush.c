@@ -17,7 +17,9 @@
 #include "utils/memutils.h"
 
 #include "base/clock.h"
+#include "base/guc.h"
 #include "base/pending.h"
+#include "base/task.h"
 #include "cache/evict.h"
 #include "cache/flush.h"
 #include "cache/table.h"
@@ -25,6 +27,14 @@
 /* a flush ends after so many entries, or so many bytes */
 #define MOST_ENTRIES 1000
 #define MOST_BYTES   (8 * 1024 * 1024)
+
+static void run_flush(RarrTaskRun *run);
+
+static const RarrTask flush_task = {
+	.name = "cache_flush",
+	.activity = "writing cached values to the table",
+	.time_limit = 60 * 1000,
+	.run = run_flush};
 
 /* An entry that is written, and a pending entry: what to do after the commit. */
 typedef struct Flushed
@@ -87,6 +97,7 @@ rarr_flush_set(const RarrCacheKey *key, RarrCacheWrite *write)
 	const RarrCachePartition *part = rarr_cache_partition(rarr_cache_partition_of(key->hash));
 
 	pg_atomic_write_u32(&rarr_cache_database()->behind, 1);
+	rarr_task_wake_at_commit(&flush_task, GetCurrentTimestamp() + rarr_cache_flush_interval * INT64CONST(1000));
 	if (part->queues[RARR_QUEUE_DIRTY].blocks < rarr_pool_nblocks() / rarr_cache_partitions() / 2)
 	{
 		write->write_behind = true;
@@ -203,6 +214,22 @@ rarr_flush_some(void)
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(cxt);
 	return n;
+}
+
+static void
+run_flush(RarrTaskRun *run)
+{
+	if (rarr_flush_some() > 0)
+		rarr_task_again(run);
+	else if (rarr_cache_is_there() && rarr_cache_is_behind())
+		rarr_task_after(run, rarr_cache_flush_interval);
+}
+
+/* Register the task.  Called when the library is loaded. */
+void
+rarr_flush_register(void)
+{
+	rarr_task_register(&flush_task);
 }
 
 /* Register the callback.  Called while the library is preloaded. */

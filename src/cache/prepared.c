@@ -1,6 +1,7 @@
 /*
  * prepared.c
- *		What prepared transactions have to do to the cache, and DROP DATABASE.
+ *		What prepared transactions have to do to the cache; DROP DATABASE and DROP
+ *		EXTENSION.
  *
  * Any session can commit or roll back a prepared transaction, and the server has
  * no callback for it, hence the utility hook.  The entries of the transaction's
@@ -20,14 +21,19 @@
 
 #include "access/twophase.h"
 #include "access/xact.h"
+#include "catalog/objectaccess.h"
+#include "catalog/pg_extension.h"
 #include "commands/dbcommands.h"
+#include "commands/extension.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "storage/shmem.h"
 #include "tcop/utility.h"
 
+#include "base/own_table.h"
 #include "base/shmem.h"
 #include "cache/prepared.h"
+#include "cache/transaction.h"
 
 /* What is kept of a transaction. */
 typedef struct Prepared
@@ -57,6 +63,7 @@ typedef struct Ending
 
 static PreparedXacts *prepared = NULL;
 static ProcessUtility_hook_type prev_utility = NULL;
+static object_access_hook_type prev_object_access = NULL;
 
 /* the identifier of the PREPARE TRANSACTION that is being executed, or empty */
 static char preparing[GIDSIZE];
@@ -333,10 +340,28 @@ process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree,
 		rarr_cache_forget_database(dropped);
 }
 
-/* Register shared memory and the hook, at preload. */
+/* object access hook: what the cache has of the extension goes with it */
+static void
+object_access(ObjectAccessType access, Oid classid, Oid objectid, int subid, void *arg)
+{
+	static const RarrCacheMatch all = {RARR_MATCH_ALL};
+	char *name;
+
+	if (prev_object_access != NULL)
+		prev_object_access(access, classid, objectid, subid, arg);
+	if (access != OAT_DROP || classid != ExtensionRelationId || !rarr_cache_is_there())
+		return;
+	name = get_extension_name(objectid);
+	if (name != NULL && strcmp(name, RARR_EXTENSION) == 0)
+		(void) rarr_cache_drop_matching(&all);
+}
+
+/* Register shared memory and the hooks, at preload. */
 void
 rarr_cache_prepared_init(void)
 {
+	prev_object_access = object_access_hook;
+	object_access_hook = object_access;
 	rarr_shmem_add(&prepared_part);
 	prev_utility = ProcessUtility_hook;
 	ProcessUtility_hook = process_utility;

@@ -14,15 +14,21 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/transam.h"
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
+#include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+#include "base/args.h"
 #include "base/clock.h"
+#include "base/column.h"
 #include "base/guc.h"
 #include "base/uuid.h"
 #include "cache/cache.h"
@@ -151,4 +157,61 @@ rarr_cache_rows_changed(void)
 
 	if (rarr_cache_rows_any() && !rarr_cache_is_dropped(&roles))
 		(void) rarr_cache_drop_matching(&roles);
+}
+
+/* The entity that an argument names; @type says that the column type has its name. */
+static char *
+entity_of(const TriggerData *trigger, HeapTuple row, const char *argument)
+{
+	bool isnull;
+	Datum value;
+
+	if (strcmp(argument, "@type") != 0)
+		return pstrdup(argument);
+	value = heap_getattr(row, rarr_require_column(trigger->tg_relation, "type", TEXTOID),
+						 RelationGetDescr(trigger->tg_relation), &isnull);
+	return isnull ? NULL : TextDatumGetCString(value);
+}
+
+/* A version of a row is not what others may read any more. */
+static void
+drop_version(const TriggerData *trigger, HeapTuple row)
+{
+	const Trigger *trg = trigger->tg_trigger;
+
+	for (int i = 0; i + 1 < trg->tgnargs; i += 2)
+	{
+		char *entity = entity_of(trigger, row, trg->tgargs[i]);
+		bool isnull;
+		Datum id = heap_getattr(row, rarr_require_column(trigger->tg_relation, trg->tgargs[i + 1], UUIDOID),
+								RelationGetDescr(trigger->tg_relation), &isnull);
+
+		if (!isnull && entity != NULL)
+			rarr_cache_row_changed(entity, DatumGetUUIDP(id));
+	}
+}
+
+/*
+ * cache_row_changed(entity, column, ...): AFTER trigger, for each row or for
+ * TRUNCATE, on our tables
+ *
+ * Drops cached rows of the entities; the columns have their ids.  Raises 39P01 if
+ * the trigger is defined in another way.
+ */
+PG_FUNCTION_INFO_V1(researcharr_cache_row_changed);
+Datum
+researcharr_cache_row_changed(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+
+	rarr_require_trigger(fcinfo, "cache_row_changed");
+	if (!TRIGGER_FIRED_AFTER(trigger->tg_event) || trigger->tg_trigger->tgnargs % 2 != 0)
+		rarr_wrong_trigger(trigger, "cache_row_changed", "The function is for AFTER triggers only.");
+	if (!rarr_cache_rows_any())
+		PG_RETURN_POINTER(NULL);
+	if (TRIGGER_FIRED_FOR_STATEMENT(trigger->tg_event))
+		rarr_cache_rows_changed();
+	else
+		drop_version(trigger, trigger->tg_trigtuple);
+	PG_RETURN_POINTER(NULL);
 }

@@ -237,11 +237,33 @@ rarr_cache_database_at(uint8 slot)
 	return &control->databases[slot];
 }
 
-/* Count an event of this database.  Cannot fail. */
+/* Count events of this database.  Cannot fail. */
+void
+rarr_cache_count_many(RarrCacheCounter counter, uint64 n)
+{
+	pg_atomic_fetch_add_u64(&rarr_cache_database()->stripes[MyProcPid % RARR_CACHE_STRIPES].counts[counter], n);
+}
+
 void
 rarr_cache_count(RarrCacheCounter counter)
 {
-	pg_atomic_fetch_add_u64(&rarr_cache_database()->stripes[MyProcPid % RARR_CACHE_STRIPES].counts[counter], 1);
+	rarr_cache_count_many(counter, 1);
+}
+
+/* Forget transactions of all databases that every snapshot sees, as doubt.c does. */
+void
+rarr_cache_forget_transactions(TransactionId oldest)
+{
+	LWLockAcquire(&control->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < RARR_CACHE_DATABASES; i++)
+	{
+		RarrCacheDatabase *db = &control->databases[i];
+
+		rarr_doubt_forget(&db->all, oldest);
+		if (TransactionIdIsValid(db->rows_since) && TransactionIdPrecedes(db->rows_since, oldest))
+			db->rows_since = oldest;
+	}
+	LWLockRelease(&control->lock);
 }
 
 /* The bucket of a hash, whose partition's lock is held. */

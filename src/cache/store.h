@@ -156,6 +156,8 @@ extern RarrCacheDatabase *rarr_cache_database_at(uint8 slot);
 extern void rarr_cache_forget_entries(Oid database);
 extern void rarr_cache_forget_database(Oid database);
 extern void rarr_cache_count(RarrCacheCounter counter);
+extern void rarr_cache_count_many(RarrCacheCounter counter, uint64 n);
+extern void rarr_cache_forget_transactions(TransactionId oldest);
 extern RarrCacheEntry *rarr_cache_entry(RarrBlockNumber block);
 extern uint16 *rarr_cache_ghosts(uint32 partition, uint32 *n);
 

@@ -32,6 +32,7 @@
 /* kinds of our locks */
 #define LOCK_FLUSH 1
 #define LOCK_KEY   2
+#define LOCK_FETCH 3
 
 typedef struct Statement
 {
@@ -369,4 +370,37 @@ rarr_cache_table_lock_key(const RarrCacheKey *key)
 	LOCKTAG tag = lock_tag((uint32) (key->hash >> 32), LOCK_KEY);
 
 	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+}
+
+/* The lock under which the query of a key runs; each role has its own. */
+static LOCKTAG
+fetch_tag(const RarrCacheKey *key)
+{
+	return lock_tag((uint32) (key->hash >> 32) ^ key->role, LOCK_FETCH);
+}
+
+/* Take that lock, unless another session has it. */
+bool
+rarr_cache_table_try_fetch(const RarrCacheKey *key)
+{
+	LOCKTAG tag = fetch_tag(key);
+
+	return LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+/* Wait for that lock. */
+void
+rarr_cache_table_lock_fetch(const RarrCacheKey *key)
+{
+	LOCKTAG tag = fetch_tag(key);
+
+	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+}
+
+void
+rarr_cache_table_unlock_fetch(const RarrCacheKey *key)
+{
+	LOCKTAG tag = fetch_tag(key);
+
+	(void) LockRelease(&tag, ExclusiveLock, false);
 }

@@ -29,5 +29,8 @@ extern bool rarr_cache_table_is_empty(void);
 extern void rarr_cache_table_stop_flush(void);
 extern bool rarr_cache_table_begin_flush(void);
 extern void rarr_cache_table_lock_key(const RarrCacheKey *key);
+extern bool rarr_cache_table_try_fetch(const RarrCacheKey *key);
+extern void rarr_cache_table_lock_fetch(const RarrCacheKey *key);
+extern void rarr_cache_table_unlock_fetch(const RarrCacheKey *key);
 
 #endif /* RARR_CACHE_TABLE_H */
