@@ -195,7 +195,6 @@ execute(const CachedPlan *plan, const char *sql, ParamListInfo params, Snapshot 
 	rarr_check_plan_as(&checked, owner);
 	desc = CreateQueryDesc(&checked, sql, GetActiveSnapshot(), InvalidSnapshot, &receiver->pub, params,
 						   NULL, 0);
-	AfterTriggerBeginQuery();
 	ExecutorStart(desc, 0);
 	rarr_executor_run(desc);
 	ExecutorFinish(desc);

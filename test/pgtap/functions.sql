@@ -19,8 +19,14 @@ INSERT INTO expected VALUES
 		'bigint'),
 	('cache_delete(key text)',
 		'boolean'),
+	('cache_depends(target regclass, key_template text)',
+		'boolean'),
 	('cache_exists(key text)',
 		'boolean'),
+	('cache_fetch(key text, query text, ttl interval DEFAULT NULL::interval, arguments jsonb DEFAULT NULL::jsonb)',
+		'jsonb'),
+	('cache_flush()',
+		'bigint'),
 	('cache_get(key text, strategy text DEFAULT NULL::text)',
 		'bytea'),
 	('cache_get_jsonb(key text, strategy text DEFAULT NULL::text)',
@@ -31,8 +37,12 @@ INSERT INTO expected VALUES
 		'text'),
 	('cache_incr(key text, by bigint DEFAULT 1, ttl interval DEFAULT NULL::interval)',
 		'bigint'),
+	('cache_independent(target regclass)',
+		'boolean'),
 	('cache_invalidate(tag text)',
 		'bigint'),
+	('cache_row_changed()',
+		'trigger'),
 	('cache_set(key text, value bytea, ttl interval DEFAULT NULL::interval, tags text[] DEFAULT NULL::text[], strategy text DEFAULT NULL::text)',
 		'void'),
 	('cache_set_jsonb(key text, value jsonb, ttl interval DEFAULT NULL::interval, tags text[] DEFAULT NULL::text[], strategy text DEFAULT NULL::text)',
@@ -45,6 +55,8 @@ INSERT INTO expected VALUES
 		'SETOF record'),
 	('cache_stats_reset()',
 		'void'),
+	('cache_table_changed()',
+		'trigger'),
 	('cache_touch(key text, ttl interval DEFAULT NULL::interval)',
 		'boolean'),
 	('config_count(filters jsonb DEFAULT ''{}''::jsonb)',
@@ -88,6 +100,8 @@ INSERT INTO expected VALUES
 	('episode_get_all(filters jsonb DEFAULT ''{}''::jsonb, "limit" bigint DEFAULT NULL::bigint, "offset" bigint DEFAULT NULL::bigint, order_by text DEFAULT NULL::text)',
 		'SETOF researcharr.episode_rows'),
 	('episode_get_by_id(id uuid)',
+		'SETOF researcharr.episode_rows'),
+	('episode_get_by_id_cached(id uuid)',
 		'SETOF researcharr.episode_rows'),
 	('episode_update(id uuid, changes jsonb, expected_updated_at timestamp with time zone DEFAULT NULL::timestamp with time zone)',
 		'SETOF researcharr.episode_rows'),
@@ -136,6 +150,8 @@ INSERT INTO expected VALUES
 	('job_get_all(filters jsonb DEFAULT ''{}''::jsonb, "limit" bigint DEFAULT NULL::bigint, "offset" bigint DEFAULT NULL::bigint, order_by text DEFAULT NULL::text)',
 		'SETOF researcharr.processing_jobs'),
 	('job_get_by_id(id uuid)',
+		'SETOF researcharr.processing_jobs'),
+	('job_get_by_id_cached(id uuid)',
 		'SETOF researcharr.processing_jobs'),
 	('job_get_by_media(media_id uuid)',
 		'SETOF researcharr.processing_jobs'),
@@ -189,6 +205,8 @@ INSERT INTO expected VALUES
 		'SETOF researcharr.media'),
 	('media_get_by_id(id uuid)',
 		'SETOF researcharr.media'),
+	('media_get_by_id_cached(id uuid)',
+		'SETOF researcharr.media'),
 	('media_get_by_status(status text)',
 		'SETOF researcharr.media'),
 	('media_import_radarr(movies jsonb, strict boolean DEFAULT false, OUT created integer, OUT updated integer, OUT unchanged integer, OUT failed integer, OUT errors jsonb)',
@@ -215,6 +233,8 @@ INSERT INTO expected VALUES
 		'SETOF researcharr.movie_rows'),
 	('movie_get_by_id(id uuid)',
 		'SETOF researcharr.movie_rows'),
+	('movie_get_by_id_cached(id uuid)',
+		'SETOF researcharr.movie_rows'),
 	('movie_update(id uuid, changes jsonb, expected_updated_at timestamp with time zone DEFAULT NULL::timestamp with time zone)',
 		'SETOF researcharr.movie_rows'),
 	('movie_validate(entity jsonb, OUT field text, OUT code text, OUT message text)',
@@ -230,6 +250,8 @@ INSERT INTO expected VALUES
 	('queue_item_get_all(filters jsonb DEFAULT ''{}''::jsonb, "limit" bigint DEFAULT NULL::bigint, "offset" bigint DEFAULT NULL::bigint, order_by text DEFAULT NULL::text)',
 		'SETOF researcharr.queue_items'),
 	('queue_item_get_by_id(id uuid)',
+		'SETOF researcharr.queue_items'),
+	('queue_item_get_by_id_cached(id uuid)',
 		'SETOF researcharr.queue_items'),
 	('queue_item_get_next(service text, "limit" integer DEFAULT 10)',
 		'SETOF researcharr.queue_items'),
@@ -256,6 +278,8 @@ INSERT INTO expected VALUES
 	('series_get_all(filters jsonb DEFAULT ''{}''::jsonb, "limit" bigint DEFAULT NULL::bigint, "offset" bigint DEFAULT NULL::bigint, order_by text DEFAULT NULL::text)',
 		'SETOF researcharr.series_rows'),
 	('series_get_by_id(id uuid)',
+		'SETOF researcharr.series_rows'),
+	('series_get_by_id_cached(id uuid)',
 		'SETOF researcharr.series_rows'),
 	('series_update(id uuid, changes jsonb, expected_updated_at timestamp with time zone DEFAULT NULL::timestamp with time zone)',
 		'SETOF researcharr.series_rows'),
@@ -287,10 +311,10 @@ CREATE TEMP VIEW actual AS
 	FROM pg_proc WHERE pronamespace = 'researcharr'::regnamespace AND prorettype <> 'trigger'::regtype;
 SELECT set_eq('TABLE actual', 'TABLE expected', 'functions with their arguments, defaults and results');
 
--- what a trigger calls is nothing for anybody else
+-- what a trigger calls is nothing for anybody else, but for what users' tables get by cache_depends
 SELECT is_empty($$
 	SELECT proname FROM pg_proc p WHERE pronamespace = 'researcharr'::regnamespace AND prorettype = 'trigger'::regtype
-	AND NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgfoid = p.oid)
+	AND proname <> 'cache_table_changed' AND NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgfoid = p.oid)
 $$, 'every trigger function has a trigger');
 
 SELECT * FROM finish();

@@ -1,6 +1,8 @@
 -- The cache: bad input is refused, by an error that names it, and changes
 -- nothing.
-\ir ../include/error.sql
+\getenv tests PG_ABS_SRCDIR
+\set file :tests '/include/error.sql'
+\i :file
 SET search_path = researcharr, public;
 \set e 'SELECT * FROM pg_temp.error('
 SELECT cache_set_text('k', 'kept');

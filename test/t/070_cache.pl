@@ -123,7 +123,12 @@ $holder->{run}->finish;
 in_order('after fetches');
 
 # 4.
-sql(q{SELECT researcharr.cache_set_text('n:' || n, repeat('x', n % 3000)) FROM generate_series(1, 20000) n});
+sql(q{DO $$ BEGIN
+	FOR i IN 1..40 LOOP
+		PERFORM researcharr.cache_set_text('n:' || n, repeat('x', n % 3000)) FROM generate_series(500 * i - 499, 500 * i) n;
+		COMMIT;
+	END LOOP;
+END $$});
 sql(q{SELECT researcharr.cache_set_text('s:' || n, repeat('x', 300), '1 us') FROM generate_series(1, 500) n});
 cmp_ok(sql("SELECT evictions FROM researcharr.cache_stats() WHERE store = 'memory'"), '>', 10000, 'it evicts');
 cmp_ok(sql("SELECT bytes FROM researcharr.cache_stats() WHERE store = 'memory'"), '<=', 2 * 1024 * 1024, 'within its memory');
