@@ -23,11 +23,26 @@
 /* how much of a text messages show */
 #define SHOWN_BYTES 64
 
+/* A text for messages, cut to a moderate length. */
+static const char *
+shown(const char *data, int length)
+{
+	int n = pg_mbcliplen(data, length, SHOWN_BYTES);
+
+	return psprintf("%.*s%s", n, data, n < length ? "..." : "");
+}
+
+static const char *
+shown_text(const text *value)
+{
+	return shown(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value));
+}
+
 /* A key's text for messages, cut to a moderate length. */
 const char *
 rarr_cache_key_name(const RarrCacheKey *key)
 {
-	return rarr_clip_text(pnstrdup(key->data, key->length), SHOWN_BYTES);
+	return shown(key->data, key->length);
 }
 
 /* Has the text more than this number of characters? */
@@ -65,7 +80,7 @@ rarr_cache_key_of_text(const text *value, RarrCacheKey *key)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("a key of the cache is too long: it has %d bytes and begins with \"%s\"", bytes,
-						rarr_clip_text(text_to_cstring(value), SHOWN_BYTES)),
+						shown_text(value)),
 				 errhint("Give a key of 1 to %d characters, or a digest of a longer one.", KEY_MAX_CHARS)));
 	rarr_cache_make_key(key, VARDATA_ANY(value), bytes);
 }
@@ -92,7 +107,7 @@ rarr_cache_strategy_arg(FunctionCallInfo fcinfo, int n)
 			return entry->val;
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("unknown strategy of the cache: \"%s\"", rarr_clip_text(text_to_cstring(name), SHOWN_BYTES)),
+			 errmsg("unknown strategy of the cache: \"%s\"", shown_text(name)),
 			 errhint("Use none, read_through, write_through or write_behind.")));
 }
 
@@ -118,7 +133,7 @@ rarr_cache_check_tag(const text *tag)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("a tag has %d bytes: \"%s\"", bytes,
-						rarr_clip_text(text_to_cstring(tag), SHOWN_BYTES)),
+						shown_text(tag)),
 				 errhint("Give tags of 1 to %d bytes.", TAG_MAX_BYTES)));
 }
 
@@ -179,7 +194,7 @@ rarr_cache_pattern_arg(FunctionCallInfo fcinfo, int n)
 	if (ends_with_escape(pattern))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_ESCAPE_SEQUENCE),
-				 errmsg("LIKE pattern must not end with escape character: \"%s\"", text_to_cstring(pattern)),
+				 errmsg("LIKE pattern must not end with escape character: \"%s\"", shown_text(pattern)),
 				 errhint("Write two backslashes for one that stands for itself.")));
 	return pattern;
 }

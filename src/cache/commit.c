@@ -255,7 +255,7 @@ do_item(const RarrCommitItem *item, bool current, RarrCacheChain *freed)
 		return;
 	}
 	op = &commit.ops[item->op];
-	linked = op->chain.n > 0 && (current || !op->set);
+	linked = op->chain.n > 0 && (op->set ? current : op->write_behind);
 	if (!linked || !op->set)
 		drop_key(item, &op->key->key, freed);
 	if (linked)
