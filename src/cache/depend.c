@@ -157,20 +157,28 @@ drop_all(const char *key_template)
 		(void) rarr_cached_drop_matching(&match);
 }
 
-/* Drop the key that a row makes, but for an empty one and one that is too long. */
+/*
+ * Drop the key that a row makes, but for an empty one and one that is too long.
+ * If so many keys are dropped that all others are, too, only one that the
+ * transaction has set since is left to drop.
+ */
 static void
 drop_key(const char *key_template, TupleDesc desc, HeapTuple tuple)
 {
+	bool many = rarr_cache_is_there() && rarr_cache_count_drops() > MOST_DROPS;
 	Row row = {desc, tuple};
 	StringInfoData data;
 	RarrCacheKey key;
 
+	if (many)
+		drop_all(key_template);
 	initStringInfo(&data);
 	expand(key_template, make_key_part, &row, &data);
 	if (data.len > 0 && rarr_cache_is_key(data.data, data.len))
 	{
 		rarr_cache_make_key(&key, data.data, data.len);
-		(void) rarr_cached_drop(&key);
+		if (!many || rarr_cache_has_set(&key))
+			(void) rarr_cached_drop(&key);
 	}
 	pfree(data.data);
 }
@@ -208,8 +216,7 @@ researcharr_cache_table_changed(PG_FUNCTION_ARGS)
 	require_after_trigger(fcinfo);
 	key_template = trigger->tg_trigger->tgargs[0];
 	desc = RelationGetDescr(trigger->tg_relation);
-	if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event) ||
-		(rarr_cache_is_there() && rarr_cache_count_drops() > MOST_DROPS))
+	if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event))
 		drop_all(key_template);
 	else
 		drop_key(key_template, desc, trigger->tg_trigtuple);

@@ -198,6 +198,23 @@ rarr_own_keep(RarrCacheOp *op, const RarrCacheWrite *write)
 	op->set = true;
 }
 
+/* Has the transaction set a key, or a variant of it, and not dropped it since? */
+bool
+rarr_own_has_set(const RarrCacheKey *key)
+{
+	OwnKeys *keys = own_keys == NULL ? NULL : hash_search(own_keys, &key->hash, HASH_FIND, NULL);
+
+	for (RarrOwnKey *own = keys == NULL ? NULL : keys->first; own != NULL; own = own->next)
+	{
+		const RarrCacheOp *op = rarr_pending_find(&rarr_cache_ops, own, 0);
+
+		if (op != NULL && op->set && own->key.length == key->length &&
+			memcmp(own->key.data, key->data, key->length) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* The transaction dropped a key: drop what it had set under variants of it. */
 void
 rarr_own_drop_variants(const RarrCacheKey *key)

@@ -55,6 +55,7 @@ extern RarrCacheOp *rarr_own_find(const RarrCacheKey *key);
 extern bool rarr_own_dropped(const RarrCacheKey *key, const char *tags, uint32 tags_length);
 extern RarrCacheOp *rarr_own_op(const RarrCacheKey *key);
 extern void rarr_own_keep(RarrCacheOp *op, const RarrCacheWrite *write);
+extern bool rarr_own_has_set(const RarrCacheKey *key);
 extern void rarr_own_drop_variants(const RarrCacheKey *key);
 extern bool rarr_own_has_match(const RarrCacheMatch *match);
 extern uint64 rarr_own_add_match(const RarrCacheMatch *match);

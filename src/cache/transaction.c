@@ -162,6 +162,13 @@ rarr_cache_drop_row(const RarrCacheKey *key)
 	rarr_own_drop_variants(key);
 }
 
+/* Has the transaction set the key, or a variant of it? */
+bool
+rarr_cache_has_set(const RarrCacheKey *key)
+{
+	return rarr_own_has_set(key);
+}
+
 /* How many operations has the transaction? */
 int
 rarr_cache_count_drops(void)

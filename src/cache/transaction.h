@@ -15,6 +15,7 @@ extern bool rarr_cache_set(const RarrCacheKey *key, const RarrCacheWrite *write)
 extern void rarr_cache_fill(const RarrCacheKey *key, const RarrCacheWrite *write);
 extern void rarr_cache_drop(const RarrCacheKey *key);
 extern void rarr_cache_drop_row(const RarrCacheKey *key);
+extern bool rarr_cache_has_set(const RarrCacheKey *key);
 extern int rarr_cache_count_drops(void);
 extern bool rarr_cache_is_dropped(const RarrCacheMatch *match);
 extern uint64 rarr_cache_drop_matching(const RarrCacheMatch *match);

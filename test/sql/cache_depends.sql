@@ -54,6 +54,13 @@ INSERT INTO regress_rarr_t SELECT n, 'many' FROM generate_series(100, 20100) n;
 SELECT cache_set_text('t:20000', 'x');
 UPDATE regress_rarr_t SET name = 'more';
 SELECT cache_get_text('t:20000'), cache_get_text('other');
+BEGIN;
+UPDATE regress_rarr_t SET name = 'most';
+SELECT cache_set_text('t:20000', 'own'), cache_set_text('t:20001', 'own');
+UPDATE regress_rarr_t SET name = 'last' WHERE id = 20000;
+SELECT cache_get_text('t:20000'), cache_get_text('t:20001');
+COMMIT;
+SELECT cache_get_text('t:20000'), cache_get_text('t:20001');
 
 -- also for replicas
 SELECT pg_temp.fill();

@@ -7,7 +7,8 @@
 #  5. write_behind reaches the table, and what is deleted does not come back.
 #  6. Nothing is left by a restart, a crash, DROP EXTENSION and DROP DATABASE.
 #  7. What was prepared before a restart ends without anything stale.
-#  8. A server does not start with a size that it cannot reserve.
+#  8. A standby caches nothing until it is promoted.
+#  9. A server does not start with a size that it cannot reserve.
 
 use strict;
 use warnings;
@@ -19,7 +20,7 @@ use ResearcharrTest;
 use Test::More;
 
 my $conf = $preload . "researcharr.cache_size = 2MB\nmax_prepared_transactions = 5\n";
-my $node = new_node('cache', $conf);
+my $node = new_node('cache', $conf, allows_streaming => 1);
 create_extension();
 my $check_function = q{CREATE FUNCTION cache_check() RETURNS text LANGUAGE C AS 'researcharr', 'researcharr_cache_check'};
 sql($check_function);
@@ -194,6 +195,31 @@ is(sql("SELECT researcharr.cache_get_text('t:1')"), 'new', 'and the cache goes o
 in_order('at the end');
 
 # 8.
+$node->append_conf('postgresql.conf', "wal_level = replica\nmax_wal_senders = 5\n");
+$node->restart;
+$node->backup('base');
+my $standby = PostgreSQL::Test::Cluster->new('cache_standby');
+$standby->init_from_backup($node, 'base', has_streaming => 1);
+$standby->start;
+sql($_) foreach $set, $row;
+$node->wait_for_catchup($standby);
+is($standby->safe_psql('postgres', "$look; $row; $row; $fetch; SELECT researcharr.cache_exists('k');
+	SELECT store, entries FROM researcharr.cache_stats() ORDER BY store"),
+	"-\nNew\nNew\n" . sql($fetch) . "\nf\nmemory|0\ntable|0", 'a standby reads, and caches nothing')
+  or diag $standby->safe_psql('postgres', $row);
+foreach my $call ("cache_set_text('k', 'v')", "cache_delete('k')", 'cache_clear()', "cache_invalidate('t')", "cache_incr('n')",
+	"cache_touch('k')", "cache_set_many('{a}', '{b}')", "cache_depends('t', 'a')", "cache_independent('t')", 'cache_flush()')
+{
+	my ($rc, $out, $err) =
+	  $standby->psql('postgres', "SELECT researcharr.$call", extra_params => [ '-v', 'VERBOSITY=sqlstate' ]);
+
+	like($err, qr/ERROR:  25006/, "$call on a standby");
+}
+$standby->promote;
+is($standby->safe_psql('postgres', "$look; $row; $set; $look; $row"), "-\nNew\n\nold\nNew", 'promoted, it caches');
+$standby->stop;
+
+# 9.
 SKIP:
 {
 	my $overcommit = -e '/proc/sys/vm/overcommit_memory' ? slurp_file('/proc/sys/vm/overcommit_memory') : 1;
