@@ -197,6 +197,7 @@ in_order('at the end');
 # 8.
 $node->append_conf('postgresql.conf', "wal_level = replica\nmax_wal_senders = 5\n");
 $node->restart;
+sql("INSERT INTO researcharr.media (id, title, type) VALUES ($media, 'New', 'movie')");
 $node->backup('base');
 my $standby = PostgreSQL::Test::Cluster->new('cache_standby');
 $standby->init_from_backup($node, 'base', has_streaming => 1);
