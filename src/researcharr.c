@@ -30,11 +30,12 @@ _PG_init(void)
 	rarr_guc_init();
 	rarr_jit_init();
 	rarr_job_register_tasks();
-	rarr_cache_register_tasks();
+	rarr_cache_load();
 	rarr_ops_init();
 	if (process_shared_preload_libraries_in_progress)
 	{
 		rarr_job_init();
+		rarr_cache_init();
 		rarr_ops_preload_init();
 		rarr_shmem_init();
 	}

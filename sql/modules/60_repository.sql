@@ -649,3 +649,41 @@ RETURNS jsonb LANGUAGE C
 AS 'MODULE_PATHNAME', 'researcharr_unit_of_work';
 COMMENT ON FUNCTION researcharr.unit_of_work(jsonb)
 IS 'runs an array of {op, entity, id, values} in order, all or nothing, and returns their results; "$n.field" is a field of the n-th result';
+
+-- Rows from the cache
+
+CREATE FUNCTION researcharr.media_get_by_id_cached(id uuid)
+RETURNS SETOF researcharr.media LANGUAGE C STABLE ROWS 1
+AS 'MODULE_PATHNAME', 'researcharr_entity_get_by_id_cached';
+COMMENT ON FUNCTION researcharr.media_get_by_id_cached(uuid)
+IS 'a media row by its id, or no row; from the cache if it is there, and never stale';
+
+CREATE FUNCTION researcharr.movie_get_by_id_cached(id uuid)
+RETURNS SETOF researcharr.movie_rows LANGUAGE C STABLE ROWS 1
+AS 'MODULE_PATHNAME', 'researcharr_entity_get_by_id_cached';
+COMMENT ON FUNCTION researcharr.movie_get_by_id_cached(uuid)
+IS 'a movie by its id, or no row; from the cache if it is there, and never stale';
+
+CREATE FUNCTION researcharr.series_get_by_id_cached(id uuid)
+RETURNS SETOF researcharr.series_rows LANGUAGE C STABLE ROWS 1
+AS 'MODULE_PATHNAME', 'researcharr_entity_get_by_id_cached';
+COMMENT ON FUNCTION researcharr.series_get_by_id_cached(uuid)
+IS 'a series by its id, or no row; from the cache if it is there, and never stale';
+
+CREATE FUNCTION researcharr.episode_get_by_id_cached(id uuid)
+RETURNS SETOF researcharr.episode_rows LANGUAGE C STABLE ROWS 1
+AS 'MODULE_PATHNAME', 'researcharr_entity_get_by_id_cached';
+COMMENT ON FUNCTION researcharr.episode_get_by_id_cached(uuid)
+IS 'an episode by its id, or no row; from the cache if it is there, and never stale';
+
+CREATE FUNCTION researcharr.job_get_by_id_cached(id uuid)
+RETURNS SETOF researcharr.processing_jobs LANGUAGE C STABLE ROWS 1
+AS 'MODULE_PATHNAME', 'researcharr_entity_get_by_id_cached';
+COMMENT ON FUNCTION researcharr.job_get_by_id_cached(uuid)
+IS 'a job by its id, or no row; from the cache if it is there, and never stale';
+
+CREATE FUNCTION researcharr.queue_item_get_by_id_cached(id uuid)
+RETURNS SETOF researcharr.queue_items LANGUAGE C STABLE ROWS 1
+AS 'MODULE_PATHNAME', 'researcharr_entity_get_by_id_cached';
+COMMENT ON FUNCTION researcharr.queue_item_get_by_id_cached(uuid)
+IS 'a queue item by its id, or no row; from the cache if it is there, and never stale';

@@ -18,6 +18,9 @@
 
 #define USER_ID_MAX_BYTES 255
 
+/* kB */
+#define LEAST_CACHE_SIZE 1024
+
 char *rarr_user_id = NULL;
 bool rarr_audit = true;
 int rarr_agenda_types = 256;
@@ -36,6 +39,19 @@ int rarr_schedule_max_runs = 2;
 int rarr_schedule_timeout = 3600 * 1000;
 int rarr_schedule_keep_runs = 100;
 int rarr_maintenance_lock_timeout = 50;
+int rarr_cache_size = 0;
+int rarr_cache_max_value = 1024;
+int rarr_cache_default_ttl = 300;
+int rarr_cache_strategy = RARR_STRATEGY_NONE;
+int rarr_cache_flush_interval = 1000;
+int rarr_cache_fetch_timeout = 10000;
+
+const struct config_enum_entry rarr_cache_strategies[] = {
+	{"none", RARR_STRATEGY_NONE, false},
+	{"read_through", RARR_STRATEGY_READ_THROUGH, false},
+	{"write_through", RARR_STRATEGY_WRITE_THROUGH, false},
+	{"write_behind", RARR_STRATEGY_WRITE_BEHIND, false},
+	{NULL, 0, false}};
 
 /*
  * Check a new value of researcharr.user_id.
@@ -258,6 +274,77 @@ define_schedule_settings(void)
 							NULL);
 }
 
+/* A cache needs some memory for itself. */
+static bool
+check_cache_size(int *newval, void **extra, GucSource source)
+{
+	if (*newval == 0 || *newval >= LEAST_CACHE_SIZE)
+		return true;
+	GUC_check_errdetail("The cache needs 1MB at least.");
+	GUC_check_errhint("Use 0 to do without it.");
+	return false;
+}
+
+/* settings of the cache that can change at run time */
+static void
+define_cache_settings(void)
+{
+	DefineCustomIntVariable("researcharr.cache_max_value",
+							"Sets the largest value that can be cached.",
+							NULL,
+							&rarr_cache_max_value,
+							1024, 1, 256 * 1024,
+							PGC_SUSET,
+							GUC_UNIT_KB,
+							NULL,
+							NULL,
+							NULL);
+
+	DefineCustomIntVariable("researcharr.cache_default_ttl",
+							"Sets the time to live of what is cached without one.",
+							"0 means that it does not expire.",
+							&rarr_cache_default_ttl,
+							300, 0, 3650 * SECS_PER_DAY,
+							PGC_USERSET,
+							GUC_UNIT_S,
+							NULL,
+							NULL,
+							NULL);
+
+	DefineCustomEnumVariable("researcharr.cache_strategy",
+							 "Sets how the cache uses memory and its table together.",
+							 "It applies to calls that name no strategy.",
+							 &rarr_cache_strategy,
+							 RARR_STRATEGY_NONE, rarr_cache_strategies,
+							 PGC_USERSET,
+							 0,
+							 NULL,
+							 NULL,
+							 NULL);
+
+	DefineCustomIntVariable("researcharr.cache_flush_interval",
+							"Sets the time within which the table has what write_behind sets.",
+							NULL,
+							&rarr_cache_flush_interval,
+							1000, 10, 3600 * 1000,
+							PGC_SIGHUP,
+							GUC_UNIT_MS,
+							NULL,
+							NULL,
+							NULL);
+
+	DefineCustomIntVariable("researcharr.cache_fetch_timeout",
+							"Sets the time that cache_fetch waits for another session that computes the same.",
+							"Then it computes by itself. 0 means that it does not wait.",
+							&rarr_cache_fetch_timeout,
+							10000, 0, 3600 * 1000,
+							PGC_USERSET,
+							GUC_UNIT_MS,
+							NULL,
+							NULL,
+							NULL);
+}
+
 /* sizes of shared memory, which are fixed at server start */
 static void
 define_shared_memory_settings(void)
@@ -305,6 +392,17 @@ define_shared_memory_settings(void)
 							NULL,
 							NULL,
 							NULL);
+
+	DefineCustomIntVariable("researcharr.cache_size",
+							"Sets the shared memory of the cache.",
+							"All databases share it. 0 means that the cache has only its table.",
+							&rarr_cache_size,
+							32 * 1024, 0, 1024 * 1024 * 1024,
+							PGC_POSTMASTER,
+							GUC_UNIT_KB,
+							check_cache_size,
+							NULL,
+							NULL);
 }
 
 /* Define all settings; called once in each process that loads the library. */
@@ -315,6 +413,7 @@ rarr_guc_init(void)
 	define_job_settings();
 	define_worker_settings();
 	define_schedule_settings();
+	define_cache_settings();
 	if (process_shared_preload_libraries_in_progress)
 		define_shared_memory_settings();
 	MarkGUCPrefixReserved("researcharr");

@@ -5,6 +5,8 @@
 #ifndef RARR_BASE_GUC_H
 #define RARR_BASE_GUC_H
 
+#include "utils/guc.h"
+
 /* researcharr.user_id: the application user that the session acts for, or "" */
 extern char *rarr_user_id;
 
@@ -58,6 +60,35 @@ extern int rarr_schedule_keep_runs;
 
 /* researcharr.maintenance_lock_timeout: ms that maintenance waits for a lock */
 extern int rarr_maintenance_lock_timeout;
+
+/* researcharr.cache_strategy: what the functions of the cache do by default */
+typedef enum RarrCacheStrategy
+{
+	RARR_STRATEGY_NONE,
+	RARR_STRATEGY_READ_THROUGH,
+	RARR_STRATEGY_WRITE_THROUGH,
+	RARR_STRATEGY_WRITE_BEHIND
+} RarrCacheStrategy;
+
+extern int rarr_cache_strategy;
+
+/* ... and their names, as an array that ends with a NULL name */
+extern const struct config_enum_entry rarr_cache_strategies[];
+
+/* researcharr.cache_size: shared memory for the cache, in kB; 0: none */
+extern int rarr_cache_size;
+
+/* researcharr.cache_max_value: the largest value, in kB */
+extern int rarr_cache_max_value;
+
+/* researcharr.cache_default_ttl: in seconds; 0: forever */
+extern int rarr_cache_default_ttl;
+
+/* researcharr.cache_flush_interval: ms until the table has what write_behind sets */
+extern int rarr_cache_flush_interval;
+
+/* researcharr.cache_fetch_timeout: ms that cache_fetch waits for another one; 0: none */
+extern int rarr_cache_fetch_timeout;
 
 extern void rarr_guc_init(void);
 

@@ -160,6 +160,15 @@ rarr_pending_get(RarrPendingList *list, const void *subject, int kind)
 	return entry != NULL ? entry : add_entry(list, level, subject, kind);
 }
 
+/*
+ * The entry of a subject and kind at the deepest level that has one, or NULL.
+ */
+void *
+rarr_pending_find(const RarrPendingList *list, const void *subject, int kind)
+{
+	return find_entry(list, 0, subject, kind);
+}
+
 /* Drop the entry that was added last; nobody acts on it. */
 void
 rarr_pending_drop_last(RarrPendingList *list)

@@ -53,6 +53,7 @@ typedef struct RarrPendingList
 extern void rarr_pending_init(RarrPendingList *list);
 extern void *rarr_pending_add(RarrPendingList *list);
 extern void *rarr_pending_get(RarrPendingList *list, const void *subject, int kind);
+extern void *rarr_pending_find(const RarrPendingList *list, const void *subject, int kind);
 extern void rarr_pending_drop_last(RarrPendingList *list);
 
 #endif /* RARR_BASE_PENDING_H */

@@ -1,10 +1,22 @@
 /*
  * cache.h
- *		What the rest of the library uses of the cache.
+ *		The parts of the cache that the rest of the library uses.
  */
 #ifndef RARR_CACHE_CACHE_H
 #define RARR_CACHE_CACHE_H
 
-extern void rarr_cache_register_tasks(void);
+#include "utils/uuid.h"
+
+extern void rarr_cache_load(void);
+extern void rarr_cache_init(void);
+
+/* rows.c */
+extern bool rarr_cache_rows_usable(void);
+extern bool rarr_cache_rows_any(void);
+extern struct varlena *rarr_cache_row_get(const char *entity, const pg_uuid_t *id, uint64 shape);
+extern void rarr_cache_row_put(const char *entity, const pg_uuid_t *id, uint64 shape, const char *bytes,
+							   uint32 length);
+extern void rarr_cache_row_changed(const char *entity, const pg_uuid_t *id);
+extern void rarr_cache_rows_changed(void);
 
 #endif /* RARR_CACHE_CACHE_H */

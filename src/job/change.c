@@ -10,6 +10,7 @@
 #include "executor/tuptable.h"
 
 #include "base/row_change.h"
+#include "cache/cache.h"
 #include "job/agenda/pending.h"
 #include "job/change.h"
 #include "job/core/job_row.h"
@@ -26,6 +27,7 @@ record_change(RarrTable *jobs, int change)
 	rarr_agenda_pending_job(RARR_AT_COMMIT, jobs->rel, jobs->newslot);
 	rarr_limits_pending_change(jobs->rel, jobs->oldslot, jobs->newslot);
 	rarr_counters_change(jobs->rel, jobs->oldslot, jobs->newslot);
+	rarr_cache_row_changed("job", rarr_job_id(jobs->oldslot));
 	if (change == JOB_CHANGE_FINISH || change == JOB_CHANGE_REQUEUE)
 		rarr_session_jobs_finished(rarr_job_id(jobs->oldslot));
 }
@@ -93,6 +95,7 @@ rarr_change_record_dml(const TriggerData *trigger)
 		rarr_agenda_pending_everything(RARR_AT_ABORT);
 		rarr_limits_pending_truncate();
 		rarr_counters_truncate();
+		rarr_cache_rows_changed();
 		return;
 	}
 	if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
@@ -105,6 +108,7 @@ rarr_change_record_dml(const TriggerData *trigger)
 	{
 		slot_getallattrs(old);
 		rarr_agenda_pending_job(RARR_AT_ABORT, jobs, old);
+		rarr_cache_row_changed("job", rarr_job_id(old));
 	}
 	if (new != NULL)
 	{

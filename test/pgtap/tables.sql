@@ -30,7 +30,8 @@ $actual$, ARRAY[
 		|| 'key text not null, '
 		|| 'value bytea not null, '
 		|| 'expiry timestamp with time zone, '
-		|| 'created_at timestamp with time zone not null default clock_timestamp()',
+		|| 'created_at timestamp with time zone not null default clock_timestamp(), '
+		|| 'tags text[]',
 	'configuration: '
 		|| 'id uuid not null default researcharr.uuid_v7(), '
 		|| 'key text not null, '
@@ -315,6 +316,7 @@ SELECT results_eq($actual$
 $actual$, ARRAY[
 	'CREATE INDEX audit_log_default_entity_idx ON audit_log_default USING btree (entity_type, entity_id)',
 	'CREATE INDEX cache_entries_expiry_idx ON cache_entries USING btree (expiry) WHERE (expiry IS NOT NULL)',
+	'CREATE INDEX cache_entries_tags_idx ON cache_entries USING gin (tags) WHERE (tags IS NOT NULL)',
 	'CREATE INDEX media_created_at_idx ON media USING btree (status, type, created_at, id)',
 	'CREATE INDEX media_search_idx ON media USING gin ((((title)::search_text)::text) gin_trgm_ops) WITH (gin_pending_list_limit=''64'')',
 	'CREATE INDEX media_title_idx ON media USING btree (title, type) WHERE (external_id IS NULL)',

@@ -19,11 +19,12 @@ my $top = "$FindBin::Bin/../..";
 # own, and itself.  '' is src itself.
 my @order = (
 	['base'],
+	['cache'],
 	['job/core'],
 	[ 'job/agenda', 'job/history', 'job/stats' ],
 	[ 'job/limits', 'job/wait' ],
 	['job'],
-	[ 'audit', 'cache' ],
+	['audit'],
 	['data'],
 	['data/import'],
 	['ops'],
