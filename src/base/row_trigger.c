@@ -98,6 +98,7 @@ bool
 rarr_trigger_is_own(const Trigger *trigger, Oid schema)
 {
 	HeapTuple tup;
+	Form_pg_proc proc;
 	bool result;
 
 	if (get_func_namespace(trigger->tgfoid) != schema)
@@ -105,7 +106,8 @@ rarr_trigger_is_own(const Trigger *trigger, Oid schema)
 	tup = SearchSysCache1(PROCOID, ObjectIdGetDatum(trigger->tgfoid));
 	if (!HeapTupleIsValid(tup))
 		return false;
-	result = ((Form_pg_proc) GETSTRUCT(tup))->prolang == ClanguageId;
+	proc = (Form_pg_proc) GETSTRUCT(tup);
+	result = proc->prolang == ClanguageId && strcmp(NameStr(proc->proname), "cache_table_changed") != 0;
 	ReleaseSysCache(tup);
 	return result;
 }

@@ -5,6 +5,9 @@
 #ifndef RARR_CACHE_CACHE_H
 #define RARR_CACHE_CACHE_H
 
+#include "access/htup.h"
+#include "utils/rel.h"
+#include "utils/reltrigger.h"
 #include "utils/uuid.h"
 
 extern void rarr_cache_load(void);
@@ -18,5 +21,6 @@ extern void rarr_cache_row_put(const char *entity, const pg_uuid_t *id, uint64 s
 							   uint32 length);
 extern void rarr_cache_row_changed(const char *entity, const pg_uuid_t *id);
 extern void rarr_cache_rows_changed(void);
+extern void rarr_cache_row_trigger(Relation rel, const Trigger *trigger, HeapTuple row);
 
 #endif /* RARR_CACHE_CACHE_H */

@@ -219,9 +219,12 @@ rarr_flush_some(void)
 static void
 run_flush(RarrTaskRun *run)
 {
+	if (!rarr_cache_is_there() || !rarr_cache_is_behind())
+		return;
+	rarr_cache_table_refuse_foreign_code();
 	if (rarr_flush_some() > 0)
 		rarr_task_again(run);
-	else if (rarr_cache_is_there() && rarr_cache_is_behind())
+	else
 		rarr_task_after(run, rarr_cache_flush_interval);
 }
 

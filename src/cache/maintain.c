@@ -6,6 +6,7 @@
 
 #include "access/transam.h"
 #include "access/xlog.h"
+#include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/timestamp.h"
 
@@ -20,8 +21,9 @@
 #define ENTRIES_AT_ONCE 1000
 #define ROWS_AT_ONCE    1000
 
-/* how often to look for what has expired, in ms */
-#define EXPIRE_INTERVAL 10000
+/* at least and at most so long between two runs of the task, in ms */
+#define SHORTEST_PAUSE (60 * 1000)
+#define LONGEST_PAUSE  (10 * 60 * 1000)
 
 /* transactions that ended so long ago are forgotten, in doubts */
 #define OLD_TRANSACTIONS 1000000000
@@ -30,9 +32,12 @@ static void run_expire(RarrTaskRun *run);
 
 static const RarrTask expire_task = {
 	.name = "cache_expiry",
-	.activity = "removing cached values that have expired",
-	.time_limit = 60 * 1000,
+	.activity = "deleting expired rows and values of the cache",
+	.time_limit = 10 * 1000,
+	.lock_timeout = 1000,
 	.run = run_expire};
+
+static const char *const next_expiry = "SELECT pg_catalog.min(expiry) FROM researcharr.cache_entries";
 
 /* Forget old transactions, before their ids can be taken for new ones. */
 static void
@@ -72,15 +77,43 @@ expire_rows(void)
 	return n;
 }
 
+/* When the next row expires; DT_NOEND if none does. */
+static TimestampTz
+find_next_expiry(void)
+{
+	bool isnull = true;
+	Datum expiry = (Datum) 0;
+
+	SPI_connect();
+	if (SPI_execute(next_expiry, true, 1) == SPI_OK_SELECT && SPI_processed == 1)
+		expiry = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	SPI_finish();
+	return isnull ? DT_NOEND : DatumGetTimestampTz(expiry);
+}
+
+/*
+ * The task.  Nothing that has expired is served, so that it need not be removed
+ * at once.
+ */
 static void
 run_expire(RarrTaskRun *run)
 {
+	TimestampTz earliest = GetCurrentTimestamp() + SHORTEST_PAUSE * INT64CONST(1000);
+	TimestampTz next;
+
+	if (!OidIsValid(rarr_find_relation("cache_entries")))
+		return;
+	rarr_cache_table_refuse_foreign_code();
 	if (rarr_cache_is_there())
 		expire_memory();
 	if (expire_rows() == ROWS_AT_ONCE)
+	{
 		rarr_task_again(run);
-	else if (rarr_cache_is_there() || !rarr_cache_table_is_empty())
-		rarr_task_after(run, EXPIRE_INTERVAL);
+		return;
+	}
+	next = find_next_expiry();
+	rarr_task_after(run, LONGEST_PAUSE);
+	rarr_task_at(run, Max(next, earliest));
 }
 
 /*

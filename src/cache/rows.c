@@ -161,30 +161,32 @@ rarr_cache_rows_changed(void)
 
 /* The entity that an argument names; @type says that the column type has its name. */
 static char *
-entity_of(const TriggerData *trigger, HeapTuple row, const char *argument)
+entity_of(Relation rel, HeapTuple row, const char *argument)
 {
 	bool isnull;
 	Datum value;
 
 	if (strcmp(argument, "@type") != 0)
 		return pstrdup(argument);
-	value = heap_getattr(row, rarr_require_column(trigger->tg_relation, "type", TEXTOID),
-						 RelationGetDescr(trigger->tg_relation), &isnull);
+	value = heap_getattr(row, rarr_require_column(rel, "type", TEXTOID), RelationGetDescr(rel), &isnull);
 	return isnull ? NULL : TextDatumGetCString(value);
 }
 
-/* A version of a row is not what others may read any more. */
-static void
-drop_version(const TriggerData *trigger, HeapTuple row)
+/*
+ * Do what the trigger cache_row_changed() does when a row is changed: this
+ * version of it is not what others may read any more.  For changes that are made
+ * without a statement.  Raises 39P01 if the trigger names a column that is not
+ * there.
+ */
+void
+rarr_cache_row_trigger(Relation rel, const Trigger *trigger, HeapTuple row)
 {
-	const Trigger *trg = trigger->tg_trigger;
-
-	for (int i = 0; i + 1 < trg->tgnargs; i += 2)
+	for (int i = 0; i + 1 < trigger->tgnargs; i += 2)
 	{
-		char *entity = entity_of(trigger, row, trg->tgargs[i]);
+		char *entity = entity_of(rel, row, trigger->tgargs[i]);
 		bool isnull;
-		Datum id = heap_getattr(row, rarr_require_column(trigger->tg_relation, trg->tgargs[i + 1], UUIDOID),
-								RelationGetDescr(trigger->tg_relation), &isnull);
+		Datum id = heap_getattr(row, rarr_require_column(rel, trigger->tgargs[i + 1], UUIDOID),
+								RelationGetDescr(rel), &isnull);
 
 		if (!isnull && entity != NULL)
 			rarr_cache_row_changed(entity, DatumGetUUIDP(id));
@@ -212,6 +214,6 @@ researcharr_cache_row_changed(PG_FUNCTION_ARGS)
 	if (TRIGGER_FIRED_FOR_STATEMENT(trigger->tg_event))
 		rarr_cache_rows_changed();
 	else
-		drop_version(trigger, trigger->tg_trigtuple);
+		rarr_cache_row_trigger(trigger->tg_relation, trigger->tg_trigger, trigger->tg_trigtuple);
 	PG_RETURN_POINTER(NULL);
 }

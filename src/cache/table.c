@@ -24,6 +24,7 @@
 #include "utils/snapmgr.h"
 
 #include "base/compat.h"
+#include "base/foreign_code.h"
 #include "base/schema.h"
 #include "cache/table.h"
 
@@ -329,6 +330,19 @@ rarr_cache_table_is_empty(void)
 
 	table_close(rel, AccessShareLock);
 	return empty;
+}
+
+/*
+ * For tasks, which run as the extension's owner: raise 42501 if writing to the
+ * table would run another role's code, and keep it from being added.
+ */
+void
+rarr_cache_table_refuse_foreign_code(void)
+{
+	Relation rel = rarr_relation_open(TABLE, RowExclusiveLock);
+
+	rarr_refuse_foreign_code(rel);
+	table_close(rel, NoLock);
 }
 
 /*

@@ -26,6 +26,7 @@ extern bool rarr_cache_table_delete(const RarrCacheKey *key);
 extern uint64 rarr_cache_table_delete_matching(const RarrCacheMatch *match, RarrDeletedKey deleted, void *arg);
 extern uint64 rarr_cache_table_expire(int most);
 extern bool rarr_cache_table_is_empty(void);
+extern void rarr_cache_table_refuse_foreign_code(void);
 extern void rarr_cache_table_stop_flush(void);
 extern bool rarr_cache_table_begin_flush(void);
 extern void rarr_cache_table_lock_key(const RarrCacheKey *key);

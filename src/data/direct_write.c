@@ -6,7 +6,8 @@
  * each statement, the executor reads and compiles all CHECK constraints, index
  * expressions and defaults, and collects the row in transition tables for the
  * trigger that logs it.  Here all of that is cached with the table
- * (base/relation.c), and the row goes to the log at once (audit/audit.h).
+ * (base/relation.c), the row goes to the log at once (audit/audit.h), and the
+ * cache drops the row that was updated (cache/cache.h).
  *
  * The result is that of the statement, which is used instead if anything would
  * make a difference that this file does not take care of: the user has
@@ -34,6 +35,7 @@
 #include "base/duration.h"
 #include "base/row_change.h"
 #include "audit/audit.h"
+#include "cache/cache.h"
 #include "data/direct_write.h"
 
 /* a call that writes */
@@ -121,6 +123,25 @@ record(DirectWrite *write, int i, TupleTableSlot *old_row, TupleTableSlot *new_r
 	rarr_audit_change(write->log, table->rel,
 					  rarr_audit_trigger(table->changes[write->change]->ri_TrigDesc, write->change),
 					  old_row, new_row);
+}
+
+/* Drop the row that was updated from the cache, as the trigger would. */
+static void
+drop_cached(DirectWrite *write, int i)
+{
+	RarrTable *table = write->table[i];
+	const TriggerDesc *triggers = table->changes[write->change]->ri_TrigDesc;
+	bool copied;
+	HeapTuple row;
+
+	if (!rarr_cache_rows_any())
+		return;
+	row = ExecFetchSlotHeapTuple(table->oldslot, false, &copied);
+	for (int t = 0; t < triggers->numtriggers; t++)
+		if (rarr_is_cache_trigger(&triggers->triggers[t]))
+			rarr_cache_row_trigger(table->rel, &triggers->triggers[t], row);
+	if (copied)
+		heap_freetuple(row);
 }
 
 /* Form the entity's row of the rows of its tables. */
@@ -309,6 +330,7 @@ update_row(DirectWrite *write, int i, const RarrValues *changes, TupleTableSlot 
 	if (!rarr_table_update_unlocked(table, RARR_PLAIN_UPDATE, table->oldslot, slot, i > 0))
 		return false;
 	*rows = slot;
+	drop_cached(write, i);
 	record(write, i, table->oldslot, slot);
 	return true;
 }

@@ -84,8 +84,21 @@ rarr_audit_trigger(const TriggerDesc *triggers, int change)
 }
 
 /*
- * Count a trigger of our own.  Returns false if it is neither the audit trigger
- * nor the one that advances updated_at, or does not fire for each change.
+ * Is this the trigger of a plain table that drops the row from the cache?  It may
+ * be a copy that is disabled.
+ */
+bool
+rarr_is_cache_trigger(const Trigger *trigger)
+{
+	return TRIGGER_FOR_ROW(trigger->tgtype) && TRIGGER_FOR_AFTER(trigger->tgtype) &&
+		   TRIGGER_FOR_UPDATE(trigger->tgtype) &&
+		   RI_FKey_trigger_type(trigger->tgfoid) == RI_TRIGGER_NONE;
+}
+
+/*
+ * Count a trigger of our own.  Returns false if it is none of the audit trigger,
+ * the one that advances updated_at and the cache's, or if it does not fire for
+ * each change.
  */
 static bool
 count_own(const Trigger *trigger, int change, int *recorders, bool *advances)
@@ -101,7 +114,8 @@ count_own(const Trigger *trigger, int change, int *recorders, bool *advances)
 			 change == RARR_PLAIN_UPDATE && strcmp(name, "updated_at_advance") == 0)
 		*advances = true;
 	else
-		return false;
+		return change == RARR_PLAIN_UPDATE && rarr_is_cache_trigger(trigger) && trigger->tgnargs % 2 == 0 &&
+			   strcmp(name, "cache_row_changed") == 0;
 	return true;
 }
 

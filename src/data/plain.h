@@ -27,6 +27,7 @@ typedef struct RarrSource
 
 extern const RarrTableDef *rarr_plain_def(const char *table);
 extern bool rarr_is_plain(Relation rel, const RarrTableDef *def, int change, bool *advances);
+extern bool rarr_is_cache_trigger(const Trigger *trigger);
 extern const Trigger *rarr_audit_trigger(const TriggerDesc *triggers, int change);
 extern RarrSource *rarr_plain_sources(Relation rel, Relation table, Relation subtable);
 

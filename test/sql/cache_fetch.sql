@@ -60,6 +60,45 @@ ALTER TABLE media ADD COLUMN added int DEFAULT 7;
 SELECT title, added FROM media_get_by_id_cached('01900000-0000-7000-8000-000000000001');
 ALTER TABLE media DROP COLUMN added;
 SELECT title FROM media_get_by_id_cached('01900000-0000-7000-8000-000000000001');
+-- updates that are written without a statement
+SELECT title, year FROM movie_get_by_id_cached('01900000-0000-7000-8000-000000000001');
+BEGIN;
+SELECT year FROM movie_update('01900000-0000-7000-8000-000000000001', '{"year": 2001}');
+SELECT title, year FROM movie_get_by_id_cached('01900000-0000-7000-8000-000000000001');
+COMMIT;
+SELECT title, year FROM movie_get_by_id_cached('01900000-0000-7000-8000-000000000001');
+SELECT title FROM media_get_by_id_cached('01900000-0000-7000-8000-000000000001');
+SELECT title FROM media_get_by_id_cached('01900000-0000-7000-8000-000000000001');
+BEGIN;
+SELECT title FROM media_update('01900000-0000-7000-8000-000000000001', '{"title": "Renamed"}');
+SELECT title FROM media_get_by_id_cached('01900000-0000-7000-8000-000000000001');
+COMMIT;
+SELECT title FROM media_get_by_id_cached('01900000-0000-7000-8000-000000000001');
+SELECT title, year FROM movie_get_by_id_cached('01900000-0000-7000-8000-000000000001');
+BEGIN;
+SELECT title FROM movie_update('01900000-0000-7000-8000-000000000001', '{"title": "Undone"}');
+SELECT title FROM movie_get_by_id_cached('01900000-0000-7000-8000-000000000001');
+ROLLBACK;
+SELECT title FROM movie_get_by_id_cached('01900000-0000-7000-8000-000000000001');
+SELECT title FROM movie_create('{"id": "01900000-0000-7000-8000-0000000000c1", "title": "Created"}');
+SELECT title FROM movie_get_by_id_cached('01900000-0000-7000-8000-0000000000c1');
+SELECT title FROM movie_update('01900000-0000-7000-8000-0000000000c1', '{"title": "Created again"}');
+SELECT title FROM movie_get_by_id_cached('01900000-0000-7000-8000-0000000000c1');
+SELECT media_delete('01900000-0000-7000-8000-0000000000c1');
+-- keys that depend on a table whose rows are written without a statement
+SELECT cache_depends('media', 'own:{id}'), cache_depends('processing_jobs', 'own:{id}');
+SELECT cache_set_text('own:01900000-0000-7000-8000-000000000001', 'old');
+SELECT title FROM media_update('01900000-0000-7000-8000-000000000001', '{"title": "Fight Club"}');
+SELECT cache_get_text('own:01900000-0000-7000-8000-000000000001');
+SELECT job_enqueue('01900000-0000-7000-8000-000000000001', 'download') AS job \gset
+SELECT cache_set_text('own:' || :'job', 'old');
+SELECT status FROM job_dequeue('{download}');
+SELECT cache_get_text('own:' || :'job');
+SELECT cache_set_text('own:' || :'job', 'old');
+UPDATE processing_jobs SET status = 'cancelled', lease_expires_at = NULL, completed_at = clock_timestamp() WHERE id = :'job';
+SELECT cache_get_text('own:' || :'job');
+DELETE FROM processing_jobs;
+SELECT cache_independent('media'), cache_independent('processing_jobs');
 SELECT job_enqueue('01900000-0000-7000-8000-000000000001', 'search') AS job \gset
 SELECT status FROM job_get_by_id_cached(:'job');
 SELECT status FROM job_dequeue();

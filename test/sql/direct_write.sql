@@ -55,6 +55,27 @@ SELECT year, tmdb_id FROM movie_update((SELECT id FROM media WHERE title = 'stat
 SELECT * FROM regress_logged('statement');
 ROLLBACK;
 
+-- a statement calls the functions of triggers
+CREATE FUNCTION regress_called() RETURNS text LANGUAGE sql AS $$
+    SELECT string_agg(proname, ' ' ORDER BY proname COLLATE "C") FROM pg_proc
+     WHERE pronamespace = 'researcharr'::regnamespace AND prorettype = 'trigger'::regtype AND pg_stat_get_xact_function_calls(oid) > 0 $$;
+BEGIN;
+SELECT title FROM media_create('{"title": "calls", "type": "series", "id": "01900000-0000-7000-8000-0000000000d4"}');
+SELECT service FROM queue_item_create('{"id": "01900000-0000-7000-8000-0000000000d2", "media_id": "01900000-0000-7000-8000-0000000000d4", "service": "sonarr"}');
+SET LOCAL track_functions = 'all';
+SELECT title FROM movie_create('{"title": "calls", "id": "01900000-0000-7000-8000-0000000000d1"}');
+SELECT year FROM movie_update('01900000-0000-7000-8000-0000000000d1', '{"year": 1980}');
+SELECT status FROM media_update('01900000-0000-7000-8000-0000000000d1', '{"status": "failed"}');
+SELECT title FROM series_create('{"title": "calls", "id": "01900000-0000-7000-8000-0000000000d3"}');
+SELECT tvdb_id FROM series_update('01900000-0000-7000-8000-0000000000d3', '{"tvdb_id": 7}');
+SELECT priority FROM queue_item_update('01900000-0000-7000-8000-0000000000d2', '{"priority": 5}');
+SELECT regress_called() AS direct;
+CREATE TRIGGER regress AFTER INSERT OR UPDATE ON media EXECUTE FUNCTION regress_nothing();
+SELECT year FROM movie_update('01900000-0000-7000-8000-0000000000d1', '{"year": 1981}');
+SELECT regress_called() AS statement;
+ROLLBACK;
+DROP FUNCTION regress_called;
+
 -- columns that a user added: defaults are evaluated where no value is given
 CREATE SEQUENCE regress_numbers;
 CREATE DOMAIN regress_filled AS text NOT NULL;
