@@ -93,7 +93,10 @@ foreign_key_is_idle(const Trigger *trigger, const RarrChange *change, const Bitm
 	return idle;
 }
 
-/* Is the trigger ours?  Users' functions may be in our schema, too. */
+/*
+ * Is the trigger ours, one whose work C code does?  Users' functions may be in
+ * our schema, too.  Triggers that cache_depends() made are the user's.
+ */
 bool
 rarr_trigger_is_own(const Trigger *trigger, Oid schema)
 {

@@ -25,6 +25,8 @@
 -- except metadata_is_valid: for CHECK constraints
 -- except config_value_is_valid: for CHECK constraints
 -- except job_type_builtin: for a view; returns three constant rows
+-- except run_maintenance: the background worker does the same all the time
+-- except schedule_run: starts a process
 
 -- by key
 
@@ -703,3 +705,95 @@ SELECT researcharr.queue_item_update_last_processed(:id::uuid);
 -- call queue_item_increment_retry_count queue
 \set n random(0, :items - 1)
 SELECT researcharr.queue_item_increment_retry_count(bench.id('item', :n));
+
+-- the schedule, retention, and the background worker
+
+-- call schedule_next key
+SELECT researcharr.schedule_next('30 2 * * mon-fri', 'Europe/Berlin');
+
+-- call schedule_list page
+SELECT * FROM researcharr.schedule_list();
+
+-- call schedule_set, schedule_pause, schedule_resume, schedule_drop all:2 waits
+SELECT researcharr.schedule_set('measured ' || :client_id, '0 0 1 1 *', 'enqueue', '{"job_type": "search", "filters": {"status": "failed"}}');
+SELECT researcharr.schedule_pause('measured ' || :client_id);
+SELECT researcharr.schedule_resume('measured ' || :client_id);
+SELECT researcharr.schedule_drop('measured ' || :client_id);
+
+-- call retention_list page
+SELECT * FROM researcharr.retention_list();
+
+-- call retention_set all:2 waits
+SELECT researcharr.retention_set('audit', NULL);
+
+-- call worker_status page
+SELECT * FROM researcharr.worker_status();
+
+-- the cache
+
+-- call cache_set, cache_get key
+\set n random(0, 9999)
+SELECT researcharr.cache_set('bytes:' || :n, 'a value');
+SELECT researcharr.cache_get('bytes:' || :n);
+
+-- call cache_set_text, cache_get_text, cache_exists, cache_delete key
+\set n random(0, 9999)
+SELECT researcharr.cache_set_text('text:' || :n, 'a value', strategy => 'write_through');
+SELECT researcharr.cache_get_text('text:' || :n), researcharr.cache_exists('text:' || :n);
+SELECT researcharr.cache_delete('text:' || :n);
+
+-- call cache_set_jsonb, cache_get_jsonb, cache_touch key
+\set n random(0, 9999)
+SELECT researcharr.cache_set_jsonb('jsonb:' || :n, '{"a": 1}', tags => '{measured}');
+SELECT researcharr.cache_get_jsonb('jsonb:' || :n), researcharr.cache_touch('jsonb:' || :n, '1 hour');
+
+-- call cache_set_many, cache_get_many page
+SELECT researcharr.cache_set_many((SELECT array_agg('many:' || i) FROM generate_series(1, 50) i), array_fill('a value'::bytea, '{50}'));
+SELECT * FROM researcharr.cache_get_many((SELECT array_agg('many:' || i) FROM generate_series(1, 50) i));
+
+-- call cache_incr key
+SELECT researcharr.cache_incr('numbers:' || :client_id);
+
+-- call cache_fetch key
+\set n random(0, :movies - 1)
+SELECT researcharr.cache_fetch('movie:' || :n, 'SELECT title FROM researcharr.media WHERE id = $1', arguments => jsonb_build_array(bench.id('movie', :n)));
+
+-- call media_get_by_id_cached, movie_get_by_id_cached key
+\set n random(0, :movies - 1)
+SELECT * FROM researcharr.media_get_by_id_cached(bench.id('movie', :n));
+SELECT * FROM researcharr.movie_get_by_id_cached(bench.id('movie', :n));
+
+-- call series_get_by_id_cached key
+\set n random(0, :series - 1)
+SELECT * FROM researcharr.series_get_by_id_cached(bench.id('series', :n));
+
+-- call episode_get_by_id_cached key
+\set n random(0, :episodes - 1)
+SELECT * FROM researcharr.episode_get_by_id_cached(bench.id('episode', :n));
+
+-- call job_get_by_id_cached key
+\set n random(0, :done - 1)
+SELECT * FROM researcharr.job_get_by_id_cached(bench.id('done', :n));
+
+-- call queue_item_get_by_id_cached key
+\set n random(0, :items - 1)
+SELECT * FROM researcharr.queue_item_get_by_id_cached(bench.id('item', :n));
+
+-- call cache_stats page
+SELECT * FROM researcharr.cache_stats();
+
+-- call cache_invalidate all:2 looks at all keys
+SELECT researcharr.cache_invalidate('measured');
+
+-- call cache_clear all:2 looks at all keys
+SELECT researcharr.cache_clear('bytes:1%');
+
+-- call cache_flush all:2 what there is to write
+SELECT researcharr.cache_flush();
+
+-- call cache_stats_reset key
+SELECT researcharr.cache_stats_reset();
+
+-- call cache_depends, cache_independent all:2 waits
+SELECT researcharr.cache_depends('bench.sizes', 'sizes:{movies}');
+SELECT researcharr.cache_independent('bench.sizes');
