@@ -176,3 +176,4 @@ DROP VIEW list;
 DROP FUNCTION spy, fails;
 DELETE FROM schedule_log;
 DELETE FROM schedule_state;
+DELETE FROM media WHERE title = 'film';

@@ -26,7 +26,7 @@ use Test::More;
 
 my $top = "$FindBin::Bin/../..";
 my @files = ("$top/README.md", sort glob "$top/docs/*.md");
-my $node = new_node('docs', $preload);
+my $node = new_node('docs', $preload . "researcharr.worker = off\n");
 $node->safe_psql('postgres', 'CREATE EXTENSION researcharr CASCADE');
 
 sub lines
