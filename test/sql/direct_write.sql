@@ -1,6 +1,7 @@
 -- Writes without a statement: the same as with one, and with one where it matters.
 \set VERBOSITY terse
 SET search_path = public, researcharr;
+DELETE FROM media;
 CREATE FUNCTION regress_nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
 CREATE FUNCTION regress_logged(title text) RETURNS SETOF text LANGUAGE sql AS $$
     SELECT concat_ws(' ', entity_type, action, changes - '{id,media_id,created_at}'::text[], user_id, database_user = session_user, acting_role = current_user,
@@ -124,7 +125,7 @@ SELECT title FROM movie_create('{"title": "eight"}');
 SELECT * FROM regress_logged('eight');
 ALTER TABLE media ENABLE ALWAYS TRIGGER researcharr_audit_insert;
 ALTER TABLE media DISABLE TRIGGER researcharr_updated_at;
-SELECT updated_at = created_at AS same FROM movie_update((SELECT id FROM media WHERE title = 'eight'), '{"status": "failed"}');
+SELECT u.updated_at = m.updated_at AS same FROM media m, movie_update(m.id, '{"status": "failed"}') u WHERE m.title = 'eight';
 ROLLBACK;
 BEGIN;
 SET LOCAL session_replication_role = replica;

@@ -335,7 +335,10 @@ END $$;
 SELECT pg_temp.kept() AS before \gset
 DO $$
 BEGIN
-    PERFORM pg_temp.works() FROM generate_series(1, 500);
+    FOR i IN 1 .. 25 LOOP
+        PERFORM pg_temp.works() FROM generate_series(1, 20);
+        COMMIT;
+    END LOOP;
 END $$;
 SELECT pg_temp.kept() AS after \gset
 SELECT :before > 10000 AS something_is_kept, :after - :before < 1000 AS no_more_than_before;

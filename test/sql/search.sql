@@ -1,5 +1,6 @@
 -- Searching titles: exact ones, prefixes, whole words, then what is similar.
 SET search_path = researcharr;
+DELETE FROM media;
 \getenv tests PG_ABS_SRCDIR
 \set file :tests '/include/error.sql'
 \i :file

@@ -1,4 +1,4 @@
-# 070_cache.pl: the cache in shared memory.
+# 075_cache.pl: the cache in shared memory.
 #
 #  1. An old snapshot neither reads what is newer nor puts back what is older.
 #  2. Sessions share it, databases do not; roles have their own fetched rows.

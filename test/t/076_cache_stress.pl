@@ -1,4 +1,4 @@
-# 071_cache_stress.pl: fifty sessions read and write the cache at once.
+# 076_cache_stress.pl: fifty sessions read and write the cache at once.
 #
 # Each read compares what the cache has with what the table has, by the same
 # snapshot: any difference is a stale value.  Values are long and of one letter,
