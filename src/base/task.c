@@ -25,6 +25,7 @@
 
 void (*rarr_task_wake_hook)(int task, TimestampTz at) = NULL;
 void (*rarr_task_installed_hook)(void) = NULL;
+void (*rarr_task_progress_hook)(const char *text) = NULL;
 
 static const RarrTask *tasks[RARR_MAX_TASKS];
 static int ntasks = 0;
@@ -127,6 +128,18 @@ rarr_task_start_process(RarrTaskRun *run, const RarrProcess *process, Oid role,
 		memcpy(request->arg, arg, len);
 	run->processes = lappend(run->processes, request);
 	MemoryContextSwitchTo(old);
+}
+
+/*
+ * Say how far the task or the process is that runs in this session, for
+ * worker_status().  The text is cut to some hundred bytes.  Does nothing in
+ * other sessions.
+ */
+void
+rarr_task_progress(const char *text)
+{
+	if (rarr_task_progress_hook != NULL)
+		rarr_task_progress_hook(text);
 }
 
 /*

@@ -88,6 +88,9 @@ extern void rarr_task_at(RarrTaskRun *run, TimestampTz at);
 extern void rarr_task_start_process(RarrTaskRun *run, const RarrProcess *process, Oid role,
 									const void *arg, Size len);
 
+/* for a task or a process: how far it is, for worker_status() */
+extern void rarr_task_progress(const char *text);
+
 /* for everybody: a task of this database is due at this time, or earlier */
 extern void rarr_task_wake(const RarrTask *task, TimestampTz at);
 extern void rarr_task_wake_at_commit(const RarrTask *task, TimestampTz at);
@@ -96,6 +99,7 @@ extern void rarr_task_wake_all_at_commit(bool with);
 /* for the background worker, which sets the hook if the library is preloaded */
 extern void (*rarr_task_wake_hook)(int task, TimestampTz at);
 extern void (*rarr_task_installed_hook)(void);
+extern void (*rarr_task_progress_hook)(const char *text);
 extern int rarr_task_count(void);
 extern const RarrTask *rarr_task_get(int i);
 extern const RarrProcess *rarr_process_find(const char *name);

@@ -442,7 +442,6 @@ sleep_until(TimestampTz at)
 	(void) WaitLatch(MyLatch, events, msec, wait_event);
 	ResetLatch(MyLatch);
 	CHECK_FOR_INTERRUPTS();
-	pg_atomic_fetch_add_u64(&rarr_workers->launcher_turns, 1);
 	if (ConfigReloadPending)
 	{
 		ConfigReloadPending = false;

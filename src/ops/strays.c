@@ -121,8 +121,10 @@ lock_patiently(RarrMonth *month)
 static void
 move_month(RarrMonth *month)
 {
+	rarr_task_progress(psprintf("copying rows to %s", month->name));
 	rarr_month_create(month);
 	rarr_month_move_rows(month);
+	rarr_task_progress(psprintf("attaching %s", month->name));
 	(void) rarr_month_validate_constraint(month);
 	lock_patiently(month);
 	rarr_month_attach(month);

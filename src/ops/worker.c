@@ -521,7 +521,18 @@ run_process(void)
 	process->main(order.arg);
 }
 
-/* Set what this process waits for or does, besides its name; see worker_status(). */
+/* Show in worker_status() how far this process is. */
+static void
+report_progress(const char *text)
+{
+	char *progress = rarr_workers->workers[order.worker].progress;
+
+	LWLockAcquire(&rarr_workers->lock, LW_EXCLUSIVE);
+	strlcpy(progress, text, RARR_WORKER_PROGRESS_MAX);
+	LWLockRelease(&rarr_workers->lock);
+}
+
+/* This process is connected. */
 static void
 mark_connected(void)
 {
@@ -530,6 +541,7 @@ mark_connected(void)
 	LWLockAcquire(&rarr_workers->lock, LW_EXCLUSIVE);
 	rarr_workers->workers[order.worker].connected = true;
 	LWLockRelease(&rarr_workers->lock);
+	rarr_task_progress_hook = report_progress;
 }
 
 /* The main function of all processes but the launcher. */

@@ -56,7 +56,6 @@ attach_workers(void *memory, bool first)
 		LWLockInitialize(&rarr_workers->lock, rarr_workers->tranche);
 		pg_atomic_init_u64(&rarr_workers->changes, 1);
 		pg_atomic_init_u32(&rarr_workers->others_wait, 0);
-		pg_atomic_init_u64(&rarr_workers->launcher_turns, 0);
 		for (int i = 0; i < rarr_worker_databases; i++)
 			for (int t = 0; t < rarr_task_count(); t++)
 				pg_atomic_init_u64(&rarr_worker_entry(i)->tasks[t].next_due, 0);

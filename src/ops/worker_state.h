@@ -88,16 +88,15 @@ typedef struct RarrWorkerShared
 	int tranche;
 	Latch *launcher; /* NULL: it does not run */
 	pid_t launcher_pid;
-	TimestampTz launcher_wakes;      /* at the latest */
-	bool relist;                     /* there may be new databases */
-	bool no_entry;                   /* a database has the extension, and found no
-									  * entry: the launcher says so in the log */
-	uint64 serials;                  /* the last serial that was given */
-	pg_atomic_uint64 changes;        /* grows when an entry of a database
-									  * changes hands */
-	pg_atomic_uint32 others_wait;    /* databases that are due wait for a
-									  * process to end */
-	pg_atomic_uint64 launcher_turns; /* how often the launcher woke */
+	TimestampTz launcher_wakes;   /* at the latest */
+	bool relist;                  /* there may be new databases */
+	bool no_entry;                /* a database has the extension, and found no
+								   * entry: the launcher says so in the log */
+	uint64 serials;               /* the last serial that was given */
+	pg_atomic_uint64 changes;     /* grows when an entry of a database
+								   * changes hands */
+	pg_atomic_uint32 others_wait; /* databases that are due wait for a
+								   * process to end */
 	RarrAway away[RARR_MAX_AWAY];
 	RarrWorker workers[RARR_MAX_WORKERS];
 } RarrWorkerShared;

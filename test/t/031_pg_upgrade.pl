@@ -3,7 +3,8 @@
 # From a cluster to another of the same version: what can go wrong is the
 # extension's (its tables are dumped in another way than by pg_dump alone),
 # not the server's.  Every row is there once, none is added, partitions that
-# users made are in their places, and the extension works on.
+# users or the background worker made are in their places, and the extension
+# works on.
 
 use strict;
 use warnings;
@@ -22,7 +23,7 @@ my @nodes = map { PostgreSQL::Test::Cluster->new($_) } qw(old new);
 foreach my $node (@nodes)
 {
 	$node->init;
-	$node->append_conf('postgresql.conf', $preload);
+	$node->append_conf('postgresql.conf', $preload . "researcharr.worker = off\n");
 }
 my ($old, $new) = @nodes;
 
@@ -41,10 +42,15 @@ $old->safe_psql('postgres', q{
 		FOR VALUES FROM ('01910000-0000-0000-0000-000000000000') TO (MAXVALUE);
 	CREATE INDEX ON researcharr.audit_now (entity_type, entity_id);
 });
+use_node($old);
+reload('researcharr.worker' => 'on');
+my $month = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'researcharr.processing_history'::regclass";
+ok(within(60, "SELECT ($month) = 4"), 'the worker makes partitions');
+reload('researcharr.worker' => 'off');
+ok(within(60, "SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'researcharr worker'"), 'and ends');
 $old->command_ok([ 'psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-d', $old->connstr('postgres'),
 		'-f', "$FindBin::Bin/../data/fill.sql" ], 'the old cluster is filled');
 $old->safe_psql('postgres', q{SELECT researcharr.job_complete(id, attempt) FROM researcharr.job_dequeue(ARRAY['search'])});
-use_node($old);
 my $rows = contents();
 my $objects = $old->safe_psql('postgres', $catalog);
 like($rows, qr/researcharr\.$_\|[1-9]/, "there are rows in $_")
@@ -69,5 +75,7 @@ is( $new->safe_psql('postgres', q{
 		SELECT tableoid::regclass, changes FROM researcharr.audit_log ORDER BY id DESC LIMIT 1;}),
 	qq{1\nt\n2\nresearcharr.audit_now|{"status": {"new": "pending", "old": "failed"}}},
 	'it works on');
+reload('researcharr.worker' => 'on');
+ok(within(60, "SELECT result = 'succeeded' FROM researcharr.worker_status() WHERE task = 'partitions'"), 'the worker too');
 $new->stop;
 done_testing();
