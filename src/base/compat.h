@@ -31,6 +31,11 @@
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
+/* Since 16, postgres.h does not include this. */
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
 #if PG_VERSION_NUM < 150000
 #error "researcharr needs PostgreSQL 15 or later"
 #endif

@@ -13,6 +13,7 @@
 #include "miscadmin.h"
 
 #include "base/clock.h"
+#include "base/compat.h"
 #include "cache/commit.h"
 #include "cache/evict.h"
 #include "cache/own.h"
