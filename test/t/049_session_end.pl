@@ -19,6 +19,7 @@ use Test::More;
 
 my $node = new_node('session_end', q{
 shared_preload_libraries = 'researcharr'
+researcharr.worker = off
 max_connections = 60
 max_locks_per_transaction = 10
 max_prepared_transactions = 0
