@@ -462,6 +462,12 @@ extern bool pq_check_connection(void);
 #define FeBeWaitSetSocketPos 0
 #define FeBeWaitSetNEvents   3
 
+/*
+ * A part of tsearch/ts_locale.h, which is the same in all versions.  Since 18
+ * that header needs the ICU headers.
+ */
+extern int t_isalpha(const char *ptr);
+
 /* Since 17, extensions can name their wait events. */
 static inline uint32
 rarr_wait_event(const char *name)
