@@ -188,12 +188,15 @@ my $ended = sql('SELECT count(*) FROM researcharr.schedule_runs WHERE finished_a
 my $dump = PostgreSQL::Test::Utils::tempdir() . '/dump.sql';
 $standby->command_ok([ 'pg_dump', '-d', $standby->connstr('postgres'), '-f', $dump ], 'a dump');
 $standby->stop;
-my $other = new_node('other', $preload);
+my $other = new_node('other', "$preload
+researcharr.worker = off
+");
 sql('CREATE ROLE app LOGIN; CREATE DATABASE restored');
 $other->command_ok([ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-d', $other->connstr('restored'), '-f', $dump ], 'is restored');
 is(sql($listed, 'restored'), $entries, 'the entries are those that were');
 is( sql(q{SELECT count(*) FILTER (WHERE finished_at IS NOT NULL), count(*) FILTER (WHERE finished_at IS NULL) FROM researcharr.schedule_runs}, 'restored'),
 	"$ended|0", 'and the ended runs, and no other');
+sql('ALTER SYSTEM SET researcharr.worker = on; SELECT pg_reload_conf()');
 ok( within(120, q{SELECT system_identifier <> 0 AND owner_id = 'app'::regrole FROM researcharr.schedule_entries WHERE name = 'of app'
 		AND system_identifier = (SELECT system_identifier FROM pg_control_system())}, 'restored'),
 	'the owner by name is the owner');
