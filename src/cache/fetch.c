@@ -234,29 +234,30 @@ run_query(Fetch *fetch)
 	SPI_finish();
 }
 
-/* Run the query in a read-only transaction, or what looks like one. */
+/*
+ * Run the query as in a read-only transaction.  The end of a transaction or
+ * subtransaction that an error aborts restores XactReadOnly, too.
+ */
 static void
 compute(Fetch *fetch)
 {
-	int level = NewGUCNestLevel();
+	bool read_only = XactReadOnly;
 	Fetch *outer = current;
 
 	check_recursion(fetch);
-	if (!XactReadOnly)
-		(void) set_config_option("transaction_read_only", "on", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
-								 true, 0, false);
 	fetch->outer = outer;
 	current = fetch;
+	XactReadOnly = true;
 	PG_TRY();
 	{
 		run_query(fetch);
 	}
 	PG_FINALLY();
 	{
+		XactReadOnly = read_only;
 		current = outer;
 	}
 	PG_END_TRY();
-	AtEOXact_GUC(true, level);
 }
 
 static bool
