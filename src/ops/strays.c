@@ -8,6 +8,8 @@
  * takes the oldest month first, and only months that have been over for a day,
  * which get no more rows.
  *
+ * What a rule of retention is about to remove does not move first.
+ *
  * First it adds a constraint against the month, which does not look at the rows
  * that are there.  Then one transaction copies the rows, deletes them, validates
  * the constraint, and attaches the new table.  It is long, and so has a process
@@ -29,6 +31,7 @@
 #include "base/task.h"
 #include "base/uuid.h"
 #include "ops/log_month.h"
+#include "ops/retention_rules.h"
 #include "ops/strays.h"
 
 /* a month is old when it has been over for so long */
@@ -59,16 +62,19 @@ first_id(const char *fallback, const pg_uuid_t *from, pg_uuid_t *id)
 
 /*
  * Find the oldest month with rows in the DEFAULT partition, which is over and
- * for which there is no other partition.
+ * for which there is no other partition.  Rows that were written before the time
+ * of a rule do not count.
  */
 static RarrMonth *
-find_month(const RarrLog *log, Relation rel, Oid fallback, TimestampTz now)
+find_month(const RarrLog *log, Relation rel, Oid fallback, TimestampTz before, TimestampTz now)
 {
 	char *name = quote_qualified_identifier(get_namespace_name(get_rel_namespace(fallback)), get_rel_name(fallback));
 	pg_uuid_t from = {{0}};
 	pg_uuid_t end;
 	pg_uuid_t id;
 
+	if (before != DT_NOBEGIN)
+		rarr_uuid_floor(before, &from);
 	rarr_uuid_floor(now - MARGIN, &end);
 	while (first_id(name, &from, &id) && memcmp(&id, &end, UUID_LEN) < 0)
 	{
@@ -134,7 +140,7 @@ move_month(RarrMonth *month)
 
 /* Take the next step for a log.  Returns true if there may be more. */
 static bool
-work_on_log(RarrTaskRun *run, const RarrLog *log)
+work_on_log(RarrTaskRun *run, const RarrLog *log, TimestampTz before)
 {
 	Relation rel;
 	Oid fallback;
@@ -145,7 +151,7 @@ work_on_log(RarrTaskRun *run, const RarrLog *log)
 	if (!rarr_log_open(log, AccessShareLock, &rel, &fallback))
 		return false;
 	rarr_log_refuse_foreign_code(rel, fallback);
-	month = OidIsValid(fallback) ? find_month(log, rel, fallback, run->now) : NULL;
+	month = OidIsValid(fallback) ? find_month(log, rel, fallback, before, run->now) : NULL;
 	/* a lock until the end would be in the way of those who drop partitions */
 	relation_close(rel, AccessShareLock);
 	if (month == NULL)
@@ -165,12 +171,14 @@ work_on_log(RarrTaskRun *run, const RarrLog *log)
 static void
 move_strays(RarrTaskRun *run)
 {
+	RarrRetention retention;
 	bool more = false;
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
+	(void) rarr_retention_read(&retention);
 	for (int i = 0; i < RARR_LOGS && !more; i++)
-		more = work_on_log(run, &rarr_logs[i]);
+		more = work_on_log(run, &rarr_logs[i], retention.before[RARR_RETAIN_HISTORY + i]);
 	SPI_finish();
 	if (!more)
 		rarr_task_after(run, LOOK_AGAIN);
