@@ -16,11 +16,13 @@
 #include "access/relation.h"
 #include "access/table.h"
 #include "catalog/partition.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "partitioning/partbounds.h"
 #include "partitioning/partdesc.h"
+#include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/datetime.h"
 #include "utils/guc.h"
@@ -111,6 +113,26 @@ rarr_log_refuse_foreign_code(Relation rel, Oid fallback)
 		return;
 	rarr_refuse_foreign_code(partition);
 	table_close(partition, AccessShareLock);
+}
+
+/* Has any partition of the log, which is locked, a page?  One without has no row. */
+bool
+rarr_log_has_pages(Relation rel)
+{
+	List *tables = find_all_inheritors(RelationGetRelid(rel), AccessShareLock, NULL);
+	bool found = false;
+	ListCell *cell;
+
+	foreach (cell, tables)
+	{
+		Relation table = relation_open(lfirst_oid(cell), NoLock);
+
+		if (RELKIND_HAS_STORAGE(table->rd_rel->relkind))
+			found |= RelationGetNumberOfBlocks(table) > 0;
+		relation_close(table, AccessShareLock);
+	}
+	list_free(tables);
+	return found;
 }
 
 /* Is there a partition for any part of the range, besides the DEFAULT one? */

@@ -32,6 +32,7 @@ extern char *rarr_uuid_text(const pg_uuid_t *id);
 extern void rarr_month_of(TimestampTz at, int offset, RarrIdRange *range, char *suffix);
 extern bool rarr_log_open(const RarrLog *log, LOCKMODE mode, Relation *rel, Oid *fallback);
 extern void rarr_log_refuse_foreign_code(Relation rel, Oid fallback);
+extern bool rarr_log_has_pages(Relation rel);
 extern bool rarr_log_overlaps(Relation rel, const RarrIdRange *range);
 
 extern void rarr_maintenance_execute(const char *sql, int expected);

@@ -6,6 +6,9 @@
  * one run.  Otherwise a constraint comes first (log_month.c), and each step is a
  * run.  One run attaches one partition, so that locks are held for a short time.
  *
+ * A log without rows gets no partitions.  A dump creates its partitions before it
+ * brings rows, and must find none of their names in the way.
+ *
  * A month that has begun may have rows in the DEFAULT partition already.  If
  * there are few, they move with the partition.  Otherwise the month gets its
  * partition when it is over (strays.c).
@@ -31,6 +34,9 @@
 
 /* the next look, in milliseconds */
 #define LOOK_AGAIN (6 * 3600 * 1000)
+
+/* ... while a log has no rows */
+#define LOOK_FOR_ROWS (10 * 60 * 1000)
 
 /* after a lock was not to be had: at least and at most, in milliseconds */
 #define FIRST_RETRY 1000
@@ -88,13 +94,14 @@ work_on_month(RarrTaskRun *run, RarrMonth *month, Oid fallback, bool begun)
 
 /*
  * Find the first month from this one on for which there is no partition: 0 for
- * the current one, or -1 if there is none.  Sets the DEFAULT partition.
+ * the current one, or -1 if there is none.  Sets the DEFAULT partition.  A log
+ * without rows needs none yet.
  *
  * The log stays locked against others who change its partitions, but is not kept
  * open, because the server attaches no partition to a table that is in use.
  */
 static int
-find_month(const RarrLog *log, TimestampTz now, int from, Oid *fallback)
+find_month(RarrTaskRun *run, const RarrLog *log, int from, Oid *fallback)
 {
 	Relation rel;
 	int found = -1;
@@ -102,12 +109,17 @@ find_month(const RarrLog *log, TimestampTz now, int from, Oid *fallback)
 	if (!rarr_log_open(log, ShareUpdateExclusiveLock, &rel, fallback))
 		return -1;
 	rarr_log_refuse_foreign_code(rel, *fallback);
+	if (!rarr_log_has_pages(rel))
+	{
+		rarr_task_after(run, LOOK_FOR_ROWS);
+		from = MONTHS_AHEAD + 1;
+	}
 	for (int offset = from; offset <= MONTHS_AHEAD && OidIsValid(*fallback) && found < 0; offset++)
 	{
 		RarrIdRange range;
 		char suffix[8];
 
-		rarr_month_of(now, offset, &range, suffix);
+		rarr_month_of(run->now, offset, &range, suffix);
 		if (!rarr_log_overlaps(rel, &range))
 			found = offset;
 	}
@@ -123,7 +135,7 @@ work_on_log(RarrTaskRun *run, const RarrLog *log)
 	Oid fallback;
 	int offset = -1;
 
-	while (done && run->next != DT_NOBEGIN && (offset = find_month(log, run->now, offset + 1, &fallback)) >= 0)
+	while (done && run->next != DT_NOBEGIN && (offset = find_month(run, log, offset + 1, &fallback)) >= 0)
 		done = work_on_month(run, rarr_month_make(log, fallback, run->now, offset), fallback, offset == 0);
 	return done;
 }

@@ -43,6 +43,9 @@ $old->safe_psql('postgres', q{
 	CREATE INDEX ON researcharr.audit_now (entity_type, entity_id);
 });
 use_node($old);
+sql(q{
+	SELECT researcharr.job_cancel(researcharr.job_enqueue(
+		(researcharr.media_create('{"type": "movie", "title": "First"}')).id, 'search'))});
 reload('researcharr.worker' => 'on');
 my $month = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'researcharr.processing_history'::regclass";
 ok(within(60, "SELECT ($month) = 4"), 'the worker makes partitions');

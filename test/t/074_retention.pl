@@ -1,11 +1,11 @@
 # 074_retention.pl: partitions of the logs, and what rules of retention remove.
 #
-#  1. Each log has partitions for this month and two more.
+#  1. Each log that has rows has partitions for this month and two more.
 #  2. Old rows in the DEFAULT partition move to partitions of their months.
 #  3. Nothing is removed without a rule; a rule removes partitions, rows and jobs.
 #  4. Users' partitions: detached, renamed, locked, of a name that is ours.
 #  5. The server dies while rows are removed or moved.
-#  6. Dump and restore.
+#  6. Dump and restore, also beside the worker.
 #  7. A month later there are partitions for two more months.
 
 use strict;
@@ -75,6 +75,11 @@ sub kill_server
 
 # 1.
 create_extension();
+ok(within(60, "SELECT result = 'succeeded' FROM researcharr.worker_status() WHERE database = current_database() AND task = 'partitions'"),
+	'the task has run');
+is(partitions('processing_history'), '', 'a log without rows has no partitions');
+sql("SELECT researcharr.job_cancel(researcharr.job_enqueue($media, 'search'))");
+wake();
 foreach my $log (qw(processing_history audit_log))
 {
 	ok(within(60, "SELECT count(*) = 4 FROM pg_inherits WHERE inhparent = 'researcharr.$log'::regclass"), "$log has partitions");
@@ -125,7 +130,7 @@ $shim->advance(3 * 24 * 3600);
 sql("SELECT researcharr.retention_set('completed_jobs', '1 day'); SELECT researcharr.retention_set('cancelled_jobs', '100 days')");
 is(sql("SELECT target, keep FROM researcharr.retention_list() WHERE keep IS NOT NULL"), "completed_jobs|1 day\ncancelled_jobs|100 days", 'rules');
 ok(within(60, "SELECT count(*) = 0 FROM researcharr.processing_jobs WHERE status = 'completed'"), 'completed jobs are removed');
-is(sql('SELECT status, count(*) FROM researcharr.processing_jobs GROUP BY 1 ORDER BY 1'), "cancelled|1\nfailed|1\nqueued|1", 'others are not');
+is(sql('SELECT status, count(*) FROM researcharr.processing_jobs GROUP BY 1 ORDER BY 1'), "cancelled|2\nfailed|1\nqueued|1", 'others are not');
 is(sql('SELECT count(*) FROM researcharr.processing_history'), $before, 'the history is as it was');
 is(sql("SELECT changes->>'target', sum((changes->>'rows')::int), string_agg(DISTINCT acting_role, ' ') = current_user
 	FROM researcharr.audit_log WHERE entity_type = 'job' AND action = 'expire' GROUP BY 1"), 'completed_jobs|3000|t', 'the audit log says what was removed');
@@ -178,6 +183,14 @@ ok(within(120, "SELECT count(*) = 0 FROM researcharr.processing_history WHERE \"
 sql("SELECT researcharr.retention_set('history', NULL)");
 my $dump = $node->basedir . '/dump';
 command_ok([ 'pg_dump', '-Fc', '-f', $dump, '-d', $node->connstr('postgres') ], 'dump');
+my $beside = new_db();
+sql('CREATE EXTENSION researcharr CASCADE', $beside);
+ok( within(60, "SELECT result = 'succeeded' FROM researcharr.worker_status() WHERE database = current_database() AND task = 'partitions'", $beside),
+	'the worker looks after a new database');
+my ($list) = run_command([ 'pg_restore', '-l', $dump ]);
+append_to_file("$dump.list", join "\n", grep { !/ SCHEMA - / } split /\n/, $list);
+command_ok([ 'pg_restore', '-e', '-L', "$dump.list", '-d', $node->connstr($beside), $dump ], 'restore beside the worker');
+is(contents($beside), contents('postgres'), 'all rows are there');
 reload('researcharr.worker' => 'off');
 $shim->advance(40 * 24 * 3600);
 my $restored = new_db();
