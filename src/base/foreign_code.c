@@ -106,9 +106,12 @@ check_foreign_key(Relation rel, const Trigger *trigger, int depth)
 static void
 check_table(Relation rel, int depth)
 {
-	for (int i = 0; rel->trigdesc != NULL && i < rel->trigdesc->numtriggers; i++)
+	/* a copy: the server replaces the original when others change the table's statistics */
+	const TriggerDesc *triggers = CopyTriggerDesc(rel->trigdesc);
+
+	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
 	{
-		const Trigger *trigger = &rel->trigdesc->triggers[i];
+		const Trigger *trigger = &triggers->triggers[i];
 
 		if (trigger->tgenabled == TRIGGER_DISABLED)
 			continue;
