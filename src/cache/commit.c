@@ -269,13 +269,12 @@ is_current(const RarrCacheOp *op, const RarrCacheDoubt *doubt, const RarrCacheDo
 {
 	if (op->sight != NULL)
 		return rarr_doubt_is_seen(doubt, op->sight) && rarr_doubt_is_seen(all, op->sight);
-	return doubt->n + all->n == op->changes;
+	return doubt->records + all->records == op->changes;
 }
 
 /*
  * Note for each operation what was recorded until now, unless that is more than
- * its snapshot sees: then it drops its key.  The doubts are raised, so that more
- * can be recorded, but nothing be forgotten.
+ * its snapshot sees: then it drops its key.
  */
 static void
 check_sights(void)
@@ -293,7 +292,7 @@ check_sights(void)
 		LWLockAcquire(lock, LW_SHARED);
 		if (op->set && !is_current(op, doubt, &db->all))
 			op->set = false;
-		op->changes = doubt->n + db->all.n;
+		op->changes = doubt->records + db->all.records;
 		LWLockRelease(lock);
 	}
 }

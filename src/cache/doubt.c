@@ -71,6 +71,7 @@ rarr_doubt_record(RarrCacheDoubt *doubt, TransactionId xid)
 {
 	uint32 batch = BATCH_OF(pg_atomic_read_u64(&doubt->state));
 
+	doubt->records++;
 	if (doubt->batch != batch || doubt->n == 0)
 	{
 		doubt->xids[0] = xid;

@@ -17,6 +17,7 @@ typedef struct RarrCacheDoubt
 	uint32 batch;           /* whose transactions are recorded */
 	uint32 n;               /* of transactions; more than fit: the last xid is the newest one */
 	TransactionId xids[RARR_DOUBT_XIDS];
+	uint32 records; /* transactions that were ever recorded, modulo 2^32 */
 } RarrCacheDoubt;
 
 /* What matters of a snapshot here. */

@@ -21,6 +21,7 @@
 
 #include "access/twophase.h"
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_extension.h"
 #include "commands/dbcommands.h"
@@ -57,6 +58,8 @@ typedef struct PreparedXacts
 /* What ends just now. */
 typedef struct Ending
 {
+	Prepared *transaction; /* NULL: nothing is known of it */
+	TransactionId xid;     /* of what was found there */
 	bool everything;
 	RarrCommit commit;
 } Ending;
@@ -209,6 +212,10 @@ restore_op(RarrCacheOp *op, RarrCommitItem *item, int i, RarrCacheEntry *entry)
 /*
  * Prepare to end a transaction of this database.  Raises no errors but those of
  * allocation, in which case nothing has changed.
+ *
+ * Another session may end the same transaction at this moment, and free its
+ * entries.  It marks the place as unused before, so they are copied under the
+ * lock, which an error releases.
  */
 static void
 begin_ending(const char *gid, Ending *ending)
@@ -219,37 +226,54 @@ begin_ending(const char *gid, Ending *ending)
 
 	memset(ending, 0, sizeof(Ending));
 	LWLockAcquire(&prepared->lock, LW_SHARED);
-	transaction = find(gid);
+	ending->transaction = transaction = find(gid);
 	ending->everything = transaction == NULL || transaction->everything;
 	n = transaction == NULL ? 0 : transaction->n;
 	block = n == 0 ? RARR_NO_BLOCK : transaction->first;
-	ending->commit.xid = transaction == NULL ? InvalidTransactionId : transaction->xid;
-	LWLockRelease(&prepared->lock);
-
-	/* of an unknown one, whoever sees the transaction that ends it sees it too */
-	if (transaction == NULL)
-		ending->commit.xid = GetTopTransactionId();
-	ending->commit.ops = palloc0((n + 1) * sizeof(RarrCacheOp));
-	ending->commit.items = palloc0((n + 1) * sizeof(RarrCommitItem));
+	ending->xid = ending->commit.xid = transaction == NULL ? InvalidTransactionId : transaction->xid;
+	ending->commit.ops = MemoryContextAllocExtended(CurrentMemoryContext, (n + 1) * sizeof(RarrCacheOp),
+													MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	ending->commit.items = MemoryContextAllocExtended(CurrentMemoryContext, (n + 1) * sizeof(RarrCommitItem),
+													  MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	for (uint32 i = 0; i < n; i++)
 	{
 		restore_op(&ending->commit.ops[i], &ending->commit.items[i], i, rarr_cache_entry(block));
 		block = rarr_cache_entry(block)->next_in_bucket;
 	}
+	LWLockRelease(&prepared->lock);
+
+	/* of an unknown one, whoever sees the transaction that ends it sees it too */
+	if (transaction == NULL)
+		ending->commit.xid = GetTopTransactionId();
 	ending->commit.n = ending->commit.nops = n;
 	ending->commit.doubted = true;
 }
 
-/* The transaction has ended.  Must not fail. */
+/*
+ * Is the place still that of the transaction which was found?  Otherwise another
+ * session has ended that one, and its identifier was used again.
+ */
+static bool
+is_same(const Ending *ending, const char *gid)
+{
+	const Prepared *transaction = ending->transaction;
+
+	return transaction != NULL && transaction->used && transaction->xid == ending->xid &&
+		   strcmp(transaction->gid, gid) == 0;
+}
+
+/*
+ * The transaction has ended.  Must not fail.  If it is not the one that was found,
+ * it has ended without our knowledge, as above.
+ */
 static void
 finish_ending(const char *gid, Ending *ending, bool committed)
 {
-	Prepared *transaction;
-
 	LWLockAcquire(&prepared->lock, LW_EXCLUSIVE);
-	transaction = find(gid);
-	if (transaction != NULL)
-		transaction->used = false;
+	if (is_same(ending, gid))
+		ending->transaction->used = false;
+	else
+		ending->commit.n = 0;
 	LWLockRelease(&prepared->lock);
 	if (ending->commit.off)
 		rarr_cache_forget_entries(MyDatabaseId);
@@ -319,7 +343,7 @@ process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree,
 	TransactionStmt *stmt = IsA(statement, TransactionStmt) ? (TransactionStmt *) statement : NULL;
 	Oid dropped = InvalidOid;
 
-	if (!rarr_cache_is_there())
+	if (!rarr_cache_is_there() || RecoveryInProgress())
 	{
 		run_call(&call);
 		return;

@@ -140,11 +140,12 @@ rarr_cache_fill(const RarrCacheKey *key, const RarrCacheWrite *write)
 void
 rarr_cache_drop(const RarrCacheKey *key)
 {
-	RarrCacheOp *op = rarr_own_op(key);
+	RarrCacheOp *op;
 
 	/* so that others can tell whether their snapshot is older */
 	(void) GetTopTransactionId();
 	rarr_own_drop_variants(key);
+	op = rarr_own_op(key);
 
 	/* a value that the table is getting just now must not outlive this */
 	if (!rarr_cache_is_behind())
