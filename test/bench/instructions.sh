@@ -12,6 +12,7 @@
 #
 #   step      statement
 #   one       take one job and complete it
+#   nothing   take nothing: 50 types, all of whose jobs are completed
 #   batch     take 100 jobs and complete them
 #   enqueue   job_enqueue of one job
 #   bulk      job_enqueue_arrays of 100 jobs
@@ -28,7 +29,7 @@
 # LIMIT, or above WAL_LIMIT.
 #
 # Environment (see also test/lib.sh):
-#   STEPS="one batch enqueue bulk create status title metadata"
+#   STEPS="one nothing batch enqueue bulk create status title metadata"
 #   COUNT=150       statements of the shorter run; batches take a tenth, the
 #                   steps that change titles twice as many
 #   WAITING=20000   jobs that wait at the start
@@ -40,7 +41,7 @@ set -u
 srcdir=$(cd "$(dirname "$0")/../.." && pwd -P) || exit 1
 new=$srcdir
 . "$srcdir/test/bench/lib.sh"
-STEPS=${STEPS:-one batch enqueue bulk create status title metadata}
+STEPS=${STEPS:-one nothing batch enqueue bulk create status title metadata}
 COUNT=${COUNT:-150}
 WAITING=${WAITING:-20000}
 LIMIT=${LIMIT:-1.03}
@@ -59,6 +60,7 @@ statement()
 	medium=$(($2 * 7919 % 20000 + 1))
 	case $1 in
 	one) echo "EXECUTE one" ;;
+	nothing) echo "EXECUTE nothing" ;;
 	batch) echo "EXECUTE batch" ;;
 	enqueue) echo "EXECUTE enqueue($medium, $(($2 % 101)))" ;;
 	bulk) echo "EXECUTE bulk($(($2 * 7919 % 19000 + 1)))" ;;
@@ -79,6 +81,7 @@ script()
 	cat <<-END
 		SET synchronous_commit = off
 		PREPARE one AS SELECT researcharr.job_complete(id, attempt) FROM researcharr.job_dequeue('{search}')
+		PREPARE nothing AS SELECT id FROM researcharr.job_dequeue()
 		PREPARE batch AS SELECT count(*) FROM (SELECT array_agg(id) AS ids, array_agg(attempt) AS attempts FROM researcharr.job_dequeue('{search}', 100)) j, researcharr.job_complete_many(ids, attempts)
 		PREPARE enqueue(int, int) AS SELECT researcharr.job_enqueue($media, 'search', \$2)
 		PREPARE bulk(int) AS SELECT count(*) FROM (SELECT array_agg(('00000000-0000-7000-8000-' || lpad((\$1 + g)::text, 12, '0'))::uuid) AS media, array_agg(g * 37 % 101) AS priorities FROM generate_series(1, 100) g) j, researcharr.job_enqueue_arrays(media, '{search}', priorities)
@@ -86,6 +89,7 @@ script()
 		PREPARE update_movie(int, jsonb) AS SELECT title FROM researcharr.movie_update($media, \$2)
 		SELECT pg_catalog.pg_current_wal_insert_lsn() - '0/0' AS wal
 	END
+	[ "$1" != nothing ] || echo "DELETE FROM researcharr.processing_jobs WHERE job_type = 'search'"
 	for i in $(seq 1 "$2"); do
 		statement "$1" "$i"
 	done
@@ -118,6 +122,12 @@ build()
 		die "the server does not start"
 	PGOPTIONS='-c client_min_messages=warning' run_sql postgres \
 		-f "$new/test/bench/researcharr/install.sql" >/dev/null
+	run_sql postgres -c "SELECT count(researcharr.job_type_register('bench' || g)) FROM generate_series(1, 50) g" \
+		-c "INSERT INTO researcharr.processing_jobs (media_id, job_type, priority)
+			SELECT (SELECT id FROM researcharr.media LIMIT 1), 'bench' || type, priority
+			FROM generate_series(1, 50) type, generate_series(0, 100) priority" \
+		-c "SELECT count(researcharr.job_complete(id, attempt))
+			FROM researcharr.job_dequeue((SELECT array_agg('bench' || g) FROM generate_series(1, 50) g), 10000)" >/dev/null
 	run_sql postgres -c 'INSERT INTO researcharr.movies (media_id, year)
 		SELECT id, 1994 FROM researcharr.media' -c 'SELECT setseed(0.5)' -v n="$WAITING" \
 		-f "$new/test/bench/researcharr/prefill.sql" -c 'VACUUM ANALYZE' >/dev/null
@@ -172,7 +182,7 @@ status=0
 printf '%-8s %10s %10s %7s   %7s %7s %7s\n' step old new ratio 'old WAL' 'new WAL' ratio
 for step in $STEPS; do
 	awk -v s="$step" -v limit="$LIMIT" -v wal_limit="$WAL_LIMIT" '
-		{ instructions[NR] = $1; wal[NR] = $2 }
+		{ instructions[NR] = $1; wal[NR] = $2 > 0 ? $2 : 1 }
 		END {
 			printf "%-8s %10d %10d %7.3f   %7d %7d %7.3f\n", s,
 				instructions[1], instructions[2], instructions[2] / instructions[1],
