@@ -66,6 +66,7 @@ clients_end()
 		die "pgbench failed"
 	fi
 	tps=$(awk '/^tps =/ { print $3 }' "$work/pgbench.log")
+	[ -n "$tps" ] || die "no client ran a transaction: raise RUN_SECONDS"
 	transactions=$(awk -F'[ /]' '/actually processed/ { print $6 }' \
 		"$work/pgbench.log")
 }
