@@ -16,6 +16,7 @@
 
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_trigger.h"
 #include "commands/trigger.h"
@@ -87,20 +88,25 @@ has_action(Oid function)
 static void
 check_foreign_key(Relation rel, const Trigger *trigger, int depth)
 {
-	Relation other;
+	ListCell *lc;
 
-	if (!has_action(trigger->tgfoid) || !OidIsValid(trigger->tgconstrrelid))
+	if (!has_action(trigger->tgfoid) || !OidIsValid(trigger->tgconstrrelid) ||
+		trigger->tgconstrrelid == RelationGetRelid(rel))
 		return;
 	if (depth == MAX_DEPTH)
 		refuse(rel, "foreign key", trigger->tgname);
-	other = try_table_open(trigger->tgconstrrelid, AccessShareLock);
-	if (other == NULL)
-		return;
-	if (!is_trusted(other->rd_rel->relowner))
-		refuse(rel, "a foreign key of table", RelationGetRelationName(other));
-	if (RelationGetRelid(other) != RelationGetRelid(rel))
+	/* the lock of a write, so that nobody creates a trigger meanwhile; a partition can have its own */
+	foreach (lc, find_all_inheritors(trigger->tgconstrrelid, RowExclusiveLock, NULL))
+	{
+		Relation other = try_table_open(lfirst_oid(lc), RowExclusiveLock);
+
+		if (other == NULL)
+			continue;
+		if (!is_trusted(other->rd_rel->relowner))
+			refuse(rel, "a foreign key of table", RelationGetRelationName(other));
 		check_table(other, depth + 1);
-	table_close(other, NoLock);
+		table_close(other, NoLock);
+	}
 }
 
 static void

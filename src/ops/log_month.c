@@ -24,6 +24,7 @@
 #include "utils/syscache.h"
 
 #include "base/default_privileges.h"
+#include "base/foreign_code.h"
 #include "base/schema.h"
 #include "ops/log_month.h"
 
@@ -71,6 +72,7 @@ rarr_month_make(const RarrLog *log, Oid fallback, TimestampTz at, int offset)
 
 	month->log = log;
 	rarr_month_of(at, offset, &month->range, suffix);
+	month->fallback_oid = fallback;
 	month->fallback = qualified_name(fallback);
 	month->name = free_name(psprintf("%s_%s", log->name, suffix));
 	month->partition = quote_qualified_identifier(RARR_SCHEMA, month->name);
@@ -138,10 +140,18 @@ rarr_month_create(const RarrMonth *month)
 							 SPI_OK_UTILITY);
 }
 
-/* Move the rows of the range from the DEFAULT partition to the new table. */
+/*
+ * Move the rows of the range from the DEFAULT partition to the new table.  Raises
+ * 42501 if that would run another role's code.  What was found before about that
+ * does not count: a trigger can have been created since.
+ */
 void
 rarr_month_move_rows(const RarrMonth *month)
 {
+	Relation fallback = table_open(month->fallback_oid, RowExclusiveLock);
+
+	rarr_refuse_foreign_code(fallback);
+	table_close(fallback, NoLock);
 	rarr_maintenance_execute(psprintf("INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM ONLY %s WHERE %s",
 									  month->partition, month->columns, month->columns, month->fallback,
 									  in_range(&month->range)),

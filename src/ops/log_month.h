@@ -18,7 +18,8 @@ typedef struct RarrMonth
 {
 	const RarrLog *log;
 	RarrIdRange range;
-	char *fallback;   /* the DEFAULT partition's qualified and quoted name */
+	Oid fallback_oid; /* the DEFAULT partition */
+	char *fallback;   /* its qualified and quoted name */
 	char *partition;  /* the new one's, */
 	char *name;       /* and without schema and quotes */
 	char *constraint; /* on the DEFAULT partition */

@@ -3,6 +3,7 @@
 #  1. It does what is due, and commits after each task.
 #  2. A task that fails does not stop the others, and the call fails at its end.
 #  3. It is refused where it cannot commit.
+#  4. A trigger that is committed while a task waits for a lock does not run.
 
 use strict;
 use warnings;
@@ -13,7 +14,7 @@ use PostgreSQL::Test::Utils;
 use ResearcharrTest;
 use Test::More;
 
-my $node = new_node('by_hand', "researcharr.rescue_delay = 0\n");
+my $node = new_node('by_hand', "researcharr.rescue_delay = 0\nresearcharr.maintenance_lock_timeout = 60s\n");
 create_extension();
 my $maintenance = 'CALL researcharr.run_maintenance()';
 
@@ -54,5 +55,30 @@ sql('CREATE ROLE nobody; GRANT USAGE ON SCHEMA researcharr TO nobody');
 refused('postgres', "SET ROLE nobody; $maintenance", '42501', '', 'one without EXECUTE');
 sql("DO '$maintenance'" =~ s/DO '(.*)'/DO 'BEGIN $1; END'/r);
 pass('a call by a DO block works');
+
+# 4.
+my $db = new_db();
+create_extension($db);
+sql("CREATE ROLE mallory; GRANT USAGE ON SCHEMA researcharr TO mallory; GRANT ALL ON SCHEMA public TO mallory;
+	GRANT TRIGGER ON researcharr.processing_history_default TO mallory;
+	SET ROLE mallory;
+	CREATE TABLE public.loot (who text);
+	CREATE FUNCTION public.steal() RETURNS trigger LANGUAGE plpgsql AS \$\$
+		BEGIN INSERT INTO public.loot VALUES (current_user); RETURN OLD; END \$\$;
+	RESET ROLE;
+	GRANT ALL ON public.loot TO PUBLIC;
+	SELECT researcharr.job_cancel(researcharr.job_enqueue($media, 'search'))", $db);
+my $mallory = $node->background_psql($db);
+$mallory->query_safe('BEGIN; SET ROLE mallory; CREATE TRIGGER steal BEFORE DELETE ON researcharr.processing_history_default
+	FOR EACH ROW EXECUTE FUNCTION public.steal()');
+my $call = in_background($maintenance, $db);
+ok(within(30, "SELECT count(*) = 1 FROM pg_locks WHERE relation = 'researcharr.processing_history_default'::regclass
+	AND mode = 'AccessExclusiveLock' AND NOT granted", $db), 'a task waits for the lock');
+$mallory->query_safe('COMMIT');
+$mallory->quit;
+$call->{run}->finish;
+like($call->{err}, qr/maintenance does not write to table "processing_history_default", because of trigger "steal"/, 'and then refuses');
+is(sql('SELECT count(*) FROM public.loot', $db), 0, 'no code of another role has run');
+
 $node->stop;
 done_testing();
