@@ -119,11 +119,12 @@ rarr_log_refuse_foreign_code(Relation rel, Oid fallback)
 bool
 rarr_log_has_pages(Relation rel)
 {
+	/* the first is the log itself, of which nothing is locked here */
 	List *tables = find_all_inheritors(RelationGetRelid(rel), AccessShareLock, NULL);
 	bool found = false;
 	ListCell *cell;
 
-	foreach (cell, tables)
+	for_each_from(cell, tables, 1)
 	{
 		Relation table = relation_open(lfirst_oid(cell), NoLock);
 
