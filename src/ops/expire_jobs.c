@@ -40,7 +40,7 @@ static const char *const delete_batch =
 	"JOIN seen ON j.id OPERATOR(pg_catalog.=) seen.id WHERE " IS_OLD("seen") " AND " IS_OLD("j") " FOR UPDATE OF j SKIP LOCKED), "
 																								 "gone AS (DELETE FROM ONLY researcharr.processing_jobs WHERE ctid OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT tid FROM old)) "
 																								 "RETURNING status) "
-																								 "SELECT (SELECT id FROM seen ORDER BY id DESC LIMIT 1), (SELECT pg_catalog.count(*) FROM seen), "
+																								 "SELECT (SELECT id::pg_catalog.uuid FROM seen ORDER BY id DESC LIMIT 1), (SELECT pg_catalog.count(*) FROM seen), "
 																								 "pg_catalog.count(*) FILTER (WHERE status OPERATOR(pg_catalog.=) 'completed'), "
 																								 "pg_catalog.count(*) FILTER (WHERE status OPERATOR(pg_catalog.=) 'failed'), "
 																								 "pg_catalog.count(*) FILTER (WHERE status OPERATOR(pg_catalog.=) 'cancelled') FROM gone";

@@ -150,7 +150,7 @@ researcharr_retention_list(PG_FUNCTION_ARGS)
 	memset(nulls, true, sizeof(nulls));
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
-	if (SPI_execute("SELECT target, keep FROM researcharr.retention_rules", true, 0) != SPI_OK_SELECT)
+	if (SPI_execute(RARR_RETENTION_RULES, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read the rules of retention");
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{

@@ -53,7 +53,7 @@ rarr_retention_read(RarrRetention *retention)
 		retention->before[i] = DT_NOBEGIN;
 	if (!OidIsValid(rarr_find_relation("retention_rules")))
 		return false;
-	if (SPI_execute("SELECT target, keep FROM researcharr.retention_rules", true, 0) != SPI_OK_SELECT)
+	if (SPI_execute(RARR_RETENTION_RULES, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read the rules of retention");
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{

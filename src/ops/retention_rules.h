@@ -18,6 +18,10 @@ typedef enum RarrRetentionTarget
 	RARR_RETENTION_TARGETS
 } RarrRetentionTarget;
 
+/* reads the rules; the table's owner can have changed its columns */
+#define RARR_RETENTION_RULES \
+	"SELECT target::pg_catalog.text, keep::pg_catalog.interval FROM researcharr.retention_rules WHERE target IS NOT NULL"
+
 /* What is older is deleted; DT_NOBEGIN: nothing is. */
 typedef struct RarrRetention
 {

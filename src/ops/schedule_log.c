@@ -112,7 +112,8 @@ rarr_schedule_log_requests(int *running)
 		"SELECT l.id::uuid, l.entry::text, l.due_at::timestamptz, l.launches::int, l.launched_at::timestamptz,"
 		" l.status = 'running', EXISTS (SELECT FROM researcharr.schedule_log AS r"
 		" WHERE r.entry = l.entry AND r.status = 'running' AND r.finished_at IS NULL)"
-		" FROM researcharr.schedule_log AS l WHERE l.finished_at IS NULL ORDER BY l.id"};
+		" FROM researcharr.schedule_log AS l WHERE l.finished_at IS NULL AND l.id IS NOT NULL AND l.entry IS NOT NULL"
+		" ORDER BY l.id"};
 	RarrScheduleAccess access;
 	List *requests = NIL;
 	uint64 n;
@@ -167,7 +168,7 @@ rarr_schedule_log_find(const pg_uuid_t *id, RarrScheduledRun *run)
 {
 	RarrScheduleQuery query = {
 		"SELECT l.entry::text, l.due_at::timestamptz FROM researcharr.schedule_log AS l"
-		" WHERE l.id = $1 AND l.status = 'requested'"};
+		" WHERE l.id = $1 AND l.status = 'requested' AND l.entry IS NOT NULL"};
 	RarrScheduleAccess access;
 	bool found;
 	bool isnull;
@@ -251,7 +252,7 @@ rarr_schedule_log_settle(void)
 {
 	RarrScheduleQuery query = {
 		"SELECT id::uuid, pid::int, server_id::timestamptz FROM researcharr.schedule_log"
-		" WHERE status = 'running' AND finished_at IS NULL"};
+		" WHERE status = 'running' AND finished_at IS NULL AND id IS NOT NULL"};
 	RarrScheduleAccess access;
 	List *lost = NIL;
 	ListCell *lc;

@@ -55,7 +55,7 @@ static const char *const read_sql =
 	" e.catch_up::boolean, e.paused::boolean, e.owner::text, e.owner_id::oid, e.system_identifier::bigint,"
 	" s.handled_until::timestamptz, e.name IS NOT NULL"
 	" FROM researcharr.schedule_entries AS e FULL JOIN researcharr.schedule_state AS s ON s.name = e.name"
-	" WHERE $1 IS NULL OR $1 IN (e.name, s.name) ORDER BY 1";
+	" WHERE COALESCE(e.name, s.name) IS NOT NULL AND ($1 IS NULL OR $1 IN (e.name, s.name)) ORDER BY 1";
 
 static void
 set_locally(const char *name, const char *value)

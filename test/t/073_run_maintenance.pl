@@ -4,6 +4,7 @@
 #  2. A task that fails does not stop the others, and the call fails at its end.
 #  3. It is refused where it cannot commit.
 #  4. A trigger that is committed while a task waits for a lock does not run.
+#  5. The owner of a table can have put nulls into it.
 
 use strict;
 use warnings;
@@ -80,5 +81,28 @@ $call->{run}->finish;
 like($call->{err}, qr/maintenance does not write to table "processing_history_default", because of trigger "steal"/, 'and then refuses');
 is(sql('SELECT count(*) FROM public.loot', $db), 0, 'no code of another role has run');
 
+# 5.
+foreach (
+	[ 'retention_rules', 'target', 'retention_list()' ],
+	[ 'schedule_entries', 'name', 'schedule_list()' ],
+	[ 'schedule_state', 'name', 'schedule_list()' ],
+	[ 'schedule_log', 'id', 'schedule_list()' ],
+	[ 'schedule_log', 'entry', 'schedule_list()' ])
+{
+	my ($table, $column, $function) = @$_;
+
+	$db = new_db();
+	create_extension($db);
+	sql("SELECT researcharr.retention_set('history', '1 day'); SELECT researcharr.schedule_set('x', '\@yearly', 'sql', '{\"sql\": \"SELECT 1\"}');
+		INSERT INTO researcharr.schedule_state (name, handled_until) VALUES ('y', now());
+		SELECT researcharr.schedule_run('x');
+		ALTER TABLE researcharr.$table DROP CONSTRAINT IF EXISTS ${table}_pkey;
+		ALTER TABLE researcharr.$table ALTER COLUMN $column DROP NOT NULL;
+		UPDATE researcharr.$table SET $column = NULL;
+		SELECT count(*) FROM researcharr.$function", $db);
+	$node->psql($db, $maintenance);
+	pass("a null in $table.$column");
+}
+unlike(slurp_file($node->logfile), qr/was terminated by signal|you don't own a lock/, 'the server goes on, and nothing strange is in its log');
 $node->stop;
 done_testing();
