@@ -195,7 +195,9 @@ delete_old(Expiry *expiry)
 		if (rel == NULL)
 			continue;
 		rarr_refuse_foreign_code(rel);
-		rows = delete_batch(expiry, lfirst_oid(lc));
+		/* it can have been detached since the partitions were listed */
+		if (rel->rd_rel->relispartition)
+			rows = delete_batch(expiry, lfirst_oid(lc));
 		table_close(rel, NoLock);
 		if (rows > 0)
 			rarr_retention_record(expiry->target, NULL, rows, expiry->before);
