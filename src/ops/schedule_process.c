@@ -173,6 +173,8 @@ run_command(const RarrScheduleCommand *command, const RarrScheduledRun *run, Mem
 		start_time_limit();
 		*result = command->run(run);
 		disable_all_timeouts(false);
+		/* a cancel that came too late */
+		QueryCancelPending = false;
 		error_context_stack = context.previous;
 	}
 	PG_CATCH();
