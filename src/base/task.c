@@ -35,22 +35,33 @@ static int nprocesses = 0;
 /* when tasks are due that the current transaction wakes; DT_NOEND: it does not */
 static TimestampTz wake_at[RARR_MAX_TASKS];
 static bool any_to_wake = false;
-static bool installed = false; /* by the current transaction: the extension */
+static bool all_to_wake = false; /* soon */
+static bool installed = false;   /* by the current transaction: the extension */
+
+/* how soon: so a task that is often woken with all others runs no more often */
+#define SOON USECS_PER_SEC
 
 /* At the transaction's end: wake what it asked for.  Cannot fail. */
 static void
 at_xact_end(XactEvent event, void *arg)
 {
+	TimestampTz soon = DT_NOEND;
+
 	if (!any_to_wake || (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE))
 		return;
-	any_to_wake = false;
+	if (all_to_wake)
+		soon = GetCurrentTimestamp() + SOON;
+	any_to_wake = all_to_wake = false;
 	if (installed && event == XACT_EVENT_COMMIT && rarr_task_installed_hook != NULL)
 		rarr_task_installed_hook();
 	installed = false;
 	for (int i = 0; i < ntasks; i++)
 	{
-		if (wake_at[i] != DT_NOEND && event != XACT_EVENT_ABORT)
-			rarr_task_wake(tasks[i], wake_at[i]);
+		TimestampTz at = Min(wake_at[i], soon);
+
+		/* COMMIT PREPARED wakes all tasks (ops/make_way.c) */
+		if (at != DT_NOEND && event == XACT_EVENT_COMMIT)
+			rarr_task_wake(tasks[i], at);
 		wake_at[i] = DT_NOEND;
 	}
 }
@@ -171,16 +182,16 @@ rarr_task_wake_at_commit(const RarrTask *task, TimestampTz at)
 }
 
 /*
- * The current transaction installs, updates or drops the extension: have the
- * background worker look at the database when it commits.  with: the
- * transaction installs or updates it.  Cannot fail.
+ * The current transaction may install, update or drop the extension, or commit a
+ * prepared one, which can have woken any task: have the background worker look at
+ * the database when it commits.  with: at once, because the transaction installs
+ * or updates it; otherwise a second later, because anybody can cause that as often
+ * as he likes.  Cannot fail.
  */
 void
 rarr_task_wake_all_at_commit(bool with)
 {
-	for (int i = 0; i < ntasks; i++)
-		wake_at[i] = DT_NOBEGIN;
-	any_to_wake = true;
+	any_to_wake = all_to_wake = true;
 	installed = installed || with;
 }
 

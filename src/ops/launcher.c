@@ -182,7 +182,7 @@ reap(TimestampTz now)
 		if (!worker->connected)
 			relist_at = now; /* the database may refuse connections */
 		if (worker->kind == RARR_WORKER_VISIT)
-			next_visit = now + VISIT_PAUSE * (now - worker->started);
+			next_visit = now + Min(VISIT_PAUSE * (now - worker->started), LAST_RETRY);
 		rarr_worker_free(i);
 		if (handles[i] != NULL)
 			pfree(handles[i]);
@@ -260,7 +260,7 @@ consider_task(Next *next, int i, int t, TimestampTz now)
 {
 	RarrDatabaseState *entry = rarr_worker_entry(i);
 	bool own_process = rarr_task_get(t)->own_process;
-	TimestampTz at = Max(rarr_task_due(&entry->tasks[t]), entry->not_before);
+	TimestampTz at = Max(rarr_task_due(&entry->tasks[t], now), Min(entry->not_before, now + LAST_RETRY));
 
 	if (own_process ? has_process(i, t) : entry->worker >= 0)
 		return;
@@ -376,7 +376,8 @@ start_visit(TimestampTz now)
 
 	if (database == NULL || no_visit_now())
 		return DT_NOEND;
-	if (at > now)
+	/* the clock can have been set back */
+	if (at > now && at <= now + LAST_RETRY)
 		return at;
 	if (!start(RARR_WORKER_VISIT, database, -1, -1, now))
 	{

@@ -9,7 +9,7 @@
  * server ends autovacuum's, and keeps new ones away until the transaction ends.
  *
  * It also tells the launcher of new databases, and has the worker look at this
- * database when an extension is dropped.
+ * database when an extension is dropped or a prepared transaction committed.
  */
 #include "postgres.h"
 
@@ -28,6 +28,7 @@
 #include "base/compat.h"
 #include "base/task.h"
 #include "ops/make_way.h"
+#include "ops/task_run.h"
 #include "ops/worker_state.h"
 
 static ProcessUtility_hook_type prev_utility = NULL;
@@ -45,7 +46,8 @@ keep_away(Oid database)
 
 	LWLockAcquire(&rarr_workers->lock, LW_EXCLUSIVE);
 	for (int i = 0; i < RARR_MAX_AWAY && away == NULL; i++)
-		if (!OidIsValid(rarr_workers->away[i].database))
+		if (!OidIsValid(rarr_workers->away[i].database) ||
+			(rarr_workers->away[i].database == database && rarr_workers->away[i].holder == MyProcPid))
 			away = &rarr_workers->away[i];
 	if (away != NULL)
 	{
@@ -69,7 +71,8 @@ at_xact_end(XactEvent event, void *arg)
 {
 	int entry;
 
-	if ((!keeps_away && !makes_database) || (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT))
+	if ((!keeps_away && !makes_database) ||
+		(event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE))
 		return;
 	LWLockAcquire(&rarr_workers->lock, LW_EXCLUSIVE);
 	for (int i = 0; i < RARR_MAX_AWAY; i++)
@@ -168,6 +171,12 @@ may_drop_extension(Node *statement)
 	return IsA(statement, DropOwnedStmt);
 }
 
+static bool
+is_commit_prepared(Node *statement)
+{
+	return IsA(statement, TransactionStmt) && ((TransactionStmt *) statement)->kind == TRANS_STMT_COMMIT_PREPARED;
+}
+
 /* ProcessUtility hook */
 static void
 process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
@@ -176,17 +185,21 @@ process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 {
 	Node *statement = pstmt->utilityStmt;
 	const char *name = database_of(statement);
+	bool prepared = is_commit_prepared(statement);
 	Oid database = name != NULL ? get_database_oid(name, true) : InvalidOid;
 
 	if (OidIsValid(database) && is_allowed(statement, database))
 		keep_away(database);
-	if (may_drop_extension(statement))
+	if (may_drop_extension(statement) || prepared)
 		rarr_task_wake_all_at_commit(false);
 	if (IsA(statement, CreatedbStmt))
 		makes_database = true;
 	if (IsA(statement, DropdbStmt))
 		dropped = database;
 	(prev_utility != NULL ? prev_utility : standard_ProcessUtility)(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
+	/* a prepared transaction can have installed the extension; the statement may be freed by now */
+	if (prepared && !rarr_worker_knows_database() && rarr_extension_exists())
+		rarr_task_wake_all_at_commit(true);
 }
 
 /* Register the hook and the callback, at preload. */

@@ -298,9 +298,18 @@ retry_delay(int failures)
 static void
 end_run(RarrTaskState *state, const RarrTaskRun *run, int64 duration, const char *error, bool no_room)
 {
+	RarrWorker *self = &rarr_workers->workers[order.worker];
 	TimestampTz woken;
 
 	LWLockAcquire(&rarr_workers->lock, LW_EXCLUSIVE);
+	self->task = -1;
+	self->progress[0] = '\0';
+	if (self->entry < 0)
+	{
+		/* the state can be another database's by now */
+		LWLockRelease(&rarr_workers->lock);
+		return;
+	}
 	state->running = false;
 	state->duration = duration;
 	state->runs++;
@@ -310,8 +319,20 @@ end_run(RarrTaskState *state, const RarrTaskRun *run, int64 duration, const char
 	state->not_before = error != NULL ? GetCurrentTimestamp() + retry_delay(state->failures) : DT_NOBEGIN;
 	woken = (TimestampTz) pg_atomic_read_u64(&state->next_due);
 	pg_atomic_write_u64(&state->next_due, (uint64) (error != NULL ? DT_NOBEGIN : Min(woken, run->next)));
-	rarr_workers->workers[order.worker].task = -1;
-	rarr_workers->workers[order.worker].progress[0] = '\0';
+	LWLockRelease(&rarr_workers->lock);
+}
+
+/*
+ * The extension is not there any more: free the database's entry.  Not if the
+ * task was woken since it looked, because the extension may be there again.
+ */
+static void
+forget(int entry, RarrTaskState *state)
+{
+	LWLockAcquire(&rarr_workers->lock, LW_EXCLUSIVE);
+	if (rarr_workers->workers[order.worker].entry >= 0 &&
+		(TimestampTz) pg_atomic_read_u64(&state->next_due) == DT_NOEND)
+		rarr_worker_forget_database(entry);
 	LWLockRelease(&rarr_workers->lock);
 }
 
@@ -340,11 +361,7 @@ run_task(int entry, int i)
 	end_run(state, &run, rarr_monotonic_now() - began, error, no_room);
 	MemoryContextReset(worker_cxt);
 	if (gone)
-	{
-		LWLockAcquire(&rarr_workers->lock, LW_EXCLUSIVE);
-		rarr_worker_forget_database(entry);
-		LWLockRelease(&rarr_workers->lock);
-	}
+		forget(entry, state);
 	return !gone;
 }
 
@@ -383,8 +400,8 @@ next_task(int entry, int last, int64 *wait)
 
 			if (rarr_task_get(t)->own_process)
 				continue;
-			next = Min(next, rarr_task_due(&database->tasks[t]));
-			if (rarr_task_due(&database->tasks[t]) <= now)
+			next = Min(next, rarr_task_due(&database->tasks[t], now));
+			if (rarr_task_due(&database->tasks[t], now) <= now)
 				chosen = t;
 		}
 	*wait = next == DT_NOEND || next - now > LINGER ? -1 : Max(next - now, 0);
@@ -458,7 +475,7 @@ run_long_task(int entry)
 	bool due;
 
 	LWLockAcquire(&rarr_workers->lock, LW_EXCLUSIVE);
-	due = rarr_workers->workers[order.worker].entry >= 0 && rarr_task_due(state) <= now;
+	due = rarr_workers->workers[order.worker].entry >= 0 && rarr_task_due(state, now) <= now;
 	if (due)
 		begin_run(state, order.task, now);
 	LWLockRelease(&rarr_workers->lock);

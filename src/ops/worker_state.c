@@ -20,6 +20,9 @@
 #include "base/guc.h"
 #include "ops/worker_state.h"
 
+/* so much a time can be ahead of one that another process read a moment ago */
+#define CLOCK_SLACK (10 * USECS_PER_SEC)
+
 RarrWorkerShared *rarr_workers = NULL;
 
 static char *entries;
@@ -65,12 +68,18 @@ attach_workers(void *memory, bool first)
 
 const RarrShmemPart rarr_workers_part = {"researcharr workers", workers_size, attach_workers};
 
-/* When the next run of a task is due, also after a failure. */
+/*
+ * When the next run of a task is due, also after a failure.  At once if the clock
+ * was set back since the last run began, so that nothing waits for a time that
+ * was read from a wrong clock.
+ */
 TimestampTz
-rarr_task_due(const RarrTaskState *task)
+rarr_task_due(const RarrTaskState *task, TimestampTz now)
 {
 	TimestampTz due = (TimestampTz) pg_atomic_read_u64(unconstify(pg_atomic_uint64 *, &task->next_due));
 
+	if (task->last_start > now + CLOCK_SLACK && !task->running)
+		return DT_NOBEGIN;
 	return Max(due, task->not_before);
 }
 
@@ -271,6 +280,13 @@ own_entry(void)
 		LWLockRelease(&rarr_workers->lock);
 	}
 	return own < 0 ? NULL : rarr_worker_entry(own);
+}
+
+/* Has the session's database an entry? */
+bool
+rarr_worker_knows_database(void)
+{
+	return own_entry() != NULL;
 }
 
 /*

@@ -105,7 +105,7 @@ extern RarrWorkerShared *rarr_workers;
 extern const RarrShmemPart rarr_workers_part;
 
 extern RarrDatabaseState *rarr_worker_entry(int i);
-extern TimestampTz rarr_task_due(const RarrTaskState *task);
+extern TimestampTz rarr_task_due(const RarrTaskState *task, TimestampTz now);
 
 /* These need the lock. */
 extern int rarr_worker_find_database(Oid database);
@@ -118,6 +118,7 @@ extern int rarr_worker_count(bool only_long);
 extern void rarr_worker_wake_launcher(void);
 
 /* These take it. */
+extern bool rarr_worker_knows_database(void);
 extern void rarr_worker_notify_database(void);
 extern void rarr_worker_wake_task(int task, TimestampTz at);
 

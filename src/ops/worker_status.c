@@ -122,7 +122,7 @@ put_task(ReturnSetInfo *rsinfo, const char *database, const RarrTask *task, cons
 {
 	Datum values[COLUMNS];
 	bool nulls[COLUMNS] = {false};
-	TimestampTz due = rarr_task_due(state);
+	TimestampTz due = rarr_task_due(state, GetCurrentTimestamp());
 	const char *result = state->failures > 0 ? "failed" : "succeeded";
 
 	if (state->running)

@@ -6,6 +6,7 @@
 #  3. ALTER DATABASE ... SET TABLESPACE
 #  4. DROP DATABASE
 #  5. A role that may not do these cannot end a worker.
+#  6. Prepared transactions
 
 use strict;
 use warnings;
@@ -17,7 +18,7 @@ use ResearcharrTest;
 use Test::More;
 
 my $rounds = 8;
-my $node = new_node('way', $preload . "researcharr.rescue_delay = 0\nallow_in_place_tablespaces = on\n");
+my $node = new_node('way', $preload . "researcharr.rescue_delay = 0\nallow_in_place_tablespaces = on\nmax_prepared_transactions = 2\n");
 
 # Is a worker in the middle of a task?
 sub is_busy
@@ -83,6 +84,15 @@ foreach my $statement ("DROP DATABASE $db", "ALTER DATABASE $db RENAME TO mine",
 	isnt($rc, 0, "$statement is refused");
 }
 is(sql("SELECT pid FROM pg_stat_activity WHERE backend_type = 'researcharr worker' AND datname = '$db'"), $pid, 'the worker goes on');
+
+# 6.
+sql("BEGIN; ALTER DATABASE $db RENAME TO renamed; PREPARE TRANSACTION 'rename'");
+sql("ROLLBACK PREPARED 'rename'");
+ok(is_busy($db), 'a prepared transaction keeps no worker away for ever');
+my $prepared = new_db("BEGIN; CREATE EXTENSION researcharr CASCADE; PREPARE TRANSACTION 'install'");
+sql("COMMIT PREPARED 'install'", $prepared);
+ok(within(30, "SELECT count(*) > 0 FROM researcharr.worker_status() WHERE database = current_database() AND runs > 0", $prepared),
+	'an extension that a prepared transaction installs gets a worker');
 
 # 4.
 foreach my $i (1 .. $rounds)
