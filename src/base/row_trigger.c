@@ -62,35 +62,80 @@ references_checked_row(const RarrChange *change, Oid confrelid, const AttrNumber
 	return true;
 }
 
+/* The columns of a foreign key, in arrays of INDEX_MAX_KEYS. */
+typedef struct ForeignKey
+{
+	Oid confrelid;
+	AttrNumber conkey[INDEX_MAX_KEYS];
+	AttrNumber confkey[INDEX_MAX_KEYS];
+	int nkeys;
+} ForeignKey;
+
+/*
+ * Read the foreign key of a trigger.  Returns false if there is none: anybody can
+ * make a constraint trigger of a foreign key's function.
+ */
+static bool
+read_foreign_key(const Trigger *trigger, ForeignKey *key)
+{
+	HeapTuple tup = SearchSysCache1(CONSTROID, ObjectIdGetDatum(trigger->tgconstraint));
+	Form_pg_constraint constraint;
+	bool found;
+
+	if (!HeapTupleIsValid(tup))
+		return false;
+	constraint = (Form_pg_constraint) GETSTRUCT(tup);
+	found = constraint->contype == CONSTRAINT_FOREIGN;
+	if (found)
+	{
+		key->confrelid = constraint->confrelid;
+		DeconstructFkConstraintRow(tup, &key->nkeys, key->conkey, key->confkey, NULL, NULL, NULL, NULL, NULL);
+	}
+	ReleaseSysCache(tup);
+	return found;
+}
+
+/* The key's columns in the table that has the trigger. */
+static const AttrNumber *
+columns_of_table(const Trigger *trigger, const ForeignKey *key)
+{
+	return RI_FKey_trigger_type(trigger->tgfoid) == RI_TRIGGER_PK ? key->confkey : key->conkey;
+}
+
 /* Would the foreign key's trigger find nothing to do? */
 static bool
 foreign_key_is_idle(const Trigger *trigger, const RarrChange *change, const Bitmapset *changed)
 {
-	HeapTuple tup;
-	Form_pg_constraint constraint;
-	AttrNumber conkey[INDEX_MAX_KEYS];
-	AttrNumber confkey[INDEX_MAX_KEYS];
-	int nkeys;
-	bool idle;
+	ForeignKey key;
 
-	tup = SearchSysCache1(CONSTROID, ObjectIdGetDatum(trigger->tgconstraint));
-	if (!HeapTupleIsValid(tup))
+	if (!read_foreign_key(trigger, &key))
 		return false;
-	constraint = (Form_pg_constraint) GETSTRUCT(tup);
-
-	/* anybody can make a constraint trigger of a foreign key's function */
-	if (constraint->contype != CONSTRAINT_FOREIGN)
-	{
-		ReleaseSysCache(tup);
-		return false;
-	}
-	DeconstructFkConstraintRow(tup, &nkeys, conkey, confkey, NULL, NULL, NULL, NULL, NULL);
 	if (change->command == CMD_INSERT)
-		idle = references_checked_row(change, constraint->confrelid, conkey, confkey, nkeys);
-	else
-		idle = !is_changed(changed, RI_FKey_trigger_type(trigger->tgfoid) == RI_TRIGGER_PK ? confkey : conkey, nkeys);
-	ReleaseSysCache(tup);
-	return idle;
+		return references_checked_row(change, key.confrelid, key.conkey, key.confkey, key.nkeys);
+	return !is_changed(changed, columns_of_table(trigger, &key), key.nkeys);
+}
+
+/*
+ * Return the columns of foreign keys, from the table or to it, whose triggers
+ * look at an UPDATE of the table.  They are offset as in updatedCols.
+ */
+Bitmapset *
+rarr_foreign_key_columns(const TriggerDesc *triggers)
+{
+	Bitmapset *result = NULL;
+
+	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
+	{
+		const Trigger *trigger = &triggers->triggers[i];
+		ForeignKey key;
+
+		if (RI_FKey_trigger_type(trigger->tgfoid) == RI_TRIGGER_NONE ||
+			!TRIGGER_FOR_UPDATE(trigger->tgtype) || !read_foreign_key(trigger, &key))
+			continue;
+		for (int j = 0; j < key.nkeys; j++)
+			result = bms_add_member(result, columns_of_table(trigger, &key)[j] - FirstLowInvalidHeapAttributeNumber);
+	}
+	return result;
 }
 
 /*

@@ -12,9 +12,9 @@
  * The result is that of the statement, which is used instead if anything would
  * make a difference that this file does not take care of: the user has
  * privileges on some columns only, row security applies, a module hooks
- * permission checks, the table is not plain (plain.c), or another transaction
- * has locked or changed the row.  Errors are left to the statement, too, but
- * for those of constraints.
+ * permission checks, the table is not plain (plain.c), an update sets a column of
+ * a foreign key, or another transaction has locked or changed the row.  Errors
+ * are left to the statement, too, but for those of constraints.
  */
 #include "postgres.h"
 
@@ -335,6 +335,17 @@ update_row(DirectWrite *write, int i, const RarrValues *changes, TupleTableSlot 
 	return true;
 }
 
+/* Does a foreign key's trigger have to look at the changes? */
+static bool
+change_keys(const RarrEntity *entity, const RarrValues *changes)
+{
+	for (int i = 0; i < entity->ncolumns; i++)
+		if (changes->given[i] &&
+			rarr_direct_has_key(&entity->direct[entity->columns[i].in_subtable], entity->columns[i].stored))
+			return true;
+	return false;
+}
+
 /*
  * Update a row and, if that is done, return it in *row.  Raises the errors of
  * constraints.
@@ -347,7 +358,7 @@ rarr_direct_update(RarrEntity *entity, const pg_uuid_t *id, const RarrValues *ch
 	RarrDirectResult result = RARR_DIRECT_NOTHING;
 	TupleTableSlot *rows[2];
 
-	if (!begin(&write, entity, RARR_PLAIN_UPDATE))
+	if (change_keys(entity, changes) || !begin(&write, entity, RARR_PLAIN_UPDATE))
 		return RARR_DIRECT_NOTHING;
 	if (find_rows(&write, id, expected) && update_row(&write, 0, changes, &rows[0]))
 	{

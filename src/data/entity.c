@@ -11,9 +11,11 @@
 #include "postgres.h"
 
 #include "access/relation.h"
+#include "access/sysattr.h"
 #include "access/xact.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
+#include "commands/trigger.h"
 #include "miscadmin.h"
 #include "parser/parsetree.h"
 #include "rewrite/rewriteHandler.h"
@@ -291,6 +293,13 @@ column_of_type(TupleDesc desc, const char *name, Oid type)
 	return attnum != 0 && TupleDescAttr(desc, attnum - 1)->atttypid == type ? attnum : 0;
 }
 
+/* Is this column of the table one of a foreign key, from the table or to it? */
+bool
+rarr_direct_has_key(const RarrDirectTable *direct, AttrNumber column)
+{
+	return bms_is_member(column - FirstLowInvalidHeapAttributeNumber, direct->foreign_keys);
+}
+
 /* Find out how rows of a table are written without a statement. */
 static void
 fill_direct(RarrDirectTable *direct, Relation table, const char *key)
@@ -306,8 +315,9 @@ fill_direct(RarrDirectTable *direct, Relation table, const char *key)
 	direct->key_index = find_index(table, key, true);
 	for (int i = 0; i < RARR_PLAIN_CHANGES; i++)
 		direct->plain[i] = rarr_is_plain(table, direct->def, i, &direct->advances);
+	direct->foreign_keys = rarr_foreign_key_columns(CopyTriggerDesc(table->trigdesc));
 	direct->plain[RARR_PLAIN_UPDATE] &= OidIsValid(direct->key_index) &&
-										(!direct->advances || direct->updated_at != 0);
+										(!direct->advances || (direct->updated_at != 0 && !rarr_direct_has_key(direct, direct->updated_at)));
 }
 
 static Relation

@@ -43,6 +43,7 @@ typedef struct RarrDirectTable
 	AttrNumber updated_at;          /* or 0 */
 	AttrNumber type;                /* or 0 */
 	Oid key_index;                  /* a unique index on the key; or 0 */
+	Bitmapset *foreign_keys;        /* columns that only a statement updates */
 } RarrDirectTable;
 
 /*
@@ -82,6 +83,7 @@ typedef struct RarrEntity
 } RarrEntity;
 
 extern RarrEntity *rarr_entity(RarrEntityKind kind);
+extern bool rarr_direct_has_key(const RarrDirectTable *direct, AttrNumber column);
 extern RarrEntity *rarr_entity_by_name(const char *name, int length);
 extern RarrEntity *rarr_entity_of_function(FunctionCallInfo fcinfo, const char *suffix);
 extern const RarrEntityColumn *rarr_entity_column(const RarrEntity *entity, const char *name, int length);

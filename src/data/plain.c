@@ -121,7 +121,8 @@ count_own(const Trigger *trigger, int change, int *recorders, bool *advances)
 
 /*
  * Do only our own triggers fire for the change, and foreign keys' triggers that
- * would find nothing to do?  A deferred check could find something later.
+ * would find nothing to do?  A deferred check could find something later.  An
+ * update is taken to set no column of a foreign key: direct_write.c looks at that.
  */
 static bool
 has_plain_triggers(Relation rel, const RarrTableDef *def, int change, bool *advances)

@@ -118,6 +118,26 @@ SET CONSTRAINTS ALL IMMEDIATE;
 ROLLBACK;
 ALTER TABLE media DROP CONSTRAINT regress_title;
 
+-- foreign keys, of the extension and of a user, from a table and to it
+BEGIN;
+SELECT title FROM series_create('{"title": "keys", "id": "01900000-0000-7000-8000-0000000000d5", "external_id": "k"}');
+SELECT title FROM episode_create('{"title": "keys", "id": "01900000-0000-7000-8000-0000000000d6", "series_id": "01900000-0000-7000-8000-0000000000d5", "season_number": 1, "episode_number": 1}');
+SELECT service FROM queue_item_create('{"id": "01900000-0000-7000-8000-0000000000d7", "media_id": "01900000-0000-7000-8000-0000000000d5", "service": "sonarr"}');
+CREATE TABLE public.regress_keys (external_id text, type text, number int UNIQUE, FOREIGN KEY (external_id, type) REFERENCES media (external_id, type) ON UPDATE CASCADE);
+INSERT INTO public.regress_keys VALUES ('k', 'series', 1);
+ALTER TABLE media ADD COLUMN number int REFERENCES public.regress_keys (number);
+SAVEPOINT s;
+SELECT episode_update('01900000-0000-7000-8000-0000000000d6', '{"series_id": "01900000-0000-7000-8000-0000000000d6"}');
+ROLLBACK TO s;
+SELECT queue_item_update('01900000-0000-7000-8000-0000000000d7', '{"media_id": "01900000-0000-7000-8000-0000000000d9"}');
+ROLLBACK TO s;
+SELECT media_update('01900000-0000-7000-8000-0000000000d5', '{"number": 2}');
+ROLLBACK TO s;
+SELECT number FROM media_update('01900000-0000-7000-8000-0000000000d5', '{"number": 1}');
+SELECT external_id FROM media_update('01900000-0000-7000-8000-0000000000d5', '{"external_id": "l"}');
+SELECT external_id FROM public.regress_keys;
+ROLLBACK;
+
 -- triggers that are not as the extension made them
 BEGIN;
 ALTER TABLE media DISABLE TRIGGER researcharr_audit_insert;
