@@ -71,6 +71,8 @@ update_without_triggers(RarrTable *table, int change,
 		ExecComputeStoredGenerated(rri, table->estate, newslot, CMD_UPDATE);
 	if (constr != NULL)
 		ExecConstraints(rri, newslot, table->estate);
+	if (table->rel->rd_rel->relispartition)
+		ExecPartitionCheck(rri, newslot, table->estate, true);
 	if (table_tuple_update(table->rel, &oldslot->tts_tid, newslot, table->estate->es_output_cid,
 						   table->estate->es_snapshot, InvalidSnapshot, wait,
 						   &failure, &lockmode, &update_indexes) != TM_Ok)

@@ -115,6 +115,17 @@ foreign_key_is_idle(const Trigger *trigger, const RarrChange *change, const Bitm
 	return !is_changed(changed, columns_of_table(trigger, &key), key.nkeys);
 }
 
+/* Does a trigger check a foreign key of the table when it is updated? */
+bool
+rarr_has_foreign_key(const TriggerDesc *triggers)
+{
+	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
+		if (RI_FKey_trigger_type(triggers->triggers[i].tgfoid) == RI_TRIGGER_FK &&
+			TRIGGER_FOR_UPDATE(triggers->triggers[i].tgtype))
+			return true;
+	return false;
+}
+
 /*
  * Return the columns of foreign keys, from the table or to it, whose triggers
  * look at an UPDATE of the table.  They are offset as in updatedCols.

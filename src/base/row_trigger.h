@@ -11,6 +11,7 @@
 #include "base/table_def.h"
 
 extern bool rarr_trigger_is_own(const Trigger *trigger, Oid schema);
+extern bool rarr_has_foreign_key(const TriggerDesc *triggers);
 extern Bitmapset *rarr_foreign_key_columns(const TriggerDesc *triggers);
 extern bool rarr_choose_constraint_triggers(TriggerDesc *triggers);
 extern bool rarr_choose_triggers(TriggerDesc *triggers, const RarrChange *change,

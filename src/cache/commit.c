@@ -363,7 +363,10 @@ end_commit(bool committed)
 	memset(&commit, 0, sizeof(commit));
 }
 
-/* Drop a key that was written after the list was made, while it was too late. */
+/*
+ * Drop a key that was written after the list was made, while it was too late, or
+ * all keys, if it is a pattern or a tag.
+ */
 static void
 do_late(RarrCacheOp *op)
 {
@@ -372,7 +375,12 @@ do_late(RarrCacheOp *op)
 	RarrCacheDoubt *doubt;
 
 	if (op->key == NULL)
+	{
+		rarr_cache_forget_entries(MyDatabaseId);
+		if (TransactionIdIsValid(commit.xid))
+			rarr_cache_record_all(commit.xid);
 		return;
+	}
 	rarr_commit_fill_item(&item, op->key->key.hash, 0, 0, !OidIsValid(op->key->key.role));
 	doubt = rarr_cache_doubt(item.partition, item.doubt);
 	LWLockAcquire(&rarr_cache_partition(item.partition)->lock, LW_EXCLUSIVE);
@@ -402,6 +410,8 @@ do_commit(RarrCacheOp *ops, int n)
 		LWLockRelease(&part->lock);
 		rarr_pool_give(&freed);
 	}
+	if (commit.nops < n && !TransactionIdIsValid(commit.xid))
+		commit.xid = GetTopTransactionIdIfAny();
 	for (int j = commit.nops; j < n; j++)
 		do_late(&ops[j]);
 	end_commit(true);
@@ -435,6 +445,9 @@ act(RarrPendingEvent event, const void *list, int n)
 		do_commit(ops, n);
 	else if (event == RARR_PENDING_PREPARE)
 	{
+		/* the array may have grown since the list was made */
+		commit.ops = ops;
+		commit.late = n > commit.nops;
 		save_prepared(&commit);
 		memset(&commit, 0, sizeof(commit));
 	}
@@ -448,6 +461,13 @@ act(RarrPendingEvent event, const void *list, int n)
 static void
 at_xact_end(XactEvent event, void *arg)
 {
+	if (event == XACT_EVENT_PREPARE && rarr_cache_ops.n == 0 && commit.n == 0)
+	{
+		/* it changes nothing, which must be known when it commits */
+		RarrCommit nothing = {.xid = GetTopTransactionIdIfAny()};
+
+		save_prepared(&nothing);
+	}
 	if ((event != XACT_EVENT_PRE_COMMIT && event != XACT_EVENT_PRE_PREPARE) || rarr_cache_ops.n == 0)
 		return;
 	make_list(event == XACT_EVENT_PRE_PREPARE);

@@ -28,6 +28,7 @@ typedef struct RarrCommit
 	TransactionId xid; /* of the transaction, if it has one */
 	bool doubted;      /* are the doubts raised? */
 	bool barred;       /* is that of all keys raised? */
+	bool late;         /* are there more, which nothing is known of? */
 	bool off;          /* has the caller turned the cache off for others? */
 } RarrCommit;
 

@@ -281,12 +281,12 @@ wait_for_lock(void *arg)
 static bool
 is_timeout(const ErrorData *error, void *arg)
 {
-	return error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE;
+	return error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE || error->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED;
 }
 
 /*
  * Take the lock under which the query of a key runs.  Returns false if another
- * session has kept it for too long.
+ * session has kept it for too long, or waits for what this one holds.
  */
 static bool
 take_turn(Fetch *fetch)

@@ -172,7 +172,7 @@ rarr_cache_prepared_save(const RarrCommit *commit)
 	if (transaction != NULL)
 	{
 		transaction->used = true;
-		transaction->everything = commit->barred;
+		transaction->everything = commit->barred || commit->late;
 		strlcpy(transaction->gid, preparing, GIDSIZE);
 		transaction->database = MyDatabaseId;
 		transaction->xid = commit->xid;
@@ -264,22 +264,27 @@ is_same(const Ending *ending, const char *gid)
 
 /*
  * The transaction has ended.  Must not fail.  If it is not the one that was found,
- * it has ended without our knowledge, as above.
+ * nothing is known of it.
  */
 static void
 finish_ending(const char *gid, Ending *ending, bool committed)
 {
+	bool everything = ending->commit.off;
+
 	LWLockAcquire(&prepared->lock, LW_EXCLUSIVE);
 	if (is_same(ending, gid))
 		ending->transaction->used = false;
 	else
+	{
 		ending->commit.n = 0;
+		everything |= committed;
+	}
 	LWLockRelease(&prepared->lock);
-	if (ending->commit.off)
+	if (everything)
 		rarr_cache_forget_entries(MyDatabaseId);
 	if (ending->commit.n > 0)
 		rarr_commit_resume(&ending->commit, committed);
-	if (ending->commit.off)
+	if (everything)
 		rarr_cache_record_all(ending->commit.xid);
 }
 

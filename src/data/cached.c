@@ -3,18 +3,20 @@
  *		E_get_by_id_cached: rows by id, from the cache.
  *
  * A row is cached for a role that may read all of the entity's tables, without
- * row security.  Otherwise, and where the cache cannot be used, the row is read
+ * row security, and only if it is made of their columns as they are.  Otherwise, and where the cache cannot be used, the row is read
  * as E_get_by_id does.  cache/rows.c sees to it that no row is stale.
  */
 #include "postgres.h"
 
 #include "access/heaptoast.h"
 #include "access/htup_details.h"
+#include "catalog/pg_class.h"
 #include "common/hashfn.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/rls.h"
+#include "utils/syscache.h"
 #include "utils/uuid.h"
 
 #include "base/args.h"
@@ -36,7 +38,7 @@ static bool
 may_cache(const RarrEntity *entity)
 {
 	return rarr_cache_rows_usable() && ExecutorCheckPerms_hook == NULL && entity->def->masked == NULL &&
-		   may_read(entity->relid) && may_read(entity->tableid) && may_read(entity->subtableid);
+		   entity->sources != NULL && may_read(entity->relid) && may_read(entity->tableid) && may_read(entity->subtableid);
 }
 
 /* A number that differs if rows have another shape. */
@@ -79,13 +81,37 @@ read_row(RarrEntity *entity, const pg_uuid_t *id)
 	return row;
 }
 
+/*
+ * Take the file of a table, or of none, into account: a command that rewrites
+ * the table can change rows without triggers.  Returns false if the table has
+ * children, whose changes fire no triggers of ours.
+ */
+static bool
+add_file(Oid relid, uint64 *shape)
+{
+	HeapTuple tuple = OidIsValid(relid) ? SearchSysCache1(RELOID, ObjectIdGetDatum(relid)) : NULL;
+	Form_pg_class form;
+	bool alone;
+
+	if (!HeapTupleIsValid(tuple))
+		return !OidIsValid(relid);
+	form = (Form_pg_class) GETSTRUCT(tuple);
+	*shape = hash_combine64(*shape, form->relfilenode);
+	alone = !form->relhassubclass;
+	ReleaseSysCache(tuple);
+	return alone;
+}
+
 static HeapTuple
 read_cached(RarrEntity *entity, const pg_uuid_t *id)
 {
 	uint64 shape = shape_of(entity->desc);
-	struct varlena *bytes = rarr_cache_row_get(entity->def->name, id, shape);
+	struct varlena *bytes;
 	HeapTuple row;
 
+	if (!add_file(entity->tableid, &shape) || !add_file(entity->subtableid, &shape))
+		return read_row(entity, id);
+	bytes = rarr_cache_row_get(entity->def->name, id, shape);
 	if (bytes != NULL)
 		return row_of_bytes(bytes);
 	row = read_row(entity, id);

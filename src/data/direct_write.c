@@ -263,8 +263,22 @@ find_row(DirectWrite *write, int i, const pg_uuid_t *id)
 }
 
 /*
+ * Does a foreign key's trigger look at an update of the row because the row's
+ * INSERT, of this transaction, may not have been checked yet?
+ */
+static bool
+is_unchecked(const RarrDirectTable *direct, TupleTableSlot *row)
+{
+	bool isnull;
+
+	return direct->refers && TransactionIdIsCurrentTransactionId(DatumGetTransactionId(
+								 slot_getsysattr(row, MinTransactionIdAttributeNumber, &isnull)));
+}
+
+/*
  * Find the rows to be updated.  Returns false if there are none, if updated_at
- * is not the expected one, or if another transaction has locked or changed one.
+ * is not the expected one, if another transaction has locked or changed one, or
+ * if foreign keys of one must be checked.
  */
 static bool
 find_rows(DirectWrite *write, const pg_uuid_t *id, const TimestampTz *expected)
@@ -273,7 +287,7 @@ find_rows(DirectWrite *write, const pg_uuid_t *id, const TimestampTz *expected)
 	TupleTableSlot *media = write->table[0]->oldslot;
 
 	for (int i = 0; i < write->ntables; i++)
-		if (!find_row(write, i, id) ||
+		if (!find_row(write, i, id) || is_unchecked(&direct[i], write->table[i]->oldslot) ||
 			rarr_row_state(write->table[i]->oldslot) != TM_Ok)
 			return false;
 	if (expected != NULL)

@@ -316,6 +316,7 @@ fill_direct(RarrDirectTable *direct, Relation table, const char *key)
 	for (int i = 0; i < RARR_PLAIN_CHANGES; i++)
 		direct->plain[i] = rarr_is_plain(table, direct->def, i, &direct->advances);
 	direct->foreign_keys = rarr_foreign_key_columns(CopyTriggerDesc(table->trigdesc));
+	direct->refers = rarr_has_foreign_key(table->trigdesc);
 	direct->plain[RARR_PLAIN_UPDATE] &= OidIsValid(direct->key_index) &&
 										(!direct->advances || (direct->updated_at != 0 && !rarr_direct_has_key(direct, direct->updated_at)));
 }

@@ -44,6 +44,7 @@ typedef struct RarrDirectTable
 	AttrNumber type;                /* or 0 */
 	Oid key_index;                  /* a unique index on the key; or 0 */
 	Bitmapset *foreign_keys;        /* columns that only a statement updates */
+	bool refers;                    /* has the table a foreign key? */
 } RarrDirectTable;
 
 /*

@@ -415,7 +415,7 @@ rarr_page_rows(RarrEntity *entity, Jsonb *filters, const List *order, const int6
 	page.order_in_group = order_in_group(order);
 	if (limit == NULL)
 		return offset == 0 && read_few(&page, fcinfo);
-	if (*limit < 0 || *limit > MAX_ROWS)
+	if (*limit < 0 || *limit > MAX_ROWS || offset > PG_INT64_MAX - MAX_ROWS)
 		return false;
 	page.limit = *limit;
 	page.source = choose_source(&page);

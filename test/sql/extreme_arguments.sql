@@ -35,6 +35,7 @@ BEGIN
         'SELECT id FROM history_get_all(''{}'', 50, 1000000, ''id'')',
         'SELECT id FROM audit_get_all(''{}'', 50, 1000000, ''id'')',
         'SELECT id FROM media_get_all(''{}'', 50, 9223372036854775807)',
+        'SELECT id FROM movie_get_all(''{}'', 50, 9223372036854775807, ''year'')',
         'SELECT id FROM media_get_all(''{"external_id": {"like": "extreme %"}}'', 9223372036854775807, 0, ''id'')',
         'SELECT id FROM media_get_all(''{"external_id": {"like": "extreme %"}}'', 9223372036854775807, 390, ''title desc'')',
         'SELECT id FROM movie_get_all(''{"external_id": {"like": "extreme %"}}'', 9223372036854775807, NULL, ''year'')',

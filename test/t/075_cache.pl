@@ -192,6 +192,8 @@ sql("COMMIT PREPARED 'p'");
 is(sql("SELECT researcharr.cache_get_text('t:1')"), '', 'but its commit leaves nothing stale');
 sql($fill);
 is(sql("SELECT researcharr.cache_get_text('t:1')"), 'new', 'and the cache goes on');
+sql("CREATE TABLE other (id int); BEGIN; INSERT INTO other VALUES (1); PREPARE TRANSACTION 'q'; COMMIT PREPARED 'q'");
+is(sql("SELECT researcharr.cache_get_text('t:1')"), 'new', 'also beside a prepared transaction that has nothing to do with it');
 in_order('at the end');
 
 # 8.
