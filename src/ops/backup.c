@@ -260,8 +260,7 @@ Datum
 researcharr_backup_verify(PG_FUNCTION_ARGS)
 {
 	char *name = name_arg(fcinfo);
-	char *sha256 = PG_ARGISNULL(1) ? NULL : str_tolower(text_to_cstring(PG_GETARG_TEXT_PP(1)),
-														VARSIZE_ANY_EXHDR(PG_GETARG_TEXT_PP(1)), C_COLLATION_OID);
+	char *sha256 = PG_ARGISNULL(1) ? NULL : str_tolower(text_to_cstring(PG_GETARG_TEXT_PP(1)), VARSIZE_ANY_EXHDR(PG_GETARG_TEXT_PP(1)), C_COLLATION_OID);
 	char *problem;
 	Datum values[2];
 	bool nulls[2] = {false};

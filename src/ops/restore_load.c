@@ -44,7 +44,7 @@
 #include "ops/restore_load.h"
 
 /* rows that are inserted together */
-#define BATCH 1000
+#define BATCH       1000
 #define BATCH_BYTES (1024 * 1024)
 
 /* A file that is being loaded. */
