@@ -51,6 +51,8 @@ static const char *const next_sql =
 	" FROM researcharr.backups WHERE archived_at IS NULL AND verify_error IS NULL) AS b"
 	" ORDER BY due, created_at, name LIMIT 1";
 
+static LOCKTAG archive_lock;
+
 static const RarrTask archive_task;
 static const RarrProcess archive_process;
 
@@ -109,14 +111,12 @@ commit(void)
 	CommitTransactionCommand();
 }
 
-/* Take the lock until the process ends.  Returns false if another one has it. */
+/* Take the session's lock.  Returns false if another process has it. */
 static bool
 lock(void)
 {
-	LOCKTAG tag;
-
-	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, RelationRelationId, rarr_relation_oid("backups"), ARCHIVE_LOCK);
-	return LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL;
+	SET_LOCKTAG_OBJECT(archive_lock, MyDatabaseId, RelationRelationId, rarr_relation_oid("backups"), ARCHIVE_LOCK);
+	return LockAcquire(&archive_lock, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL;
 }
 
 /* Replace %p, %f and %% in the command. */
@@ -205,10 +205,14 @@ run_command(const char *command)
 	return rc == 0 ? NULL : psprintf("archive command failed: %s", wait_result_to_str(rc));
 }
 
-/* before_shmem_exit callback: the task looks when there is more to do. */
+/*
+ * before_shmem_exit callback: another process may archive, and the task looks
+ * when there is more to do.  The server does not release such a lock by itself.
+ */
 static void
-wake(int code, Datum arg)
+end_archive(int code, Datum arg)
 {
+	(void) LockRelease(&archive_lock, ExclusiveLock, true);
 	rarr_task_wake(&archive_task, DT_NOBEGIN);
 }
 
@@ -223,10 +227,11 @@ archive(const void *arg)
 
 	begin();
 	locked = lock();
+	if (locked)
+		before_shmem_exit(end_archive, (Datum) 0);
 	commit();
 	if (!locked)
 		return;
-	before_shmem_exit(wake, (Datum) 0);
 	while ((command = begin_try(cxt, &name)) != NULL)
 	{
 		char *progress = psprintf("archiving backup \"%s\"", name);
