@@ -50,7 +50,7 @@ COMMENT ON COLUMN researcharr.restore_fence.attempt IS 'the attempt that jobs go
 SELECT pg_catalog.pg_extension_config_dump('researcharr.backups', 'WHERE false');
 SELECT pg_catalog.pg_extension_config_dump('researcharr.restore_fence', '');
 
-CREATE FUNCTION researcharr.backup_create(INOUT name text DEFAULT NULL, OUT manifest_sha256 text)
+CREATE FUNCTION researcharr.backup_create(name text DEFAULT NULL, OUT name text, OUT manifest_sha256 text)
 RETURNS record LANGUAGE C
 AS 'MODULE_PATHNAME', 'researcharr_backup_create';
 COMMENT ON FUNCTION researcharr.backup_create(text)
