@@ -225,7 +225,7 @@ get_file(JsonbContainer *object)
 	if (file->file == NULL || !file_name_is_valid(file->file) || file->table == NULL || file->relation == NULL ||
 		file->columns == NIL || file->rows < 0 || file->bytes < 0 || sha256 == NULL || !rarr_sha256_is_text(sha256))
 		return NULL;
-	strlcpy(file->sha256, sha256, sizeof(file->sha256));
+	memcpy(file->sha256, sha256, sizeof(file->sha256));
 	return file;
 }
 

@@ -71,9 +71,13 @@ my @work = (
 
 sub client
 {
-	my $script = join '', map { "$work[rand @work];\n" } 1 .. 200;
+	my ($n) = @_;
+	my $script = "$dir-client-$n.sql";
 
-	return IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres') ], '<', \$script, '>', '/dev/null', '2>', '/dev/null');
+	unlink $script;
+	append_to_file($script, join '', map { "$work[rand @work];\n" } 1 .. 200);
+	return IPC::Run::start([ 'psql', '-XAtq', '-f', $script, '-d', $node->connstr('postgres') ],
+		'<', \undef, '>', '/dev/null', '2>', '/dev/null');
 }
 
 # Kills all of the server's processes at once.
@@ -95,7 +99,7 @@ sub crash
 my (@bad, %seen);
 foreach my $round (1 .. $rounds)
 {
-	my @clients = map { client() } 1 .. 2;
+	my @clients = map { client($_) } 1 .. 2;
 
 	usleep(100_000 + rand 900_000);
 	crash();
@@ -143,7 +147,7 @@ SKIP:
 		$set; SELECT researcharr.backup_create('full')",
 		'53100', 'could not (?:write|close|fsync).*No space left on device', 'a full disk');
 	like($error, qr/writing backup "full", table "\w+"/, 'the error says what was written');
-	is( sql("SELECT count(pg_ls_dir('$small/' || d)) FROM pg_ls_dir('$small') AS d"), '0', 'nothing half-made is left');
+	is( sql("SELECT count(*) FROM pg_ls_dir('$small') AS d, pg_ls_dir('$small/' || d)"), '0', 'nothing half-made is left');
 	$node->{_pid} = undef;
 	IPC::Run::run([ 'pg_ctl', '-w', '-D', $data, '-m', 'fast', 'stop' ], '>', '/dev/null');
 }
