@@ -14,6 +14,7 @@
 #include "commands/trigger.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -115,6 +116,12 @@ rarr_restore_check_keys(List *relids)
 	RarrScheduleAccess access;
 	ListCell *lc;
 
+	/* the caller's lock_timeout holds for these, but not below */
+	foreach (lc, keys)
+	{
+		LockRelationOid(((const Key *) lfirst(lc))->referenced, AccessShareLock);
+		LockRelationOid(((const Key *) lfirst(lc))->referencing, AccessShareLock);
+	}
 	rarr_schedule_begin(&access);
 	foreach (lc, keys)
 	{

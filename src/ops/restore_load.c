@@ -18,10 +18,12 @@
 #include "postgres.h"
 
 #include "access/heapam.h"
+#include "access/htup_details.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/index.h"
+#include "catalog/pg_type.h"
 #include "commands/copy.h"
 #include "commands/progress.h"
 #include "commands/tablecmds.h"
@@ -34,6 +36,8 @@
 #include "pgstat.h"
 #include "utils/backend_progress.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
 
 #include "base/append.h"
 #include "base/column.h"
@@ -86,11 +90,50 @@ read_source(void *buffer, int minread, int maxread)
 	return done;
 }
 
-/* Raise 42703 if the table lacks a column of the file, or generates it. */
+/*
+ * Raise 42501 if the column's type is a domain, or an array of one, of a role
+ * that is neither the owner of the extension nor a superuser: its checks would
+ * run with the owner's rights.
+ */
+static void
+refuse_foreign_domain(Relation rel, Form_pg_attribute att)
+{
+	Oid element = get_element_type(att->atttypid);
+	Oid type = OidIsValid(element) ? element : att->atttypid;
+
+	while (get_typtype(type) == TYPTYPE_DOMAIN)
+	{
+		HeapTuple tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
+		Oid owner;
+
+		if (!HeapTupleIsValid(tuple))
+			elog(ERROR, "cache lookup failed for type %u", type);
+		owner = ((Form_pg_type) GETSTRUCT(tuple))->typowner;
+		type = ((Form_pg_type) GETSTRUCT(tuple))->typbasetype;
+		ReleaseSysCache(tuple);
+		if (owner != GetUserId() && !superuser_arg(owner))
+			ereport(ERROR,
+					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					 errmsg("column \"%s\" of table \"%s\" has a domain of another role", NameStr(att->attname),
+							RelationGetRelationName(rel)),
+					 errdetail("Its checks would run with the rights of the extension's owner."),
+					 errhint("Let the extension's owner own the domain.")));
+	}
+}
+
+/*
+ * Raise 42703 if the table lacks a column of the file, 42P10 if it generates
+ * it, and 42501 for a domain of another role.
+ */
 static void
 check_file_columns(Relation rel, const RarrBackupFile *file)
 {
+	TupleDesc desc = RelationGetDescr(rel);
 	ListCell *lc;
+
+	for (int i = 0; i < desc->natts; i++)
+		if (!TupleDescAttr(desc, i)->attisdropped)
+			refuse_foreign_domain(rel, TupleDescAttr(desc, i));
 
 	foreach (lc, file->columns)
 	{

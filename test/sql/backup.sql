@@ -142,6 +142,17 @@ ALTER TABLE media ADD CONSTRAINT no_old CHECK (title <> 'old') NOT VALID;
 SELECT * FROM fails($$SELECT researcharr.backup_restore('one')$$);
 SELECT title FROM media;
 ALTER TABLE media DROP CONSTRAINT no_old, DROP COLUMN twice;
+-- nobody else's code runs as the owner
+CREATE ROLE regress_domain;
+CREATE DOMAIN public.theirs AS text CHECK (value <> 'x');
+ALTER TABLE media ADD COLUMN theirs public.theirs[];
+ALTER DOMAIN public.theirs OWNER TO regress_domain;
+SELECT * FROM fails($$SELECT researcharr.backup_restore('one')$$);
+ALTER DOMAIN public.theirs OWNER TO CURRENT_USER;
+SELECT restored_rows > 3 AS rows FROM backup_restore('one', safety => false);
+ALTER TABLE media DROP COLUMN theirs;
+DROP DOMAIN public.theirs;
+DROP ROLE regress_domain;
 DROP TRIGGER boom ON media;
 
 -- a row without files, files without a row, and an entry that is no directory
