@@ -122,7 +122,7 @@ DROP TABLE notes;
 -- a log, if it is named; the restore itself is on record
 SELECT restored_tables, restored_rows < :audit AS fewer FROM backup_restore('one', '{audit_log}', false);
 SELECT count(*) < :audit AS fewer, count(*) FILTER (WHERE action = 'restore') AS restores FROM audit_log;
-SELECT restored_rows FROM backup_restore('one', '{processing_history}', false);
+SELECT restored_tables FROM backup_restore('one', '{processing_history}', false);
 
 -- no triggers; constraints, and columns that the owner added
 CREATE FUNCTION public.boom() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'fired'; END $$;
