@@ -164,6 +164,9 @@ demo: deps
 bench: deps
 	@exec env PG_CONFIG='$(PG_CONFIG)' BUILDDIR='$(CURDIR)' $(top)/test/bench/jobs.sh
 
+bench-backup: deps
+	@exec env PG_CONFIG='$(PG_CONFIG)' BUILDDIR='$(CURDIR)' $(top)/test/bench/backup.sh
+
 bench-large: deps
 	@exec env PG_CONFIG='$(PG_CONFIG)' BUILDDIR='$(CURDIR)' $(top)/test/bench/large.sh
 
@@ -190,4 +193,4 @@ dist:
 		echo '$(EXTENSION)-$(EXTVERSION).0.zip'
 
 .PHONY: freeze deps test test-full test-address test-valgrind demo bench \
-	bench-large coverage test-ubsan dist FORCE
+	bench-backup bench-large coverage test-ubsan dist FORCE

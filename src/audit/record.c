@@ -208,6 +208,27 @@ rarr_audit_table(RarrAuditLog *log, const RarrAuditRules *rules, const char *act
 	append_row(log, rules, action, JsonbPGetDatum(rarr_jsonb_empty_object()));
 }
 
+/*
+ * Log what happened to something that is no row of a table.  entity_id: NULL for
+ * none.  Raises the same errors.
+ */
+void
+rarr_audit_event(const char *entity_type, const char *entity_id, const char *action, Jsonb *changes)
+{
+	RarrAuditRules rules = {.entity_type = entity_type};
+	RarrAuditLog *log;
+
+	if (!rarr_audit)
+		return;
+	log = rarr_audit_begin();
+	open_log(log);
+	log->nulls[COL_ENTITY_ID] = entity_id == NULL;
+	if (entity_id != NULL)
+		log->values[COL_ENTITY_ID] = CStringGetTextDatum(rarr_clip_text(entity_id, KEY_MAX_BYTES));
+	append_row(log, &rules, action, JsonbPGetDatum(changes));
+	rarr_audit_end(log);
+}
+
 /* Append what is still buffered, and free the state. */
 void
 rarr_audit_end(RarrAuditLog *log)

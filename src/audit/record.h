@@ -6,6 +6,7 @@
 #define RARR_AUDIT_RECORD_H
 
 #include "executor/tuptable.h"
+#include "utils/jsonb.h"
 
 #include "audit/rules.h"
 
@@ -16,6 +17,7 @@ extern RarrAuditLog *rarr_audit_begin(void);
 extern void rarr_audit_row(RarrAuditLog *log, const RarrAuditRules *rules, const char *action,
 						   TupleTableSlot *old_row, TupleTableSlot *new_row);
 extern void rarr_audit_table(RarrAuditLog *log, const RarrAuditRules *rules, const char *action);
+extern void rarr_audit_event(const char *entity_type, const char *entity_id, const char *action, Jsonb *changes);
 extern void rarr_audit_end(RarrAuditLog *log);
 
 #endif /* RARR_AUDIT_RECORD_H */

@@ -11,9 +11,11 @@
 #include "access/genam.h"
 #include "access/stratnum.h"
 #include "access/tableam.h"
+#include "catalog/index.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_proc.h"
+#include "commands/copy.h"
 #include "common/jsonapi.h"
 #include "executor/executor.h"
 #include "fmgr.h"
@@ -448,6 +450,42 @@ rarr_lock_acquire_quietly(const LOCKTAG *tag, LOCKMODE mode, LOCALLOCK **local)
 	return LockAcquireExtended(tag, mode, false, true, false, local, false);
 #else
 	return LockAcquireExtended(tag, mode, false, true, false, local);
+#endif
+}
+
+/* Begin a COPY to a file.  Since 16, there is an argument for a callback instead. */
+static inline CopyToState
+rarr_begin_copy_to(ParseState *pstate, Relation rel, RawStmt *query, const char *filename, List *columns,
+				   List *options)
+{
+#if PG_VERSION_NUM >= 160000
+	return BeginCopyTo(pstate, rel, query, InvalidOid, filename, false, NULL, columns, options);
+#else
+	return BeginCopyTo(pstate, rel, query, InvalidOid, filename, false, columns, options);
+#endif
+}
+
+/* Give the relation a new, empty file, and keep the old one until the commit. */
+static inline void
+rarr_set_new_file(Relation rel)
+{
+#if PG_VERSION_NUM >= 160000
+	RelationSetNewRelfilenumber(rel, rel->rd_rel->relpersistence);
+#else
+	RelationSetNewRelfilenode(rel, rel->rd_rel->relpersistence);
+#endif
+}
+
+/* Build the indexes of a relation anew.  Since 17, there is an argument for the statement. */
+static inline void
+rarr_reindex(Oid relid, int flags)
+{
+	ReindexParams params = {0};
+
+#if PG_VERSION_NUM >= 170000
+	(void) reindex_relation(NULL, relid, flags, &params);
+#else
+	(void) reindex_relation(relid, flags, &params);
 #endif
 }
 

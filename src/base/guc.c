@@ -45,6 +45,8 @@ int rarr_cache_default_ttl = 300;
 int rarr_cache_strategy = RARR_STRATEGY_NONE;
 int rarr_cache_flush_interval = 1000;
 int rarr_cache_fetch_timeout = 10000;
+char *rarr_backup_directory = NULL;
+char *rarr_backup_archive_command = NULL;
 
 const struct config_enum_entry rarr_cache_strategies[] = {
 	{"none", RARR_STRATEGY_NONE, false},
@@ -345,6 +347,33 @@ define_cache_settings(void)
 							NULL);
 }
 
+/* settings of backups */
+static void
+define_backup_settings(void)
+{
+	DefineCustomStringVariable("researcharr.backup_directory",
+							   "Sets the directory for backups of the extension's data.",
+							   "It is an absolute path outside of the data directory, and nobody but the server's user may have access to it.",
+							   &rarr_backup_directory,
+							   "",
+							   PGC_SUSET,
+							   GUC_SUPERUSER_ONLY,
+							   NULL,
+							   NULL,
+							   NULL);
+
+	DefineCustomStringVariable("researcharr.backup_archive_command",
+							   "Sets the shell command that copies a finished backup elsewhere.",
+							   "%p is the path of the backup's directory, %f its name, and %% a percent sign. The command must return zero only if it succeeds.",
+							   &rarr_backup_archive_command,
+							   "",
+							   PGC_SIGHUP,
+							   GUC_SUPERUSER_ONLY,
+							   NULL,
+							   NULL,
+							   NULL);
+}
+
 /* sizes of shared memory, which are fixed at server start */
 static void
 define_shared_memory_settings(void)
@@ -414,6 +443,7 @@ rarr_guc_init(void)
 	define_worker_settings();
 	define_schedule_settings();
 	define_cache_settings();
+	define_backup_settings();
 	if (process_shared_preload_libraries_in_progress)
 		define_shared_memory_settings();
 	MarkGUCPrefixReserved("researcharr");

@@ -90,6 +90,12 @@ extern int rarr_cache_flush_interval;
 /* researcharr.cache_fetch_timeout: ms that cache_fetch waits for another one; 0: none */
 extern int rarr_cache_fetch_timeout;
 
+/* researcharr.backup_directory: where backups are, or "" */
+extern char *rarr_backup_directory;
+
+/* researcharr.backup_archive_command: a shell command, or "" */
+extern char *rarr_backup_archive_command;
+
 extern void rarr_guc_init(void);
 
 #endif /* RARR_BASE_GUC_H */

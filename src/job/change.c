@@ -120,6 +120,22 @@ rarr_change_record_dml(const TriggerData *trigger)
 }
 
 /*
+ * Notify the trackers that all jobs are replaced by others: these are there if
+ * the transaction commits, and the old ones if it does not.
+ */
+void
+rarr_change_record_replacement(void)
+{
+	if (!rarr_agenda_is_there())
+		return;
+	rarr_agenda_pending_everything(RARR_AT_ABORT);
+	rarr_agenda_pending_everything(RARR_AT_COMMIT);
+	rarr_limits_pending_truncate();
+	rarr_counters_truncate();
+	rarr_cache_rows_changed();
+}
+
+/*
  * Notify the trackers that a prepared transaction of this database ended,
  * which may have changed any job.  prepared.c notifies the agenda.  Must not
  * fail.

@@ -7,6 +7,7 @@
 
 #include "job/core/job_type.h"
 #include "job/enqueue.h"
+#include "job/restored.h"
 
 extern void rarr_job_init(void);
 

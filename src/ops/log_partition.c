@@ -130,7 +130,8 @@ rarr_log_has_pages(Relation rel)
 
 		if (RELKIND_HAS_STORAGE(table->rd_rel->relkind))
 			found |= RelationGetNumberOfBlocks(table) > 0;
-		relation_close(table, AccessShareLock);
+		/* the log itself, which is in the list, has the caller's lock */
+		relation_close(table, RelationGetRelid(table) == RelationGetRelid(rel) ? NoLock : AccessShareLock);
 	}
 	list_free(tables);
 	return found;

@@ -7,6 +7,7 @@
 #include "miscadmin.h"
 
 #include "base/task.h"
+#include "ops/backup_schedule.h"
 #include "ops/make_way.h"
 #include "ops/ops.h"
 #include "ops/partitions.h"
@@ -23,6 +24,7 @@ rarr_ops_init(void)
 	rarr_strays_register_task();
 	rarr_retention_register_task();
 	rarr_schedule_init();
+	rarr_backup_init();
 }
 
 /*

@@ -8,21 +8,14 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
-#include "catalog/pg_type.h"
 #include "executor/spi.h"
-#include "miscadmin.h"
-#include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/json.h"
 #include "utils/timestamp.h"
-#include "utils/xid8.h"
 
-#include "base/append.h"
+#include "audit/audit.h"
 #include "base/duration.h"
 #include "base/schema.h"
-#include "base/text.h"
-#include "base/uuid.h"
 #include "ops/retention_rules.h"
 
 const char *const rarr_retention_targets[RARR_RETENTION_TARGETS] = {
@@ -72,33 +65,8 @@ rarr_retention_read(RarrRetention *retention)
 	return any;
 }
 
-/* the columns of audit_log that are written here */
-enum
-{
-	COL_ID,
-	COL_ENTITY_TYPE,
-	COL_ACTION,
-	COL_CHANGES,
-	COL_TIMESTAMP,
-	COL_DATABASE_USER,
-	COL_TRANSACTION_ID,
-	COL_ACTING_ROLE,
-	NCOLUMNS
-};
-
-static const RarrAppendColumn log_columns[NCOLUMNS] = {
-	[COL_ID] = {"id", UUIDOID},
-	[COL_ENTITY_TYPE] = {"entity_type", TEXTOID},
-	[COL_ACTION] = {"action", TEXTOID},
-	[COL_CHANGES] = {"changes", JSONBOID},
-	[COL_TIMESTAMP] = {"timestamp", TIMESTAMPTZOID},
-	[COL_DATABASE_USER] = {"database_user", TEXTOID},
-	[COL_TRANSACTION_ID] = {"transaction_id", XID8OID},
-	[COL_ACTING_ROLE] = {"acting_role", TEXTOID},
-};
-
 /* What was removed, as jsonb. */
-static Datum
+static Jsonb *
 describe(RarrRetentionTarget target, const char *partition, int64 rows, TimestampTz before)
 {
 	StringInfoData json;
@@ -114,7 +82,7 @@ describe(RarrRetentionTarget target, const char *partition, int64 rows, Timestam
 	}
 	else
 		appendStringInfo(&json, "\"rows\": " INT64_FORMAT "}", rows);
-	return DirectFunctionCall1(jsonb_in, CStringGetDatum(json.data));
+	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(json.data)));
 }
 
 /*
@@ -125,20 +93,6 @@ void
 rarr_retention_record(RarrRetentionTarget target, const char *partition, int64 rows, TimestampTz before)
 {
 	static const char *const entities[RARR_RETENTION_TARGETS] = {"job", "job", "job", "history", "audit"};
-	RarrAppend *append = rarr_append_begin("audit_log", log_columns, NCOLUMNS);
-	Datum values[NCOLUMNS];
-	bool nulls[NCOLUMNS] = {false};
-	pg_uuid_t id;
 
-	rarr_uuid_v7(&id);
-	values[COL_ID] = UUIDPGetDatum(&id);
-	values[COL_ENTITY_TYPE] = CStringGetTextDatum(entities[target]);
-	values[COL_ACTION] = CStringGetTextDatum("expire");
-	values[COL_CHANGES] = describe(target, partition, rows, before);
-	values[COL_TIMESTAMP] = TimestampTzGetDatum(GetCurrentTimestamp());
-	values[COL_DATABASE_USER] = CStringGetTextDatum(rarr_role_name(GetSessionUserId()));
-	values[COL_TRANSACTION_ID] = FullTransactionIdGetDatum(GetTopFullTransactionId());
-	values[COL_ACTING_ROLE] = CStringGetTextDatum(rarr_role_name(GetUserId()));
-	rarr_append_row(append, values, nulls);
-	(void) rarr_append_end(append);
+	rarr_audit_event(entities[target], NULL, "expire", describe(target, partition, rows, before));
 }

@@ -26,6 +26,21 @@ $actual$, ARRAY[
 		|| 'database_user text not null, '
 		|| 'transaction_id xid8 not null, '
 		|| 'acting_role text',
+	'backups: '
+		|| 'name text not null, '
+		|| 'created_at timestamp with time zone not null, '
+		|| 'extension_version text not null, '
+		|| 'lsn pg_lsn not null, '
+		|| 'files integer not null, '
+		|| 'rows bigint not null, '
+		|| 'bytes bigint not null, '
+		|| 'manifest_sha256 text not null, '
+		|| 'verified_at timestamp with time zone, '
+		|| 'verify_error text, '
+		|| 'archived_at timestamp with time zone, '
+		|| 'archive_error text, '
+		|| 'archive_tried_at timestamp with time zone, '
+		|| 'archive_failures integer not null default 0',
 	'cache_entries: '
 		|| 'key text not null, '
 		|| 'value bytea not null, '
@@ -171,6 +186,9 @@ $actual$, ARRAY[
 		|| 'retry_count integer not null default 0, '
 		|| 'next_retry_at timestamp with time zone, '
 		|| 'metadata jsonb not null default ''{}''::jsonb',
+	'restore_fence: '
+		|| 'only_row boolean not null default true, '
+		|| 'attempt integer not null',
 	'retention_rules: '
 		|| 'target text not null, '
 		|| 'keep interval not null',
@@ -257,6 +275,7 @@ SELECT results_eq($actual$
 	ORDER BY (c.relname || ' ' || k.conname) COLLATE "C"
 $actual$, ARRAY[
 	'audit_log_default audit_log_default_pkey PRIMARY KEY (id)',
+	'backups backups_pkey PRIMARY KEY (name)',
 	'cache_entries cache_entries_pkey PRIMARY KEY (key)',
 	'configuration configuration_key_key UNIQUE (key)',
 	'configuration configuration_pkey PRIMARY KEY (id)',
@@ -276,6 +295,7 @@ $actual$, ARRAY[
 	'processing_jobs processing_jobs_pkey PRIMARY KEY (id)',
 	'queue_items queue_items_media_id_fkey FOREIGN KEY (media_id) REFERENCES researcharr.media(id) ON DELETE CASCADE',
 	'queue_items queue_items_pkey PRIMARY KEY (id)',
+	'restore_fence restore_fence_pkey PRIMARY KEY (only_row)',
 	'retention_rules retention_rules_pkey PRIMARY KEY (target)',
 	'schedule_entries schedule_entries_pkey PRIMARY KEY (name)',
 	'schedule_log schedule_log_pkey PRIMARY KEY (id)',
@@ -292,6 +312,7 @@ SELECT results_eq($actual$
 	WHERE k.connamespace = 'researcharr'::regnamespace AND k.contype = 'c'
 	GROUP BY c.relname ORDER BY c.relname COLLATE "C"
 $actual$, ARRAY[
+	'backups: manifest_sha256_check, name_check',
 	'cache_entries: key_check',
 	'configuration: key_check, value_check, value_type_check',
 	'episodes: air_date_check, episode_number_check, season_number_check',
@@ -300,6 +321,7 @@ $actual$, ARRAY[
 	'movies: imdb_id_check, runtime_minutes_check, tmdb_id_check, year_check',
 	'processing_jobs: attempt_check, available_at_check, completed_at_check, error_message_check, job_type_check, lease_expires_at_check, max_retries_check, metadata_check, priority_check, retry_count_check, status_check, unique_key_check',
 	'queue_items: metadata_check, priority_check, retry_count_check, service_check',
+	'restore_fence: only_row_check',
 	'retention_rules: keep_check, target_check',
 	'schedule_entries: arguments_check, cron_check, name_check',
 	'schedule_log: finished_at_check, reason_check, status_check',

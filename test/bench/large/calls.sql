@@ -27,6 +27,12 @@
 -- except job_type_builtin: for a view; returns three constant rows
 -- except run_maintenance: the background worker does the same all the time
 -- except schedule_run: starts a process
+-- except backup_create: reads everything; test/bench/backup.sh
+-- except backup_verify: reads a whole backup; test/bench/backup.sh
+-- except backup_restore: writes everything; test/bench/backup.sh
+-- except backup_list: reads a directory and a few rows
+-- except backup_cleanup: removes files
+-- except backup_drop: removes files
 
 -- by key
 
