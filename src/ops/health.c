@@ -149,6 +149,19 @@ rarr_health_run(int *n)
 	return results;
 }
 
+/*
+ * If the result is that of a check of this name, and has a number of this name
+ * among its values, set *number to it.
+ */
+bool
+rarr_health_number(const RarrHealthResult *result, const char *check, const char *name, int64 *number)
+{
+	JsonbValue value;
+
+	return strcmp(result->check, check) == 0 && result->values != NULL &&
+		   rarr_json_member(&result->values->root, name, &value) && rarr_json_int(&value, number) == NULL;
+}
+
 static void
 put_problems(JsonbParseState **state, const RarrHealthResult *results, int n)
 {

@@ -28,6 +28,7 @@ typedef struct RarrHealthResult
 extern const char *rarr_health_level_name(RarrHealthLevel level);
 extern const char *rarr_health_status(const RarrHealthResult *results, int n);
 extern RarrHealthResult *rarr_health_run(int *n);
+extern bool rarr_health_number(const RarrHealthResult *result, const char *check, const char *name, int64 *number);
 extern void rarr_health_register_command(void);
 
 #endif /* RARR_OPS_HEALTH_H */

@@ -132,9 +132,11 @@ rarr_facts_growth(JsonbParseState **state)
 	RarrMonitorRows rows;
 	RarrSpan span;
 
-	if (rarr_monitor_run(&query, NULL, NULL, &rows) == NULL && rows.n == 1)
+	if (rarr_minutes_span(GetCurrentTimestamp() - USECS_PER_DAY, &span) && span.last_bytes >= 0)
+		rarr_json_put_int(state, "database_bytes", span.last_bytes); /* to measure it takes a look at each file */
+	else if (rarr_monitor_run(&query, NULL, NULL, &rows) == NULL && rows.n == 1)
 		rarr_json_put_int(state, "database_bytes", atoll(rows.values[0][0]));
-	if (rarr_minutes_span(GetCurrentTimestamp() - USECS_PER_DAY, &span) && span.first_bytes >= 0 && span.last_bytes >= 0)
+	if (span.first_bytes >= 0 && span.last_bytes >= 0)
 	{
 		rarr_json_put_int(state, "growth_bytes", span.last_bytes - span.first_bytes);
 		put_time(state, "growth_since", span.from);

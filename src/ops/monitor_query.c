@@ -4,7 +4,8 @@
  *
  * Each query runs in a subtransaction, as the caller, so that one that fails
  * costs only its own part of the answer: a missing privilege, a lock that
- * somebody holds for long, a column that somebody dropped.  The functions pin
+ * somebody holds for long, a column that somebody dropped.  Plans are generic,
+ * and kept, because planning costs more than running.  The functions pin
  * search_path and lock_timeout, so the queries name objects of pg_catalog
  * without their schema.
  */
@@ -64,7 +65,7 @@ run_query(void *arg)
 	SPI_connect();
 	if (query->plan == NULL)
 	{
-		SPIPlanPtr plan = SPI_prepare(query->sql, query->nargs, query->types);
+		SPIPlanPtr plan = SPI_prepare_cursor(query->sql, query->nargs, query->types, CURSOR_OPT_GENERIC_PLAN);
 
 		if (plan == NULL || SPI_keepplan(plan) != 0)
 			elog(ERROR, "could not prepare a query: %s", query->sql);
