@@ -55,7 +55,7 @@ static Section sections[] = {
 			 " LEFT JOIN researcharr.media m ON m.id = j.media_id ORDER BY j.available_at LIMIT 20"}},
 	{"Failures", "The last jobs that failed for good.", "No job has failed.", 5,
 	 {"At", "Type", "Retries", "Media", "Error"},
-	 {.sql = "SELECT " SHOW("j.completed_at") ", j.job_type, j.retry_count, m.title, left(j.error_message, 1000)"
+	 {.sql = "SELECT " SHOW("j.completed_at") ", j.job_type, j.retry_count, m.title, left(j.error_message, 300)"
 			 " FROM (SELECT * FROM researcharr.processing_jobs j WHERE j.completed_at IS NOT NULL AND j.error_message IS NOT NULL"
 			 " ORDER BY j.completed_at DESC, j.id DESC LIMIT 1000) j"
 			 " LEFT JOIN researcharr.media m ON m.id = j.media_id WHERE j.status = 'failed'"
@@ -63,7 +63,7 @@ static Section sections[] = {
 	{"Slow queries", "The last ones, the newest first.", "No statement was slow.", 5,
 	 {"At", "Seconds", "Role", "Rows", "Statement"},
 	 {.sql = "SELECT " SHOW("s.at") ", round(extract(epoch FROM s.duration), 3), s.role, s.rows,"
-			 " left(coalesce(s.normalized_query, s.query), 1000) FROM researcharr.slow_query_list() s LIMIT 20"}},
+			 " left(coalesce(s.normalized_query, s.query), 500) FROM researcharr.slow_query_list() s LIMIT 20"}},
 	{"Sizes", "Rows are estimates.", "There are no tables.", 6,
 	 {"Table", "Total", "Data", "Indexes", "Rows", "Dead rows"},
 	 {.sql = "SELECT s.table_name, pg_size_pretty(s.total_bytes), pg_size_pretty(s.table_bytes + s.toast_bytes),"
@@ -157,15 +157,20 @@ put_chart(StringInfo html, const RarrMinute *minutes, int n, TimestampTz now, Ra
 	rarr_html_chart(html, &chart, "24 hours ago", "now");
 }
 
-/* Why figures about jobs are not shown, or NULL. */
-static const char *
-jobs_problem(void)
+/* May the caller see figures about jobs? */
+static bool
+may_see_jobs(void)
 {
 	Oid table = rarr_find_relation("processing_jobs");
 
-	if (!OidIsValid(table) || pg_class_aclcheck(table, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
-		return "it needs SELECT on table researcharr.processing_jobs";
-	return rarr_minutes_problem();
+	return OidIsValid(table) && pg_class_aclcheck(table, GetUserId(), ACL_SELECT) == ACLCHECK_OK;
+}
+
+/* Why there are no figures by minute, or NULL. */
+static const char *
+jobs_problem(void)
+{
+	return may_see_jobs() ? rarr_minutes_problem() : "it needs SELECT on table researcharr.processing_jobs";
 }
 
 /* What happened in the last day. */
@@ -203,12 +208,14 @@ put_jobs(StringInfo html)
 	bool counted;
 	int n;
 	RarrTypeFigures *types = rarr_type_figures(50, &n, &counted);
-	const char *problem = jobs_problem();
+	const char *problem = may_see_jobs() ? NULL : jobs_problem();
 
 	rarr_html_heading(html, "Jobs", NULL);
+	if (problem == NULL && types == NULL)
+		problem = "the library is not in shared_preload_libraries";
 	if (problem == NULL && !counted)
 		problem = "nobody has called job_stats() since the server started";
-	if (problem != NULL || types == NULL)
+	if (problem != NULL)
 	{
 		rarr_html_note(html, psprintf("Not available: %s.", problem));
 		return;
