@@ -359,6 +359,8 @@ own_text(const QueryDesc *desc, int *length)
 		start++;
 		(*length)--;
 	}
+	while (*length > 0 && strchr(" \t\n\r\f\v;", text[start + *length - 1]) != NULL)
+		(*length)--;
 	return text + start;
 }
 

@@ -70,6 +70,19 @@ $actual$, ARRAY[
 		|| 'season_number integer not null, '
 		|| 'episode_number integer not null, '
 		|| 'air_date date',
+	'health_minutes: '
+		|| 'started_at timestamp with time zone not null, '
+		|| 'ended_at timestamp with time zone not null, '
+		|| 'enqueued bigint not null, '
+		|| 'claimed bigint not null, '
+		|| 'completed bigint not null, '
+		|| 'retried bigint not null, '
+		|| 'failed bigint not null, '
+		|| 'lapsed bigint not null, '
+		|| 'released bigint not null, '
+		|| 'cancelled bigint not null, '
+		|| 'transactions bigint, '
+		|| 'database_bytes bigint',
 	'job_type_policies: '
 		|| 'name text, '
 		|| 'priority integer, '
@@ -215,6 +228,19 @@ $actual$, ARRAY[
 		|| 'duration interval, '
 		|| 'result text, '
 		|| 'error text',
+	'slow_queries: '
+		|| 'at timestamp with time zone, '
+		|| 'duration interval, '
+		|| 'role name, '
+		|| 'source text, '
+		|| 'query_id bigint, '
+		|| 'rows bigint, '
+		|| 'shared_blks_hit bigint, '
+		|| 'shared_blks_read bigint, '
+		|| 'shared_blks_dirtied bigint, '
+		|| 'temp_blks_written bigint, '
+		|| 'query text, '
+		|| 'normalized_query text',
 	'schedule_state: '
 		|| 'name text not null, '
 		|| 'handled_until timestamp with time zone not null',
@@ -279,6 +305,7 @@ $actual$, ARRAY[
 	'retention_rules retention_rules_pkey PRIMARY KEY (target)',
 	'schedule_entries schedule_entries_pkey PRIMARY KEY (name)',
 	'schedule_log schedule_log_pkey PRIMARY KEY (id)',
+	'health_minutes health_minutes_pkey PRIMARY KEY (ended_at)',
 	'schedule_state schedule_state_pkey PRIMARY KEY (name)',
 	'series series_media_fkey FOREIGN KEY (media_id, type) REFERENCES researcharr.media(id, type) ON DELETE CASCADE',
 	'series series_pkey PRIMARY KEY (media_id)',
