@@ -129,7 +129,8 @@ rarr_log_has_pages(Relation rel)
 
 		if (RELKIND_HAS_STORAGE(table->rd_rel->relkind))
 			found |= RelationGetNumberOfBlocks(table) > 0;
-		relation_close(table, AccessShareLock);
+		/* the log itself was locked by the caller */
+		relation_close(table, RelationGetRelid(table) == RelationGetRelid(rel) ? NoLock : AccessShareLock);
 	}
 	list_free(tables);
 	return found;
