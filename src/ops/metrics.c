@@ -47,34 +47,29 @@ typedef struct Family
 } Family;
 
 static Source sources[] = {
-	{"database", NULL, false, {.sql =
-		"SELECT 'database_size_bytes', NULL, pg_database_size(current_database())::text"
-		" UNION ALL SELECT 'transactions', 'committed', xact_commit::text FROM pg_stat_database WHERE datname = current_database()"
-		" UNION ALL SELECT 'transactions', 'rolled_back', xact_rollback::text FROM pg_stat_database WHERE datname = current_database()"
-		" UNION ALL SELECT 'connections', NULL, sum(numbackends)::text FROM pg_stat_database"
-		" UNION ALL SELECT 'connections_max', NULL, current_setting('max_connections')"
-		" UNION ALL SELECT 'in_recovery', NULL, pg_is_in_recovery()::int::text"
-		" UNION ALL SELECT 'start_time_seconds', NULL, extract(epoch FROM pg_postmaster_start_time())::text"
-		" UNION ALL SELECT 'transaction_id_age', NULL, age(datfrozenxid)::text FROM pg_database WHERE datname = current_database()"}},
-	{"tables", NULL, false, {.sql =
-		"SELECT * FROM (SELECT 'table_rows', c.relname, greatest(round(c.reltuples), 0)::text FROM pg_class c WHERE c.relnamespace = 'researcharr'::regnamespace AND c.relkind = 'r' AND NOT c.relispartition"
-		" UNION ALL SELECT 'table_dead_rows', c.relname, pg_stat_get_dead_tuples(c.oid)::text FROM pg_class c WHERE c.relnamespace = 'researcharr'::regnamespace AND c.relkind = 'r' AND NOT c.relispartition"
-		" UNION ALL SELECT 'table_size_bytes', c.relname, (c.relpages::bigint * current_setting('block_size')::bigint)::text FROM pg_class c WHERE c.relnamespace = 'researcharr'::regnamespace AND c.relkind = 'r' AND NOT c.relispartition) s LIMIT 1000"}},
-	{"cache", NULL, false, {.sql =
-		"SELECT f, s.store, v::text FROM researcharr.cache_stats() s CROSS JOIN LATERAL (VALUES ('cache_hits', hits), ('cache_misses', misses),"
-		" ('cache_evictions', evictions), ('cache_expirations', expirations), ('cache_entries', entries), ('cache_size_bytes', bytes)) AS u (f, v)"
-		" WHERE v IS NOT NULL"}},
-	{"backups", "backups", false, {.sql =
-		"SELECT 'backups', NULL, (SELECT count(*) FROM (SELECT FROM researcharr.backups b LIMIT 1000) s)::text"
-		" UNION ALL SELECT 'backup_created_time_seconds', NULL, (SELECT extract(epoch FROM max(b.created_at))::text FROM researcharr.backups b)"
-		" UNION ALL SELECT 'backup_verified_time_seconds', NULL, (SELECT extract(epoch FROM max(b.created_at))::text FROM researcharr.backups b WHERE b.verified_at IS NOT NULL AND b.verify_error IS NULL)"
-		" UNION ALL SELECT 'backup_failed', f, v::int::text FROM (SELECT b.* FROM researcharr.backups b ORDER BY b.created_at DESC LIMIT 1) b"
-		" CROSS JOIN LATERAL (VALUES ('verify', verify_error IS NOT NULL), ('archive', archive_error IS NOT NULL)) AS u (f, v)"}},
-	{"worker", NULL, false, {.sql =
-		"SELECT f, w.task, v FROM researcharr.worker_status() w CROSS JOIN LATERAL (VALUES ('worker_runs', runs::text),"
-		" ('worker_failures', failures::text), ('worker_last_start_time_seconds', extract(epoch FROM last_start)::text),"
-		" ('worker_last_duration_seconds', extract(epoch FROM duration)::text)) AS u (f, v)"
-		" WHERE w.database = current_database() AND w.runs IS NOT NULL AND v IS NOT NULL"}},
+	{"database", NULL, false, {.sql = "SELECT 'database_size_bytes', NULL, pg_database_size(current_database())::text"
+									  " UNION ALL SELECT 'transactions', 'committed', xact_commit::text FROM pg_stat_database WHERE datname = current_database()"
+									  " UNION ALL SELECT 'transactions', 'rolled_back', xact_rollback::text FROM pg_stat_database WHERE datname = current_database()"
+									  " UNION ALL SELECT 'connections', NULL, sum(numbackends)::text FROM pg_stat_database"
+									  " UNION ALL SELECT 'connections_max', NULL, current_setting('max_connections')"
+									  " UNION ALL SELECT 'in_recovery', NULL, pg_is_in_recovery()::int::text"
+									  " UNION ALL SELECT 'start_time_seconds', NULL, extract(epoch FROM pg_postmaster_start_time())::text"
+									  " UNION ALL SELECT 'transaction_id_age', NULL, age(datfrozenxid)::text FROM pg_database WHERE datname = current_database()"}},
+	{"tables", NULL, false, {.sql = "SELECT * FROM (SELECT 'table_rows', c.relname, greatest(round(c.reltuples), 0)::text FROM pg_class c WHERE c.relnamespace = 'researcharr'::regnamespace AND c.relkind = 'r' AND NOT c.relispartition"
+									" UNION ALL SELECT 'table_dead_rows', c.relname, pg_stat_get_dead_tuples(c.oid)::text FROM pg_class c WHERE c.relnamespace = 'researcharr'::regnamespace AND c.relkind = 'r' AND NOT c.relispartition"
+									" UNION ALL SELECT 'table_size_bytes', c.relname, (c.relpages::bigint * current_setting('block_size')::bigint)::text FROM pg_class c WHERE c.relnamespace = 'researcharr'::regnamespace AND c.relkind = 'r' AND NOT c.relispartition) s LIMIT 1000"}},
+	{"cache", NULL, false, {.sql = "SELECT f, s.store, v::text FROM researcharr.cache_stats() s CROSS JOIN LATERAL (VALUES ('cache_hits', hits), ('cache_misses', misses),"
+								   " ('cache_evictions', evictions), ('cache_expirations', expirations), ('cache_entries', entries), ('cache_size_bytes', bytes)) AS u (f, v)"
+								   " WHERE v IS NOT NULL"}},
+	{"backups", "backups", false, {.sql = "SELECT 'backups', NULL, (SELECT count(*) FROM (SELECT FROM researcharr.backups b LIMIT 1000) s)::text"
+										  " UNION ALL SELECT 'backup_created_time_seconds', NULL, (SELECT extract(epoch FROM max(b.created_at))::text FROM researcharr.backups b)"
+										  " UNION ALL SELECT 'backup_verified_time_seconds', NULL, (SELECT extract(epoch FROM max(b.created_at))::text FROM researcharr.backups b WHERE b.verified_at IS NOT NULL AND b.verify_error IS NULL)"
+										  " UNION ALL SELECT 'backup_failed', f, v::int::text FROM (SELECT b.* FROM researcharr.backups b ORDER BY b.created_at DESC LIMIT 1) b"
+										  " CROSS JOIN LATERAL (VALUES ('verify', verify_error IS NOT NULL), ('archive', archive_error IS NOT NULL)) AS u (f, v)"}},
+	{"worker", NULL, false, {.sql = "SELECT f, w.task, v FROM researcharr.worker_status() w CROSS JOIN LATERAL (VALUES ('worker_runs', runs::text),"
+									" ('worker_failures', failures::text), ('worker_last_start_time_seconds', extract(epoch FROM last_start)::text),"
+									" ('worker_last_duration_seconds', extract(epoch FROM duration)::text)) AS u (f, v)"
+									" WHERE w.database = current_database() AND w.runs IS NOT NULL AND v IS NOT NULL"}},
 };
 
 static const Family families[] = {

@@ -45,38 +45,25 @@ typedef struct Section
 } Section;
 
 static Section sections[] = {
-	{"Waiting jobs", "The next jobs of each type, the longest waiting first. Times are in UTC.", "No job waits.", 6,
-	 {"Due at", "Waiting", "Type", "Priority", "Retries", "Media"},
-	 {.sql = "SELECT " SHOW("j.available_at") ", date_trunc('second', greatest(clock_timestamp() - j.available_at, interval '0'))::text,"
-			 " j.job_type, j.priority, j.retry_count, m.title"
-			 " FROM (SELECT name FROM researcharr.job_type_policies ORDER BY priority DESC, name LIMIT 32) t"
-			 " CROSS JOIN LATERAL (SELECT * FROM researcharr.processing_jobs j WHERE j.job_type = t.name AND j.completed_at IS NULL"
-			 " AND j.status = 'queued' ORDER BY j.priority DESC, j.available_at, j.id LIMIT 3) j"
-			 " LEFT JOIN researcharr.media m ON m.id = j.media_id ORDER BY j.available_at LIMIT 20"}},
-	{"Failures", "The last jobs that failed for good.", "No job has failed.", 5,
-	 {"At", "Type", "Retries", "Media", "Error"},
-	 {.sql = "SELECT " SHOW("j.completed_at") ", j.job_type, j.retry_count, m.title, left(j.error_message, 300)"
-			 " FROM (SELECT * FROM researcharr.processing_jobs j WHERE j.completed_at IS NOT NULL AND j.error_message IS NOT NULL"
-			 " ORDER BY j.completed_at DESC, j.id DESC LIMIT 1000) j"
-			 " LEFT JOIN researcharr.media m ON m.id = j.media_id WHERE j.status = 'failed'"
-			 " ORDER BY j.completed_at DESC, j.id DESC LIMIT 20"}},
-	{"Slow queries", "The last ones, the newest first.", "No statement was slow.", 5,
-	 {"At", "Seconds", "Role", "Rows", "Statement"},
-	 {.sql = "SELECT " SHOW("s.at") ", round(extract(epoch FROM s.duration), 3), s.role, s.rows,"
-			 " left(coalesce(s.normalized_query, s.query), 500) FROM researcharr.slow_query_list() s LIMIT 20"}},
-	{"Sizes", "Rows are estimates.", "There are no tables.", 6,
-	 {"Table", "Total", "Data", "Indexes", "Rows", "Dead rows"},
-	 {.sql = "SELECT s.table_name, pg_size_pretty(s.total_bytes), pg_size_pretty(s.table_bytes + s.toast_bytes),"
-			 " pg_size_pretty(s.index_bytes), coalesce(s.estimated_rows::text, 'never analyzed'), s.dead_rows"
-			 " FROM researcharr.health_table_sizes() s LIMIT 20"}},
-	{"Schedule", NULL, "There are no entries.", 5,
-	 {"Entry", "When", "Command", "Status", "Next due"},
-	 {.sql = "SELECT e.name, e.cron || ' ' || e.zone, e.command, concat_ws(': ', e.status, e.problem), " SHOW("e.next_due")
-			 " FROM researcharr.schedule_list() e LIMIT 50"}},
-	{"Backups", "The last ones, the newest first.", "There is no backup.", 4,
-	 {"Name", "Made at", "Verified at", "Problem"},
-	 {.sql = "SELECT b.name, " SHOW("b.created_at") ", " SHOW("b.verified_at") ", concat_ws('; ', b.verify_error, b.archive_error)"
-			 " FROM researcharr.backups b ORDER BY b.created_at DESC LIMIT 10"}},
+	{"Waiting jobs", "The next jobs of each type, the longest waiting first. Times are in UTC.", "No job waits.", 6, {"Due at", "Waiting", "Type", "Priority", "Retries", "Media"}, {.sql = "SELECT " SHOW("j.available_at") ", date_trunc('second', greatest(clock_timestamp() - j.available_at, interval '0'))::text,"
+																																																							 " j.job_type, j.priority, j.retry_count, m.title"
+																																																							 " FROM (SELECT name FROM researcharr.job_type_policies ORDER BY priority DESC, name LIMIT 32) t"
+																																																							 " CROSS JOIN LATERAL (SELECT * FROM researcharr.processing_jobs j WHERE j.job_type = t.name AND j.completed_at IS NULL"
+																																																							 " AND j.status = 'queued' ORDER BY j.priority DESC, j.available_at, j.id LIMIT 3) j"
+																																																							 " LEFT JOIN researcharr.media m ON m.id = j.media_id ORDER BY j.available_at LIMIT 20"}},
+	{"Failures", "The last jobs that failed for good.", "No job has failed.", 5, {"At", "Type", "Retries", "Media", "Error"}, {.sql = "SELECT " SHOW("j.completed_at") ", j.job_type, j.retry_count, m.title, left(j.error_message, 300)"
+																																									   " FROM (SELECT * FROM researcharr.processing_jobs j WHERE j.completed_at IS NOT NULL AND j.error_message IS NOT NULL"
+																																									   " ORDER BY j.completed_at DESC, j.id DESC LIMIT 1000) j"
+																																									   " LEFT JOIN researcharr.media m ON m.id = j.media_id WHERE j.status = 'failed'"
+																																									   " ORDER BY j.completed_at DESC, j.id DESC LIMIT 20"}},
+	{"Slow queries", "The last ones, the newest first.", "No statement was slow.", 5, {"At", "Seconds", "Role", "Rows", "Statement"}, {.sql = "SELECT " SHOW("s.at") ", round(extract(epoch FROM s.duration), 3), s.role, s.rows,"
+																																									 " left(coalesce(s.normalized_query, s.query), 500) FROM researcharr.slow_query_list() s LIMIT 20"}},
+	{"Sizes", "Rows are estimates.", "There are no tables.", 6, {"Table", "Total", "Data", "Indexes", "Rows", "Dead rows"}, {.sql = "SELECT s.table_name, pg_size_pretty(s.total_bytes), pg_size_pretty(s.table_bytes + s.toast_bytes),"
+																																	" pg_size_pretty(s.index_bytes), coalesce(s.estimated_rows::text, 'never analyzed'), s.dead_rows"
+																																	" FROM researcharr.health_table_sizes() s LIMIT 20"}},
+	{"Schedule", NULL, "There are no entries.", 5, {"Entry", "When", "Command", "Status", "Next due"}, {.sql = "SELECT e.name, e.cron || ' ' || e.zone, e.command, concat_ws(': ', e.status, e.problem), " SHOW("e.next_due") " FROM researcharr.schedule_list() e LIMIT 50"}},
+	{"Backups", "The last ones, the newest first.", "There is no backup.", 4, {"Name", "Made at", "Verified at", "Problem"}, {.sql = "SELECT b.name, " SHOW("b.created_at") ", " SHOW("b.verified_at") ", concat_ws('; ', b.verify_error, b.archive_error)"
+																																																	   " FROM researcharr.backups b ORDER BY b.created_at DESC LIMIT 10"}},
 };
 
 /* A section, or why it is not there. */

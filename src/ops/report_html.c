@@ -172,8 +172,7 @@ rarr_html_chart(StringInfo html, const RarrChart *chart, const char *from, const
 		most = Max(most, chart->values[i]);
 		sum += chart->values[i];
 	}
-	appendStringInfo(html, "<figure><figcaption><span>%s: " INT64_FORMAT "</span><span>at most " INT64_FORMAT
-						   " in 15 minutes</span></figcaption>\n"
+	appendStringInfo(html, "<figure><figcaption><span>%s: " INT64_FORMAT "</span><span>at most " INT64_FORMAT " in 15 minutes</span></figcaption>\n"
 						   "<svg viewBox=\"0 0 %d 100\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"%s in the last day: " INT64_FORMAT "\">"
 						   "<line x1=\"0\" y1=\"100\" x2=\"%d\" y2=\"100\"/>",
 					 chart->title, sum, most, chart->n * 10, chart->title, sum, chart->n * 10);

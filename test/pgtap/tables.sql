@@ -228,6 +228,15 @@ $actual$, ARRAY[
 		|| 'duration interval, '
 		|| 'result text, '
 		|| 'error text',
+	'schedule_state: '
+		|| 'name text not null, '
+		|| 'handled_until timestamp with time zone not null',
+	'series: '
+		|| 'media_id uuid not null, '
+		|| 'type text not null generated ''series''::text, '
+		|| 'tvdb_id integer, '
+		|| 'seasons integer, '
+		|| 'episodes integer',
 	'slow_queries: '
 		|| 'at timestamp with time zone, '
 		|| 'duration interval, '
@@ -241,15 +250,6 @@ $actual$, ARRAY[
 		|| 'temp_blks_written bigint, '
 		|| 'query text, '
 		|| 'normalized_query text',
-	'schedule_state: '
-		|| 'name text not null, '
-		|| 'handled_until timestamp with time zone not null',
-	'series: '
-		|| 'media_id uuid not null, '
-		|| 'type text not null generated ''series''::text, '
-		|| 'tvdb_id integer, '
-		|| 'seasons integer, '
-		|| 'episodes integer',
 	'series_rows: '
 		|| 'id uuid, '
 		|| 'title text, '
@@ -290,6 +290,7 @@ $actual$, ARRAY[
 	'episodes episodes_pkey PRIMARY KEY (media_id)',
 	'episodes episodes_series_fkey FOREIGN KEY (series_id) REFERENCES researcharr.series(media_id) ON DELETE CASCADE',
 	'episodes episodes_series_id_season_number_episode_number_key UNIQUE (series_id, season_number, episode_number)',
+	'health_minutes health_minutes_pkey PRIMARY KEY (ended_at)',
 	'job_type_rates job_type_rates_pkey PRIMARY KEY (job_type)',
 	'job_types job_types_pkey PRIMARY KEY (name)',
 	'media media_external_id_type_key UNIQUE (external_id, type)',
@@ -305,7 +306,6 @@ $actual$, ARRAY[
 	'retention_rules retention_rules_pkey PRIMARY KEY (target)',
 	'schedule_entries schedule_entries_pkey PRIMARY KEY (name)',
 	'schedule_log schedule_log_pkey PRIMARY KEY (id)',
-	'health_minutes health_minutes_pkey PRIMARY KEY (ended_at)',
 	'schedule_state schedule_state_pkey PRIMARY KEY (name)',
 	'series series_media_fkey FOREIGN KEY (media_id, type) REFERENCES researcharr.media(id, type) ON DELETE CASCADE',
 	'series series_pkey PRIMARY KEY (media_id)',
