@@ -138,14 +138,12 @@
 	" CROSS JOIN LATERAL (SELECT floor(extract(epoch FROM clock_timestamp() - good.created_at))::bigint AS age) s"
 
 #define WORKER_SQL \
-	"SELECT $5, CASE WHEN NOT (w OR r) OR l >= $2 THEN 2 WHEN NOT w OR l >= $1 OR f IS NOT NULL THEN 1 ELSE 0 END," \
-	" CASE WHEN r THEN 'the server is a standby: there is no maintenance'" \
-	" WHEN NOT ($5->>'enabled')::boolean THEN 'researcharr.worker is off: nobody does maintenance, unless run_maintenance() is called'" \
-	" WHEN NOT ($5->>'running')::boolean THEN 'the launcher of the background worker does not run'" \
-	" WHEN f IS NOT NULL THEN f WHEN l >= $1 THEN format('a maintenance task has been due for %s', make_interval(secs => l))" \
+	"SELECT $5, CASE WHEN (e AND NOT r) OR (e AND l >= $2) THEN 2 WHEN NOT e OR l >= $1 OR f IS NOT NULL THEN 1 ELSE 0 END," \
+	" CASE WHEN NOT e THEN 'researcharr.worker is off: nobody does maintenance, unless run_maintenance() is called'" \
+	" WHEN NOT r THEN 'the launcher of the background worker does not run'" \
+	" WHEN f IS NOT NULL THEN f WHEN l >= least($1, $2) THEN format('a maintenance task has been due for %s', make_interval(secs => l))" \
 	" ELSE 'all maintenance tasks are on time' END" \
-	" FROM (SELECT ($5->>'running')::boolean OR NOT ($5->>'enabled')::boolean AS w, false AS r," \
-	" ($5->>'late_seconds')::bigint AS l, $5->>'failure' AS f) s"
+	" FROM (SELECT ($5->>'enabled')::boolean AS e, ($5->>'running')::boolean AS r, ($5->>'late_seconds')::bigint AS l, $5->>'failure' AS f) s"
 
 #define SCHEDULE_SQL \
 	"SELECT jsonb_build_object('entries', n, 'late_seconds', l, 'failed', f), CASE WHEN l >= $2 THEN 2 WHEN l >= $1 OR f IS NOT NULL THEN 1 ELSE 0 END," \

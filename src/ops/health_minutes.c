@@ -90,9 +90,12 @@ rarr_health_sample(void)
 	RarrMonitorRows rows;
 	RarrMinute minute;
 
-	if (!rarr_minutes_are_due(sample.at))
+	bool due = rarr_minutes_are_due(sample.at);
+
+	if (rarr_minutes_are_there())
+		load();
+	if (!due)
 		return;
-	load();
 	if (rarr_monitor_run(&query, NULL, NULL, &rows) == NULL && rows.n == 1)
 	{
 		sample.transactions = as_number(rows.values[0][0]);

@@ -276,17 +276,17 @@ sql("TRUNCATE researcharr.health_minutes;
 	INSERT INTO researcharr.health_minutes SELECT t, t + interval '1 min', 0, 0, 7, 0, 1, 0, 0, 0, NULL, 1000
 	FROM generate_series(now() - interval '30 h', now() - interval '2 min', interval '1 min') t");
 $node->restart;
-is(status('failures', failures_warning => 40, failures_error => -1), 'ok', 'figures of a minute are not read at once');
-ok(within(100, "SET researcharr.health_failures_warning = 40; SET researcharr.health_failures_error = -1;
-	SELECT h->'checks'->'failures'->>'status' = 'warning' AND (h->'checks'->'throughput'->'values'->'last_day'->>'completed')::int BETWEEN 9900 AND 10100
-	FROM researcharr.health_check() h") || 1, 'after a restart they come from the table');
+is(status('failures', failures_warning => 40, failures_error => -1), 'warning', 'after a restart, figures come from the table');
+cmp_ok(sql("SELECT h->'checks'->'throughput'->'values'->'last_day'->>'completed' FROM researcharr.health_check() h"), '>', 9900,
+	'of the last day');
 
 sql('ANALYZE researcharr.media; SELECT pg_stat_reset()');
 becomes('throughput', 'ok', 'the statistics were reset');
 isnt(status('dead_rows'), 'not_available', 'dead_rows too');
 
 sql("INSERT INTO researcharr.job_types (name) SELECT 'type ' || n FROM generate_series(1, 10000) n;
-	SELECT researcharr.job_enqueue($media, 'type ' || n) FROM generate_series(1, 10000, 100) n");
+	SELECT researcharr.job_enqueue($media, 'type ' || n) FROM generate_series(1, 10000, 100) n;
+	SELECT count(*) FROM researcharr.job_dequeue(NULL, 5)");
 is(status('agenda'), 'warning', 'agenda, warning: it is full');
 is(status('jobs'), 'ok', 'jobs, ok: 10,000 types');
 cmp_ok(sql('SELECT length(researcharr.metrics())'), '<', 200_000, 'metrics() has a limit');
