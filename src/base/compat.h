@@ -257,6 +257,15 @@ rarr_executor_run(QueryDesc *desc)
 #endif
 }
 
+/* The parameters and arguments of ExecutorRun(), which lost the last one in 18. */
+#if PG_VERSION_NUM >= 180000
+#define RARR_EXECUTOR_RUN_PARAMS QueryDesc *desc, ScanDirection direction, uint64 count
+#define RARR_EXECUTOR_RUN_ARGS   desc, direction, count
+#else
+#define RARR_EXECUTOR_RUN_PARAMS QueryDesc *desc, ScanDirection direction, uint64 count, bool execute_once
+#define RARR_EXECUTOR_RUN_ARGS   desc, direction, count, execute_once
+#endif
+
 /* Run a portal to its end, as a client's statement.  Up to 17, PortalRun() is told that it runs only once. */
 static inline void
 rarr_portal_run(Portal portal, DestReceiver *receiver, QueryCompletion *done)

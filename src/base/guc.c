@@ -47,6 +47,44 @@ int rarr_cache_flush_interval = 1000;
 int rarr_cache_fetch_timeout = 10000;
 char *rarr_backup_directory = NULL;
 char *rarr_backup_archive_command = NULL;
+int rarr_slow_query_threshold = 1000;
+int rarr_health_databases = 8;
+int rarr_metrics_types = 64;
+int rarr_health_tls = RARR_TLS_REMOTE;
+int rarr_threshold[RARR_HEALTH_THRESHOLDS][2];
+
+static const struct config_enum_entry health_tls_options[] = {
+	{"off", RARR_TLS_OFF, false},
+	{"remote", RARR_TLS_REMOTE, false},
+	{"all", RARR_TLS_ALL, false},
+	{NULL, 0, false}};
+
+/* The two settings of a threshold; what: what is compared, after "from ... on" */
+#define THRESHOLD(name, what) \
+	"researcharr.health_" name "_warning", "researcharr.health_" name "_error", \
+		"Sets from which value on the health check warns about " what ".", \
+		"Sets from which value on the health check reports an error about " what "."
+#define LEAST(name, what) \
+	"researcharr.health_" name "_warning", "researcharr.health_" name "_error", \
+		"Sets below which value the health check warns about " what ".", \
+		"Sets below which value the health check reports an error about " what "."
+
+const RarrThresholdDef rarr_thresholds[RARR_HEALTH_THRESHOLDS] = {
+	[RARR_HEALTH_CONNECTIONS] = {THRESHOLD("connections", "the used part of the connections, in percent"), {80, 95}, 100},
+	[RARR_HEALTH_DISK_FREE] = {LEAST("disk_free", "the free part of a disk, in percent"), {15, 5}, 100, 0, true},
+	[RARR_HEALTH_JOB_WAIT] = {THRESHOLD("job_wait", "the time for which a job has been due"), {900, 3600}, INT_MAX, GUC_UNIT_S},
+	[RARR_HEALTH_LAPSES] = {THRESHOLD("lapses", "leases that lapsed within an hour"), {10, 100}, INT_MAX},
+	[RARR_HEALTH_FAILURES] = {THRESHOLD("failures", "jobs that failed for good within an hour"), {10, 100}, INT_MAX},
+	[RARR_HEALTH_HORIZON_AGE] = {THRESHOLD("horizon_age", "the time for which somebody has held back VACUUM"), {3600, 86400}, INT_MAX, GUC_UNIT_S},
+	[RARR_HEALTH_HORIZON_XIDS] = {THRESHOLD("horizon_xids", "transactions since somebody has held back VACUUM"), {10000000, 100000000}, INT_MAX},
+	[RARR_HEALTH_DEAD_ROWS] = {THRESHOLD("dead_rows", "the dead part of a table's rows, in percent"), {40, 80}, 100},
+	[RARR_HEALTH_WRAPAROUND] = {THRESHOLD("wraparound", "the age of a database's oldest transaction ids"), {500000000, 1500000000}, INT_MAX},
+	[RARR_HEALTH_BACKUP_AGE] = {THRESHOLD("backup_age", "the age of the last verified backup"), {36 * 3600, 7 * 86400}, INT_MAX, GUC_UNIT_S},
+	[RARR_HEALTH_WORKER_DELAY] = {THRESHOLD("worker_delay", "the time for which a maintenance task has been due"), {300, 3600}, INT_MAX, GUC_UNIT_S},
+	[RARR_HEALTH_SCHEDULE_DELAY] = {THRESHOLD("schedule_delay", "the time for which an entry of the schedule has been due"), {300, 3600}, INT_MAX, GUC_UNIT_S},
+	[RARR_HEALTH_CACHE_HITS] = {LEAST("cache_hits", "the hit rate of the cache, in percent"), {-1, -1}, 100, 0, true},
+	[RARR_HEALTH_SLOW_QUERIES] = {THRESHOLD("slow_queries", "slow statements within an hour"), {10, 100}, INT_MAX},
+};
 
 const struct config_enum_entry rarr_cache_strategies[] = {
 	{"none", RARR_STRATEGY_NONE, false},
@@ -374,6 +412,61 @@ define_backup_settings(void)
 							   NULL);
 }
 
+/* settings of health, metrics and slow queries that can change at run time */
+static void
+define_health_settings(void)
+{
+	DefineCustomIntVariable("researcharr.slow_query_threshold",
+							"Sets the execution time from which on a statement is kept in slow_queries.",
+							"Only statements that use the extension's tables or functions are kept. -1 means none.",
+							&rarr_slow_query_threshold,
+							1000, -1, INT_MAX,
+							PGC_SUSET,
+							GUC_UNIT_MS,
+							NULL,
+							NULL,
+							NULL);
+
+	DefineCustomIntVariable("researcharr.metrics_types",
+							"Sets for how many job types metrics() has series of their own.",
+							"The others are summed.",
+							&rarr_metrics_types,
+							64, 0, 10000,
+							PGC_SUSET,
+							0,
+							NULL,
+							NULL,
+							NULL);
+
+	DefineCustomEnumVariable("researcharr.health_tls",
+							 "Sets which connections the health check wants to be encrypted.",
+							 "\"remote\" means those from other machines. Connections by a Unix socket do not count.",
+							 &rarr_health_tls,
+							 RARR_TLS_REMOTE, health_tls_options,
+							 PGC_SUSET,
+							 0,
+							 NULL,
+							 NULL,
+							 NULL);
+
+	for (int i = 0; i < RARR_HEALTH_THRESHOLDS; i++)
+	{
+		const RarrThresholdDef *def = &rarr_thresholds[i];
+
+		for (int j = 0; j < 2; j++)
+			DefineCustomIntVariable(j == 0 ? def->warning : def->error,
+									j == 0 ? def->warning_desc : def->error_desc,
+									"-1 means never.",
+									&rarr_threshold[i][j],
+									def->defaults[j], -1, def->max,
+									PGC_SUSET,
+									def->unit,
+									NULL,
+									NULL,
+									NULL);
+	}
+}
+
 /* sizes of shared memory, which are fixed at server start */
 static void
 define_shared_memory_settings(void)
@@ -422,6 +515,17 @@ define_shared_memory_settings(void)
 							NULL,
 							NULL);
 
+	DefineCustomIntVariable("researcharr.health_databases",
+							"Sets for how many databases shared memory has figures per minute.",
+							NULL,
+							&rarr_health_databases,
+							8, 1, 1000,
+							PGC_POSTMASTER,
+							0,
+							NULL,
+							NULL,
+							NULL);
+
 	DefineCustomIntVariable("researcharr.cache_size",
 							"Sets the shared memory of the cache.",
 							"All databases share it. 0 means that the cache has only its table.",
@@ -444,6 +548,7 @@ rarr_guc_init(void)
 	define_schedule_settings();
 	define_cache_settings();
 	define_backup_settings();
+	define_health_settings();
 	if (process_shared_preload_libraries_in_progress)
 		define_shared_memory_settings();
 	MarkGUCPrefixReserved("researcharr");

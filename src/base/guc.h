@@ -96,6 +96,65 @@ extern char *rarr_backup_directory;
 /* researcharr.backup_archive_command: a shell command, or "" */
 extern char *rarr_backup_archive_command;
 
+/* researcharr.slow_query_threshold: in ms; -1: no statement is slow */
+extern int rarr_slow_query_threshold;
+
+/* researcharr.health_databases: databases with figures in shared memory */
+extern int rarr_health_databases;
+
+/* researcharr.metrics_types: job types with series of their own in metrics() */
+extern int rarr_metrics_types;
+
+/* researcharr.health_tls: which connections must be encrypted */
+typedef enum RarrHealthTls
+{
+	RARR_TLS_OFF,
+	RARR_TLS_REMOTE,
+	RARR_TLS_ALL
+} RarrHealthTls;
+
+extern int rarr_health_tls;
+
+/*
+ * researcharr.health_NAME_warning and health_NAME_error: from which value on a
+ * check of health_check() warns or fails.
+ */
+typedef enum RarrThreshold
+{
+	RARR_HEALTH_CONNECTIONS,
+	RARR_HEALTH_DISK_FREE,
+	RARR_HEALTH_JOB_WAIT,
+	RARR_HEALTH_LAPSES,
+	RARR_HEALTH_FAILURES,
+	RARR_HEALTH_HORIZON_AGE,
+	RARR_HEALTH_HORIZON_XIDS,
+	RARR_HEALTH_DEAD_ROWS,
+	RARR_HEALTH_WRAPAROUND,
+	RARR_HEALTH_BACKUP_AGE,
+	RARR_HEALTH_WORKER_DELAY,
+	RARR_HEALTH_SCHEDULE_DELAY,
+	RARR_HEALTH_CACHE_HITS,
+	RARR_HEALTH_SLOW_QUERIES,
+	RARR_HEALTH_THRESHOLDS
+} RarrThreshold;
+
+typedef struct RarrThresholdDef
+{
+	const char *warning; /* names of the settings */
+	const char *error;
+	const char *warning_desc;
+	const char *error_desc;
+	int defaults[2]; /* of warning and error */
+	int max;
+	int unit;   /* GUC_UNIT_... or 0 */
+	bool least; /* the check warns below the value, not from it on */
+} RarrThresholdDef;
+
+extern const RarrThresholdDef rarr_thresholds[RARR_HEALTH_THRESHOLDS];
+
+/* ... and their values: warning and error; -1: never */
+extern int rarr_threshold[RARR_HEALTH_THRESHOLDS][2];
+
 extern void rarr_guc_init(void);
 
 #endif /* RARR_BASE_GUC_H */

@@ -15,7 +15,7 @@
 
 #include "base/shmem.h"
 
-#define MAX_PARTS 8
+#define MAX_PARTS 16
 
 static const RarrShmemPart *parts[MAX_PARTS];
 static int nparts = 0;

@@ -10,6 +10,7 @@
 #include "job/limits/pending.h"
 #include "job/prepared.h"
 #include "job/stats/counters.h"
+#include "job/stats/figures.h"
 #include "job/wait/wait_list.h"
 #include "job/wait/wakeup.h"
 
@@ -30,6 +31,7 @@ rarr_job_init(void)
 	rarr_shmem_add(&rarr_waits_part);
 	rarr_shmem_add(&rarr_limits_part);
 	rarr_shmem_add(&rarr_counters_part);
+	rarr_shmem_add(&rarr_figures_part);
 	rarr_agenda_pending_init();
 	rarr_wait_list_init();
 	rarr_agenda_verify_init();

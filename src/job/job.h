@@ -5,9 +5,11 @@
 #ifndef RARR_JOB_JOB_H
 #define RARR_JOB_JOB_H
 
+#include "job/agenda/due.h"
 #include "job/core/job_type.h"
 #include "job/enqueue.h"
 #include "job/restored.h"
+#include "job/stats/type_figures.h"
 
 extern void rarr_job_init(void);
 

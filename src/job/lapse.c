@@ -18,9 +18,6 @@
 #include "job/core/job_row.h"
 #include "job/lapse.h"
 
-static const char *const lease_error = "lease expired";
-static const char *const session_error = "the worker's session ended";
-
 /* Does the job have a retry left, if its attempt fails? */
 bool
 rarr_job_has_retry(TupleTableSlot *job)
@@ -80,14 +77,14 @@ set_lapsed(TupleTableSlot *newslot, RarrLapse lapse, const char *error)
 void
 rarr_lapse_set_next(TupleTableSlot *newslot)
 {
-	set_lapsed(newslot, RARR_LAPSE_FIRST, lease_error);
+	set_lapsed(newslot, RARR_LAPSE_FIRST, rarr_job_lease_error);
 }
 
 /* Add to the log that the lease of a job ended.  status: the job's new one. */
 void
 rarr_lapse_log(RarrJobLog *log, TupleTableSlot *job, RarrJobStatus status, TimestampTz now)
 {
-	rarr_job_log_add(log, job, RARR_HISTORY_LAPSED, status, now, lease_error);
+	rarr_job_log_add(log, job, RARR_HISTORY_LAPSED, status, now, rarr_job_lease_error);
 }
 
 /*
@@ -121,7 +118,7 @@ bool
 rarr_lapse_record(RarrTable *jobs, RarrJobLog *log, RarrLapse lapse, int64 delay, TimestampTz now)
 {
 	TimestampTz at = delay > 0 ? now + delay : rarr_job_time(jobs->oldslot, JOB_AVAILABLE_AT);
-	int change = end_attempt(jobs, lapse, now, at, lease_error);
+	int change = end_attempt(jobs, lapse, now, at, rarr_job_lease_error);
 
 	if (!rarr_job_make_change(jobs, change))
 		return false;
@@ -148,6 +145,6 @@ rarr_lapse_at_session_end(RarrTable *jobs, RarrJobLog *log, TimestampTz now)
 	if (delay > 0)
 		at = Max(at, now + delay);
 	rarr_job_log_add(log, slot, RARR_HISTORY_LAPSED,
-					 lapse == RARR_LAPSE_LAST ? JOB_FAILED : JOB_QUEUED, now, session_error);
-	return end_attempt(jobs, lapse, now, at, session_error);
+					 lapse == RARR_LAPSE_LAST ? JOB_FAILED : JOB_QUEUED, now, rarr_job_session_error);
+	return end_attempt(jobs, lapse, now, at, rarr_job_session_error);
 }

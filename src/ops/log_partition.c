@@ -130,8 +130,7 @@ rarr_log_has_pages(Relation rel)
 
 		if (RELKIND_HAS_STORAGE(table->rd_rel->relkind))
 			found |= RelationGetNumberOfBlocks(table) > 0;
-		/* the log itself, which is in the list, has the caller's lock */
-		relation_close(table, RelationGetRelid(table) == RelationGetRelid(rel) ? NoLock : AccessShareLock);
+		relation_close(table, AccessShareLock);
 	}
 	list_free(tables);
 	return found;

@@ -20,6 +20,7 @@
 #   status    movie_update of the status
 #   title     movie_update of the title
 #   metadata  movie_update of the metadata, some 300 bytes
+#   select    SELECT 1, which has nothing to do with the extension
 #
 # full_page_writes is off: how many images of whole pages there are depends on
 # the time since the checkpoint and on the size of the table.
@@ -29,7 +30,7 @@
 # LIMIT, or above WAL_LIMIT.
 #
 # Environment (see also test/lib.sh):
-#   STEPS="one nothing batch enqueue bulk create status title metadata"
+#   STEPS="one nothing batch enqueue bulk create status title metadata select"
 #   COUNT=150       statements of the shorter run; batches take a tenth, the
 #                   steps that change titles twice as many
 #   WAITING=20000   jobs that wait at the start
@@ -41,7 +42,7 @@ set -u
 srcdir=$(cd "$(dirname "$0")/../.." && pwd -P) || exit 1
 new=$srcdir
 . "$srcdir/test/bench/lib.sh"
-STEPS=${STEPS:-one nothing batch enqueue bulk create status title metadata}
+STEPS=${STEPS:-one nothing batch enqueue bulk create status title metadata select}
 COUNT=${COUNT:-150}
 WAITING=${WAITING:-20000}
 LIMIT=${LIMIT:-1.03}
@@ -68,6 +69,7 @@ statement()
 	status) echo "EXECUTE update_movie($medium, '{\"status\": \"completed\"}')" ;;
 	title) echo "EXECUTE update_movie($medium, '{\"title\": \"Harbour of the North $2\"}')" ;;
 	metadata) echo "EXECUTE update_movie($medium, '{\"metadata\": $metadata}')" ;;
+	select) echo "SELECT 1" ;;
 	*) die "no such step: $1" ;;
 	esac
 }

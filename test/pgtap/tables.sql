@@ -85,6 +85,19 @@ $actual$, ARRAY[
 		|| 'season_number integer not null, '
 		|| 'episode_number integer not null, '
 		|| 'air_date date',
+	'health_minutes: '
+		|| 'started_at timestamp with time zone not null, '
+		|| 'ended_at timestamp with time zone not null, '
+		|| 'enqueued bigint not null, '
+		|| 'claimed bigint not null, '
+		|| 'completed bigint not null, '
+		|| 'retried bigint not null, '
+		|| 'failed bigint not null, '
+		|| 'lapsed bigint not null, '
+		|| 'released bigint not null, '
+		|| 'cancelled bigint not null, '
+		|| 'transactions bigint, '
+		|| 'database_bytes bigint',
 	'job_type_policies: '
 		|| 'name text, '
 		|| 'priority integer, '
@@ -242,6 +255,19 @@ $actual$, ARRAY[
 		|| 'tvdb_id integer, '
 		|| 'seasons integer, '
 		|| 'episodes integer',
+	'slow_queries: '
+		|| 'at timestamp with time zone, '
+		|| 'duration interval, '
+		|| 'role name, '
+		|| 'source text, '
+		|| 'query_id bigint, '
+		|| 'rows bigint, '
+		|| 'shared_blks_hit bigint, '
+		|| 'shared_blks_read bigint, '
+		|| 'shared_blks_dirtied bigint, '
+		|| 'temp_blks_written bigint, '
+		|| 'query text, '
+		|| 'normalized_query text',
 	'series_rows: '
 		|| 'id uuid, '
 		|| 'title text, '
@@ -283,6 +309,7 @@ $actual$, ARRAY[
 	'episodes episodes_pkey PRIMARY KEY (media_id)',
 	'episodes episodes_series_fkey FOREIGN KEY (series_id) REFERENCES researcharr.series(media_id) ON DELETE CASCADE',
 	'episodes episodes_series_id_season_number_episode_number_key UNIQUE (series_id, season_number, episode_number)',
+	'health_minutes health_minutes_pkey PRIMARY KEY (ended_at)',
 	'job_type_rates job_type_rates_pkey PRIMARY KEY (job_type)',
 	'job_types job_types_pkey PRIMARY KEY (name)',
 	'media media_external_id_type_key UNIQUE (external_id, type)',

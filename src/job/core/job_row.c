@@ -21,6 +21,7 @@
 #include "base/duration.h"
 #include "base/json.h"
 #include "base/row_change.h"
+#include "base/text.h"
 #include "job/core/job_row.h"
 
 static const RarrColumn job_columns[] = {
@@ -44,6 +45,9 @@ static const RarrColumn job_columns[] = {
 	{"result", JSONBOID},
 	{"unique_key", TEXTOID},
 };
+
+const char *const rarr_job_lease_error = "lease expired";
+const char *const rarr_job_session_error = "the worker's session ended";
 
 /* the indexes that C code uses; see RarrIndexDef */
 const RarrIndexDef rarr_job_dequeue_index = {
@@ -227,4 +231,11 @@ rarr_job_begin_change(RarrTable *jobs, TimestampTz now)
 
 	rarr_table_copy_row(jobs->newslot, jobs->oldslot);
 	rarr_job_set(jobs->newslot, JOB_UPDATED_AT, TimestampTzGetDatum(rarr_time_after(now, before)));
+}
+
+/* Is this error message, of length bytes, that of a lapse? */
+bool
+rarr_job_is_lapse_error(const char *error, int length)
+{
+	return rarr_equals(rarr_job_lease_error, error, length) || rarr_equals(rarr_job_session_error, error, length);
 }

@@ -65,6 +65,11 @@ extern const char *rarr_job_status_name(RarrJobStatus status);
 extern RarrJobStatus rarr_job_status(TupleTableSlot *slot);
 extern bool rarr_job_has_status(TupleTableSlot *slot);
 extern void rarr_job_set_status(TupleTableSlot *slot, RarrJobStatus status, TimestampTz now);
+/* what error_message says after a lapse */
+extern const char *const rarr_job_lease_error;
+extern const char *const rarr_job_session_error;
+
+extern bool rarr_job_is_lapse_error(const char *error, int length);
 extern TimestampTz rarr_job_due_at(TupleTableSlot *slot);
 extern bool rarr_job_is_same(TupleTableSlot *a, TupleTableSlot *b);
 extern RarrQueuePos rarr_job_queue_pos(TupleTableSlot *slot);

@@ -29,6 +29,7 @@ typedef struct Delta
 	RarrPendingEntry entry;
 	RarrCountedKey *type; /* NULL: everything goes */
 	int64 jobs[RARR_STATUSES];
+	RarrJobTally tally;
 } Delta;
 
 /* Is this backend's key stale, or has it no slot and there may be one now? */
@@ -66,12 +67,21 @@ own_stripe(CountedType *type)
 static void
 add_delta(const Delta *delta)
 {
+	CountedType *type;
+
 	if (delta->type == NULL)
+	{
 		rarr_counters_invalidate();
-	else if (delta->type->counters != NULL && !is_stale(delta->type))
-		for (int i = 0; i < RARR_STATUSES; i++)
-			if (delta->jobs[i] != 0)
-				pg_atomic_fetch_add_u64(&own_stripe(delta->type->counters)->jobs[i], delta->jobs[i]);
+		return;
+	}
+	rarr_figures_add_total(&delta->tally);
+	type = delta->type->counters;
+	if (type == NULL || is_stale(delta->type))
+		return;
+	for (int i = 0; i < RARR_STATUSES; i++)
+		if (delta->jobs[i] != 0)
+			pg_atomic_fetch_add_u64(&own_stripe(type)->jobs[i], delta->jobs[i]);
+	rarr_figures_add(&type->figures, &delta->tally);
 }
 
 static void
@@ -87,6 +97,7 @@ merge_deltas(void *entry, const void *same)
 {
 	for (int i = 0; i < RARR_STATUSES; i++)
 		((Delta *) entry)->jobs[i] += ((const Delta *) same)->jobs[i];
+	rarr_tally_merge(&((Delta *) entry)->tally, &((const Delta *) same)->tally);
 }
 
 static RarrPendingList pending = {sizeof(Delta), merge_deltas, act};
@@ -138,18 +149,23 @@ get_delta(RarrCountedKey *type)
 	return delta;
 }
 
-/* Add n to the number of jobs of this version's type and status. */
-static void
+/*
+ * Add n to the number of jobs of this version's type and status.  Returns the
+ * pending entry, or NULL if there is no version, or a constraint will reject it.
+ */
+static Delta *
 count(Relation jobs, TupleTableSlot *job, int n)
 {
 	text *type;
+	Delta *delta;
 
 	if (job == NULL || rarr_job_is_null(job, JOB_JOB_TYPE) || rarr_job_is_null(job, JOB_STATUS) ||
 		!rarr_job_has_status(job))
-		return; /* a constraint will reject the row */
+		return NULL;
 	type = DatumGetTextPP(rarr_job_value(job, JOB_JOB_TYPE));
-	get_delta(key_of(RelationGetRelid(jobs), VARDATA_ANY(type), VARSIZE_ANY_EXHDR(type)))
-		->jobs[rarr_job_status(job)] += n;
+	delta = get_delta(key_of(RelationGetRelid(jobs), VARDATA_ANY(type), VARSIZE_ANY_EXHDR(type)));
+	delta->jobs[rarr_job_status(job)] += n;
+	return delta;
 }
 
 /*
@@ -159,10 +175,16 @@ count(Relation jobs, TupleTableSlot *job, int n)
 void
 rarr_counters_change(Relation jobs, TupleTableSlot *old, TupleTableSlot *new)
 {
+	bool has_old;
+	Delta *delta;
+
 	if (rarr_counted_types.shared == NULL)
 		return;
-	count(jobs, old, -1);
-	count(jobs, new, 1);
+	rarr_figures_prepare();
+	has_old = count(jobs, old, -1) != NULL;
+	delta = count(jobs, new, 1);
+	if (delta != NULL && has_old == (old != NULL))
+		rarr_tally_change(&delta->tally, old, new);
 }
 
 /* Record a TRUNCATE of processing_jobs.  Errors: of allocation. */

@@ -52,6 +52,7 @@ attach_counters(void *memory, bool first)
 		for (int j = 0; j < NSTRIPES; j++)
 			for (int k = 0; k < lengthof(type->stripes[j].jobs); k++)
 				pg_atomic_init_u64(&type->stripes[j].jobs[k], 0);
+		rarr_figures_init(&type->figures);
 	}
 }
 
@@ -76,6 +77,7 @@ static void
 init_type(CountedType *type)
 {
 	memset(&type->found, 0, sizeof(type->found));
+	rarr_figures_clear(&type->figures);
 	for (int i = 0; i < RARR_STATUSES; i++)
 	{
 		type->base[i] = type->start[i] = 0;
@@ -150,4 +152,5 @@ rarr_counters_forget_database(Oid database)
 {
 	rarr_registry_drop_database(&rarr_counted_types, database, rarr_slot_free);
 	rarr_registry_drop_database(&rarr_counted_tables, database, rarr_slot_free);
+	rarr_figures_forget_database(database);
 }

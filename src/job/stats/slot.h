@@ -13,6 +13,7 @@
 #include "base/shmem.h"
 #include "base/slot_registry.h"
 #include "job/core/job_row.h"
+#include "job/stats/figures.h"
 
 #define RARR_STATUSES (JOB_CANCELLED + 1)
 
@@ -42,6 +43,7 @@ typedef struct CountedType
 	TimestampTz oldest[RARR_STATUSES]; /* as the last count found */
 	RarrCounts found;                  /* what the current count has found */
 	int64 start[RARR_STATUSES];        /* the counters when it began */
+	RarrJobFigures figures;            /* what happened since the slot was given */
 	Stripe stripes[NSTRIPES];
 } CountedType;
 
