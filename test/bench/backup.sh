@@ -24,9 +24,9 @@ CLIENTS=8
 numbers JOBS REPEAT RUN_SECONDS
 
 start_server "shared_preload_libraries = 'researcharr'" 'shared_buffers = 512MB' 'max_wal_size = 8GB' \
-	'maintenance_work_mem = 256MB' "researcharr.backup_directory = '$work/backups'" \
-	'researcharr.worker = off' 'autovacuum = off'
+	'maintenance_work_mem = 256MB' 'researcharr.worker = off' 'autovacuum = off'
 $as_user mkdir -m 700 "$work/backups"
+run_sql postgres -c "ALTER SYSTEM SET researcharr.backup_directory = '$work/backups'" -c 'SELECT pg_reload_conf()' >/dev/null
 run_sql postgres -c 'CREATE DATABASE bench'
 run_sql bench -c 'CREATE EXTENSION researcharr CASCADE' 2>/dev/null
 run_sql bench <<-END

@@ -105,7 +105,9 @@ foreach my $i (1 .. $#versions)
 			$to, '... with the new version');
 		$node->safe_psql('postgres', 'DROP DATABASE one');
 	}
-	cmp_ok($waited, '>', 0, "$from to $to: an update had to wait");
+	# these only make tables and functions of their own
+	if ($to =~ /^1\.1[01]$/) { is($waited, 0, "$from to $to: no update had to wait") }
+	else { cmp_ok($waited, '>', 0, "$from to $to: an update had to wait") }
 }
 
 # 2.
