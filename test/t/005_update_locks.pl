@@ -105,7 +105,9 @@ foreach my $i (1 .. $#versions)
 			$to, '... with the new version');
 		$node->safe_psql('postgres', 'DROP DATABASE one');
 	}
-	cmp_ok($waited, '>', 0, "$from to $to: an update had to wait");
+	# one that only makes new objects has nothing to wait for
+	cmp_ok($waited, '>', 0, "$from to $to: an update had to wait")
+	  if slurp_file("$FindBin::RealBin/../../sql/researcharr--$from--$to.sql") =~ /^(?:ALTER TABLE|CREATE TRIGGER|CREATE (?:UNIQUE )?INDEX|LOCK)/m;
 }
 
 # 2.
