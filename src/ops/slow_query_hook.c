@@ -79,6 +79,7 @@ static bool has_callbacks = false;
 
 static Statement *statements = NULL; /* open ones, the newest first */
 static Statement *running = NULL;    /* the outermost one, or NULL */
+static Statement spare;              /* saves an allocation; free if desc is NULL */
 
 static ExecutorRun_hook_type prev_run = NULL;
 static ExecutorFinish_hook_type prev_finish = NULL;
@@ -194,6 +195,8 @@ forget_statement(void *arg)
 		link = &(*link)->next;
 	if (*link != NULL)
 		*link = (*link)->next;
+	if (arg == &spare)
+		spare.desc = NULL;
 }
 
 static Statement *
@@ -209,8 +212,11 @@ find_statement(const QueryDesc *desc)
 static Statement *
 add_statement(QueryDesc *desc)
 {
-	Statement *statement = MemoryContextAllocZero(desc->estate->es_query_cxt, sizeof(Statement));
+	Statement *statement = &spare;
 
+	if (statement->desc != NULL)
+		statement = MemoryContextAlloc(desc->estate->es_query_cxt, sizeof(Statement));
+	memset(statement, 0, sizeof(Statement));
 	statement->desc = desc;
 	statement->forget.func = forget_statement;
 	statement->forget.arg = statement;
@@ -330,12 +336,17 @@ finish_measured(Statement *statement, QueryDesc *desc)
 	end_run(statement);
 }
 
-/* ExecutorFinish_hook: deferred parts of a statement, and its AFTER triggers */
+/*
+ * ExecutorFinish_hook: deferred parts of a statement, and its AFTER triggers.  A
+ * statement that only reads has neither.
+ */
 static void
 finish(QueryDesc *desc)
 {
-	Statement *statement = running == NULL ? find_statement(desc) : NULL;
+	Statement *statement = NULL;
 
+	if (running == NULL && (desc->operation != CMD_SELECT || desc->plannedstmt->hasModifyingCTE))
+		statement = find_statement(desc);
 	if (statement != NULL)
 		finish_measured(statement, desc);
 	else
