@@ -71,7 +71,8 @@ act_at_commit(const Pending *entry)
 	switch (entry->kind)
 	{
 		case PENDING_CLAIM:
-			rarr_running_set_confirm(&entry->job);
+			if (rarr_running_set_confirm(&entry->job))
+				rarr_agenda_notify(entry->ref.key);
 			break;
 		case PENDING_ENDED:
 			rarr_running_set_remove(&entry->ref, &entry->job.id, entry->job.attempt);

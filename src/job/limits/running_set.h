@@ -34,7 +34,7 @@ extern RarrReservation rarr_running_set_reserve(const RarrLimitRef *ref, const R
 												RarrRunningJob *job, bool *token);
 extern void rarr_running_set_bind(const RarrRunningJob *job);
 extern void rarr_running_set_cancel(const RarrLimitRef *ref, const RarrRunningJob *job, bool token);
-extern void rarr_running_set_confirm(const RarrRunningJob *job);
+extern bool rarr_running_set_confirm(const RarrRunningJob *job);
 extern void rarr_running_set_remove(const RarrLimitRef *ref, const pg_uuid_t *id, int32 attempt);
 extern void rarr_running_set_renew(const RarrLimitRef *ref, const pg_uuid_t *id, int32 attempt);
 
