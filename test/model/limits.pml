@@ -195,8 +195,8 @@ inline count_running()
 	if
 	:: !complete ->
 #ifndef MVCC_SCAN_ONLY
-		atomic { moved[0] = false; moved[1] = false; dirty_scan(0) };
-		atomic { dirty_scan(1) };
+		atomic { moved[0] = false; moved[1] = false; dirty_scan(1) };
+		atomic { dirty_scan(0) };
 #endif
 #ifndef DIRTY_SCAN_ONLY
 		atomic { mvcc_scan(0); mvcc_scan(1) };

@@ -196,6 +196,23 @@ rarr_limits_prepared_ended(void)
 }
 
 /*
+ * How many entries of the set are of attempts that this transaction has ended?
+ * A claim may take their room, as it commits and aborts together with the end of
+ * each of them.  Cannot fail.
+ */
+int
+rarr_limits_pending_freed(const RarrLimitRef *ref)
+{
+	int freed = 0;
+
+	for (int i = 0; i < pending.n; i++)
+		if (entry_at(i)->kind == PENDING_ENDED && entry_at(i)->ref.slot == ref->slot &&
+			entry_at(i)->ref.generation == ref->generation && rarr_running_set_has(ref, &entry_at(i)->job))
+			freed++;
+	return freed;
+}
+
+/*
  * Add an entry for a claim that is about to be reserved, and return its index.
  *
  * The entry has no effect before rarr_limits_pending_claim().  As long as it

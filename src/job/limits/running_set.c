@@ -192,14 +192,15 @@ rarr_running_set_populate(const RarrLimitRef *ref, const RarrJobType *type, cons
 /*
  * Reserve an entry and a token for a claim of a job of the type.
  *
- * running says that the job is running already, so that it needs no entry.  If
+ * freed is the number of entries whose attempts this transaction has ended: they
+ * go when the claim is committed, and stay if it is not.  running says that the job is running already, so that it needs no entry.  If
  * the result is RARR_RESERVED, *job refers to the entry, which names no job
  * yet, and *token says whether a token was taken.  RARR_AT_LIMIT means that a
  * limit is reached, and RARR_NOT_COUNTED that the set is incomplete.  Cannot
  * fail.
  */
 RarrReservation
-rarr_running_set_reserve(const RarrLimitRef *ref, const RarrJobType *type, bool running,
+rarr_running_set_reserve(const RarrLimitRef *ref, const RarrJobType *type, int freed, bool running,
 						 RarrRunningJob *job, bool *token)
 {
 	RarrReservation result = RARR_RESERVED;
@@ -214,7 +215,7 @@ rarr_running_set_reserve(const RarrLimitRef *ref, const RarrJobType *type, bool 
 	{
 		if (limit->counted_for != type->version)
 			result = RARR_NOT_COUNTED;
-		else if (limit->running >= type->max_running)
+		else if (limit->running - freed >= type->max_running)
 			result = RARR_AT_LIMIT;
 		else if ((entry = new_entry(ref->slot)) == NULL)
 		{
@@ -239,6 +240,21 @@ rarr_running_set_reserve(const RarrLimitRef *ref, const RarrJobType *type, bool 
 	}
 	LWLockRelease(rarr_limit_slots.lock);
 	return result;
+}
+
+/* Does the set contain the job with this very attempt?  Cannot fail. */
+bool
+rarr_running_set_has(const RarrLimitRef *ref, const RarrRunningJob *job)
+{
+	bool found = false;
+
+	if (rarr_limit_lock(ref) == NULL)
+		return false;
+	for (int i = *bucket_of(&job->id); i != RARR_NO_ENTRY && !found; i = rarr_limit_entries[i].next)
+		found = is_of(&rarr_limit_entries[i], ref->slot, &job->id) &&
+				rarr_limit_entries[i].attempt == job->attempt;
+	LWLockRelease(rarr_limit_slots.lock);
+	return found;
 }
 
 /* The entry that was reserved for a job, or NULL if it was freed since. */
