@@ -49,10 +49,10 @@ SELECT job_complete_and_dequeue(pg_temp.id('x'), 1, max_jobs => 0);
 SELECT job_complete_and_dequeue(pg_temp.id('x'), 1, max_jobs => 10001);
 SELECT job_complete_and_dequeue(pg_temp.id('x'), 1, lease => '0');
 SELECT job_complete_and_dequeue(pg_temp.id('x'), 1, worker => repeat('w', 256));
-\set VERBOSITY default
 -- a stale attempt, beside a queue that has jobs
 SELECT metadata->>'name' FROM job_complete_and_dequeue(pg_temp.id('x'), 7);
 SELECT metadata->>'name' FROM job_complete_and_dequeue(pg_temp.id('y'), 1);
+\set VERBOSITY default
 SELECT metadata->>'name' FROM job_complete_and_dequeue('00000000-0000-7000-8000-000000000000', 1);
 BEGIN READ ONLY;
 SELECT job_complete_and_dequeue(pg_temp.id('x'), 1);
@@ -93,6 +93,7 @@ SELECT metadata->>'name' AS name FROM job_dequeue();
 -- a job that a rule refuses is passed over, as job_dequeue does
 SELECT metadata->>'name' AS name FROM job_complete_and_dequeue(pg_temp.id('1'), 1);
 -- a claim that fails after the completion: nothing of both
+\set VERBOSITY terse
 SELECT metadata->>'name' AS name FROM job_complete_and_dequeue(pg_temp.id('2'), 1);
 SELECT name, status, attempt FROM pg_temp.jobs WHERE name IN ('1', '2', 'refused', 'broken');
 SELECT count(*) FROM processing_history WHERE job_id = pg_temp.id('2');
@@ -151,4 +152,5 @@ SELECT n.metadata->>'name' AS name FROM processing_jobs AS j,
 SELECT name, status FROM pg_temp.jobs WHERE name LIKE 'q_';
 
 DELETE FROM job_types;
+SET client_min_messages = warning;
 TRUNCATE media CASCADE;

@@ -101,7 +101,7 @@ read_running(RarrLimitUse *use, RarrTable *jobs, TimestampTz now)
 			use->by_lock = !rarr_running_set_populate(&use->ref, use->type, running.jobs, running.n,
 													  state.invalidations, recount_at);
 		if (use->by_lock)
-			use->left = use->type->max_running - running.n - state.open;
+			use->left = use->type->max_running - running.n - state.open + running.freed;
 	}
 	if (use->by_lock)
 		rarr_running_set_reclaim();
