@@ -116,10 +116,10 @@ SELECT metadata->>'name' AS name FROM job_dequeue('{few,search}', 9);
 SELECT count(*) FROM job_complete_and_dequeue(pg_temp.id('s1'), 1, job_types => '{few}');
 SELECT status, count(*) FROM processing_jobs WHERE job_type = 'few' GROUP BY 1 ORDER BY 1;
 -- a rate is kept, too
-SELECT rate_limit FROM job_type_register('slow', rate_limit => 1, rate_interval => '1 day');
-SELECT pg_temp.add('r1', 'slow'), pg_temp.add('r2', 'slow');
-SELECT count(*) FROM job_dequeue('{slow}', 9);
-SELECT count(*) FROM job_complete_and_dequeue(pg_temp.id('r1'), 1, job_types => '{slow}');
+SELECT rate_limit FROM job_type_register('daily', rate_limit => 1, rate_interval => '1 day');
+SELECT pg_temp.add('r1', 'daily'), pg_temp.add('r2', 'daily');
+SELECT count(*) FROM job_dequeue('{daily}', 9);
+SELECT count(*) FROM job_complete_and_dequeue(pg_temp.id('r1'), 1, job_types => '{daily}');
 -- a paused type yields nothing
 SELECT job_type_pause('search');
 SELECT pg_temp.add('p1'), pg_temp.add('v1', 'verify');
