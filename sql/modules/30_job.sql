@@ -253,6 +253,13 @@ AS 'MODULE_PATHNAME', 'researcharr_job_complete_many';
 COMMENT ON FUNCTION researcharr.job_complete_many(uuid[], int[], jsonb[])
 IS 'finishes many jobs; completed is false for those not running under their attempt, which does not undo the rest';
 
+CREATE FUNCTION researcharr.job_complete_and_dequeue(id uuid, attempt int, result jsonb DEFAULT NULL,
+	job_types text[] DEFAULT NULL, max_jobs int DEFAULT 1, lease interval DEFAULT NULL, worker text DEFAULT NULL)
+RETURNS SETOF researcharr.processing_jobs LANGUAGE C ROWS 1
+AS 'MODULE_PATHNAME', 'researcharr_job_complete_and_dequeue';
+COMMENT ON FUNCTION researcharr.job_complete_and_dequeue(uuid, int, jsonb, text[], int, interval, text)
+IS 'job_complete and then job_dequeue, in one call: the rows are the jobs that it claimed; RA001 if the job is not running under this attempt, and then nothing is claimed';
+
 CREATE FUNCTION researcharr.job_fail(id uuid, attempt int, error text, retry_in interval DEFAULT NULL,
 	retry boolean DEFAULT true)
 RETURNS SETOF researcharr.processing_jobs LANGUAGE C ROWS 1

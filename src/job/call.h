@@ -30,4 +30,7 @@ extern void rarr_job_call_write(RarrJobCall *call, int change);
 extern bool rarr_job_is_running_under(RarrTable *jobs, int attempt);
 pg_noreturn extern void rarr_lease_lost(RarrJobCall *call, Datum id, int attempt);
 
+/* complete.c */
+extern bool rarr_job_complete(RarrJobCall *call, Datum id, int attempt, Datum result, bool has_result);
+
 #endif /* RARR_JOB_CALL_H */

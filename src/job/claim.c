@@ -397,6 +397,45 @@ verify(List *types, RarrTable *jobs, Relation index, TimestampTz now)
 }
 
 /*
+ * Claim up to max_jobs due jobs of these types; claim->jobs is open.  Pushes the
+ * snapshot of the claim, which the caller pops.
+ */
+static void
+claim_from_table(RarrClaim *claim, List *types, int max_jobs, Tuplestorestate *result)
+{
+	RarrTable *jobs = claim->jobs;
+	RarrStream *streams = palloc(list_length(types) * sizeof(RarrStream));
+	Relation index = rarr_table_index(jobs, &rarr_job_dequeue_index);
+	List *limits = NIL;
+	ListCell *lc;
+	int n = 0;
+
+	claim->relid = jobs->relid;
+	if (claim->expected != NULL)
+		rarr_check_row_type(claim->expected, jobs->desc);
+	verify(types, jobs, index, claim->now);
+	foreach (lc, types)
+	{
+		RarrLimitUse *limit = rarr_limits_open(jobs, lfirst(lc), claim->now);
+
+		if (limit != NULL)
+			limits = lappend(limits, limit);
+		if (rarr_stream_open(&streams[n], jobs->rel, index, lfirst(lc), limit, claim->now,
+							 max_jobs <= FEW_JOBS))
+			n++;
+	}
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	claim_jobs(claim, streams, n, max_jobs, result);
+	for (int i = 0; i < n; i++)
+		rarr_stream_close(&streams[i]);
+	for (int i = 0; i < n; i++)
+		rarr_limits_check_late(RelationGetRelid(jobs->rel), streams[i].type, streams[i].limit);
+	foreach (lc, limits)
+		rarr_limits_close(jobs, lfirst(lc));
+}
+
+/*
  * Claim up to max_jobs due jobs of these types (RarrJobType *), and add their
  * rows to the result in the order of the claim.  The caller has set expected,
  * now, lease, worker, guard, peek and room of the claim, and zeroed the rest.
@@ -408,12 +447,6 @@ verify(List *types, RarrTable *jobs, Relation index, TimestampTz now)
 bool
 rarr_claim_try(RarrClaim *claim, List *types, int max_jobs, Tuplestorestate *result)
 {
-	RarrStream *streams;
-	List *limits = NIL;
-	Relation index;
-	ListCell *lc;
-	int n = 0;
-
 	/* What this transaction's earlier commands wrote must be visible. */
 	CommandCounterIncrement();
 	claim->jobs = rarr_table_open(&rarr_job_table);
@@ -422,34 +455,29 @@ rarr_claim_try(RarrClaim *claim, List *types, int max_jobs, Tuplestorestate *res
 		rarr_table_close(claim->jobs);
 		return false;
 	}
-	claim->relid = claim->jobs->relid;
-	if (claim->expected != NULL)
-		rarr_check_row_type(claim->expected, claim->jobs->desc);
-	index = rarr_table_index(claim->jobs, &rarr_job_dequeue_index);
-	verify(types, claim->jobs, index, claim->now);
-	streams = palloc(list_length(types) * sizeof(RarrStream));
-	foreach (lc, types)
-	{
-		RarrLimitUse *limit = rarr_limits_open(claim->jobs, lfirst(lc), claim->now);
-
-		if (limit != NULL)
-			limits = lappend(limits, limit);
-		if (rarr_stream_open(&streams[n], claim->jobs->rel, index, lfirst(lc), limit, claim->now,
-							 max_jobs <= FEW_JOBS))
-			n++;
-	}
-
-	PushActiveSnapshot(GetTransactionSnapshot());
-	claim_jobs(claim, streams, n, max_jobs, result);
-	for (int i = 0; i < n; i++)
-		rarr_stream_close(&streams[i]);
-	for (int i = 0; i < n; i++)
-		rarr_limits_check_late(RelationGetRelid(claim->jobs->rel), streams[i].type, streams[i].limit);
-	foreach (lc, limits)
-		rarr_limits_close(claim->jobs, lfirst(lc));
+	claim_from_table(claim, types, max_jobs, result);
 	rarr_table_close(claim->jobs);
 	rarr_job_log_write(&claim->log);
 	PopActiveSnapshot();
+	return true;
+}
+
+/*
+ * The same within a call that has changed jobs: with the table that it has
+ * opened, and adding to the history that it writes at its end.  Returns false,
+ * and does nothing, if users' rules apply to the table.
+ */
+bool
+rarr_claim_within(RarrJobCall *call, RarrClaim *claim, List *types, int max_jobs, Tuplestorestate *result)
+{
+	if (call->jobs->has_user_rules)
+		return false;
+	CommandCounterIncrement();
+	claim->jobs = call->jobs;
+	claim->log = call->log;
+	claim_from_table(claim, types, max_jobs, result);
+	PopActiveSnapshot();
+	call->log = claim->log;
 	return true;
 }
 

@@ -10,6 +10,7 @@
 #include "utils/uuid.h"
 
 #include "base/relation.h"
+#include "job/call.h"
 #include "job/history/job_log.h"
 
 /* how many jobs a call skips because users' rules refuse their claim */
@@ -49,6 +50,8 @@ typedef struct RarrClaim
 
 extern bool rarr_claim_is_idle(List *types, TimestampTz now);
 extern bool rarr_claim_try(RarrClaim *claim, List *types, int max_jobs, Tuplestorestate *result);
+extern bool rarr_claim_within(RarrJobCall *call, RarrClaim *claim, List *types, int max_jobs,
+							  Tuplestorestate *result);
 extern bool rarr_claim_hit_record_limit(const RarrClaim *claim);
 
 /* claim_guard.c */

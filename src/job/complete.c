@@ -51,9 +51,13 @@ complete_unlocked(RarrJobCall *call, Datum id, int attempt, Datum result, bool h
 	return rarr_job_make_change_unlocked(jobs, JOB_CHANGE_FINISH, true);
 }
 
-/* Complete a job, or return false if it is not running under the attempt. */
-static bool
-complete(RarrJobCall *call, Datum id, int attempt, Datum result, bool has_result)
+/*
+ * Complete a job, or return false if it is not running under the attempt.
+ * result: jsonb, checked by the caller.  Raises 09000 if a user's trigger
+ * suppresses the update.
+ */
+bool
+rarr_job_complete(RarrJobCall *call, Datum id, int attempt, Datum result, bool has_result)
 {
 	if (!complete_unlocked(call, id, attempt, result, has_result))
 	{
@@ -88,7 +92,7 @@ researcharr_job_complete(PG_FUNCTION_ARGS)
 	if (!PG_ARGISNULL(2))
 		rarr_check_result(PG_GETARG_DATUM(2));
 	rarr_job_call_begin(&call, "job_complete()");
-	if (!complete(&call, PG_GETARG_DATUM(0), PG_GETARG_INT32(1), PG_GETARG_DATUM(2), !PG_ARGISNULL(2)))
+	if (!rarr_job_complete(&call, PG_GETARG_DATUM(0), PG_GETARG_INT32(1), PG_GETARG_DATUM(2), !PG_ARGISNULL(2)))
 		rarr_lease_lost(&call, PG_GETARG_DATUM(0), PG_GETARG_INT32(1));
 	rarr_job_call_end(&call);
 	PG_RETURN_BOOL(true);
@@ -128,8 +132,8 @@ researcharr_job_complete_many(PG_FUNCTION_ARGS)
 		CHECK_FOR_INTERRUPTS();
 		rarr_job_log_write_if_many(&call.log);
 		rarr_batch_set(&batch, p,
-					   BoolGetDatum(complete(&call, batch.ids[p], rarr_batch_attempt(&batch, p),
-											 has_result ? results[p] : (Datum) 0, has_result)));
+					   BoolGetDatum(rarr_job_complete(&call, batch.ids[p], rarr_batch_attempt(&batch, p),
+													  has_result ? results[p] : (Datum) 0, has_result)));
 	}
 	rarr_table_insert_deferred(call.jobs);
 	rarr_job_call_end(&call);

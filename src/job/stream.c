@@ -208,13 +208,22 @@ next_job(RarrStream *stream)
 	return rarr_dequeue_scan_next_job(&stream->scan, stream->slot);
 }
 
-/* Leave the group: advance its bound to `end`, or to `passed` if blocked. */
+/*
+ * Leave the group: advance its bound to `end`, or to `passed` if blocked.
+ *
+ * A designated waker (wait/README.md) that saw a due job before may not know when
+ * the next one falls due, so it is notified.
+ */
 static void
 leave_group(RarrStream *stream, const RarrQueuePos *end)
 {
 	if (!stream->may_advance || !stream->entered)
 		return;
-	rarr_agenda_advance_bound(stream->ref, &stream->view, stream->blocked ? &stream->passed : end);
+	if (stream->blocked)
+		end = &stream->passed;
+	rarr_agenda_advance_bound(stream->ref, &stream->view, end);
+	if (end->at > stream->now && end->at != DT_NOEND)
+		rarr_agenda_wake(stream->ref, end->at, 0);
 
 	/* Not earlier: a verifier scan up to the old bound would remove it. */
 	if (stream->running.any)

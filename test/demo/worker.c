@@ -13,8 +13,8 @@
  *
  * - A job is taken in a transaction of its own, which is over before the work
  *	 begins.  No transaction is open while the work goes on.
- * - The work's effect and job_complete() are one transaction: either both are
- *	 there or none is.
+ * - The work's effect and the job's end are one transaction: either both are
+ *	 there or none is.  The same statement takes the next job.
  * - Whatever it says of a job names the attempt that job_dequeue() gave it.
  *	 RA001 says that the job is not its own any more: it undoes its work.
  * - It needs no way to clean up.  When it dies, the lease of its job lapses,
@@ -34,6 +34,9 @@
 #include <libpq-fe.h>
 
 #define LEASE_MS 1000
+
+/* what the worker has to know of a job */
+#define COLUMNS "id, attempt, media_id, retry_count, metadata ->> 'misses'"
 
 typedef enum
 {
@@ -112,12 +115,17 @@ search(const char *const *job, int misses, int retries)
 	return retries < misses ? "no release found" : NULL;
 }
 
-/* Does a job: id, attempt, media id. */
-static void
-do_job(const char *const *job, int misses, int retries, Trouble trouble)
+/*
+ * Does a job, the row of a result with COLUMNS, and takes the next one with its
+ * end.  Returns the next one, as such a result, perhaps without a row; NULL if
+ * none was taken.  The caller clears it.
+ */
+static PGresult *
+do_job(const PGresult *row, const char *name, Trouble trouble)
 {
-	const char *error = search(job, misses, retries);
-	int ours;
+	const char *job[] = {PQgetvalue(row, 0, 0), PQgetvalue(row, 0, 1), PQgetvalue(row, 0, 2)};
+	const char *error = search(job, atoi(PQgetvalue(row, 0, 4)), atoi(PQgetvalue(row, 0, 3)));
+	PGresult *next;
 
 	if (error != NULL)
 	{
@@ -126,20 +134,29 @@ do_job(const char *const *job, int misses, int retries, Trouble trouble)
 		/* queued again, later, or failed for good: the job type's policy says */
 		if (error[0] != '\0')
 			run("SELECT researcharr.job_fail($1, $2, $3)", 3, params);
-		return;
+		return NULL;
 	}
 	if (trouble == HANGS)
 		sleep_ms(LEASE_MS * 1.5); /* long enough for somebody else to get it */
 	if (trouble == DIES)
 		_exit(3);
 
-	/* The effect and the job's end, all or nothing. */
+	/* The effect, the job's end and the next claim, all or nothing. */
 	run("BEGIN", 0, NULL);
 	run("UPDATE researcharr.media SET status = 'completed' WHERE id = $1", 1, &job[2]);
 	run("INSERT INTO demo.found (job_id, media_id) VALUES ($1, $2)", 2,
 		(const char *const[]){job[0], job[2]});
-	ours = run("SELECT researcharr.job_complete($1, $2, '{\"releases\": 1}')", 2, job);
-	run(ours && trouble != WORK_ROLLED_BACK ? "COMMIT" : "ROLLBACK", 0, NULL);
+	next = query("SELECT " COLUMNS " FROM researcharr.job_complete_and_dequeue($1, $2, '{\"releases\": 1}',"
+				 " '{search}', 1, '1 second', $3)",
+				 3, (const char *const[]){job[0], job[1], name});
+	if (next != NULL && trouble != WORK_ROLLED_BACK)
+	{
+		run("COMMIT", 0, NULL);
+		return next;
+	}
+	run("ROLLBACK", 0, NULL);
+	PQclear(next);
+	return NULL;
 }
 
 /* Takes a job, and changes its mind, as if it had never been taken. */
@@ -153,14 +170,15 @@ take_and_roll_back(const char *name)
 
 /*
  * Sleeps until a job is due, half a second at most, takes the most urgent one,
- * for one second, and does it.  False if there was none.
+ * for one second, and does it, and those that it gets after it.  False if there
+ * was none.
  */
 static int
 wait_and_do(const char *name)
 {
 	Trouble what = trouble();
 	PGresult *waited;
-	PGresult *res;
+	PGresult *row;
 	const char *jobs;
 	int found;
 
@@ -170,17 +188,18 @@ wait_and_do(const char *name)
 	jobs = PQgetvalue(waited, 0, 0);
 
 	/* A client with a JSON parser needs no statement for this. */
-	res = query("SELECT id, attempt, media_id, retry_count, metadata ->> 'misses'"
-				" FROM jsonb_populate_recordset(NULL::researcharr.processing_jobs, $1)",
+	row = query("SELECT " COLUMNS " FROM jsonb_populate_recordset(NULL::researcharr.processing_jobs, $1)",
 				1, &jobs);
-	found = PQntuples(res) > 0;
-	if (found)
+	found = PQntuples(row) > 0;
+	while (row != NULL && PQntuples(row) > 0)
 	{
-		const char *job[] = {PQgetvalue(res, 0, 0), PQgetvalue(res, 0, 1), PQgetvalue(res, 0, 2)};
+		PGresult *next = do_job(row, name, what);
 
-		do_job(job, atoi(PQgetvalue(res, 0, 4)), atoi(PQgetvalue(res, 0, 3)), what);
+		PQclear(row);
+		row = next;
+		what = trouble();
 	}
-	PQclear(res);
+	PQclear(row);
 	PQclear(waited);
 	return found;
 }

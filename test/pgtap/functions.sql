@@ -137,6 +137,8 @@ INSERT INTO expected VALUES
 		'SETOF record'),
 	('job_complete(id uuid, attempt integer, result jsonb DEFAULT NULL::jsonb)',
 		'boolean'),
+	('job_complete_and_dequeue(id uuid, attempt integer, result jsonb DEFAULT NULL::jsonb, job_types text[] DEFAULT NULL::text[], max_jobs integer DEFAULT 1, lease interval DEFAULT NULL::interval, worker text DEFAULT NULL::text)',
+		'SETOF researcharr.processing_jobs'),
 	('job_complete_many(ids uuid[], attempts integer[], results jsonb[] DEFAULT NULL::jsonb[], OUT id uuid, OUT completed boolean)',
 		'SETOF record'),
 	('job_count(filters jsonb DEFAULT ''{}''::jsonb)',

@@ -40,6 +40,7 @@ foreach my $call (
 	'job_dequeue()',
 	"job_complete($id, 1)",
 	"job_complete_many('{}', '{}')",
+	"job_complete_and_dequeue($id, 1)",
 	"job_fail($id, 1, 'no')",
 	"job_heartbeat($id, 1)",
 	"job_release($id, 1)",

@@ -205,13 +205,9 @@ rarr_dequeue_scan_next_entry(RarrDequeueScan *scan, RarrQueuePos *pos)
 	return true;
 }
 
-/*
- * Has another transaction updated or deleted the row version in the slot,
- * which must be a buffer tuple?  That transaction is in progress or has
- * committed.  Returns false if the version is only locked.
- */
-bool
-rarr_job_is_being_changed(TupleTableSlot *slot)
+/* The transaction that updated or deleted the version in the slot, if any. */
+static TransactionId
+changer_of(TupleTableSlot *slot)
 {
 	Buffer buffer = ((BufferHeapTupleTableSlot *) slot)->buffer;
 	HeapTupleHeader tuple = ((BufferHeapTupleTableSlot *) slot)->base.tuple->t_data;
@@ -221,6 +217,28 @@ rarr_job_is_being_changed(TupleTableSlot *slot)
 	if ((tuple->t_infomask & HEAP_XMAX_INVALID) == 0 && !HEAP_XMAX_IS_LOCKED_ONLY(tuple->t_infomask))
 		changer = HeapTupleHeaderGetUpdateXid(tuple);
 	LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+	return changer;
+}
+
+/*
+ * Has another transaction updated or deleted the row version in the slot,
+ * which must be a buffer tuple?  That transaction is in progress or has
+ * committed.  Returns false if the version is only locked.
+ */
+bool
+rarr_job_is_being_changed(TupleTableSlot *slot)
+{
+	TransactionId changer = changer_of(slot);
+
 	return TransactionIdIsValid(changer) &&
 		   (TransactionIdIsInProgress(changer) || TransactionIdDidCommit(changer));
+}
+
+/* Has this transaction updated or deleted the version in the slot? */
+bool
+rarr_job_is_changed_by_self(TupleTableSlot *slot)
+{
+	TransactionId changer = changer_of(slot);
+
+	return TransactionIdIsValid(changer) && TransactionIdIsCurrentTransactionId(changer);
 }

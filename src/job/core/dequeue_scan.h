@@ -34,5 +34,6 @@ extern void rarr_dequeue_scan_end(RarrDequeueScan *scan);
 extern bool rarr_dequeue_scan_next_job(RarrDequeueScan *scan, TupleTableSlot *slot);
 extern bool rarr_dequeue_scan_next_entry(RarrDequeueScan *scan, RarrQueuePos *pos);
 extern bool rarr_job_is_being_changed(TupleTableSlot *slot);
+extern bool rarr_job_is_changed_by_self(TupleTableSlot *slot);
 
 #endif /* RARR_JOB_CORE_DEQUEUE_SCAN_H */

@@ -24,6 +24,7 @@
 #include "utils/snapmgr.h"
 
 #include "base/compat.h"
+#include "job/core/dequeue_scan.h"
 #include "job/core/job_row.h"
 #include "job/limits/count.h"
 
@@ -74,7 +75,8 @@ compare_positions(const void *a, const void *b)
 	return rarr_queue_pos_compare(&one->pos, &other->pos);
 }
 
-static void
+/* Add a running job.  Returns false if it was there. */
+static bool
 add_found(HTAB *found, TupleTableSlot *slot)
 {
 	int32 attempt = rarr_job_int(slot, JOB_ATTEMPT);
@@ -82,6 +84,7 @@ add_found(HTAB *found, TupleTableSlot *slot)
 	Found *job = hash_search(found, rarr_job_id(slot), HASH_ENTER, &known);
 
 	job->attempt = known ? Max(job->attempt, attempt) : attempt;
+	return !known;
 }
 
 /*
@@ -134,6 +137,7 @@ scan_type(Relation jobs, Relation index, Datum type, Snapshot snapshot, HTAB *fo
 	TupleTableSlot *slot = table_slot_create(jobs, NULL);
 	IndexScanDesc scan = rarr_index_beginscan(jobs, index, untracked(snapshot), 1);
 	ScanKeyData key;
+	bool added;
 
 	ScanKeyEntryInitialize(&key, 0, 1, BTEqualStrategyNumber, InvalidOid,
 						   index->rd_indcollation[0], F_TEXTEQ, type);
@@ -142,9 +146,13 @@ scan_type(Relation jobs, Relation index, Datum type, Snapshot snapshot, HTAB *fo
 	{
 		if (rarr_job_status(slot) != JOB_RUNNING)
 			continue;
-		add_found(found, slot);
-		if (running != NULL)
-			add_lease(running, slot, now);
+		added = add_found(found, slot);
+		if (running == NULL)
+			continue;
+		add_lease(running, slot, now);
+		/* the dirty scan would have shown it, had this transaction not ended it */
+		if (added && rarr_job_is_changed_by_self(slot))
+			running->freed++;
 	}
 	index_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);

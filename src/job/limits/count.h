@@ -15,6 +15,7 @@ typedef struct RarrRunningJobs
 {
 	RarrRunningJob *jobs;
 	int n;
+	int freed;          /* number of those that this transaction has ended */
 	RarrJobPos *lapsed; /* those whose lease has ended, in the order in
 						 * which they are claimed */
 	int nlapsed;

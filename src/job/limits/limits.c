@@ -101,7 +101,7 @@ read_running(RarrLimitUse *use, RarrTable *jobs, TimestampTz now)
 			use->by_lock = !rarr_running_set_populate(&use->ref, use->type, running.jobs, running.n,
 													  state.invalidations, recount_at);
 		if (use->by_lock)
-			use->left = use->type->max_running - running.n - state.open;
+			use->left = use->type->max_running - running.n - state.open + running.freed;
 	}
 	if (use->by_lock)
 		rarr_running_set_reclaim();
@@ -126,7 +126,7 @@ sweep(RarrLimitUse *use, RarrTable *jobs, const RarrLimitState *state, Timestamp
 	int64 pause;
 	int gone;
 
-	use->closed = state->running >= use->type->max_running;
+	use->closed = state->running - use->freed >= use->type->max_running;
 	if (!rarr_running_set_begin_sweep(&use->ref, start, set, &n))
 		return;
 	gone = rarr_running_check(jobs->rel, rarr_table_index(jobs, &rarr_job_id_index), use->type->name,
@@ -134,7 +134,7 @@ sweep(RarrLimitUse *use, RarrTable *jobs, const RarrLimitState *state, Timestamp
 	pause = (rarr_monotonic_now() - start) * SWEEP_PAUSE;
 	rarr_running_set_end_sweep(&use->ref, set, gone, running.lapse, start,
 							   start + Min(pause, LONGEST_SWEEP_PAUSE));
-	if (state->running - gone >= use->type->max_running)
+	if (state->running - use->freed - gone >= use->type->max_running)
 		allow_only_lapsed(use, &running);
 	else
 		use->closed = false;
@@ -183,10 +183,10 @@ rarr_limits_open(RarrTable *jobs, const RarrJobType *type, TimestampTz now)
 	}
 	if (use->by_lock || use->closed)
 		return use;
-	if ((state.running >= type->max_running || state.recheck) && state.sweep_at <= now)
+	use->freed = rarr_limits_pending_freed(&use->ref);
+	use->closed = state.running - use->freed >= type->max_running;
+	if ((use->closed || state.recheck) && state.sweep_at <= now)
 		sweep(use, jobs, &state, now);
-	else
-		use->closed = state.running >= type->max_running;
 	return use;
 }
 
@@ -237,7 +237,7 @@ rarr_limits_reserve(RarrLimitUse *use, TupleTableSlot *job)
 	 * allocate first: nothing may fail between the reservation and its entry
 	 */
 	entry = rarr_limits_pending_prepare(&use->ref);
-	if (rarr_running_set_reserve(&use->ref, use->type, use->running || use->by_lock,
+	if (rarr_running_set_reserve(&use->ref, use->type, use->freed, use->running || use->by_lock,
 								 &use->job, &use->token) != RARR_RESERVED)
 	{
 		rarr_limits_pending_drop(entry);
@@ -332,7 +332,8 @@ rarr_limits_yield_at(Oid table, const RarrJobType *type, TimestampTz now)
 		return DT_NOBEGIN;
 	if (type->max_running > 0 && !state.counted)
 		return DT_NOBEGIN;
-	if (type->max_running > 0 && state.running >= type->max_running)
+	if (type->max_running > 0 && state.running >= type->max_running &&
+		state.running - rarr_limits_pending_freed(&ref) >= type->max_running)
 		at = state.sweep_at;
 	return Max(at, state.token_at);
 }

@@ -21,6 +21,7 @@ typedef struct RarrLimitUse
 	bool only_lapsed; /* it yields lapsed jobs only, these: */
 	RarrJobPos *lapsed;
 	int nlapsed;
+	int freed; /* jobs of the set that this transaction has ended */
 
 	/* if the running set is incomplete */
 	bool by_lock; /* the type's lock is held */

@@ -71,7 +71,8 @@ act_at_commit(const Pending *entry)
 	switch (entry->kind)
 	{
 		case PENDING_CLAIM:
-			rarr_running_set_confirm(&entry->job);
+			if (rarr_running_set_confirm(&entry->job))
+				rarr_agenda_notify(entry->ref.key);
 			break;
 		case PENDING_ENDED:
 			rarr_running_set_remove(&entry->ref, &entry->job.id, entry->job.attempt);
@@ -192,6 +193,23 @@ rarr_limits_prepared_ended(void)
 {
 	if (rarr_limits_any())
 		recheck_all();
+}
+
+/*
+ * How many entries of the set are of attempts that this transaction has ended?
+ * A claim may take their room, as it commits and aborts together with the end of
+ * each of them.  Cannot fail.
+ */
+int
+rarr_limits_pending_freed(const RarrLimitRef *ref)
+{
+	int freed = 0;
+
+	for (int i = 0; i < pending.n; i++)
+		if (entry_at(i)->kind == PENDING_ENDED && entry_at(i)->ref.slot == ref->slot &&
+			entry_at(i)->ref.generation == ref->generation && rarr_running_set_has(ref, &entry_at(i)->job))
+			freed++;
+	return freed;
 }
 
 /*

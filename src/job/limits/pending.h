@@ -13,6 +13,7 @@
 extern void rarr_limits_init(void);
 
 /* claims; index is what rarr_limits_pending_prepare() returned */
+extern int rarr_limits_pending_freed(const RarrLimitRef *ref);
 extern int rarr_limits_pending_prepare(const RarrLimitRef *ref);
 extern void rarr_limits_pending_drop(int index);
 extern void rarr_limits_pending_claim(int index, const RarrRunningJob *job, bool token, bool uncounted);

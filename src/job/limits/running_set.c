@@ -37,16 +37,16 @@ is_of(const RarrLimitEntry *entry, int limit, const pg_uuid_t *id)
 }
 
 /*
- * Does the set contain the job, with this attempt or a later one?  Needs the
- * lock.
+ * The entry of the job with this attempt or a later one; NULL if the set has
+ * none.  Needs the lock.
  */
-static bool
-has_job(int limit, const pg_uuid_t *id, int32 attempt)
+static RarrLimitEntry *
+find_job(int limit, const pg_uuid_t *id, int32 attempt)
 {
 	for (int i = *bucket_of(id); i != RARR_NO_ENTRY; i = rarr_limit_entries[i].next)
 		if (is_of(&rarr_limit_entries[i], limit, id) && rarr_limit_entries[i].attempt >= attempt)
-			return true;
-	return false;
+			return &rarr_limit_entries[i];
+	return NULL;
 }
 
 /*
@@ -70,6 +70,8 @@ new_entry(int limit)
 	entry->open = false;
 	entry->bound = false;
 	entry->ended = false;
+	entry->counted = false;
+	entry->unswept = false;
 	rarr_limit_at(limit)->running++;
 	return entry;
 }
@@ -117,6 +119,22 @@ free_entry(RarrLimitEntry *entry)
 }
 
 /*
+ * The table has the job of this entry.  A sweep that looked for the job before
+ * must not remove the entry, so it gets another serial.  The entry of an open
+ * claim keeps its own: the claim may have aborted, and the job in the table may
+ * be that of another claim without an entry.  So the entry must not go with its
+ * claim.
+ */
+static void
+keep_entry(RarrLimitEntry *entry)
+{
+	if (entry->open)
+		entry->counted = true;
+	else
+		entry->serial = ++rarr_limits->serials;
+}
+
+/*
  * Add n running jobs that were read from the table, and mark the set as
  * complete for this version of the type's policy.
  *
@@ -140,10 +158,13 @@ rarr_running_set_populate(const RarrLimitRef *ref, const RarrJobType *type, cons
 		return false;
 	for (int i = 0; i < n && fits; i++)
 	{
-		RarrLimitEntry *entry;
+		RarrLimitEntry *entry = find_job(ref->slot, &jobs[i].id, jobs[i].attempt);
 
-		if (has_job(ref->slot, &jobs[i].id, jobs[i].attempt))
+		if (entry != NULL)
+		{
+			keep_entry(entry);
 			continue;
+		}
 		entry = new_entry(ref->slot);
 		fits = entry != NULL;
 		if (fits)
@@ -171,14 +192,15 @@ rarr_running_set_populate(const RarrLimitRef *ref, const RarrJobType *type, cons
 /*
  * Reserve an entry and a token for a claim of a job of the type.
  *
- * running says that the job is running already, so that it needs no entry.  If
+ * freed is the number of entries whose attempts this transaction has ended: they
+ * go when the claim is committed, and stay if it is not.  running says that the job is running already, so that it needs no entry.  If
  * the result is RARR_RESERVED, *job refers to the entry, which names no job
  * yet, and *token says whether a token was taken.  RARR_AT_LIMIT means that a
  * limit is reached, and RARR_NOT_COUNTED that the set is incomplete.  Cannot
  * fail.
  */
 RarrReservation
-rarr_running_set_reserve(const RarrLimitRef *ref, const RarrJobType *type, bool running,
+rarr_running_set_reserve(const RarrLimitRef *ref, const RarrJobType *type, int freed, bool running,
 						 RarrRunningJob *job, bool *token)
 {
 	RarrReservation result = RARR_RESERVED;
@@ -193,7 +215,7 @@ rarr_running_set_reserve(const RarrLimitRef *ref, const RarrJobType *type, bool 
 	{
 		if (limit->counted_for != type->version)
 			result = RARR_NOT_COUNTED;
-		else if (limit->running >= type->max_running)
+		else if (limit->running - freed >= type->max_running)
 			result = RARR_AT_LIMIT;
 		else if ((entry = new_entry(ref->slot)) == NULL)
 		{
@@ -220,6 +242,21 @@ rarr_running_set_reserve(const RarrLimitRef *ref, const RarrJobType *type, bool 
 	return result;
 }
 
+/* Does the set contain the job with this very attempt?  Cannot fail. */
+bool
+rarr_running_set_has(const RarrLimitRef *ref, const RarrRunningJob *job)
+{
+	bool found = false;
+
+	if (rarr_limit_lock(ref) == NULL)
+		return false;
+	for (int i = *bucket_of(&job->id); i != RARR_NO_ENTRY && !found; i = rarr_limit_entries[i].next)
+		found = is_of(&rarr_limit_entries[i], ref->slot, &job->id) &&
+				rarr_limit_entries[i].attempt == job->attempt;
+	LWLockRelease(rarr_limit_slots.lock);
+	return found;
+}
+
 /* The entry that was reserved for a job, or NULL if it was freed since. */
 static RarrLimitEntry *
 reserved_entry(const RarrRunningJob *job)
@@ -243,8 +280,29 @@ rarr_running_set_bind(const RarrRunningJob *job)
 }
 
 /*
+ * Free the entry of an open claim that did not happen, or have a sweep decide if
+ * the table was read meanwhile.  A sweep can have taken this claim for that of
+ * another entry of the job, which then has to be looked at again.
+ */
+static void
+cancel_entry(RarrLimitEntry *entry)
+{
+	int limit = entry->limit;
+	bool bound = entry->bound;
+	pg_uuid_t id = entry->id;
+
+	if (entry->counted && !entry->ended)
+		set_open(entry, false);
+	else
+		free_entry(entry);
+	if (bound && find_job(limit, &id, 0) != NULL)
+		rarr_limit_at(limit)->recheck = true;
+}
+
+/*
  * Undo a reservation: free the entry, if there is one, and return the token,
- * if one was taken.  A bucket does not exceed its capacity.  Cannot fail.
+ * if one was taken.  A bucket does not exceed its capacity.  If the table was read
+ * while the claim was open, the entry stays until a sweep.  Cannot fail.
  */
 void
 rarr_running_set_cancel(const RarrLimitRef *ref, const RarrRunningJob *job, bool token)
@@ -254,7 +312,7 @@ rarr_running_set_cancel(const RarrLimitRef *ref, const RarrRunningJob *job, bool
 	LWLockAcquire(rarr_limit_slots.lock, LW_EXCLUSIVE);
 	entry = reserved_entry(job);
 	if (entry != NULL && entry->open)
-		free_entry(entry);
+		cancel_entry(entry);
 	if (token && rarr_limit_of(ref) != NULL)
 		rarr_limit_return_token(rarr_limit_of(ref));
 	LWLockRelease(rarr_limit_slots.lock);
@@ -262,20 +320,28 @@ rarr_running_set_cancel(const RarrLimitRef *ref, const RarrRunningJob *job, bool
 
 /*
  * The transaction of a claim has committed, or is prepared: its entry stays
- * until the attempt ends.  Cannot fail.
+ * until the attempt ends.  Returns true if the set must be rechecked, because
+ * the attempt may have ended by plain DML already.  Cannot fail.
  */
-void
+bool
 rarr_running_set_confirm(const RarrRunningJob *job)
 {
 	RarrLimitEntry *entry;
+	bool recheck = false;
 
 	LWLockAcquire(rarr_limit_slots.lock, LW_EXCLUSIVE);
 	entry = reserved_entry(job);
 	if (entry != NULL && entry->ended)
 		free_entry(entry);
 	else if (entry != NULL)
+	{
 		set_open(entry, false);
+		recheck = entry->unswept;
+		if (recheck)
+			rarr_limit_at(entry->limit)->recheck = true;
+	}
 	LWLockRelease(rarr_limit_slots.lock);
+	return recheck;
 }
 
 /*
@@ -326,7 +392,7 @@ rarr_running_set_renew(const RarrLimitRef *ref, const pg_uuid_t *id, int32 attem
 	if (limit->counted_for != 0)
 	{
 		drop_job(ref->slot, id, attempt - 1);
-		if (!has_job(ref->slot, id, attempt))
+		if (find_job(ref->slot, id, attempt) == NULL)
 		{
 			RarrLimitEntry *entry = new_entry(ref->slot);
 
@@ -353,6 +419,7 @@ rarr_running_set_begin_sweep(const RarrLimitRef *ref, int64 start, RarrRunningJo
 {
 	int room = *n;
 	RarrLimit *limit = rarr_limit_lock(ref);
+	bool rechecks;
 
 	*n = 0;
 	if (limit == NULL)
@@ -364,15 +431,21 @@ rarr_running_set_begin_sweep(const RarrLimitRef *ref, int64 start, RarrRunningJo
 	}
 	limit->next_sweep = start + USECS_PER_SEC;
 	limit->last_sweep = start;
+	rechecks = limit->recheck;
 	limit->recheck = false;
 	limit->lapse = DT_NOBEGIN;
 	limit->added_lapse = DT_NOEND;
 	for (int i = 0; i < rarr_limits->max_entries; i++)
 	{
-		const RarrLimitEntry *entry = &rarr_limit_entries[i];
+		RarrLimitEntry *entry = &rarr_limit_entries[i];
 
-		if (entry->limit != ref->slot || entry->open)
+		if (entry->limit != ref->slot)
 			continue;
+		if (entry->open)
+		{
+			entry->unswept |= rechecks;
+			continue;
+		}
 		if (*n == room)
 		{
 			/* no room for all: have the next sweep begin at once */

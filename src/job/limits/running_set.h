@@ -30,11 +30,12 @@ typedef enum RarrReservation
 extern bool rarr_running_set_populate(const RarrLimitRef *ref, const RarrJobType *type, const RarrRunningJob *jobs,
 									  int n, uint64 invalidations, int64 recount_at);
 
-extern RarrReservation rarr_running_set_reserve(const RarrLimitRef *ref, const RarrJobType *type, bool running,
+extern RarrReservation rarr_running_set_reserve(const RarrLimitRef *ref, const RarrJobType *type, int freed, bool running,
 												RarrRunningJob *job, bool *token);
+extern bool rarr_running_set_has(const RarrLimitRef *ref, const RarrRunningJob *job);
 extern void rarr_running_set_bind(const RarrRunningJob *job);
 extern void rarr_running_set_cancel(const RarrLimitRef *ref, const RarrRunningJob *job, bool token);
-extern void rarr_running_set_confirm(const RarrRunningJob *job);
+extern bool rarr_running_set_confirm(const RarrRunningJob *job);
 extern void rarr_running_set_remove(const RarrLimitRef *ref, const pg_uuid_t *id, int32 attempt);
 extern void rarr_running_set_renew(const RarrLimitRef *ref, const pg_uuid_t *id, int32 attempt);
 

@@ -65,6 +65,8 @@ typedef struct RarrLimitEntry
 	bool open;     /* its claim is open */
 	bool bound;    /* it names a job, and is in a bucket */
 	bool ended;    /* the attempt has ended, although open */
+	bool counted;  /* populate found a job that it names, while open */
+	bool unswept;  /* a recheck passed over it, because it was open */
 	int32 attempt;
 	pg_uuid_t id;
 } RarrLimitEntry;

@@ -32,6 +32,20 @@
 
 static int mine = RARR_NONE; /* number of this backend's waiter */
 
+/* The current time by both clocks. */
+typedef struct Now
+{
+	TimestampTz system;
+	int64 mono;
+} Now;
+
+/* Convert a time of the monotonic clock to the system clock, as of now. */
+static TimestampTz
+to_system(const Now *now, int64 mono)
+{
+	return now->system + (mono - now->mono);
+}
+
 /* The following functions need the lock, down to notify_sleepers(). */
 
 /*
@@ -86,9 +100,29 @@ leave(TimestampTz now, int64 looked, RarrWakeups *wakeups)
 }
 
 /*
+ * A job of the type falls due before its designated waker would wake.  The
+ * waker computes the time anew.  It cannot if the agenda still has what its last
+ * look could not claim, because a bound is a time before the next job.  Then it
+ * looks, so that the bound advances.
+ */
+static void
+notify_waker(int type, RarrWakeups *wakeups)
+{
+	RarrWaitType *info = &rarr_waits->types[type];
+	Now now = {GetCurrentTimestamp(), rarr_monotonic_now()};
+
+	if (pg_atomic_read_u32(&rarr_waiter(info->waker)->state) == WAITER_ASLEEP &&
+		(TimestampTz) pg_atomic_read_u64(&rarr_agenda_slot(type)->next_due) <= to_system(&now, info->looked))
+		rarr_wake(info->waker, type, wakeups);
+	else
+		rarr_waker_notify(type, wakeups);
+}
+
+/*
  * Up to `jobs` jobs of a type are claimable from the time `at` on, or the type
  * got another slot.  The agenda knows this already.  Wakes as many sleepers,
- * or notifies the designated waker if they are not yet due.  Cannot fail.
+ * or notifies the designated waker if they are not yet due.  Zero jobs are those
+ * to which a claim has advanced the bound.  Cannot fail.
  */
 static void
 notify_sleepers(const RarrAgendaRef *ref, TimestampTz at, int64 jobs)
@@ -103,13 +137,15 @@ notify_sleepers(const RarrAgendaRef *ref, TimestampTz at, int64 jobs)
 	if (pg_atomic_read_u32(&info->asleep) == 0)
 		return;
 	due = at <= GetCurrentTimestamp();
+	if (due && jobs == 0)
+		return;
 	if (!due && at >= (TimestampTz) pg_atomic_read_u64(&info->wake_at))
 		return;
 	LWLockAcquire(&rarr_waits->lock, LW_EXCLUSIVE);
 	if (due)
 		rarr_wake_for_type(type, jobs, &wakeups);
 	else if (info->waker != RARR_NONE)
-		rarr_waker_notify(type, &wakeups);
+		notify_waker(type, &wakeups);
 	rarr_waits_unlock(&wakeups);
 }
 
@@ -246,20 +282,6 @@ bool
 rarr_wait_is_awake(void)
 {
 	return pg_atomic_read_u32(&rarr_waiter(mine)->state) == WAITER_AWAKE;
-}
-
-/* The current time by both clocks. */
-typedef struct Now
-{
-	TimestampTz system;
-	int64 mono;
-} Now;
-
-/* Convert a time of the monotonic clock to the system clock, as of now. */
-static TimestampTz
-to_system(const Now *now, int64 mono)
-{
-	return now->system + (mono - now->mono);
 }
 
 /*
