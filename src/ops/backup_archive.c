@@ -160,7 +160,7 @@ begin_try(MemoryContext cxt, char **name)
 	begin();
 	MemoryContextSwitchTo(cxt);
 	*name = rarr_backup_archive_command[0] != '\0' ? find_next(&due) : NULL;
-	/* the command is a shell's: a name that somebody else wrote into the table gets no part in it */
+	/* a row can have been written by hand, and a shell reads its name */
 	if (*name != NULL && due <= GetCurrentTimestamp() && rarr_backup_name_is_valid(*name))
 	{
 		command = make_command(psprintf("%s/%s", rarr_backup_folder(false), *name), *name);
