@@ -249,7 +249,7 @@ rarr_facts_worker(JsonbParseState **state)
 	for (int i = 0; entry >= 0 && i < rarr_task_count(); i++)
 	{
 		const RarrTaskState *task = &rarr_worker_entry(entry)->tasks[i];
-		TimestampTz due = rarr_task_due(task);
+		TimestampTz due = rarr_task_due(task, now);
 
 		last = Max(last, task->last_start);
 		if (!task->running && due != DT_NOBEGIN && due < now)

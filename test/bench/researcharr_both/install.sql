@@ -1,0 +1,1 @@
+../researcharr/install.sql
