@@ -20,7 +20,7 @@ typedef struct RarrSlowQuery
 {
 	uint64 serial; /* unique and growing; 0: the entry is free */
 	Oid database;
-	Oid role;        /* that was current */
+	Oid role;        /* that was current as it began */
 	bool by_hand;    /* record_slow_query(): the rest is not known */
 	TimestampTz at;  /* when it ended */
 	int64 duration;  /* of its execution, in microseconds */

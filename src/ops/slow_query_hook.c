@@ -54,6 +54,7 @@ typedef struct Statement
 	QueryDesc *desc;
 	struct Statement *next;
 	MemoryContextCallback forget;
+	Oid role;      /* that was current when it began to run */
 	bool uses_us;  /* a nested statement does */
 	int64 started; /* the current run, by rarr_monotonic_now() */
 	int64 spent;   /* by runs that ended, in microseconds */
@@ -218,6 +219,7 @@ add_statement(QueryDesc *desc)
 		statement = MemoryContextAlloc(desc->estate->es_query_cxt, sizeof(Statement));
 	memset(statement, 0, sizeof(Statement));
 	statement->desc = desc;
+	statement->role = GetUserId();
 	statement->forget.func = forget_statement;
 	statement->forget.arg = statement;
 	MemoryContextRegisterResetCallback(desc->estate->es_query_cxt, &statement->forget);
@@ -387,7 +389,7 @@ keep(const Statement *statement)
 	if (!IsTransactionState() || !(statement->uses_us || uses_us(desc->plannedstmt)))
 		return;
 	query = palloc0(sizeof(RarrSlowQuery));
-	query->role = GetUserId();
+	query->role = statement->role;
 	query->at = GetCurrentTimestamp();
 	query->duration = statement->spent;
 	query->query_id = (uint64) desc->plannedstmt->queryId;
