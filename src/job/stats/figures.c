@@ -248,13 +248,30 @@ rarr_figures_read(const RarrJobFigures *figures, RarrJobSums *sums)
 	}
 }
 
+/*
+ * Does this database seem to have a place, or is one free?  Looks without the
+ * lock, because each change of a job asks, and all places may be taken.
+ */
+static bool
+may_have_place(void)
+{
+	for (int i = 0; i < rarr_health_databases; i++)
+	{
+		Oid database = shared->totals[i].database;
+
+		if (database == MyDatabaseId || !OidIsValid(database))
+			return true;
+	}
+	return false;
+}
+
 /* Find this database's place, or take a free one.  Cannot fail. */
 void
 rarr_figures_prepare(void)
 {
 	Total *found = NULL;
 
-	if (own != NULL || shared == NULL || !OidIsValid(MyDatabaseId))
+	if (own != NULL || shared == NULL || !OidIsValid(MyDatabaseId) || !may_have_place())
 		return;
 	LWLockAcquire(&shared->lock, LW_EXCLUSIVE);
 	for (int i = 0; i < rarr_health_databases && (found == NULL || found->database != MyDatabaseId); i++)
