@@ -26,6 +26,7 @@
 #include "ops/health_checks.h"
 #include "ops/health_minutes.h"
 #include "ops/schedule_command.h"
+#include "ops/schedule_table.h"
 
 /* columns of a check's result */
 enum
@@ -250,25 +251,27 @@ describe(const RarrHealthResult *results, int n)
 }
 
 /*
- * The scheduled check.  It keeps the figures of the last minute.  The process
- * has search_path pinned, and is the bootstrap superuser.
+ * The scheduled check.  It keeps the figures of the last minute.  It runs as the
+ * owner of the schedule's tables, in a restricted operation, so that nobody whom
+ * a part of the extension was given to has code run as a superuser.
  */
 static char *
 run_scheduled(const RarrScheduledRun *run)
 {
 	MemoryContext cxt = CurrentMemoryContext;
+	RarrScheduleAccess access;
 	RarrHealthResult *results;
 	char *text;
 	int n;
 
 	StartTransactionCommand();
-	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0,
-							 false);
-	(void) set_config_option("lock_timeout", "1s", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
 	PushActiveSnapshot(GetTransactionSnapshot());
+	rarr_schedule_begin(&access);
+	(void) set_config_option("lock_timeout", "1s", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	results = rarr_health_run(&n);
 	text = MemoryContextStrdup(cxt, describe(results, n));
 	rarr_health_minutes_write();
+	rarr_schedule_end(&access);
 	PopActiveSnapshot();
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(cxt);

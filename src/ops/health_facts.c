@@ -94,7 +94,7 @@ put_disk(JsonbParseState **state, const char *what, const char *path)
 	(void) pushJsonbValue(state, WJB_BEGIN_OBJECT, NULL);
 	rarr_json_put_text(state, "directory", what);
 	if (statvfs(path, &disk) != 0)
-		rarr_json_put_text(state, "error", strerror(errno));
+		rarr_json_put_text(state, "error", rarr_valid_text(strerror(errno)));
 	else if (disk.f_blocks == 0)
 		rarr_json_put_text(state, "error", "the file system does not say how large it is");
 	else
