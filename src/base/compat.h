@@ -321,6 +321,13 @@ rarr_check_is_enforced(const ConstrCheck *check)
 #endif
 }
 
+/* The same for foreign keys, as a condition on rows of pg_constraint. */
+#if PG_VERSION_NUM >= 180000
+#define RARR_KEY_IS_ENFORCED "conenforced"
+#else
+#define RARR_KEY_IS_ENFORCED "true"
+#endif
+
 /* Since 18, an expression can reference virtual generated columns. */
 static inline Node *
 rarr_expand_generated(Node *expr, Relation rel)

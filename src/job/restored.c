@@ -37,8 +37,9 @@ has_status(TupleTableSlot *job, RarrJobStatus status)
 
 /*
  * Change the values of a job that is about to be restored, so that no worker
- * holds it: it gets the attempt, or a higher one if it had that already.  A failed job of an old version gets a message, as any failed job
- * has one.
+ * holds it: it gets the attempt, or a higher one if it had that already.  A
+ * failed job of an old version gets a message, as any failed job has one.
+ * Raises 22003 if there is no higher one.
  */
 void
 rarr_job_fence(TupleTableSlot *job, int attempt)

@@ -41,14 +41,15 @@
 #include "ops/backup_verify.h"
 #include "ops/backup_write.h"
 
-/* Is there anything of this name in the folder? */
+/* Is there anything of this name in the folder?  A row can have a name that leads out of it. */
 static bool
 has_directory(const char *folder, const char *name)
 {
 	char *problem;
-	bool exists = rarr_backup_directory_exists(psprintf("%s/%s", folder, name), &problem);
 
-	return exists || problem != NULL;
+	if (!rarr_backup_name_is_valid(name))
+		return false;
+	return rarr_backup_directory_exists(psprintf("%s/%s", folder, name), &problem) || problem != NULL;
 }
 
 /* A name of which there is no backup: a prefix, the time, and a number if need be. */

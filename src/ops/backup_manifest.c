@@ -312,6 +312,8 @@ rarr_manifest_read(const char *directory, RarrManifest **manifest)
 		return problem;
 	if (!checksum_is_right(text, length) || strlen(text) != length)
 		return "the manifest was changed: its checksum is not that of its text";
+	if (!pg_verifymbstr(text, length, true))
+		return "the manifest has text that is not valid in this database's encoding";
 	parsing.text = text;
 	parsing.manifest = palloc0(sizeof(RarrManifest));
 	if (!rarr_subtransaction(parse, is_about_data, &parsing, &error))

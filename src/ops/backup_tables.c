@@ -53,11 +53,13 @@ static const struct
 	const char *name;
 	const char *value;
 } settings[] = {
+	{"array_nulls", "on"},
 	{"bytea_output", "hex"},
 	{"DateStyle", "ISO"},
 	{"default_toast_compression", "pglz"},
 	{"extra_float_digits", "3"},
 	{"IntervalStyle", "postgres"},
+	{"lc_monetary", "C"},
 	{"row_security", "off"},
 	{"TimeZone", "UTC"},
 	{"xmloption", "content"},

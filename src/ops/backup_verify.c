@@ -35,8 +35,11 @@ find_duplicate(const RarrManifest *manifest)
 	ListCell *lc;
 
 	foreach (lc, manifest->files)
+	{
+		CHECK_FOR_INTERRUPTS();
 		if (find_file(manifest, ((const RarrBackupFile *) lfirst(lc))->file) != lfirst(lc))
 			return ((const RarrBackupFile *) lfirst(lc))->file;
+	}
 	return NULL;
 }
 

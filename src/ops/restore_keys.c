@@ -19,6 +19,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
+#include "base/compat.h"
 #include "ops/restore_keys.h"
 #include "ops/schedule_table.h"
 
@@ -41,13 +42,14 @@ get_oid(const RarrScheduleAccess *access, int row, int column)
 	return isnull ? InvalidOid : DatumGetObjectId(value);
 }
 
-/* Find the foreign keys from or to these tables. */
+/* Find the foreign keys from or to these tables, but for those that are NOT ENFORCED. */
 static List *
 find_keys(List *relids)
 {
 	RarrScheduleQuery query = {
 		"SELECT oid, conname::text, conrelid, confrelid, conindid FROM pg_constraint"
-		" WHERE contype = 'f' AND conparentid = 0 AND (conrelid = ANY ($1) OR confrelid = ANY ($1)) ORDER BY conname, oid"};
+		" WHERE contype = 'f' AND conparentid = 0 AND " RARR_KEY_IS_ENFORCED
+		" AND (conrelid = ANY ($1) OR confrelid = ANY ($1)) ORDER BY conname, oid"};
 	RarrScheduleAccess access;
 	Datum *oids = palloc(list_length(relids) * sizeof(Datum));
 	List *keys = NIL;

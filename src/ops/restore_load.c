@@ -38,6 +38,7 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
+#include "utils/typcache.h"
 
 #include "base/append.h"
 #include "base/column.h"
@@ -90,34 +91,65 @@ read_source(void *buffer, int minread, int maxread)
 	return done;
 }
 
+static void refuse_foreign_domain(Relation rel, Form_pg_attribute att, Oid type);
+
+/* Check a domain: its owner, and the type that it is based on. */
+static void
+check_domain(Relation rel, Form_pg_attribute att, Oid type)
+{
+	HeapTuple tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
+	Oid owner;
+	Oid base;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for type %u", type);
+	owner = ((Form_pg_type) GETSTRUCT(tuple))->typowner;
+	base = ((Form_pg_type) GETSTRUCT(tuple))->typbasetype;
+	ReleaseSysCache(tuple);
+	if (owner != GetUserId() && !superuser_arg(owner))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("column \"%s\" of table \"%s\" has a domain of another role", NameStr(att->attname),
+						RelationGetRelationName(rel)),
+				 errdetail("Its checks would run with the rights of the extension's owner."),
+				 errhint("Let the extension's owner own the domain.")));
+	refuse_foreign_domain(rel, att, base);
+}
+
 /*
- * Raise 42501 if the column's type is a domain, or an array of one, of a role
- * that is neither the owner of the extension nor a superuser: its checks would
- * run with the owner's rights.
+ * Raise 42501 if the column's type is, or contains, a domain of a role that is
+ * neither the owner of the extension nor a superuser: its checks would run with
+ * the owner's rights.  type: the column's, or a part of it.
  */
 static void
-refuse_foreign_domain(Relation rel, Form_pg_attribute att)
+refuse_foreign_domain(Relation rel, Form_pg_attribute att, Oid type)
 {
-	Oid element = get_element_type(att->atttypid);
-	Oid type = OidIsValid(element) ? element : att->atttypid;
+	Oid element = get_element_type(type);
+	TupleDesc desc;
 
-	while (get_typtype(type) == TYPTYPE_DOMAIN)
+	check_stack_depth();
+	if (OidIsValid(element))
 	{
-		HeapTuple tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
-		Oid owner;
-
-		if (!HeapTupleIsValid(tuple))
-			elog(ERROR, "cache lookup failed for type %u", type);
-		owner = ((Form_pg_type) GETSTRUCT(tuple))->typowner;
-		type = ((Form_pg_type) GETSTRUCT(tuple))->typbasetype;
-		ReleaseSysCache(tuple);
-		if (owner != GetUserId() && !superuser_arg(owner))
-			ereport(ERROR,
-					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-					 errmsg("column \"%s\" of table \"%s\" has a domain of another role", NameStr(att->attname),
-							RelationGetRelationName(rel)),
-					 errdetail("Its checks would run with the rights of the extension's owner."),
-					 errhint("Let the extension's owner own the domain.")));
+		refuse_foreign_domain(rel, att, element);
+		return;
+	}
+	switch (get_typtype(type))
+	{
+		case TYPTYPE_DOMAIN:
+			check_domain(rel, att, type);
+			break;
+		case TYPTYPE_COMPOSITE:
+			desc = lookup_rowtype_tupdesc_copy(type, -1);
+			for (int i = 0; i < desc->natts; i++)
+				if (!TupleDescAttr(desc, i)->attisdropped)
+					refuse_foreign_domain(rel, att, TupleDescAttr(desc, i)->atttypid);
+			break;
+		case TYPTYPE_RANGE:
+			refuse_foreign_domain(rel, att, get_range_subtype(type));
+			break;
+		case TYPTYPE_MULTIRANGE:
+			refuse_foreign_domain(rel, att, get_multirange_range(type));
+			break;
 	}
 }
 
@@ -133,7 +165,7 @@ check_file_columns(Relation rel, const RarrBackupFile *file)
 
 	for (int i = 0; i < desc->natts; i++)
 		if (!TupleDescAttr(desc, i)->attisdropped)
-			refuse_foreign_domain(rel, TupleDescAttr(desc, i));
+			refuse_foreign_domain(rel, TupleDescAttr(desc, i), TupleDescAttr(desc, i)->atttypid);
 
 	foreach (lc, file->columns)
 	{
