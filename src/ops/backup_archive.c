@@ -14,13 +14,16 @@
  */
 #include "postgres.h"
 
+#include <signal.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/ipc.h"
+#include "storage/latch.h"
 #include "storage/lock.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -51,7 +54,11 @@ static const char *const next_sql =
 	" FROM researcharr.backups WHERE archived_at IS NULL AND verify_error IS NULL) AS b"
 	" ORDER BY due, created_at, name LIMIT 1";
 
+/* how often the end of a command is looked for, in milliseconds */
+#define WAIT_PAUSE 100
+
 static LOCKTAG archive_lock;
+static pid_t shell = 0; /* the command's process, or 0 */
 
 static const RarrTask archive_task;
 static const RarrProcess archive_process;
@@ -193,26 +200,59 @@ end_try(const char *name, const char *error)
 	commit();
 }
 
-/* Run a command.  Returns NULL, or why it failed. */
+/* In a new process: become the shell that runs the command. */
+static void
+become_shell(const char *command)
+{
+	sigset_t none;
+
+	/* a process group of its own, so that all of it can be stopped */
+	(void) setsid();
+	(void) sigemptyset(&none);
+	(void) sigprocmask(SIG_SETMASK, &none, NULL);
+	(void) pqsignal(SIGPIPE, SIG_DFL);
+	(void) execl("/bin/sh", "sh", "-c", command, (char *) NULL);
+	_exit(127);
+}
+
+/*
+ * Run a command.  Returns NULL, or why it failed.  Interrupts are processed
+ * meanwhile; if one ends this process, end_archive() stops the command.
+ */
 static char *
 run_command(const char *command)
 {
-	int rc;
+	int status;
+	pid_t done;
 
 	fflush(NULL);
-	rc = system(command);
-	if (rc == -1)
+	shell = fork();
+	if (shell == 0)
+		become_shell(command);
+	if (shell < 0)
 		return psprintf("could not run the archive command: %m");
-	return rc == 0 ? NULL : psprintf("archive command failed: %s", wait_result_to_str(rc));
+	while ((done = waitpid(shell, &status, WNOHANG)) == 0 || (done < 0 && errno == EINTR))
+	{
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, WAIT_PAUSE, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+	shell = 0;
+	if (done < 0)
+		return psprintf("could not wait for the archive command: %m");
+	return status == 0 ? NULL : psprintf("archive command failed: %s", wait_result_to_str(status));
 }
 
 /*
  * before_shmem_exit callback: another process may archive, and the task looks
  * when there is more to do.  The server does not release such a lock by itself.
+ * A command that still runs is stopped.
  */
 static void
 end_archive(int code, Datum arg)
 {
+	if (shell > 0)
+		(void) kill(-shell, SIGTERM);
 	(void) LockRelease(&archive_lock, ExclusiveLock, true);
 	rarr_task_wake(&archive_task, DT_NOBEGIN);
 }

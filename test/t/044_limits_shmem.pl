@@ -104,9 +104,10 @@ is(sql($running), 1, 'one is running');
 sql(q{BEGIN; SELECT researcharr.job_complete(id, attempt) FROM researcharr.processing_jobs
 	WHERE job_type = 'one' AND status = 'running'; SELECT count(*) FROM researcharr.job_dequeue('{one}');
 	PREPARE TRANSACTION 'done'});
-is(take('one', 9), 0, 'its end is prepared: no other one may run');
+is(take('one', 9), 0, 'its end and the next claim are prepared: no other one may run');
 sql(q{COMMIT PREPARED 'done'; UPDATE researcharr.processing_jobs SET worker = NULL});
-is(take('one', 9), 1, 'but once that is committed');
+is(sql($running), 1, 'once that is committed, the next one is running');
+is(take('one', 9), 0, 'and no other one may');
 woken_by('TRUNCATE', qq{BEGIN; TRUNCATE researcharr.processing_jobs;
 	SELECT researcharr.job_enqueue($media, 'one'); COMMIT});
 sql('TRUNCATE researcharr.processing_jobs');

@@ -12,6 +12,7 @@
 #  5. Databases do not see each other's backups in the same directory.
 #  6. The schedule makes backups, verifies them and removes old ones.
 #  7. The archive command is run until it succeeds.
+#  8. An archive command that takes long does not hold up the server's end.
 
 use strict;
 use warnings;
@@ -24,6 +25,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use ResearcharrTest;
 use Test::More;
+use Time::HiRes qw(usleep);
 
 my $dir = abs_path(PostgreSQL::Test::Utils::tempdir()) . '/backups';
 mkdir $dir, 0700 or die;
@@ -272,5 +274,23 @@ is(slurp_file("$archive/shipped/manifest.json"), slurp_file("$folder/shipped/man
 is(slurp_file("$archive/said"), "100%\n", 'a percent sign');
 ok($node->log_contains('could not archive backup "shipped"'), "the server's log says so");
 
-$node->stop;
+# 8.
+my $pids = "$dir-pids";
+reload('researcharr.backup_archive_command' => "echo \$\$ >$pids; sleep 600");
+sql(q{SELECT researcharr.backup_create('slow')});
+my $shell;
+foreach (1 .. 600)
+{
+	last if -s $pids;
+	usleep(100_000);
+}
+($shell) = slurp_file($pids) =~ /(\d+)/;
+ok(kill(0, $shell), 'an archive command that takes long');
+$node->stop('fast');
+foreach (1 .. 600)
+{
+	last unless kill 0, $shell;
+	usleep(100_000);
+}
+ok(!kill(0, $shell), 'ends with the server');
 done_testing();
