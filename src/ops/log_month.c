@@ -11,16 +11,22 @@
  * be such a constraint on it for a while: added without a look at the rows,
  * validated beside others who write, and dropped when the partition is attached.
  *
- * All functions need SPI, which is connected.
+ * Functions that take a month need SPI, which is connected.
  */
 #include "postgres.h"
 
+#include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "access/xact.h"
+#include "catalog/dependency.h"
+#include "catalog/indexing.h"
 #include "catalog/pg_constraint.h"
 #include "executor/spi.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
 #include "utils/syscache.h"
 
 #include "base/default_privileges.h"
@@ -122,6 +128,38 @@ drop_copies(const RarrMonth *month)
 	n = SPI_processed;
 	for (uint64 i = 0; i < n; i++)
 		drop_constraint(month, month->partition, SPI_getvalue(names->vals[i], names->tupdesc, 1));
+}
+
+/*
+ * Drop the constraints of months that have no partition yet, because rows of
+ * these months come back to the DEFAULT partition.  The tasks make them anew.
+ * The caller has it locked against everybody, and may have it open.
+ */
+void
+rarr_month_drop_constraints(Oid fallback)
+{
+	Relation rel = table_open(ConstraintRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple tuple;
+	ObjectAddresses *objects = new_object_addresses();
+
+	ScanKeyInit(&key, Anum_pg_constraint_conrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(fallback));
+	scan = systable_beginscan(rel, ConstraintRelidTypidNameIndexId, true, NULL, 1, &key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_constraint constraint = (Form_pg_constraint) GETSTRUCT(tuple);
+		ObjectAddress object = {ConstraintRelationId, constraint->oid, 0};
+
+		if (constraint->contype == CONSTRAINT_CHECK &&
+			strncmp(NameStr(constraint->conname), RARR_MONTH_CONSTRAINT, strlen(RARR_MONTH_CONSTRAINT)) == 0)
+			add_exact_object_address(&object, objects);
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	performMultipleDeletions(objects, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
+	free_object_addresses(objects);
+	CommandCounterIncrement();
 }
 
 /* Make the partition's table, with all that the DEFAULT partition has. */

@@ -28,6 +28,7 @@ typedef struct RarrMonth
 
 extern RarrMonth *rarr_month_make(const RarrLog *log, Oid fallback, TimestampTz at, int offset);
 extern uint64 rarr_month_count_few(const RarrMonth *month);
+extern void rarr_month_drop_constraints(Oid fallback);
 extern void rarr_month_create(const RarrMonth *month);
 extern void rarr_month_move_rows(const RarrMonth *month);
 extern void rarr_month_attach(const RarrMonth *month);

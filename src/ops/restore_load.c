@@ -23,6 +23,7 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/index.h"
+#include "catalog/partition.h"
 #include "catalog/pg_type.h"
 #include "commands/copy.h"
 #include "commands/progress.h"
@@ -46,6 +47,7 @@
 #include "base/schema.h"
 #include "base/task.h"
 #include "job/job.h"
+#include "ops/log_month.h"
 #include "ops/restore_load.h"
 
 /* rows that are inserted together */
@@ -422,6 +424,8 @@ rarr_restore_table(const RarrRestoreTable *target, const char *directory, const 
 	rarr_task_progress(psprintf("restoring table \"%s\"", target->table->name));
 	foreach (lc, target->relations)
 		empty_relation(lfirst(lc), target->table->is_partitioned);
+	if (target->table->is_partitioned)
+		rarr_month_drop_constraints(get_default_partition_oid(target->table->relid));
 	foreach (lc, target->files)
 		rows += load_one(target, lfirst(lc), directory, encoding, fence);
 	if (!target->table->is_partitioned)

@@ -122,6 +122,8 @@ DROP TABLE notes;
 -- a log, if it is named; the restore itself is on record
 SELECT restored_tables, restored_rows < :audit AS fewer FROM backup_restore('one', '{audit_log}', false);
 SELECT count(*) < :audit AS fewer, count(*) FILTER (WHERE action = 'restore') AS restores FROM audit_log;
+-- ... of whose months one is about to get a partition
+ALTER TABLE processing_history_default ADD CONSTRAINT researcharr_not_2026_11 CHECK (id IS NULL) NOT VALID;
 SELECT restored_tables FROM backup_restore('one', '{processing_history}', false);
 
 -- no triggers; constraints, and columns that the owner added
