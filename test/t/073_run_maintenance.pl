@@ -15,7 +15,7 @@ use PostgreSQL::Test::Utils;
 use ResearcharrTest;
 use Test::More;
 
-my $node = new_node('by_hand', "researcharr.rescue_delay = 0\nresearcharr.maintenance_lock_timeout = 60s\n");
+my $node = new_node('by_hand', "shared_preload_libraries = ''\nresearcharr.rescue_delay = 0\nresearcharr.maintenance_lock_timeout = 60s\n");
 create_extension();
 my $maintenance = 'CALL researcharr.run_maintenance()';
 
