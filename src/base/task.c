@@ -38,7 +38,7 @@ static bool any_to_wake = false;
 static bool all_to_wake = false; /* soon */
 static bool installed = false;   /* by the current transaction: the extension */
 
-/* how soon: so a task that is often woken with all others runs no more often */
+/* the delay after which all tasks run, which bounds how often that can be */
 #define SOON USECS_PER_SEC
 
 /* At the transaction's end: wake what it asked for.  Cannot fail. */
@@ -185,8 +185,8 @@ rarr_task_wake_at_commit(const RarrTask *task, TimestampTz at)
  * The current transaction may install, update or drop the extension, or commit a
  * prepared one, which can have woken any task: have the background worker look at
  * the database when it commits.  with: at once, because the transaction installs
- * or updates it; otherwise a second later, because anybody can cause that as often
- * as he likes.  Cannot fail.
+ * or updates it; otherwise a second later, because any role can cause that at any
+ * rate.  Cannot fail.
  */
 void
 rarr_task_wake_all_at_commit(bool with)

@@ -3,8 +3,9 @@
  *		E_get_by_id_cached: rows by id, from the cache.
  *
  * A row is cached for a role that may read all of the entity's tables, without
- * row security, and only if it is made of their columns as they are.  Otherwise, and where the cache cannot be used, the row is read
- * as E_get_by_id does.  cache/rows.c sees to it that no row is stale.
+ * row security, and only if it is made of their columns as they are.  Otherwise,
+ * and where the cache cannot be used, the row is read as E_get_by_id does.
+ * cache/rows.c sees to it that no row is stale.
  */
 #include "postgres.h"
 

@@ -20,7 +20,7 @@
 #include "base/guc.h"
 #include "ops/worker_state.h"
 
-/* so much a time can be ahead of one that another process read a moment ago */
+/* clocks of two processes may differ by this much without having been set back */
 #define CLOCK_SLACK (10 * USECS_PER_SEC)
 
 RarrWorkerShared *rarr_workers = NULL;

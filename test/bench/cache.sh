@@ -30,8 +30,8 @@ STEPS=${STEPS:-traces get query redis}
 CLIENTS=50
 numbers KEYS ACCESSES REPEAT RUN_SECONDS
 
-# room KEYS: restart the server with room for as many.  A key takes a block of
-# 256 bytes, and what belongs to it
+# room KEYS: restart the server with room for as many.  A short key with a short
+# value takes one block
 room()
 {
 	run_sql postgres -c "ALTER SYSTEM SET researcharr.cache_size = '$(($1 * 268 / 1000))kB'"

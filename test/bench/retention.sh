@@ -12,8 +12,7 @@
 # median with retention as a share of the median without it; the bar is 0.8.  The
 # exit status says whether it holds.
 #
-# Takes some 4 minutes on 2 cores that do nothing else, and 6 GB of disk in
-# TMPDIR.
+# Nothing else should run.  Filling the tables takes longer than the periods.
 #
 # Environment (see also test/lib.sh):
 #   CLIENTS=8 ROWS=5000000 WAITING=1000000 RUN_SECONDS=10 PAIRS=5
