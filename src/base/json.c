@@ -97,8 +97,8 @@ rarr_json_text(const JsonbValue *value, const char **string, int *length)
 }
 
 /*
- * Read an integer of 64 bits that is written without a fraction.  Returns
- * NULL, or a description of what is wrong.
+ * Read an integer of 64 bits.  Its fraction, if it is written with one, must be
+ * zero.  Returns NULL, or a description of what is wrong.
  */
 char *
 rarr_json_int(const JsonbValue *value, int64 *number)
@@ -110,6 +110,8 @@ rarr_json_int(const JsonbValue *value, int64 *number)
 
 		errno = 0;
 		*number = strtoll(text, &end, 10);
+		if (end > text && *end == '.')
+			end += 1 + strspn(end + 1, "0");
 		if (errno == 0 && end > text && *end == '\0')
 			return NULL;
 	}

@@ -2,7 +2,7 @@
  * cascade.c
  *		Lock rows and cascade to episodes when media or series are deleted.
  *
- * Foreign keys delete the jobs, queue items and subtype rows of a media row.
+ * Foreign keys delete what belongs to a media row, for example its jobs.
  * But they lock rows in the order in which a scan finds them, so two sessions
  * that delete the same jobs can deadlock.  And no foreign key leads from a
  * series to the media rows of its episodes.  src/README.md has the order of
@@ -84,16 +84,18 @@ static RarrStatement find_all_episodes = {
 static RarrStatement lock_parts[] = {
 	LOCK("processing_jobs", "id", "media_id"),
 	LOCK("queue_items", "id", "media_id"),
+	LOCK("tracked_items", "id", "media_id"),
 	LOCK("movies", "media_id", "media_id"),
 	LOCK("episodes", "media_id", "media_id"),
 };
-#define PARTS_OF_ONE 2
+#define PARTS_OF_ONE 3
 
 /* a series comes after its episodes, which its foreign key would delete */
 static RarrStatement delete_parts[] = {
 	DELETE("movies"),
 	DELETE("episodes"),
 	DELETE("series"),
+	DELETE("tracked_items"),
 	DELETE("queue_items"),
 	DELETE("processing_jobs"),
 };
@@ -134,6 +136,14 @@ begin_with_row(TriggerData *trigger, const char *column, RarrIds *ids)
 	rarr_ids_init(ids);
 	if (!isnull)
 		rarr_ids_add(ids, id);
+}
+
+/* Lock rows of a table.  Versions before 1.13 have no tracked_items. */
+static void
+lock_part(RarrStatement *statement, RarrIds *ids)
+{
+	if (OidIsValid(rarr_find_relation(statement->table)))
+		rarr_statement_run(statement, ids, NULL);
 }
 
 /*
@@ -223,7 +233,7 @@ rarr_lock_deletes(const pg_uuid_t *deleted, int ndeleted, const pg_uuid_t *media
 	add_ids(&all_jobs, jobs, njobs);
 	rarr_statement_run(&lock_jobs, &all_jobs, NULL);
 	for (int i = 1; i < lengthof(lock_parts); i++)
-		rarr_statement_run(&lock_parts[i], &gone, NULL);
+		lock_part(&lock_parts[i], &gone);
 	SPI_finish();
 }
 
@@ -357,14 +367,14 @@ is_first(TriggerData *trigger)
 static bool
 will_cascade(TriggerData *trigger, const char *table)
 {
-	Oid relid = rarr_relation_oid(table);
+	Oid relid = rarr_find_relation(table);
 	TriggerDesc *triggers = trigger->tg_relation->trigdesc;
 
 	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
 	{
 		Trigger *t = &triggers->triggers[i];
 
-		if (t->tgfoid == F_RI_FKEY_CASCADE_DEL && t->tgconstrrelid == relid &&
+		if (t->tgfoid == F_RI_FKEY_CASCADE_DEL && OidIsValid(relid) && t->tgconstrrelid == relid &&
 			(t->tgenabled == TRIGGER_FIRES_ALWAYS || t->tgenabled == trigger->tg_trigger->tgenabled))
 			return true;
 	}
@@ -392,7 +402,7 @@ reach_all_parts(TriggerData *trigger)
 	add_ids(&all, gone.values, gone.count);
 	rarr_statement_run(&find_episodes, &series, &all);
 	for (int i = 0; i < (all.count == 1 ? PARTS_OF_ONE : lengthof(lock_parts)); i++)
-		rarr_statement_run(&lock_parts[i], &all, NULL);
+		lock_part(&lock_parts[i], &all);
 	if (series.count > 0)
 		reach_episodes(&series, true);
 	for (int i = 0; rarr_after_triggers_keep_role() && i < lengthof(delete_parts); i++)

@@ -132,7 +132,9 @@ fill_column(RarrEntityColumn *column, const RarrEntityDef *def, Form_pg_attribut
 	column->not_null = stored->attnotnull;
 	column->rule = find_rule(def, column->name);
 
-	is_system = generated || is_listed(system_fields, column->name);
+	is_system = generated ||
+				(is_listed(system_fields, column->name) &&
+				 !(def->own_fields != NULL && is_listed(def->own_fields, column->name)));
 	fixed = is_listed(fixed_fields, column->name) &&
 			(strcmp(column->name, "id") == 0 || column->rule != NULL);
 	column->creatable = !is_system &&

@@ -29,6 +29,11 @@ static const RarrRule *const config_rules[] = {
 	&rarr_rule_key, &rarr_rule_value_type, NULL};
 static const RarrRule *const webui_user_rules[] = {
 	&rarr_rule_username, &rarr_rule_password_hash, &rarr_rule_api_key_hash, NULL};
+static const RarrRule *const instance_rules[] = {
+	&rarr_rule_name, &rarr_rule_service, &rarr_rule_base_url, &rarr_rule_instance_settings, NULL};
+static const RarrRule *const tracked_item_rules[] = {
+	&rarr_rule_kind, &rarr_rule_service_id, &rarr_rule_search_count, &rarr_rule_failed_search_count,
+	&rarr_rule_payload, NULL};
 static const RarrRule *const no_rules[] = {NULL};
 
 /* the other columns of a job are set by the job queue's functions */
@@ -36,6 +41,9 @@ static const char *const job_create_fields[] = {
 	"media_id", "job_type", "priority", "available_at", "max_retries", "metadata", "unique_key", NULL};
 static const char *const job_update_fields[] = {
 	"priority", "available_at", "max_retries", "metadata", NULL};
+
+/* an instance's own date of an item; queue items have theirs from the table */
+static const char *const tracked_item_own_fields[] = {"added_at", NULL};
 
 /* the columns that write.c and settings.c read directly */
 static const RarrColumn job_typed[] = {
@@ -59,6 +67,9 @@ const RarrEntityDef rarr_entity_defs[RARR_NENTITIES] = {
 					 .table = "configuration", .rules = config_rules, .typed = config_typed},
 	[RARR_WEBUI_USER] = {"webui_user", "webui_users", "webui_users_masked",
 						 .table = "webui_users", .rules = webui_user_rules},
+	[RARR_INSTANCE] = {"instance", "instances", .table = "instances", .rules = instance_rules},
+	[RARR_TRACKED_ITEM] = {"tracked_item", "tracked_items", .table = "tracked_items",
+						   .rules = tracked_item_rules, .own_fields = tracked_item_own_fields},
 	[RARR_HISTORY] = {"history", "processing_history", .table = "processing_history",
 					  .read_only = true, .rules = no_rules},
 	[RARR_AUDIT] = {"audit", "audit_log", .table = "audit_log",

@@ -18,6 +18,8 @@ typedef enum RarrEntityKind
 	RARR_QUEUE_ITEM,
 	RARR_CONFIG,
 	RARR_WEBUI_USER,
+	RARR_INSTANCE,
+	RARR_TRACKED_ITEM,
 	RARR_HISTORY,
 	RARR_AUDIT
 } RarrEntityKind;
@@ -34,6 +36,7 @@ typedef struct RarrEntityDef
 	const char *subtable; /* of a flat row: the second table, or NULL */
 	const char *type;     /* of a flat row: media.type */
 	bool read_only;
+	const char *const *own_fields;    /* written by callers though named like system_fields; or NULL */
 	const char *const *create_fields; /* or NULL: all but system_fields */
 	const char *const *update_fields; /* ... of an update; or NULL */
 	const RarrRule *const *rules;     /* NULL-terminated */

@@ -29,18 +29,20 @@
 /* The tables whose rows operations change, in lock order. */
 typedef enum LockGroup
 {
+	GROUP_INSTANCES,
 	GROUP_MEDIA,
 	GROUP_JOBS,
 	GROUP_QUEUE_ITEMS,
+	GROUP_TRACKED_ITEMS,
 	GROUP_SETTINGS,
 	GROUP_USERS,
 	NGROUPS
 } LockGroup;
 
 static const RarrEntityKind group_entities[NGROUPS] = {
-	RARR_MEDIA, RARR_JOB, RARR_QUEUE_ITEM, RARR_CONFIG, RARR_WEBUI_USER};
+	RARR_INSTANCE, RARR_MEDIA, RARR_JOB, RARR_QUEUE_ITEM, RARR_TRACKED_ITEM, RARR_CONFIG, RARR_WEBUI_USER};
 static const char *const tables[NGROUPS] = {
-	"media", "processing_jobs", "queue_items", "configuration", "webui_users"};
+	"instances", "media", "processing_jobs", "queue_items", "tracked_items", "configuration", "webui_users"};
 
 /* The rows of a table that operations change. */
 typedef struct Targets
@@ -210,6 +212,14 @@ lock_media(const Targets *media, const Targets *jobs)
 	return false;
 }
 
+static void
+lock_group(const Targets *targets, LockGroup group)
+{
+	rarr_lock_rows(rarr_entity(group_entities[group]), tables[group], "id", "",
+				   targets[group].ndeleted > 0 ? RARR_DELETE_ROW : RARR_CHANGE_ROW,
+				   targets[group].ids, targets[group].count);
+}
+
 /*
  * Lock the rows that unit_of_work's operations update and delete.  Does
  * nothing for a single row.  Ids that come from earlier results are not known
@@ -229,13 +239,13 @@ rarr_lock_operations(Jsonb *operations)
 		count += add_target(&value, targets, room);
 	if (count < 2 || XactReadOnly)
 		return;
+	if (targets[GROUP_INSTANCES].count > 0)
+		lock_group(targets, GROUP_INSTANCES);
 	if (targets[GROUP_MEDIA].count > 0 && lock_media(&targets[GROUP_MEDIA], &targets[GROUP_JOBS]))
 		first++;
 	for (int i = first; i < NGROUPS; i++)
 	{
 		if (targets[i].count > 0)
-			rarr_lock_rows(rarr_entity(group_entities[i]), tables[i], "id", "",
-						   targets[i].ndeleted > 0 ? RARR_DELETE_ROW : RARR_CHANGE_ROW,
-						   targets[i].ids, targets[i].count);
+			lock_group(targets, i);
 	}
 }

@@ -18,11 +18,13 @@
 #include "data/validate.h"
 
 static bool is_imdb_id(const char *text, int length);
+static bool is_url(const char *text, int length);
 
 static const char *const media_types[] = {"movie", "series", "episode", NULL};
 static const char *const media_statuses[] =
 	{"pending", "processing", "completed", "failed", NULL};
 static const char *const services[] = {"radarr", "sonarr", NULL};
+static const char *const removed_media[] = {"keep", "delete", "delete_with_jobs", NULL};
 static const char *const setting_types[] = {"string", "int", "bool", "json", NULL};
 
 #define TEXT_RULE(column, ...) \
@@ -65,6 +67,18 @@ TEXT_RULE(username, .required = true, .min = 1, .max = 100, .trimmed = true);
 TEXT_RULE(password_hash, .required = true, .min = 1, .max = PG_INT32_MAX);
 TEXT_RULE(api_key_hash, .min = 1, .max = PG_INT32_MAX);
 
+TEXT_RULE(name, .required = true, .min = 1, .max = 100, .trimmed = true);
+TEXT_RULE(base_url, .min = 1, .max = 2000, .has_form = is_url, .secret = true,
+		  .form = "http:// or https://, a host and a path, without a user, a password or a query");
+const RarrRule rarr_rule_instance_settings = {
+	.field = "settings", .kind = RARR_RULE_METADATA, .member = "removed_media", .allowed_values = removed_media};
+
+TEXT_RULE(kind, .required = true, .allowed_values = media_types);
+INT_RULE(service_id, .required = true, .min = 1, .max = PG_INT64_MAX);
+INT_RULE(search_count, .min = 0, .max = PG_INT32_MAX);
+INT_RULE(failed_search_count, .min = 0, .max = PG_INT32_MAX);
+const RarrRule rarr_rule_payload = {.field = "payload", .kind = RARR_RULE_METADATA};
+
 const RarrRule rarr_rule_metadata = {.field = "metadata", .kind = RARR_RULE_METADATA};
 INT_RULE(priority, .min = 0, .max = 100);
 
@@ -79,6 +93,30 @@ is_imdb_id(const char *text, int length)
 			return false;
 	}
 	return true;
+}
+
+/*
+ * Is this a URL that holds no secret?  The CHECK constraint of instances has
+ * the same form as a regular expression.
+ */
+static bool
+is_url(const char *text, int length)
+{
+	const char *const schemes[] = {"http://", "https://"};
+	int host = 0;
+	int path = 0;
+
+	for (int i = 0; i < lengthof(schemes); i++)
+		if (length > strlen(schemes[i]) && memcmp(text, schemes[i], strlen(schemes[i])) == 0)
+			host = path = strlen(schemes[i]);
+	if (host == 0)
+		return false;
+	while (path < length && text[path] != '/')
+		path++;
+	for (int i = host; i < length; i++)
+		if (strchr(i < path ? "?#@ \t\n\r\f\v" : "?# \t\n\r\f\v", text[i]) != NULL)
+			return false;
+	return path > host;
 }
 
 /* Is this white space, as the tables' CHECK constraints define it? */
@@ -163,8 +201,8 @@ rarr_check_text(const RarrRule *rule, const text *value, RarrViolation *violatio
 									  rarr_quote_clipped(text, length)));
 	if (rule->has_form != NULL && !rule->has_form(text, length))
 		return rarr_violates(violation, rule->field, "wrong_form",
-							 psprintf("must be %s, not %s", rule->form,
-									  rarr_quote_clipped(text, length)));
+							 rule->secret ? psprintf("must be %s", rule->form) :
+											psprintf("must be %s, not %s", rule->form, rarr_quote_clipped(text, length)));
 	if (rule->max > 0)
 	{
 		int characters = pg_mbstrlen_with_len(text, length);
@@ -234,6 +272,21 @@ rarr_check_time(const RarrRule *rule, TimestampTz time, RarrViolation *violation
 	return rarr_violates(violation, rule->field, "out_of_range", "must be finite");
 }
 
+/* Check that the rule's member of an object, if there is one, has an allowed value. */
+static bool
+check_member(const RarrRule *rule, Jsonb *object, RarrViolation *violation)
+{
+	JsonbValue value;
+
+	if (getKeyJsonValueFromContainer(&object->root, rule->member, strlen(rule->member), &value) == NULL ||
+		(value.type == jbvString &&
+		 is_one_of(rule->allowed_values, value.val.string.val, value.val.string.len)))
+		return true;
+	return rarr_violates(violation, rule->field, "not_one_of",
+						 psprintf("must have %s as \"%s\", not %s", list_values(rule->allowed_values),
+								  rule->member, rarr_json_describe(&value)));
+}
+
 /* Check that metadata is an object of limited size. */
 bool
 rarr_check_metadata(const RarrRule *rule, Jsonb *metadata, RarrViolation *violation)
@@ -244,7 +297,7 @@ rarr_check_metadata(const RarrRule *rule, Jsonb *metadata, RarrViolation *violat
 	if (!rarr_metadata_is_valid(JsonbPGetDatum(metadata)))
 		return rarr_violates(violation, rule->field, "too_long",
 							 psprintf("must have at most %d bytes as text", RARR_METADATA_MAX_BYTES));
-	return true;
+	return rule->member == NULL || check_member(rule, metadata, violation);
 }
 
 /*

@@ -28,7 +28,9 @@ typedef struct RarrRule
 	bool trims;                        /* text: functions trim it */
 	const char *const *allowed_values; /* NULL-terminated, or NULL */
 	bool (*has_form)(const char *text, int length);
-	const char *form; /* description of what has_form requires */
+	const char *form;   /* description of what has_form requires */
+	bool secret;        /* may the value hold a secret, so that no message shows it? */
+	const char *member; /* metadata: this member has one of allowed_values, or is absent */
 } RarrRule;
 
 typedef struct RarrViolation
@@ -81,6 +83,18 @@ extern const RarrRule rarr_rule_value_type;
 extern const RarrRule rarr_rule_username;
 extern const RarrRule rarr_rule_password_hash;
 extern const RarrRule rarr_rule_api_key_hash;
+
+/* instances */
+extern const RarrRule rarr_rule_name;
+extern const RarrRule rarr_rule_base_url;
+extern const RarrRule rarr_rule_instance_settings;
+
+/* tracked_items */
+extern const RarrRule rarr_rule_kind;
+extern const RarrRule rarr_rule_service_id;
+extern const RarrRule rarr_rule_search_count;
+extern const RarrRule rarr_rule_failed_search_count;
+extern const RarrRule rarr_rule_payload;
 
 /* of several tables */
 extern const RarrRule rarr_rule_metadata;

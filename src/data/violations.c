@@ -71,7 +71,8 @@ check_rule(const RarrEntityColumn *column, Datum *value, RarrViolation *violatio
 			*value = trim(rule, *value);
 			return rarr_check_text(rule, DatumGetTextPP(*value), violation);
 		case RARR_RULE_INT:
-			return rarr_check_int(rule, DatumGetInt32(*value), violation);
+			return rarr_check_int(rule, column->type == INT8OID ? DatumGetInt64(*value) : DatumGetInt32(*value),
+								  violation);
 		case RARR_RULE_TIME:
 			return rarr_check_time(rule, DatumGetTimestampTz(*value), violation);
 		case RARR_RULE_METADATA:
@@ -93,7 +94,9 @@ rule_fits(const RarrEntityColumn *column)
 		[RARR_RULE_TIME] = TIMESTAMPTZOID,
 		[RARR_RULE_METADATA] = JSONBOID};
 
-	return column->rule != NULL && types[column->rule->kind] == column->type;
+	return column->rule != NULL &&
+		   (types[column->rule->kind] == column->type ||
+			(column->rule->kind == RARR_RULE_INT && column->type == INT8OID));
 }
 
 /* Read a value other than null; false, with the violation, if not valid. */

@@ -98,6 +98,16 @@ $actual$, ARRAY[
 		|| 'cancelled bigint not null, '
 		|| 'transactions bigint, '
 		|| 'database_bytes bigint',
+	'instances: '
+		|| 'id uuid not null default researcharr.uuid_v7(), '
+		|| 'name text not null, '
+		|| 'service text not null, '
+		|| 'base_url text, '
+		|| 'active boolean not null default true, '
+		|| 'settings jsonb not null default ''{}''::jsonb, '
+		|| 'last_synced_at timestamp with time zone, '
+		|| 'created_at timestamp with time zone not null default clock_timestamp(), '
+		|| 'updated_at timestamp with time zone not null default clock_timestamp()',
 	'job_type_policies: '
 		|| 'name text, '
 		|| 'priority integer, '
@@ -280,6 +290,26 @@ $actual$, ARRAY[
 		|| 'temp_blks_written bigint, '
 		|| 'query text, '
 		|| 'normalized_query text',
+	'tracked_items: '
+		|| 'id uuid not null default researcharr.uuid_v7(), '
+		|| 'instance_id uuid not null, '
+		|| 'kind text not null, '
+		|| 'service_id bigint not null, '
+		|| 'media_id uuid not null, '
+		|| 'monitored boolean not null default false, '
+		|| 'has_file boolean not null default false, '
+		|| 'available_from timestamp with time zone not null default ''infinity''::timestamp with time zone, '
+		|| 'quality_profile_id integer, '
+		|| 'custom_format_score integer, '
+		|| 'quality_cutoff_met boolean, '
+		|| 'added_at timestamp with time zone, '
+		|| 'last_search_at timestamp with time zone, '
+		|| 'search_count integer not null default 0, '
+		|| 'failed_search_count integer not null default 0, '
+		|| 'next_search_at timestamp with time zone, '
+		|| 'payload jsonb not null default ''{}''::jsonb, '
+		|| 'created_at timestamp with time zone not null default clock_timestamp(), '
+		|| 'updated_at timestamp with time zone not null default clock_timestamp()',
 	'webui_users: '
 		|| 'id uuid not null default researcharr.uuid_v7(), '
 		|| 'username text not null, '
@@ -310,6 +340,8 @@ $actual$, ARRAY[
 	'episodes episodes_series_fkey FOREIGN KEY (series_id) REFERENCES researcharr.series(media_id) ON DELETE CASCADE',
 	'episodes episodes_series_id_season_number_episode_number_key UNIQUE (series_id, season_number, episode_number)',
 	'health_minutes health_minutes_pkey PRIMARY KEY (ended_at)',
+	'instances instances_name_key UNIQUE (name)',
+	'instances instances_pkey PRIMARY KEY (id)',
 	'job_type_rates job_type_rates_pkey PRIMARY KEY (job_type)',
 	'job_types job_types_pkey PRIMARY KEY (name)',
 	'media media_external_id_type_key UNIQUE (external_id, type)',
@@ -329,6 +361,10 @@ $actual$, ARRAY[
 	'schedule_state schedule_state_pkey PRIMARY KEY (name)',
 	'series series_media_fkey FOREIGN KEY (media_id, type) REFERENCES researcharr.media(id, type) ON DELETE CASCADE',
 	'series series_pkey PRIMARY KEY (media_id)',
+	'tracked_items tracked_items_instance_id_fkey FOREIGN KEY (instance_id) REFERENCES researcharr.instances(id) ON DELETE CASCADE',
+	'tracked_items tracked_items_instance_id_kind_service_id_key UNIQUE (instance_id, kind, service_id)',
+	'tracked_items tracked_items_media_fkey FOREIGN KEY (media_id, kind) REFERENCES researcharr.media(id, type) ON DELETE CASCADE',
+	'tracked_items tracked_items_pkey PRIMARY KEY (id)',
 	'webui_users webui_users_pkey PRIMARY KEY (id)',
 	'webui_users webui_users_username_key UNIQUE (username)'
 ], 'primary, unique and foreign keys');
@@ -343,6 +379,7 @@ $actual$, ARRAY[
 	'cache_entries: key_check',
 	'configuration: key_check, value_check, value_type_check',
 	'episodes: air_date_check, episode_number_check, season_number_check',
+	'instances: base_url_check, name_check, service_check, settings_check',
 	'job_types: backoff_base_check, backoff_cap_check, backoff_check, jitter_check, lease_check, max_retries_check, max_running_check, max_runtime_check, name_check, priority_check, rate_check, rate_interval_check, rate_limit_check, weight_check',
 	'media: external_id_check, metadata_check, status_check, title_check, type_check',
 	'movies: imdb_id_check, runtime_minutes_check, tmdb_id_check, year_check',
@@ -353,6 +390,7 @@ $actual$, ARRAY[
 	'schedule_entries: arguments_check, cron_check, name_check',
 	'schedule_log: finished_at_check, reason_check, status_check',
 	'series: episodes_check, seasons_check, tvdb_id_check',
+	'tracked_items: failed_search_count_check, kind_check, payload_check, search_count_check, service_id_check',
 	'webui_users: api_key_hash_check, password_hash_check, username_check'
 ], 'checks');
 
@@ -383,7 +421,10 @@ $actual$, ARRAY[
 	'CREATE INDEX queue_items_retry_idx ON queue_items USING btree (service, next_retry_at) WHERE (next_retry_at IS NOT NULL)',
 	'CREATE INDEX schedule_log_entry_idx ON schedule_log USING btree (entry, id)',
 	'CREATE UNIQUE INDEX schedule_log_open_idx ON schedule_log USING btree (entry, status) WHERE (finished_at IS NULL)',
-	'CREATE INDEX series_tvdb_id_idx ON series USING btree (tvdb_id) WHERE (tvdb_id IS NOT NULL)'
+	'CREATE INDEX series_tvdb_id_idx ON series USING btree (tvdb_id) WHERE (tvdb_id IS NOT NULL)',
+	'CREATE INDEX tracked_items_cutoff_idx ON tracked_items USING btree (instance_id, last_search_at NULLS FIRST, id) WHERE (monitored AND has_file AND (NOT quality_cutoff_met) AND (kind <> ''series''::text))',
+	'CREATE INDEX tracked_items_media_id_idx ON tracked_items USING btree (media_id)',
+	'CREATE INDEX tracked_items_missing_idx ON tracked_items USING btree (instance_id, last_search_at NULLS FIRST, id) WHERE (monitored AND (NOT has_file) AND (kind <> ''series''::text))'
 ], 'indexes that are no keys');
 
 SELECT * FROM finish();
