@@ -27,3 +27,5 @@ CREATE FUNCTION researcharr.check_trgm() RETURNS void
 	AS 'MODULE_PATHNAME', 'researcharr_check_trgm';
 SELECT researcharr.check_trgm();
 DROP FUNCTION researcharr.check_trgm();
+
+COMMENT ON SCHEMA researcharr IS 'the extension researcharr: data layer of a media-automation application';

@@ -18,7 +18,7 @@ CREATE FUNCTION researcharr.updated_at_advance()
 RETURNS trigger LANGUAGE C
 AS 'MODULE_PATHNAME', 'researcharr_updated_at_advance';
 COMMENT ON FUNCTION researcharr.updated_at_advance()
-IS 'trigger: sets updated_at to the clock, and always later than it was';
+IS 'trigger: sets updated_at, or the column that is its argument, to the clock, and always later than it was by a millisecond or more';
 
 CREATE FUNCTION researcharr.episode_media_delete()
 RETURNS trigger LANGUAGE C
@@ -31,6 +31,12 @@ RETURNS trigger LANGUAGE C
 AS 'MODULE_PATHNAME', 'researcharr_media_delete_lock';
 COMMENT ON FUNCTION researcharr.media_delete_lock()
 IS 'trigger: locks what goes along with deleted media, in the order that everybody keeps to';
+
+CREATE FUNCTION researcharr.flat_row_write()
+RETURNS trigger LANGUAGE C
+AS 'MODULE_PATHNAME', 'researcharr_flat_row_write';
+COMMENT ON FUNCTION researcharr.flat_row_write()
+IS 'trigger: writes a row of a view of flat rows to its two tables, as the caller';
 
 CREATE FUNCTION researcharr.secret_guard()
 RETURNS trigger LANGUAGE C
@@ -52,13 +58,15 @@ CREATE TABLE researcharr.media (
 	CONSTRAINT media_pkey PRIMARY KEY (id),
 	CONSTRAINT media_external_id_type_key UNIQUE (external_id, type),
 	CONSTRAINT media_id_type_key UNIQUE (id, type),
-	CONSTRAINT media_title_check CHECK (
-		char_length(title) BETWEEN 1 AND 500 AND title = btrim(title, E' \t\n\r\f\x0b')),
 	CONSTRAINT media_type_check CHECK (type IN ('movie', 'series', 'episode')),
 	CONSTRAINT media_external_id_check CHECK (char_length(external_id) BETWEEN 1 AND 100),
 	CONSTRAINT media_status_check CHECK (status IN ('pending', 'processing', 'completed', 'failed')),
 	CONSTRAINT media_metadata_check CHECK (researcharr.metadata_is_valid(metadata))
 );
+-- NOT VALID, since an update does not wait for old rows to be checked, which satisfy it.
+ALTER TABLE researcharr.media ADD CONSTRAINT media_title_check CHECK (
+	char_length(title) BETWEEN 1 AND 500 AND
+	title = btrim(title, ' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13))) NOT VALID;
 COMMENT ON TABLE researcharr.media IS 'one row for each movie, series and episode; what only one kind has is in movies, series and episodes';
 COMMENT ON COLUMN researcharr.media.id IS 'UUID version 7';
 COMMENT ON COLUMN researcharr.media.title IS '1 to 500 characters, no white space at its ends';
@@ -76,11 +84,12 @@ COMMENT ON INDEX researcharr.media_created_at_idx IS 'media of a status and type
 
 CREATE TABLE researcharr.movies (
 	media_id        uuid NOT NULL,
-	type            text NOT NULL GENERATED ALWAYS AS ('movie'::text) STORED,
+	type            text NOT NULL DEFAULT 'movie',
 	year            int,
 	imdb_id         text,
 	tmdb_id         int,
 	runtime_minutes int,
+	changed_at      timestamptz DEFAULT clock_timestamp(),
 	CONSTRAINT movies_pkey PRIMARY KEY (media_id),
 	CONSTRAINT movies_media_fkey FOREIGN KEY (media_id, type)
 		REFERENCES researcharr.media (id, type) ON DELETE CASCADE,
@@ -89,6 +98,7 @@ CREATE TABLE researcharr.movies (
 	CONSTRAINT movies_tmdb_id_check CHECK (tmdb_id > 0),
 	CONSTRAINT movies_runtime_minutes_check CHECK (runtime_minutes > 0)
 );
+ALTER TABLE researcharr.movies ADD CONSTRAINT movies_type_check CHECK (type = 'movie') NOT VALID;
 COMMENT ON TABLE researcharr.movies IS 'what only movies have';
 COMMENT ON COLUMN researcharr.movies.media_id IS 'the movie''s row in media';
 COMMENT ON COLUMN researcharr.movies.type IS 'always movie: with the foreign key, only a media row of that type can have this one';
@@ -96,6 +106,7 @@ COMMENT ON COLUMN researcharr.movies.year IS '1870 to 2100; NULL where unknown';
 COMMENT ON COLUMN researcharr.movies.imdb_id IS 'tt and 7 to 10 digits';
 COMMENT ON COLUMN researcharr.movies.tmdb_id IS 'The Movie Database''s number';
 COMMENT ON COLUMN researcharr.movies.runtime_minutes IS 'running time in minutes; NULL where unknown';
+COMMENT ON COLUMN researcharr.movies.changed_at IS 'when the row was made or last changed; strictly increasing; NULL where that was before version 1.14';
 
 CREATE INDEX movies_year_idx ON researcharr.movies (year, media_id);
 COMMENT ON INDEX researcharr.movies_year_idx IS 'for filters and orders by year';
@@ -106,10 +117,11 @@ COMMENT ON INDEX researcharr.movies_tmdb_id_idx IS 'for filters by tmdb_id';
 
 CREATE TABLE researcharr.series (
 	media_id uuid NOT NULL,
-	type     text NOT NULL GENERATED ALWAYS AS ('series'::text) STORED,
+	type     text NOT NULL DEFAULT 'series',
 	tvdb_id  int,
 	seasons  int,
 	episodes int,
+	changed_at timestamptz DEFAULT clock_timestamp(),
 	CONSTRAINT series_pkey PRIMARY KEY (media_id),
 	CONSTRAINT series_media_fkey FOREIGN KEY (media_id, type)
 		REFERENCES researcharr.media (id, type) ON DELETE CASCADE,
@@ -117,23 +129,26 @@ CREATE TABLE researcharr.series (
 	CONSTRAINT series_seasons_check CHECK (seasons >= 0),
 	CONSTRAINT series_episodes_check CHECK (episodes >= 0)
 );
+ALTER TABLE researcharr.series ADD CONSTRAINT series_type_check CHECK (type = 'series') NOT VALID;
 COMMENT ON TABLE researcharr.series IS 'what only series have';
 COMMENT ON COLUMN researcharr.series.media_id IS 'the series'' row in media';
 COMMENT ON COLUMN researcharr.series.type IS 'always series: with the foreign key, only a media row of that type can have this one';
 COMMENT ON COLUMN researcharr.series.tvdb_id IS 'TheTVDB''s number';
 COMMENT ON COLUMN researcharr.series.seasons IS 'how many seasons the source counts';
 COMMENT ON COLUMN researcharr.series.episodes IS 'how many episodes the source counts';
+COMMENT ON COLUMN researcharr.series.changed_at IS 'when the row was made or last changed; strictly increasing; NULL where that was before version 1.14';
 
 CREATE INDEX series_tvdb_id_idx ON researcharr.series (tvdb_id) WHERE tvdb_id IS NOT NULL;
 COMMENT ON INDEX researcharr.series_tvdb_id_idx IS 'for filters by tvdb_id';
 
 CREATE TABLE researcharr.episodes (
 	media_id       uuid NOT NULL,
-	type           text NOT NULL GENERATED ALWAYS AS ('episode'::text) STORED,
+	type           text NOT NULL DEFAULT 'episode',
 	series_id      uuid NOT NULL,
 	season_number  int NOT NULL,
 	episode_number int NOT NULL,
 	air_date       date,
+	changed_at     timestamptz DEFAULT clock_timestamp(),
 	CONSTRAINT episodes_pkey PRIMARY KEY (media_id),
 	CONSTRAINT episodes_series_id_season_number_episode_number_key
 		UNIQUE (series_id, season_number, episode_number),
@@ -145,6 +160,7 @@ CREATE TABLE researcharr.episodes (
 	CONSTRAINT episodes_episode_number_check CHECK (episode_number >= 0),
 	CONSTRAINT episodes_air_date_check CHECK (isfinite(air_date))
 );
+ALTER TABLE researcharr.episodes ADD CONSTRAINT episodes_type_check CHECK (type = 'episode') NOT VALID;
 COMMENT ON TABLE researcharr.episodes IS 'what only episodes have; deleting a series deletes the media rows of its episodes';
 COMMENT ON COLUMN researcharr.episodes.media_id IS 'the episode''s row in media';
 COMMENT ON COLUMN researcharr.episodes.type IS 'always episode: with the foreign key, only a media row of that type can have this one';
@@ -152,22 +168,27 @@ COMMENT ON COLUMN researcharr.episodes.series_id IS 'the series it belongs to';
 COMMENT ON COLUMN researcharr.episodes.season_number IS 'from 0 (specials)';
 COMMENT ON COLUMN researcharr.episodes.episode_number IS 'from 0';
 COMMENT ON COLUMN researcharr.episodes.air_date IS 'first broadcast; NULL where unknown';
+COMMENT ON COLUMN researcharr.episodes.changed_at IS 'when the row was made or last changed; strictly increasing; NULL where that was before version 1.14';
 
 -- Reading a flat row requires SELECT on both tables, and their row security applies.
+-- A flat row has changed when either half has.
 CREATE VIEW researcharr.movie_rows WITH (security_invoker = true) AS
-	SELECT m.id, m.title, m.type, m.external_id, m.status, m.metadata, m.created_at, m.updated_at,
+	SELECT m.id, m.title, m.type, m.external_id, m.status, m.metadata, m.created_at,
+		GREATEST(m.updated_at, s.changed_at) AS updated_at,
 		s.year, s.imdb_id, s.tmdb_id, s.runtime_minutes
 	FROM researcharr.media m JOIN researcharr.movies s ON s.media_id = m.id;
 COMMENT ON VIEW researcharr.movie_rows IS 'movies as flat rows: media''s columns, then those that only movies have';
 
 CREATE VIEW researcharr.series_rows WITH (security_invoker = true) AS
-	SELECT m.id, m.title, m.type, m.external_id, m.status, m.metadata, m.created_at, m.updated_at,
+	SELECT m.id, m.title, m.type, m.external_id, m.status, m.metadata, m.created_at,
+		GREATEST(m.updated_at, s.changed_at) AS updated_at,
 		s.tvdb_id, s.seasons, s.episodes
 	FROM researcharr.media m JOIN researcharr.series s ON s.media_id = m.id;
 COMMENT ON VIEW researcharr.series_rows IS 'series as flat rows: media''s columns, then those that only series have';
 
 CREATE VIEW researcharr.episode_rows WITH (security_invoker = true) AS
-	SELECT m.id, m.title, m.type, m.external_id, m.status, m.metadata, m.created_at, m.updated_at,
+	SELECT m.id, m.title, m.type, m.external_id, m.status, m.metadata, m.created_at,
+		GREATEST(m.updated_at, s.changed_at) AS updated_at,
 		s.series_id, s.season_number, s.episode_number, s.air_date
 	FROM researcharr.media m JOIN researcharr.episodes s ON s.media_id = m.id;
 COMMENT ON VIEW researcharr.episode_rows IS 'episodes as flat rows: media''s columns, then those that only episodes have';
@@ -226,7 +247,7 @@ CREATE TABLE researcharr.configuration (
 	CONSTRAINT configuration_pkey PRIMARY KEY (id),
 	CONSTRAINT configuration_key_key UNIQUE (key),
 	CONSTRAINT configuration_key_check CHECK (
-		char_length(key) BETWEEN 1 AND 255 AND key = btrim(key, E' \t\n\r\f\x0b')),
+		char_length(key) BETWEEN 1 AND 255 AND key = btrim(key, ' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13))),
 	CONSTRAINT configuration_value_type_check CHECK (value_type IN ('string', 'int', 'bool', 'json')),
 	CONSTRAINT configuration_value_check CHECK (researcharr.config_value_is_valid(value, value_type))
 );
@@ -249,7 +270,7 @@ CREATE TABLE researcharr.webui_users (
 	CONSTRAINT webui_users_pkey PRIMARY KEY (id),
 	CONSTRAINT webui_users_username_key UNIQUE (username),
 	CONSTRAINT webui_users_username_check CHECK (
-		char_length(username) BETWEEN 1 AND 100 AND username = btrim(username, E' \t\n\r\f\x0b')),
+		char_length(username) BETWEEN 1 AND 100 AND username = btrim(username, ' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13))),
 	CONSTRAINT webui_users_password_hash_check CHECK (password_hash <> ''),
 	CONSTRAINT webui_users_api_key_hash_check CHECK (api_key_hash <> '')
 );
@@ -266,6 +287,12 @@ CREATE TRIGGER researcharr_updated_at BEFORE UPDATE ON researcharr.media
 	FOR EACH ROW EXECUTE FUNCTION researcharr.updated_at_advance();
 CREATE TRIGGER researcharr_updated_at BEFORE UPDATE ON researcharr.configuration
 	FOR EACH ROW EXECUTE FUNCTION researcharr.updated_at_advance();
+CREATE TRIGGER researcharr_changed_at BEFORE UPDATE ON researcharr.movies
+	FOR EACH ROW EXECUTE FUNCTION researcharr.updated_at_advance('changed_at');
+CREATE TRIGGER researcharr_changed_at BEFORE UPDATE ON researcharr.series
+	FOR EACH ROW EXECUTE FUNCTION researcharr.updated_at_advance('changed_at');
+CREATE TRIGGER researcharr_changed_at BEFORE UPDATE ON researcharr.episodes
+	FOR EACH ROW EXECUTE FUNCTION researcharr.updated_at_advance('changed_at');
 -- Triggers fire in order of name.  This one fires last and sees the changes of users' triggers.
 CREATE TRIGGER zz_researcharr_guard BEFORE INSERT OR UPDATE ON researcharr.configuration
 	FOR EACH ROW EXECUTE FUNCTION researcharr.secret_guard();
@@ -287,14 +314,31 @@ CREATE TRIGGER researcharr_media_truncate BEFORE TRUNCATE ON researcharr.series
 	FOR EACH STATEMENT EXECUTE FUNCTION researcharr.episode_media_delete();
 ALTER TABLE researcharr.media ENABLE ALWAYS TRIGGER researcharr_updated_at;
 ALTER TABLE researcharr.configuration ENABLE ALWAYS TRIGGER researcharr_updated_at;
+ALTER TABLE researcharr.movies ENABLE ALWAYS TRIGGER researcharr_changed_at;
+ALTER TABLE researcharr.series ENABLE ALWAYS TRIGGER researcharr_changed_at;
+ALTER TABLE researcharr.episodes ENABLE ALWAYS TRIGGER researcharr_changed_at;
 ALTER TABLE researcharr.series ENABLE ALWAYS TRIGGER researcharr_media_delete;
 ALTER TABLE researcharr.series ENABLE ALWAYS TRIGGER researcharr_media_truncate;
 COMMENT ON TRIGGER researcharr_updated_at ON researcharr.media IS 'keeps updated_at';
 COMMENT ON TRIGGER researcharr_updated_at ON researcharr.configuration IS 'keeps updated_at';
+COMMENT ON TRIGGER researcharr_changed_at ON researcharr.movies IS 'keeps changed_at';
+COMMENT ON TRIGGER researcharr_changed_at ON researcharr.series IS 'keeps changed_at';
+COMMENT ON TRIGGER researcharr_changed_at ON researcharr.episodes IS 'keeps changed_at';
 COMMENT ON TRIGGER researcharr_lock_series ON researcharr.media IS 'locks a series and its episodes in the right order';
 COMMENT ON TRIGGER "A_researcharr_lock_parts" ON researcharr.media IS 'locks jobs, and what else goes along, in the right order';
 COMMENT ON TRIGGER researcharr_media_delete ON researcharr.series IS 'a series takes its episodes'' media rows along';
 COMMENT ON TRIGGER researcharr_media_truncate ON researcharr.series IS 'a series takes its episodes'' media rows along';
+
+-- an ORM can map each view of flat rows as one table
+CREATE TRIGGER researcharr_write INSTEAD OF INSERT OR UPDATE OR DELETE ON researcharr.movie_rows
+	FOR EACH ROW EXECUTE FUNCTION researcharr.flat_row_write();
+COMMENT ON TRIGGER researcharr_write ON researcharr.movie_rows IS 'writes both tables';
+CREATE TRIGGER researcharr_write INSTEAD OF INSERT OR UPDATE OR DELETE ON researcharr.series_rows
+	FOR EACH ROW EXECUTE FUNCTION researcharr.flat_row_write();
+COMMENT ON TRIGGER researcharr_write ON researcharr.series_rows IS 'writes both tables';
+CREATE TRIGGER researcharr_write INSTEAD OF INSERT OR UPDATE OR DELETE ON researcharr.episode_rows
+	FOR EACH ROW EXECUTE FUNCTION researcharr.flat_row_write();
+COMMENT ON TRIGGER researcharr_write ON researcharr.episode_rows IS 'writes both tables';
 
 -- imports
 

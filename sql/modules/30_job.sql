@@ -19,7 +19,7 @@ CREATE TABLE researcharr.job_types (
 	paused        boolean NOT NULL DEFAULT false,
 	CONSTRAINT job_types_pkey PRIMARY KEY (name),
 	CONSTRAINT job_types_name_check CHECK (
-		char_length(name) BETWEEN 1 AND 100 AND name = btrim(name, E' \t\n\r\f\x0b')),
+		char_length(name) BETWEEN 1 AND 100 AND name = btrim(name, ' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13))),
 	CONSTRAINT job_types_priority_check CHECK (priority BETWEEN 0 AND 100),
 	CONSTRAINT job_types_max_retries_check CHECK (max_retries BETWEEN 0 AND 10),
 	CONSTRAINT job_types_lease_check CHECK (

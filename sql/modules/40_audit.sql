@@ -88,15 +88,15 @@ COMMENT ON TRIGGER researcharr_audit_truncate ON researcharr.media IS 'all rows 
 
 CREATE TRIGGER researcharr_audit_insert AFTER INSERT ON researcharr.movies
 	REFERENCING NEW TABLE AS new_rows
-	FOR EACH STATEMENT EXECUTE FUNCTION researcharr.audit_record('movie', 'key', 'media_id', 'ignore', 'type');
+	FOR EACH STATEMENT EXECUTE FUNCTION researcharr.audit_record('movie', 'key', 'media_id', 'ignore', 'type', 'ignore', 'changed_at');
 CREATE TRIGGER researcharr_audit_update AFTER UPDATE ON researcharr.movies
 	REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
-	FOR EACH STATEMENT EXECUTE FUNCTION researcharr.audit_record('movie', 'key', 'media_id', 'ignore', 'type');
+	FOR EACH STATEMENT EXECUTE FUNCTION researcharr.audit_record('movie', 'key', 'media_id', 'ignore', 'type', 'ignore', 'changed_at');
 CREATE TRIGGER researcharr_audit_delete AFTER DELETE ON researcharr.movies
 	REFERENCING OLD TABLE AS old_rows
-	FOR EACH STATEMENT EXECUTE FUNCTION researcharr.audit_record('movie', 'key', 'media_id', 'ignore', 'type');
+	FOR EACH STATEMENT EXECUTE FUNCTION researcharr.audit_record('movie', 'key', 'media_id', 'ignore', 'type', 'ignore', 'changed_at');
 CREATE TRIGGER researcharr_audit_truncate AFTER TRUNCATE ON researcharr.movies
-	FOR EACH STATEMENT EXECUTE FUNCTION researcharr.audit_record('movie', 'key', 'media_id', 'ignore', 'type');
+	FOR EACH STATEMENT EXECUTE FUNCTION researcharr.audit_record('movie', 'key', 'media_id', 'ignore', 'type', 'ignore', 'changed_at');
 ALTER TABLE researcharr.movies ENABLE ALWAYS TRIGGER researcharr_audit_insert;
 ALTER TABLE researcharr.movies ENABLE ALWAYS TRIGGER researcharr_audit_update;
 ALTER TABLE researcharr.movies ENABLE ALWAYS TRIGGER researcharr_audit_delete;
@@ -108,15 +108,15 @@ COMMENT ON TRIGGER researcharr_audit_truncate ON researcharr.movies IS 'all rows
 
 CREATE TRIGGER researcharr_audit_insert AFTER INSERT ON researcharr.series
 	REFERENCING NEW TABLE AS new_rows
-	FOR EACH STATEMENT EXECUTE FUNCTION researcharr.audit_record('series', 'key', 'media_id', 'ignore', 'type');
+	FOR EACH STATEMENT EXECUTE FUNCTION researcharr.audit_record('series', 'key', 'media_id', 'ignore', 'type', 'ignore', 'changed_at');
 CREATE TRIGGER researcharr_audit_update AFTER UPDATE ON researcharr.series
 	REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
-	FOR EACH STATEMENT EXECUTE FUNCTION researcharr.audit_record('series', 'key', 'media_id', 'ignore', 'type');
+	FOR EACH STATEMENT EXECUTE FUNCTION researcharr.audit_record('series', 'key', 'media_id', 'ignore', 'type', 'ignore', 'changed_at');
 CREATE TRIGGER researcharr_audit_delete AFTER DELETE ON researcharr.series
 	REFERENCING OLD TABLE AS old_rows
-	FOR EACH STATEMENT EXECUTE FUNCTION researcharr.audit_record('series', 'key', 'media_id', 'ignore', 'type');
+	FOR EACH STATEMENT EXECUTE FUNCTION researcharr.audit_record('series', 'key', 'media_id', 'ignore', 'type', 'ignore', 'changed_at');
 CREATE TRIGGER researcharr_audit_truncate AFTER TRUNCATE ON researcharr.series
-	FOR EACH STATEMENT EXECUTE FUNCTION researcharr.audit_record('series', 'key', 'media_id', 'ignore', 'type');
+	FOR EACH STATEMENT EXECUTE FUNCTION researcharr.audit_record('series', 'key', 'media_id', 'ignore', 'type', 'ignore', 'changed_at');
 ALTER TABLE researcharr.series ENABLE ALWAYS TRIGGER researcharr_audit_insert;
 ALTER TABLE researcharr.series ENABLE ALWAYS TRIGGER researcharr_audit_update;
 ALTER TABLE researcharr.series ENABLE ALWAYS TRIGGER researcharr_audit_delete;
@@ -128,15 +128,15 @@ COMMENT ON TRIGGER researcharr_audit_truncate ON researcharr.series IS 'all rows
 
 CREATE TRIGGER researcharr_audit_insert AFTER INSERT ON researcharr.episodes
 	REFERENCING NEW TABLE AS new_rows
-	FOR EACH STATEMENT EXECUTE FUNCTION researcharr.audit_record('episode', 'key', 'media_id', 'ignore', 'type');
+	FOR EACH STATEMENT EXECUTE FUNCTION researcharr.audit_record('episode', 'key', 'media_id', 'ignore', 'type', 'ignore', 'changed_at');
 CREATE TRIGGER researcharr_audit_update AFTER UPDATE ON researcharr.episodes
 	REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
-	FOR EACH STATEMENT EXECUTE FUNCTION researcharr.audit_record('episode', 'key', 'media_id', 'ignore', 'type');
+	FOR EACH STATEMENT EXECUTE FUNCTION researcharr.audit_record('episode', 'key', 'media_id', 'ignore', 'type', 'ignore', 'changed_at');
 CREATE TRIGGER researcharr_audit_delete AFTER DELETE ON researcharr.episodes
 	REFERENCING OLD TABLE AS old_rows
-	FOR EACH STATEMENT EXECUTE FUNCTION researcharr.audit_record('episode', 'key', 'media_id', 'ignore', 'type');
+	FOR EACH STATEMENT EXECUTE FUNCTION researcharr.audit_record('episode', 'key', 'media_id', 'ignore', 'type', 'ignore', 'changed_at');
 CREATE TRIGGER researcharr_audit_truncate AFTER TRUNCATE ON researcharr.episodes
-	FOR EACH STATEMENT EXECUTE FUNCTION researcharr.audit_record('episode', 'key', 'media_id', 'ignore', 'type');
+	FOR EACH STATEMENT EXECUTE FUNCTION researcharr.audit_record('episode', 'key', 'media_id', 'ignore', 'type', 'ignore', 'changed_at');
 ALTER TABLE researcharr.episodes ENABLE ALWAYS TRIGGER researcharr_audit_insert;
 ALTER TABLE researcharr.episodes ENABLE ALWAYS TRIGGER researcharr_audit_update;
 ALTER TABLE researcharr.episodes ENABLE ALWAYS TRIGGER researcharr_audit_delete;

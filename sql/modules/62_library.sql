@@ -13,7 +13,7 @@ CREATE TABLE researcharr.instances (
 	CONSTRAINT instances_pkey PRIMARY KEY (id),
 	CONSTRAINT instances_name_key UNIQUE (name),
 	CONSTRAINT instances_name_check CHECK (
-		char_length(name) BETWEEN 1 AND 100 AND name = btrim(name, E' \t\n\r\f\x0b')),
+		char_length(name) BETWEEN 1 AND 100 AND name = btrim(name, ' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13))),
 	CONSTRAINT instances_service_check CHECK (service IN ('radarr', 'sonarr')),
 	CONSTRAINT instances_base_url_check CHECK (
 		char_length(base_url) BETWEEN 1 AND 2000

@@ -14,7 +14,7 @@ CREATE TABLE researcharr.schedule_entries (
 	updated_at        timestamptz NOT NULL DEFAULT clock_timestamp(),
 	CONSTRAINT schedule_entries_pkey PRIMARY KEY (name),
 	CONSTRAINT schedule_entries_name_check CHECK (
-		char_length(name) BETWEEN 1 AND 100 AND name = btrim(name, E' \t\n\r\f\x0b')),
+		char_length(name) BETWEEN 1 AND 100 AND name = btrim(name, ' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13))),
 	CONSTRAINT schedule_entries_cron_check CHECK (char_length(cron) BETWEEN 1 AND 1000),
 	CONSTRAINT schedule_entries_arguments_check CHECK (
 		jsonb_typeof(arguments) = 'object' AND octet_length(CAST(arguments AS text)) <= 100000)

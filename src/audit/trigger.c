@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include "commands/trigger.h"
+#include "replication/logicalworker.h"
 #include "utils/guc.h"
 #include "utils/tuplestore.h"
 
@@ -118,7 +119,7 @@ researcharr_audit_record(PG_FUNCTION_ARGS)
 	rarr_require_trigger(fcinfo, "audit_record");
 	trigdata = audit.trigdata = (TriggerData *) fcinfo->context;
 	if (rarr_audit_is_off(trigdata->tg_relation, TRIGGER_FIRED_BY_INSERT(trigdata->tg_event)) ||
-		rarr_is_expiring(trigdata))
+		rarr_is_expiring(trigdata) || IsLogicalWorker())
 		PG_RETURN_POINTER(NULL);
 
 	audit.log = rarr_audit_begin();

@@ -45,6 +45,7 @@
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
+#include "base/access.h"
 #include "base/default_privileges.h"
 #include "base/task.h"
 
@@ -285,8 +286,8 @@ list_members(bool all)
  * Called at the end of a script, which then drops it.  If fresh is true, it
  * covers all members and the schema.  Otherwise it covers the objects that an
  * update created in this transaction, except for privileges that a later GRANT
- * gave.  As this is the last call of each script, it also tells the background
- * worker, at commit.  Raises 0A000 if called outside of an extension script.
+ * gave.  As this is the last call of each script, an update then grants roles with
+ * a level of access what is new, and the background worker is told at commit.  Raises 0A000 if called outside of an extension script.
  */
 PG_FUNCTION_INFO_V1(researcharr_revoke_default_privileges);
 Datum
@@ -309,6 +310,8 @@ researcharr_revoke_default_privileges(PG_FUNCTION_ARGS)
 		revoke_from_others(make_target(NamespaceRelationId,
 									   get_func_namespace(fcinfo->flinfo->fn_oid)),
 						   true);
+	else
+		rarr_access_update();
 	SPI_finish();
 	rarr_task_wake_all_at_commit(true);
 	PG_RETURN_VOID();

@@ -14,6 +14,8 @@
 #include "base/compat.h"
 #include "base/duration.h"
 
+#define MILLISECOND INT64CONST(1000) /* in microseconds */
+
 /*
  * Convert an interval to microseconds.  Returns false if it is infinite, or
  * beyond RARR_MAX_DURATION in either direction.
@@ -67,16 +69,17 @@ rarr_interval_of_duration(int64 duration)
 }
 
 /*
- * Return time, or before plus one microsecond if time is not later than
- * before.  If before is infinite or the last timestamp, time is returned as it
- * is.
+ * Return time, or before plus a millisecond if time is earlier than that.  Both
+ * results differ from before in whole milliseconds, which is all that clients'
+ * dates may have.  If before is infinite or among the last timestamps, time is
+ * returned as it is.
  */
 TimestampTz
 rarr_time_after(TimestampTz time, TimestampTz before)
 {
-	if (time > before || TIMESTAMP_NOT_FINITE(before) || !IS_VALID_TIMESTAMP(before + 1))
+	if (TIMESTAMP_NOT_FINITE(before) || !IS_VALID_TIMESTAMP(before + MILLISECOND))
 		return time;
-	return before + 1;
+	return Max(time, before + MILLISECOND);
 }
 
 /* Like rarr_time_after(), for the current time of the system clock. */
@@ -84,4 +87,17 @@ TimestampTz
 rarr_clock_after(TimestampTz before)
 {
 	return rarr_time_after(GetCurrentTimestamp(), before);
+}
+
+/*
+ * Return the last time that a client means by this one.  A time of whole
+ * milliseconds may be one that the client has truncated, and stands for its
+ * millisecond.
+ */
+TimestampTz
+rarr_last_meant(TimestampTz time)
+{
+	if (TIMESTAMP_NOT_FINITE(time) || time % MILLISECOND != 0)
+		return time;
+	return time + MILLISECOND - 1;
 }

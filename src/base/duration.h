@@ -16,5 +16,6 @@ extern Interval *rarr_interval_of_duration(int64 duration);
 
 extern TimestampTz rarr_time_after(TimestampTz time, TimestampTz before);
 extern TimestampTz rarr_clock_after(TimestampTz before);
+extern TimestampTz rarr_last_meant(TimestampTz time);
 
 #endif /* RARR_BASE_DURATION_H */

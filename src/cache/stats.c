@@ -15,7 +15,7 @@
 #include "utils/fmgrprotos.h"
 #include "utils/rel.h"
 
-#include "base/compat.h"
+#include "base/access.h"
 #include "base/schema.h"
 #include "cache/store.h"
 
@@ -93,11 +93,11 @@ researcharr_cache_stats_reset(PG_FUNCTION_ARGS)
 {
 	RarrCacheDatabase *db;
 
-	if (!rarr_is_owner(rarr_relation_oid("cache_entries"), GetUserId()))
+	if (!rarr_is_admin(GetUserId()))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied to reset the counters of the cache"),
-				 errhint("The owner of the extension, or a superuser, can do it.")));
+				 errhint("Admins can do it.")));
 	if (!rarr_cache_is_there())
 		PG_RETURN_VOID();
 	db = rarr_cache_database();

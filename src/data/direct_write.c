@@ -46,6 +46,7 @@ typedef struct DirectWrite
 	int ntables;         /* two for a flat row */
 	RarrTable *table[2]; /* open */
 	RarrAuditLog *log;
+	TimestampTz changed; /* the later one of the times at which the rows of find_rows() changed */
 } DirectWrite;
 
 /* Has the user all of these privileges on the whole relation, without further checks? */
@@ -144,6 +145,21 @@ drop_cached(DirectWrite *write, int i)
 		heap_freetuple(row);
 }
 
+/* Return the later one of two times, as GREATEST does. */
+static Datum
+later_time(TupleTableSlot *const *rows, const RarrSource *source, bool *isnull)
+{
+	bool first_isnull;
+	bool second_isnull;
+	Datum first = slot_getattr(rows[0], source->attnum, &first_isnull);
+	Datum second = slot_getattr(rows[1], source->later, &second_isnull);
+
+	*isnull = first_isnull && second_isnull;
+	if (first_isnull)
+		return second;
+	return second_isnull || DatumGetTimestampTz(first) >= DatumGetTimestampTz(second) ? first : second;
+}
+
 /* Form the entity's row of the rows of its tables. */
 static HeapTuple
 form_row(const RarrEntity *entity, TupleTableSlot *const *rows)
@@ -157,7 +173,9 @@ form_row(const RarrEntity *entity, TupleTableSlot *const *rows)
 		const RarrSource *source = &entity->sources[i];
 
 		nulls[i] = true;
-		if (source->attnum != 0)
+		if (source->later != 0)
+			values[i] = later_time(rows, source, &nulls[i]);
+		else if (source->attnum != 0)
 			values[i] = slot_getattr(rows[source->in_subtable], source->attnum, &nulls[i]);
 	}
 	return heap_form_tuple(desc, values, nulls);
@@ -275,6 +293,19 @@ is_unchecked(const RarrDirectTable *direct, TupleTableSlot *row)
 								 slot_getsysattr(row, MinTransactionIdAttributeNumber, &isnull)));
 }
 
+/* Read when a row that was found has changed.  Returns the earliest time if that is not known. */
+static TimestampTz
+time_of_change(DirectWrite *write, int i)
+{
+	AttrNumber updated_at = write->entity->direct[i].updated_at;
+	bool isnull = true;
+	Datum value = 0;
+
+	if (updated_at != 0)
+		value = slot_getattr(write->table[i]->oldslot, updated_at, &isnull);
+	return isnull ? DT_NOBEGIN : DatumGetTimestampTz(value);
+}
+
 /*
  * Find the rows to be updated.  Returns false if there are none, if updated_at
  * is not the expected one, if another transaction has locked or changed one, or
@@ -284,32 +315,28 @@ static bool
 find_rows(DirectWrite *write, const pg_uuid_t *id, const TimestampTz *expected)
 {
 	const RarrDirectTable *direct = write->entity->direct;
-	TupleTableSlot *media = write->table[0]->oldslot;
+	TimestampTz updated_at;
 
+	write->changed = DT_NOBEGIN;
 	for (int i = 0; i < write->ntables; i++)
+	{
 		if (!find_row(write, i, id) || is_unchecked(&direct[i], write->table[i]->oldslot) ||
 			rarr_row_state(write->table[i]->oldslot) != TM_Ok)
 			return false;
-	if (expected != NULL)
-	{
-		bool isnull = true;
-		Datum value = 0;
-
-		if (direct->updated_at != 0)
-			value = slot_getattr(media, direct->updated_at, &isnull);
-		return !isnull && DatumGetTimestampTz(value) == *expected;
+		write->changed = Max(write->changed, time_of_change(write, i));
 	}
-	return true;
+	updated_at = write->entity->of_both ? write->changed : time_of_change(write, 0);
+	return expected == NULL || (updated_at >= *expected && updated_at <= rarr_last_meant(*expected));
 }
 
-/* Advance updated_at, as the trigger does. */
+/*
+ * Advance the time of a row's change, as the trigger does, but past those of
+ * both halves of a flat row.
+ */
 static void
-advance(TupleTableSlot *slot, AttrNumber updated_at)
+advance(const DirectWrite *write, TupleTableSlot *slot, AttrNumber updated_at)
 {
-	Datum old = slot->tts_values[updated_at - 1];
-
-	slot->tts_values[updated_at - 1] =
-		TimestampTzGetDatum(slot->tts_isnull[updated_at - 1] ? GetCurrentTimestamp() : rarr_clock_after(DatumGetTimestampTz(old)));
+	slot->tts_values[updated_at - 1] = TimestampTzGetDatum(rarr_clock_after(write->changed));
 	slot->tts_isnull[updated_at - 1] = false;
 }
 
@@ -333,7 +360,7 @@ update_row(DirectWrite *write, int i, const RarrValues *changes, TupleTableSlot 
 	if (set_values(entity, i == 1, changes, slot, given) == 0 && i == 1)
 		return true;
 	if (direct->advances)
-		advance(slot, direct->updated_at);
+		advance(write, slot, direct->updated_at);
 	for (int c = 0; c < table->desc->natts; c++)
 		if (given[c])
 			updated = bms_add_member(updated, c + 1 - FirstLowInvalidHeapAttributeNumber);

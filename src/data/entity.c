@@ -26,6 +26,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
+#include "base/access.h"
 #include "base/column.h"
 #include "base/compat.h"
 #include "base/own_index.h"
@@ -310,7 +311,8 @@ fill_direct(RarrDirectTable *direct, Relation table, const char *key)
 
 	direct->def = rarr_plain_def(RelationGetRelationName(table));
 	direct->key = column_of_type(desc, key, UUIDOID);
-	direct->updated_at = column_of_type(desc, "updated_at", TIMESTAMPTZOID);
+	direct->updated_at = column_of_type(desc, strcmp(key, "id") == 0 ? "updated_at" : "changed_at",
+										TIMESTAMPTZOID);
 	direct->type = column_of_type(desc, "type", TEXTOID);
 	if (direct->def == NULL || direct->key == 0)
 		return;
@@ -369,6 +371,8 @@ read_entity(RarrEntityKind kind)
 	if (subtable != NULL)
 		fill_direct(&entity->direct[1], subtable, "media_id");
 	entity->sources = rarr_plain_sources(rel, table, subtable);
+	entity->of_both = subtable != NULL && entity->direct[1].updated_at != 0 &&
+					  rarr_is_latest(rel, rarr_find_column(entity->desc, "updated_at"));
 	close_relation(masked);
 	close_relation(subtable);
 	close_relation(table);
@@ -500,18 +504,11 @@ rarr_entity_column_names(const RarrEntity *entity)
 	return list.data;
 }
 
-/* Is the user a superuser or the owner of the extension's tables? */
-bool
-rarr_is_admin(const RarrEntity *entity)
-{
-	return rarr_is_owner(entity->tableid, GetUserId());
-}
-
 /* Return the name of the relation from which the user reads rows. */
 const char *
 rarr_entity_source(const RarrEntity *entity)
 {
-	return entity->def->masked == NULL || rarr_is_admin(entity) ?
+	return entity->def->masked == NULL || rarr_is_admin(GetUserId()) ?
 			   entity->def->relation :
 			   entity->def->masked;
 }
@@ -527,7 +524,7 @@ rarr_entity_list(const RarrEntity *entity)
 const char *
 rarr_entity_expression(const RarrEntity *entity, const RarrEntityColumn *column)
 {
-	return entity->def->masked == NULL || rarr_is_admin(entity) ?
+	return entity->def->masked == NULL || rarr_is_admin(GetUserId()) ?
 			   psprintf("t.%s", column->quoted) :
 			   column->masked;
 }

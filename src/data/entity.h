@@ -38,9 +38,9 @@ typedef struct RarrDirectTable
 {
 	const RarrTableDef *def;        /* NULL: never */
 	bool plain[RARR_PLAIN_CHANGES]; /* which kinds of changes can be made */
-	bool advances;                  /* does an update advance updated_at? */
+	bool advances;                  /* does an update advance the time of the change? */
 	AttrNumber key;                 /* the column id or media_id */
-	AttrNumber updated_at;          /* or 0 */
+	AttrNumber updated_at;          /* the time of the change: updated_at or changed_at; or 0 */
 	AttrNumber type;                /* or 0 */
 	Oid key_index;                  /* a unique index on the key; or 0 */
 	Bitmapset *foreign_keys;        /* columns that only a statement updates */
@@ -66,6 +66,7 @@ typedef struct RarrEntity
 	char *list;                /* SELECT list, in row type order */
 	char *masked_list;         /* ... for users other than admins */
 	bool versioned;            /* is there an updated_at? */
+	bool of_both;              /* is it the later one of both tables' times of change? */
 	bool subtable_filters;     /* can def->subtable suppress a row? */
 	bool groups_known;         /* has group.c filled in plain, grouped and the columns' flags? */
 	bool plain;                /* are the columns those of the tables, as they are? */
@@ -92,6 +93,5 @@ extern char *rarr_entity_column_names(const RarrEntity *entity);
 extern const char *rarr_entity_source(const RarrEntity *entity);
 extern const char *rarr_entity_list(const RarrEntity *entity);
 extern const char *rarr_entity_expression(const RarrEntity *entity, const RarrEntityColumn *column);
-extern bool rarr_is_admin(const RarrEntity *entity);
 
 #endif /* RARR_DATA_ENTITY_H */

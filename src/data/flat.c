@@ -2,8 +2,12 @@
  * flat.c
  *		Write flat rows, which are stored in two tables.
  *
- * Every update also updates the media row, at least its updated_at, so that a
- * reader of updated_at has seen the state of the whole flat row.
+ * Every update also updates the media row, at least its updated_at, which makes
+ * writers take turns.  A flat row's updated_at is the later one of the media
+ * row's and the subtype row's changed_at, because plain DML may update the
+ * latter alone.  An expected one is therefore compared with both when the media
+ * row is updated, and once more with the subtype's row, after that or with its
+ * update: another transaction may have changed it in the meantime.
  *
  * Either both halves are written or neither.  A user's trigger, a rule or row
  * security can suppress the second half without an error.  Only if the subtype's
@@ -56,22 +60,30 @@ insert_halves(void *arg)
 	return true;
 }
 
-/* Update the subtype's half and read the row.  Returns false if it was suppressed. */
+/*
+ * Update the subtype's half and read the row.  Returns false if it was
+ * suppressed, or if it has changed.
+ */
 static bool
 update_subtype(void *arg)
 {
 	FlatWrite *write = arg;
 	RarrEntity *entity = write->entity;
 	RarrQuery query;
+	bool any;
 
 	rarr_query_init(&query);
 	appendStringInfo(&query.sql, "UPDATE researcharr.%s AS t SET ", entity->def->subtable);
-	if (rarr_add_assignments(&query, entity, true, write->changes) > 0)
+	any = rarr_add_assignments(&query, entity, true, write->changes) > 0;
+	if (!any)
 	{
-		rarr_query_add_param(&query, " WHERE t.media_id" RARR_EQ, UUIDOID, UUIDPGetDatum(&write->id));
-		if (rarr_query_run(entity, &query, RARR_GENERIC) == 0)
-			return false;
+		rarr_query_init(&query);
+		appendStringInfo(&query.sql, "SELECT FROM researcharr.%s AS t", entity->def->subtable);
 	}
+	rarr_query_add_param(&query, " WHERE t.media_id" RARR_EQ, UUIDOID, UUIDPGetDatum(&write->id));
+	rarr_add_subtype_condition(&query, entity, write->expected);
+	if ((any || write->expected != NULL) && rarr_query_run(entity, &query, RARR_GENERIC) == 0)
+		return false;
 	write->row = rarr_entity_get(entity, &write->id, 0);
 	return true;
 }

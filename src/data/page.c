@@ -95,9 +95,9 @@ choose_source(const RowPage *page)
 		if (strcmp(column->name, "id") == 0 ||
 			!(bms_is_member(i, page->use.columns) || rarr_order_has(page->order, column->name)))
 			continue;
-		if (column->in_subtable)
+		if (column->in_subtable || entity->sources[column->attnum - 1].later != 0)
 			subtable = true;
-		else
+		if (!column->in_subtable)
 			table = true;
 	}
 	return !table ? FROM_SUBTABLE : subtable ? FROM_RELATION :

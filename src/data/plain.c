@@ -265,11 +265,11 @@ is_plain_join(Query *query, Relation table, Relation subtable)
 		   joins_by_id(join->quals, query, table, subtable);
 }
 
-/* Find where a view's column comes from.  Returns false if it is computed. */
+/* Find the table's column that an expression is.  Returns false if it is another expression. */
 static bool
-find_source(Query *query, TargetEntry *entry, Relation table, Relation subtable, RarrSource *source)
+find_column(Query *query, Node *expression, Relation table, Relation subtable, RarrSource *source)
 {
-	Var *var = (Var *) entry->expr;
+	Var *var = (Var *) expression;
 	Oid relid;
 
 	if (!IsA(var, Var) || var->varlevelsup != 0 || var->varattno <= 0)
@@ -280,6 +280,40 @@ find_source(Query *query, TargetEntry *entry, Relation table, Relation subtable,
 	source->in_subtable = relid == RelationGetRelid(subtable);
 	source->attnum = var->varattno;
 	return true;
+}
+
+/*
+ * Find where a view's column comes from: a column of one table, or the greatest
+ * of two times, one of each table.  Returns false if it is computed in another
+ * way.
+ */
+static bool
+find_source(Query *query, TargetEntry *entry, Relation table, Relation subtable, RarrSource *source)
+{
+	MinMaxExpr *greatest = (MinMaxExpr *) entry->expr;
+	RarrSource later;
+
+	if (!IsA(greatest, MinMaxExpr))
+		return find_column(query, (Node *) entry->expr, table, subtable, source);
+	if (greatest->op != IS_GREATEST || greatest->minmaxtype != TIMESTAMPTZOID ||
+		list_length(greatest->args) != 2 ||
+		!find_column(query, linitial(greatest->args), table, subtable, source) ||
+		!find_column(query, lsecond(greatest->args), table, subtable, &later) ||
+		source->in_subtable || !later.in_subtable)
+		return false;
+	source->later = later.attnum;
+	return true;
+}
+
+/* Is a view's column the greatest of several values?  A user may have made the view anew. */
+bool
+rarr_is_latest(Relation view, AttrNumber column)
+{
+	TargetEntry *entry = NULL;
+
+	if (view->rd_rel->relkind == RELKIND_VIEW && column != 0)
+		entry = get_tle_by_resno(get_view_query(view)->targetList, column);
+	return entry != NULL && IsA(entry->expr, MinMaxExpr) && ((MinMaxExpr *) entry->expr)->op == IS_GREATEST;
 }
 
 static RarrSource *

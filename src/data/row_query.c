@@ -10,6 +10,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rls.h"
 
+#include "base/duration.h"
 #include "base/uuid.h"
 #include "data/row_query.h"
 
@@ -144,21 +145,50 @@ rarr_add_assignments(RarrQuery *query, const RarrEntity *entity, bool subtable, 
 	return n;
 }
 
-/* Append a condition on the id and, if expected is not NULL, updated_at. */
+/* Append the condition that a time is the expected one, as far as the client's times are exact. */
+static void
+add_expected(RarrQuery *query, const char *time, TimestampTz expected)
+{
+	appendStringInfo(&query->sql, " AND %s OPERATOR(pg_catalog.>=) ", time);
+	rarr_query_param(query, TIMESTAMPTZOID, TimestampTzGetDatum(expected), false);
+	appendStringInfo(&query->sql, " AND %s OPERATOR(pg_catalog.<=) ", time);
+	rarr_query_param(query, TIMESTAMPTZOID, TimestampTzGetDatum(rarr_last_meant(expected)), false);
+}
+
+/*
+ * Append the condition that the subtype's row t has not changed since the
+ * expected time.  Nothing is appended if that is NULL.
+ */
+void
+rarr_add_subtype_condition(RarrQuery *query, const RarrEntity *entity, const TimestampTz *expected)
+{
+	if (expected == NULL || !entity->of_both)
+		return;
+	rarr_query_add_param(query, " AND (t.changed_at IS NULL OR t.changed_at OPERATOR(pg_catalog.<=) ",
+						 TIMESTAMPTZOID, TimestampTzGetDatum(rarr_last_meant(*expected)));
+	rarr_query_add(query, ")");
+}
+
+/*
+ * Append a condition on the id and, if expected is not NULL, updated_at.  That
+ * of a flat row is the later one of its two halves' times.
+ */
 void
 rarr_add_condition(RarrQuery *query, const RarrEntity *entity, const pg_uuid_t *id,
 				   const TimestampTz *expected)
 {
 	rarr_query_add_param(query, " WHERE t.id" RARR_EQ, UUIDOID, UUIDPGetDatum(id));
-	if (expected != NULL)
-	{
-		rarr_query_add_param(query, " AND t.updated_at" RARR_EQ,
-							 TIMESTAMPTZOID, TimestampTzGetDatum(*expected));
-	}
+	if (expected != NULL && !entity->of_both)
+		add_expected(query, "t.updated_at", *expected);
 	if (entity->def->subtable != NULL)
+	{
 		appendStringInfo(&query->sql, " AND EXISTS (SELECT FROM researcharr.%s AS s"
-									  " WHERE s.media_id" RARR_EQ "t.id)",
+									  " WHERE s.media_id" RARR_EQ "t.id",
 						 entity->def->subtable);
+		if (expected != NULL && entity->of_both)
+			add_expected(query, "GREATEST(t.updated_at, s.changed_at)", *expected);
+		rarr_query_add(query, ")");
+	}
 	if (entity->kind == RARR_JOB)
 		rarr_query_add(query, " AND t.completed_at IS NULL");
 }

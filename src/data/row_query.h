@@ -24,6 +24,8 @@ extern int rarr_add_assignments(RarrQuery *query, const RarrEntity *entity, bool
 								const RarrValues *values);
 extern void rarr_add_condition(RarrQuery *query, const RarrEntity *entity, const pg_uuid_t *id,
 							   const TimestampTz *expected);
+extern void rarr_add_subtype_condition(RarrQuery *query, const RarrEntity *entity,
+									   const TimestampTz *expected);
 extern bool rarr_insert_row(RarrEntity *entity, RarrQuery *query, pg_uuid_t *id);
 
 #endif /* RARR_DATA_ROW_QUERY_H */

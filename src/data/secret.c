@@ -29,6 +29,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
+#include "base/access.h"
 #include "base/args.h"
 #include "base/column.h"
 #include "data/secret.h"
@@ -125,14 +126,14 @@ protect(Relation rel, HeapTuple old_row, HeapTuple new_row)
 	bool stays_secret = is_secret(new_row, rel);
 
 	if (!is_secret(old_row, rel) || (stays_secret && same_type(old_row, new_row, rel)) ||
-		rarr_is_owner(RelationGetRelid(rel), GetUserId()) || is_replaced(old_row, rel))
+		rarr_is_admin(GetUserId()) || is_replaced(old_row, rel))
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 			 stays_secret ?
 				 errmsg("permission denied to change the type of a secret setting") :
 				 errmsg("permission denied to make a secret setting readable"),
-			 errhint("The extension's owner and superusers may; others give a new value at the same time, by config_set() or config_update()."),
+			 errhint("Admins may; others give a new value at the same time, by config_set() or config_update()."),
 			 errhidestmt(true)));
 }
 

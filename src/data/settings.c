@@ -9,10 +9,12 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/jsonb.h"
 
+#include "base/access.h"
 #include "base/args.h"
 #include "base/result.h"
 #include "data/query.h"
@@ -129,12 +131,12 @@ typed_setting(FunctionCallInfo fcinfo, const char *type)
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("setting \"%s\" is of type %s, not %s", key, TextDatumGetCString(value), type),
 				 errhint("config_get() reads a setting of any type as text.")));
-	if (!rarr_is_admin(entity) && read_setting(entity, PG_GETARG_DATUM(0), "secret", &value) &&
+	if (!rarr_is_admin(GetUserId()) && read_setting(entity, PG_GETARG_DATUM(0), "secret", &value) &&
 		DatumGetBool(value))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("setting \"%s\" is a secret", key),
-				 errhint("Only the extension's owner and superusers may read it.")));
+				 errhint("Only admins may read it.")));
 	return read_setting(entity, PG_GETARG_DATUM(0), "value", &value) ? DatumGetTextPP(value) : NULL;
 }
 

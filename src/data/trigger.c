@@ -1,13 +1,14 @@
 /*
  * trigger.c
- *		The trigger that advances updated_at with every update of a data table.
- *		The cascades of a DELETE are in cascade.c.
+ *		The trigger that advances updated_at, or changed_at, with every update of
+ *		a data table.  The cascades of a DELETE are in cascade.c.
  */
 #include "postgres.h"
 
 #include "access/htup_details.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
+#include "replication/logicalworker.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
@@ -15,10 +16,11 @@
 #include "base/duration.h"
 
 /*
- * updated_at_advance(): BEFORE UPDATE row trigger
+ * updated_at_advance(column = updated_at): BEFORE UPDATE row trigger
  *
- * Sets updated_at to the current time, or later if that is not later than its
- * old value.  A value that the statement assigns to it is discarded.
+ * Sets the column to the current time, or later if that is not a millisecond
+ * after its old value.  A value that the statement assigns to it is discarded.
+ * Rows that logical replication applies stay as they come.
  */
 PG_FUNCTION_INFO_V1(researcharr_updated_at_advance);
 Datum
@@ -32,13 +34,15 @@ researcharr_updated_at_advance(PG_FUNCTION_ARGS)
 
 	rarr_require_trigger(fcinfo, "updated_at_advance");
 	desc = RelationGetDescr(trigger->tg_relation);
-	column = SPI_fnumber(desc, "updated_at");
+	column = SPI_fnumber(desc, trigger->tg_trigger->tgnargs > 0 ? trigger->tg_trigger->tgargs[0] : "updated_at");
 	if (!TRIGGER_FIRED_BEFORE(trigger->tg_event) ||
 		!TRIGGER_FIRED_FOR_ROW(trigger->tg_event) ||
 		!TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ||
 		column <= 0 || TupleDescAttr(desc, column - 1)->atttypid != TIMESTAMPTZOID)
 		rarr_wrong_trigger(trigger, "updated_at_advance",
 						   "The function is for BEFORE UPDATE ... FOR EACH ROW triggers only.");
+	if (IsLogicalWorker())
+		PG_RETURN_POINTER(trigger->tg_newtuple);
 
 	value = heap_getattr(trigger->tg_trigtuple, column, desc, &isnull);
 	value = TimestampTzGetDatum(isnull ? GetCurrentTimestamp() :

@@ -10,8 +10,11 @@
 
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
+#include "miscadmin.h"
 #include "utils/fmgrprotos.h"
 
+#include "base/access.h"
+#include "base/duration.h"
 #include "base/schema.h"
 #include "base/subtransaction.h"
 #include "data/direct_write.h"
@@ -138,8 +141,9 @@ require_unchanged(const RarrEntity *entity, HeapTuple row, const pg_uuid_t *id,
 {
 	AttrNumber attnum = entity->columns[rarr_column_index(entity, "updated_at")].attnum;
 	bool isnull;
+	TimestampTz updated_at = DatumGetTimestampTz(heap_getattr(row, attnum, entity->desc, &isnull));
 
-	if (DatumGetTimestampTz(heap_getattr(row, attnum, entity->desc, &isnull)) == *expected)
+	if (updated_at >= *expected && updated_at <= rarr_last_meant(*expected))
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
@@ -242,12 +246,12 @@ protect_secret(RarrEntity *entity, const RarrValues *values)
 	int value = rarr_column_index(entity, "value");
 
 	if (secret < 0 || !values->given[secret] || DatumGetBool(values->values[secret]) ||
-		(value >= 0 && values->given[value]) || rarr_is_admin(entity))
+		(value >= 0 && values->given[value]) || rarr_is_admin(GetUserId()))
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 			 errmsg("permission denied to make a secret setting readable"),
-			 errhint("The extension's owner and superusers may; others give a new value at the same time.")));
+			 errhint("Admins may; others give a new value at the same time.")));
 }
 
 static bool
@@ -273,6 +277,28 @@ update_nothing(RarrEntity *entity, const pg_uuid_t *id, const TimestampTz *expec
 }
 
 /*
+ * Update a row to these values.  Returns it, or NULL if there is none.  Raises
+ * 40001 if updated_at is not the expected one, 55000 for a finished job, and the
+ * errors of UPDATE.
+ */
+HeapTuple
+rarr_entity_update_values(RarrEntity *entity, const pg_uuid_t *id, const RarrValues *values,
+						  const TimestampTz *expected)
+{
+	HeapTuple row;
+
+	if (entity->def->subtable != NULL)
+		row = rarr_flat_update(entity, id, values, expected);
+	else if (entity->kind == RARR_CONFIG)
+		row = update_config(entity, id, values, expected);
+	else
+		row = update_plain(entity, id, values, expected);
+	if (row == NULL && (expected != NULL || entity->kind == RARR_JOB))
+		explain_absence(entity, id, expected);
+	return row;
+}
+
+/*
  * Update a row.  Returns it, or NULL if there is none.  Raises RA003 if the
  * changes are not valid, 40001 if updated_at is not the expected one, 22023 if
  * the entity has no updated_at, 55000 for a finished job, 42501 if the user
@@ -283,7 +309,6 @@ rarr_entity_update(RarrEntity *entity, const pg_uuid_t *id, const JsonbValue *ch
 				   const TimestampTz *expected)
 {
 	RarrValues values;
-	HeapTuple row;
 
 	require_writable(entity);
 	rarr_raise_violations(entity, rarr_values_read(entity, changes, true, &values));
@@ -297,15 +322,7 @@ rarr_entity_update(RarrEntity *entity, const pg_uuid_t *id, const JsonbValue *ch
 	if (!any_given(entity, &values))
 		return update_nothing(entity, id, expected);
 
-	if (entity->def->subtable != NULL)
-		row = rarr_flat_update(entity, id, &values, expected);
-	else if (entity->kind == RARR_CONFIG)
-		row = update_config(entity, id, &values, expected);
-	else
-		row = update_plain(entity, id, &values, expected);
-	if (row == NULL && (expected != NULL || entity->kind == RARR_JOB))
-		explain_absence(entity, id, expected);
-	return row;
+	return rarr_entity_update_values(entity, id, &values, expected);
 }
 
 /* Delete a row; of a flat entity, both halves.  False if there is none. */

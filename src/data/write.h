@@ -19,6 +19,8 @@ extern HeapTuple rarr_entity_create(RarrEntity *entity, RarrValues *values);
 extern bool rarr_entity_create_many(RarrEntity *entity, RarrValues *values, int n, HeapTuple *rows);
 extern HeapTuple rarr_entity_update(RarrEntity *entity, const pg_uuid_t *id,
 									const JsonbValue *changes, const TimestampTz *expected);
+extern HeapTuple rarr_entity_update_values(RarrEntity *entity, const pg_uuid_t *id,
+										   const RarrValues *values, const TimestampTz *expected);
 extern bool rarr_entity_delete(RarrEntity *entity, const pg_uuid_t *id);
 
 /* for create_many.c */

@@ -13,6 +13,7 @@
 #include "access/sysattr.h"
 #include "commands/trigger.h"
 #include "miscadmin.h"
+#include "replication/logicalworker.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/rel.h"
@@ -224,7 +225,8 @@ PG_FUNCTION_INFO_V1(researcharr_processing_jobs_guard);
 
 /*
  * Trigger before each row of an INSERT, COPY, UPDATE or DELETE, and before a
- * TRUNCATE.  Rows of a dump that is being restored are not checked.
+ * TRUNCATE.  Rows of a dump that is being restored are not checked, and rows
+ * that logical replication applies stay as they come.
  *
  * Errors: RA002 unknown job type; 23514 a value above a limit of
  * worker_input.c; 42501 a system column; 55000 a column that the extension
@@ -245,6 +247,11 @@ researcharr_processing_jobs_guard(PG_FUNCTION_ARGS)
 		/* once for each statement, since it locks the table against DDL */
 		rarr_check_columns(trigger->tg_relation, rarr_job_table.columns, rarr_job_table.ncolumns, true);
 		fcinfo->flinfo->fn_extra = unconstify(RarrTableDef *, &rarr_job_table);
+	}
+	if (IsLogicalWorker())
+	{
+		rarr_change_record_dml(trigger);
+		return PointerGetDatum(TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? trigger->tg_newtuple : tuple);
 	}
 	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
 	{

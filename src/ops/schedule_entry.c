@@ -68,7 +68,7 @@ entry_to_change(FunctionCallInfo fcinfo, const char *function)
 				 errdetail(entry->built_in || (entry->def != NULL && entry->def->admin_only) ?
 							   "Only admins may change it." :
 							   "It is another role's."),
-				 errhint("Let its owner or an admin do it: a superuser, or the owner of the extension.")));
+				 errhint("Let its owner or an admin do it.")));
 	return entry;
 }
 
@@ -174,7 +174,7 @@ check_setter(const char *name, const RarrScheduleCommand *command)
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied to set schedule entry \"%s\"", name),
 				 errdetail(command->admin_only ? "Only admins may use its command." : "The name is that of a built-in entry."),
-				 errhint("Let an admin do it: a superuser, or the owner of the extension.")));
+				 errhint("Let an admin do it.")));
 	if (existing != NIL)
 	{
 		rarr_schedule_check_entry(linitial(existing));

@@ -27,6 +27,7 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
+#include "base/access.h"
 #include "base/schema.h"
 #include "base/subtransaction.h"
 #include "base/text.h"
@@ -82,7 +83,7 @@ table_owner(void)
 bool
 rarr_schedule_is_admin(Oid role)
 {
-	return rarr_is_owner(rarr_relation_oid("schedule_entries"), role);
+	return rarr_is_admin(role);
 }
 
 /* Begin statements on the tables, as their owner.  *access is for the end. */

@@ -17,10 +17,10 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "base/access.h"
 #include "base/args.h"
 #include "base/duration.h"
 #include "base/errors.h"
-#include "base/schema.h"
 #include "base/text.h"
 #include "ops/monitor_query.h"
 #include "ops/slow_query.h"
@@ -223,11 +223,11 @@ Datum
 researcharr_slow_query_reset(PG_FUNCTION_ARGS)
 {
 	require_preload();
-	if (!rarr_is_owner(rarr_relation_oid("processing_jobs"), GetUserId()))
+	if (!rarr_is_admin(GetUserId()))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied to forget slow statements"),
-				 errhint("The owner of the extension, or a superuser, can do it.")));
+				 errhint("Admins can do it.")));
 	rarr_slow_query_clear();
 	PG_RETURN_VOID();
 }

@@ -5,6 +5,12 @@ SET search_path = public;
 
 CREATE TEMP TABLE expected (signature text, result text);
 INSERT INTO expected VALUES
+	('access_apply()',
+		'bigint'),
+	('access_grant(grantee text, level text)',
+		'boolean'),
+	('access_revoke(grantee text)',
+		'boolean'),
 	('agenda_status(OUT job_type text, OUT priority integer, OUT available_at timestamp with time zone, OUT id uuid, OUT due boolean, OUT next_lapse timestamp with time zone, OUT raised bigint, OUT refused bigint, OUT verified_at timestamp with time zone, OUT found bigint)',
 		'SETOF record'),
 	('audit_count(filters jsonb DEFAULT ''{}''::jsonb)',

@@ -15,6 +15,18 @@ SELECT results_eq($actual$
 		AND a.attnum > 0 AND NOT a.attisdropped
 	GROUP BY c.relname ORDER BY c.relname COLLATE "C"
 $actual$, ARRAY[
+	'access_grants: '
+		|| 'grantee text not null, '
+		|| 'level text not null, '
+		|| 'granted_at timestamp with time zone not null default clock_timestamp(), '
+		|| 'granted_by text not null, '
+		|| 'applied_in text not null',
+	'access_levels: '
+		|| 'grantee text, '
+		|| 'level text, '
+		|| 'status text, '
+		|| 'granted_at timestamp with time zone, '
+		|| 'granted_by text',
 	'audit_log: '
 		|| 'id uuid not null, '
 		|| 'entity_type text not null, '
@@ -80,11 +92,12 @@ $actual$, ARRAY[
 		|| 'air_date date',
 	'episodes: '
 		|| 'media_id uuid not null, '
-		|| 'type text not null generated ''episode''::text, '
+		|| 'type text not null default ''episode''::text, '
 		|| 'series_id uuid not null, '
 		|| 'season_number integer not null, '
 		|| 'episode_number integer not null, '
-		|| 'air_date date',
+		|| 'air_date date, '
+		|| 'changed_at timestamp with time zone default clock_timestamp()',
 	'health_minutes: '
 		|| 'started_at timestamp with time zone not null, '
 		|| 'ended_at timestamp with time zone not null, '
@@ -166,11 +179,12 @@ $actual$, ARRAY[
 		|| 'runtime_minutes integer',
 	'movies: '
 		|| 'media_id uuid not null, '
-		|| 'type text not null generated ''movie''::text, '
+		|| 'type text not null default ''movie''::text, '
 		|| 'year integer, '
 		|| 'imdb_id text, '
 		|| 'tmdb_id integer, '
-		|| 'runtime_minutes integer',
+		|| 'runtime_minutes integer, '
+		|| 'changed_at timestamp with time zone default clock_timestamp()',
 	'processing_history: '
 		|| 'id uuid not null, '
 		|| 'job_id uuid not null, '
@@ -261,10 +275,11 @@ $actual$, ARRAY[
 		|| 'handled_until timestamp with time zone not null',
 	'series: '
 		|| 'media_id uuid not null, '
-		|| 'type text not null generated ''series''::text, '
+		|| 'type text not null default ''series''::text, '
 		|| 'tvdb_id integer, '
 		|| 'seasons integer, '
-		|| 'episodes integer',
+		|| 'episodes integer, '
+		|| 'changed_at timestamp with time zone default clock_timestamp()',
 	'series_rows: '
 		|| 'id uuid, '
 		|| 'title text, '
@@ -330,6 +345,7 @@ SELECT results_eq($actual$
 	WHERE k.connamespace = 'researcharr'::regnamespace AND k.contype IN ('p', 'u', 'f')
 	ORDER BY (c.relname || ' ' || k.conname) COLLATE "C"
 $actual$, ARRAY[
+	'access_grants access_grants_pkey PRIMARY KEY (grantee)',
 	'audit_log_default audit_log_default_pkey PRIMARY KEY (id)',
 	'backups backups_pkey PRIMARY KEY (name)',
 	'cache_entries cache_entries_pkey PRIMARY KEY (key)',
@@ -375,21 +391,22 @@ SELECT results_eq($actual$
 	WHERE k.connamespace = 'researcharr'::regnamespace AND k.contype = 'c'
 	GROUP BY c.relname ORDER BY c.relname COLLATE "C"
 $actual$, ARRAY[
+	'access_grants: level_check',
 	'backups: manifest_sha256_check, name_check',
 	'cache_entries: key_check',
 	'configuration: key_check, value_check, value_type_check',
-	'episodes: air_date_check, episode_number_check, season_number_check',
+	'episodes: air_date_check, episode_number_check, season_number_check, type_check',
 	'instances: base_url_check, name_check, service_check, settings_check',
 	'job_types: backoff_base_check, backoff_cap_check, backoff_check, jitter_check, lease_check, max_retries_check, max_running_check, max_runtime_check, name_check, priority_check, rate_check, rate_interval_check, rate_limit_check, weight_check',
 	'media: external_id_check, metadata_check, status_check, title_check, type_check',
-	'movies: imdb_id_check, runtime_minutes_check, tmdb_id_check, year_check',
+	'movies: imdb_id_check, runtime_minutes_check, tmdb_id_check, type_check, year_check',
 	'processing_jobs: attempt_check, available_at_check, completed_at_check, error_message_check, job_type_check, lease_expires_at_check, max_retries_check, metadata_check, priority_check, retry_count_check, status_check, unique_key_check',
 	'queue_items: metadata_check, priority_check, retry_count_check, service_check',
 	'restore_fence: only_row_check',
 	'retention_rules: keep_check, target_check',
 	'schedule_entries: arguments_check, cron_check, name_check',
 	'schedule_log: finished_at_check, reason_check, status_check',
-	'series: episodes_check, seasons_check, tvdb_id_check',
+	'series: episodes_check, seasons_check, tvdb_id_check, type_check',
 	'tracked_items: failed_search_count_check, kind_check, payload_check, search_count_check, service_id_check',
 	'webui_users: api_key_hash_check, password_hash_check, username_check'
 ], 'checks');

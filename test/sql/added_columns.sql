@@ -16,7 +16,7 @@ SELECT title, air_date FROM episode_create(jsonb_build_object('title', 'E', 'sea
 SELECT title FROM movie_get_all('{"year": {"lt": 1990}}');
 -- and the other way round: media's columns stay media's
 ALTER TABLE movies ADD COLUMN title text, ADD COLUMN updated_at timestamptz;
-SELECT title FROM movie_update(:'movie', '{"title": "Aliens"}', (SELECT updated_at FROM media WHERE id = :'movie'));
+SELECT title FROM movie_update(:'movie', '{"title": "Aliens"}', (SELECT updated_at FROM movie_rows WHERE id = :'movie'));
 SELECT m.title AS of_media, s.title AS of_movies FROM media m JOIN movies s ON media_id = id WHERE id = :'movie';
 -- the entity media has the column itself
 SELECT title, year FROM media_update(:'movie', '{"year": 5}');

@@ -169,7 +169,7 @@ SELECT count(*), count(DISTINCT at), bool_and(later) AS increasing
 FROM (SELECT at, at > lag(at, 1, '-infinity') OVER (ORDER BY n) AS later FROM seen) s;
 INSERT INTO media (title, type, updated_at) VALUES ('future', 'movie', '2999-01-01'), ('forever', 'movie', 'infinity');
 UPDATE media SET status = 'failed' WHERE title IN ('future', 'forever');
-SELECT title, CASE WHEN title = 'future' THEN updated_at = timestamptz '2999-01-01' + interval '1 microsecond'
+SELECT title, CASE WHEN title = 'future' THEN updated_at = timestamptz '2999-01-01' + interval '1 millisecond'
 	ELSE updated_at < clock_timestamp() END AS as_expected
 FROM media WHERE title IN ('future', 'forever') ORDER BY 1;
 UPDATE configuration SET value = 'b' WHERE key = 'a';

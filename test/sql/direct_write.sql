@@ -150,7 +150,7 @@ SELECT title FROM movie_create('{"title": "eight"}');
 SELECT * FROM regress_logged('eight');
 ALTER TABLE media ENABLE ALWAYS TRIGGER researcharr_audit_insert;
 ALTER TABLE media DISABLE TRIGGER researcharr_updated_at;
-SELECT u.updated_at = m.updated_at AS same FROM media m, movie_update(m.id, '{"status": "failed"}') u WHERE m.title = 'eight';
+SELECT u.updated_at = m.updated_at AS same FROM movie_rows m, movie_update(m.id, '{"status": "failed"}') u WHERE m.title = 'eight';
 ROLLBACK;
 BEGIN;
 SET LOCAL session_replication_role = replica;

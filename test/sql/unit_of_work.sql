@@ -218,7 +218,7 @@ CREATE TRIGGER keep_out BEFORE INSERT OR UPDATE ON movies FOR EACH ROW WHEN (NEW
 SELECT movie_create('{"title": "out", "year": 1900}') IS NULL AS kept_out;
 SELECT unit_of_work('[{"op": "create", "entity": "movie", "values": {"title": "out 7", "year": 1900}}, {"op": "create", "entity": "movie", "values": {"title": "out 8", "year": 1900}}]');
 SELECT id AS movie FROM movie_create('{"title": "in 9", "year": 1901}') \gset
-SELECT updated_at AS before FROM media WHERE id = :'movie' \gset
+SELECT updated_at AS before FROM movie_rows WHERE id = :'movie' \gset
 SELECT movie_update(:'movie', '{"title": "other", "year": 1900}'), movie_update(:'movie', '{"year": 1900}', :'before');
 SELECT title, year, updated_at = :'before' AS as_it_was FROM movie_get_by_id(:'movie');
 SELECT title FROM media WHERE title LIKE 'out%';

@@ -12,6 +12,7 @@
 #include "commands/trigger.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
+#include "replication/logicalworker.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -279,7 +280,7 @@ researcharr_processing_jobs_history(PG_FUNCTION_ARGS)
 	Recorder recorder;
 
 	rarr_require_trigger(fcinfo, "processing_jobs_history");
-	if (rarr_is_expiring(trigdata))
+	if (rarr_is_expiring(trigdata) || IsLogicalWorker())
 		PG_RETURN_POINTER(NULL);
 	begin(&recorder, trigdata->tg_relation);
 	desc = RelationGetDescr(trigdata->tg_relation);
