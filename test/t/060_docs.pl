@@ -25,7 +25,7 @@ use ResearcharrTest;
 use Test::More;
 
 my $top = "$FindBin::Bin/../..";
-my @files = ("$top/README.md", sort glob "$top/docs/*.md");
+my @files = ("$top/README.md", sort glob("$top/docs/*.md"), glob("$top/docs/clients/*.md"));
 my $node = new_node('docs', $preload . "researcharr.worker = off\n");
 $node->safe_psql('postgres', 'CREATE EXTENSION researcharr CASCADE');
 
