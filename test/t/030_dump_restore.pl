@@ -10,6 +10,8 @@
 #  3. Data alone, into a database where the extension is, by a superuser and
 #     by a role that is none but owns the tables, or may SET ROLE to their owner.
 #  4. Anybody else's rows are not taken for a dump's.
+#  5. The schema alone, with the extensions named beside it (pg_dump 15 crashes
+#     without), is as good as the whole database.
 
 use strict;
 use warnings;
@@ -98,7 +100,13 @@ $node->command_ok([ 'pg_restore', '-e', '-1', '-d', $node->connstr('from_custom'
 $node->command_ok([ 'pg_restore', '-e', @$_, '-d', $node->connstr('from_sections'), $custom ],
 	"from_sections: @$_")
   foreach [ '--section=pre-data' ], [ '--section=data' ], [ '--section=post-data', '-j', '3' ];
-foreach my $db (qw(from_plain from_inserts from_custom from_sections))
+# 5.
+named_db('from_schema');
+$node->command_ok([ @dump, '-Fc', '-n', 'researcharr', '-e', 'researcharr', '-e', 'pg_trgm', '-f', "$dir/schema" ],
+	'a dump of the schema and its extensions');
+$node->command_ok([ 'pg_restore', '-e', '-1', '-d', $node->connstr('from_schema'), "$dir/schema" ],
+	'from_schema is restored');
+foreach my $db (qw(from_plain from_inserts from_custom from_sections from_schema))
 {
 	is(contents($db), $source, "$db has every row once, and no other");
 	is( $node->safe_psql($db, q{SELECT inhparent::regclass, inhrelid::regclass
