@@ -3,8 +3,8 @@
 #   make                      build            make install DESTDIR=...
 #   make deps                 install what building and testing need (Debian)
 #   make test                 every test suite, on throw-away clusters
-#   make test-full            that, and two minutes each of sqlsmith, the
-#                             fuzzer, the storm and the stress program
+#   make test-full            that, models, clients, other versions and builds,
+#                             and two minutes each of four attacks
 #   make demo                 see it work, on a throw-away cluster
 #   make bench                the job queue against the machine's floor, on a
 #                             throw-away cluster

@@ -129,3 +129,13 @@ run_client()
 	export JDBC_URL="jdbc:postgresql://localhost/$PGDATABASE?user=$PGUSER&sslmode=disable&socketFactory=org.newsclub.net.unix.AFUNIXSocketFactory\$FactoryArg&socketFactoryArg=$PGHOST/.s.PGSQL.5432"
 	exec $as_user $command
 }
+
+# The exit status of a worker that was told to stop.  Java's is that of the
+# signal, also after its shutdown hooks.
+status_of_stopped()
+{
+	case $1 in
+	jdbc) echo 143 ;;
+	*) echo 0 ;;
+	esac
+}

@@ -18,20 +18,22 @@ end_worker()
 	worker_pid=
 }
 
-# Tell the worker to stop; it must leave with status 0, and so must its sessions.
+# Tell the worker to stop.
 stop_worker()
 {
 	kill -s TERM "$worker_pid"
 }
 
+# has_left CLIENT: the worker ends, with the status for that, and so do its sessions.
 has_left()
 {
 	for _ in $(seq 1 900); do
 		if ! kill -0 "$worker_pid" 2>/dev/null; then
+			local rc
 			wait "$worker_pid"
 			rc=$?
 			worker_pid=
-			[ $rc = 0 ] || return 1
+			[ $rc = "$(status_of_stopped "$1")" ] || return 1
 			until_true "SELECT count(*) = 1 FROM pg_stat_activity
 				WHERE datname = current_database() AND backend_type = 'client backend'"
 			return
@@ -81,7 +83,7 @@ fact()
 	[ "$(sql -c "$1")" = t ]
 }
 
-# stage_of TEXT COMMAND...: on failure, why says what did not come about
+# must TEXT COMMAND...: on failure, why says what did not come about
 must()
 {
 	why=$1
@@ -138,7 +140,7 @@ worker_life()
 	# told to stop while it sleeps, it leaves at once, and takes nothing
 	must 'it sleeps again' sleeps || return
 	stop_worker
-	must 'it leaves' has_left || return
+	must 'it leaves' has_left "$1" || return
 	sql -c "SELECT add_job('fine 13')" >/dev/null
 	must 'nobody takes a job for it' fact "SELECT count(*) = 0 FROM researcharr.processing_jobs
 		WHERE status = 'running'" || return
@@ -152,7 +154,7 @@ worker_life()
 	sql -c "SELECT add_job('fine 14')" >/dev/null
 	stop_worker
 	let_go
-	must 'it leaves after its job' has_left || return
+	must 'it leaves after its job' has_left "$1" || return
 	must 'that job is done, and the next one is not taken' fact "SELECT
 		count(*) FILTER (WHERE status = 'completed' AND attempt = 1) = 1
 		AND count(*) FILTER (WHERE status = 'queued') = 1
