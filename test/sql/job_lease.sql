@@ -29,12 +29,12 @@ SELECT metadata->>'name' AS name, status, attempt, retry_count AS retries,
 -- how long: what the call says, else what the type says
 SELECT job_enqueue(:'film', 'search', max_retries => 2,
                    metadata => '{"name": "a"}') AS a \gset
-SELECT lease_expires_at - started_at AS lease, started_at = updated_at AS same
+SELECT lease_expires_at - started_at AS lease, started_at <= updated_at AS same
   FROM job_dequeue(lease => '90 minutes', worker => 'w1');
 SELECT job_release(:'a', 1);
 SELECT lease_expires_at - started_at AS lease FROM job_dequeue(worker => 'w2');
 SELECT job_heartbeat(:'a', 2) AS until \gset
-SELECT lease_expires_at = :'until' AS as_told, lease_expires_at - updated_at AS lease
+SELECT lease_expires_at = :'until' AS as_told, (lease_expires_at - updated_at)::interval(0) AS lease
   FROM processing_jobs;
 -- under a lease it is nobody else's
 SELECT count(*) FROM job_dequeue();

@@ -159,10 +159,10 @@ SELECT count(*) FROM job_dequeue(NULL, 8, '1 hour', 'w1');
 SELECT job_complete(pg_temp.id('done'), 1),
        job_complete(pg_temp.id('result'), 1, '{"files": 3}');
 SELECT metadata->>'name' AS name, status, retry_count, error_message,
-       available_at - updated_at AS wait, completed_at, lease_expires_at
+       (available_at - updated_at)::interval(0) AS wait, completed_at, lease_expires_at
   FROM job_fail(pg_temp.id('fails'), 1, 'no seeds', '90 seconds');
 SELECT metadata->>'name' AS name, status, retry_count, error_message,
-       completed_at = updated_at AS ended, lease_expires_at
+       completed_at <= updated_at AS ended, lease_expires_at
   FROM job_fail(pg_temp.id('permanent'), 1, 'gone for ever', retry => false);
 SELECT job_release(pg_temp.id('released'), 1, '5 minutes');
 SELECT job_cancel(pg_temp.id('cancelled')), job_cancel(pg_temp.id('cancelled')) AS again;
@@ -172,9 +172,9 @@ SELECT job_heartbeat(pg_temp.id('beats'), 1, '2 hours')
        BETWEEN clock_timestamp() + interval '119 min'
            AND clock_timestamp() + interval '2 hours' AS beats;
 TABLE jobs ORDER BY name;
-SELECT available_at - updated_at AS released_for FROM processing_jobs
+SELECT (available_at - updated_at)::interval(0) AS released_for FROM processing_jobs
  WHERE id = pg_temp.id('released');
-SELECT lease_expires_at - updated_at AS lease FROM processing_jobs
+SELECT (lease_expires_at - updated_at)::interval(0) AS lease FROM processing_jobs
  WHERE id = pg_temp.id('beats');
 -- without a retry left an error is the end, and the count stays
 UPDATE processing_jobs SET available_at = now() WHERE id = pg_temp.id('fails');
