@@ -65,7 +65,7 @@ have_client()
 # Install what Debian has of the clients.  No service is started by that.
 install_clients()
 {
-	local name want= policy=/usr/sbin/policy-rc.d
+	local name want= made= policy=/usr/sbin/policy-rc.d
 
 	[ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 0
 	while IFS='|' read -r name _; do
@@ -74,9 +74,11 @@ install_clients()
 	[ -n "$want" ] || return 0
 	echo "installing$want"
 	if [ ! -e $policy ]; then
+		made=$policy
 		printf '#!/bin/sh\nexit 101\n' >$policy
 		chmod +x $policy
 		trap "rm -f $policy" EXIT
+		trap 'exit 130' HUP INT TERM
 	fi
 	apt-get -qq update >/dev/null 2>&1
 	for name in $want; do
@@ -84,7 +86,7 @@ install_clients()
 			>/dev/null 2>&1 || echo "apt-get does not install $name"
 	done
 	trap - EXIT
-	[ "$(tail -n 1 $policy)" != 'exit 101' ] || rm -f $policy
+	[ -z "$made" ] || rm -f "$made"
 }
 
 # Fetch the clients for node, once.
