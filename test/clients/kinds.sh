@@ -59,7 +59,7 @@ have_client()
 {
 	look_up "$1"
 	lacking="not installed ($packages)"
-	eval "$found" >/dev/null 2>&1
+	eval "$found" </dev/null >/dev/null 2>&1
 }
 
 # Install what Debian has of the clients.  No service is started by that.
