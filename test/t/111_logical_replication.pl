@@ -44,7 +44,7 @@ $publisher->safe_psql('postgres', qq{
 	UPDATE movies SET year = 1950;
 	SELECT count(config_set('k', 'v'));
 	SELECT count(job_enqueue($media, 'search')), count(job_enqueue($media, 'search', 50));
-	SELECT count(job_fail(id, attempt, 'no')) FROM job_dequeue();
+	SELECT count(*) FROM job_dequeue() j, job_fail(j.id, j.attempt, 'no');
 	INSERT INTO queue_items (media_id, service) VALUES ($media, 'radarr')});
 my $connection = $publisher->connstr . ' dbname=postgres';
 sql("CREATE SUBSCRIPTION sub CONNECTION '$connection' PUBLICATION pub");
