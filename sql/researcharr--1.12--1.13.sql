@@ -272,6 +272,26 @@ COMMENT ON FUNCTION researcharr.tracked_item_validate(jsonb)
 IS 'every violation for which tracked_item_create would refuse the object; no row where it is valid';
 REVOKE ALL ON FUNCTION researcharr.tracked_item_validate(jsonb) FROM PUBLIC;
 
+-- synchronization
+
+CREATE FUNCTION researcharr.media_sync_radarr(instance text, movies jsonb, complete boolean DEFAULT false,
+	max_removed real DEFAULT 0.2, OUT created int, OUT updated int, OUT unchanged int, OUT moved int, OUT removed int,
+	OUT failed int, OUT warnings jsonb, OUT errors jsonb)
+RETURNS record LANGUAGE C
+AS 'MODULE_PATHNAME', 'researcharr_media_sync_radarr';
+COMMENT ON FUNCTION researcharr.media_sync_radarr(text, jsonb, boolean, real)
+IS 'brings what Radarr''s GET /api/v3/movie answers into the library; with complete, what is absent is not tracked any more';
+REVOKE ALL ON FUNCTION researcharr.media_sync_radarr(text, jsonb, boolean, real) FROM PUBLIC;
+
+CREATE FUNCTION researcharr.media_sync_sonarr(instance text, series jsonb, episodes jsonb, complete boolean DEFAULT false,
+	max_removed real DEFAULT 0.2, OUT created int, OUT updated int, OUT unchanged int, OUT moved int, OUT removed int,
+	OUT failed int, OUT warnings jsonb, OUT errors jsonb)
+RETURNS record LANGUAGE C
+AS 'MODULE_PATHNAME', 'researcharr_media_sync_sonarr';
+COMMENT ON FUNCTION researcharr.media_sync_sonarr(text, jsonb, jsonb, boolean, real)
+IS 'brings what Sonarr''s GET /api/v3/series and /api/v3/episode answer into the library; with complete, what is absent is not tracked any more';
+REVOKE ALL ON FUNCTION researcharr.media_sync_sonarr(text, jsonb, jsonb, boolean, real) FROM PUBLIC;
+
 -- tables whose rows pg_dump dumps
 
 SELECT pg_catalog.pg_extension_config_dump('researcharr.instances', '');

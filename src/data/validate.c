@@ -139,6 +139,37 @@ rarr_trim(const char **text, int *length)
 		(*length)--;
 }
 
+/*
+ * Trim white space, no-break spaces and ideographic spaces from both ends of a
+ * title.  *length is in bytes.
+ */
+void
+rarr_trim_title(const char **text, int *length)
+{
+	/* U+00A0, U+2007, U+202F, U+3000 and U+FEFF in UTF-8 */
+	static const char *const spaces[] = {
+		"\xC2\xA0", "\xE2\x80\x87", "\xE2\x80\xAF", "\xE3\x80\x80", "\xEF\xBB\xBF"};
+	int before;
+
+	do
+	{
+		rarr_trim(text, length);
+		before = *length;
+		for (int i = 0; GetDatabaseEncoding() == PG_UTF8 && i < lengthof(spaces); i++)
+		{
+			int size = strlen(spaces[i]);
+
+			if (*length >= size && memcmp(*text, spaces[i], size) == 0)
+			{
+				*text += size;
+				*length -= size;
+			}
+			if (*length >= size && memcmp(*text + *length - size, spaces[i], size) == 0)
+				*length -= size;
+		}
+	} while (*length < before);
+}
+
 /* Fill in the violation, and return false for the caller to return. */
 bool
 rarr_violates(RarrViolation *violation, const char *field, const char *code, char *message)

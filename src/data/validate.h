@@ -101,6 +101,7 @@ extern const RarrRule rarr_rule_metadata;
 extern const RarrRule rarr_rule_priority;
 
 extern void rarr_trim(const char **text, int *length);
+extern void rarr_trim_title(const char **text, int *length);
 extern bool rarr_violates(RarrViolation *violation, const char *field, const char *code, char *message);
 extern bool rarr_check_absent(const RarrRule *rule, RarrViolation *violation);
 extern bool rarr_check_text(const RarrRule *rule, const text *value, RarrViolation *violation);

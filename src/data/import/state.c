@@ -1,12 +1,14 @@
 /*
  * state.c
- *		What an import has seen: objects, series and errors.
+ *		What an import has seen: objects, errors and warnings.
  */
 #include "postgres.h"
 
 #include "common/hashfn.h"
 #include "mb/pg_wchar.h"
+#include "utils/memutils.h"
 
+#include "base/json.h"
 #include "data/import/state.h"
 
 /* maximum length of a message in the result, in bytes */
@@ -20,36 +22,30 @@ typedef struct SeenEntry
 	int index;
 } SeenEntry;
 
-typedef struct SeriesEntry
+/* Make an import. */
+Import *
+rarr_import_make(void)
 {
-	int64 source_id;    /* Sonarr's id: the key */
-	int matches;        /* number of series with this id */
-	pg_uuid_t media_id; /* of the last one */
-} SeriesEntry;
+	Import *import = palloc0(sizeof(Import));
 
-static HTAB *
-make_table(Import *import, const char *name, Size entry_size)
-{
-	HASHCTL control = {
-		.keysize = sizeof(uint64),
-		.entrysize = entry_size,
-		.hcxt = import->context};
-
-	return hash_create(name, 256, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-}
-
-/* Begin an import: no series is known yet. */
-void
-rarr_import_begin_series(Import *import)
-{
-	import->series = make_table(import, "series of an import", sizeof(SeriesEntry));
+	import->context = AllocSetContextCreate(CurrentMemoryContext, "researcharr import",
+											ALLOCSET_DEFAULT_SIZES);
+	import->batch_context = AllocSetContextCreate(import->context, "researcharr import batch",
+												  ALLOCSET_DEFAULT_SIZES);
+	return import;
 }
 
 /* Begin an array: no object is known yet. */
 void
 rarr_import_begin_array(Import *import)
 {
-	import->seen = make_table(import, "objects of an import", sizeof(SeenEntry));
+	HASHCTL control = {
+		.keysize = sizeof(uint64),
+		.entrysize = sizeof(SeenEntry),
+		.hcxt = import->context};
+
+	import->seen = hash_create("objects of an import", 256, &control,
+							   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
 static SeenEntry *
@@ -88,42 +84,38 @@ rarr_import_first(Import *import, const char *identity)
 	return entry != NULL && strcmp(entry->identity, identity) == 0 ? entry->index : -1;
 }
 
-/* Record that a series has this id in Sonarr and this media row. */
+/* Add an id to a list. */
 void
-rarr_import_add_series(Import *import, int64 source_id, const pg_uuid_t *media_id)
+rarr_import_add_id(Import *import, ImportIds *ids, int64 id)
 {
-	bool found;
-	SeriesEntry *entry = hash_search(import->series, &source_id, HASH_ENTER, &found);
+	if (ids->count == ids->room)
+	{
+		int room = Max(2 * ids->room, 1024);
 
-	entry->matches = found ? entry->matches + 1 : 1;
-	entry->media_id = *media_id;
+		ids->ids = ids->ids == NULL ?
+					   MemoryContextAllocHuge(import->context, room * sizeof(int64)) :
+					   repalloc_huge(ids->ids, room * sizeof(int64));
+		ids->room = room;
+	}
+	ids->ids[ids->count++] = id;
 }
 
-/*
- * Record that a series with this id in Sonarr is looked for.  Returns false if
- * it was recorded before.
- */
-bool
-rarr_import_expect_series(Import *import, int64 source_id)
+/* Add an error or a warning to a list, unless the list is full. */
+static List *
+add_error(Import *import, List *list, ImportError error, const char *message)
 {
-	bool found;
-	SeriesEntry *entry = hash_search(import->series, &source_id, HASH_ENTER, &found);
+	MemoryContext old = MemoryContextSwitchTo(import->context);
 
-	if (!found)
-		entry->matches = 0;
-	return !found;
-}
+	if (list_length(list) < IMPORT_LISTED_ERRORS)
+	{
+		ImportError *kept = palloc(sizeof(ImportError));
 
-/* Return the number of series with this id, and the last one's media_id. */
-int
-rarr_import_find_series(Import *import, int64 source_id, pg_uuid_t *media_id)
-{
-	SeriesEntry *entry = hash_search(import->series, &source_id, HASH_FIND, NULL);
-
-	if (entry == NULL)
-		return 0;
-	*media_id = entry->media_id;
-	return entry->matches;
+		*kept = error;
+		kept->message = pnstrdup(message, pg_mbcliplen(message, strlen(message), MESSAGE_BYTES));
+		list = lappend(list, kept);
+	}
+	MemoryContextSwitchTo(old);
+	return list;
 }
 
 /*
@@ -134,19 +126,59 @@ void
 rarr_import_fail(Import *import, const ImportKind *kind, ImportItem *item,
 				 int sqlstate, const char *message)
 {
-	MemoryContext old = MemoryContextSwitchTo(import->context);
+	ImportError error = {.kind = kind, .index = item->index, .sqlstate = sqlstate};
 
 	item->state = IMPORT_FAILED;
 	import->failed++;
-	if (list_length(import->errors) < IMPORT_LISTED_ERRORS)
-	{
-		ImportError *error = palloc(sizeof(ImportError));
+	import->errors = add_error(import, import->errors, error, message);
+}
 
-		error->kind = kind;
-		error->index = item->index;
-		error->sqlstate = sqlstate;
-		error->message = pnstrdup(message, pg_mbcliplen(message, strlen(message), MESSAGE_BYTES));
-		import->errors = lappend(import->errors, error);
+/* Record what is wrong with an object that can be imported nevertheless. */
+void
+rarr_import_warn(Import *import, const ImportKind *kind, int index, const char *member,
+				 const char *message)
+{
+	ImportError error = {.kind = kind, .index = index, .member = member};
+
+	import->warnings = add_error(import, import->warnings, error, message);
+}
+
+/* By array, then by position. */
+static int
+compare_errors(const ListCell *a, const ListCell *b)
+{
+	const ImportError *x = lfirst(a);
+	const ImportError *y = lfirst(b);
+
+	if (x->kind != y->kind)
+		return x->kind == &rarr_import_series ? -1 : 1;
+	return x->index < y->index ? -1 : x->index > y->index;
+}
+
+/* Return the first errors or warnings of a list as a JSON array. */
+Jsonb *
+rarr_import_list(List *errors, int limit)
+{
+	JsonbParseState *state = NULL;
+	ListCell *cell;
+
+	list_sort(errors, compare_errors);
+	pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
+	foreach (cell, errors)
+	{
+		ImportError *error = lfirst(cell);
+
+		if (foreach_current_index(cell) >= limit)
+			break;
+		pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+		rarr_json_put_text(&state, "source", error->kind->source);
+		rarr_json_put_int(&state, "index", error->index);
+		if (error->sqlstate != 0)
+			rarr_json_put_text(&state, "sqlstate", pstrdup(unpack_sql_state(error->sqlstate)));
+		if (error->member != NULL)
+			rarr_json_put_text(&state, "member", error->member);
+		rarr_json_put_text(&state, "message", error->message);
+		pushJsonbValue(&state, WJB_END_OBJECT, NULL);
 	}
-	MemoryContextSwitchTo(old);
+	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_ARRAY, NULL));
 }

@@ -1,8 +1,14 @@
 /*
  * statements.c
- *		The statements that write items.
+ *		The statements that find, compare and write media rows and the rows of
+ *		the kind's table.  track_statements.c has those for tracked items.
  *
- * Each takes arrays with one element per item (write.c).
+ * Each takes the instance, the names of volatile members, and arrays with one
+ * element per item (write.c).
+ *
+ * If several instances have a media row, the first of them, in the order of
+ * their ids, decides about its title, metadata and columns.  Otherwise each
+ * synchronization would undo what the one before did.
  */
 #include "postgres.h"
 
@@ -12,9 +18,52 @@
 
 #include "data/import/state.h"
 
+#define BIT(param) ((uint32) 1 << (param))
+#define EQ         " OPERATOR(pg_catalog.=) "
+
+/* names and types of the array parameters before the kind's fields */
+static const struct
+{
+	const char *name;
+	Oid type;
+} params[PARAM_FIELDS] = {
+	[PARAM_ID] = {"id", UUIDOID},
+	[PARAM_EXTERNAL_ID] = {"external_id", TEXTOID},
+	[PARAM_TITLE] = {"title", TEXTOID},
+	[PARAM_EXTRA] = {"extra", JSONBOID},
+	[PARAM_GIVEN] = {"given", INT4OID},
+	[PARAM_SERVICE_ID] = {"service_id", INT8OID},
+	[PARAM_PAYLOAD] = {"payload", JSONBOID},
+	[PARAM_ITEM_ID] = {"item_id", UUIDOID},
+	[PARAM_TRACKED + TRACKED_MONITORED] = {"monitored", BOOLOID},
+	[PARAM_TRACKED + TRACKED_HAS_FILE] = {"has_file", BOOLOID},
+	[PARAM_TRACKED + TRACKED_AVAILABLE_FROM] = {"available_from", TIMESTAMPTZOID},
+	[PARAM_TRACKED + TRACKED_QUALITY_PROFILE_ID] = {"quality_profile_id", INT4OID},
+	[PARAM_TRACKED + TRACKED_CUSTOM_FORMAT_SCORE] = {"custom_format_score", INT4OID},
+	[PARAM_TRACKED + TRACKED_QUALITY_CUTOFF_MET] = {"quality_cutoff_met", BOOLOID},
+	[PARAM_TRACKED + TRACKED_ADDED_AT] = {"added_at", TIMESTAMPTZOID},
+};
+
+/* The type of an array parameter's elements. */
+Oid
+rarr_import_param_type(const ImportKind *kind, int param)
+{
+	return param < PARAM_FIELDS ? params[param].type : kind->fields[param - PARAM_FIELDS].type;
+}
+
+static uint32
+all_fields(const ImportKind *kind)
+{
+	uint32 bits = 0;
+
+	for (int i = 0; i < kind->nfields; i++)
+		bits |= BIT(PARAM_FIELDS + i);
+	return bits;
+}
+
 /* List the columns of the fields, or only of stored ones, with a prefix. */
-static char *
-columns(const ImportKind *kind, const char *prefix, bool stored_only)
+char *
+rarr_import_columns(const ImportKind *kind, const char *prefix, bool stored_only)
 {
 	StringInfoData list;
 
@@ -28,64 +77,172 @@ columns(const ImportKind *kind, const char *prefix, bool stored_only)
 	return list.data;
 }
 
-/* Return the FROM item i: the items, and n, their position in the arrays. */
+/*
+ * List the values of the stored columns that an item's row in the kind's table
+ * gets.  A value that the object does not have stays.
+ */
 static char *
-items_relation(const ImportKind *kind)
+merged_columns(const ImportKind *kind)
+{
+	StringInfoData list;
+
+	initStringInfo(&list);
+	for (int i = 0; i < kind->nfields; i++)
+	{
+		const char *column = kind->fields[i].column;
+
+		if (!kind->fields[i].stored)
+			continue;
+		appendStringInfo(&list, "%sCASE WHEN i.given OPERATOR(pg_catalog.&) %d" EQ "0 THEN s.%s ELSE i.%s END",
+						 list.len > 0 ? ", " : "", IMPORT_GIVES_FIELD(i), column, column);
+	}
+	return list.data;
+}
+
+/* Return the FROM item i: the items, and n, their position in the arrays. */
+char *
+rarr_import_items(const ImportKind *kind, uint32 bits)
 {
 	StringInfoData sql;
+	StringInfoData names;
+	int n = IMPORT_FIXED_PARAMS;
 
 	initStringInfo(&sql);
-	for (int i = 0; i < PARAM_FIELDS + kind->nfields; i++)
-		appendStringInfo(&sql, "%spg_catalog.unnest($%d)", i > 0 ? ", " : "ROWS FROM (", i + 1);
-	appendStringInfo(&sql, ") WITH ORDINALITY AS i (id, external_id, title, extra, %s, n)",
-					 columns(kind, "", false));
+	initStringInfo(&names);
+	for (int param = 0; param < PARAM_FIELDS + kind->nfields; param++)
+	{
+		if ((bits & BIT(param)) == 0)
+			continue;
+		appendStringInfo(&sql, "%spg_catalog.unnest($%d)", sql.len > 0 ? ", " : "ROWS FROM (", ++n);
+		appendStringInfo(&names, "%s, ",
+						 param < PARAM_FIELDS ? params[param].name : kind->fields[param - PARAM_FIELDS].column);
+	}
+	appendStringInfo(&sql, ") WITH ORDINALITY AS i (%sn)", names.data);
 	return sql.data;
 }
 
+/* Prepare a statement with these array parameters. */
+ImportPlan
+rarr_import_plan(const ImportKind *kind, uint32 bits, char *sql)
+{
+	Oid types[IMPORT_FIXED_PARAMS + IMPORT_MAX_PARAMS] = {UUIDOID, TEXTARRAYOID};
+	int ntypes = IMPORT_FIXED_PARAMS;
+	ImportPlan plan = {.params = bits};
+
+	for (int param = 0; param < PARAM_FIELDS + kind->nfields; param++)
+		if ((bits & BIT(param)) != 0)
+			types[ntypes++] = get_array_type(rarr_import_param_type(kind, param));
+
+	/* tables grow during the import, so a plan suits one batch only */
+	plan.plan = SPI_prepare_cursor(sql, ntypes, types, CURSOR_OPT_CUSTOM_PLAN);
+	if (plan.plan == NULL)
+		elog(ERROR, "could not prepare \"%s\": %s", sql, SPI_result_code_string(SPI_result));
+	return plan;
+}
+
 /*
- * The statement that finds the existing items.  For each it returns the media
- * id, whether the media row differs, whether the row in the kind's table is
- * missing or differs, and whether that row changes its place.  An external id
- * takes precedence over other criteria.  If the latter identified the item,
- * "known_as" is the row's own external id, and "gets_id" tells whether it gets
- * another.
+ * The statement that finds media rows which an item can stand for: by the
+ * service's id (rank 0), by the external id (1), or by what else identifies it
+ * (2).  It returns the row's own external id, by which id the instance tracks the
+ * row, and for rank 0 the tracked item.
  */
 static char *
-match_sql(const ImportKind *kind)
+find_sql(const ImportKind *kind, uint32 bits)
 {
-	return psprintf("SELECT i.n, CAST(e.id AS pg_catalog.uuid), e.media_differs, e.row_differs, e.moves, e.known_as, e.gets_id FROM %s"
-					" CROSS JOIN LATERAL (SELECT c.id,"
-					" pg_catalog.record_ne("
-					"ROW(c.title, c.external_id, c.metadata OPERATOR(pg_catalog.->) '%s'),"
-					" ROW(i.title, COALESCE(i.external_id, c.external_id), i.extra)) AS media_differs,"
-					" s.media_id IS NULL OR pg_catalog.record_ne(ROW(%s), ROW(%s)) AS row_differs,"
-					" s.media_id IS NOT NULL AND %s AS moves,"
-					" CASE WHEN c.rank OPERATOR(pg_catalog.=) 2 THEN c.external_id END AS known_as,"
-					" pg_catalog.record_ne(ROW(c.external_id), ROW(COALESCE(i.external_id, c.external_id))) AS gets_id"
-					" FROM (SELECT m.id, m.title, m.external_id, m.metadata, 1 AS rank"
+	return psprintf("SELECT i.n, c.rank, CAST(c.id AS pg_catalog.uuid), c.external_id, c.service_id,"
+					" CAST(c.item_id AS pg_catalog.uuid) FROM %s"
+					" CROSS JOIN LATERAL ("
+					"SELECT 0 AS rank, m.id, m.external_id, k.service_id, k.id AS item_id"
+					" FROM researcharr.tracked_items AS k"
+					" JOIN researcharr.media AS m ON m.id" EQ "k.media_id"
+					" WHERE k.instance_id" EQ "$1 AND k.kind" EQ "'%s' AND k.service_id" EQ "i.service_id"
+					" UNION ALL SELECT 1, m.id, m.external_id, NULL, NULL"
 					" FROM researcharr.media AS m"
-					" WHERE m.type OPERATOR(pg_catalog.=) '%s'"
-					" AND m.external_id OPERATOR(pg_catalog.=) i.external_id"
-					" UNION ALL SELECT m.id, m.title, m.external_id, m.metadata, 2"
-					" FROM researcharr.media AS m"
-					" LEFT JOIN researcharr.%s AS s ON s.media_id OPERATOR(pg_catalog.=) m.id"
-					" WHERE m.type OPERATOR(pg_catalog.=) '%s' AND %s) AS c"
-					" LEFT JOIN researcharr.%s AS s ON s.media_id OPERATOR(pg_catalog.=) c.id"
-					" ORDER BY c.rank, c.id LIMIT 1) AS e",
-					items_relation(kind), kind->service,
-					columns(kind, "s.", true), columns(kind, "i.", true),
-					kind->moves ? kind->moves : "false", kind->type,
-					kind->table, kind->type, kind->same, kind->table);
+					" WHERE m.type" EQ "'%s' AND m.external_id" EQ "i.external_id"
+					" UNION ALL SELECT 2, x.id, x.external_id,"
+					" (SELECT pg_catalog.min(k.service_id) FROM researcharr.tracked_items AS k"
+					" WHERE k.instance_id" EQ "$1 AND k.media_id" EQ "x.id), NULL"
+					" FROM (SELECT m.id, m.external_id FROM researcharr.media AS m"
+					" LEFT JOIN researcharr.%s AS s ON s.media_id" EQ "m.id"
+					" WHERE m.type" EQ "'%s' AND %s ORDER BY m.id LIMIT 1) AS x"
+					") AS c ORDER BY i.n, c.rank",
+					rarr_import_items(kind, bits), kind->type, kind->type, kind->table, kind->type,
+					kind->same);
+}
+
+/* The array literal of the members that have columns. */
+static char *
+column_members(const ImportKind *kind)
+{
+	StringInfoData list;
+
+	initStringInfo(&list);
+	appendStringInfoString(&list, "{title");
+	for (int i = 0; i < kind->nfields; i++)
+		if (!kind->fields[i].in_metadata)
+			appendStringInfo(&list, ",%s", kind->fields[i].source);
+	appendStringInfoString(&list, "}");
+	return list.data;
+}
+
+/* The value that a media row's member for the service gets: absent members stay. */
+static char *
+merged_metadata(const ImportKind *kind)
+{
+	return psprintf("CASE WHEN pg_catalog.jsonb_typeof(m.metadata OPERATOR(pg_catalog.->) '%s')" EQ "'object'"
+					" THEN (m.metadata OPERATOR(pg_catalog.->) '%s')"
+					" OPERATOR(pg_catalog.-) CAST('%s' AS pg_catalog.text[])"
+					" OPERATOR(pg_catalog.||) i.extra ELSE i.extra END",
+					kind->service, kind->service, column_members(kind));
+}
+
+/*
+ * The statement that compares items with the rows that exist: does the media
+ * row differ, other than in volatile members alone; is the row in the kind's
+ * table missing or does it differ; does it change its place; does the media row
+ * get another external id; which tracked item does the instance have; and does
+ * that differ.
+ */
+static char *
+compare_sql(const ImportKind *kind, uint32 bits)
+{
+	char *merged = merged_metadata(kind);
+
+	return psprintf("SELECT i.n,"
+					" (pg_catalog.record_ne(ROW(m.title), ROW(i.title)) OR"
+					" (pg_catalog.record_ne(ROW(m.metadata OPERATOR(pg_catalog.->) '%s'), ROW(i.extra)) AND"
+					" CASE WHEN pg_catalog.jsonb_typeof(m.metadata OPERATOR(pg_catalog.->) '%s')" EQ "'object'"
+					" THEN pg_catalog.jsonb_ne((%s) OPERATOR(pg_catalog.-) $2,"
+					" (m.metadata OPERATOR(pg_catalog.->) '%s') OPERATOR(pg_catalog.-) $2) ELSE true END))"
+					" AND NOT p.has_another AS media_differs,"
+					" s.media_id IS NULL OR (pg_catalog.record_ne(ROW(%s), ROW(%s)) AND NOT p.has_another) AS row_differs,"
+					" s.media_id IS NOT NULL AND NOT p.has_another AND %s AS moves,"
+					" pg_catalog.record_ne(ROW(m.external_id), ROW(COALESCE(i.external_id, m.external_id))) AS gets_id,"
+					" m.external_id IS NOT NULL AND i.external_id IS NOT NULL"
+					" AND m.external_id OPERATOR(pg_catalog.<>) i.external_id AS is_moved,"
+					" CAST(t.id AS pg_catalog.uuid), CAST(t.service_id AS pg_catalog.int8), t.id IS NOT NULL AND (%s) AS item_differs"
+					" FROM %s JOIN researcharr.media AS m ON m.id" EQ "i.id"
+					" LEFT JOIN researcharr.%s AS s ON s.media_id" EQ "i.id"
+					" CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM researcharr.tracked_items AS k"
+					" WHERE k.media_id" EQ "i.id AND k.instance_id OPERATOR(pg_catalog.<) $1) AS has_another) AS p"
+					" LEFT JOIN LATERAL (SELECT k.* FROM researcharr.tracked_items AS k"
+					" WHERE k.instance_id" EQ "$1 AND k.media_id" EQ "i.id"
+					" ORDER BY k.service_id OPERATOR(pg_catalog.<>) i.service_id, k.id LIMIT 1) AS t"
+					" ON i.service_id IS NOT NULL",
+					kind->service, kind->service, merged, kind->service,
+					rarr_import_columns(kind, "s.", true), merged_columns(kind),
+					kind->moves ? kind->moves : "false", rarr_import_item_differs(),
+					rarr_import_items(kind, bits), kind->table);
 }
 
 static char *
-insert_sql(const ImportKind *kind)
+insert_sql(const ImportKind *kind, uint32 bits)
 {
 	return psprintf("INSERT INTO researcharr.media (id, title, type, external_id, metadata)"
 					" SELECT i.id, i.title, '%s', i.external_id,"
 					" pg_catalog.jsonb_build_object('%s', i.extra) FROM %s"
 					" ON CONFLICT (external_id, type) DO NOTHING",
-					kind->type, kind->service, items_relation(kind));
+					kind->type, kind->service, rarr_import_items(kind, bits));
 }
 
 /*
@@ -94,14 +251,14 @@ insert_sql(const ImportKind *kind)
  * enqueued for it meanwhile.
  */
 static char *
-update_sql(const ImportKind *kind, bool with_id)
+update_sql(const ImportKind *kind, uint32 bits)
 {
 	return psprintf("UPDATE researcharr.media AS m SET title = i.title,%s"
 					" metadata = m.metadata OPERATOR(pg_catalog.||)"
-					" pg_catalog.jsonb_build_object('%s', i.extra)"
-					" FROM %s WHERE m.id OPERATOR(pg_catalog.=) i.id",
-					with_id ? " external_id = i.external_id," : "",
-					kind->service, items_relation(kind));
+					" pg_catalog.jsonb_build_object('%s', %s)"
+					" FROM %s WHERE m.id" EQ "i.id",
+					(bits & BIT(PARAM_EXTERNAL_ID)) != 0 ? " external_id = i.external_id," : "",
+					kind->service, merged_metadata(kind), rarr_import_items(kind, bits));
 }
 
 /*
@@ -110,43 +267,36 @@ update_sql(const ImportKind *kind, bool with_id)
  * by row.  They are moved to numbers that no source uses.
  */
 static char *
-park_sql(const ImportKind *kind)
+park_sql(const ImportKind *kind, uint32 bits)
 {
 	return psprintf("UPDATE researcharr.%s AS s SET %s ="
 					" CAST(1000000000 OPERATOR(pg_catalog.+) i.n AS pg_catalog.int4)"
-					" FROM %s WHERE s.media_id OPERATOR(pg_catalog.=) i.id",
-					kind->table, kind->park, items_relation(kind));
+					" FROM %s WHERE s.media_id" EQ "i.id",
+					kind->table, kind->park, rarr_import_items(kind, bits));
+}
+
+/*
+ * The statement that takes the items' places from other rows.  A row that
+ * loses its place here is not in the call any more, or has yet to be written at
+ * another one.  Its media row stays.
+ */
+static char *
+give_up_sql(const ImportKind *kind, uint32 bits)
+{
+	return psprintf("DELETE FROM researcharr.%s AS s USING %s"
+					" WHERE %s AND s.media_id OPERATOR(pg_catalog.<>) i.id",
+					kind->table, rarr_import_items(kind, bits), kind->same);
 }
 
 static char *
-put_sql(const ImportKind *kind)
+put_sql(const ImportKind *kind, uint32 bits)
 {
-	StringInfoData sql;
-
-	initStringInfo(&sql);
-	appendStringInfo(&sql, "INSERT INTO researcharr.%s (media_id, %s) SELECT i.id, %s FROM %s"
-						   " ON CONFLICT (media_id) DO UPDATE SET (%s) = ROW(%s)",
-					 kind->table, columns(kind, "", true), columns(kind, "i.", true),
-					 items_relation(kind), columns(kind, "", true),
-					 columns(kind, "excluded.", true));
-	return sql.data;
-}
-
-static SPIPlanPtr
-prepare(ImportPlans *plans, const char *sql)
-{
-	Oid types[MAX_PARAMS];
-	int ntypes = PARAM_FIELDS + plans->kind->nfields;
-	SPIPlanPtr plan;
-
-	for (int i = 0; i < ntypes; i++)
-		types[i] = get_array_type(plans->types[i]);
-
-	/* tables grow during the import, so a plan suits one batch only */
-	plan = SPI_prepare_cursor(sql, ntypes, types, CURSOR_OPT_CUSTOM_PLAN);
-	if (plan == NULL)
-		elog(ERROR, "could not prepare \"%s\": %s", sql, SPI_result_code_string(SPI_result));
-	return plan;
+	return psprintf("INSERT INTO researcharr.%s (media_id, %s) SELECT i.id, %s FROM %s"
+					" LEFT JOIN researcharr.%s AS s ON s.media_id" EQ "i.id"
+					" ON CONFLICT (media_id) DO UPDATE SET (%s) = ROW(%s)",
+					kind->table, rarr_import_columns(kind, "", true), merged_columns(kind),
+					rarr_import_items(kind, bits), kind->table, rarr_import_columns(kind, "", true),
+					rarr_import_columns(kind, "excluded.", true));
 }
 
 /*
@@ -157,21 +307,27 @@ ImportPlans *
 rarr_import_prepare(const ImportKind *kind)
 {
 	ImportPlans *plans = palloc0(sizeof(ImportPlans));
+	uint32 fields = all_fields(kind);
+	uint32 bits;
+
+#define PREPARE(name, builder, set) \
+	(bits = (set), plans->name = rarr_import_plan(kind, bits, builder(kind, bits)))
 
 	plans->kind = kind;
-	plans->types[PARAM_ID] = UUIDOID;
-	plans->types[PARAM_EXTERNAL_ID] = TEXTOID;
-	plans->types[PARAM_TITLE] = TEXTOID;
-	plans->types[PARAM_EXTRA] = JSONBOID;
-	for (int i = 0; i < kind->nfields; i++)
-		plans->types[PARAM_FIELDS + i] = kind->fields[i].type;
-
-	plans->match = prepare(plans, match_sql(kind));
-	plans->insert = prepare(plans, insert_sql(kind));
-	plans->update = prepare(plans, update_sql(kind, false));
-	plans->update_id = prepare(plans, update_sql(kind, true));
-	plans->put = prepare(plans, put_sql(kind));
+	PREPARE(find, find_sql, BIT(PARAM_EXTERNAL_ID) | BIT(PARAM_TITLE) | BIT(PARAM_SERVICE_ID) | fields);
+	PREPARE(compare, compare_sql, (BIT(PARAM_FIELDS) - 1 - BIT(PARAM_ITEM_ID)) | fields);
+	PREPARE(insert, insert_sql,
+			BIT(PARAM_ID) | BIT(PARAM_EXTERNAL_ID) | BIT(PARAM_TITLE) | BIT(PARAM_EXTRA));
+	PREPARE(update, update_sql, BIT(PARAM_ID) | BIT(PARAM_TITLE) | BIT(PARAM_EXTRA));
+	PREPARE(update_id, update_sql,
+			BIT(PARAM_ID) | BIT(PARAM_EXTERNAL_ID) | BIT(PARAM_TITLE) | BIT(PARAM_EXTRA));
+	PREPARE(put, put_sql, BIT(PARAM_ID) | BIT(PARAM_GIVEN) | fields);
 	if (kind->moves != NULL)
-		plans->park = prepare(plans, park_sql(kind));
+	{
+		PREPARE(park, park_sql, BIT(PARAM_ID));
+		PREPARE(give_up, give_up_sql, BIT(PARAM_ID) | fields);
+	}
+#undef PREPARE
+	rarr_import_prepare_tracked(plans);
 	return plans;
 }

@@ -3,8 +3,9 @@
  *		Write items to tables, hundreds at a time.
  *
  * A batch takes a few statements over arrays with one element per item: find
- * the existing media and what differs; insert new media; update those that
- * differ; write the rows of the kind's own table.
+ * the existing media and what differs (identify.c); insert new media; update
+ * those that differ; write the rows of the kind's own table; write the tracked
+ * items.
  *
  * A batch runs in a subtransaction.  If an error caused by an item (for
  * example by a user's trigger or CHECK constraint) aborts it, the batch is
@@ -29,113 +30,6 @@
 #include "base/uuid.h"
 #include "data/import/state.h"
 #include "data/row_locks.h"
-
-/* Return an item's value for a parameter. */
-static Datum
-item_value(ImportItem *item, int param, bool *isnull)
-{
-	Datum value;
-
-	if (param >= PARAM_FIELDS)
-	{
-		*isnull = item->nulls[param - PARAM_FIELDS];
-		return item->values[param - PARAM_FIELDS];
-	}
-	value = param == PARAM_ID          ? UUIDPGetDatum(&item->media_id) :
-			param == PARAM_EXTERNAL_ID ? item->external_id :
-			param == PARAM_TITLE       ? item->title :
-										 item->extra;
-	*isnull = value == (Datum) 0;
-	return value;
-}
-
-/* Run a statement over the items, and return the number of rows processed. */
-static uint64
-run(ImportPlans *plans, SPIPlanPtr plan, ImportItem **items, int nitems)
-{
-	Datum arrays[MAX_PARAMS];
-	Datum *values = palloc(sizeof(Datum) * Max(nitems, 1));
-	bool *nulls = palloc(sizeof(bool) * Max(nitems, 1));
-	int lower = 1;
-	int result;
-
-	if (nitems == 0)
-		return 0;
-	for (int param = 0; param < PARAM_FIELDS + plans->kind->nfields; param++)
-	{
-		int16 length;
-		bool by_value;
-		char alignment;
-
-		for (int i = 0; i < nitems; i++)
-			values[i] = item_value(items[i], param, &nulls[i]);
-		get_typlenbyvalalign(plans->types[param], &length, &by_value, &alignment);
-		arrays[param] = PointerGetDatum(construct_md_array(values, nulls, 1, &nitems, &lower,
-														   plans->types[param],
-														   length, by_value, alignment));
-	}
-	result = SPI_execute_plan(plan, arrays, NULL, false, 0);
-	if (result < 0)
-		elog(ERROR, "could not write an import: %s", SPI_result_code_string(result));
-	return SPI_processed;
-}
-
-/* Read a row of the match statement into its item. */
-static void
-take_match(Import *import, const ImportKind *kind, ImportItem **items, HeapTuple row, TupleDesc desc)
-{
-	bool isnull;
-	int64 n = DatumGetInt64(SPI_getbinval(row, desc, 1, &isnull));
-	ImportItem *item = items[n - 1];
-	Datum id = SPI_getbinval(row, desc, 2, &isnull);
-	char *known_as = SPI_getvalue(row, desc, 6);
-	int first;
-
-	if (isnull)
-		return; /* not our row: ids cannot be NULL */
-
-	/* an episode whose place another object has taken is not this row */
-	if (known_as != NULL &&
-		rarr_import_first(import, psprintf(IMPORT_EXTERNAL_ID, known_as)) >= 0)
-		return;
-
-	item->media_id = *DatumGetUUIDP(id);
-	item->row_differs = DatumGetBool(SPI_getbinval(row, desc, 4, &isnull));
-	item->moves = DatumGetBool(SPI_getbinval(row, desc, 5, &isnull));
-	item->gets_id = DatumGetBool(SPI_getbinval(row, desc, 7, &isnull));
-	item->state = item->row_differs || DatumGetBool(SPI_getbinval(row, desc, 3, &isnull)) ?
-					  IMPORT_UPDATED :
-					  IMPORT_UNCHANGED;
-
-	first = rarr_import_seen(import,
-							 psprintf("media %s", DatumGetCString(DirectFunctionCall1(uuid_out, id))),
-							 item->index);
-	if (first != item->index)
-		rarr_import_fail(import, kind, item, ERRCODE_UNIQUE_VIOLATION,
-						 psprintf("the object stands for the same %s as object %d", kind->type, first));
-}
-
-/* Find the existing items; the others get a new media id. */
-static void
-match(Import *import, ImportPlans *plans, ImportItem **items, int nitems)
-{
-	uint64 found = run(plans, plans->match, items, nitems);
-	SPITupleTable *rows = SPI_tuptable;
-
-	for (uint64 i = 0; i < found; i++)
-		take_match(import, plans->kind, items, rows->vals[i], rows->tupdesc);
-	if (nitems > 0)
-		SPI_freetuptable(rows);
-
-	for (int i = 0; i < nitems; i++)
-	{
-		if (items[i]->state != IMPORT_PENDING)
-			continue;
-		rarr_uuid_v7(&items[i]->media_id);
-		items[i]->row_differs = true;
-		items[i]->state = IMPORT_CREATED;
-	}
-}
 
 static bool
 is_created(const ImportItem *item)
@@ -164,19 +58,37 @@ gets_id(const ImportItem *item)
 static bool
 keeps_id(const ImportItem *item)
 {
-	return is_updated(item) && !item->gets_id;
+	return is_updated(item) && item->media_differs && !item->gets_id;
 }
 
 static bool
-is_moved(const ImportItem *item)
+changes_place(const ImportItem *item)
 {
-	return item->state == IMPORT_UPDATED && item->moves;
+	return is_updated(item) && item->moves;
 }
 
 static bool
 is_put(const ImportItem *item)
 {
 	return is_written(item) && item->row_differs;
+}
+
+static bool
+takes_key(const ImportItem *item)
+{
+	return item->state != IMPORT_FAILED && item->has_source_id && item->takes_key;
+}
+
+static bool
+updates_item(const ImportItem *item)
+{
+	return is_written(item) && item->has_source_id && item->has_item && item->item_differs;
+}
+
+static bool
+inserts_item(const ImportItem *item)
+{
+	return is_written(item) && item->has_source_id && !item->has_item;
 }
 
 static bool
@@ -199,15 +111,37 @@ choose(ImportItem *items, int nitems, bool (*test)(const ImportItem *), ImportIt
 	return n;
 }
 
+/* Lock the media rows and the tracked items that the items change. */
+static void
+lock_updated(ImportItem **items, int nitems, pg_uuid_t *ids)
+{
+	RarrRowLock lock = RARR_CHANGE_ROW;
+	int n = 0;
+
+	for (int i = 0; i < nitems; i++)
+	{
+		if (!is_updated(items[i]))
+			continue;
+		ids[n++] = items[i]->media_id;
+		if (items[i]->gets_id)
+			lock = RARR_DELETE_ROW;
+	}
+	rarr_lock_rows(rarr_entity(RARR_MEDIA), "media", "id", "", lock, ids, n);
+	n = 0;
+	for (int i = 0; i < nitems; i++)
+		if (updates_item(items[i]))
+			ids[n++] = items[i]->item_id;
+	rarr_lock_rows(rarr_entity(RARR_TRACKED_ITEM), "tracked_items", "id", "", RARR_CHANGE_ROW, ids, n);
+}
+
 /*
  * Lock what the items of a batch will change, in the common order (src/README.md):
- * the series of the episodes, then media.
+ * the series of the episodes, then media, then tracked items.
  */
 static void
 lock_items(const ImportKind *kind, ImportItem **items, int nitems)
 {
 	pg_uuid_t *ids = palloc(sizeof(pg_uuid_t) * Max(nitems, 1));
-	RarrRowLock lock = RARR_CHANGE_ROW;
 	int n;
 
 	for (int i = 0; i < kind->nfields; i++)
@@ -222,17 +156,39 @@ lock_items(const ImportKind *kind, ImportItem **items, int nitems)
 		}
 		rarr_lock_rows(rarr_entity(RARR_SERIES), "series", "media_id", "", RARR_KEEP_ROW, ids, n);
 	}
-	n = 0;
-	for (int i = 0; i < nitems; i++)
-	{
-		if (!is_updated(items[i]))
-			continue;
-		ids[n++] = items[i]->media_id;
-		if (items[i]->gets_id)
-			lock = RARR_DELETE_ROW;
-	}
-	rarr_lock_rows(rarr_entity(RARR_MEDIA), "media", "id", "", lock, ids, n);
+	lock_updated(items, nitems, ids);
 	pfree(ids);
+}
+
+/* Forget what an earlier try found out about an item. */
+static void
+reset_item(ImportItem *item)
+{
+	if (item->state != IMPORT_FAILED)
+		item->state = IMPORT_PENDING;
+	item->found = item->by_service_id = item->conflicts = false;
+	item->has_item = item->has_key_holder = item->takes_key = false;
+	item->media_differs = item->row_differs = item->gets_id = item->item_differs = false;
+	item->moves = item->is_moved = false;
+}
+
+/* Run a statement over the items that satisfy the test; returns how many rows it processed. */
+static uint64
+run_for(Import *import, ImportPlans *plans, ImportPlan *plan, ImportItem *items, int nitems,
+		bool (*test)(const ImportItem *), ImportItem **chosen)
+{
+	int n = choose(items, nitems, test, chosen);
+
+	return rarr_import_run(import, plans->kind, plan, chosen, n);
+}
+
+/* Write the items' tracked items. */
+static void
+write_tracked(Import *import, ImportPlans *plans, ImportItem *items, int nitems, ImportItem **chosen)
+{
+	import->parks |= run_for(import, plans, &plans->park_key, items, nitems, takes_key, chosen) > 0;
+	run_for(import, plans, &plans->item_update, items, nitems, updates_item, chosen);
+	run_for(import, plans, &plans->item_insert, items, nitems, inserts_item, chosen);
 }
 
 static void
@@ -242,32 +198,29 @@ write_items(Import *import, ImportPlans *plans, ImportItem *items, int nitems)
 	int n;
 
 	for (int i = 0; i < nitems; i++)
-	{
-		if (items[i].state != IMPORT_FAILED)
-			items[i].state = IMPORT_PENDING;
-		items[i].row_differs = items[i].moves = items[i].gets_id = false;
-	}
+		reset_item(&items[i]);
 	n = choose(items, nitems, is_pending, chosen);
-	match(import, plans, chosen, n);
+	rarr_import_identify(import, plans, chosen, n);
 
 	n = choose(items, nitems, is_written, chosen);
 	lock_items(plans->kind, chosen, n);
 	n = choose(items, nitems, is_created, chosen);
-	if (run(plans, plans->insert, chosen, n) < n)
+	if (rarr_import_run(import, plans->kind, &plans->insert, chosen, n) < n)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNIQUE_VIOLATION),
 				 errmsg("the media row was not inserted: another session was first, or a trigger prevented it")));
-	n = choose(items, nitems, keeps_id, chosen);
-	run(plans, plans->update, chosen, n);
-	n = choose(items, nitems, gets_id, chosen);
-	run(plans, plans->update_id, chosen, n);
-	n = choose(items, nitems, is_moved, chosen);
-	run(plans, plans->park, chosen, n);
-	n = choose(items, nitems, is_put, chosen);
-	run(plans, plans->put, chosen, n);
+	run_for(import, plans, &plans->update, items, nitems, keeps_id, chosen);
+	run_for(import, plans, &plans->update_id, items, nitems, gets_id, chosen);
+	if (plans->kind->moves != NULL)
+	{
+		run_for(import, plans, &plans->park, items, nitems, changes_place, chosen);
+		run_for(import, plans, &plans->give_up, items, nitems, is_put, chosen);
+	}
+	run_for(import, plans, &plans->put, items, nitems, is_put, chosen);
+	write_tracked(import, plans, items, nitems, chosen);
 }
 
-/* May the user read and write both tables? */
+/* May the user read and write the tables? */
 static bool
 may_write(const ImportKind *kind)
 {
@@ -277,6 +230,8 @@ may_write(const ImportKind *kind)
 	return pg_class_aclmask(get_relname_relid("media", schema), GetUserId(),
 							mode, ACLMASK_ALL) == mode &&
 		   pg_class_aclmask(get_relname_relid(kind->table, schema), GetUserId(),
+							mode, ACLMASK_ALL) == mode &&
+		   pg_class_aclmask(get_relname_relid("tracked_items", schema), GetUserId(),
 							mode, ACLMASK_ALL) == mode;
 }
 
@@ -330,14 +285,16 @@ count_item(Import *import, const ImportKind *kind, const ImportItem *item)
 {
 	if (item->state == IMPORT_FAILED)
 		return;
-	if (item->state == IMPORT_CREATED)
+	if (item->state == IMPORT_CREATED || (import->synchronizes && !item->has_item))
 		import->created++;
+	else if (import->synchronizes && item->is_moved)
+		import->moved++;
 	else if (item->state == IMPORT_UPDATED)
 		import->updated++;
 	else
 		import->unchanged++;
-	if (kind == &rarr_import_series && item->has_source_id)
-		rarr_import_add_series(import, item->source_id, &item->media_id);
+	if (kind == &rarr_import_series && item->has_source_id && is_written(item))
+		rarr_import_add_id(import, &import->changed_series, item->source_id);
 }
 
 /*
@@ -363,34 +320,4 @@ rarr_import_write(Import *import, ImportPlans *plans, ImportItem *items, int nit
 		rarr_import_write(import, plans, items, nitems / 2);
 		rarr_import_write(import, plans, items + nitems / 2, nitems - nitems / 2);
 	}
-}
-
-/* Add the series of earlier imports with these Sonarr ids, an array of int8. */
-void
-rarr_import_find_old_series(Import *import, Datum *source_ids, int nids)
-{
-	const char *sql =
-		"SELECT i.id, CAST(m.id AS pg_catalog.uuid) FROM pg_catalog.unnest($1) AS i (id)"
-		" JOIN (researcharr.series AS s"
-		" JOIN researcharr.media AS m ON m.id OPERATOR(pg_catalog.=) s.media_id)"
-		" ON m.metadata OPERATOR(pg_catalog.->) 'sonarr' OPERATOR(pg_catalog.->>) 'id'"
-		" OPERATOR(pg_catalog.=) CAST(i.id AS pg_catalog.text)";
-	Oid type = INT8ARRAYOID;
-	Datum ids = PointerGetDatum(construct_array(source_ids, nids, INT8OID, sizeof(int64),
-												FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
-
-	if (nids == 0)
-		return;
-	if (SPI_execute_with_args(sql, 1, &type, &ids, NULL, false, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not look for the series of earlier imports");
-	for (uint64 i = 0; i < SPI_processed; i++)
-	{
-		HeapTuple row = SPI_tuptable->vals[i];
-		bool isnull;
-		int64 id = DatumGetInt64(SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &isnull));
-
-		rarr_import_add_series(import, id,
-							   DatumGetUUIDP(SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &isnull)));
-	}
-	SPI_freetuptable(SPI_tuptable);
 }
