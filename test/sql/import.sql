@@ -78,11 +78,11 @@ SELECT title FROM media WHERE external_id IN ('900001', '900002') ORDER BY exter
 SELECT created, updated, unchanged, failed FROM media_import_radarr('[1, {"tmdbId": 1, "title": "Good"}, {}]');
 SELECT e.* FROM media_import_radarr(jsonb_build_array(
 	1, NULL, 'text', '[]'::jsonb, '{}'::jsonb,
-	'{"title": "x", "year": "soon"}'::jsonb, '{"title": "x", "year": 1869}'::jsonb, '{"title": "x", "year": 2000.5}'::jsonb,
-	'{"title": "x", "year": 1e131071}'::jsonb, '{"title": "x", "year": [2000]}'::jsonb, '{"title": "x", "tmdbId": -1}'::jsonb,
+	'{"title": "x1", "year": "soon"}'::jsonb, '{"title": "x2", "year": 1869}'::jsonb, '{"title": "x3", "year": 2000.5}'::jsonb,
+	'{"title": "x4", "year": 1e131071}'::jsonb, '{"title": "x5", "year": [2000]}'::jsonb, '{"title": "x", "tmdbId": -1}'::jsonb,
 	'{"title": "x", "tmdbId": 2147483648}'::jsonb, '{"title": "x", "tmdbId": "603"}'::jsonb, '{"title": "x", "tmdbId": 99999999999999999999}'::jsonb,
 	'{"title": 5}'::jsonb, '{"title": null}'::jsonb, '{"title": " \t\n "}'::jsonb, jsonb_build_object('title', repeat('x', 501)),
-	'{"title": "x", "imdbId": "nm0000001"}'::jsonb, '{"title": "x", "imdbId": 1}'::jsonb, '{"title": "x", "runtime": -5}'::jsonb,
+	'{"title": "x6", "imdbId": "nm0000001"}'::jsonb, '{"title": "x7", "imdbId": 1}'::jsonb, '{"title": "x8", "runtime": -5}'::jsonb,
 	'{"title": "x", "id": "one"}'::jsonb, '{"tmdbId": true, "year": {}, "imdbId": false}'::jsonb,
 	jsonb_build_object('title', repeat('x', 600), 'imdbId', repeat('é', 600)),
 	jsonb_build_object('title', 'x', 'big', repeat('x', 1048576)),
@@ -124,11 +124,11 @@ TABLE pg_temp.places;
 SELECT * FROM media_import_sonarr('[]', pg_temp.episodes('1 1  nameless', '1 9 934 new', '0 0 935 cc'));
 TABLE pg_temp.places;
 SELECT * FROM media_import_sonarr('[]', pg_temp.episodes('1 1  nameless', '1 9 934 new', '0 0 935 cc'));
--- a place that is not free
+-- places that other rows have: those rows lose them
 SELECT created, updated, unchanged, failed, e.* FROM media_import_sonarr('[]', pg_temp.episodes('1 2 931 a', '1 3 936 d')) i,
 	jsonb_to_recordset(i.errors) e (index int, sqlstate text, source text, message text);
 
--- two series of earlier imports with one id of Sonarr's
+-- a series gets another tvdbId
 SELECT * FROM media_import_sonarr('[{"id": 93, "tvdbId": 96, "title": "Another"}]', '[]');
 SELECT * FROM media_import_sonarr('[]', '[{"seriesId": 93, "seasonNumber": 1, "episodeNumber": 9, "title": "whose"}]');
 SELECT * FROM media_import_sonarr('[{"id": 93, "tvdbId": 96, "title": "Another"}]', '[{"seriesId": 93, "seasonNumber": 1, "episodeNumber": 9, "title": "its"}]');
@@ -185,6 +185,7 @@ GRANT USAGE ON SCHEMA researcharr TO regress_researcharr_importer;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA researcharr TO regress_researcharr_importer;
 GRANT SELECT, INSERT, UPDATE ON media TO regress_researcharr_importer;
 GRANT SELECT, INSERT ON movies TO regress_researcharr_importer;
+GRANT SELECT, INSERT, UPDATE ON instances, tracked_items TO regress_researcharr_importer;
 SET ROLE regress_researcharr_importer;
 SELECT * FROM media_import_radarr('[{"tmdbId": 620001, "title": "fine"}]');
 RESET ROLE;
@@ -210,5 +211,6 @@ RESET search_path;
 
 -- leave nothing behind
 DELETE FROM researcharr.media;
+DELETE FROM researcharr.instances;
 DROP OWNED BY regress_researcharr_importer;
 DROP ROLE regress_researcharr_importer;

@@ -46,7 +46,7 @@ SELECT researcharr.tracked_item_create(jsonb_build_object('instance_id', :'insta
 
 -- on record
 SELECT entity_type, action, changes - '{id,created_at,instance_id,media_id}'::text[] AS changes
-FROM researcharr.audit_log WHERE entity_type IN ('instance', 'tracked_item') ORDER BY id;
+FROM researcharr.audit_log WHERE entity_type IN ('instance', 'tracked_item') AND entity_id IN (:'instance', :'item') ORDER BY id;
 
 -- locked and written in any order by one call
 SELECT jsonb_array_length(researcharr.unit_of_work(jsonb_build_array(

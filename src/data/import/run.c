@@ -158,6 +158,11 @@ rarr_import_begin(Import *import, const char *command, const char *instance, con
 	char *its_service;
 
 	rarr_prevent_read_only(command);
+	if (!OidIsValid(rarr_find_relation("tracked_items")))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("%s needs the tables of version 1.13 of the extension", command),
+				 errhint("Run ALTER EXTENSION researcharr UPDATE.")));
 	LockDatabaseObject(RelationRelationId, rarr_relation_oid("tracked_items"),
 					   strcmp(service, "radarr") == 0 ? 1 : 2, ShareUpdateExclusiveLock);
 	SPI_connect();

@@ -1,0 +1,153 @@
+-- sync: media_sync_radarr and media_sync_sonarr.  The messages are part of the interface.
+
+SET search_path = researcharr, pg_catalog;
+\set SHOW_CONTEXT never
+\set VERBOSITY terse
+DELETE FROM instances;
+SELECT name FROM instance_create('{"name": "hd", "service": "radarr"}');
+SELECT name FROM instance_create('{"name": "4k", "service": "radarr", "settings": {"removed_media": "delete"}}');
+SELECT name FROM instance_create('{"name": "tv", "service": "sonarr"}');
+CREATE VIEW pg_temp.items AS SELECT n.name, t.kind, t.service_id, m.title, m.external_id, t.monitored, t.has_file, t.available_from,
+	t.quality_profile_id AS profile, t.custom_format_score AS score, t.quality_cutoff_met AS cutoff, t.added_at
+	FROM tracked_items t JOIN instances n ON n.id = t.instance_id JOIN media m ON m.id = t.media_id ORDER BY 1, 2, 3;
+SET TimeZone = 'UTC';
+
+-- movies: columns of tracked items, and what is wrong
+SELECT created, updated, unchanged, moved, removed, failed, warnings, errors FROM media_sync_radarr('hd', '[
+	{"id": 1, "title": "Out", "tmdbId": 101, "year": 2020, "monitored": true, "hasFile": true, "isAvailable": true, "qualityProfileId": 4,
+	 "added": "2024-01-02T03:04:05Z", "movieFile": {"customFormatScore": 25, "qualityCutoffNotMet": true}},
+	{"id": 2, "title": "Soon", "tmdbId": 102, "monitored": true, "hasFile": false, "isAvailable": false, "inCinemas": "2031-05-01T00:00:00Z",
+	 "digitalRelease": "2031-04-01T10:30:00.5+02:00", "added": "0001-01-01T00:00:00Z"},
+	{"id": 3, "title": "Some day", "tmdbId": 103, "monitored": false, "isAvailable": false, "movieFileId": 7},
+	{"id": 4.0, "title": "\u00a0\u3000100 Years \u00a0", "tmdbId": 104, "year": 2115, "imdbId": "tt123456", "runtime": -1, "monitored": 1,
+	 "digitalRelease": "soon", "qualityProfileId": "x"}]');
+TABLE pg_temp.items;
+SELECT title, year, imdb_id, runtime_minutes, metadata FROM movie_rows WHERE tmdb_id = 104;
+SELECT payload ->> 'year' AS year FROM tracked_items WHERE service_id = 4;
+
+-- bad ids, and a title of 501 characters; pages are accepted
+SELECT created, failed, e.* FROM media_sync_radarr('hd', jsonb_build_object('page', 1, 'totalRecords', 9, 'records', jsonb_build_array(
+	'{"id": 0, "title": "x", "tmdbId": 1}'::jsonb, '{"id": -1, "title": "x", "tmdbId": 2}'::jsonb, '{"id": "9", "title": "x", "tmdbId": 3}'::jsonb,
+	'{"title": "x", "tmdbId": 4}'::jsonb, '{"id": 9, "title": "x", "tmdbId": 5}'::jsonb, '{"id": 9, "title": "x", "tmdbId": 6}'::jsonb,
+	'{"id": 10, "title": "x", "tmdbId": 5}'::jsonb, jsonb_build_object('id', 11, 'title', repeat('x', 501), 'tmdbId', 7), '1'))) i,
+	jsonb_to_recordset(i.errors) e (index int, sqlstate text, source text, message text);
+SELECT * FROM media_sync_radarr('hd', '{"totalRecords": 2, "records": [{"id": 1, "title": "Out", "tmdbId": 101}]}', complete => true);
+
+-- the wrong service, instance or share
+SELECT * FROM media_sync_radarr('nobody', '[]');
+SELECT * FROM media_sync_radarr('tv', '[]');
+SELECT * FROM media_sync_sonarr('hd', '[]', '[]');
+SELECT * FROM media_sync_radarr(NULL, '[]');
+SELECT * FROM media_sync_radarr('hd', NULL);
+SELECT * FROM media_sync_radarr('hd', '{}');
+SELECT * FROM media_sync_radarr('hd', '[]', true, 1.5);
+SELECT * FROM media_sync_radarr('hd', '[]', true, 'NaN');
+SELECT * FROM media_sync_radarr('hd', '[{"id": 1, "title": "x", "tvdbId": 5}]');
+SELECT * FROM media_sync_sonarr('tv', '[{"id": 1, "title": "x", "tmdbId": 5}]', '[]');
+SELECT * FROM media_sync_sonarr('tv', '[]', '[{"id": 1, "title": "x", "tmdbId": 5}]');
+SELECT count(*) FROM tracked_items;
+
+-- an unchanged answer writes nothing; what is absent from an object stays, and null clears
+CREATE TEMP TABLE before AS SELECT id, xmin::text AS version, ctid::text AS place FROM media UNION ALL SELECT media_id, xmin::text, ctid::text FROM movies
+	UNION ALL SELECT id, xmin::text, ctid::text FROM tracked_items;
+SELECT updated, unchanged FROM media_sync_radarr('hd', (SELECT jsonb_agg(payload) FROM tracked_items));
+SELECT count(*) AS changed FROM (TABLE before EXCEPT (SELECT id, xmin::text AS version, ctid::text AS place FROM media UNION ALL SELECT media_id, xmin::text, ctid::text FROM movies
+	UNION ALL SELECT id, xmin::text, ctid::text FROM tracked_items)) c;
+SELECT updated FROM media_sync_radarr('hd', '[{"id": 1, "title": "Out", "tmdbId": 101}]');
+SELECT updated FROM media_sync_radarr('hd', '[{"id": 1, "title": "Out", "tmdbId": 101, "year": null, "qualityProfileId": null, "path": "/m"}]');
+SELECT year, profile, score, t.payload FROM movie_rows m JOIN tracked_items t ON t.media_id = m.id, pg_temp.items i WHERE i.service_id = 1 AND t.service_id = 1;
+SELECT updated FROM media_sync_radarr('hd', '[{"id": 1, "title": "Out", "tmdbId": 101, "hasFile": false}]');
+SELECT has_file, score, cutoff FROM pg_temp.items WHERE service_id = 1;
+
+-- volatile members do not touch media
+SELECT updated_at AS before FROM media WHERE external_id = '101' \gset
+SELECT updated FROM media_sync_radarr('hd', '[{"id": 1, "title": "Out", "tmdbId": 101, "popularity": 7.5}]');
+SELECT updated_at = :'before' AS quiet FROM media WHERE external_id = '101';
+
+-- a complete answer: refused when empty or too small, and otherwise what is absent goes
+SELECT * FROM media_sync_radarr('hd', '[]', true);
+SELECT * FROM media_sync_radarr('hd', '[{"id": 1, "title": "Out", "tmdbId": 101}]', true);
+SELECT count(*) FROM tracked_items;
+SELECT removed, warnings FROM media_sync_radarr('hd', '[{"id": "1", "title": "Out", "tmdbId": 101}]', true, 1);
+SELECT unchanged, removed FROM media_sync_radarr('hd', '[{"id": 1, "title": "Out", "tmdbId": 101}, {"id": 2, "title": "Soon", "tmdbId": 102}]', true, 1);
+SELECT title FROM pg_temp.items;
+SELECT count(*) AS kept FROM movie_rows;
+
+-- two instances: each has its flags; media go when the last one that deletes them lets go
+SELECT created, updated FROM media_sync_radarr('4k', '[{"id": 7, "title": "Raus", "tmdbId": 101, "hasFile": true, "monitored": true},
+	{"id": 8, "title": "Only here", "tmdbId": 108}, {"id": 9, "title": "Busy", "tmdbId": 109}]');
+SELECT name, service_id, title, has_file FROM pg_temp.items;
+SELECT job_enqueue(id, 'search') IS NOT NULL AS busy FROM media WHERE external_id = '109';
+SELECT removed FROM media_sync_radarr('4k', '[{"id": 99, "title": "Else", "tmdbId": 199}]', true, 1);
+SELECT external_id FROM media WHERE external_id IN ('101', '108', '109') ORDER BY 1;
+UPDATE instances SET settings = '{"removed_media": "delete_with_jobs"}' WHERE name = 'hd';
+SELECT created FROM media_sync_radarr('hd', '[{"id": 3, "title": "Busy", "tmdbId": 109}]');
+SELECT removed FROM media_sync_radarr('hd', '[]', true, 1);
+SELECT external_id FROM media WHERE external_id IN ('101', '102', '108', '109') ORDER BY 1;
+
+-- a moved id keeps the row; ids that are dealt anew follow the external ids, and the tracked items with them
+SELECT created FROM media_sync_radarr('hd', '[{"id": 1, "title": "A", "tmdbId": 201}, {"id": 2, "title": "B", "tmdbId": 202}, {"id": 3, "title": "C", "tmdbId": 203}]');
+CREATE TEMP TABLE ids AS SELECT t.id, t.media_id, m.title FROM tracked_items t JOIN media m ON m.id = t.media_id;
+SELECT moved, created FROM media_sync_radarr('hd', '[{"id": 1, "title": "A", "tmdbId": 211}]');
+SELECT moved, created, unchanged FROM media_sync_radarr('hd', '[{"id": 1, "title": "B", "tmdbId": 202}, {"id": 2, "title": "A", "tmdbId": 211}, {"id": 3, "title": "C", "tmdbId": 203}]', true);
+SELECT t.service_id, m.title, m.external_id, t.id = i.id AND m.id = i.media_id AS same FROM tracked_items t JOIN media m ON m.id = t.media_id JOIN ids i ON i.title = m.title
+WHERE t.instance_id = (SELECT id FROM instances WHERE name = 'hd') ORDER BY 1;
+-- an id for a new object, whose row's own id has another: a new row
+SELECT moved, created FROM media_sync_radarr('hd', '[{"id": 1, "title": "D", "tmdbId": 204}, {"id": 9, "title": "B", "tmdbId": 202}]');
+SELECT service_id, title, external_id FROM pg_temp.items WHERE name = 'hd';
+-- another row has the new external id: the one without jobs goes
+SELECT movie_create('{"title": "Ghost", "external_id": "303", "tmdb_id": 303}') IS NOT NULL AS ghost;
+SELECT job_enqueue(media_id, 'search') IS NOT NULL AS job FROM tracked_items WHERE service_id = 3;
+SELECT moved FROM media_sync_radarr('hd', '[{"id": 3, "title": "C", "tmdbId": 303}]');
+SELECT title, external_id, count(j.id) AS jobs FROM media m LEFT JOIN processing_jobs j ON j.media_id = m.id WHERE title IN ('C', 'Ghost') OR external_id = '303' GROUP BY 1, 2;
+SELECT job_enqueue((movie_create('{"title": "Ghost", "external_id": "304", "tmdb_id": 304}')).id, 'search') IS NOT NULL AS ghost;
+SELECT moved FROM media_sync_radarr('hd', '[{"id": 2, "title": "A", "tmdbId": 304}]');
+SELECT title, external_id, count(j.id) AS jobs FROM media m LEFT JOIN processing_jobs j ON j.media_id = m.id WHERE title IN ('A', 'Ghost') OR external_id = '304' GROUP BY 1, 2;
+SELECT job_enqueue((movie_create('{"title": "Ghost", "external_id": "305", "tmdb_id": 305}')).id, 'search') IS NOT NULL AS ghost;
+SELECT moved, jsonb_array_length(warnings) FROM media_sync_radarr('hd', '[{"id": 3, "title": "C", "tmdbId": 305}]');
+SELECT title, external_id, count(j.id) AS jobs, count(DISTINCT t.id) AS items FROM media m LEFT JOIN processing_jobs j ON j.media_id = m.id
+	LEFT JOIN tracked_items t ON t.media_id = m.id WHERE external_id IN ('303', '305') GROUP BY 1, 2 ORDER BY 2;
+
+-- series and episodes
+CREATE FUNCTION pg_temp.episode(id int, tvdb int, season int, number int, title text, monitored boolean = true) RETURNS jsonb LANGUAGE sql AS
+	$$ SELECT jsonb_build_object('id', id, 'seriesId', 5, 'tvdbId', tvdb, 'seasonNumber', season, 'episodeNumber', number, 'title', title,
+		'monitored', monitored, 'hasFile', false, 'airDateUtc', '2024-03-0' || number || 'T01:00:00Z') $$;
+CREATE VIEW pg_temp.places AS SELECT season_number || 'x' || episode_number AS place, e.title, external_id, t.service_id, t.monitored, t.quality_profile_id AS profile
+	FROM episode_rows e LEFT JOIN tracked_items t ON t.media_id = e.id ORDER BY season_number, episode_number;
+SELECT created, failed, errors FROM media_sync_sonarr('tv', '[{"id": 5, "title": "Show", "tvdbId": 79126, "year": 1, "monitored": true, "qualityProfileId": 6,
+	"seasons": [{"seasonNumber": 1, "monitored": true}, {"seasonNumber": 2, "monitored": false}]}]',
+	jsonb_build_array(pg_temp.episode(50, 11, 1, 1, 'Bogus'), pg_temp.episode(51, 12, 1, 2, 'A'), pg_temp.episode(52, 13, 1, 3, 'B', false), pg_temp.episode(53, 14, 2, 1, 'C')), true);
+TABLE pg_temp.places;
+SELECT service_id, available_from FROM pg_temp.items WHERE kind = 'episode';
+-- an episode is dropped, and the others move up
+SELECT updated, unchanged, moved, removed, failed, errors FROM media_sync_sonarr('tv', '[]', jsonb_build_array(pg_temp.episode(50, 12, 1, 1, 'A'), pg_temp.episode(51, 13, 1, 2, 'B'), pg_temp.episode(53, 14, 2, 1, 'C')), true, 0.5);
+TABLE pg_temp.places;
+SELECT title FROM media WHERE external_id = '11';
+-- two exchange places; flags of a series reach episodes that are not in the call
+SELECT moved, updated, failed FROM media_sync_sonarr('tv', '[{"id": 5, "title": "Show", "tvdbId": 79126, "seasons": [{"seasonNumber": 2, "monitored": true}], "qualityProfileId": 7}]',
+	jsonb_build_array(pg_temp.episode(50, 13, 1, 1, 'B'), pg_temp.episode(51, 12, 1, 2, 'A')));
+TABLE pg_temp.places;
+SELECT updated FROM media_sync_sonarr('tv', '[{"id": 5, "title": "Show", "tvdbId": 79126, "monitored": false}]', '[]');
+SELECT DISTINCT monitored FROM tracked_items WHERE kind = 'episode';
+-- a moved tvdbId of the series; its episodes stay with it
+SELECT moved FROM media_sync_sonarr('tv', '[{"id": 5, "title": "Show", "tvdbId": 99126}]', '[]');
+SELECT moved, updated, failed, errors FROM media_sync_sonarr('tv', '[]', jsonb_build_array(pg_temp.episode(50, 93, 1, 1, 'B'), pg_temp.episode(51, 92, 1, 2, 'A'), pg_temp.episode(53, 94, 2, 1, 'C')), true);
+TABLE pg_temp.places;
+SELECT count(*) AS series FROM series;
+-- episodes are only complete for the series of the call
+SELECT created, removed FROM media_sync_sonarr('tv', '[{"id": 6, "title": "Other", "tvdbId": 6}]', '[{"id": 60, "seriesId": 6, "title": "O", "tvdbId": 601, "seasonNumber": 1, "episodeNumber": 1}]');
+SELECT removed FROM media_sync_sonarr('tv', '[]', '[{"id": 60, "seriesId": 6, "title": "O", "tvdbId": 601, "seasonNumber": 1, "episodeNumber": 1}]', true);
+SELECT removed FROM media_sync_sonarr('tv', '[{"id": 6, "title": "Other", "tvdbId": 6}, {"id": 5, "title": "Show", "tvdbId": 99126}]', '[]', true);
+SELECT removed FROM media_sync_sonarr('tv', '[{"id": 6, "title": "Other", "tvdbId": 6}]', '[]', true);
+SELECT removed FROM media_sync_sonarr('tv', '[{"id": 6, "title": "Other", "tvdbId": 6}]', '[]', true, 1);
+SELECT kind, service_id, title FROM pg_temp.items WHERE name = 'tv';
+
+-- instances by default
+SELECT created FROM media_import_radarr('[{"id": 1, "title": "Default", "tmdbId": 401}, {"id": 0, "title": "Untracked", "tmdbId": 402}, {"title": "Untracked too", "tmdbId": 403}]');
+SELECT unchanged FROM media_import_radarr('[{"id": 1, "title": "Default", "tmdbId": 401}, {"id": 0, "title": "Untracked", "tmdbId": 402}, {"title": "Untracked too", "tmdbId": 403}]');
+SELECT name, service_id, title FROM pg_temp.items WHERE name = 'radarr';
+SELECT name, service, last_synced_at IS NOT NULL AS synced FROM instances ORDER BY 1;
+
+-- leave nothing behind
+DELETE FROM media;
+DELETE FROM instances;
