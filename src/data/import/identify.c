@@ -106,11 +106,13 @@ is_of_another(Import *import, const ImportItem *item, const char *identity)
 static bool
 accept_by_service_id(Import *import, ImportItem *item, const pg_uuid_t *id, const char *known_as)
 {
-	if (known_as == NULL || item->external_id == (Datum) 0 ||
-		strcmp(known_as, TextDatumGetCString(item->external_id)) == 0)
+	if (known_as == NULL ||
+		(item->external_id != (Datum) 0 && strcmp(known_as, TextDatumGetCString(item->external_id)) == 0))
 		return true;
 	if (is_of_another(import, item, psprintf(IMPORT_EXTERNAL_ID, known_as)))
 		return false;
+	if (item->external_id == (Datum) 0)
+		return true;
 	if (!rarr_import_is_shared(import, id))
 		return true;
 
