@@ -340,6 +340,7 @@ REVOKE ALL ON FUNCTION researcharr.media_sync_sonarr(text, jsonb, jsonb, boolean
 
 SELECT pg_catalog.pg_extension_config_dump('researcharr.instances', '');
 SELECT pg_catalog.pg_extension_config_dump('researcharr.tracked_items', '');
+REVOKE ALL ON TABLE researcharr.instances, researcharr.tracked_items FROM PUBLIC;
 
 -- Keep this last.  It revokes what default privileges grant on the objects that
 -- this script makes, from everybody but their owner.
