@@ -179,6 +179,24 @@ rarr_month_create(const RarrMonth *month)
 }
 
 /*
+ * Lock the DEFAULT partition against everybody, and the log before it if rows
+ * move.  Otherwise a statement that was planned before the new partition was
+ * attached, and that waits for the DEFAULT partition, would find these rows in
+ * neither.  Raises 55P03 without the locks.
+ */
+void
+rarr_month_lock(const RarrMonth *month, bool rows_move)
+{
+	char *log = quote_qualified_identifier(RARR_SCHEMA, month->log->name);
+
+	if (rows_move)
+		rarr_maintenance_lock(log, true);
+	rarr_maintenance_lock(month->fallback, !rows_move);
+	if (!rows_move && rarr_month_count_few(month) > 0)
+		rarr_maintenance_lock(log, false);
+}
+
+/*
  * Move the rows of the range from the DEFAULT partition to the new table.  Raises
  * 42501 if that would run another role's code.  What was found before about that
  * does not count: a trigger can have been created since.

@@ -30,6 +30,7 @@ extern RarrMonth *rarr_month_make(const RarrLog *log, Oid fallback, TimestampTz 
 extern uint64 rarr_month_count_few(const RarrMonth *month);
 extern void rarr_month_drop_constraints(Oid fallback);
 extern void rarr_month_create(const RarrMonth *month);
+extern void rarr_month_lock(const RarrMonth *month, bool rows_move);
 extern void rarr_month_move_rows(const RarrMonth *month);
 extern void rarr_month_attach(const RarrMonth *month);
 extern bool rarr_month_has_constraint(Oid fallback, const RarrMonth *month, bool *valid);

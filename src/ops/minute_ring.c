@@ -186,6 +186,13 @@ rarr_minutes_sample(const RarrSample *sample, RarrMinute *minute)
 	return ends;
 }
 
+/* The ring's i-th minute, of which the first is the oldest. */
+static const RarrMinute *
+minute_at(const Ring *ring, int i)
+{
+	return &ring->minutes[(ring->next - ring->n + i + RARR_MINUTES) % RARR_MINUTES];
+}
+
 /* Is what the table has in the ring? */
 bool
 rarr_minutes_loaded(void)
@@ -200,20 +207,33 @@ rarr_minutes_loaded(void)
 	return loaded;
 }
 
-/* Put minutes from before the server's start into the ring, the oldest first. */
+/*
+ * Put minutes from before the server's start into the ring, the oldest first,
+ * before those that it has.
+ */
 void
 rarr_minutes_load(const RarrMinute *minutes, int n)
 {
+	RarrMinute *later = palloc(RARR_MINUTES * sizeof(RarrMinute));
+	int nlater = 0;
 	Ring *ring;
 
 	LWLockAcquire(&shared->lock, LW_EXCLUSIVE);
 	ring = find_ring(MyDatabaseId);
-	if (ring != NULL && !ring->loaded && ring->n == 0)
+	if (ring != NULL && !ring->loaded)
+	{
+		for (; nlater < ring->n; nlater++)
+			later[nlater] = *minute_at(ring, nlater);
+		ring->n = 0;
 		for (int i = 0; i < n; i++)
-			put_minute(ring, &minutes[i]);
-	if (ring != NULL)
+			if (nlater == 0 || minutes[i].until <= later[0].from)
+				put_minute(ring, &minutes[i]);
+		for (int i = 0; i < nlater; i++)
+			put_minute(ring, &later[i]);
 		ring->loaded = true;
+	}
 	LWLockRelease(&shared->lock);
+	pfree(later);
 }
 
 /*
@@ -232,7 +252,7 @@ rarr_minutes_copy(int *n)
 	LWLockAcquire(&shared->lock, LW_SHARED);
 	ring = find_ring(MyDatabaseId);
 	for (int i = 0; ring != NULL && i < ring->n; i++)
-		result[(*n)++] = ring->minutes[(ring->next - ring->n + i + RARR_MINUTES) % RARR_MINUTES];
+		result[(*n)++] = *minute_at(ring, i);
 	LWLockRelease(&shared->lock);
 	return result;
 }

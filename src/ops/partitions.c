@@ -49,7 +49,7 @@ attach(void *arg)
 	const RarrMonth *month = arg;
 
 	rarr_month_create(month);
-	rarr_maintenance_lock(month->fallback, true);
+	rarr_month_lock(month, rarr_month_count_few(month) > 0);
 	if (rarr_month_count_few(month) > RARR_FEW_ROWS)
 		return false;
 	rarr_month_move_rows(month);

@@ -42,13 +42,16 @@ get_oid(const RarrScheduleAccess *access, int row, int column)
 	return isnull ? InvalidOid : DatumGetObjectId(value);
 }
 
-/* Find the foreign keys from or to these tables, but for those that are NOT ENFORCED. */
+/*
+ * Find the foreign keys from or to these tables that hold for all rows.  One
+ * that is NOT VALID or NOT ENFORCED does not.
+ */
 static List *
 find_keys(List *relids)
 {
 	RarrScheduleQuery query = {
 		"SELECT oid, conname::text, conrelid, confrelid, conindid FROM pg_constraint"
-		" WHERE contype = 'f' AND conparentid = 0 AND " RARR_KEY_IS_ENFORCED
+		" WHERE contype = 'f' AND conparentid = 0 AND convalidated AND " RARR_KEY_IS_ENFORCED
 		" AND (conrelid = ANY ($1) OR confrelid = ANY ($1)) ORDER BY conname, oid"};
 	RarrScheduleAccess access;
 	Datum *oids = palloc(list_length(relids) * sizeof(Datum));

@@ -92,16 +92,16 @@ find_month(const RarrLog *log, Relation rel, Oid fallback, TimestampTz before, T
 	return NULL;
 }
 
-/* The body of a subtransaction: lock the DEFAULT partition. */
+/* The body of a subtransaction: lock the log and its DEFAULT partition. */
 static bool
 lock(void *arg)
 {
-	rarr_maintenance_lock(((const RarrMonth *) arg)->fallback, true);
+	rarr_month_lock(arg, true);
 	return true;
 }
 
 /*
- * Lock the DEFAULT partition, asking often and each time for a moment.  Raises
+ * Lock the log and its DEFAULT partition, asking often and each time for a moment.  Raises
  * 55P03 if that does not help.
  */
 static void
@@ -120,7 +120,7 @@ lock_patiently(RarrMonth *month)
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 	}
-	rarr_maintenance_lock(month->fallback, true);
+	rarr_month_lock(month, true);
 }
 
 /* Move the month's rows.  The constraint is there. */

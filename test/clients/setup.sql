@@ -1,9 +1,12 @@
 -- setup.sql: the database that each program of docs/clients starts with.
 --
+-- Workers connect as media_worker, a role that may do what workers do.
 -- The workers set media to "completed".  A trigger makes trouble then, by title:
 -- "broken" fails, and "held" waits for the advisory lock 1.
 SET client_min_messages = warning;
 CREATE EXTENSION researcharr CASCADE;
+CREATE ROLE media_worker LOGIN;
+SELECT researcharr.access_grant('media_worker', 'worker');
 CREATE FUNCTION public.trouble() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
 	IF NEW.title = 'broken' THEN

@@ -5,7 +5,7 @@ worker_pid=
 # Start the worker in the background.
 begin_worker()
 {
-	run_client "$1" "$2" >>"$3" 2>&1 &
+	PGUSER=media_worker run_client "$1" "$2" >>"$3" 2>&1 &
 	worker_pid=$!
 }
 

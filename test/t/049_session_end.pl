@@ -7,6 +7,7 @@
 #  2. With locks that others hold.
 #  3. With hundreds of partitions of the history and hardly any room for locks:
 #     an append opens the partition that it writes to, and no other.
+#  4. A worker that completes a job and claims the next in one call.
 
 use strict;
 use warnings;
@@ -247,6 +248,16 @@ ok($node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activi
 is(sql(q{SELECT count(*) FROM researcharr.processing_jobs WHERE status = 'queued' AND retry_count = 1}), 40, 'and their jobs handed back');
 unlike(slurp_file($node->logfile, $log), qr/out of shared memory|PANIC|FATAL:  (?!terminating connection due)/, 'there was room for all locks');
 eval { $_->quit } foreach @sessions;
+
+# 4.
+enqueue(3);
+my ($session, $pid) = claim(1);
+is($session->query_safe("SELECT count(*) FROM (SELECT id, attempt FROM researcharr.processing_jobs WHERE status = 'running') j,
+	LATERAL researcharr.job_complete_and_dequeue(j.id, j.attempt)"), 1, 'a worker completes a job and has the next');
+is(sql("SELECT pg_terminate_backend($pid, 60000)"), 't', 'its session ends');
+is(sql('SELECT status, retry_count, count(*) FROM researcharr.processing_jobs GROUP BY 1, 2 ORDER BY 1, 2'),
+	"completed|0|1\nqueued|0|1\nqueued|1|1", 'the job that it had is handed back, and the completed one is not');
+eval { $session->quit };
 
 $node->stop;
 done_testing();

@@ -69,14 +69,15 @@ sql("CREATE ROLE mallory; GRANT USAGE ON SCHEMA researcharr TO mallory; GRANT AL
 	RESET ROLE;
 	GRANT ALL ON public.loot TO PUBLIC;
 	SELECT researcharr.job_cancel(researcharr.job_enqueue($media, 'search'))", $db);
-my $mallory = $node->background_psql($db);
-$mallory->query_safe('BEGIN; SET ROLE mallory; CREATE TRIGGER steal BEFORE DELETE ON researcharr.processing_history_default
-	FOR EACH ROW EXECUTE FUNCTION public.steal()');
+my $reader = $node->background_psql($db);
+$reader->query_safe('BEGIN; LOCK TABLE ONLY researcharr.processing_history IN ACCESS SHARE MODE');
 my $call = in_background($maintenance, $db);
-ok(within(30, "SELECT count(*) = 1 FROM pg_locks WHERE relation = 'researcharr.processing_history_default'::regclass
+ok(within(30, "SELECT count(*) = 1 FROM pg_locks WHERE relation = 'researcharr.processing_history'::regclass
 	AND mode = 'AccessExclusiveLock' AND NOT granted", $db), 'a task waits for the lock');
-$mallory->query_safe('COMMIT');
-$mallory->quit;
+sql('SET ROLE mallory; CREATE TRIGGER steal BEFORE DELETE ON researcharr.processing_history_default
+	FOR EACH ROW EXECUTE FUNCTION public.steal()', $db);
+$reader->query_safe('COMMIT');
+$reader->quit;
 $call->{run}->finish;
 like($call->{err}, qr/maintenance does not write to table "processing_history_default", because of trigger "steal"/, 'and then refuses');
 is(sql('SELECT count(*) FROM public.loot', $db), 0, 'no code of another role has run');

@@ -59,6 +59,14 @@ sub old_history
 			$media, $media, 'failed', '{}', timestamptz '$at' + n * interval '1 ms' FROM generate_series(1, $n) n");
 }
 
+# What the tables contain, but for those to which the scheduled health check writes
+sub rows
+{
+	my ($db) = @_;
+
+	return join "\n", grep { !/^researcharr\.(health_minutes|schedule_state|schedule_log)\|/ } split /\n/, contents($db);
+}
+
 # Kills the server, and waits until all of its processes are gone
 sub kill_server
 {
@@ -190,12 +198,12 @@ ok( within(60, "SELECT result = 'succeeded' FROM researcharr.worker_status() WHE
 my ($list) = run_command([ 'pg_restore', '-l', $dump ]);
 append_to_file("$dump.list", join "\n", grep { !/ SCHEMA - / } split /\n/, $list);
 command_ok([ 'pg_restore', '-e', '-L', "$dump.list", '-d', $node->connstr($beside), $dump ], 'restore beside the worker');
-is(contents($beside), contents('postgres'), 'all rows are there');
+is(rows($beside), rows('postgres'), 'all rows are there');
 reload('researcharr.worker' => 'off');
 $shim->advance(40 * 24 * 3600);
 my $restored = new_db();
 command_ok([ 'pg_restore', '-d', $node->connstr($restored), $dump ], 'restore in another month');
-is(contents($restored), contents('postgres'), 'all rows are there');
+is(rows($restored), rows('postgres'), 'all rows are there');
 is(partitions('audit_log', $restored), partitions('audit_log'), 'in the same partitions');
 
 # 7.

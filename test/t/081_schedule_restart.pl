@@ -30,6 +30,7 @@ wal_writer_delay = 10s
 restart_after_crash = on
 ", allows_streaming => 1);
 create_extension();
+sql(q{SELECT researcharr.schedule_pause('health_check')});	# each minute
 
 # Calls a query until it returns t, also while the server restarts
 sub comes

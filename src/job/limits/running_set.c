@@ -193,11 +193,11 @@ rarr_running_set_populate(const RarrLimitRef *ref, const RarrJobType *type, cons
  * Reserve an entry and a token for a claim of a job of the type.
  *
  * freed is the number of entries whose attempts this transaction has ended: they
- * go when the claim is committed, and stay if it is not.  running says that the job is running already, so that it needs no entry.  If
- * the result is RARR_RESERVED, *job refers to the entry, which names no job
- * yet, and *token says whether a token was taken.  RARR_AT_LIMIT means that a
- * limit is reached, and RARR_NOT_COUNTED that the set is incomplete.  Cannot
- * fail.
+ * go when the claim is committed, and stay if it is not.  running says that the
+ * job is running already, so that it needs no entry.  If the result is
+ * RARR_RESERVED, *job refers to the entry, which names no job yet, and *token
+ * says whether a token was taken.  RARR_AT_LIMIT means that a limit is reached,
+ * and RARR_NOT_COUNTED that the set is incomplete.  Cannot fail.
  */
 RarrReservation
 rarr_running_set_reserve(const RarrLimitRef *ref, const RarrJobType *type, int freed, bool running,

@@ -669,6 +669,11 @@ CALL researcharr.job_dequeue_wait(NULL, '{search}', timeout => '1 s');
 -- call job_next_due queue
 SELECT researcharr.job_next_due();
 
+-- call job_dequeue, job_complete_and_dequeue queue
+SELECT id, attempt FROM researcharr.job_dequeue('{search}') \gset
+SELECT id, attempt FROM researcharr.job_complete_and_dequeue(:id::uuid, :attempt::int, NULL, '{search}') \gset
+SELECT researcharr.job_complete(:id::uuid, :attempt::int);
+
 -- call job_dequeue, job_complete_many all:5 100 jobs
 SELECT array_agg(id) AS ids, array_agg(attempt) AS attempts FROM researcharr.job_dequeue('{search}', 100) \gset
 SELECT count(*) FROM researcharr.job_complete_many(:ids::uuid[], :attempts::int[]);
@@ -803,3 +808,24 @@ SELECT researcharr.cache_stats_reset();
 -- call cache_depends, cache_independent all:2 waits
 SELECT researcharr.cache_depends('bench.sizes', 'sizes:{movies}');
 SELECT researcharr.cache_independent('bench.sizes');
+
+-- health
+
+-- call health_check page
+SELECT researcharr.health_check();
+
+-- call metrics page
+SELECT researcharr.metrics();
+
+-- call health_table_sizes page
+SELECT * FROM researcharr.health_table_sizes();
+
+-- call slow_query_list page
+SELECT * FROM researcharr.slow_query_list();
+
+-- call record_slow_query, slow_query_reset page
+SELECT researcharr.record_slow_query('measured', '2 s');
+SELECT researcharr.slow_query_reset();
+
+-- call report_html page
+SELECT length(researcharr.report_html());
