@@ -240,7 +240,7 @@ read_field(const ImportField *field, JsonbContainer *object, Datum *result, bool
 		if (*problem == NULL && !rarr_check_absent(field->rule, &violation))
 			*problem = violation.message;
 		return *problem != NULL ? READ_WRONG : presence == MEMBER_NULL ? READ_VALUE :
-																		  READ_ABSENT;
+																		 READ_ABSENT;
 	}
 	if (field->rule->kind == RARR_RULE_INT)
 		*problem = read_int(field, &value, result, isnull);
@@ -472,7 +472,7 @@ void
 rarr_import_note_identity(Import *import, const ImportKind *kind, JsonbValue *object, int index)
 {
 	ImportIds *present = &import->present[kind == &rarr_import_movies ? 0 : kind == &rarr_import_series ? 1 :
-																										   2];
+																										  2];
 	JsonbContainer *members;
 	JsonbValue value;
 	RarrViolation violation;

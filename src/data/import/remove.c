@@ -98,15 +98,13 @@ find_series(Import *import, Removed *removed)
 {
 	const char *sql =
 		SELECT_ITEMS " LEFT JOIN researcharr.episodes AS e ON e.media_id" EQ "k.media_id"
-		" LEFT JOIN researcharr.tracked_items AS s ON s.instance_id" EQ "$1 AND s.kind" EQ "'series'"
-		" AND s.media_id" EQ "e.series_id"
-		" CROSS JOIN LATERAL (SELECT COALESCE(s.service_id,"
-		" CASE WHEN k.payload OPERATOR(pg_catalog.->>) 'seriesId' OPERATOR(pg_catalog.~) '^[0-9]{1,10}$'"
-		" THEN CAST(k.payload OPERATOR(pg_catalog.->>) 'seriesId' AS pg_catalog.int8) END) AS series_id) AS x"
-		" WHERE k.instance_id" EQ "$1 AND CASE WHEN k.kind" EQ "'series' THEN $5 AND " NOT_IN("$2")
-		" WHEN k.kind" EQ "'episode' THEN " NOT_IN("$3")
-		" AND (x.series_id" EQ "ANY ($4) OR k.service_id OPERATOR(pg_catalog.>) $6"
-		" OR ($5 AND (x.series_id" EQ "ANY ($2)) IS NOT TRUE)) ELSE false END";
+					 " LEFT JOIN researcharr.tracked_items AS s ON s.instance_id" EQ "$1 AND s.kind" EQ "'series'"
+					 " AND s.media_id" EQ "e.series_id"
+					 " CROSS JOIN LATERAL (SELECT COALESCE(s.service_id,"
+					 " CASE WHEN k.payload OPERATOR(pg_catalog.->>) 'seriesId' OPERATOR(pg_catalog.~) '^[0-9]{1,10}$'"
+					 " THEN CAST(k.payload OPERATOR(pg_catalog.->>) 'seriesId' AS pg_catalog.int8) END) AS series_id) AS x"
+					 " WHERE k.instance_id" EQ "$1 AND CASE WHEN k.kind" EQ "'series' THEN $5 AND " NOT_IN("$2") " WHEN k.kind" EQ "'episode' THEN " NOT_IN("$3") " AND (x.series_id" EQ "ANY ($4) OR k.service_id OPERATOR(pg_catalog.>) $6"
+																																								  " OR ($5 AND (x.series_id" EQ "ANY ($2)) IS NOT TRUE)) ELSE false END";
 	Oid types[] = {UUIDOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, BOOLOID, INT8OID};
 	ImportIds *series = &import->present[1];
 	ImportIds *episodes = &import->present[2];
@@ -157,10 +155,9 @@ delete_removed(Import *import, Removed *removed)
 		removed->items, removed->count, false);
 	if (import->removal == IMPORT_KEEP_MEDIA)
 		return;
-	run("DELETE FROM researcharr.media AS m WHERE m.id" EQ "ANY ($1) AND NOT " TRACKED("m.id")
-		" AND ($2 OR NOT " UNFINISHED("m.id") ")"
-		" AND NOT EXISTS (SELECT FROM researcharr.episodes AS e WHERE e.series_id" EQ "m.id"
-		" AND (" TRACKED("e.media_id") " OR (NOT $2 AND " UNFINISHED("e.media_id") ")))",
+	run("DELETE FROM researcharr.media AS m WHERE m.id" EQ "ANY ($1) AND NOT " TRACKED("m.id") " AND ($2 OR NOT " UNFINISHED("m.id") ")"
+																																	 " AND NOT EXISTS (SELECT FROM researcharr.episodes AS e WHERE e.series_id" EQ "m.id"
+																																	 " AND (" TRACKED("e.media_id") " OR (NOT $2 AND " UNFINISHED("e.media_id") ")))",
 		2, removed->media, removed->count, import->removal == IMPORT_DELETE_MEDIA);
 }
 

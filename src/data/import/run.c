@@ -98,9 +98,9 @@ find_instance(Import *import, const char *name, char **service)
 	import->instance_id = *DatumGetUUIDP(SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &isnull));
 	*service = SPI_getvalue(row, SPI_tuptable->tupdesc, 2);
 	removal = SPI_getvalue(row, SPI_tuptable->tupdesc, 3);
-	import->removal = removal == NULL || strcmp(removal, "keep") == 0   ? IMPORT_KEEP_MEDIA :
-					  strcmp(removal, "delete_with_jobs") == 0 ? IMPORT_DELETE_MEDIA :
-																 IMPORT_DELETE_IDLE_MEDIA;
+	import->removal = removal == NULL || strcmp(removal, "keep") == 0 ? IMPORT_KEEP_MEDIA :
+					  strcmp(removal, "delete_with_jobs") == 0        ? IMPORT_DELETE_MEDIA :
+																		IMPORT_DELETE_IDLE_MEDIA;
 	return true;
 }
 

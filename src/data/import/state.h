@@ -99,23 +99,23 @@ typedef struct ImportItem
 	Datum tracked[IMPORT_NTRACKED];
 	bool tracked_nulls[IMPORT_NTRACKED];
 	bool has_source_id;
-	int64 source_id;    /* the service's own id of the object */
-	pg_uuid_t media_id; /* once known */
-	bool found;         /* is that a row that exists? */
-	bool by_service_id; /* ... found by source_id */
-	bool conflicts;     /* has another row the external id? */
-	pg_uuid_t other;    /* ... that row */
-	bool has_item;      /* is there a row in tracked_items? */
-	pg_uuid_t item_id;  /* ... its id */
+	int64 source_id;      /* the service's own id of the object */
+	pg_uuid_t media_id;   /* once known */
+	bool found;           /* is that a row that exists? */
+	bool by_service_id;   /* ... found by source_id */
+	bool conflicts;       /* has another row the external id? */
+	pg_uuid_t other;      /* ... that row */
+	bool has_item;        /* is there a row in tracked_items? */
+	pg_uuid_t item_id;    /* ... its id */
 	bool has_key_holder;  /* has a tracked item its source_id? */
 	pg_uuid_t key_holder; /* ... that item */
-	bool takes_key;     /* ... which is another one? */
-	bool media_differs; /* must the media row be written? */
-	bool item_differs;  /* must the row in tracked_items be written? */
-	bool row_differs;   /* must the row in the kind's table be written? */
-	bool gets_id;       /* does its media row get another external id? */
-	bool moves;         /* does it change its unique place? */
-	bool is_moved;      /* does it get another identity? */
+	bool takes_key;       /* ... which is another one? */
+	bool media_differs;   /* must the media row be written? */
+	bool item_differs;    /* must the row in tracked_items be written? */
+	bool row_differs;     /* must the row in the kind's table be written? */
+	bool gets_id;         /* does its media row get another external id? */
+	bool moves;           /* does it change its unique place? */
+	bool is_moved;        /* does it get another identity? */
 } ImportItem;
 
 typedef struct ImportError
@@ -162,16 +162,16 @@ typedef struct Import
 	int removed;
 	int unreadable; /* objects without a valid id */
 	int total;
-	List *errors;   /* of ImportError, the first ones */
-	List *warnings; /* likewise */
-	Datum volatile_members; /* text[]: members that change all the time */
+	List *errors;                      /* of ImportError, the first ones */
+	List *warnings;                    /* likewise */
+	Datum volatile_members;            /* text[]: members that change all the time */
 	const ImportKind *unreadable_kind; /* of the first object without a valid id */
 	int unreadable_index;
-	int64 tracked;  /* rows of tracked_items before the call */
-	bool parks;     /* have service ids of tracked items been parked? */
-	HTAB *seen;   /* what the kind's objects represent */
-	HTAB *series; /* series by Sonarr's id */
-	ImportIds present[3]; /* ids of movies, series and episodes in the call */
+	int64 tracked;            /* rows of tracked_items before the call */
+	bool parks;               /* have service ids of tracked items been parked? */
+	HTAB *seen;               /* what the kind's objects represent */
+	HTAB *series;             /* series by Sonarr's id */
+	ImportIds present[3];     /* ids of movies, series and episodes in the call */
 	ImportIds scope;          /* ids of the series that episodes mention */
 	ImportIds changed_series; /* ids of series whose tracked items were written */
 } Import;

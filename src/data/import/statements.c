@@ -35,13 +35,20 @@ static const struct
 	[PARAM_SERVICE_ID] = {"service_id", INT8OID},
 	[PARAM_PAYLOAD] = {"payload", JSONBOID},
 	[PARAM_ITEM_ID] = {"item_id", UUIDOID},
-	[PARAM_TRACKED + TRACKED_MONITORED] = {"monitored", BOOLOID},
-	[PARAM_TRACKED + TRACKED_HAS_FILE] = {"has_file", BOOLOID},
-	[PARAM_TRACKED + TRACKED_AVAILABLE_FROM] = {"available_from", TIMESTAMPTZOID},
-	[PARAM_TRACKED + TRACKED_QUALITY_PROFILE_ID] = {"quality_profile_id", INT4OID},
-	[PARAM_TRACKED + TRACKED_CUSTOM_FORMAT_SCORE] = {"custom_format_score", INT4OID},
-	[PARAM_TRACKED + TRACKED_QUALITY_CUTOFF_MET] = {"quality_cutoff_met", BOOLOID},
-	[PARAM_TRACKED + TRACKED_ADDED_AT] = {"added_at", TIMESTAMPTZOID},
+	[PARAM_TRACKED +
+		TRACKED_MONITORED] = {"monitored", BOOLOID},
+	[PARAM_TRACKED +
+		TRACKED_HAS_FILE] = {"has_file", BOOLOID},
+	[PARAM_TRACKED +
+		TRACKED_AVAILABLE_FROM] = {"available_from", TIMESTAMPTZOID},
+	[PARAM_TRACKED +
+		TRACKED_QUALITY_PROFILE_ID] = {"quality_profile_id", INT4OID},
+	[PARAM_TRACKED +
+		TRACKED_CUSTOM_FORMAT_SCORE] = {"custom_format_score", INT4OID},
+	[PARAM_TRACKED +
+		TRACKED_QUALITY_CUTOFF_MET] = {"quality_cutoff_met", BOOLOID},
+	[PARAM_TRACKED +
+		TRACKED_ADDED_AT] = {"added_at", TIMESTAMPTZOID},
 };
 
 /* The type of an array parameter's elements. */
