@@ -1,6 +1,7 @@
 -- library: instances and tracked items, as entities.
 
 SET search_path = pg_catalog;
+DELETE FROM researcharr.instances;
 
 -- an instance
 SELECT name, service, base_url, active, settings, last_synced_at
