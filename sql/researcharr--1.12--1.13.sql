@@ -336,8 +336,6 @@ COMMENT ON FUNCTION researcharr.media_sync_sonarr(text, jsonb, jsonb, boolean, r
 IS 'brings what Sonarr''s GET /api/v3/series and /api/v3/episode answer into the library; with complete, what is absent is not tracked any more';
 REVOKE ALL ON FUNCTION researcharr.media_sync_sonarr(text, jsonb, jsonb, boolean, real) FROM PUBLIC;
 
-REVOKE ALL ON TABLE researcharr.instances, researcharr.tracked_items FROM PUBLIC;
-
 -- tables whose rows pg_dump dumps
 
 SELECT pg_catalog.pg_extension_config_dump('researcharr.instances', '');

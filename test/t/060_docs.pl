@@ -116,7 +116,7 @@ foreach (lines(q{
 	SELECT relname, attname,
 		replace(replace(format_type(atttypid, NULL), 'timestamp with time zone', 'timestamptz'), 'integer', 'int')
 			|| CASE WHEN attnotnull THEN '' ELSE ', or NULL' END,
-		regexp_replace(replace(coalesce(pg_get_expr(adbin, adrelid), ''), 'researcharr.', ''), '::\w+$', '')
+		regexp_replace(replace(coalesce(pg_get_expr(adbin, adrelid), ''), 'researcharr.', ''), '::[\w ]+$', '')
 	FROM pg_class c JOIN pg_attribute ON attrelid = c.oid LEFT JOIN pg_attrdef ON adrelid = c.oid AND adnum = attnum
 	WHERE relnamespace = 'researcharr'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
 		AND attnum > 0 AND NOT attisdropped ORDER BY 1, attnum}))
