@@ -152,3 +152,4 @@ DELETE FROM media;
 DELETE FROM configuration;
 DELETE FROM webui_users;
 DELETE FROM job_types;
+DELETE FROM schedule_entries;
