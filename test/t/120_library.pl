@@ -97,10 +97,11 @@ BEGIN
 	WHEN 11 THEN -- the service's own ids are dealt anew
 		UPDATE movie m SET id = x.id FROM (SELECT tmdb, row_number() OVER (ORDER BY random()) AS id FROM movie) x WHERE m.tmdb = x.tmdb;
 	WHEN 12 THEN
-		CREATE TEMP TABLE dealt ON COMMIT DROP AS SELECT id AS old, row_number() OVER (ORDER BY random())::int AS new FROM series;
+		CREATE TEMP TABLE dealt AS SELECT id AS old, row_number() OVER (ORDER BY random())::int AS new FROM series;
 		UPDATE series SET id = new FROM dealt WHERE id = old;
 		UPDATE episode SET series = new FROM dealt WHERE series = old;
 		UPDATE episode e SET id = x.id FROM (SELECT tvdb, row_number() OVER (ORDER BY random()) AS id FROM episode) x WHERE e.tvdb = x.tvdb;
+		DROP TABLE dealt;
 	ELSE -- somebody searches
 		INSERT INTO jobs SELECT researcharr.job_enqueue(media_id, 'search')
 		FROM (SELECT media_id FROM researcharr.tracked_items ORDER BY random() LIMIT 5) t;
