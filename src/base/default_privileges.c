@@ -286,8 +286,9 @@ list_members(bool all)
  * Called at the end of a script, which then drops it.  If fresh is true, it
  * covers all members and the schema.  Otherwise it covers the objects that an
  * update created in this transaction, except for privileges that a later GRANT
- * gave.  As this is the last call of each script, an update then grants roles with
- * a level of access what is new, and the background worker is told at commit.  Raises 0A000 if called outside of an extension script.
+ * gave.  As this is the last call of each script, an update then grants roles
+ * with a level of access what is new, and the background worker is told at
+ * commit.  Raises 0A000 if called outside of an extension script.
  */
 PG_FUNCTION_INFO_V1(researcharr_revoke_default_privileges);
 Datum

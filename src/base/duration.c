@@ -69,9 +69,9 @@ rarr_interval_of_duration(int64 duration)
 }
 
 /*
- * Return time, or before plus a millisecond if time is earlier than that.  Both
- * results differ from before in whole milliseconds, which is all that clients'
- * dates may have.  If before is infinite or among the last timestamps, time is
+ * Return time, or before plus a millisecond if time is earlier than that.  So
+ * the result is in a later millisecond than before, which clients see whose
+ * dates have no microseconds.  If before is infinite or among the last timestamps, time is
  * returned as it is.
  */
 TimestampTz

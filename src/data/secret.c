@@ -2,15 +2,14 @@
  * secret.c
  *		Protect secret settings and users' password hashes from other roles.
  *
- * Only the owner of the tables and superusers may see these values.  Other
- * roles may write them without reading them, and must not learn them by what
- * they write.  A row trigger therefore rejects two changes of a secret setting
- * by other roles: to make it readable, and to change its type, because the
- * type's check would reveal whether the hidden value is valid for the new
- * type. config_set() and config_update() may make these changes together with
- * a new value.  Plain DML may not: a trigger cannot tell whether MERGE
- * assigned the value, and comparing it with the old value would confirm a
- * guess.
+ * Only admins (base/access.c) may see these values.  Other roles may write them
+ * without reading them, and must not learn them by what they write.  A row
+ * trigger therefore rejects two changes of a secret setting by other roles: to
+ * make it readable, and to change its type, because the type's check would
+ * reveal whether the hidden value is valid for the new type.  config_set() and
+ * config_update() may make these changes together with a new value.  Plain DML
+ * may not: a trigger cannot tell whether MERGE assigned the value, and comparing
+ * it with the old value would confirm a guess.
  *
  * The same trigger checks the table's constraints before the server does,
  * because the server's message, which also goes to the server log, shows the
@@ -38,7 +37,7 @@
 
 static RarrReplaced replaced = {NULL, NULL};
 
-/* May only the owner and superusers see the column's values? */
+/* May only admins see the column's values? */
 bool
 rarr_is_secret_column(const RarrEntity *entity, const RarrEntityColumn *column)
 {
