@@ -4,6 +4,13 @@
 
 SET LOCAL search_path = pg_catalog, pg_temp;
 
+-- the audit log
+
+COMMENT ON COLUMN researcharr.audit_log.changes
+IS 'by column name, changed columns only: {"old": …, "new": …}; of JSON objects the changed members only, with "partial": true; a create has only new and a delete only old values, where not NULL; secrets are ***';
+
+-- instances and tracked items
+
 CREATE TABLE researcharr.instances (
 	id             uuid NOT NULL DEFAULT researcharr.uuid_v7(),
 	name           text NOT NULL,

@@ -24,7 +24,7 @@ IS 'the changed row''s key as text, as it was before the change; NULL for trunca
 COMMENT ON COLUMN researcharr.audit_log.action IS 'create, update, delete or truncate';
 COMMENT ON COLUMN researcharr.audit_log.user_id IS 'the setting researcharr.user_id: whom the application worked for; NULL where it did not say';
 COMMENT ON COLUMN researcharr.audit_log.changes
-IS 'by column name, changed columns only: {"old": …, "new": …}; a create has only new and a delete only old values, where not NULL; secrets are ***';
+IS 'by column name, changed columns only: {"old": …, "new": …}; of JSON objects the changed members only, with "partial": true; a create has only new and a delete only old values, where not NULL; secrets are ***';
 COMMENT ON COLUMN researcharr.audit_log."timestamp" IS 'when the statement''s changes were put on record, by the clock';
 COMMENT ON COLUMN researcharr.audit_log.database_user IS 'the session user: the role that had logged in';
 COMMENT ON COLUMN researcharr.audit_log.transaction_id IS 'the transaction; of this cluster, so without a meaning after a restore into another';

@@ -12,8 +12,12 @@
  * truncated.  For a larger value of another type, only its size is recorded.
  * In both cases the column's member says so: "truncated": true.
  *
- * This file reads no tables and no settings.  It allocates in the current memory
- * context, which the caller resets after each row.
+ * Of two JSON objects, only the members that differ are recorded, and the column's
+ * member says so: "partial": true.  Volatile members (base/volatile.c) are left
+ * out, and a column in which nothing else differs is not recorded.
+ *
+ * This file reads no tables.  It allocates in the current memory context, which the
+ * caller resets after each row.
  */
 #include "postgres.h"
 
@@ -26,6 +30,7 @@
 #include "utils/numeric.h"
 
 #include "base/json.h"
+#include "base/volatile.h"
 #include "audit/diff.h"
 
 #define MASK "***"
@@ -78,6 +83,7 @@ rarr_diff_init_column(RarrDiffColumn *column, Form_pg_attribute att)
 	column->name = NameStr(att->attname);
 	column->masked = false;
 	column->masked_if = 0;
+	column->where_volatile = RARR_VOLATILE_NOWHERE;
 	if (column->kind == RARR_DIFF_OTHER)
 		rarr_to_json_init(&column->to_json, column->type);
 }
@@ -230,28 +236,84 @@ push_side(JsonbParseState **state, const char *side, const RarrDiffColumn *colum
 	return whole;
 }
 
+/* Begin the changes of a column. */
+static void
+begin_column(JsonbParseState **state, const RarrDiffColumn *column)
+{
+	JsonbValue key;
+
+	string_value(&key, column->name);
+	pushJsonbValue(state, WJB_KEY, &key);
+	pushJsonbValue(state, WJB_BEGIN_OBJECT, NULL);
+}
+
+/* End the changes of a column, with a mark if it is not NULL. */
+static void
+end_column(JsonbParseState **state, const char *mark)
+{
+	JsonbValue yes = {.type = jbvBool, .val.boolean = true};
+
+	if (mark != NULL)
+		rarr_json_put(state, mark, &yes);
+	pushJsonbValue(state, WJB_END_OBJECT, NULL);
+}
+
 /* Push the changes of a column. */
 static void
 push_column(JsonbParseState **state, const RarrDiffColumn *column, bool masked,
 			TupleTableSlot *old_row, TupleTableSlot *new_row, Size *left)
 {
-	JsonbValue key;
 	bool whole = true;
 
-	string_value(&key, column->name);
-	pushJsonbValue(state, WJB_KEY, &key);
-	pushJsonbValue(state, WJB_BEGIN_OBJECT, NULL);
+	begin_column(state, column);
 	if (new_row)
 		whole &= push_side(state, "new", column, masked, new_row, left);
 	if (old_row)
 		whole &= push_side(state, "old", column, masked, old_row, left);
-	if (!whole)
-	{
-		JsonbValue yes = {.type = jbvBool, .val.boolean = true};
+	end_column(state, whole ? NULL : "truncated");
+}
 
-		rarr_json_put(state, "truncated", &yes);
-	}
-	pushJsonbValue(state, WJB_END_OBJECT, NULL);
+/* Push the members of one side, or their size.  Returns false if they are too large. */
+static bool
+push_members(JsonbParseState **state, const char *side, Jsonb *members, Size *left)
+{
+	JsonbValue value;
+	bool whole = bounded_jsonb_value(&value, members, Min(*left, RARR_DIFF_MAX_JSON));
+
+	*left = bytes_left(*left, &value);
+	rarr_json_put(state, side, &value);
+	return whole;
+}
+
+/*
+ * Return a column's value if it is a JSON object that is not too large to be
+ * compared, and NULL otherwise.
+ */
+static Jsonb *
+object_value(const RarrDiffColumn *column, TupleTableSlot *row)
+{
+	Datum datum;
+	Jsonb *jsonb;
+
+	if (row == NULL || row->tts_isnull[column->attnum - 1])
+		return NULL;
+	datum = row->tts_values[column->attnum - 1];
+	if (value_size(column, datum) > RARR_DIFF_MAX_JSON)
+		return NULL;
+	jsonb = DatumGetJsonbP(datum);
+	return JB_ROOT_IS_OBJECT(jsonb) ? jsonb : NULL;
+}
+
+/* Push the members of a column that differ. */
+static void
+push_changes(JsonbParseState **state, const RarrDiffColumn *column, const RarrJsonChanges *changes, Size *left)
+{
+	bool whole;
+
+	begin_column(state, column);
+	whole = push_members(state, "new", changes->new_members, left);
+	whole &= push_members(state, "old", changes->old_members, left);
+	end_column(state, whole ? "partial" : "truncated");
 }
 
 static bool
@@ -280,6 +342,29 @@ is_silent(const RarrDiffColumn *column, bool masked, TupleTableSlot *old_row, Tu
 	return same_value(column, old_row->tts_values[i], new_row->tts_values[i]);
 }
 
+/* How a column differs between two rows. */
+typedef enum Difference
+{
+	DIFFERS_NOT,
+	DIFFERS_WHOLLY,
+	DIFFERS_IN_MEMBERS /* objects: *changes is set */
+} Difference;
+
+static Difference
+compare_column(const RarrDiffColumn *column, bool masked, TupleTableSlot *old_row, TupleTableSlot *new_row,
+			   RarrJsonChanges *changes)
+{
+	Jsonb *old_object, *new_object;
+
+	if (is_silent(column, masked, old_row, new_row))
+		return DIFFERS_NOT;
+	if (masked || column->kind != RARR_DIFF_JSONB ||
+		(old_object = object_value(column, old_row)) == NULL ||
+		(new_object = object_value(column, new_row)) == NULL)
+		return DIFFERS_WHOLLY;
+	return rarr_json_changes(old_object, new_object, column->where_volatile, changes) ? DIFFERS_IN_MEMBERS : DIFFERS_NOT;
+}
+
 /*
  * Return the changes between two rows as jsonb, or 0 if there are none.  The
  * result is {"column": {"old": ..., "new": ...}, ...}. old_row is NULL for an
@@ -304,12 +389,17 @@ rarr_diff_rows(const RarrDiffColumn *columns, int ncolumns,
 	{
 		const RarrDiffColumn *column = &columns[i];
 		bool masked = is_masked(column, old_row, new_row);
+		RarrJsonChanges changes;
+		Difference difference = compare_column(column, masked, old_row, new_row, &changes);
 
-		if (is_silent(column, masked, old_row, new_row))
+		if (difference == DIFFERS_NOT)
 			continue;
 		if (state == NULL)
 			pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-		push_column(&state, column, masked, old_row, new_row, &left);
+		if (difference == DIFFERS_IN_MEMBERS)
+			push_changes(&state, column, &changes, &left);
+		else
+			push_column(&state, column, masked, old_row, new_row, &left);
 	}
 	if (state == NULL)
 		return (Datum) 0;

@@ -9,6 +9,7 @@
 #include "fmgr.h"
 #include "utils/jsonb.h"
 
+#include "base/volatile.h"
 #include "audit/to_json.h"
 
 /*
@@ -45,7 +46,8 @@ typedef struct RarrDiffColumn
 	bool masked;          /* values are shown as *** */
 	AttrNumber masked_if; /* ... if not 0: only if this column is true */
 	bool assigned;        /* did the statement assign it? */
-	RarrToJson to_json;   /* for RARR_DIFF_OTHER */
+	RarrVolatile where_volatile;
+	RarrToJson to_json; /* for RARR_DIFF_OTHER */
 } RarrDiffColumn;
 
 extern void rarr_diff_init_column(RarrDiffColumn *column, Form_pg_attribute att);

@@ -67,8 +67,9 @@ check_arguments(const Trigger *trigger, Relation rel)
 
 /* List the columns to compare: all but those excluded by the arguments. */
 static void
-list_columns(RarrAuditRules *rules, const Trigger *trigger, TupleDesc desc)
+list_columns(RarrAuditRules *rules, const Trigger *trigger, Relation rel)
 {
+	TupleDesc desc = RelationGetDescr(rel);
 	bool only = argument_has(trigger, "only", NULL);
 
 	rules->columns = palloc(desc->natts * sizeof(RarrDiffColumn));
@@ -82,6 +83,8 @@ list_columns(RarrAuditRules *rules, const Trigger *trigger, TupleDesc desc)
 			(only && !argument_has(trigger, "only", NameStr(att->attname))))
 			continue;
 		rarr_diff_init_column(column, att);
+		if (column->kind == RARR_DIFF_JSONB)
+			column->where_volatile = rarr_volatile_in(rel, column->name);
 		rules->by_settings |= column->kind == RARR_DIFF_OTHER;
 		rules->ncolumns++;
 	}
@@ -120,7 +123,7 @@ rarr_audit_read_rules(RarrAuditRules *rules, const Trigger *trigger, Relation re
 	memset(rules, 0, sizeof(RarrAuditRules));
 	check_arguments(trigger, rel);
 	rules->entity_type = trigger->tgargs[0];
-	list_columns(rules, trigger, desc);
+	list_columns(rules, trigger, rel);
 	rules->keys = palloc(trigger->tgnargs * sizeof(RarrDiffColumn));
 	for (int i = 1; i + 1 < trigger->tgnargs; i += 2)
 	{

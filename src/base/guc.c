@@ -13,6 +13,7 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/guc.h"
+#include "utils/varlena.h"
 
 #include "base/guc.h"
 
@@ -23,10 +24,13 @@
 
 char *rarr_user_id = NULL;
 bool rarr_audit = true;
+char *rarr_volatile_members = NULL;
 int rarr_agenda_types = 256;
 int rarr_limited_jobs = 10000;
 int rarr_agenda_refresh = 1000;
 int rarr_queue_item_lease = 300;
+int rarr_search_interval = SECS_PER_DAY;
+int rarr_search_retry_interval = SECS_PER_HOUR;
 int rarr_max_waiters = -1;
 int rarr_poll_interval = 1000;
 bool rarr_bind_leases = false;
@@ -138,6 +142,24 @@ check_user_id(char **newval, void **extra, GucSource source)
 	return true;
 }
 
+/* Check that a new value of researcharr.volatile_members is a list of names. */
+static bool
+check_volatile_members(char **newval, void **extra, GucSource source)
+{
+	char *copy = pstrdup(*newval);
+	List *names;
+	bool valid = SplitGUCList(copy, ',', &names);
+
+	if (!valid)
+	{
+		GUC_check_errdetail("List syntax is invalid.");
+		GUC_check_errhint("Separate names by commas, and put a name with other characters than letters, digits and _ in double quotes.");
+	}
+	list_free(names);
+	pfree(copy);
+	return valid;
+}
+
 /* settings of auditing and of the service queues */
 static void
 define_data_settings(void)
@@ -164,6 +186,13 @@ define_data_settings(void)
 							 NULL,
 							 NULL);
 
+	DefineCustomStringVariable("researcharr.volatile_members",
+							   "Sets the members of the services' objects whose changes are not logged.",
+							   "It is a list of names, separated by commas. A change of such members alone leaves updated_at as it is.",
+							   &rarr_volatile_members,
+							   "popularity, ratings, statistics, lastSearchTime, sizeOnDisk, images",
+							   PGC_SUSET, GUC_LIST_INPUT, check_volatile_members, NULL, NULL);
+
 	DefineCustomIntVariable("researcharr.queue_item_lease",
 							"Sets the time before an item returned by queue_item_get_next is due again.",
 							NULL,
@@ -176,6 +205,20 @@ define_data_settings(void)
 							NULL,
 							NULL,
 							NULL);
+
+	DefineCustomIntVariable("researcharr.search_interval",
+							"Sets the time after a search for a tracked item before it is due again.",
+							NULL,
+							&rarr_search_interval,
+							SECS_PER_DAY, 1, 3650 * SECS_PER_DAY,
+							PGC_USERSET, GUC_UNIT_S, NULL, NULL, NULL);
+
+	DefineCustomIntVariable("researcharr.search_retry_interval",
+							"Sets the time after a failed search for a tracked item before it is due again.",
+							"It doubles with each further failure, up to researcharr.search_interval.",
+							&rarr_search_retry_interval,
+							SECS_PER_HOUR, 1, 3650 * SECS_PER_DAY,
+							PGC_USERSET, GUC_UNIT_S, NULL, NULL, NULL);
 }
 
 /* settings of the job queue that can change at run time */

@@ -13,6 +13,9 @@ extern char *rarr_user_id;
 /* researcharr.audit: do the audit triggers record changes? */
 extern bool rarr_audit;
 
+/* researcharr.volatile_members: names of members, as a list */
+extern char *rarr_volatile_members;
+
 /* researcharr.agenda_types: slots for job types, of all databases */
 extern int rarr_agenda_types;
 
@@ -24,6 +27,11 @@ extern int rarr_agenda_refresh;
 
 /* researcharr.queue_item_lease: time in seconds before an item is due again */
 extern int rarr_queue_item_lease;
+
+/* researcharr.search_interval, search_retry_interval: time in seconds before an
+ * item is due again after a search that was completed, or that failed */
+extern int rarr_search_interval;
+extern int rarr_search_retry_interval;
 
 /* researcharr.max_waiters: sessions that can sleep; -1: MaxBackends */
 extern int rarr_max_waiters;

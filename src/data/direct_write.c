@@ -34,6 +34,7 @@
 #include "base/compat.h"
 #include "base/duration.h"
 #include "base/row_change.h"
+#include "base/volatile.h"
 #include "audit/audit.h"
 #include "cache/cache.h"
 #include "data/direct_write.h"
@@ -341,6 +342,31 @@ advance(const DirectWrite *write, TupleTableSlot *slot, AttrNumber updated_at)
 }
 
 /*
+ * Does the update of a row advance updated_at?  That of a flat row does if a
+ * column of its subtype is given: nothing else tells a reader of that change.
+ */
+static bool
+must_advance(DirectWrite *write, int i, const RarrValues *changes)
+{
+	const RarrEntity *entity = write->entity;
+	RarrTable *table = write->table[i];
+	MemoryContext old;
+	bool result;
+
+	if (!entity->direct[i].advances)
+		return false;
+	for (int c = 0; c < entity->ncolumns; c++)
+		if (changes->given[c] && entity->columns[c].in_subtable)
+			return true;
+	old = MemoryContextSwitchTo(GetPerTupleMemoryContext(table->estate));
+	result = !rarr_only_volatile_changed(table->rel, entity->direct[i].updated_at,
+										 table->oldslot->tts_values, table->oldslot->tts_isnull,
+										 table->newslot->tts_values, table->newslot->tts_isnull);
+	MemoryContextSwitchTo(old);
+	return result;
+}
+
+/*
  * Update a row that find_rows() found.  *rows is set to the row's latest
  * version.  A media row is updated in any case, a subtype's row only if one of
  * its columns is given.  Returns false if another transaction has changed it.
@@ -359,7 +385,7 @@ update_row(DirectWrite *write, int i, const RarrValues *changes, TupleTableSlot 
 	rarr_table_copy_row(slot, table->oldslot);
 	if (set_values(entity, i == 1, changes, slot, given) == 0 && i == 1)
 		return true;
-	if (direct->advances)
+	if (must_advance(write, i, changes))
 		advance(write, slot, direct->updated_at);
 	for (int c = 0; c < table->desc->natts; c++)
 		if (given[c])

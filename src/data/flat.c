@@ -7,7 +7,8 @@
  * row's and the subtype row's changed_at, because plain DML may update the
  * latter alone.  An expected one is therefore compared with both when the media
  * row is updated, and once more with the subtype's row, after that or with its
- * update: another transaction may have changed it in the meantime.
+ * update: another transaction may have changed it in the meantime.  An update of
+ * nothing but volatile members of the metadata (base/volatile.c) leaves it.
  *
  * Either both halves are written or neither.  A user's trigger, a rule or row
  * security can suppress the second half without an error.  Only if the subtype's
@@ -88,6 +89,17 @@ update_subtype(void *arg)
 	return true;
 }
 
+static bool
+changes_subtype(const FlatWrite *write)
+{
+	const RarrEntity *entity = write->entity;
+
+	for (int i = 0; i < entity->ncolumns; i++)
+		if (write->changes->given[i] && entity->columns[i].in_subtable)
+			return true;
+	return false;
+}
+
 /* Update both halves.  Returns false if the second one was suppressed. */
 static bool
 update_halves(void *arg)
@@ -95,11 +107,15 @@ update_halves(void *arg)
 	FlatWrite *write = arg;
 	RarrEntity *entity = write->entity;
 	RarrQuery query;
+	int n;
 
 	rarr_query_init(&query);
 	appendStringInfo(&query.sql, "UPDATE researcharr.%s AS t SET ", entity->def->table);
-	if (rarr_add_assignments(&query, entity, false, write->changes) == 0)
-		rarr_query_add(&query, "updated_at = t.updated_at");
+	n = rarr_add_assignments(&query, entity, false, write->changes);
+
+	/* its assignment tells the trigger to advance it */
+	if (n == 0 || changes_subtype(write))
+		rarr_query_add(&query, n == 0 ? "updated_at = t.updated_at" : ", updated_at = t.updated_at");
 	rarr_add_condition(&query, entity, &write->id, write->expected);
 	if (rarr_query_run(entity, &query, RARR_GENERIC) == 0)
 		return true; /* no such row, or a trigger suppressed it */

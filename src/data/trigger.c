@@ -6,6 +6,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/sysattr.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
 #include "replication/logicalworker.h"
@@ -14,13 +15,34 @@
 
 #include "base/args.h"
 #include "base/duration.h"
+#include "base/volatile.h"
+
+/*
+ * Does the update leave updated_at as it is?  It does if it changes volatile
+ * members only, unless the statement assigns updated_at.
+ */
+static bool
+leaves_updated_at(const TriggerData *trigger, AttrNumber updated_at)
+{
+	TupleDesc desc = RelationGetDescr(trigger->tg_relation);
+	Datum *values = palloc(2 * desc->natts * sizeof(Datum));
+	bool *nulls = palloc(2 * desc->natts * sizeof(bool));
+
+	if (bms_is_member(updated_at - FirstLowInvalidHeapAttributeNumber, trigger->tg_updatedcols))
+		return false;
+	heap_deform_tuple(trigger->tg_trigtuple, desc, values, nulls);
+	heap_deform_tuple(trigger->tg_newtuple, desc, values + desc->natts, nulls + desc->natts);
+	return rarr_only_volatile_changed(trigger->tg_relation, updated_at,
+									  values, nulls, values + desc->natts, nulls + desc->natts);
+}
 
 /*
  * updated_at_advance(column = updated_at): BEFORE UPDATE row trigger
  *
  * Sets the column to the current time, or later if that is not a millisecond
  * after its old value.  A value that the statement assigns to it is discarded.
- * Rows that logical replication applies stay as they come.
+ * Rows that logical replication applies stay as they come.  An update of
+ * nothing but volatile members (base/volatile.c) leaves the column.
  */
 PG_FUNCTION_INFO_V1(researcharr_updated_at_advance);
 Datum
@@ -42,6 +64,8 @@ researcharr_updated_at_advance(PG_FUNCTION_ARGS)
 		rarr_wrong_trigger(trigger, "updated_at_advance",
 						   "The function is for BEFORE UPDATE ... FOR EACH ROW triggers only.");
 	if (IsLogicalWorker())
+		PG_RETURN_POINTER(trigger->tg_newtuple);
+	if (leaves_updated_at(trigger, column))
 		PG_RETURN_POINTER(trigger->tg_newtuple);
 
 	value = heap_getattr(trigger->tg_trigtuple, column, desc, &isnull);
