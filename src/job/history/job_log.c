@@ -26,6 +26,33 @@ is_operators(RarrHistoryAction action)
 }
 
 /*
+ * Add the search that ends with the job, if it is one for a tracked item.  A claim
+ * must not wait for the item's row: what it ends are lapsed jobs, and jobs that it
+ * cannot read.
+ */
+static void
+add_search(RarrJobLog *log, TupleTableSlot *oldslot, RarrHistoryAction action, RarrJobStatus from,
+		   RarrJobStatus to, TimestampTz now)
+{
+	RarrSearch search = {.ended_at = now, .failed = to == JOB_FAILED};
+
+	if ((to != JOB_COMPLETED && to != JOB_FAILED) || !rarr_search_of_job(oldslot, &search.item_id))
+		return;
+	search.may_wait = to == JOB_COMPLETED || (from == JOB_RUNNING && action == RARR_HISTORY_FAILED);
+	if (log->searches == NULL)
+	{
+		log->search_room = 4;
+		log->searches = palloc(log->search_room * sizeof(RarrSearch));
+	}
+	else if (log->nsearches == log->search_room)
+	{
+		log->search_room *= 2;
+		log->searches = repalloc_huge(log->searches, log->search_room * sizeof(RarrSearch));
+	}
+	log->searches[log->nsearches++] = search;
+}
+
+/*
  * Add an entry for a change of a job, in the current memory context.  oldslot:
  * the version before the change, deformed; to: the new status; now: the time
  * of the change; error: may be NULL, is not copied and must stay valid until
@@ -66,11 +93,11 @@ rarr_job_log_add(RarrJobLog *log, TupleTableSlot *oldslot, RarrHistoryAction act
 	entry->ended_at = now;
 	entry->error = error;
 	entry->by_operator = is_operators(action);
+	add_search(log, oldslot, action, from, to, now);
 }
 
-/* Write the entries, and empty the log.  Errors: of rarr_history_write(). */
-void
-rarr_job_log_write(RarrJobLog *log)
+static void
+write_entries(RarrJobLog *log)
 {
 	if (log->n > 0)
 		rarr_history_write(log->entries, log->n);
@@ -78,20 +105,34 @@ rarr_job_log_write(RarrJobLog *log)
 }
 
 /*
+ * Write the entries and the searches, and empty the log.  Requires an active
+ * snapshot.  Errors: of rarr_history_write() and rarr_searches_write().
+ */
+void
+rarr_job_log_write(RarrJobLog *log)
+{
+	if (log->nsearches > 0)
+		rarr_searches_write(log->searches, log->nsearches);
+	log->nsearches = 0;
+	write_entries(log);
+}
+
+/*
  * Write the entries if there are many.  A call with any number of jobs does this
- * between two jobs, which bounds the array of entries.
+ * between two jobs, which bounds the array of entries.  The searches stay: rows of
+ * tracked items are locked after all jobs.
  */
 void
 rarr_job_log_write_if_many(RarrJobLog *log)
 {
 	if (log->n >= MANY_ENTRIES)
-		rarr_job_log_write(log);
+		write_entries(log);
 }
 
 /*
- * Like rarr_job_log_write(), for session exit: raises no error.  Returns false
- * if an entry could not be written.  The caller must then roll the transaction
- * back.
+ * Like rarr_job_log_write(), for session exit: raises no error, and leaves tracked
+ * items as they are, because nothing may wait for their rows.  Returns false if an
+ * entry could not be written.  The caller must then roll the transaction back.
  */
 bool
 rarr_job_log_write_at_exit(RarrJobLog *log)

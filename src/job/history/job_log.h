@@ -9,13 +9,17 @@
 
 #include "job/core/job_row.h"
 #include "job/history/history.h"
+#include "job/history/search.h"
 
 /* The entries that a function has added so far.  All zero at first. */
 typedef struct RarrJobLog
 {
 	RarrHistoryEntry *entries; /* in the context of the first entry */
 	int n;
-	int room; /* of entries */
+	int room;             /* of entries */
+	RarrSearch *searches; /* those that ended; in the context of the first one */
+	int nsearches;
+	int search_room;
 } RarrJobLog;
 
 extern void rarr_job_log_add(RarrJobLog *log, TupleTableSlot *oldslot, RarrHistoryAction action,
