@@ -101,12 +101,24 @@ COMMENT ON COLUMN researcharr.tracked_items.updated_at IS 'when the row was last
 
 CREATE INDEX tracked_items_media_id_idx ON researcharr.tracked_items (media_id);
 COMMENT ON INDEX researcharr.tracked_items_media_id_idx IS 'for the foreign key';
-CREATE INDEX tracked_items_missing_idx ON researcharr.tracked_items (instance_id, last_search_at NULLS FIRST, id)
-	WHERE monitored AND NOT has_file AND kind <> 'series';
-COMMENT ON INDEX researcharr.tracked_items_missing_idx IS 'what is wanted and missing, the oldest search first';
-CREATE INDEX tracked_items_cutoff_idx ON researcharr.tracked_items (instance_id, last_search_at NULLS FIRST, id)
-	WHERE monitored AND has_file AND NOT quality_cutoff_met AND kind <> 'series';
-COMMENT ON INDEX researcharr.tracked_items_cutoff_idx IS 'what has a file below its cutoff, the oldest search first';
+-- Of what is wanted, each order has an index.  available_from is last, so that what is
+-- not available yet is skipped within the index.
+CREATE INDEX tracked_items_search_idx
+	ON researcharr.tracked_items (instance_id, has_file, last_search_at NULLS FIRST, id, available_from)
+	WHERE monitored AND kind <> 'series' AND (NOT has_file OR NOT quality_cutoff_met);
+COMMENT ON INDEX researcharr.tracked_items_search_idx IS 'what is wanted, the oldest search first';
+CREATE INDEX tracked_items_added_idx
+	ON researcharr.tracked_items (instance_id, has_file, added_at DESC NULLS LAST, id, available_from)
+	WHERE monitored AND kind <> 'series' AND (NOT has_file OR NOT quality_cutoff_met);
+COMMENT ON INDEX researcharr.tracked_items_added_idx IS 'what is wanted, the newest first';
+CREATE INDEX tracked_items_score_idx
+	ON researcharr.tracked_items (instance_id, custom_format_score NULLS FIRST, last_search_at NULLS FIRST, id)
+	WHERE monitored AND kind <> 'series' AND has_file AND NOT quality_cutoff_met;
+COMMENT ON INDEX researcharr.tracked_items_score_idx IS 'what has a file below its cutoff, the lowest score first';
+CREATE INDEX tracked_items_random_idx
+	ON researcharr.tracked_items (instance_id, has_file, uuid_hash(id), id, available_from)
+	WHERE monitored AND kind <> 'series' AND (NOT has_file OR NOT quality_cutoff_met);
+COMMENT ON INDEX researcharr.tracked_items_random_idx IS 'what is wanted, from a random point on';
 
 -- A synchronization alone does not count as a change of the instance.
 CREATE TRIGGER researcharr_updated_at BEFORE UPDATE ON researcharr.instances
@@ -348,6 +360,25 @@ REVOKE ALL ON FUNCTION researcharr.media_sync_sonarr(text, jsonb, jsonb, boolean
 SELECT pg_catalog.pg_extension_config_dump('researcharr.instances', '');
 SELECT pg_catalog.pg_extension_config_dump('researcharr.tracked_items', '');
 REVOKE ALL ON TABLE researcharr.instances, researcharr.tracked_items FROM PUBLIC;
+
+-- wanted: what the instances lack
+
+CREATE FUNCTION researcharr.wanted_get_all(instance text, kind text DEFAULT 'missing', job_type text DEFAULT 'search',
+	"limit" bigint DEFAULT NULL, "offset" bigint DEFAULT NULL, order_by text DEFAULT NULL)
+RETURNS SETOF researcharr.tracked_items LANGUAGE C STABLE ROWS 50
+AS 'MODULE_PATHNAME', 'researcharr_wanted_get_all';
+COMMENT ON FUNCTION researcharr.wanted_get_all(text, text, text, bigint, bigint, text)
+IS 'what is monitored, available, and missing or below its cutoff, without an unfinished job of the type, and due for a search';
+
+CREATE FUNCTION researcharr.wanted_enqueue(instance text, kind text DEFAULT 'missing', job_type text DEFAULT 'search',
+	"limit" int DEFAULT 10, order_by text DEFAULT NULL, priority int DEFAULT NULL)
+RETURNS SETOF uuid LANGUAGE C
+AS 'MODULE_PATHNAME', 'researcharr_wanted_enqueue';
+COMMENT ON FUNCTION researcharr.wanted_enqueue(text, text, text, int, text, int)
+IS 'enqueues jobs for the first rows of wanted_get_all, and returns their ids; the items are updated when the jobs end';
+
+REVOKE ALL ON FUNCTION researcharr.wanted_get_all(text, text, text, bigint, bigint, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION researcharr.wanted_enqueue(text, text, text, int, text, int) FROM PUBLIC;
 
 -- Keep this last.  It revokes what default privileges grant on the objects that
 -- this script makes, from everybody but their owner.

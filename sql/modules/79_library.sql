@@ -90,12 +90,24 @@ COMMENT ON COLUMN researcharr.tracked_items.updated_at IS 'when the row was last
 
 CREATE INDEX tracked_items_media_id_idx ON researcharr.tracked_items (media_id);
 COMMENT ON INDEX researcharr.tracked_items_media_id_idx IS 'for the foreign key';
-CREATE INDEX tracked_items_missing_idx ON researcharr.tracked_items (instance_id, last_search_at NULLS FIRST, id)
-	WHERE monitored AND NOT has_file AND kind <> 'series';
-COMMENT ON INDEX researcharr.tracked_items_missing_idx IS 'what is wanted and missing, the oldest search first';
-CREATE INDEX tracked_items_cutoff_idx ON researcharr.tracked_items (instance_id, last_search_at NULLS FIRST, id)
-	WHERE monitored AND has_file AND NOT quality_cutoff_met AND kind <> 'series';
-COMMENT ON INDEX researcharr.tracked_items_cutoff_idx IS 'what has a file below its cutoff, the oldest search first';
+-- Of what is wanted, each order has an index.  available_from is last, so that what is
+-- not available yet is skipped within the index.
+CREATE INDEX tracked_items_search_idx
+	ON researcharr.tracked_items (instance_id, has_file, last_search_at NULLS FIRST, id, available_from)
+	WHERE monitored AND kind <> 'series' AND (NOT has_file OR NOT quality_cutoff_met);
+COMMENT ON INDEX researcharr.tracked_items_search_idx IS 'what is wanted, the oldest search first';
+CREATE INDEX tracked_items_added_idx
+	ON researcharr.tracked_items (instance_id, has_file, added_at DESC NULLS LAST, id, available_from)
+	WHERE monitored AND kind <> 'series' AND (NOT has_file OR NOT quality_cutoff_met);
+COMMENT ON INDEX researcharr.tracked_items_added_idx IS 'what is wanted, the newest first';
+CREATE INDEX tracked_items_score_idx
+	ON researcharr.tracked_items (instance_id, custom_format_score NULLS FIRST, last_search_at NULLS FIRST, id)
+	WHERE monitored AND kind <> 'series' AND has_file AND NOT quality_cutoff_met;
+COMMENT ON INDEX researcharr.tracked_items_score_idx IS 'what has a file below its cutoff, the lowest score first';
+CREATE INDEX tracked_items_random_idx
+	ON researcharr.tracked_items (instance_id, has_file, uuid_hash(id), id, available_from)
+	WHERE monitored AND kind <> 'series' AND (NOT has_file OR NOT quality_cutoff_met);
+COMMENT ON INDEX researcharr.tracked_items_random_idx IS 'what is wanted, from a random point on';
 
 -- A synchronization alone does not count as a change of the instance.
 CREATE TRIGGER researcharr_updated_at BEFORE UPDATE ON researcharr.instances

@@ -191,7 +191,7 @@ insert_unique(RarrTable *jobs, pg_uuid_t *id)
  * of the job that has it.
  */
 static void
-insert_one(RarrTable *jobs, const RarrNewJob *job, TimestampTz now, pg_uuid_t *id)
+insert_one(RarrTable *jobs, RarrNewJob *job, TimestampTz now, pg_uuid_t *id)
 {
 	pg_uuid_t own = *id;
 
@@ -199,7 +199,9 @@ insert_one(RarrTable *jobs, const RarrNewJob *job, TimestampTz now, pg_uuid_t *i
 	make_row(jobs, jobs->newslot, &own, job, now);
 	if (job->unique_key == NULL)
 		rarr_table_insert(jobs, JOB_CHANGE_ENQUEUE, jobs->newslot);
-	else if (!insert_unique(jobs, id))
+	else
+		job->is_added = insert_unique(jobs, id);
+	if (!job->is_added)
 		return;
 
 	/* after the insert, because users' triggers may change the row */
@@ -230,7 +232,7 @@ insert_many(RarrTable *table, const RarrNewJob *jobs, int n, TimestampTz now, co
 
 /* Insert the n jobs at these positions, one by one. */
 static void
-insert_singly(RarrTable *table, const RarrNewJob *jobs, const int *positions, int n, TimestampTz now,
+insert_singly(RarrTable *table, RarrNewJob *jobs, const int *positions, int n, TimestampTz now,
 			  pg_uuid_t *ids)
 {
 	MemoryContext cxt;
@@ -324,7 +326,10 @@ rarr_jobs_enqueue(RarrNewJob *jobs, int n, bool is_array, pg_uuid_t *ids)
 
 	/* ids grow with the position, so that equal jobs keep this order */
 	for (int i = 0; i < n; i++)
+	{
 		rarr_uuid_v7(&ids[i]);
+		jobs[i].is_added = true;
+	}
 	if (n == 1)
 		insert_one(table, jobs, now, ids);
 	else

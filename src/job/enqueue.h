@@ -23,6 +23,7 @@ typedef struct RarrNewJob
 	TimestampTz available_at;
 	Jsonb *metadata;  /* NULL: an empty object */
 	text *unique_key; /* NULL: none */
+	bool is_added;    /* set by rarr_jobs_enqueue(): or is the key in use? */
 } RarrNewJob;
 
 /* arguments of job_enqueue(), in order */

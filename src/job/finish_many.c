@@ -198,17 +198,26 @@ lock_unfinished(RarrJobCall *call, Datum id)
 		   rarr_job_is_unfinished(call->jobs);
 }
 
+/* Is the job in jobs->oldslot, locked, to be cancelled? */
+static bool
+may_cancel(RarrJobCall *call, bool only_queued)
+{
+	return !only_queued || rarr_job_status(call->jobs->oldslot) == JOB_QUEUED;
+}
+
 /*
  * Cancel the jobs of the batch that are unfinished, and set the batch's values
- * to whether each was cancelled.  Returns the number of those.
+ * to whether each was cancelled.  Returns the number of those.  only_queued: leave
+ * running jobs, and those that other transactions have locked.
  */
 static int
-cancel(RarrBatch *batch, const char *function)
+cancel(RarrBatch *batch, const char *function, bool only_queued)
 {
 	RarrJobCall call;
 	int cancelled = 0;
 
 	rarr_job_call_begin(&call, function);
+	call.wait = only_queued ? LockWaitSkip : LockWaitBlock;
 	rarr_table_defer_entries(call.jobs, JOB_CHANGE_FINISH);
 	for (int i = 0; i < batch->n; i++)
 	{
@@ -217,7 +226,7 @@ cancel(RarrBatch *batch, const char *function)
 
 		CHECK_FOR_INTERRUPTS();
 		rarr_job_log_write_if_many(&call.log);
-		locked = lock_unfinished(&call, batch->ids[p]);
+		locked = lock_unfinished(&call, batch->ids[p]) && may_cancel(&call, only_queued);
 		if (locked)
 		{
 			rarr_job_end(&call, RARR_HISTORY_CANCELLED, JOB_CANCELLED);
@@ -243,7 +252,7 @@ researcharr_job_cancel_many(PG_FUNCTION_ARGS)
 	RarrBatch batch;
 
 	rarr_batch_read(&batch, fcinfo, false);
-	(void) cancel(&batch, "job_cancel_many()");
+	(void) cancel(&batch, "job_cancel_many()", false);
 	rarr_batch_return(&batch, fcinfo);
 	return (Datum) 0;
 }
@@ -259,5 +268,18 @@ rarr_jobs_cancel(Datum *ids, int n, const char *function)
 	RarrBatch batch;
 
 	rarr_batch_init(&batch, ids, n);
-	return cancel(&batch, function);
+	return cancel(&batch, function, false);
+}
+
+/*
+ * The same for those that are queued.  It does not wait: a job that another
+ * transaction has locked is left as it is.
+ */
+int
+rarr_jobs_cancel_queued(Datum *ids, int n, const char *function)
+{
+	RarrBatch batch;
+
+	rarr_batch_init(&batch, ids, n);
+	return cancel(&batch, function, true);
 }

@@ -439,9 +439,11 @@ $actual$, ARRAY[
 	'CREATE INDEX schedule_log_entry_idx ON schedule_log USING btree (entry, id)',
 	'CREATE UNIQUE INDEX schedule_log_open_idx ON schedule_log USING btree (entry, status) WHERE (finished_at IS NULL)',
 	'CREATE INDEX series_tvdb_id_idx ON series USING btree (tvdb_id) WHERE (tvdb_id IS NOT NULL)',
-	'CREATE INDEX tracked_items_cutoff_idx ON tracked_items USING btree (instance_id, last_search_at NULLS FIRST, id) WHERE (monitored AND has_file AND (NOT quality_cutoff_met) AND (kind <> ''series''::text))',
+	'CREATE INDEX tracked_items_added_idx ON tracked_items USING btree (instance_id, has_file, added_at DESC NULLS LAST, id, available_from) WHERE (monitored AND (kind <> ''series''::text) AND ((NOT has_file) OR (NOT quality_cutoff_met)))',
 	'CREATE INDEX tracked_items_media_id_idx ON tracked_items USING btree (media_id)',
-	'CREATE INDEX tracked_items_missing_idx ON tracked_items USING btree (instance_id, last_search_at NULLS FIRST, id) WHERE (monitored AND (NOT has_file) AND (kind <> ''series''::text))'
+	'CREATE INDEX tracked_items_random_idx ON tracked_items USING btree (instance_id, has_file, uuid_hash(id), id, available_from) WHERE (monitored AND (kind <> ''series''::text) AND ((NOT has_file) OR (NOT quality_cutoff_met)))',
+	'CREATE INDEX tracked_items_score_idx ON tracked_items USING btree (instance_id, custom_format_score NULLS FIRST, last_search_at NULLS FIRST, id) WHERE (monitored AND (kind <> ''series''::text) AND has_file AND (NOT quality_cutoff_met))',
+	'CREATE INDEX tracked_items_search_idx ON tracked_items USING btree (instance_id, has_file, last_search_at NULLS FIRST, id, available_from) WHERE (monitored AND (kind <> ''series''::text) AND ((NOT has_file) OR (NOT quality_cutoff_met)))'
 ], 'indexes that are no keys');
 
 SELECT * FROM finish();
