@@ -107,7 +107,7 @@ static const struct
 			" config_get_by_id config_get_all config_exists config_count"
 			" config_get config_get_int config_get_bool config_get_json config_list"
 			" webui_user_get_by_id webui_user_get_all webui_user_exists webui_user_count"
-			" count_estimate"},
+			" count_estimate wanted_get_all"},
 	{A | U, "history_get_by_id history_get_all history_exists history_count"
 			" audit_get_by_id audit_get_all audit_exists audit_count"},
 
@@ -127,7 +127,7 @@ static const struct
 		" config_create config_update config_delete config_validate config_set config_value_is_valid"
 		" webui_user_create webui_user_update webui_user_delete webui_user_validate"
 		" unit_of_work media_import_radarr media_import_sonarr media_sync_radarr media_sync_sonarr uuid_v7"
-		" job_create job_update job_delete job_validate job_enqueue job_enqueue_many job_enqueue_arrays"
+		" job_create job_update job_delete job_validate job_enqueue job_enqueue_many job_enqueue_arrays wanted_enqueue"
 		" job_cancel job_cancel_many job_cancel_all job_retry job_retry_many job_retry_all job_mark_as_completed"
 		" job_type_register job_type_pause job_type_resume"
 		" cache_get cache_get_text cache_get_jsonb cache_get_many cache_set cache_set_text cache_set_jsonb"

@@ -41,10 +41,10 @@
 #include "base/text.h"
 #include "data/instance.h"
 #include "data/query.h"
-#include "data/wanted.h"
 #include "job/job.h"
 
-#define MAX_JOBS 10000 /* maximum per call */
+#define MAX_JOBS   10000 /* maximum per call */
+#define FIRST_TURN 16    /* the least number of a lock that callers take turns by */
 
 /* An order of wanted items. */
 typedef struct WantedOrder
@@ -239,7 +239,9 @@ take_turn(const RarrEntity *entity, const RarrInstance *instance)
 {
 	uint32 hash = hash_bytes(instance->id.data, UUID_LEN);
 
-	LockDatabaseObject(RelationRelationId, entity->tableid, (uint16) (hash | 1), ShareUpdateExclusiveLock);
+	/* below FIRST_TURN are the locks of synchronizations (import/) */
+	LockDatabaseObject(RelationRelationId, entity->tableid, FIRST_TURN + hash % (PG_UINT16_MAX - FIRST_TURN),
+					   ShareUpdateExclusiveLock);
 }
 
 /* Read a column of an item's row. */
