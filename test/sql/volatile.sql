@@ -3,10 +3,14 @@
 
 CREATE FUNCTION pg_temp.log() RETURNS TABLE (entity_type text, action text, changes jsonb)
 LANGUAGE sql AS $$
-	SELECT entity_type, action, changes - 'title' FROM researcharr.audit_log
+	SELECT entity_type, action, changes FROM researcharr.audit_log
 	WHERE action = 'update' ORDER BY id
 $$;
 CREATE FUNCTION pg_temp.forget() RETURNS void LANGUAGE sql AS $$ TRUNCATE researcharr.audit_log_default $$;
+SET client_min_messages = warning;
+TRUNCATE researcharr.media CASCADE;
+SELECT pg_temp.forget();
+RESET client_min_messages;
 CREATE TABLE seen (updated_at timestamptz);
 CREATE FUNCTION pg_temp.advanced() RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE

@@ -2,6 +2,10 @@
 \set VERBOSITY terse
 \pset null -
 
+SET client_min_messages = warning;
+TRUNCATE researcharr.media, researcharr.instances CASCADE;
+RESET client_min_messages;
+
 CREATE FUNCTION pg_temp.item(name text, VARIADIC changes text[] DEFAULT '{}') RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
 	media uuid;
