@@ -377,8 +377,18 @@ AS 'MODULE_PATHNAME', 'researcharr_wanted_enqueue';
 COMMENT ON FUNCTION researcharr.wanted_enqueue(text, text, text, int, text, int)
 IS 'enqueues jobs for the first rows of wanted_get_all, and returns their ids; the items are updated when the jobs end';
 
+-- webhooks
+
+CREATE FUNCTION researcharr.media_apply_webhook(instance text, payload jsonb,
+	OUT event text, OUT applied boolean, OUT media_id uuid)
+RETURNS record LANGUAGE C
+AS 'MODULE_PATHNAME', 'researcharr_media_apply_webhook';
+COMMENT ON FUNCTION researcharr.media_apply_webhook(text, jsonb)
+IS 'applies what an instance of Radarr or Sonarr sends when something happens; can be repeated';
+
 REVOKE ALL ON FUNCTION researcharr.wanted_get_all(text, text, text, bigint, bigint, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION researcharr.wanted_enqueue(text, text, text, int, text, int) FROM PUBLIC;
+REVOKE ALL ON FUNCTION researcharr.media_apply_webhook(text, jsonb) FROM PUBLIC;
 
 -- Keep this last.  It revokes what default privileges grant on the objects that
 -- this script makes, from everybody but their owner.

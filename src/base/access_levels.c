@@ -126,7 +126,7 @@ static const struct
 		" tracked_item_create tracked_item_update tracked_item_delete tracked_item_validate"
 		" config_create config_update config_delete config_validate config_set config_value_is_valid"
 		" webui_user_create webui_user_update webui_user_delete webui_user_validate"
-		" unit_of_work media_import_radarr media_import_sonarr media_sync_radarr media_sync_sonarr uuid_v7"
+		" unit_of_work media_import_radarr media_import_sonarr media_sync_radarr media_sync_sonarr media_apply_webhook uuid_v7"
 		" job_create job_update job_delete job_validate job_enqueue job_enqueue_many job_enqueue_arrays wanted_enqueue"
 		" job_cancel job_cancel_many job_cancel_all job_retry job_retry_many job_retry_all job_mark_as_completed"
 		" job_type_register job_type_pause job_type_resume"

@@ -58,9 +58,9 @@ typedef struct Cursor
 static bool differs(const JsonbValue *a, const JsonbValue *b, RarrVolatile where,
 					Members *old_members, Members *new_members);
 
-/* Return the names in researcharr.volatile_members. */
-static List *
-volatile_names(void)
+/* Return the names in researcharr.volatile_members, valid until it is set. */
+List *
+rarr_volatile_names(void)
 {
 	static MemoryContext context = NULL;
 	static const char *list = NULL; /* the value that was parsed last */
@@ -89,7 +89,7 @@ is_volatile(const JsonbValue *name, RarrVolatile where)
 
 	if (where != RARR_VOLATILE_EVERYWHERE)
 		return false;
-	foreach (lc, volatile_names())
+	foreach (lc, rarr_volatile_names())
 		if (rarr_equals(lfirst(lc), name->val.string.val, name->val.string.len))
 			return true;
 	return false;

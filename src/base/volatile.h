@@ -5,6 +5,7 @@
 #ifndef RARR_BASE_VOLATILE_H
 #define RARR_BASE_VOLATILE_H
 
+#include "nodes/pg_list.h"
 #include "utils/jsonb.h"
 #include "utils/rel.h"
 
@@ -23,6 +24,7 @@ typedef struct RarrJsonChanges
 	Jsonb *new_members;
 } RarrJsonChanges;
 
+extern List *rarr_volatile_names(void);
 extern RarrVolatile rarr_volatile_in(Relation rel, const char *column);
 extern bool rarr_json_differs(Jsonb *old_value, Jsonb *new_value, RarrVolatile where);
 extern bool rarr_json_changes(Jsonb *old_object, Jsonb *new_object, RarrVolatile where, RarrJsonChanges *changes);

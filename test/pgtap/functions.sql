@@ -229,6 +229,8 @@ INSERT INTO expected VALUES
 		'SETOF researcharr.processing_jobs'),
 	('job_validate(entity jsonb, OUT field text, OUT code text, OUT message text)',
 		'SETOF record'),
+	('media_apply_webhook(instance text, payload jsonb, OUT event text, OUT applied boolean, OUT media_id uuid)',
+		'record'),
 	('media_count(filters jsonb DEFAULT ''{}''::jsonb)',
 		'bigint'),
 	('media_create(entity jsonb)',

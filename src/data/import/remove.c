@@ -13,11 +13,13 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "utils/array.h"
+#include "utils/builtins.h"
 #include "utils/uuid.h"
 
 #include "base/uuid.h"
 #include "data/import/state.h"
 #include "data/row_locks.h"
+#include "data/wanted_cancel.h"
 
 #define EQ " OPERATOR(pg_catalog.=) "
 
@@ -137,7 +139,10 @@ run(const char *sql, int nargs, const pg_uuid_t *ids, int count, bool flag)
 #define TRACKED(id) \
 	"EXISTS (SELECT FROM researcharr.tracked_items AS k WHERE k.media_id" EQ id ")"
 
-/* Delete the tracked items, and the media rows that are to go with them. */
+/*
+ * Delete the tracked items, and the media rows that are to go with them.  Queued
+ * searches for the items are cancelled.
+ */
 static void
 delete_removed(Import *import, Removed *removed)
 {
@@ -149,6 +154,7 @@ delete_removed(Import *import, Removed *removed)
 					   removed->media, removed->count);
 		rarr_lock_rows(media, "media", "id", "", RARR_DELETE_ROW, removed->media, removed->count);
 	}
+	(void) rarr_wanted_cancel_items(removed->items, removed->count, import->command);
 	rarr_lock_rows(rarr_entity(RARR_TRACKED_ITEM), "tracked_items", "id", "", RARR_DELETE_ROW,
 				   removed->items, removed->count);
 	run("DELETE FROM researcharr.tracked_items AS k WHERE k.id" EQ "ANY ($1)", 1,
@@ -196,6 +202,26 @@ rarr_import_remove(Import *import, const ImportKind *kind, float4 max_removed)
 				 errdetail("The share max_removed is %g.", max_removed),
 				 errhint("If the instance really has no more than that, pass max_removed => 1.")));
 	import->removed = removed.count;
+	if (removed.count > 0)
+		delete_removed(import, &removed);
+}
+
+/*
+ * Remove an object that the service has deleted: the movie of this id, or the
+ * series with its episodes.
+ */
+void
+rarr_import_remove_object(Import *import, const ImportKind *kind, int64 service_id)
+{
+	Oid types[] = {UUIDOID, TEXTOID, INT8OID};
+	Datum values[] = {UUIDPGetDatum(&import->instance_id), CStringGetTextDatum(kind->type), Int64GetDatum(service_id)};
+	Removed removed;
+
+	find(&removed, SELECT_ITEMS " WHERE k.instance_id" EQ "$1 AND ((k.kind" EQ "$2 AND k.service_id" EQ "$3)"
+								" OR k.media_id" EQ "ANY (ARRAY(SELECT e.media_id FROM researcharr.episodes AS e"
+								" JOIN researcharr.tracked_items AS s ON s.media_id" EQ "e.series_id"
+								" WHERE s.instance_id" EQ "$1 AND s.kind" EQ "'series' AND $2" EQ "'series' AND s.service_id" EQ "$3)))",
+		 lengthof(types), types, values);
 	if (removed.count > 0)
 		delete_removed(import, &removed);
 }

@@ -24,7 +24,9 @@
 #include "base/errors.h"
 #include "base/json.h"
 #include "base/schema.h"
+#include "base/volatile.h"
 #include "data/import/state.h"
+#include "data/wanted_cancel.h"
 
 #define BATCH_ITEMS 500
 #define BATCH_BYTES (4 * 1024 * 1024)
@@ -121,13 +123,12 @@ create_instance(const char *service)
 static Datum
 volatile_members(void)
 {
-	static const char *const names[] = {
-		"popularity", "ratings", "statistics", "lastSearchTime", "sizeOnDisk", "images"};
-	Datum values[lengthof(names)];
+	List *names = rarr_volatile_names();
+	Datum *values = palloc(sizeof(Datum) * Max(list_length(names), 1));
 
-	for (int i = 0; i < lengthof(names); i++)
-		values[i] = CStringGetTextDatum(names[i]);
-	return PointerGetDatum(construct_array(values, lengthof(names), TEXTOID, -1, false, TYPALIGN_INT));
+	for (int i = 0; i < list_length(names); i++)
+		values[i] = CStringGetTextDatum(list_nth(names, i));
+	return PointerGetDatum(construct_array(values, list_length(names), TEXTOID, -1, false, TYPALIGN_INT));
 }
 
 static void
@@ -167,6 +168,7 @@ rarr_import_begin(Import *import, const char *command, const char *instance, con
 					   strcmp(service, "radarr") == 0 ? 1 : 2, ShareUpdateExclusiveLock);
 	SPI_connect();
 	import->instance_name = MemoryContextStrdup(import->context, instance);
+	import->command = command;
 	import->volatile_members = volatile_members();
 	if (!find_instance(import, instance, &its_service))
 	{
@@ -262,12 +264,19 @@ rarr_import_run_array(Import *import, const ImportKind *kind, Jsonb *array)
 	hash_destroy(import->seen);
 }
 
-/* End the work on an instance: record when, and disconnect from SPI. */
+/*
+ * End the work on an instance: cancel queued searches for what is not wanted any
+ * more, record when, and disconnect from SPI.
+ */
 void
 rarr_import_finish(Import *import)
 {
+	RarrInstance instance = {.id = import->instance_id, .name = import->instance_name};
 	Oid type = UUIDOID;
 	Datum value = UUIDPGetDatum(&import->instance_id);
+
+	if (import->created + import->updated + import->moved > 0)
+		(void) rarr_wanted_cancel(&instance, NULL, 0, import->command);
 
 	if (SPI_execute_with_args("UPDATE researcharr.instances SET last_synced_at = pg_catalog.clock_timestamp()"
 							  " WHERE id" EQ "$1",

@@ -150,6 +150,7 @@ typedef struct Import
 	MemoryContext batch_context; /* reset after each batch */
 	pg_uuid_t instance_id;
 	char *instance_name;
+	const char *command; /* the SQL function's name, with parentheses */
 	ImportRemoval removal;
 	bool synchronizes; /* do objects need an id, and are they counted as tracked items? */
 	bool complete;     /* are absent objects removed? */
@@ -280,6 +281,7 @@ extern void rarr_import_write(Import *import, ImportPlans *plans, ImportItem *it
 
 /* remove.c */
 extern void rarr_import_remove(Import *import, const ImportKind *kind, float4 max_removed);
+extern void rarr_import_remove_object(Import *import, const ImportKind *kind, int64 service_id);
 
 /* run.c */
 extern Jsonb *rarr_import_array(FunctionCallInfo fcinfo, int n, const char *name, const char *resource,
