@@ -167,7 +167,7 @@ add_items(RarrQuery *query, const Wanted *wanted)
 static void
 add_random_half(RarrQuery *query, const Wanted *wanted, bool second, int64 rows)
 {
-	appendStringInfo(&query->sql, "(SELECT t.*, %d AS half", second);
+	rarr_query_add(query, "(SELECT t.*");
 	add_items(query, wanted);
 	appendStringInfo(&query->sql, " AND pg_catalog.uuid_hash(t.id) OPERATOR(pg_catalog.%s) $5 ORDER BY %s LIMIT " INT64_FORMAT ")",
 					 second ? "<" : ">=", wanted->order->columns, rows);
@@ -176,7 +176,8 @@ add_random_half(RarrQuery *query, const Wanted *wanted, bool second, int64 rows)
 /*
  * Append a query of wanted items in their order.  list is what it selects of t;
  * limit is NULL for all.  Random items are those that follow a random point in the
- * order of their ids' hashes.
+ * order of their ids' hashes.  Without an order of both halves, the second one is
+ * read only if the first one is too short.
  */
 static void
 add_query(RarrQuery *query, Wanted *wanted, const char *list, const int64 *limit, int64 offset)
@@ -193,7 +194,7 @@ add_query(RarrQuery *query, Wanted *wanted, const char *list, const int64 *limit
 		add_random_half(query, wanted, false, rows);
 		rarr_query_add(query, " UNION ALL ");
 		add_random_half(query, wanted, true, rows);
-		appendStringInfo(&query->sql, ") AS t ORDER BY t.half, %s", wanted->order->columns);
+		rarr_query_add(query, ") AS t");
 	}
 	else
 	{
