@@ -488,7 +488,7 @@ is( $node->safe_psql(
 	'0',
 	'the history has every attempt that ended, once');
 is( $node->safe_psql(
-		'postgres', q{SELECT count(*) FROM ended HAVING count(*) < 50}),
+		'postgres', q{SELECT count(*) FROM ended HAVING count(*) < 20}),
 	'',
 	'there were some');
 

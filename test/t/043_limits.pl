@@ -78,17 +78,27 @@ sub check
 	my ($node, $name) = @_;
 	my ($out, $err) = ('', '');
 
+	my ($looks, $most, $done, $ok) = (0, 0, 0, 1);
+
 	fill($node);
-	my $work = start([ 'pgbench', '-n', '-c', $sessions, '-j', 2, '-T', $seconds, '-f', $script,
-			$node->connstr('postgres') ], '>', \$out, '2>', \$err);
-	my ($ret, $stdout, $stderr) = $node->psql('postgres', sprintf($look, $seconds));
-	ok(finish($work), "$name: the workers worked") or diag("$out\n$err");
-	my ($looks, $most) = $stderr =~ /looked (\d+) most (\d+)/;
-	cmp_ok($looks // 0, '>', 20, "$name: somebody looked");
-	cmp_ok($most // 99, '<=', $limit, "$name: never more than $limit were running");
-	cmp_ok($most // 0, '>=', $limit - 2, "$name: and about so many were");
-	my $done = $node->safe_psql('postgres', q{
-		SELECT count(*) FROM researcharr.processing_jobs WHERE job_type = 'limited' AND status = 'completed'});
+	# a slow machine gets further rounds
+	foreach my $round (1 .. 8)
+	{
+		my $work = start([ 'pgbench', '-n', '-c', $sessions, '-j', 2, '-T', $seconds, '-f', $script,
+				$node->connstr('postgres') ], '>', \$out, '2>', \$err);
+		my ($ret, $stdout, $stderr) = $node->psql('postgres', sprintf($look, $seconds));
+		finish($work) or $ok = 0;
+		my ($n, $m) = $stderr =~ /looked (\d+) most (\d+)/ or $ok = 0;
+		$looks += $n // 0;
+		$most = $m if ($m // 0) > $most;
+		$done = $node->safe_psql('postgres', q{
+			SELECT count(*) FROM researcharr.processing_jobs WHERE job_type = 'limited' AND status = 'completed'});
+		last if !$ok || ($looks > 20 && $most >= $limit - 2 && $done > 20);
+	}
+	ok($ok, "$name: the workers worked") or diag("$out\n$err");
+	cmp_ok($looks, '>', 20, "$name: somebody looked");
+	cmp_ok($most, '<=', $limit, "$name: never more than $limit were running");
+	cmp_ok($most, '>=', $limit - 2, "$name: and about so many were");
 	cmp_ok($done, '>', 20, "$name: there was progress");
 	note("$name: $looks looks, $done completed");
 }

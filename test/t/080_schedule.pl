@@ -162,7 +162,7 @@ ok( within(120, q{SELECT count(*) >= 2 FROM researcharr.schedule_runs WHERE name
 	'or was dropped, also if another role has the name');
 
 # 6.
-is(sql(q{SELECT count(*) FROM researcharr.schedule_runs WHERE name IN ('backup', 'backup_cleanup', 'health_check')}),
+is(sql(q{SELECT count(*) FROM researcharr.schedule_runs WHERE name IN ('backup', 'backup_cleanup')}),
 	'0', 'idle entries have no runs');
 is(sql(q{SELECT researcharr.schedule_pause('due')}), 't', 'a pause');
 ok(within(120, "SELECT count(*) = 0 FROM researcharr.schedule_runs WHERE finished_at IS NULL"), 'nothing waits');
