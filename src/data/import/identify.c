@@ -198,7 +198,7 @@ find(Import *import, ImportPlans *plans, ImportItem **items, int nitems)
 	for (int i = 0; i < nitems; i++)
 	{
 		if (items[i]->conflicts)
-			rarr_import_merge(import, plans->kind, items[i]);
+			rarr_import_merge(import, items[i]);
 		if (items[i]->found)
 			check_single(import, plans->kind, items[i]);
 	}
