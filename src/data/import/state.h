@@ -156,6 +156,7 @@ typedef struct Import
 	bool synchronizes; /* do objects need an id, and are they counted as tracked items? */
 	bool complete;     /* are absent objects removed? */
 	bool strict;
+	const pg_uuid_t *known_media; /* the objects' media rows, which stay as they are; or NULL */
 	int created;
 	int updated;
 	int unchanged;

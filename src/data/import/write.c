@@ -203,7 +203,8 @@ write_items(Import *import, ImportPlans *plans, ImportItem *items, int nitems)
 	rarr_import_identify(import, plans, chosen, n);
 
 	n = choose(items, nitems, is_written, chosen);
-	lock_items(plans->kind, chosen, n);
+	if (import->known_media == NULL)
+		lock_items(plans->kind, chosen, n);
 	n = choose(items, nitems, is_created, chosen);
 	if (rarr_import_run(import, plans->kind, &plans->insert, chosen, n) < n)
 		ereport(ERROR,
