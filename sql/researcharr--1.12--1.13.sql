@@ -133,49 +133,54 @@ ALTER TABLE researcharr.tracked_items ENABLE ALWAYS TRIGGER researcharr_updated_
 COMMENT ON TRIGGER researcharr_updated_at ON researcharr.instances IS 'keeps updated_at';
 COMMENT ON TRIGGER researcharr_updated_at ON researcharr.tracked_items IS 'keeps updated_at';
 
--- What imports have stored becomes tracked items of the default instances.  The
--- imports' own code does it, of the objects as far as the rows hold them, in slices
--- that stay far below the size limit of jsonb.  Of rows with the same id, the one
--- that was changed last counts.  The rows are new, so no audit trigger is needed.
+-- What imports have stored becomes tracked items of the default instances, as far
+-- as the rows hold the objects.  Only tracked items are written, so no trigger on
+-- other tables fires with the rights of whoever updates the extension.  Slices of
+-- some megabytes stay far below the size limit of jsonb.  Of rows with the same id,
+-- the one that was changed last counts.  The rows are new, so no audit trigger is
+-- needed.
 
-SELECT count(researcharr.media_import_radarr(x.movies)) FROM (
-	SELECT jsonb_agg(o.object) AS movies FROM (
-		SELECT (row_number() OVER (ORDER BY o.id) - 1) / 200 AS slice, o.object FROM (
-			SELECT DISTINCT ON (m.metadata #>> '{radarr,id}') m.id,
+CREATE FUNCTION researcharr.track_stored(kind text, media uuid[], objects jsonb) RETURNS int LANGUAGE C
+AS 'MODULE_PATHNAME', 'researcharr_track_stored';
+
+SELECT count(researcharr.track_stored('movie', x.media, x.objects)) FROM (
+	SELECT array_agg(o.id ORDER BY o.id) AS media, jsonb_agg(o.object ORDER BY o.id) AS objects FROM (
+		SELECT sum(pg_column_size(o.object)) OVER (ORDER BY o.id) / 4000000 AS slice, o.id, o.object FROM (
+			SELECT DISTINCT ON ((m.metadata #>> '{radarr,id}')::numeric) m.id,
 				(m.metadata -> 'radarr') || jsonb_strip_nulls(jsonb_build_object('title', m.title, 'tmdbId', s.tmdb_id,
 					'year', s.year, 'imdbId', s.imdb_id, 'runtime', s.runtime_minutes)) AS object
 			FROM researcharr.media m JOIN researcharr.movies s ON s.media_id = m.id
 			WHERE jsonb_typeof(m.metadata #> '{radarr,id}') = 'number'
 				AND m.external_id IS NOT DISTINCT FROM s.tmdb_id::text
 				AND NOT (m.metadata -> 'radarr') ?| '{tvdbId,seriesId}'
-			ORDER BY m.metadata #>> '{radarr,id}', m.updated_at DESC, m.id) o) o
+			ORDER BY (m.metadata #>> '{radarr,id}')::numeric, m.updated_at DESC, m.id) o) o
 	GROUP BY o.slice) x;
-SELECT count(researcharr.media_import_sonarr(x.series, '[]')) FROM (
-	SELECT jsonb_agg(o.object) AS series FROM (
-		SELECT (row_number() OVER (ORDER BY o.id) - 1) / 200 AS slice, o.object FROM (
-			SELECT DISTINCT ON (m.metadata #>> '{sonarr,id}') m.id,
+SELECT count(researcharr.track_stored('series', x.media, x.objects)) FROM (
+	SELECT array_agg(o.id ORDER BY o.id) AS media, jsonb_agg(o.object ORDER BY o.id) AS objects FROM (
+		SELECT sum(pg_column_size(o.object)) OVER (ORDER BY o.id) / 4000000 AS slice, o.id, o.object FROM (
+			SELECT DISTINCT ON ((m.metadata #>> '{sonarr,id}')::numeric) m.id,
 				(m.metadata -> 'sonarr') || jsonb_strip_nulls(jsonb_build_object('title', m.title, 'tvdbId', s.tvdb_id)) AS object
 			FROM researcharr.media m JOIN researcharr.series s ON s.media_id = m.id
 			WHERE jsonb_typeof(m.metadata #> '{sonarr,id}') = 'number'
 				AND m.external_id IS NOT DISTINCT FROM s.tvdb_id::text
-				AND NOT (m.metadata -> 'sonarr') ?| '{tmdbId,seriesId}'
-			ORDER BY m.metadata #>> '{sonarr,id}', m.updated_at DESC, m.id) o) o
+				AND NOT (m.metadata -> 'sonarr') ? 'seriesId'
+				AND NOT (s.tvdb_id IS NULL AND (m.metadata -> 'sonarr') ? 'tmdbId')
+			ORDER BY (m.metadata #>> '{sonarr,id}')::numeric, m.updated_at DESC, m.id) o) o
 	GROUP BY o.slice) x;
-SELECT count(researcharr.media_import_sonarr('[]', x.episodes)) FROM (
-	SELECT jsonb_agg(o.object) AS episodes FROM (
-		SELECT (row_number() OVER (ORDER BY o.id) - 1) / 200 AS slice, o.object FROM (
-			SELECT DISTINCT ON (m.metadata #>> '{sonarr,id}') m.id,
+SELECT count(researcharr.track_stored('episode', x.media, x.objects)) FROM (
+	SELECT array_agg(o.id ORDER BY o.id) AS media, jsonb_agg(o.object ORDER BY o.id) AS objects FROM (
+		SELECT sum(pg_column_size(o.object)) OVER (ORDER BY o.id) / 4000000 AS slice, o.id, o.object FROM (
+			SELECT DISTINCT ON ((m.metadata #>> '{sonarr,id}')::numeric) m.id,
 				(m.metadata -> 'sonarr') || jsonb_strip_nulls(jsonb_build_object('title', m.title, 'tvdbId', m.external_id::int,
 					'seriesId', t.service_id, 'seasonNumber', e.season_number, 'episodeNumber', e.episode_number,
-					'airDate', to_char(e.air_date, 'YYYY-MM-DD'))) AS object
+					'airDate', CASE WHEN e.air_date BETWEEN '0001-01-01' AND '9999-12-31' THEN to_char(e.air_date, 'YYYY-MM-DD') END)) AS object
 			FROM researcharr.media m JOIN researcharr.episodes e ON e.media_id = m.id
 				JOIN researcharr.tracked_items t ON t.media_id = e.series_id AND t.kind = 'series'
 			WHERE jsonb_typeof(m.metadata #> '{sonarr,id}') = 'number'
 				AND (m.external_id IS NULL OR m.external_id ~ '^[1-9][0-9]{0,8}$')
-				AND NOT (m.metadata -> 'sonarr') ?| '{tmdbId,seasons}'
-			ORDER BY m.metadata #>> '{sonarr,id}', m.updated_at DESC, m.id) o) o
+			ORDER BY (m.metadata #>> '{sonarr,id}')::numeric, m.updated_at DESC, m.id) o) o
 	GROUP BY o.slice) x;
-UPDATE researcharr.instances SET last_synced_at = NULL;
+DROP FUNCTION researcharr.track_stored(text, uuid[], jsonb);
 
 CREATE TRIGGER researcharr_audit_insert AFTER INSERT ON researcharr.instances
 	REFERENCING NEW TABLE AS new_rows

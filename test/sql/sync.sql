@@ -142,6 +142,12 @@ SELECT removed FROM media_sync_sonarr('tv', '[{"id": 6, "title": "Other", "tvdbI
 SELECT removed FROM media_sync_sonarr('tv', '[{"id": 6, "title": "Other", "tvdbId": 6}]', '[]', true, 1);
 SELECT kind, service_id, title FROM pg_temp.items WHERE name = 'tv';
 
+-- the share is exact: 7 of 10 is no more than 0.7
+SELECT name FROM instance_create('{"name": "share", "service": "radarr"}');
+SELECT created FROM media_sync_radarr('share', (SELECT jsonb_agg(jsonb_build_object('id', g, 'title', 'Of ten', 'tmdbId', 500 + g)) FROM generate_series(1, 10) g));
+SELECT removed FROM media_sync_radarr('share', '[{"id": 1, "title": "Of ten", "tmdbId": 501}, {"id": 2, "title": "Of ten", "tmdbId": 502}, {"id": 3, "title": "Of ten", "tmdbId": 503}]', true, 0.7);
+DELETE FROM instances WHERE name = 'share';
+
 -- instances by default
 SELECT created FROM media_import_radarr('[{"id": 1, "title": "Default", "tmdbId": 401}, {"id": 0, "title": "Untracked", "tmdbId": 402}, {"title": "Untracked too", "tmdbId": 403}]');
 SELECT unchanged FROM media_import_radarr('[{"id": 1, "title": "Default", "tmdbId": 401}, {"id": 0, "title": "Untracked", "tmdbId": 402}, {"title": "Untracked too", "tmdbId": 403}]');

@@ -198,9 +198,20 @@ find(Import *import, ImportPlans *plans, ImportItem **items, int nitems)
 	for (int i = 0; i < nitems; i++)
 	{
 		if (items[i]->conflicts)
-			rarr_import_merge(import, plans->kind, items[i]);
+			rarr_import_merge(import, items[i]);
 		if (items[i]->found)
 			check_single(import, plans->kind, items[i]);
+	}
+}
+
+/* Take the items' media rows from the caller. */
+static void
+take_known(Import *import, ImportItem **items, int nitems)
+{
+	for (int i = 0; i < nitems; i++)
+	{
+		items[i]->found = true;
+		items[i]->media_id = import->known_media[items[i]->index];
 	}
 }
 
@@ -254,8 +265,10 @@ is_key_holder(const ImportItem *item)
 
 /* Decide what becomes of an item. */
 static void
-decide(ImportItem *item)
+decide(Import *import, ImportItem *item)
 {
+	if (import->known_media != NULL)
+		item->media_differs = item->row_differs = item->gets_id = item->moves = false;
 	item->takes_key = item->has_key_holder && !is_key_holder(item);
 	if (!item->found)
 	{
@@ -282,12 +295,15 @@ rarr_import_identify(Import *import, ImportPlans *plans, ImportItem **items, int
 	ImportItem **found = palloc(sizeof(ImportItem *) * Max(nitems, 1));
 	int nfound = 0;
 
-	find(import, plans, items, nitems);
+	if (import->known_media != NULL)
+		take_known(import, items, nitems);
+	else
+		find(import, plans, items, nitems);
 	for (int i = 0; i < nitems; i++)
 		if (items[i]->found && items[i]->state != IMPORT_FAILED)
 			found[nfound++] = items[i];
 	compare(import, plans, found, nfound);
 	for (int i = 0; i < nitems; i++)
 		if (items[i]->state != IMPORT_FAILED)
-			decide(items[i]);
+			decide(import, items[i]);
 }

@@ -10,7 +10,6 @@
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
-#include "utils/builtins.h"
 #include "utils/uuid.h"
 
 #include "data/import/state.h"
@@ -29,36 +28,47 @@ run(const char *sql, int expected, const pg_uuid_t *first, const pg_uuid_t *seco
 		elog(ERROR, "could not execute \"%s\"", sql);
 }
 
-/* Get a boolean of the row that the last statement returned. */
-static bool
-result_bool(int column)
+/* Run a query whose parameters are two ids and a text, and get the booleans of its row. */
+static void
+ask(const char *sql, const pg_uuid_t *first, const pg_uuid_t *second, Datum text, bool *answers, int n)
 {
-	bool isnull;
-	Datum value;
+	Oid types[] = {UUIDOID, UUIDOID, TEXTOID};
+	Datum values[] = {UUIDPGetDatum(first), UUIDPGetDatum(second), text};
 
-	if (SPI_processed != 1)
-		elog(ERROR, "expected one row");
-	value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column, &isnull);
-	return !isnull && DatumGetBool(value);
+	if (SPI_execute_with_args(sql, text == (Datum) 0 ? 2 : 3, types, values, NULL, false, 0) != SPI_OK_SELECT ||
+		SPI_processed != 1)
+		elog(ERROR, "could not execute \"%s\"", sql);
+	for (int i = 0; i < n; i++)
+	{
+		bool isnull;
+		Datum value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, i + 1, &isnull);
+
+		answers[i] = !isnull && DatumGetBool(value);
+	}
+	SPI_freetuptable(SPI_tuptable);
 }
 
 /* Does another instance track this media row? */
 bool
 rarr_import_is_shared(Import *import, const pg_uuid_t *media_id)
 {
-	run("SELECT EXISTS (SELECT FROM researcharr.tracked_items AS k"
+	bool shared;
+
+	ask("SELECT EXISTS (SELECT FROM researcharr.tracked_items AS k"
 		" WHERE k.media_id" EQ "$1 AND k.instance_id OPERATOR(pg_catalog.<>) $2)",
-		SPI_OK_SELECT, media_id, &import->instance_id);
-	return result_bool(1);
+		media_id, &import->instance_id, (Datum) 0, &shared, 1);
+	return shared;
 }
 
 static bool
 is_tracked(Import *import, const pg_uuid_t *media_id)
 {
-	run("SELECT EXISTS (SELECT FROM researcharr.tracked_items AS k"
+	bool tracked;
+
+	ask("SELECT EXISTS (SELECT FROM researcharr.tracked_items AS k"
 		" WHERE k.media_id" EQ "$1 AND k.instance_id" EQ "$2)",
-		SPI_OK_SELECT, media_id, &import->instance_id);
-	return result_bool(1);
+		media_id, &import->instance_id, (Datum) 0, &tracked, 1);
+	return tracked;
 }
 
 #define HAS_PARTS(id) \
@@ -83,11 +93,17 @@ replace(const pg_uuid_t *gone, const pg_uuid_t *kept)
  * unless it is the one to go.
  */
 void
-rarr_import_merge(Import *import, const ImportKind *kind, ImportItem *item)
+rarr_import_merge(Import *import, ImportItem *item)
 {
 	pg_uuid_t rows[] = {item->media_id, item->other};
-	bool mine_has_parts;
-	bool other_has_parts;
+	enum
+	{
+		MINE_HAS_PARTS,
+		OTHER_HAS_PARTS,
+		OTHER_HAS_ID,
+		NANSWERS
+	};
+	bool answers[NANSWERS];
 
 	item->is_moved = true;
 	if (is_tracked(import, &item->other))
@@ -97,21 +113,24 @@ rarr_import_merge(Import *import, const ImportKind *kind, ImportItem *item)
 		return;
 	}
 	rarr_lock_rows(rarr_entity(RARR_MEDIA), "media", "id", "", RARR_DELETE_ROW, rows, lengthof(rows));
-	run("SELECT " HAS_PARTS("$1") ", " HAS_PARTS("$2"), SPI_OK_SELECT, &item->media_id, &item->other);
-	mine_has_parts = result_bool(1);
-	other_has_parts = result_bool(2);
-	if (!other_has_parts)
+	ask("SELECT " HAS_PARTS("$1") ", " HAS_PARTS("$2") ","
+													   " EXISTS (SELECT FROM researcharr.media AS m WHERE m.id" EQ "$2 AND m.external_id" EQ "$3)",
+		&item->media_id, &item->other, item->external_id, answers, NANSWERS);
+	if (!answers[OTHER_HAS_ID])
+		ereport(ERROR,
+				(errcode(ERRCODE_UNIQUE_VIOLATION),
+				 errmsg("another session has changed the external id of a media row meanwhile")));
+	if (!answers[OTHER_HAS_PARTS])
 	{
 		replace(&item->other, &item->media_id);
 		return;
 	}
-	if (!mine_has_parts)
+	if (!answers[MINE_HAS_PARTS])
 		replace(&item->media_id, &item->other);
 	else
 	{
-		rarr_import_warn(import, kind, item->index, kind->fields[0].source,
-						 psprintf("is that of another media row; that of the id before, %s, has jobs or episodes and stays",
-								  DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&item->media_id)))));
+		item->leaves = true;
+		item->left = item->media_id;
 		item->has_item = true;
 		item->item_id = item->key_holder;
 	}

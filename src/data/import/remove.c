@@ -31,17 +31,6 @@ typedef struct Removed
 	int count;
 } Removed;
 
-static Datum
-id_array(const ImportIds *ids)
-{
-	Datum *values = palloc_extended(sizeof(Datum) * Max(ids->count, 1), MCXT_ALLOC_HUGE);
-
-	for (int i = 0; i < ids->count; i++)
-		values[i] = Int64GetDatum(ids->ids[i]);
-	return PointerGetDatum(construct_array(values, ids->count, INT8OID, sizeof(int64),
-										   FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
-}
-
 /* Run a statement that returns ids of tracked items and of their media rows. */
 static void
 find(Removed *removed, const char *sql, int nargs, Oid *types, Datum *values)
@@ -84,7 +73,7 @@ static void
 find_movies(Import *import, Removed *removed)
 {
 	Oid types[] = {UUIDOID, INT8ARRAYOID};
-	Datum values[] = {UUIDPGetDatum(&import->instance_id), id_array(&import->present[0])};
+	Datum values[] = {UUIDPGetDatum(&import->instance_id), rarr_import_id_array(&import->present[0])};
 
 	find(removed, SELECT_ITEMS " WHERE k.instance_id" EQ "$1 AND k.kind" EQ "'movie' AND " NOT_IN("$2"),
 		 2, types, values);
@@ -115,9 +104,9 @@ find_series(Import *import, Removed *removed)
 	for (int i = 0; episodes->count > 0 && i < series->count; i++)
 		rarr_import_add_id(import, &import->scope, series->ids[i]);
 	values[0] = UUIDPGetDatum(&import->instance_id);
-	values[1] = id_array(series);
-	values[2] = id_array(episodes);
-	values[3] = id_array(&import->scope);
+	values[1] = rarr_import_id_array(series);
+	values[2] = rarr_import_id_array(episodes);
+	values[3] = rarr_import_id_array(&import->scope);
 	values[4] = BoolGetDatum(series->count > 0 || episodes->count == 0);
 	values[5] = Int64GetDatum(IMPORT_PARKED);
 	find(removed, sql, lengthof(types), types, values);
@@ -194,7 +183,9 @@ rarr_import_remove(Import *import, const ImportKind *kind, float4 max_removed)
 		find_movies(import, &removed);
 	else
 		find_series(import, &removed);
-	if (import->complete && removed.count > max_removed * (double) import->tracked)
+	/* the share as a float4, too, so that 7 of 10 is no more than 0.7 */
+	if (import->complete && max_removed < 1 && removed.count > 0 &&
+		(float4) (removed.count / (double) import->tracked) > max_removed)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("the answer would remove %d of the " INT64_FORMAT " tracked items of instance \"%s\"",

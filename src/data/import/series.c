@@ -12,7 +12,6 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
-#include "utils/array.h"
 
 #include "base/json.h"
 #include "data/import/state.h"
@@ -31,17 +30,6 @@ typedef struct SeriesEntry
 	int32 profile;          /* 0: unknown */
 	Bitmapset *unmonitored; /* seasons */
 } SeriesEntry;
-
-static Datum
-id_array(const ImportIds *ids)
-{
-	Datum *values = palloc(sizeof(Datum) * Max(ids->count, 1));
-
-	for (int i = 0; i < ids->count; i++)
-		values[i] = Int64GetDatum(ids->ids[i]);
-	return PointerGetDatum(construct_array(values, ids->count, INT8OID, sizeof(int64),
-										   FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
-}
 
 /* Read from a series' payload what counts for its episodes. */
 static void
@@ -121,7 +109,7 @@ rarr_import_load_series(Import *import, Jsonb *episodes)
 	Datum values[] = {UUIDPGetDatum(&import->instance_id), (Datum) 0};
 
 	collect_series(import, episodes);
-	values[1] = id_array(&import->scope);
+	values[1] = rarr_import_id_array(&import->scope);
 	if (SPI_execute_with_args(sql, 2, types, values, NULL, false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not look for the series of episodes");
 	for (uint64 i = 0; i < SPI_processed; i++)
@@ -194,7 +182,7 @@ rarr_import_cascade_flags(Import *import)
 		" WHERE e.id" EQ "x.id AND pg_catalog.record_ne(ROW(e.monitored, e.quality_profile_id),"
 		" ROW(x.monitored, x.profile))";
 	Oid types[] = {UUIDOID, INT8ARRAYOID};
-	Datum values[] = {UUIDPGetDatum(&import->instance_id), id_array(&import->changed_series)};
+	Datum values[] = {UUIDPGetDatum(&import->instance_id), rarr_import_id_array(&import->changed_series)};
 
 	if (import->changed_series.count > 0 &&
 		SPI_execute_with_args(sql, 2, types, values, NULL, false, 0) != SPI_OK_UPDATE)

@@ -4,8 +4,10 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "mb/pg_wchar.h"
+#include "utils/array.h"
 #include "utils/memutils.h"
 
 #include "base/json.h"
@@ -98,6 +100,18 @@ rarr_import_add_id(Import *import, ImportIds *ids, int64 id)
 		ids->room = room;
 	}
 	ids->ids[ids->count++] = id;
+}
+
+/* Return the ids as an array for a statement. */
+Datum
+rarr_import_id_array(const ImportIds *ids)
+{
+	Datum *values = palloc_extended(sizeof(Datum) * Max(ids->count, 1), MCXT_ALLOC_HUGE);
+
+	for (int i = 0; i < ids->count; i++)
+		values[i] = Int64GetDatum(ids->ids[i]);
+	return PointerGetDatum(construct_array(values, ids->count, INT8OID, sizeof(int64),
+										   FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 }
 
 /* Add an error or a warning to a list, unless the list is full. */

@@ -116,6 +116,8 @@ typedef struct ImportItem
 	bool gets_id;         /* does its media row get another external id? */
 	bool moves;           /* does it change its unique place? */
 	bool is_moved;        /* does it get another identity? */
+	bool leaves;          /* does it leave a media row that has jobs or episodes? */
+	pg_uuid_t left;       /* ... that row */
 } ImportItem;
 
 typedef struct ImportError
@@ -155,6 +157,7 @@ typedef struct Import
 	bool synchronizes; /* do objects need an id, and are they counted as tracked items? */
 	bool complete;     /* are absent objects removed? */
 	bool strict;
+	const pg_uuid_t *known_media; /* the objects' media rows, which stay as they are; or NULL */
 	int created;
 	int updated;
 	int unchanged;
@@ -239,6 +242,7 @@ extern void rarr_import_warn(Import *import, const ImportKind *kind, int index, 
 extern int rarr_import_seen(Import *import, const char *identity, int index);
 extern int rarr_import_first(Import *import, const char *identity);
 extern void rarr_import_add_id(Import *import, ImportIds *ids, int64 id);
+extern Datum rarr_import_id_array(const ImportIds *ids);
 extern Jsonb *rarr_import_list(List *errors, int limit);
 
 /* series.c */
@@ -273,7 +277,7 @@ extern uint64 rarr_import_run(Import *import, const ImportKind *kind, ImportPlan
 extern void rarr_import_identify(Import *import, ImportPlans *plans, ImportItem **items, int nitems);
 
 /* merge.c */
-extern void rarr_import_merge(Import *import, const ImportKind *kind, ImportItem *item);
+extern void rarr_import_merge(Import *import, ImportItem *item);
 extern bool rarr_import_is_shared(Import *import, const pg_uuid_t *media_id);
 
 /* write.c */

@@ -169,7 +169,7 @@ reset_item(ImportItem *item)
 	item->found = item->by_service_id = item->conflicts = false;
 	item->has_item = item->has_key_holder = item->takes_key = false;
 	item->media_differs = item->row_differs = item->gets_id = item->item_differs = false;
-	item->moves = item->is_moved = false;
+	item->moves = item->is_moved = item->leaves = false;
 }
 
 /* Run a statement over the items that satisfy the test; returns how many rows it processed. */
@@ -203,7 +203,8 @@ write_items(Import *import, ImportPlans *plans, ImportItem *items, int nitems)
 	rarr_import_identify(import, plans, chosen, n);
 
 	n = choose(items, nitems, is_written, chosen);
-	lock_items(plans->kind, chosen, n);
+	if (import->known_media == NULL)
+		lock_items(plans->kind, chosen, n);
 	n = choose(items, nitems, is_created, chosen);
 	if (rarr_import_run(import, plans->kind, &plans->insert, chosen, n) < n)
 		ereport(ERROR,
@@ -293,6 +294,10 @@ count_item(Import *import, const ImportKind *kind, const ImportItem *item)
 		import->updated++;
 	else
 		import->unchanged++;
+	if (item->leaves)
+		rarr_import_warn(import, kind, item->index, kind->fields[0].source,
+						 psprintf("is that of another media row; that of the id before, %s, has jobs or episodes and stays",
+								  DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&item->left)))));
 	if (kind == &rarr_import_series && item->has_source_id && is_written(item))
 		rarr_import_add_id(import, &import->changed_series, item->source_id);
 }
