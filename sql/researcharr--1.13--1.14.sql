@@ -165,7 +165,7 @@ COMMENT ON COLUMN researcharr.access_grants.grantee IS 'the role''s name';
 COMMENT ON COLUMN researcharr.access_grants.level IS 'reader, worker, application, auditor or admin';
 COMMENT ON COLUMN researcharr.access_grants.granted_at IS 'when it got this level';
 COMMENT ON COLUMN researcharr.access_grants.granted_by IS 'who granted it: the session''s user';
-COMMENT ON COLUMN researcharr.access_grants.applied_in IS 'the cluster and the database in which the level was last granted';
+COMMENT ON COLUMN researcharr.access_grants.applied_in IS 'where the level was last granted: the cluster, the database, and the role''s OID';
 
 CREATE FUNCTION researcharr.access_guard() RETURNS trigger
 	LANGUAGE C
@@ -226,13 +226,16 @@ REVOKE ALL ON FUNCTION researcharr.access_apply() FROM PUBLIC;
 CREATE VIEW researcharr.access_levels AS
 	SELECT g.grantee, g.level,
 		CASE WHEN r.oid IS NULL THEN 'missing'
-			WHEN EXISTS (SELECT FROM pg_namespace n, aclexplode(n.nspacl) a
-				WHERE n.nspname = 'researcharr' AND a.grantee = r.oid AND a.privilege_type = 'USAGE') THEN 'applied'
-			WHEN g.applied_in = (SELECT c.system_identifier || '/' || d.oid FROM pg_control_system() c, pg_database d
-				WHERE d.datname = current_database()) THEN 'stale'
+			WHEN (g.applied_in = here.place || r.oid OR NOT starts_with(g.applied_in, here.place))
+				AND EXISTS (SELECT FROM pg_namespace n, aclexplode(n.nspacl) a
+					WHERE n.nspname = 'researcharr' AND a.grantee = r.oid AND a.privilege_type = 'USAGE') THEN 'applied'
+			WHEN starts_with(g.applied_in, here.place) THEN 'stale'
 			ELSE 'restored' END AS status,
 		g.granted_at, g.granted_by
-	FROM researcharr.access_grants g LEFT JOIN pg_roles r ON r.rolname = g.grantee;
+	FROM researcharr.access_grants g
+		CROSS JOIN (SELECT c.system_identifier || '/' || d.oid || '/' AS place
+			FROM pg_control_system() c, pg_database d WHERE d.datname = current_database()) here
+		LEFT JOIN pg_roles r ON r.rolname = g.grantee;
 COMMENT ON VIEW researcharr.access_levels IS 'which role has which level of access, and whether it holds: applied, missing (no such role), restored (to be applied by access_apply) or stale (created anew since, and to be granted again)';
 
 SELECT pg_catalog.pg_extension_config_dump('researcharr.access_grants', '');

@@ -8,10 +8,12 @@
  * the only place that decides what a role may do.
  *
  * A row does not prove that the role of its name is the one that got the level:
- * that one may have been dropped, and another one created.  Its grants went with
- * it.  So nothing is granted by a row to a role that has lost USAGE on the
- * schema, unless the row came with a dump and was never applied in this
- * database.
+ * that one may have been dropped or renamed, and another one created.  So the
+ * row also has the OID of the role in this database that got it, and nothing is
+ * granted by it to another role, nor to one that has lost USAGE on the schema.
+ * After a restore OIDs are others.  A row that came with a dump, and was never
+ * applied in this database, counts for the role of its name that has USAGE, and
+ * in access_apply() for any role of its name.
  *
  * The functions change privileges as the caller, whom the server lets do so if
  * it is the owner, a member of that role, or a superuser.
@@ -20,6 +22,7 @@
 
 #include "access/xlog.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
 #include "commands/extension.h"
@@ -42,6 +45,27 @@
 #define LEVELS "reader, worker, application, auditor or admin"
 
 /*
+ * Does the relation's own ACL give the role UPDATE?  pg_class_aclcheck() would
+ * say so of members of pg_write_all_data, too.
+ */
+static bool
+is_granted_update(Oid relid, Oid role)
+{
+	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	bool isnull;
+	Datum acl;
+	bool granted;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	acl = SysCacheGetAttr(RELOID, tuple, Anum_pg_class_relacl, &isnull);
+	granted = !isnull && aclmask(DatumGetAclP(acl), role, ((Form_pg_class) GETSTRUCT(tuple))->relowner,
+								 ACL_UPDATE, ACLMASK_ANY) != 0;
+	ReleaseSysCache(tuple);
+	return granted;
+}
+
+/*
  * Is the role an admin: the extension's owner, a member of that role, a
  * superuser, or one with the level?
  *
@@ -55,8 +79,7 @@ rarr_is_admin(Oid role)
 	Oid grants = rarr_find_relation("access_grants"); /* absent before 1.14 */
 
 	return rarr_is_owner(rarr_relation_oid("processing_jobs"), role) ||
-		   (OidIsValid(grants) && rarr_is_own_table(grants) &&
-			pg_class_aclcheck(grants, role, ACL_UPDATE) == ACLCHECK_OK);
+		   (OidIsValid(grants) && rarr_is_own_table(grants) && is_granted_update(grants, role));
 }
 
 /* Raise 42501 unless the user may grant levels. */
@@ -73,11 +96,18 @@ require_owner(const char *function)
 	return grants;
 }
 
-/* Where a row was applied: this database of this cluster. */
+/* Begins all places where rows were applied in this database of this cluster. */
 static char *
 this_database(void)
 {
-	return psprintf(INT64_FORMAT "/%u", (int64) GetSystemIdentifier(), MyDatabaseId);
+	return psprintf(INT64_FORMAT "/%u/", (int64) GetSystemIdentifier(), MyDatabaseId);
+}
+
+/* Where a row is applied: this database, and this role. */
+static char *
+place_of(Oid role)
+{
+	return psprintf("%s%u", this_database(), role);
 }
 
 /* Run a statement with up to three text parameters, which may be NULL at the end. */
@@ -257,19 +287,21 @@ holds_usage(Oid role)
 static bool
 apply_row(const char *grantee, const char *level, const char *applied_in, bool restored)
 {
-	char *here = this_database();
-	bool was_here;
+	bool came_with_dump;
+	char *here;
 	Oid role;
 
 	CHECK_FOR_INTERRUPTS();
 	if (grantee == NULL || level == NULL || applied_in == NULL || rarr_access_level(level) == 0)
 		return false;
 	role = get_role_oid(grantee, true);
-	was_here = strcmp(applied_in, here) == 0;
-	if (!OidIsValid(role) || superuser_arg(role) || !(holds_usage(role) || (restored && !was_here)))
+	here = place_of(role);
+	came_with_dump = strncmp(applied_in, this_database(), strlen(this_database())) != 0;
+	if (!OidIsValid(role) || superuser_arg(role) || !(came_with_dump || strcmp(applied_in, here) == 0) ||
+		!(holds_usage(role) || (came_with_dump && restored)))
 		return false;
 	grant_level(rarr_access_level(level), grantee);
-	if (!was_here)
+	if (came_with_dump)
 		run("UPDATE researcharr.access_grants SET applied_in = $2 WHERE grantee = $1",
 			SPI_OK_UPDATE, grantee, here, NULL);
 	return true;
@@ -330,25 +362,29 @@ check_grantee(const char *grantee, Oid grants)
 	return role;
 }
 
-/* Return the level that the role has by its row, or NULL. */
+/* Return the level that the role of this name has by its row, or NULL, and where it was applied. */
 static char *
-find_level(const char *grantee)
+find_level(const char *grantee, char **applied_in)
 {
 	Texts rows;
 
-	run("SELECT g.level FROM researcharr.access_grants g WHERE g.grantee = $1", SPI_OK_SELECT, grantee, NULL, NULL);
+	run("SELECT g.level, g.applied_in FROM researcharr.access_grants g WHERE g.grantee = $1", SPI_OK_SELECT,
+		grantee, NULL, NULL);
 	rows = take_result();
-	return rows.count > 0 ? text_of(&rows, 0, 1) : NULL;
+	if (rows.count == 0)
+		return NULL;
+	*applied_in = text_of(&rows, 0, 2);
+	return text_of(&rows, 0, 1);
 }
 
 /*
  * access_grant(grantee text, level text) returns boolean
  *
  * Gives a role a level of access, in place of the one that it has.  Returns false
- * if it has this level already; what it should have is granted in any case.
- * Raises 42501 for others than the owner and superusers, 42704 for a role that
- * does not exist, and 22023 for an unknown level, for PUBLIC, and for roles that
- * may do everything.
+ * if this role got this level here already; what it should have is granted in
+ * any case.  Raises 42501 for others than the owner and superusers, 42704 for a
+ * role that does not exist, and 22023 for an unknown level, for PUBLIC, and for
+ * roles that may do everything.
  */
 PG_FUNCTION_INFO_V1(researcharr_access_grant);
 Datum
@@ -358,6 +394,7 @@ researcharr_access_grant(PG_FUNCTION_ARGS)
 	char *grantee;
 	char *level;
 	char *before;
+	char *applied_in = NULL;
 	Oid role;
 	bool changed;
 
@@ -375,8 +412,9 @@ researcharr_access_grant(PG_FUNCTION_ARGS)
 
 	LockRelationOid(grants, ShareRowExclusiveLock);
 	SPI_connect();
-	before = find_level(grantee);
-	changed = before == NULL || strcmp(before, level) != 0 || !holds_usage(role);
+	before = find_level(grantee, &applied_in);
+	changed = before == NULL || strcmp(before, level) != 0 || applied_in == NULL ||
+			  strcmp(applied_in, place_of(role)) != 0 || !holds_usage(role);
 	if (before != NULL && strcmp(before, level) != 0)
 		revoke_all(role, grantee);
 	grant_level(rarr_access_level(level), grantee);
@@ -386,7 +424,7 @@ researcharr_access_grant(PG_FUNCTION_ARGS)
 					 " SET level = excluded.level, applied_in = excluded.applied_in,"
 					 " granted_by = excluded.granted_by, granted_at = excluded.granted_at",
 					 quote_literal_cstr(GetUserNameFromId(GetSessionUserId(), false))),
-			SPI_OK_INSERT, grantee, level, this_database());
+			SPI_OK_INSERT, grantee, level, place_of(role));
 	SPI_finish();
 	PG_RETURN_BOOL(changed);
 }
@@ -404,6 +442,7 @@ researcharr_access_revoke(PG_FUNCTION_ARGS)
 {
 	Oid grants = require_owner("access_revoke");
 	char *grantee;
+	char *applied_in;
 	Oid role;
 	bool found;
 
@@ -414,7 +453,7 @@ researcharr_access_revoke(PG_FUNCTION_ARGS)
 
 	LockRelationOid(grants, ShareRowExclusiveLock);
 	SPI_connect();
-	found = find_level(grantee) != NULL;
+	found = find_level(grantee, &applied_in) != NULL;
 	if (found && OidIsValid(role))
 		revoke_all(role, grantee);
 	if (found)

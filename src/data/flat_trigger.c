@@ -6,9 +6,9 @@
  * rows as the functions do, with the rights of the caller.  What the functions
  * refuse because of a rule, constraints refuse here.
  *
- * The server does not look at the WHERE clause of an UPDATE again if another
- * transaction has changed the row in the meantime.  So the update is refused
- * then: to write would lose the other change.
+ * The server does not look at the WHERE clause of an UPDATE or a DELETE again if
+ * another transaction has changed the row in the meantime.  So the statement is
+ * refused then: to write would lose the other change.
  */
 #include "postgres.h"
 
@@ -57,6 +57,23 @@ get_id(const TriggerData *trigger, const RarrEntity *entity)
 	if (isnull)
 		elog(ERROR, "a row of \"%s\" has no id", entity->def->relation);
 	return *DatumGetUUIDP(id);
+}
+
+/*
+ * Return the updated_at of the row as the statement has read it, or NULL if the
+ * view has none.
+ */
+static TimestampTz *
+get_version(const TriggerData *trigger, const RarrEntity *entity)
+{
+	TimestampTz *updated_at = palloc(sizeof(TimestampTz));
+	bool isnull;
+
+	if (!entity->versioned)
+		return NULL;
+	*updated_at = DatumGetTimestampTz(get(trigger, trigger->tg_trigtuple,
+										  &entity->columns[rarr_column_index(entity, "updated_at")], &isnull));
+	return isnull ? NULL : updated_at;
 }
 
 /* Raise 23514 if the row has another type than the view's. */
@@ -122,8 +139,6 @@ static HeapTuple
 update_row(const TriggerData *trigger, RarrEntity *entity)
 {
 	pg_uuid_t id = get_id(trigger, entity);
-	TimestampTz updated_at = 0;
-	bool versioned = false;
 	RarrValues values;
 
 	init_values(entity, &values);
@@ -137,11 +152,7 @@ update_row(const TriggerData *trigger, RarrEntity *entity)
 		bool by_value;
 
 		if (is_named(column, "updated_at"))
-		{
-			versioned = entity->versioned && !old_isnull;
-			updated_at = versioned ? DatumGetTimestampTz(old_value) : 0;
 			continue;
-		}
 		get_typlenbyval(column->type, &length, &by_value);
 		if (old_isnull == values.nulls[i] && (old_isnull || datum_image_eq(old_value, value, by_value, length)))
 			continue;
@@ -150,7 +161,7 @@ update_row(const TriggerData *trigger, RarrEntity *entity)
 		values.given[i] = true;
 		values.values[i] = value;
 	}
-	return rarr_entity_update_values(entity, &id, &values, versioned ? &updated_at : NULL);
+	return rarr_entity_update_values(entity, &id, &values, get_version(trigger, entity));
 }
 
 /*
@@ -175,5 +186,5 @@ researcharr_flat_row_write(PG_FUNCTION_ARGS)
 	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
 		PG_RETURN_POINTER(update_row(trigger, entity));
 	id = get_id(trigger, entity);
-	PG_RETURN_POINTER(rarr_entity_delete(entity, &id) ? trigger->tg_trigtuple : NULL);
+	PG_RETURN_POINTER(rarr_entity_delete(entity, &id, get_version(trigger, entity)) ? trigger->tg_trigtuple : NULL);
 }

@@ -179,5 +179,5 @@ researcharr_entity_delete(PG_FUNCTION_ARGS)
 	RarrEntity *entity = rarr_entity_of_function(fcinfo, "_delete");
 
 	RARR_REQUIRE_ARG(0, "id");
-	PG_RETURN_BOOL(rarr_entity_delete(entity, PG_GETARG_UUID_P(0)));
+	PG_RETURN_BOOL(rarr_entity_delete(entity, PG_GETARG_UUID_P(0), NULL));
 }

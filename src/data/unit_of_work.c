@@ -428,7 +428,7 @@ run_operation(Work *work, const Operation *operation)
 														   operation->expected ? &expected : NULL)));
 			break;
 		case OP_DELETE:
-			deleted.val.boolean = rarr_entity_delete(operation->entity, id);
+			deleted.val.boolean = rarr_entity_delete(operation->entity, id, NULL);
 			add_result(work, JsonbValueToJsonb(&deleted));
 			break;
 		default:

@@ -325,19 +325,31 @@ rarr_entity_update(RarrEntity *entity, const pg_uuid_t *id, const JsonbValue *ch
 	return rarr_entity_update_values(entity, id, &values, expected);
 }
 
-/* Delete a row; of a flat entity, both halves.  False if there is none. */
+/*
+ * Delete a row; of a flat entity, both halves.  False if there is none.  Raises
+ * 40001 if updated_at is not the expected one, which may be NULL.
+ */
 bool
-rarr_entity_delete(RarrEntity *entity, const pg_uuid_t *id)
+rarr_entity_delete(RarrEntity *entity, const pg_uuid_t *id, const TimestampTz *expected)
 {
 	RarrQuery query;
 
 	require_writable(entity);
 	rarr_query_init(&query);
 	appendStringInfo(&query.sql, "DELETE FROM researcharr.%s AS t", entity->def->table);
-	rarr_query_add_param(&query, " WHERE t.id" RARR_EQ, UUIDOID, UUIDPGetDatum(id));
-	if (entity->def->subtable != NULL)
-		appendStringInfo(&query.sql, " AND EXISTS (SELECT FROM researcharr.%s AS s"
-									 " WHERE s.media_id" RARR_EQ "t.id)",
-						 entity->def->subtable);
-	return rarr_query_run(entity, &query, RARR_GENERIC) > 0;
+	if (expected != NULL)
+		rarr_add_condition(&query, entity, id, expected);
+	else
+	{
+		rarr_query_add_param(&query, " WHERE t.id" RARR_EQ, UUIDOID, UUIDPGetDatum(id));
+		if (entity->def->subtable != NULL)
+			appendStringInfo(&query.sql, " AND EXISTS (SELECT FROM researcharr.%s AS s"
+										 " WHERE s.media_id" RARR_EQ "t.id)",
+							 entity->def->subtable);
+	}
+	if (rarr_query_run(entity, &query, RARR_GENERIC) > 0)
+		return true;
+	if (expected != NULL)
+		explain_absence(entity, id, expected);
+	return false;
 }

@@ -21,7 +21,7 @@ extern HeapTuple rarr_entity_update(RarrEntity *entity, const pg_uuid_t *id,
 									const JsonbValue *changes, const TimestampTz *expected);
 extern HeapTuple rarr_entity_update_values(RarrEntity *entity, const pg_uuid_t *id,
 										   const RarrValues *values, const TimestampTz *expected);
-extern bool rarr_entity_delete(RarrEntity *entity, const pg_uuid_t *id);
+extern bool rarr_entity_delete(RarrEntity *entity, const pg_uuid_t *id, const TimestampTz *expected);
 
 /* for create_many.c */
 extern void rarr_read_job(const RarrEntity *entity, RarrValues *values, RarrNewJob *job);

@@ -57,6 +57,17 @@ SELECT call, e.sqlstate FROM unnest('{"SELECT value FROM researcharr.configurati
 	"LOCK TABLE researcharr.media IN SHARE MODE"}'::text[]) WITH ORDINALITY AS c (call, n), pg_temp.error(call) e ORDER BY n;
 RESET ROLE;
 
+-- A role that may write to all tables of the server is no admin.
+CREATE ROLE regress_writer IN ROLE pg_write_all_data;
+SELECT access_grant('regress_writer', 'reader');
+SET ROLE regress_writer;
+SELECT researcharr.config_get('api.key') AS secret;
+SELECT call, e.sqlstate FROM unnest('{"UPDATE researcharr.configuration SET secret = false","UPDATE researcharr.access_grants SET level = ''admin''"}'::text[])
+	WITH ORDINALITY AS c (call, n), pg_temp.error(call) e ORDER BY n;
+RESET ROLE;
+SELECT access_revoke('regress_writer');
+DROP ROLE regress_writer;
+
 -- An application does all that the README shows.
 SET ROLE regress_app;
 SELECT title FROM researcharr.movie_update(:'movie', '{"title": "Aliens"}');
@@ -134,6 +145,10 @@ SELECT grantee, status FROM access_levels;
 CREATE ROLE regress_reader;
 SELECT access_apply();
 SELECT grantee, status, has_schema_privilege('regress_reader', 'researcharr', 'USAGE') AS usage FROM access_levels;
+-- not even if somebody lets it in
+GRANT USAGE ON SCHEMA researcharr TO regress_reader;
+SELECT access_apply(), has_table_privilege('regress_reader', 'researcharr.media', 'SELECT');
+SELECT grantee, status FROM access_levels;
 SELECT access_grant('regress_reader', 'reader'), access_apply();
 SELECT grantee, status FROM access_levels;
 -- What was revoked by hand comes back with the level, and so does a row that came with a dump.
