@@ -8,11 +8,14 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "utils/builtins.h"
+#include "utils/snapmgr.h"
 #include "utils/uuid.h"
 
+#include "base/uuid.h"
 #include "data/import/state.h"
 #include "data/row_locks.h"
 
@@ -27,6 +30,25 @@ run(const char *sql, int expected, const pg_uuid_t *first, const pg_uuid_t *seco
 
 	if (SPI_execute_with_args(sql, 2, types, values, NULL, false, 0) != expected)
 		elog(ERROR, "could not execute \"%s\"", sql);
+}
+
+/*
+ * Run a query whose parameters are two ids, with a snapshot that shows what
+ * others have committed, also if the transaction has a single snapshot.
+ */
+static void
+query_latest(const char *sql, const pg_uuid_t *first, const pg_uuid_t *second)
+{
+	Oid types[] = {UUIDOID, UUIDOID};
+	Datum values[] = {UUIDPGetDatum(first), UUIDPGetDatum(second)};
+	SPIPlanPtr plan = SPI_prepare(sql, 2, types);
+
+	if (plan == NULL)
+		elog(ERROR, "could not prepare \"%s\"", sql);
+	CommandCounterIncrement();
+	if (SPI_execute_snapshot(plan, values, NULL, GetLatestSnapshot(), InvalidSnapshot, true, false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not execute \"%s\"", sql);
+	SPI_freeplan(plan);
 }
 
 /* Get a boolean of the row that the last statement returned. */
@@ -77,15 +99,57 @@ replace(const pg_uuid_t *gone, const pg_uuid_t *kept)
 		SPI_OK_DELETE, gone, kept);
 }
 
+/* Lock the tracked items of media rows, in order of id. */
+static void
+lock_tracked(const pg_uuid_t *media, int count)
+{
+	Oid type = UUIDARRAYOID;
+	Datum value = rarr_uuid_array(media, count);
+
+	if (SPI_execute_with_args("SELECT pg_catalog.count(*) FROM (SELECT FROM researcharr.tracked_items AS k"
+							  " WHERE k.media_id" EQ "ANY ($1) ORDER BY k.id FOR UPDATE) AS s",
+							  1, &type, &value, NULL, false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not lock tracked items");
+}
+
+/*
+ * Lock what a batch changes whose items need merges, in the common order
+ * (src/README.md).  The rows to be deleted have no jobs, no queue items and no
+ * episodes.
+ */
+void
+rarr_import_lock_merges(const ImportKind *kind, ImportItem **items, int nitems)
+{
+	pg_uuid_t *ids = palloc(2 * sizeof(pg_uuid_t) * nitems);
+	RarrEntity *media = rarr_entity(RARR_MEDIA);
+	bool is_series = kind == &rarr_import_series;
+	int n = 0;
+
+	for (int i = 0; i < nitems; i++)
+	{
+		if (items[i]->found)
+			ids[n++] = items[i]->media_id;
+		if (items[i]->conflicts)
+			ids[n++] = items[i]->other;
+	}
+	rarr_import_lock_parents(kind, items, nitems);
+	rarr_lock_rows(media, "media", "id", "", RARR_DELETE_ROW, ids, n);
+	if (is_series)
+		rarr_lock_rows(media, kind->table, "media_id", "", RARR_DELETE_ROW, ids, n);
+	lock_tracked(ids, n);
+	if (!is_series)
+		rarr_lock_rows(media, kind->table, "media_id", "", RARR_DELETE_ROW, ids, n);
+	pfree(ids);
+}
+
 /*
  * Decide about an item whose media row, found by the service's id, is not the
  * one that has its external id.  The row of the external id is the item's,
- * unless it is the one to go.
+ * unless it is the one to go.  The rows must be locked.
  */
 void
 rarr_import_merge(Import *import, const ImportKind *kind, ImportItem *item)
 {
-	pg_uuid_t rows[] = {item->media_id, item->other};
 	bool mine_has_parts;
 	bool other_has_parts;
 
@@ -96,8 +160,7 @@ rarr_import_merge(Import *import, const ImportKind *kind, ImportItem *item)
 		item->media_id = item->other;
 		return;
 	}
-	rarr_lock_rows(rarr_entity(RARR_MEDIA), "media", "id", "", RARR_DELETE_ROW, rows, lengthof(rows));
-	run("SELECT " HAS_PARTS("$1") ", " HAS_PARTS("$2"), SPI_OK_SELECT, &item->media_id, &item->other);
+	query_latest("SELECT " HAS_PARTS("$1") ", " HAS_PARTS("$2"), &item->media_id, &item->other);
 	mine_has_parts = result_bool(1);
 	other_has_parts = result_bool(2);
 	if (!other_has_parts)
