@@ -121,6 +121,11 @@ ALTER TABLE researcharr.instances ENABLE ALWAYS TRIGGER researcharr_updated_at;
 ALTER TABLE researcharr.tracked_items ENABLE ALWAYS TRIGGER researcharr_updated_at;
 COMMENT ON TRIGGER researcharr_updated_at ON researcharr.instances IS 'keeps updated_at';
 COMMENT ON TRIGGER researcharr_updated_at ON researcharr.tracked_items IS 'keeps updated_at';
+-- AFTER triggers fire in order of name: this one before that of the foreign key (RI_...).
+CREATE TRIGGER "A_researcharr_lock_parts" AFTER DELETE ON researcharr.instances
+	REFERENCING OLD TABLE AS old_rows
+	FOR EACH ROW EXECUTE FUNCTION researcharr.media_delete_lock();
+COMMENT ON TRIGGER "A_researcharr_lock_parts" ON researcharr.instances IS 'locks what an instance tracks in the right order';
 
 CREATE TRIGGER researcharr_audit_insert AFTER INSERT ON researcharr.instances
 	REFERENCING NEW TABLE AS new_rows

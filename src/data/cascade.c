@@ -99,6 +99,12 @@ static RarrStatement delete_parts[] = {
 	DELETE("queue_items"),
 	DELETE("processing_jobs"),
 };
+
+/* what instances track */
+static RarrStatement lock_tracked = LOCK("tracked_items", "id", "instance_id");
+static RarrStatement delete_tracked = {
+	"tracked_items", SPI_OK_DELETE,
+	"DELETE FROM researcharr.tracked_items AS t WHERE t.instance_id OPERATOR(pg_catalog.=) ANY ($1)", NULL};
 static RarrStatement find_jobs = {
 	"processing_jobs", SPI_OK_SELECT,
 	"SELECT j.id FROM researcharr.processing_jobs AS j"
@@ -412,29 +418,54 @@ reach_all_parts(TriggerData *trigger)
 }
 
 /*
+ * Lock what the instances track that the statement deleted, and delete it if the
+ * foreign key's delete would give the owner's rights to AFTER triggers.
+ */
+static void
+reach_tracked_items(TriggerData *trigger)
+{
+	RarrIds gone;
+
+	SPI_connect();
+	rarr_ids_init(&gone);
+	read_transition_table(trigger, "id", &gone, NULL);
+	lock_part(&lock_tracked, &gone);
+	if (rarr_after_triggers_keep_role() && will_cascade(trigger, delete_tracked.table))
+		delete_rows(&delete_tracked, &gone, false);
+	SPI_finish();
+}
+
+/*
  * media_delete_lock(): trigger
  *
  * On media, BEFORE DELETE for each row that is a series, and AFTER DELETE for
  * each row with a transition table of old rows, it takes the locks that the
  * statement and its cascades need, in their order.  The AFTER trigger then
- * deletes the media of the series' episodes.
+ * deletes the media of the series' episodes.  On instances, AFTER DELETE for each
+ * row with a transition table, it locks what they track.
  */
 PG_FUNCTION_INFO_V1(researcharr_media_delete_lock);
 Datum
 researcharr_media_delete_lock(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	bool of_instances;
 	RarrIds series;
 
 	rarr_require_trigger(fcinfo, "media_delete_lock");
-	if (!is_table(fcinfo, trigger, "media") || !TRIGGER_FIRED_FOR_ROW(trigger->tg_event) ||
+	of_instances = is_table(fcinfo, trigger, "instances");
+	if (!(of_instances || is_table(fcinfo, trigger, "media")) || !TRIGGER_FIRED_FOR_ROW(trigger->tg_event) ||
 		!TRIGGER_FIRED_BY_DELETE(trigger->tg_event) ||
-		(TRIGGER_FIRED_AFTER(trigger->tg_event) && trigger->tg_oldtable == NULL))
+		(TRIGGER_FIRED_AFTER(trigger->tg_event) ? trigger->tg_oldtable == NULL : of_instances))
 		rarr_wrong_trigger(trigger, "media_delete_lock", OWN_TRIGGERS);
 
 	if (TRIGGER_FIRED_AFTER(trigger->tg_event))
 	{
-		if (is_first(trigger))
+		if (!is_first(trigger))
+			;
+		else if (of_instances)
+			reach_tracked_items(trigger);
+		else
 			reach_all_parts(trigger);
 		PG_RETURN_POINTER(NULL);
 	}

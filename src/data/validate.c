@@ -141,7 +141,7 @@ rarr_trim(const char **text, int *length)
 
 /*
  * Trim white space, no-break spaces and ideographic spaces from both ends of a
- * title.  *length is in bytes.
+ * title that a service sent.  *length is in bytes.
  */
 void
 rarr_trim_title(const char **text, int *length)

@@ -55,7 +55,7 @@ trim(const RarrRule *rule, Datum value)
 
 	if (!rule->trims)
 		return value;
-	rarr_trim_title(&trimmed, &length);
+	rarr_trim(&trimmed, &length);
 	return PointerGetDatum(cstring_to_text_with_len(trimmed, length));
 }
 

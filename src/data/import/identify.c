@@ -185,6 +185,7 @@ find(Import *import, ImportPlans *plans, ImportItem **items, int nitems)
 {
 	uint64 found = rarr_import_run(import, plans->kind, &plans->find, items, nitems);
 	SPITupleTable *rows = SPI_tuptable;
+	bool conflict = false;
 
 	for (uint64 i = 0; i < found; i++)
 	{
@@ -195,6 +196,10 @@ find(Import *import, ImportPlans *plans, ImportItem **items, int nitems)
 	}
 	if (nitems > 0)
 		SPI_freetuptable(rows);
+	for (int i = 0; i < nitems; i++)
+		conflict |= items[i]->conflicts;
+	if (conflict)
+		rarr_import_lock_merges(plans->kind, items, nitems);
 	for (int i = 0; i < nitems; i++)
 	{
 		if (items[i]->conflicts)

@@ -8,10 +8,13 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "utils/snapmgr.h"
 #include "utils/uuid.h"
 
+#include "base/uuid.h"
 #include "data/import/state.h"
 #include "data/row_locks.h"
 
@@ -28,14 +31,22 @@ run(const char *sql, int expected, const pg_uuid_t *first, const pg_uuid_t *seco
 		elog(ERROR, "could not execute \"%s\"", sql);
 }
 
-/* Run a query whose parameters are two ids and a text, and get the booleans of its row. */
+/*
+ * Run a query whose parameters are two ids and a text, and get the booleans of
+ * its row.  The snapshot shows what others have committed, also if the
+ * transaction has a single snapshot.
+ */
 static void
 ask(const char *sql, const pg_uuid_t *first, const pg_uuid_t *second, Datum text, bool *answers, int n)
 {
 	Oid types[] = {UUIDOID, UUIDOID, TEXTOID};
 	Datum values[] = {UUIDPGetDatum(first), UUIDPGetDatum(second), text};
+	SPIPlanPtr plan = SPI_prepare(sql, text == (Datum) 0 ? 2 : 3, types);
 
-	if (SPI_execute_with_args(sql, text == (Datum) 0 ? 2 : 3, types, values, NULL, false, 0) != SPI_OK_SELECT ||
+	if (plan == NULL)
+		elog(ERROR, "could not prepare \"%s\"", sql);
+	CommandCounterIncrement();
+	if (SPI_execute_snapshot(plan, values, NULL, GetLatestSnapshot(), InvalidSnapshot, true, false, 0) != SPI_OK_SELECT ||
 		SPI_processed != 1)
 		elog(ERROR, "could not execute \"%s\"", sql);
 	for (int i = 0; i < n; i++)
@@ -46,6 +57,7 @@ ask(const char *sql, const pg_uuid_t *first, const pg_uuid_t *second, Datum text
 		answers[i] = !isnull && DatumGetBool(value);
 	}
 	SPI_freetuptable(SPI_tuptable);
+	SPI_freeplan(plan);
 }
 
 /* Does another instance track this media row? */
@@ -76,6 +88,9 @@ is_tracked(Import *import, const pg_uuid_t *media_id)
 	" OR EXISTS (SELECT FROM researcharr.queue_items AS q WHERE q.media_id" EQ id ")" \
 	" OR EXISTS (SELECT FROM researcharr.episodes AS e WHERE e.series_id" EQ id ")"
 
+#define HAS_ID(id, external_id) \
+	"EXISTS (SELECT FROM researcharr.media AS m WHERE m.id" EQ id " AND m.external_id" EQ external_id ")"
+
 /* Move tracked items to a media row, and delete the row that they are of. */
 static void
 replace(const pg_uuid_t *gone, const pg_uuid_t *kept)
@@ -87,15 +102,57 @@ replace(const pg_uuid_t *gone, const pg_uuid_t *kept)
 		SPI_OK_DELETE, gone, kept);
 }
 
+/* Lock the tracked items of media rows, in order of id. */
+static void
+lock_tracked(const pg_uuid_t *media, int count)
+{
+	Oid type = UUIDARRAYOID;
+	Datum value = rarr_uuid_array(media, count);
+
+	if (SPI_execute_with_args("SELECT pg_catalog.count(*) FROM (SELECT FROM researcharr.tracked_items AS k"
+							  " WHERE k.media_id" EQ "ANY ($1) ORDER BY k.id FOR UPDATE) AS s",
+							  1, &type, &value, NULL, false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not lock tracked items");
+}
+
+/*
+ * Lock what a batch changes whose items need merges, in the common order
+ * (src/README.md).  The rows to be deleted have no jobs, no queue items and no
+ * episodes.
+ */
+void
+rarr_import_lock_merges(const ImportKind *kind, ImportItem **items, int nitems)
+{
+	pg_uuid_t *ids = palloc(2 * sizeof(pg_uuid_t) * nitems);
+	RarrEntity *media = rarr_entity(RARR_MEDIA);
+	bool is_series = kind == &rarr_import_series;
+	int n = 0;
+
+	for (int i = 0; i < nitems; i++)
+	{
+		if (items[i]->found)
+			ids[n++] = items[i]->media_id;
+		if (items[i]->conflicts)
+			ids[n++] = items[i]->other;
+	}
+	rarr_import_lock_parents(kind, items, nitems);
+	rarr_lock_rows(media, "media", "id", "", RARR_DELETE_ROW, ids, n);
+	if (is_series)
+		rarr_lock_rows(media, kind->table, "media_id", "", RARR_DELETE_ROW, ids, n);
+	lock_tracked(ids, n);
+	if (!is_series)
+		rarr_lock_rows(media, kind->table, "media_id", "", RARR_DELETE_ROW, ids, n);
+	pfree(ids);
+}
+
 /*
  * Decide about an item whose media row, found by the service's id, is not the
  * one that has its external id.  The row of the external id is the item's,
- * unless it is the one to go.
+ * unless it is the one to go.  The rows must be locked.
  */
 void
 rarr_import_merge(Import *import, ImportItem *item)
 {
-	pg_uuid_t rows[] = {item->media_id, item->other};
 	enum
 	{
 		MINE_HAS_PARTS,
@@ -112,9 +169,7 @@ rarr_import_merge(Import *import, ImportItem *item)
 		item->media_id = item->other;
 		return;
 	}
-	rarr_lock_rows(rarr_entity(RARR_MEDIA), "media", "id", "", RARR_DELETE_ROW, rows, lengthof(rows));
-	ask("SELECT " HAS_PARTS("$1") ", " HAS_PARTS("$2") ","
-													   " EXISTS (SELECT FROM researcharr.media AS m WHERE m.id" EQ "$2 AND m.external_id" EQ "$3)",
+	ask("SELECT " HAS_PARTS("$1") ", " HAS_PARTS("$2") ", " HAS_ID("$2", "$3"),
 		&item->media_id, &item->other, item->external_id, answers, NANSWERS);
 	if (!answers[OTHER_HAS_ID])
 		ereport(ERROR,

@@ -167,20 +167,22 @@ rarr_import_cascade_flags(Import *import)
 {
 	const char *sql =
 		"UPDATE researcharr.tracked_items AS e SET monitored = x.monitored, quality_profile_id = x.profile"
-		" FROM (SELECT k.id, COALESCE(k.payload OPERATOR(pg_catalog.->) 'monitored'" EQ "'true', false)"
+		" FROM (SELECT k.id, v.monitored, v.profile"
+		" FROM researcharr.tracked_items AS s"
+		" JOIN researcharr.episodes AS p ON p.series_id" EQ "s.media_id"
+		" JOIN researcharr.tracked_items AS k ON k.media_id" EQ "p.media_id AND k.instance_id" EQ "s.instance_id"
+		" CROSS JOIN LATERAL (SELECT COALESCE(k.payload OPERATOR(pg_catalog.->) 'monitored'" EQ "'true', false)"
 		" AND COALESCE(s.payload OPERATOR(pg_catalog.->) 'monitored' OPERATOR(pg_catalog.<>) 'false', true)"
 		" AND NOT EXISTS (SELECT FROM pg_catalog.jsonb_array_elements("
 		"CASE WHEN pg_catalog.jsonb_typeof(s.payload OPERATOR(pg_catalog.->) 'seasons')" EQ "'array'"
 		" THEN s.payload OPERATOR(pg_catalog.->) 'seasons' ELSE CAST('[]' AS pg_catalog.jsonb) END) AS n (season)"
 		" WHERE n.season OPERATOR(pg_catalog.->>) 'seasonNumber'" EQ "CAST(p.season_number AS pg_catalog.text)"
-		" AND n.season OPERATOR(pg_catalog.->) 'monitored'" EQ "'false') AS monitored,"
-		" COALESCE(s.quality_profile_id, k.quality_profile_id) AS profile"
-		" FROM researcharr.tracked_items AS s"
-		" JOIN researcharr.episodes AS p ON p.series_id" EQ "s.media_id"
-		" JOIN researcharr.tracked_items AS k ON k.media_id" EQ "p.media_id AND k.instance_id" EQ "s.instance_id"
-		" WHERE s.instance_id" EQ "$1 AND s.kind" EQ "'series' AND s.service_id" EQ "ANY ($2)) AS x"
-		" WHERE e.id" EQ "x.id AND pg_catalog.record_ne(ROW(e.monitored, e.quality_profile_id),"
-		" ROW(x.monitored, x.profile))";
+		" AND n.season OPERATOR(pg_catalog.->) 'monitored'" EQ "'false'),"
+		" COALESCE(s.quality_profile_id, k.quality_profile_id)) AS v (monitored, profile)"
+		" WHERE s.instance_id" EQ "$1 AND s.kind" EQ "'series' AND s.service_id" EQ "ANY ($2)"
+		" AND pg_catalog.record_ne(ROW(k.monitored, k.quality_profile_id), ROW(v.monitored, v.profile))"
+		" ORDER BY k.id FOR NO KEY UPDATE OF k) AS x"
+		" WHERE e.id" EQ "x.id";
 	Oid types[] = {UUIDOID, INT8ARRAYOID};
 	Datum values[] = {UUIDPGetDatum(&import->instance_id), rarr_import_id_array(&import->changed_series)};
 

@@ -220,7 +220,8 @@ typedef struct ImportPlans
 	ImportPlan insert;
 	ImportPlan update;
 	ImportPlan update_id; /* also sets the external id */
-	ImportPlan park;      /* no plan if no row can change its place */
+	ImportPlan lock_rows;
+	ImportPlan park; /* no plan if no row can change its place */
 	ImportPlan give_up;   /* likewise */
 	ImportPlan put;
 	ImportPlan park_key;
@@ -277,10 +278,12 @@ extern uint64 rarr_import_run(Import *import, const ImportKind *kind, ImportPlan
 extern void rarr_import_identify(Import *import, ImportPlans *plans, ImportItem **items, int nitems);
 
 /* merge.c */
+extern void rarr_import_lock_merges(const ImportKind *kind, ImportItem **items, int nitems);
 extern void rarr_import_merge(Import *import, ImportItem *item);
 extern bool rarr_import_is_shared(Import *import, const pg_uuid_t *media_id);
 
 /* write.c */
+extern void rarr_import_lock_parents(const ImportKind *kind, ImportItem **items, int nitems);
 extern void rarr_import_write(Import *import, ImportPlans *plans, ImportItem *items, int nitems);
 
 /* remove.c */

@@ -269,6 +269,24 @@ update_sql(const ImportKind *kind, uint32 bits)
 }
 
 /*
+ * The statement that locks rows of the kind's table in order of their ids: those
+ * of the items, and those that lose their places to them.
+ */
+static char *
+lock_rows_sql(const ImportKind *kind, uint32 bits)
+{
+	char *displaced = kind->moves == NULL ?
+						  "" :
+						  psprintf(" UNION ALL SELECT s.media_id FROM %s JOIN researcharr.%s AS s ON %s",
+								   rarr_import_items(kind, bits), kind->table, kind->same);
+
+	return psprintf("SELECT pg_catalog.count(*) FROM (SELECT FROM researcharr.%s AS t"
+					" WHERE t.media_id" EQ "ANY (ARRAY(SELECT i.id FROM %s%s))"
+					" ORDER BY t.media_id FOR UPDATE) AS x",
+					kind->table, rarr_import_items(kind, bits), displaced);
+}
+
+/*
  * The statement for rows that exchange places.  All must leave their place
  * before any takes its new one, because the unique constraint is checked row
  * by row.  They are moved to numbers that no source uses.
@@ -329,6 +347,7 @@ rarr_import_prepare(const ImportKind *kind)
 	PREPARE(update_id, update_sql,
 			BIT(PARAM_ID) | BIT(PARAM_EXTERNAL_ID) | BIT(PARAM_TITLE) | BIT(PARAM_EXTRA));
 	PREPARE(put, put_sql, BIT(PARAM_ID) | BIT(PARAM_GIVEN) | fields);
+	PREPARE(lock_rows, lock_rows_sql, BIT(PARAM_ID) | (kind->moves == NULL ? 0 : fields));
 	if (kind->moves != NULL)
 	{
 		PREPARE(park, park_sql, BIT(PARAM_ID));

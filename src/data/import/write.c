@@ -111,9 +111,29 @@ choose(ImportItem *items, int nitems, bool (*test)(const ImportItem *), ImportIt
 	return n;
 }
 
-/* Lock the media rows and the tracked items that the items change. */
+/* Lock the series of episodes, so that they stay. */
+void
+rarr_import_lock_parents(const ImportKind *kind, ImportItem **items, int nitems)
+{
+	pg_uuid_t *ids = palloc(sizeof(pg_uuid_t) * Max(nitems, 1));
+
+	for (int i = 0; i < kind->nfields; i++)
+	{
+		int n = 0;
+
+		if (strcmp(kind->fields[i].column, "series_id") != 0)
+			continue;
+		for (int j = 0; j < nitems; j++)
+			if (!items[j]->nulls[i])
+				ids[n++] = *DatumGetUUIDP(items[j]->values[i]);
+		rarr_lock_rows(rarr_entity(RARR_SERIES), "series", "media_id", "", RARR_KEEP_ROW, ids, n);
+	}
+	pfree(ids);
+}
+
+/* Lock the media rows that the items change; and rows of series, which come next. */
 static void
-lock_updated(ImportItem **items, int nitems, pg_uuid_t *ids)
+lock_media(const ImportKind *kind, ImportItem **items, int nitems, pg_uuid_t *ids)
 {
 	RarrRowLock lock = RARR_CHANGE_ROW;
 	int n = 0;
@@ -127,36 +147,46 @@ lock_updated(ImportItem **items, int nitems, pg_uuid_t *ids)
 			lock = RARR_DELETE_ROW;
 	}
 	rarr_lock_rows(rarr_entity(RARR_MEDIA), "media", "id", "", lock, ids, n);
-	n = 0;
+	if (kind == &rarr_import_series)
+		rarr_lock_rows(rarr_entity(RARR_SERIES), "series", "media_id", "", RARR_CHANGE_ROW, ids, n);
+}
+
+/* Lock the tracked items that the items change, or take the service id from. */
+static void
+lock_tracked(ImportItem **items, int nitems, pg_uuid_t *ids)
+{
+	int n = 0;
+
 	for (int i = 0; i < nitems; i++)
+	{
 		if (updates_item(items[i]))
 			ids[n++] = items[i]->item_id;
+		if (takes_key(items[i]))
+			ids[n++] = items[i]->key_holder;
+	}
 	rarr_lock_rows(rarr_entity(RARR_TRACKED_ITEM), "tracked_items", "id", "", RARR_CHANGE_ROW, ids, n);
 }
 
 /*
  * Lock what the items of a batch will change, in the common order (src/README.md):
- * the series of the episodes, then media, then tracked items.
+ * the series of episodes, then media, then tracked items, then rows of the
+ * kind's table.
  */
 static void
-lock_items(const ImportKind *kind, ImportItem **items, int nitems)
+lock_items(Import *import, ImportPlans *plans, ImportItem **items, int nitems)
 {
-	pg_uuid_t *ids = palloc(sizeof(pg_uuid_t) * Max(nitems, 1));
-	int n;
+	pg_uuid_t *ids = palloc(2 * sizeof(pg_uuid_t) * Max(nitems, 1));
+	ImportItem **put = palloc(sizeof(ImportItem *) * Max(nitems, 1));
+	int n = 0;
 
-	for (int i = 0; i < kind->nfields; i++)
-	{
-		if (strcmp(kind->fields[i].column, "series_id") != 0)
-			continue;
-		n = 0;
-		for (int j = 0; j < nitems; j++)
-		{
-			if (!items[j]->nulls[i])
-				ids[n++] = *DatumGetUUIDP(items[j]->values[i]);
-		}
-		rarr_lock_rows(rarr_entity(RARR_SERIES), "series", "media_id", "", RARR_KEEP_ROW, ids, n);
-	}
-	lock_updated(items, nitems, ids);
+	rarr_import_lock_parents(plans->kind, items, nitems);
+	lock_media(plans->kind, items, nitems, ids);
+	lock_tracked(items, nitems, ids);
+	for (int i = 0; i < nitems; i++)
+		if (is_put(items[i]) && (is_updated(items[i]) || plans->kind->moves != NULL))
+			put[n++] = items[i];
+	rarr_import_run(import, plans->kind, &plans->lock_rows, put, n);
+	pfree(put);
 	pfree(ids);
 }
 
@@ -204,7 +234,7 @@ write_items(Import *import, ImportPlans *plans, ImportItem *items, int nitems)
 
 	n = choose(items, nitems, is_written, chosen);
 	if (import->known_media == NULL)
-		lock_items(plans->kind, chosen, n);
+		lock_items(import, plans, chosen, n);
 	n = choose(items, nitems, is_created, chosen);
 	if (rarr_import_run(import, plans->kind, &plans->insert, chosen, n) < n)
 		ereport(ERROR,
