@@ -86,6 +86,7 @@ const RarrThresholdDef rarr_thresholds[RARR_HEALTH_THRESHOLDS] = {
 	[RARR_HEALTH_BACKUP_AGE] = {THRESHOLD("backup_age", "the age of the last verified backup"), {36 * 3600, 7 * 86400}, INT_MAX, GUC_UNIT_S},
 	[RARR_HEALTH_WORKER_DELAY] = {THRESHOLD("worker_delay", "the time for which a maintenance task has been due"), {300, 3600}, INT_MAX, GUC_UNIT_S},
 	[RARR_HEALTH_SCHEDULE_DELAY] = {THRESHOLD("schedule_delay", "the time for which an entry of the schedule has been due"), {300, 3600}, INT_MAX, GUC_UNIT_S},
+	[RARR_HEALTH_KEPT_ROWS] = {THRESHOLD("kept_rows", "the estimated rows that no rule of retention ends"), {1000000, -1}, INT_MAX},
 	[RARR_HEALTH_CACHE_HITS] = {LEAST("cache_hits", "the hit rate of the cache, in percent"), {-1, -1}, 100, 0, true},
 	[RARR_HEALTH_SLOW_QUERIES] = {THRESHOLD("slow_queries", "slow statements within an hour"), {10, 100}, INT_MAX},
 };

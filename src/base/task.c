@@ -17,6 +17,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "base/task.h"
@@ -217,4 +218,26 @@ rarr_process_find(const char *name)
 		if (strcmp(processes[i]->name, name) == 0)
 			return processes[i];
 	return NULL;
+}
+
+/*
+ * Begin a transaction of a process, with an active snapshot.  The settings that
+ * the role or the database has for transactions do not apply to it.
+ */
+void
+rarr_process_begin(void)
+{
+	StartTransactionCommand();
+	XactReadOnly = false;
+	XactIsoLevel = XACT_READ_COMMITTED;
+	XactDeferrable = false;
+	PushActiveSnapshot(GetTransactionSnapshot());
+}
+
+/* End it. */
+void
+rarr_process_commit(void)
+{
+	PopActiveSnapshot();
+	CommitTransactionCommand();
 }

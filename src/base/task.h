@@ -88,6 +88,10 @@ extern void rarr_task_at(RarrTaskRun *run, TimestampTz at);
 extern void rarr_task_start_process(RarrTaskRun *run, const RarrProcess *process, Oid role,
 									const void *arg, Size len);
 
+/* for a process: its transactions */
+extern void rarr_process_begin(void);
+extern void rarr_process_commit(void);
+
 /* for a task or a process: how far it is, for worker_status() */
 extern void rarr_task_progress(const char *text);
 

@@ -18,7 +18,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -27,7 +26,6 @@
 #include "storage/lock.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
-#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "base/guc.h"
@@ -101,23 +99,6 @@ look(RarrTaskRun *run)
 	rarr_task_after(run, LOOK_INTERVAL);
 }
 
-static void
-begin(void)
-{
-	StartTransactionCommand();
-	XactReadOnly = false;
-	XactIsoLevel = XACT_READ_COMMITTED;
-	XactDeferrable = false;
-	PushActiveSnapshot(GetTransactionSnapshot());
-}
-
-static void
-commit(void)
-{
-	PopActiveSnapshot();
-	CommitTransactionCommand();
-}
-
 /* Take the session's lock.  Returns false if another process has it. */
 static bool
 lock(void)
@@ -164,7 +145,7 @@ begin_try(MemoryContext cxt, char **name)
 	TimestampTz due;
 	char *command = NULL;
 
-	begin();
+	rarr_process_begin();
 	MemoryContextSwitchTo(cxt);
 	*name = rarr_backup_archive_command[0] != '\0' ? find_next(&due) : NULL;
 	/* a row can have been written by hand, and a shell reads its name */
@@ -176,7 +157,7 @@ begin_try(MemoryContext cxt, char **name)
 		(void) rarr_schedule_execute(&query);
 		rarr_schedule_end(&access);
 	}
-	commit();
+	rarr_process_commit();
 	MemoryContextSwitchTo(cxt);
 	return command;
 }
@@ -191,13 +172,13 @@ end_try(const char *name, const char *error)
 		" archive_failures = archive_failures + CASE WHEN $2 IS NULL THEN 0 ELSE 1 END WHERE name = $1"};
 	RarrScheduleAccess access;
 
-	begin();
+	rarr_process_begin();
 	rarr_schedule_begin(&access);
 	rarr_schedule_param_text(&query, name);
 	rarr_schedule_param_text(&query, error != NULL ? rarr_clip_text(rarr_valid_text(error), 2000) : NULL);
 	(void) rarr_schedule_execute(&query);
 	rarr_schedule_end(&access);
-	commit();
+	rarr_process_commit();
 }
 
 /* In a new process: become the shell that runs the command. */
@@ -266,11 +247,11 @@ archive(const void *arg)
 	char *command;
 	char *name;
 
-	begin();
+	rarr_process_begin();
 	locked = lock();
 	if (locked)
 		before_shmem_exit(end_archive, (Datum) 0);
-	commit();
+	rarr_process_commit();
 	if (!locked)
 		return;
 	while ((command = begin_try(cxt, &name)) != NULL)

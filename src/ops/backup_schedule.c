@@ -8,16 +8,15 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
-#include "utils/snapmgr.h"
 
 #include "base/guc.h"
 #include "base/json.h"
 #include "base/schema.h"
+#include "base/task.h"
 #include "ops/backup.h"
 #include "ops/backup_archive.h"
 #include "ops/backup_schedule.h"
@@ -43,18 +42,7 @@ static void
 begin(const char *activity)
 {
 	pgstat_report_activity(STATE_RUNNING, activity);
-	StartTransactionCommand();
-	XactReadOnly = false;
-	XactIsoLevel = XACT_READ_COMMITTED;
-	XactDeferrable = false;
-	PushActiveSnapshot(GetTransactionSnapshot());
-}
-
-static void
-commit(void)
-{
-	PopActiveSnapshot();
-	CommitTransactionCommand();
+	rarr_process_begin();
 }
 
 static void
@@ -79,13 +67,13 @@ run_backup(const RarrScheduledRun *run)
 	result = psprintf("backup \"%s\": " INT64_FORMAT " rows, " INT64_FORMAT " bytes, verified", name, manifest->rows,
 					  manifest->bytes);
 	result = MemoryContextStrdup(cxt, result);
-	commit();
+	rarr_process_commit();
 
 	begin("reading a backup");
 	problem = rarr_backup_check(name, NULL);
 	if (problem != NULL)
 		problem = MemoryContextStrdup(cxt, problem);
-	commit();
+	rarr_process_commit();
 	MemoryContextSwitchTo(cxt);
 	if (problem != NULL)
 		ereport(ERROR,
@@ -130,7 +118,7 @@ run_cleanup(const RarrScheduledRun *run)
 
 	begin("removing old backups");
 	dropped = rarr_backup_clean_up(keep);
-	commit();
+	rarr_process_commit();
 	MemoryContextSwitchTo(cxt);
 	return psprintf(INT64_FORMAT " backups removed", dropped);
 }

@@ -8,7 +8,6 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "commands/dbcommands.h"
 #include "fmgr.h"
@@ -16,11 +15,11 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
-#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "base/json.h"
 #include "base/schema.h"
+#include "base/task.h"
 #include "base/text.h"
 #include "ops/health.h"
 #include "ops/health_checks.h"
@@ -264,16 +263,14 @@ run_scheduled(const RarrScheduledRun *run)
 	char *text;
 	int n;
 
-	StartTransactionCommand();
-	PushActiveSnapshot(GetTransactionSnapshot());
+	rarr_process_begin();
 	rarr_schedule_begin(&access);
 	(void) set_config_option("lock_timeout", "1s", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	results = rarr_health_run(&n);
 	text = MemoryContextStrdup(cxt, describe(results, n));
 	rarr_health_minutes_write();
 	rarr_schedule_end(&access);
-	PopActiveSnapshot();
-	CommitTransactionCommand();
+	rarr_process_commit();
 	MemoryContextSwitchTo(cxt);
 	return text;
 }

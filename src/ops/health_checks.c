@@ -22,12 +22,20 @@
 											JSONBOID } \
 	}
 
-/* the level of a value that must not reach the thresholds, or fall below them */
-#define MOST(value)  "CASE WHEN " value " >= $2 THEN 2 WHEN " value " >= $1 THEN 1 ELSE 0 END"
-#define LEAST(value) "CASE WHEN " value " < $2 THEN 2 WHEN " value " < $1 THEN 1 ELSE 0 END"
+/* clang-format indents strings that follow a macro by its column */
+/* clang-format off */
+
+/* the level of a value that must not reach the thresholds, or fall below them; a comma follows */
+#define MOST(value)  "CASE WHEN " value " >= $2 THEN 2 WHEN " value " >= $1 THEN 1 ELSE 0 END,"
+#define LEAST(value) "CASE WHEN " value " < $2 THEN 2 WHEN " value " < $1 THEN 1 ELSE 0 END,"
 
 /* the relations of our schema */
 #define OURS "c.relnamespace = 'researcharr'::regnamespace"
+
+/* about how many rows the partitions of a log have */
+#define LOG_ROWS(log) \
+	"(SELECT coalesce(sum(greatest(c.reltuples, 0)), 0)::bigint FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid" \
+	" WHERE i.inhparent = to_regclass('researcharr." log "'))"
 
 #define SETTINGS_SQL \
 	"SELECT $5, least(jsonb_array_length($5->'contradictions'), 1)," \
@@ -42,10 +50,11 @@
 	" FROM (SELECT pg_is_in_recovery() AS r, current_setting('default_transaction_read_only')::boolean AS ro) s"
 
 #define CONNECTIONS_SQL \
-	"SELECT jsonb_build_object('used', used, 'available', most, 'percent', p), " MOST("p") "," \
-																						   " format('%s of %s connections are used (%s %%)', used, most, p)" \
-																						   " FROM (SELECT used, most, CASE WHEN most > 0 THEN used * 100 / most ELSE 100 END AS p FROM (SELECT (SELECT sum(numbackends)::bigint FROM pg_stat_database) AS used," \
-																						   " current_setting('max_connections')::bigint - current_setting('superuser_reserved_connections')::bigint AS most) s) s"
+	"SELECT jsonb_build_object('used', used, 'available', most, 'percent', p), " \
+	MOST("p") \
+	" format('%s of %s connections are used (%s %%)', used, most, p)" \
+	" FROM (SELECT used, most, CASE WHEN most > 0 THEN used * 100 / most ELSE 100 END AS p FROM (SELECT (SELECT sum(numbackends)::bigint FROM pg_stat_database) AS used," \
+	" current_setting('max_connections')::bigint - current_setting('superuser_reserved_connections')::bigint AS most) s) s"
 
 #define DISK_SQL \
 	"SELECT $5, CASE WHEN p < $2 THEN 2 WHEN p < $1 OR bad IS NOT NULL THEN 1 ELSE 0 END," \
@@ -64,19 +73,22 @@
 	" FROM pg_class c, (SELECT current_setting('block_size')::bigint AS b) s WHERE " OURS " GROUP BY b) s"
 
 #define JOBS_SQL \
-	"SELECT $5, " MOST("w") "," \
-							" CASE WHEN w IS NULL THEN 'no job is due' ELSE format('the oldest due job has waited for %s', make_interval(secs => w)) END" \
-							" FROM (SELECT floor(($5->>'oldest_due_seconds')::numeric)::bigint AS w) s"
+	"SELECT $5, " \
+	MOST("w") \
+	" CASE WHEN w IS NULL THEN 'no job is due' ELSE format('the oldest due job has waited for %s', make_interval(secs => w)) END" \
+	" FROM (SELECT floor(($5->>'oldest_due_seconds')::numeric)::bigint AS w) s"
 
 #define LAPSES_SQL \
-	"SELECT jsonb_build_object('last_hour', n, 'since', $5->'since'), " MOST("n") "," \
-																				  " format('%s leases lapsed in the last hour', n)" \
-																				  " FROM (SELECT ($5->'last_hour'->>'lapsed')::bigint AS n) s"
+	"SELECT jsonb_build_object('last_hour', n, 'since', $5->'since'), " \
+	MOST("n") \
+	" format('%s leases lapsed in the last hour', n)" \
+	" FROM (SELECT ($5->'last_hour'->>'lapsed')::bigint AS n) s"
 
 #define FAILURES_SQL \
-	"SELECT jsonb_build_object('last_hour', n, 'retried_last_hour', ($5->'last_hour'->>'retried')::bigint, 'since', $5->'since'), " MOST("n") "," \
-																																			  " format('%s jobs failed for good in the last hour', n)" \
-																																			  " FROM (SELECT ($5->'last_hour'->>'failed')::bigint AS n) s"
+	"SELECT jsonb_build_object('last_hour', n, 'retried_last_hour', ($5->'last_hour'->>'retried')::bigint, 'since', $5->'since'), " \
+	MOST("n") \
+	" format('%s jobs failed for good in the last hour', n)" \
+	" FROM (SELECT ($5->'last_hour'->>'failed')::bigint AS n) s"
 
 #define HORIZON_SQL \
 	"WITH holders AS (" \
@@ -106,22 +118,24 @@
 	" LEFT JOIN LATERAL (SELECT * FROM worst ORDER BY level DESC, xids DESC NULLS LAST, seconds DESC NULLS LAST LIMIT 1) w ON true"
 
 #define DEAD_ROWS_SQL \
-	"SELECT jsonb_build_object('table', name, 'dead_rows', dead, 'percent', p, 'estimated', true, 'statistics_reset_at', reset), " MOST("p") "," \
-																																			 " CASE WHEN unknown THEN 'the statistics are empty: they were reset, or lost in a crash, and nothing was written since'" \
-																																			 " WHEN name IS NULL THEN 'no table has more than 1000 dead rows'" \
-																																			 " ELSE format('%s %% of the rows of %s are dead, about %s rows', p, name, dead) END" \
-																																			 " FROM (SELECT bool_and(dead + live = 0) AND sum(rows) > 0 AS unknown FROM (SELECT pg_stat_get_dead_tuples(c.oid) AS dead," \
-																																			 " pg_stat_get_live_tuples(c.oid) AS live, greatest(c.reltuples, 0) AS rows FROM pg_class c WHERE " OURS " AND relkind = 'r') s) u" \
-																																			 " CROSS JOIN (SELECT stats_reset AS reset FROM pg_stat_database WHERE datname = current_database()) r" \
-																																			 " LEFT JOIN LATERAL (SELECT c.relname AS name, s.dead, s.dead * 100 / (s.dead + s.live) AS p" \
-																																			 " FROM pg_class c CROSS JOIN LATERAL (SELECT pg_stat_get_dead_tuples(c.oid) AS dead, pg_stat_get_live_tuples(c.oid) AS live) s" \
-																																			 " WHERE " OURS " AND c.relkind = 'r' AND s.dead > 1000 ORDER BY p DESC, s.dead DESC LIMIT 1) w ON true"
+	"SELECT jsonb_build_object('table', name, 'dead_rows', dead, 'percent', p, 'estimated', true, 'statistics_reset_at', reset), " \
+	MOST("p") \
+	" CASE WHEN unknown THEN 'the statistics are empty: they were reset, or lost in a crash, and nothing was written since'" \
+	" WHEN name IS NULL THEN 'no table has more than 1000 dead rows'" \
+	" ELSE format('%s %% of the rows of %s are dead, about %s rows', p, name, dead) END" \
+	" FROM (SELECT bool_and(dead + live = 0) AND sum(rows) > 0 AS unknown FROM (SELECT pg_stat_get_dead_tuples(c.oid) AS dead," \
+	" pg_stat_get_live_tuples(c.oid) AS live, greatest(c.reltuples, 0) AS rows FROM pg_class c WHERE " OURS " AND relkind = 'r') s) u" \
+	" CROSS JOIN (SELECT stats_reset AS reset FROM pg_stat_database WHERE datname = current_database()) r" \
+	" LEFT JOIN LATERAL (SELECT c.relname AS name, s.dead, s.dead * 100 / (s.dead + s.live) AS p" \
+	" FROM pg_class c CROSS JOIN LATERAL (SELECT pg_stat_get_dead_tuples(c.oid) AS dead, pg_stat_get_live_tuples(c.oid) AS live) s" \
+	" WHERE " OURS " AND c.relkind = 'r' AND s.dead > 1000 ORDER BY p DESC, s.dead DESC LIMIT 1) w ON true"
 
 #define WRAPAROUND_SQL \
-	"SELECT jsonb_build_object('database', datname, 'transactions', a, 'multixacts', m), " MOST("greatest(a, m)") "," \
-																												  " format('the oldest transaction id of database %s is %s transactions old, of 2147483648', datname, greatest(a, m))" \
-																												  " FROM (SELECT datname, age(datfrozenxid) AS a, mxid_age(datminmxid) AS m FROM pg_database" \
-																												  " ORDER BY greatest(age(datfrozenxid), mxid_age(datminmxid)) DESC LIMIT 1) s"
+	"SELECT jsonb_build_object('database', datname, 'transactions', a, 'multixacts', m), " \
+	MOST("greatest(a, m)") \
+	" format('the oldest transaction id of database %s is %s transactions old, of 2147483648', datname, greatest(a, m))" \
+	" FROM (SELECT datname, age(datfrozenxid) AS a, mxid_age(datminmxid) AS m FROM pg_database" \
+	" ORDER BY greatest(age(datfrozenxid), mxid_age(datminmxid)) DESC LIMIT 1) s"
 
 #define BACKUP_SQL \
 	"SELECT jsonb_build_object('last_created_at', last.created_at, 'last_verified_at', good.verified_at, 'age_seconds', s.age," \
@@ -156,10 +170,11 @@
 	" ORDER BY r.id DESC LIMIT 1) AS last FROM researcharr.schedule_list() e LIMIT 1100) s) s"
 
 #define CACHE_SQL \
-	"SELECT $5 || jsonb_build_object('hit_percent', p), " LEAST("p") "," \
-																	 " CASE WHEN p IS NULL THEN 'the cache was asked for less than 1000 values' ELSE format('%s %% of the values asked for were in the cache', p) END" \
-																	 " FROM (SELECT CASE WHEN h + m >= 1000 THEN h * 100 / (h + m) END AS p" \
-																	 " FROM (SELECT ($5->>'hits')::bigint AS h, ($5->>'misses')::bigint AS m) s) s"
+	"SELECT $5 || jsonb_build_object('hit_percent', p), " \
+	LEAST("p") \
+	" CASE WHEN p IS NULL THEN 'the cache was asked for less than 1000 values' ELSE format('%s %% of the values asked for were in the cache', p) END" \
+	" FROM (SELECT CASE WHEN h + m >= 1000 THEN h * 100 / (h + m) END AS p" \
+	" FROM (SELECT ($5->>'hits')::bigint AS h, ($5->>'misses')::bigint AS m) s) s"
 
 #define AGENDA_SQL \
 	"SELECT $5, CASE WHEN u >= a THEN 1 ELSE 0 END, format('%s of %s slots are used%s', u, a," \
@@ -167,13 +182,33 @@
 	" FROM (SELECT ($5->>'used')::bigint AS u, ($5->>'slots')::bigint AS a) s"
 
 #define SLOW_QUERIES_SQL \
-	"SELECT $5, " MOST("n") ", format('%s slow statements in the last hour', n)" \
-							" FROM (SELECT ($5->>'last_hour')::bigint AS n) s"
+	"SELECT $5, " \
+	MOST("n") \
+	" format('%s slow statements in the last hour', n)" \
+	" FROM (SELECT ($5->>'last_hour')::bigint AS n) s"
 
 #define THROUGHPUT_SQL \
 	"SELECT $5, 0, format('%s jobs completed in the last hour, %s in the last day%s'," \
 	" $5->'last_hour'->>'completed', $5->'last_day'->>'completed'," \
 	" coalesce('; ' || ($5->>'transactions_per_second') || ' transactions a second', ''))"
+
+/*
+ * The finished jobs are a part of their table, so ANALYZE's most common values
+ * say how many there are.  A rule that is NULL is none.
+ */
+#define RETENTION_SQL \
+	"SELECT jsonb_build_object('without_rule', coalesce(jsonb_object_agg(target, rows) FILTER (WHERE rows > 0), '{}')," \
+	" 'most_rows', coalesce(max(rows), 0), 'estimated', true)," \
+	MOST("coalesce(max(rows), 0)") \
+	" coalesce('rows are kept for ever, call retention_set(): ' || string_agg(format('%s (about %s rows)', target, rows)," \
+	" ', ' ORDER BY rows DESC) FILTER (WHERE rows > 0), 'no table grows without a rule of retention')" \
+	" FROM (SELECT 'history' AS target, " LOG_ROWS("processing_history") " AS rows" \
+	" UNION ALL SELECT 'audit', " LOG_ROWS("audit_log") \
+	" UNION ALL SELECT v || '_jobs', (f * greatest(c.reltuples, 0))::bigint FROM pg_class c, pg_stats s," \
+	" unnest(s.most_common_vals::text::text[], s.most_common_freqs) m(v, f)" \
+	" WHERE c.oid = to_regclass('researcharr.processing_jobs') AND s.schemaname = 'researcharr' AND s.tablename = 'processing_jobs'" \
+	" AND s.attname = 'status' AND v IN ('completed', 'failed', 'cancelled')) t" \
+	" WHERE NOT EXISTS (SELECT FROM researcharr.retention_rules r WHERE r.target = t.target AND r.keep IS NOT NULL)"
 
 #define TLS_SQL \
 	"SELECT $5 || jsonb_build_object('plain_connections', n), CASE WHEN n > 0 THEN 1 ELSE 0 END," \
@@ -182,6 +217,8 @@
 	" FROM (SELECT count(*) AS n, (array_agg(a.client_addr))[1] AS who FROM pg_stat_activity a JOIN pg_stat_ssl s ON s.pid = a.pid" \
 	" WHERE a.client_addr IS NOT NULL AND NOT s.ssl AND a.backend_type IN ('client backend', 'walsender')" \
 	" AND ($5->>'wanted' = 'all' OR ($5->>'wanted' = 'remote' AND NOT (a.client_addr <<= '127.0.0.0/8' OR a.client_addr = '::1')))) s"
+
+/* clang-format on */
 
 /* The checks, in the order in which they are shown. */
 RarrHealthCheck rarr_health_checks[] = {
@@ -217,6 +254,8 @@ RarrHealthCheck rarr_health_checks[] = {
 	 QUERY(WORKER_SQL)},
 	{"schedule", RARR_HEALTH_SCHEDULE_DELAY, RARR_NO_THRESHOLD, false, "schedule_log", NULL,
 	 QUERY(SCHEDULE_SQL)},
+	{"retention", RARR_HEALTH_KEPT_ROWS, RARR_NO_THRESHOLD, false, "retention_rules", NULL,
+	 QUERY(RETENTION_SQL)},
 	{"cache", RARR_HEALTH_CACHE_HITS, RARR_NO_THRESHOLD, false, NULL, rarr_facts_cache,
 	 QUERY(CACHE_SQL)},
 	{"agenda", RARR_NO_THRESHOLD, RARR_NO_THRESHOLD, false, NULL, rarr_facts_agenda,

@@ -23,10 +23,10 @@
 #include "storage/proc.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
-#include "utils/snapmgr.h"
 #include "utils/timeout.h"
 
 #include "base/guc.h"
+#include "base/task.h"
 #include "ops/schedule_log.h"
 #include "ops/schedule_process.h"
 #include "ops/schedule_wake.h"
@@ -43,29 +43,15 @@ wake_schedule(int code, Datum arg)
 	rarr_schedule_wake();
 }
 
-/*
- * Begin a transaction for the schedule's tables.  The owner's settings for
- * transactions do not apply to it.
- */
-static void
-begin(void)
-{
-	StartTransactionCommand();
-	XactReadOnly = false;
-	XactIsoLevel = XACT_READ_COMMITTED;
-	XactDeferrable = false;
-	PushActiveSnapshot(GetTransactionSnapshot());
-}
-
+/* Commit a transaction for the schedule's tables, and wait until it is on disk. */
 static void
 commit(void)
 {
-	PopActiveSnapshot();
 	if (synchronous_commit < SYNCHRONOUS_COMMIT_REMOTE_FLUSH)
 		(void) set_config_option("synchronous_commit", "on", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0,
 								 false);
 	ForceSyncCommit();
-	CommitTransactionCommand();
+	rarr_process_commit();
 }
 
 /*
@@ -87,7 +73,7 @@ claim(const pg_uuid_t *id, MemoryContext cxt, RarrScheduledRun *run)
 {
 	const RarrScheduleCommand *def = NULL;
 
-	begin();
+	rarr_process_begin();
 	MemoryContextSwitchTo(cxt);
 	if (rarr_schedule_log_find(id, run))
 	{
@@ -204,7 +190,7 @@ run_entry(const void *arg)
 	error = run_command(command, &run, cxt, &result);
 	pgstat_report_activity(STATE_RUNNING, rarr_schedule_process.activity);
 
-	begin();
+	rarr_process_begin();
 	MemoryContextSwitchTo(cxt);
 	rarr_schedule_log_finish(&id, error != NULL ? "failed" : "succeeded", result, error);
 	rarr_schedule_log_prune(run.entry, rarr_schedule_keep_runs);

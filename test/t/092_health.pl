@@ -179,6 +179,21 @@ is(status('slow_queries', slow_queries_warning => 1, slow_queries_error => 2), '
 sql('SELECT researcharr.slow_query_reset()');
 is(status('slow_queries', slow_queries_warning => 1, slow_queries_error => 2), 'ok', 'slow_queries, ok: they are forgotten');
 
+# the tables that grow without a rule of retention
+is(status('retention', kept_rows_warning => 1), 'ok', 'retention, ok: there are no estimates yet');
+sql('VACUUM ANALYZE researcharr.processing_jobs; ANALYZE researcharr.processing_history; ANALYZE researcharr.audit_log');
+is(status('retention'), 'ok', 'retention, ok: there are few rows');
+is(status('retention', kept_rows_warning => 1), 'warning', 'retention, warning: there are many');
+is(status('retention', kept_rows_error => 1), 'error', 'retention, error: there are very many');
+like(reason('retention'), qr/call retention_set\(\): .*\bhistory \(about \d+ rows\)/, 'it names history');
+like(reason('retention'), qr/\bcompleted_jobs \(about \d+ rows\)/, 'and finished jobs');
+sql("SELECT researcharr.retention_set('history', '1 year'), researcharr.retention_set('completed_jobs', '1 year')");
+unlike(reason('retention'), qr/history|completed_jobs/, 'not those that have a rule');
+sql("SELECT researcharr.retention_set(target, '1 year') FROM unnest('{audit,failed_jobs,cancelled_jobs}'::text[]) target");
+is(status('retention', kept_rows_warning => 0, kept_rows_error => 1), 'warning', 'no rows are left without a rule');
+is(reason('retention'), 'no table grows without a rule of retention', 'it says so');
+sql("SELECT researcharr.retention_set(target, NULL) FROM researcharr.retention_list()");
+
 # 3.
 my %strict = (horizon_age_warning => 0, horizon_age_error => -1, horizon_xids_warning => -1, horizon_xids_error => 5);
 is(status('horizon', %strict), 'ok', 'horizon, ok: nobody');

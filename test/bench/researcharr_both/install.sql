@@ -1,1 +1,0 @@
-../researcharr/install.sql
