@@ -16,6 +16,7 @@
 #include "base/args.h"
 #include "base/duration.h"
 #include "base/volatile.h"
+#include "data/halves.h"
 
 /*
  * Does the update leave updated_at as it is?  It does if it changes volatile
@@ -40,9 +41,10 @@ leaves_updated_at(const TriggerData *trigger, AttrNumber updated_at)
  * updated_at_advance(column = updated_at): BEFORE UPDATE row trigger
  *
  * Sets the column to the current time, or later if that is not a millisecond
- * after its old value.  A value that the statement assigns to it is discarded.
- * Rows that logical replication applies stay as they come.  An update of
- * nothing but volatile members (base/volatile.c) leaves the column.
+ * after its old value, and after the other half's time in a flat row.  A value
+ * that the statement assigns to it is discarded.  Rows that logical replication
+ * applies stay as they come.  An update of nothing but volatile members
+ * (base/volatile.c) leaves the column.
  */
 PG_FUNCTION_INFO_V1(researcharr_updated_at_advance);
 Datum
@@ -53,6 +55,8 @@ researcharr_updated_at_advance(PG_FUNCTION_ARGS)
 	int column;
 	Datum value;
 	bool isnull;
+	TimestampTz time;
+	TimestampTz other;
 
 	rarr_require_trigger(fcinfo, "updated_at_advance");
 	desc = RelationGetDescr(trigger->tg_relation);
@@ -69,8 +73,10 @@ researcharr_updated_at_advance(PG_FUNCTION_ARGS)
 		PG_RETURN_POINTER(trigger->tg_newtuple);
 
 	value = heap_getattr(trigger->tg_trigtuple, column, desc, &isnull);
-	value = TimestampTzGetDatum(isnull ? GetCurrentTimestamp() :
-										 rarr_clock_after(DatumGetTimestampTz(value)));
+	time = isnull ? GetCurrentTimestamp() : rarr_clock_after(DatumGetTimestampTz(value));
+	if (rarr_other_half_time(trigger->tg_relation, trigger->tg_trigtuple, &other))
+		time = rarr_time_after(time, other);
+	value = TimestampTzGetDatum(time);
 	isnull = false;
 	PG_RETURN_POINTER(heap_modify_tuple_by_cols(trigger->tg_newtuple, desc,
 												1, &column, &value, &isnull));

@@ -98,7 +98,8 @@ WHERE r.id = :'movie';
 SELECT changes FROM audit_log WHERE entity_type = 'movie' AND action = 'update' ORDER BY id DESC LIMIT 1;
 UPDATE movies SET changed_at = '2000-01-01' WHERE media_id = :'movie';
 SELECT changed_at > '2020-01-01' AS kept FROM movies WHERE media_id = :'movie';
--- Pages in this order read both tables, and so do filters.
+-- Pages in this order read both tables, and so do filters.  The first movie's time is ahead of the clock.
+SELECT pg_sleep(extract(epoch FROM updated_at - clock_timestamp()) + 0.01) FROM movie_rows WHERE id = :'movie';
 SELECT id AS second FROM movie_create('{"title": "Brazil", "year": 1985}') \gset
 SELECT id AS third FROM movie_create('{"title": "Casino", "year": 1995}') \gset
 UPDATE movies SET year = 1986 WHERE media_id = :'second';
