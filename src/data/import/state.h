@@ -221,14 +221,15 @@ typedef struct ImportPlans
 	ImportPlan update;
 	ImportPlan update_id; /* also sets the external id */
 	ImportPlan lock_rows;
-	ImportPlan park; /* no plan if no row can change its place */
-	ImportPlan give_up;   /* likewise */
+	ImportPlan park;    /* no plan if no row can change its place */
+	ImportPlan give_up; /* likewise */
 	ImportPlan put;
 	ImportPlan park_key;
 	ImportPlan item_update;
 	ImportPlan item_insert;
 } ImportPlans;
 
+/* kinds.c */
 extern const ImportKind rarr_import_movies;
 extern const ImportKind rarr_import_series;
 extern const ImportKind rarr_import_episodes;
@@ -263,12 +264,13 @@ extern bool rarr_import_read(Import *import, const ImportKind *kind, JsonbValue 
 extern void rarr_import_read_tracked(Import *import, const ImportKind *kind, JsonbContainer *object,
 									 ImportItem *item);
 
-/* statements.c, track_statements.c */
-extern ImportPlans *rarr_import_prepare(const ImportKind *kind);
+/* params.c */
 extern Oid rarr_import_param_type(const ImportKind *kind, int param);
-extern char *rarr_import_columns(const ImportKind *kind, const char *prefix, bool stored_only);
 extern char *rarr_import_items(const ImportKind *kind, uint32 params);
 extern ImportPlan rarr_import_plan(const ImportKind *kind, uint32 params, char *sql);
+
+/* statements.c, track_statements.c */
+extern ImportPlans *rarr_import_prepare(const ImportKind *kind);
 extern void rarr_import_prepare_tracked(ImportPlans *plans);
 extern char *rarr_import_item_differs(void);
 
@@ -277,13 +279,15 @@ extern uint64 rarr_import_run(Import *import, const ImportKind *kind, ImportPlan
 							  ImportItem **items, int nitems);
 extern void rarr_import_identify(Import *import, ImportPlans *plans, ImportItem **items, int nitems);
 
-/* merge.c */
+/* locks.c */
+extern void rarr_import_lock_parents(const ImportKind *kind, ImportItem **items, int nitems);
 extern void rarr_import_lock_merges(const ImportKind *kind, ImportItem **items, int nitems);
+
+/* merge.c */
 extern void rarr_import_merge(Import *import, ImportItem *item);
 extern bool rarr_import_is_shared(Import *import, const pg_uuid_t *media_id);
 
 /* write.c */
-extern void rarr_import_lock_parents(const ImportKind *kind, ImportItem **items, int nitems);
 extern void rarr_import_write(Import *import, ImportPlans *plans, ImportItem *items, int nitems);
 
 /* remove.c */

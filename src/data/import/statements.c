@@ -12,51 +12,12 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
 #include "executor/spi.h"
-#include "utils/lsyscache.h"
 
 #include "data/import/state.h"
 
 #define BIT(param) ((uint32) 1 << (param))
 #define EQ         " OPERATOR(pg_catalog.=) "
-
-/* names and types of the array parameters before the kind's fields */
-static const struct
-{
-	const char *name;
-	Oid type;
-} params[PARAM_FIELDS] = {
-	[PARAM_ID] = {"id", UUIDOID},
-	[PARAM_EXTERNAL_ID] = {"external_id", TEXTOID},
-	[PARAM_TITLE] = {"title", TEXTOID},
-	[PARAM_EXTRA] = {"extra", JSONBOID},
-	[PARAM_GIVEN] = {"given", INT4OID},
-	[PARAM_SERVICE_ID] = {"service_id", INT8OID},
-	[PARAM_PAYLOAD] = {"payload", JSONBOID},
-	[PARAM_ITEM_ID] = {"item_id", UUIDOID},
-	[PARAM_TRACKED +
-		TRACKED_MONITORED] = {"monitored", BOOLOID},
-	[PARAM_TRACKED +
-		TRACKED_HAS_FILE] = {"has_file", BOOLOID},
-	[PARAM_TRACKED +
-		TRACKED_AVAILABLE_FROM] = {"available_from", TIMESTAMPTZOID},
-	[PARAM_TRACKED +
-		TRACKED_QUALITY_PROFILE_ID] = {"quality_profile_id", INT4OID},
-	[PARAM_TRACKED +
-		TRACKED_CUSTOM_FORMAT_SCORE] = {"custom_format_score", INT4OID},
-	[PARAM_TRACKED +
-		TRACKED_QUALITY_CUTOFF_MET] = {"quality_cutoff_met", BOOLOID},
-	[PARAM_TRACKED +
-		TRACKED_ADDED_AT] = {"added_at", TIMESTAMPTZOID},
-};
-
-/* The type of an array parameter's elements. */
-Oid
-rarr_import_param_type(const ImportKind *kind, int param)
-{
-	return param < PARAM_FIELDS ? params[param].type : kind->fields[param - PARAM_FIELDS].type;
-}
 
 static uint32
 all_fields(const ImportKind *kind)
@@ -68,16 +29,16 @@ all_fields(const ImportKind *kind)
 	return bits;
 }
 
-/* List the columns of the fields, or only of stored ones, with a prefix. */
-char *
-rarr_import_columns(const ImportKind *kind, const char *prefix, bool stored_only)
+/* List the stored columns, with a prefix. */
+static char *
+stored_columns(const ImportKind *kind, const char *prefix)
 {
 	StringInfoData list;
 
 	initStringInfo(&list);
 	for (int i = 0; i < kind->nfields; i++)
 	{
-		if (kind->fields[i].stored || !stored_only)
+		if (kind->fields[i].stored)
 			appendStringInfo(&list, "%s%s%s", list.len > 0 ? ", " : "",
 							 prefix, kind->fields[i].column);
 	}
@@ -104,47 +65,6 @@ merged_columns(const ImportKind *kind)
 						 list.len > 0 ? ", " : "", IMPORT_GIVES_FIELD(i), column, column);
 	}
 	return list.data;
-}
-
-/* Return the FROM item i: the items, and n, their position in the arrays. */
-char *
-rarr_import_items(const ImportKind *kind, uint32 bits)
-{
-	StringInfoData sql;
-	StringInfoData names;
-	int n = IMPORT_FIXED_PARAMS;
-
-	initStringInfo(&sql);
-	initStringInfo(&names);
-	for (int param = 0; param < PARAM_FIELDS + kind->nfields; param++)
-	{
-		if ((bits & BIT(param)) == 0)
-			continue;
-		appendStringInfo(&sql, "%spg_catalog.unnest($%d)", sql.len > 0 ? ", " : "ROWS FROM (", ++n);
-		appendStringInfo(&names, "%s, ",
-						 param < PARAM_FIELDS ? params[param].name : kind->fields[param - PARAM_FIELDS].column);
-	}
-	appendStringInfo(&sql, ") WITH ORDINALITY AS i (%sn)", names.data);
-	return sql.data;
-}
-
-/* Prepare a statement with these array parameters. */
-ImportPlan
-rarr_import_plan(const ImportKind *kind, uint32 bits, char *sql)
-{
-	Oid types[IMPORT_FIXED_PARAMS + IMPORT_MAX_PARAMS] = {UUIDOID, TEXTARRAYOID};
-	int ntypes = IMPORT_FIXED_PARAMS;
-	ImportPlan plan = {.params = bits};
-
-	for (int param = 0; param < PARAM_FIELDS + kind->nfields; param++)
-		if ((bits & BIT(param)) != 0)
-			types[ntypes++] = get_array_type(rarr_import_param_type(kind, param));
-
-	/* tables grow during the import, so a plan suits one batch only */
-	plan.plan = SPI_prepare_cursor(sql, ntypes, types, CURSOR_OPT_CUSTOM_PLAN);
-	if (plan.plan == NULL)
-		elog(ERROR, "could not prepare \"%s\": %s", sql, SPI_result_code_string(SPI_result));
-	return plan;
 }
 
 /*
@@ -237,7 +157,7 @@ compare_sql(const ImportKind *kind, uint32 bits)
 					" ORDER BY k.service_id OPERATOR(pg_catalog.<>) i.service_id, k.id LIMIT 1) AS t"
 					" ON i.service_id IS NOT NULL",
 					kind->service, kind->service, merged, kind->service,
-					rarr_import_columns(kind, "s.", true), merged_columns(kind),
+					stored_columns(kind, "s."), merged_columns(kind),
 					kind->moves ? kind->moves : "false", rarr_import_item_differs(),
 					rarr_import_items(kind, bits), kind->table);
 }
@@ -319,9 +239,9 @@ put_sql(const ImportKind *kind, uint32 bits)
 	return psprintf("INSERT INTO researcharr.%s (media_id, %s) SELECT i.id, %s FROM %s"
 					" LEFT JOIN researcharr.%s AS s ON s.media_id" EQ "i.id"
 					" ON CONFLICT (media_id) DO UPDATE SET (%s) = ROW(%s)",
-					kind->table, rarr_import_columns(kind, "", true), merged_columns(kind),
-					rarr_import_items(kind, bits), kind->table, rarr_import_columns(kind, "", true),
-					rarr_import_columns(kind, "excluded.", true));
+					kind->table, stored_columns(kind, ""), merged_columns(kind),
+					rarr_import_items(kind, bits), kind->table, stored_columns(kind, ""),
+					stored_columns(kind, "excluded."));
 }
 
 /*

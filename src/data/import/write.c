@@ -111,26 +111,6 @@ choose(ImportItem *items, int nitems, bool (*test)(const ImportItem *), ImportIt
 	return n;
 }
 
-/* Lock the series of episodes, so that they stay. */
-void
-rarr_import_lock_parents(const ImportKind *kind, ImportItem **items, int nitems)
-{
-	pg_uuid_t *ids = palloc(sizeof(pg_uuid_t) * Max(nitems, 1));
-
-	for (int i = 0; i < kind->nfields; i++)
-	{
-		int n = 0;
-
-		if (strcmp(kind->fields[i].column, "series_id") != 0)
-			continue;
-		for (int j = 0; j < nitems; j++)
-			if (!items[j]->nulls[i])
-				ids[n++] = *DatumGetUUIDP(items[j]->values[i]);
-		rarr_lock_rows(rarr_entity(RARR_SERIES), "series", "media_id", "", RARR_KEEP_ROW, ids, n);
-	}
-	pfree(ids);
-}
-
 /* Lock the media rows that the items change; and rows of series, which come next. */
 static void
 lock_media(const ImportKind *kind, ImportItem **items, int nitems, pg_uuid_t *ids)
