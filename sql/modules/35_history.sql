@@ -19,10 +19,10 @@ COMMENT ON COLUMN researcharr.processing_history.id IS 'UUID version 7: when the
 COMMENT ON COLUMN researcharr.processing_history.job_id IS 'the job, which may be gone';
 COMMENT ON COLUMN researcharr.processing_history.media_id IS 'the job''s media, which may be gone';
 COMMENT ON COLUMN researcharr.processing_history.action
-IS 'completed, retried, failed, lapsed, released, cancelled, requeued, marked_completed or deleted';
+IS 'completed, retried, failed, lapsed, released, cancelled, requeued, marked_completed, deleted or adopted';
 COMMENT ON COLUMN researcharr.processing_history.status IS 'the job''s new status; NULL for deleted';
 COMMENT ON COLUMN researcharr.processing_history.details
-IS 'from (the old status), attempt, worker, error; claimed_at and ended_at where an attempt ended; by (session_user, role, user_id) where an operator did it';
+IS 'from (the old status), attempt, worker, error, note; claimed_at and ended_at where an attempt ended; by (session_user, role, user_id) where an operator did it';
 COMMENT ON COLUMN researcharr.processing_history."timestamp" IS 'when it happened, by the clock';
 
 CREATE TABLE researcharr.processing_history_default PARTITION OF researcharr.processing_history (

@@ -90,7 +90,7 @@ static const struct
 	const char *names; /* separated by spaces */
 } routines[] = {
 	/* levels are granted by the owner and superusers */
-	{0, "access_grant access_revoke access_apply"},
+	{0, "access_grant access_revoke access_apply legacy_adopt legacy_finish legacy_queue_write"},
 
 	/* reading the library and the queue */
 	{R | W | A, "media_get_by_id movie_get_by_id series_get_by_id episode_get_by_id"

@@ -73,6 +73,17 @@ rarr_wrong_trigger(const TriggerData *trigger, const char *function, const char 
 			 errhint("%s", hint)));
 }
 
+/* Raise 39P01 unless the function was called as a trigger.  name is its name. */
+void
+rarr_require_trigger_call(FunctionCallInfo fcinfo, const char *name)
+{
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" was not called as a trigger", name),
+				 errhint("Only triggers of the extension may call it.")));
+}
+
 /*
  * Check that a trigger function is called by a trigger on one of our tables.
  * Every trigger function of the extension calls this first. name is the
@@ -83,11 +94,7 @@ rarr_require_trigger(FunctionCallInfo fcinfo, const char *name)
 {
 	const TriggerData *trigger;
 
-	if (!CALLED_AS_TRIGGER(fcinfo))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"%s\" was not called as a trigger", name),
-				 errhint("Only triggers of the extension may call it.")));
+	rarr_require_trigger_call(fcinfo, name);
 	trigger = (TriggerData *) fcinfo->context;
 	if (!rarr_is_own_table(RelationGetRelid(trigger->tg_relation)))
 		ereport(ERROR,

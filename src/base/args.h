@@ -26,6 +26,7 @@ extern Datum *rarr_array_argument(FunctionCallInfo fcinfo, int n, const char *na
 								  bool nulls_allowed, bool **nulls, int *count);
 pg_noreturn extern void rarr_wrong_trigger(const TriggerData *trigger, const char *function,
 										   const char *hint);
+extern void rarr_require_trigger_call(FunctionCallInfo fcinfo, const char *name);
 extern void rarr_require_trigger(FunctionCallInfo fcinfo, const char *name);
 
 #endif /* RARR_BASE_ARGS_H */

@@ -8,6 +8,7 @@
 #include "job/agenda/due.h"
 #include "job/core/job_type.h"
 #include "job/enqueue.h"
+#include "job/history/history.h"
 #include "job/history/search.h"
 #include "job/restored.h"
 #include "job/stats/type_figures.h"

@@ -21,6 +21,7 @@ php|php -m | grep -qx pgsql|php-cli php-pgsql
 perl|perl -MDBD::Pg -e 1|libdbd-pg-perl
 psql|command -v jq|jq
 pgbouncer|command -v pgbouncer|pgbouncer
+pgloader|command -v pgloader && command -v sqlite3|pgloader sqlite3
 '
 
 # Sets found and packages for a client.

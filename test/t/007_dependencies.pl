@@ -27,6 +27,7 @@ my @order = (
 	['audit'],
 	['data'],
 	['data/import'],
+	['data/legacy'],
 	['ops'],
 	['']);
 

@@ -157,7 +157,7 @@ rarr_import_warn(Import *import, const ImportKind *kind, int index, const char *
 	import->warnings = add_error(import, import->warnings, error, message);
 }
 
-/* By array, then by position. */
+/* By array, series before episodes, then by position. */
 static int
 compare_errors(const ListCell *a, const ListCell *b)
 {
@@ -165,7 +165,7 @@ compare_errors(const ListCell *a, const ListCell *b)
 	const ImportError *y = lfirst(b);
 
 	if (x->kind != y->kind)
-		return x->kind == &rarr_import_series ? -1 : 1;
+		return strcmp(y->kind->type, x->kind->type);
 	return x->index < y->index ? -1 : x->index > y->index;
 }
 

@@ -12,6 +12,7 @@
 
 #include "base/json.h"
 #include "data/import/state.h"
+#include "data/time_text.h"
 
 /* An object whose values are read into an item. */
 typedef struct Reader
@@ -76,76 +77,6 @@ read_int(Reader *reader, JsonbContainer *object, const char *name, const char *p
 		warn(reader, path, "a whole number of 32 bits", &value);
 }
 
-/* Read exactly this many digits.  Returns -1 if there are others. */
-static int
-digits(const char *text, int count)
-{
-	int number = 0;
-
-	for (int i = 0; i < count; i++)
-	{
-		if (text[i] < '0' || text[i] > '9')
-			return -1;
-		number = number * 10 + text[i] - '0';
-	}
-	return number;
-}
-
-/*
- * Read a date and time as .NET writes it: YYYY-MM-DDThh:mm:ss, a fraction, and
- * Z or an offset; or a date alone, which is midnight in UTC.  The server's own
- * functions raise errors.
- */
-static bool
-parse_time(const char *text, int length, TimestampTz *time)
-{
-	static const RarrRule rule = {.field = "time", .kind = RARR_RULE_DATE};
-	char buffer[48] = {0};
-	const char *p = buffer + 10;
-	RarrViolation violation;
-	DateADT date;
-	int64 seconds = 0;
-	int64 fraction = 0;
-	int64 unit = USECS_PER_SEC / 10;
-
-	if (length < 10 || length >= sizeof(buffer))
-		return false;
-	memcpy(buffer, text, length);
-	if (!rarr_check_date(&rule, buffer, 10, &date, &violation))
-		return false;
-	if (*p == 'T' || *p == ' ')
-	{
-		int hours = digits(p + 1, 2);
-		int minutes = hours < 0 || p[3] != ':' ? -1 : digits(p + 4, 2);
-		int rest = minutes < 0 || p[6] != ':' ? -1 : digits(p + 7, 2);
-
-		if (hours > 23 || minutes > 59 || rest < 0 || rest > 59)
-			return false;
-		seconds = (hours * 60 + minutes) * 60 + rest;
-		p += 9;
-		for (; *p == '.' || (*p >= '0' && *p <= '9'); p++)
-			if (*p != '.')
-			{
-				fraction += (*p - '0') * unit;
-				unit /= 10;
-			}
-		if (*p == '+' || *p == '-')
-		{
-			int hour = digits(p + 1, 2);
-			int minute = hour < 0 || p[3] != ':' ? -1 : digits(p + 4, 2);
-
-			if (hour > 15 || minute < 0 || minute > 59)
-				return false;
-			seconds -= (*p == '-' ? -1 : 1) * (hour * 60 + minute) * 60;
-			p += 6;
-		}
-		else if (*p == 'Z')
-			p++;
-	}
-	*time = date * USECS_PER_DAY + seconds * USECS_PER_SEC + fraction;
-	return *p == '\0' && IS_VALID_TIMESTAMP(*time);
-}
-
 /*
  * Read a time.  Returns false if the member is absent.  *time is infinity if it
  * is null, empty, .NET's zero, or not valid, which is a warning.
@@ -160,7 +91,7 @@ read_time(Reader *reader, const char *name, TimestampTz *time)
 		return false;
 	if (value.type == jbvNull || (value.type == jbvString && value.val.string.len == 0))
 		return true;
-	if (value.type != jbvString || !parse_time(value.val.string.val, value.val.string.len, time))
+	if (value.type != jbvString || !rarr_parse_time(value.val.string.val, value.val.string.len, time))
 	{
 		TIMESTAMP_NOEND(*time);
 		warn(reader, name, "a time as YYYY-MM-DDThh:mm:ssZ", &value);
@@ -215,7 +146,7 @@ read_episode_availability(Reader *reader)
 	if (TIMESTAMP_IS_NOEND(time) && rarr_json_member(reader->object, "airDate", &value))
 	{
 		given = true;
-		if (value.type != jbvString || !parse_time(value.val.string.val, value.val.string.len, &time))
+		if (value.type != jbvString || !rarr_parse_time(value.val.string.val, value.val.string.len, &time))
 			TIMESTAMP_NOEND(time);
 	}
 	if (given)

@@ -55,6 +55,7 @@ static const char *const action_names[] = {
 	[RARR_HISTORY_REQUEUED] = "requeued",
 	[RARR_HISTORY_MARKED_COMPLETED] = "marked_completed",
 	[RARR_HISTORY_DELETED] = "deleted",
+	[RARR_HISTORY_ADOPTED] = "adopted",
 };
 
 struct RarrHistory
@@ -126,6 +127,7 @@ build_details(RarrHistory *history, const RarrHistoryEntry *entry)
 		rarr_json_put(&state, "by", &value);
 	}
 	put_text(&state, "from", entry->from);
+	put_clipped(&state, "note", entry->note, RARR_HISTORY_ERROR_BYTES);
 	put_clipped(&state, "error", entry->error, RARR_HISTORY_ERROR_BYTES);
 	put_clipped(&state, "worker", entry->worker, RARR_HISTORY_WORKER_BYTES);
 	rarr_json_put_int(&state, "attempt", entry->attempt);

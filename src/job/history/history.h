@@ -20,7 +20,8 @@ typedef enum RarrHistoryAction
 	RARR_HISTORY_CANCELLED,
 	RARR_HISTORY_REQUEUED,
 	RARR_HISTORY_MARKED_COMPLETED,
-	RARR_HISTORY_DELETED
+	RARR_HISTORY_DELETED,
+	RARR_HISTORY_ADOPTED /* from the log of the old application */
 } RarrHistoryAction;
 
 /* the most bytes of a worker's name and of an error that a row holds */
@@ -47,6 +48,7 @@ typedef struct RarrHistoryEntry
 	TimestampTz claimed_at; /* 0 if no attempt ended */
 	TimestampTz ended_at;   /* the time of the change; always set */
 	const char *error;      /* NULL if there is none */
+	const char *note;       /* likewise */
 	bool by_operator;       /* record the session's roles: the change was not
 							 * made by the job's worker or the queue */
 } RarrHistoryEntry;

@@ -92,6 +92,7 @@ rarr_job_log_add(RarrJobLog *log, TupleTableSlot *oldslot, RarrHistoryAction act
 							0;
 	entry->ended_at = now;
 	entry->error = error;
+	entry->note = NULL;
 	entry->by_operator = is_operators(action);
 	add_search(log, oldslot, action, from, to, now);
 }
