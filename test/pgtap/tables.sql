@@ -155,6 +155,12 @@ $actual$, ARRAY[
 		|| 'weight integer not null default 1, '
 		|| 'max_runtime interval, '
 		|| 'paused boolean not null default false',
+	'legacy_rows: '
+		|| 'source_table text not null, '
+		|| 'source_key text not null, '
+		|| 'data jsonb not null, '
+		|| 'problem text not null, '
+		|| 'tried_at timestamp with time zone not null default clock_timestamp()',
 	'media: '
 		|| 'id uuid not null default researcharr.uuid_v7(), '
 		|| 'title text not null, '
@@ -360,6 +366,7 @@ $actual$, ARRAY[
 	'instances instances_pkey PRIMARY KEY (id)',
 	'job_type_rates job_type_rates_pkey PRIMARY KEY (job_type)',
 	'job_types job_types_pkey PRIMARY KEY (name)',
+	'legacy_rows legacy_rows_pkey PRIMARY KEY (source_table, source_key)',
 	'media media_external_id_type_key UNIQUE (external_id, type)',
 	'media media_id_type_key UNIQUE (id, type)',
 	'media media_pkey PRIMARY KEY (id)',

@@ -79,14 +79,14 @@ INSERT INTO newer.processing_logs VALUES (1, 1, 10, 'search_completed', 'found',
 	(2, 1, 10, 'search_failed', 'timeout', '{"code": 504}', false, '2024-06-01 12:05+00'), (3, 1, NULL, 'sync_completed', 'all', '', true, '2024-06-01 12:06+00');
 INSERT INTO newer.global_settings VALUES (1, 5, 'CUSTOM_FORMAT_SCORE_ASC', true, '09:00', now());
 SELECT * FROM legacy_adopt('newer');
-SELECT name, service, base_url, active, settings, last_synced_at FROM instances ORDER BY created_at;
+SELECT name, service, base_url, active, settings, last_synced_at FROM instances WHERE name NOT IN ('radarr', 'sonarr') ORDER BY name;
 SELECT name, kind, service_id, title, monitored, custom_format_score, last_search_at, search_count, failed_search_count, next_search_at
 FROM tracked_items t JOIN instances i ON i.id = instance_id JOIN media m ON m.id = media_id WHERE service_id > 500 ORDER BY service_id;
 SELECT key, value, value_type, secret FROM configuration ORDER BY key;
-SELECT title, action, h.status, details, "timestamp" FROM processing_history h LEFT JOIN media m ON m.id = h.media_id ORDER BY "timestamp";
+SELECT title, action, h.status, details, "timestamp" FROM processing_history h LEFT JOIN media m ON m.id = h.media_id WHERE action = 'adopted' ORDER BY "timestamp";
 SELECT source_table, source_key, data->>'api_key' AS secret, problem FROM legacy_rows ORDER BY 1, 2;
 SELECT source_table, found, adopted, unchanged, kept FROM legacy_adopt('newer');
-SELECT count(*) FROM processing_history;
+SELECT count(*) FROM processing_history WHERE action = 'adopted';
 -- secrets do not reach the audit log
 SELECT count(*) FROM audit_log WHERE changes::text ~ '\mk[12]\M|pbkdf2';
 
