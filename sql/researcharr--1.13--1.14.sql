@@ -226,14 +226,14 @@ REVOKE ALL ON FUNCTION researcharr.access_apply() FROM PUBLIC;
 CREATE VIEW researcharr.access_levels AS
 	SELECT g.grantee, g.level,
 		CASE WHEN r.oid IS NULL THEN 'missing'
-			WHEN (g.applied_in = here.place || r.oid OR NOT starts_with(g.applied_in, here.place))
-				AND EXISTS (SELECT FROM pg_namespace n, aclexplode(n.nspacl) a
-					WHERE n.nspname = 'researcharr' AND a.grantee = r.oid AND a.privilege_type = 'USAGE') THEN 'applied'
-			WHEN starts_with(g.applied_in, here.place) THEN 'stale'
+			WHEN split_part(g.applied_in, '/', 1) = here.cluster AND split_part(g.applied_in, '/', 3) <> r.oid::text THEN 'stale'
+			WHEN EXISTS (SELECT FROM pg_namespace n, aclexplode(n.nspacl) a
+				WHERE n.nspname = 'researcharr' AND a.grantee = r.oid AND a.privilege_type = 'USAGE') THEN 'applied'
+			WHEN starts_with(g.applied_in, here.cluster || '/' || here.database || '/') THEN 'stale'
 			ELSE 'restored' END AS status,
 		g.granted_at, g.granted_by
 	FROM researcharr.access_grants g
-		CROSS JOIN (SELECT c.system_identifier || '/' || d.oid || '/' AS place
+		CROSS JOIN (SELECT c.system_identifier::text AS cluster, d.oid::text AS database
 			FROM pg_control_system() c, pg_database d WHERE d.datname = current_database()) here
 		LEFT JOIN pg_roles r ON r.rolname = g.grantee;
 COMMENT ON VIEW researcharr.access_levels IS 'which role has which level of access, and whether it holds: applied, missing (no such role), restored (to be applied by access_apply) or stale (created anew since, and to be granted again)';
@@ -250,14 +250,16 @@ COMMENT ON COLUMN researcharr.processing_history.details
 IS 'from (the old status), attempt, worker, error, note; claimed_at and ended_at where an attempt ended; by (session_user, role, user_id) where an operator did it';
 
 CREATE TABLE researcharr.legacy_rows (
-	source_table text NOT NULL,
-	source_key   text NOT NULL,
-	data         jsonb NOT NULL,
-	problem      text NOT NULL,
-	tried_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
-	CONSTRAINT legacy_rows_pkey PRIMARY KEY (source_table, source_key)
+	source_schema text NOT NULL,
+	source_table  text NOT NULL,
+	source_key    text NOT NULL,
+	data          jsonb NOT NULL,
+	problem       text NOT NULL,
+	tried_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
+	CONSTRAINT legacy_rows_pkey PRIMARY KEY (source_schema, source_table, source_key)
 );
 COMMENT ON TABLE researcharr.legacy_rows IS 'rows of the old application that legacy_adopt could not adopt yet';
+COMMENT ON COLUMN researcharr.legacy_rows.source_schema IS 'the schema from which it came';
 COMMENT ON COLUMN researcharr.legacy_rows.source_table IS 'the old application''s table';
 COMMENT ON COLUMN researcharr.legacy_rows.source_key IS 'the row''s key in it';
 COMMENT ON COLUMN researcharr.legacy_rows.data IS 'the row, without secrets';

@@ -71,14 +71,14 @@ IS 'grants the levels once more, also those that came with a dump to roles that 
 CREATE VIEW researcharr.access_levels AS
 	SELECT g.grantee, g.level,
 		CASE WHEN r.oid IS NULL THEN 'missing'
-			WHEN (g.applied_in = here.place || r.oid OR NOT starts_with(g.applied_in, here.place))
-				AND EXISTS (SELECT FROM pg_namespace n, aclexplode(n.nspacl) a
-					WHERE n.nspname = 'researcharr' AND a.grantee = r.oid AND a.privilege_type = 'USAGE') THEN 'applied'
-			WHEN starts_with(g.applied_in, here.place) THEN 'stale'
+			WHEN split_part(g.applied_in, '/', 1) = here.cluster AND split_part(g.applied_in, '/', 3) <> r.oid::text THEN 'stale'
+			WHEN EXISTS (SELECT FROM pg_namespace n, aclexplode(n.nspacl) a
+				WHERE n.nspname = 'researcharr' AND a.grantee = r.oid AND a.privilege_type = 'USAGE') THEN 'applied'
+			WHEN starts_with(g.applied_in, here.cluster || '/' || here.database || '/') THEN 'stale'
 			ELSE 'restored' END AS status,
 		g.granted_at, g.granted_by
 	FROM researcharr.access_grants g
-		CROSS JOIN (SELECT c.system_identifier || '/' || d.oid || '/' AS place
+		CROSS JOIN (SELECT c.system_identifier::text AS cluster, d.oid::text AS database
 			FROM pg_control_system() c, pg_database d WHERE d.datname = current_database()) here
 		LEFT JOIN pg_roles r ON r.rolname = g.grantee;
 COMMENT ON VIEW researcharr.access_levels IS 'which role has which level of access, and whether it holds: applied, missing (no such role), restored (to be applied by access_apply) or stale (created anew since, and to be granted again)';

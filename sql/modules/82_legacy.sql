@@ -1,14 +1,16 @@
 -- legacy: the data of the old application.
 
 CREATE TABLE researcharr.legacy_rows (
-	source_table text NOT NULL,
-	source_key   text NOT NULL,
-	data         jsonb NOT NULL,
-	problem      text NOT NULL,
-	tried_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
-	CONSTRAINT legacy_rows_pkey PRIMARY KEY (source_table, source_key)
+	source_schema text NOT NULL,
+	source_table  text NOT NULL,
+	source_key    text NOT NULL,
+	data          jsonb NOT NULL,
+	problem       text NOT NULL,
+	tried_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
+	CONSTRAINT legacy_rows_pkey PRIMARY KEY (source_schema, source_table, source_key)
 );
 COMMENT ON TABLE researcharr.legacy_rows IS 'rows of the old application that legacy_adopt could not adopt yet';
+COMMENT ON COLUMN researcharr.legacy_rows.source_schema IS 'the schema from which it came';
 COMMENT ON COLUMN researcharr.legacy_rows.source_table IS 'the old application''s table';
 COMMENT ON COLUMN researcharr.legacy_rows.source_key IS 'the row''s key in it';
 COMMENT ON COLUMN researcharr.legacy_rows.data IS 'the row, without secrets';

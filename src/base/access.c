@@ -96,11 +96,33 @@ require_owner(const char *function)
 	return grants;
 }
 
-/* Begins all places where rows were applied in this database of this cluster. */
+/* Begins all places where rows were applied in this cluster. */
+static char *
+this_cluster(void)
+{
+	return psprintf(INT64_FORMAT "/", (int64) GetSystemIdentifier());
+}
+
+/* The same for this database of it. */
 static char *
 this_database(void)
 {
-	return psprintf(INT64_FORMAT "/%u/", (int64) GetSystemIdentifier(), MyDatabaseId);
+	return psprintf("%s%u/", this_cluster(), MyDatabaseId);
+}
+
+static bool
+begins_with(const char *place, const char *beginning)
+{
+	return strncmp(place, beginning, strlen(beginning)) == 0;
+}
+
+/* The role of a place. */
+static Oid
+role_of(const char *place)
+{
+	const char *slash = strrchr(place, '/');
+
+	return slash != NULL ? (Oid) strtoul(slash + 1, NULL, 10) : InvalidOid;
 }
 
 /* Where a row is applied: this database, and this role. */
@@ -288,22 +310,22 @@ static bool
 apply_row(const char *grantee, const char *level, const char *applied_in, bool restored)
 {
 	bool came_with_dump;
-	char *here;
+	bool is_another;
 	Oid role;
 
 	CHECK_FOR_INTERRUPTS();
 	if (grantee == NULL || level == NULL || applied_in == NULL || rarr_access_level(level) == 0)
 		return false;
 	role = get_role_oid(grantee, true);
-	here = place_of(role);
-	came_with_dump = strncmp(applied_in, this_database(), strlen(this_database())) != 0;
-	if (!OidIsValid(role) || superuser_arg(role) || !(came_with_dump || strcmp(applied_in, here) == 0) ||
+	came_with_dump = !begins_with(applied_in, this_database());
+	is_another = begins_with(applied_in, this_cluster()) && role_of(applied_in) != role;
+	if (!OidIsValid(role) || superuser_arg(role) || is_another ||
 		!(holds_usage(role) || (came_with_dump && restored)))
 		return false;
 	grant_level(rarr_access_level(level), grantee);
 	if (came_with_dump)
 		run("UPDATE researcharr.access_grants SET applied_in = $2 WHERE grantee = $1",
-			SPI_OK_UPDATE, grantee, here, NULL);
+			SPI_OK_UPDATE, grantee, place_of(role), NULL);
 	return true;
 }
 
@@ -331,8 +353,10 @@ rarr_access_update(void)
 {
 	Oid grants = rarr_find_relation("access_grants");
 
-	if (OidIsValid(grants) && rarr_is_own_table(grants))
-		(void) apply_rows(false);
+	if (!OidIsValid(grants) || !rarr_is_own_table(grants))
+		return;
+	LockRelationOid(grants, ShareRowExclusiveLock);
+	(void) apply_rows(false);
 }
 
 /* Return the role to grant a level to.  Raises 22023 for one that needs none, and 42704. */
@@ -433,8 +457,9 @@ researcharr_access_grant(PG_FUNCTION_ARGS)
  * access_revoke(grantee text) returns boolean
  *
  * Takes a role's level away, and with it all privileges that the role itself
- * holds on the extension's objects.  Returns false if it has no level; nothing is
- * revoked then.  Raises 42501 for others than the owner and superusers.
+ * holds on the extension's objects.  A role that was renamed since it got the level
+ * is meant by its old name, which the row has.  Returns false if it has no level;
+ * nothing is revoked then.  Raises 42501 for others than the owner and superusers.
  */
 PG_FUNCTION_INFO_V1(researcharr_access_revoke);
 Datum
@@ -442,20 +467,29 @@ researcharr_access_revoke(PG_FUNCTION_ARGS)
 {
 	Oid grants = require_owner("access_revoke");
 	char *grantee;
-	char *applied_in;
-	Oid role;
+	char *applied_in = NULL;
 	bool found;
 
 	RARR_REQUIRE_ARG(0, "grantee");
 	rarr_prevent_read_only("access_revoke()");
 	grantee = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	role = get_role_oid(grantee, true);
 
 	LockRelationOid(grants, ShareRowExclusiveLock);
 	SPI_connect();
 	found = find_level(grantee, &applied_in) != NULL;
-	if (found && OidIsValid(role))
-		revoke_all(role, grantee);
+	if (found)
+	{
+		Oid role = applied_in != NULL && begins_with(applied_in, this_cluster()) ? role_of(applied_in) : InvalidOid;
+		char *name = GetUserNameFromId(role, true);
+
+		if (name == NULL)
+		{
+			name = grantee;
+			role = get_role_oid(grantee, true);
+		}
+		if (OidIsValid(role))
+			revoke_all(role, name);
+	}
 	if (found)
 		run("DELETE FROM researcharr.access_grants WHERE grantee = $1", SPI_OK_DELETE, grantee, NULL, NULL);
 	SPI_finish();

@@ -86,8 +86,8 @@ rarr_require_trigger_call(FunctionCallInfo fcinfo, const char *name)
 
 /*
  * Check that a trigger function is called by a trigger on one of our tables.
- * Every trigger function of the extension calls this first. name is the
- * function's name.  Raises 39P01 otherwise.
+ * A trigger function for the extension's own tables calls this first. name is
+ * the function's name.  Raises 39P01 otherwise.
  */
 void
 rarr_require_trigger(FunctionCallInfo fcinfo, const char *name)

@@ -69,7 +69,7 @@ static bool
 read_time(const Half *half, Datum id, TimestampTz *time)
 {
 	Relation rel = rarr_relation_open(half->table, AccessShareLock);
-	RarrIndexDef def = {"", {rarr_require_column(rel, half->id, UUIDOID)}, .unique = true};
+	RarrIndexDef def = {psprintf("%s_pkey", half->table), {rarr_require_column(rel, half->id, UUIDOID)}, .unique = true};
 	AttrNumber column = rarr_find_column(RelationGetDescr(rel), half->time);
 	Relation index = rarr_index_open(rel, &def, AccessShareLock);
 	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());

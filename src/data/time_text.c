@@ -25,9 +25,10 @@ digits(const char *text, int count)
 }
 
 /*
- * Read a date and time as .NET writes it: YYYY-MM-DDThh:mm:ss, a fraction, and
- * Z or an offset such as +02, +0200 or +02:00; or a date alone, which is midnight in UTC.  Returns false if
- * the text is something else: the server's own functions raise errors.
+ * Read a date and time as .NET and Python write it: YYYY-MM-DDThh:mm:ss, a
+ * fraction, and Z or an offset such as +02, +0200 or +02:00; or a date alone.
+ * Without an offset it is in UTC.  Returns false if the text is something else:
+ * the server's own functions raise errors.
  */
 bool
 rarr_parse_time(const char *text, int length, TimestampTz *time)
@@ -56,8 +57,8 @@ rarr_parse_time(const char *text, int length, TimestampTz *time)
 			return false;
 		seconds = (hours * 60 + minutes) * 60 + rest;
 		p += 9;
-		for (; *p == '.' || (*p >= '0' && *p <= '9'); p++)
-			if (*p != '.')
+		if (*p == '.')
+			for (p++; *p >= '0' && *p <= '9'; p++)
 			{
 				fraction += (*p - '0') * unit;
 				unit /= 10;
@@ -69,10 +70,9 @@ rarr_parse_time(const char *text, int length, TimestampTz *time)
 			int minute = 0;
 
 			p += hour < 0 ? 0 : 3;
-			if (*p == ':')
-				p++;
 			if (*p != '\0')
 			{
+				p += *p == ':';
 				minute = digits(p, 2);
 				p += minute < 0 ? 0 : 2;
 			}

@@ -194,7 +194,7 @@
 
 /*
  * The finished jobs are a part of their table, so ANALYZE's most common values
- * say how many there are.  A rule that is NULL is none.
+ * say how many there are.
  */
 #define RETENTION_SQL \
 	"SELECT jsonb_build_object('without_rule', coalesce(jsonb_object_agg(target, rows) FILTER (WHERE rows > 0), '{}')," \
@@ -208,7 +208,7 @@
 	" unnest(s.most_common_vals::text::text[], s.most_common_freqs) m(v, f)" \
 	" WHERE c.oid = to_regclass('researcharr.processing_jobs') AND s.schemaname = 'researcharr' AND s.tablename = 'processing_jobs'" \
 	" AND s.attname = 'status' AND v IN ('completed', 'failed', 'cancelled')) t" \
-	" WHERE NOT EXISTS (SELECT FROM researcharr.retention_rules r WHERE r.target = t.target AND r.keep IS NOT NULL)"
+	" WHERE NOT EXISTS (SELECT FROM researcharr.retention_rules r WHERE r.target = t.target)"
 
 #define TLS_SQL \
 	"SELECT $5 || jsonb_build_object('plain_connections', n), CASE WHEN n > 0 THEN 1 ELSE 0 END," \

@@ -156,6 +156,7 @@ $actual$, ARRAY[
 		|| 'max_runtime interval, '
 		|| 'paused boolean not null default false',
 	'legacy_rows: '
+		|| 'source_schema text not null, '
 		|| 'source_table text not null, '
 		|| 'source_key text not null, '
 		|| 'data jsonb not null, '
@@ -366,7 +367,7 @@ $actual$, ARRAY[
 	'instances instances_pkey PRIMARY KEY (id)',
 	'job_type_rates job_type_rates_pkey PRIMARY KEY (job_type)',
 	'job_types job_types_pkey PRIMARY KEY (name)',
-	'legacy_rows legacy_rows_pkey PRIMARY KEY (source_table, source_key)',
+	'legacy_rows legacy_rows_pkey PRIMARY KEY (source_schema, source_table, source_key)',
 	'media media_external_id_type_key UNIQUE (external_id, type)',
 	'media media_id_type_key UNIQUE (id, type)',
 	'media media_pkey PRIMARY KEY (id)',

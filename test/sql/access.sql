@@ -160,6 +160,22 @@ SELECT grantee, status FROM access_levels ORDER BY grantee;
 SELECT access_apply();
 SELECT grantee, status FROM access_levels ORDER BY grantee;
 SELECT access_revoke(grantee) FROM access_levels;
+-- A row of another database of this cluster names the role that got it, not one of its name.
+INSERT INTO access_grants (grantee, level, granted_by, applied_in)
+SELECT 'regress_reader', 'admin', 'somebody', system_identifier || '/1/' || role FROM pg_control_system(), CAST('pg_monitor'::regrole AS oid) role;
+SELECT grantee, status FROM access_levels;
+SELECT access_apply(), has_table_privilege('regress_reader', 'researcharr.access_grants', 'UPDATE') AS admin;
+UPDATE access_grants SET applied_in = replace(applied_in, '/' || CAST('pg_monitor'::regrole AS oid), '/' || CAST('regress_reader'::regrole AS oid)), level = 'reader';
+SELECT grantee, status FROM access_levels;
+SELECT access_apply(), has_table_privilege('regress_reader', 'researcharr.media', 'SELECT') AS reads;
+-- A role that was renamed loses what it has by its old name, and a new one of that name nothing.
+ALTER ROLE regress_reader RENAME TO regress_renamed;
+CREATE ROLE regress_reader;
+GRANT SELECT ON media TO regress_reader;
+SELECT grantee, status FROM access_levels;
+SELECT access_revoke('regress_reader'), has_schema_privilege('regress_renamed', 'researcharr', 'USAGE') AS renamed, has_table_privilege('regress_reader', 'researcharr.media', 'SELECT') AS other;
+REVOKE SELECT ON media FROM regress_reader;
+DROP ROLE regress_renamed;
 DROP ROLE regress_reader;
 SELECT action, entity_type, entity_id, changes->'level' AS level FROM audit_log WHERE entity_type = 'access' AND entity_id = 'regress_reader' ORDER BY id LIMIT 4;
 

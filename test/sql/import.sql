@@ -129,9 +129,9 @@ SELECT created, updated, unchanged, failed, e.* FROM media_import_sonarr('[]', p
 	jsonb_to_recordset(i.errors) e (index int, sqlstate text, source text, message text);
 
 -- a series gets another tvdbId
-SELECT * FROM media_import_sonarr('[{"id": 93, "tvdbId": 96, "title": "Another"}]', '[]');
+SELECT * FROM media_import_sonarr('[{"id": 93, "tvdbId": 96, "title": "S"}]', '[]');
 SELECT * FROM media_import_sonarr('[]', '[{"seriesId": 93, "seasonNumber": 1, "episodeNumber": 9, "title": "whose"}]');
-SELECT * FROM media_import_sonarr('[{"id": 93, "tvdbId": 96, "title": "Another"}]', '[{"seriesId": 93, "seasonNumber": 1, "episodeNumber": 9, "title": "its"}]');
+SELECT * FROM media_import_sonarr('[{"id": 93, "tvdbId": 96, "title": "S"}]', '[{"seriesId": 93, "seasonNumber": 1, "episodeNumber": 9, "title": "its"}]');
 
 -- strict: one bad object undoes all, and the first errors are in the DETAIL
 SELECT * FROM media_import_radarr('[{"tmdbId": 700001, "title": "Good"}, {"tmdbId": 700002}]', true);

@@ -27,7 +27,7 @@ SELECT * FROM legacy_adopt('old');
 SELECT kind, service_id, last_search_at, search_count FROM tracked_items WHERE kind <> 'series' ORDER BY kind, service_id;
 SELECT service, title, last_processed FROM queue_items JOIN media ON media.id = media_id ORDER BY service, title;
 SELECT username, password_hash, api_key_hash, created_at > '2024-01-01' AS now FROM webui_users ORDER BY username;
-SELECT source_table, source_key, data, problem FROM legacy_rows ORDER BY 1, 2;
+SELECT * FROM (SELECT source_schema, source_table, source_key, data, problem FROM legacy_rows) l ORDER BY 1, 2, 3;
 
 -- again: nothing changes, not even what was handled since
 DELETE FROM queue_items WHERE media_id = (SELECT id FROM media WHERE title = 'movie 1');
@@ -68,9 +68,9 @@ CREATE TABLE newer.tracked_items (id bigint, app_id bigint, arr_id bigint, tmdb_
 CREATE TABLE newer.search_cycles (id bigint, app_id bigint, cycle_number bigint, items_searched bigint, items_succeeded bigint, items_failed bigint, started_at timestamptz);
 CREATE TABLE newer.processing_logs (id bigint, app_id bigint, tracked_item_id bigint, event_type text, message text, details text, success boolean, created_at timestamptz);
 CREATE TABLE newer.global_settings (id bigint, items_per_cycle bigint, sort_strategy text, retry_failed_items boolean, daily_summary_time text, created_at timestamptz);
-INSERT INTO newer.managed_apps VALUES (1, 'RADARR', 'Films', 'http://radarr:7878/', 'k1', true, true, 5, now(), '2024-06-01'),
-	(2, 'SONARR', 'Shows', 'http://sonarr:8989', 'k2', false, false, NULL, now(), NULL), (3, 'RADARR', 'Films', 'http://other:7878', '', true, false, NULL, now(), NULL),
-	(4, 'LIDARR', 'Music', 'http://lidarr:1', 'k4', true, false, NULL, now(), NULL);
+INSERT INTO newer.managed_apps VALUES (1, 'RADARR', 'Films', 'http://radarr:7878/', 'film-key', true, true, 5, now(), '2024-06-01'),
+	(2, 'SONARR', 'Shows', 'http://sonarr:8989', 'show-key', false, false, NULL, now(), NULL), (3, 'RADARR', 'Films', 'http://other:7878', '', true, false, NULL, now(), NULL),
+	(4, 'LIDARR', 'Music', 'http://lidarr:1', 'music-key', true, false, NULL, now(), NULL);
 INSERT INTO newer.tracked_items VALUES (10, 1, 501, 101, NULL, 'movie 1', true, false, 12.5, 3, '2024-06-01 12:00+00', 1, '2024-06-02 12:00+00'),
 	(11, 2, 502, NULL, 30, 'show', true, false, 0, 0, NULL, 0, NULL), (12, 1, 503, 4711, NULL, 'nobody has it', true, false, 0, 1, '2024-06-01', 0, NULL),
 	(13, 7, 504, 101, NULL, 'of no app', true, false, 0, 0, NULL, 0, NULL);
@@ -88,19 +88,71 @@ SELECT source_table, source_key, data->>'api_key' AS secret, problem FROM legacy
 SELECT source_table, found, adopted, unchanged, kept FROM legacy_adopt('newer');
 SELECT count(*) FROM processing_history WHERE action = 'adopted';
 -- secrets do not reach the audit log
-SELECT count(*) FROM audit_log WHERE changes::text ~ '\mk[12]\M|pbkdf2';
+SELECT count(*) FROM audit_log WHERE changes::text ~ '-key|pbkdf2:sha';
+
+-- the same application's file, later: its app is known by its address, its log has grown; and another application's file
+CREATE SCHEMA later;
+CREATE TABLE later.managed_apps AS SELECT * FROM newer.managed_apps WHERE id = 1;
+CREATE TABLE later.tracked_items AS SELECT * FROM newer.tracked_items WHERE id = 10;
+CREATE TABLE later.processing_logs AS SELECT * FROM newer.processing_logs;
+INSERT INTO later.processing_logs VALUES (4, 1, 10, 'search_completed', 'again', NULL, true, '2024-07-01 12:00+00');
+SELECT source_table, found, adopted, unchanged, kept FROM legacy_adopt('later');
+CREATE SCHEMA other;
+CREATE TABLE other.managed_apps AS SELECT id, app_type, name, 'http://third:7878' AS base_url, api_key FROM newer.managed_apps WHERE id = 1;
+CREATE TABLE other.processing_logs AS SELECT id, app_id, event_type, message, created_at FROM newer.processing_logs WHERE id = 3;
+INSERT INTO other.managed_apps VALUES (NULL, 'RADARR', 'nameless', 'http://nameless:1', NULL), (9, 'RADARR', 'Password', 'http://user:pass@host', 'pass-key');
+SELECT source_table, found, adopted, unchanged, kept, problems FROM legacy_adopt('other');
+SELECT name, settings->'legacy_apps' AS apps FROM instances WHERE settings ? 'legacy_apps' ORDER BY name;
+SELECT count(*) FROM legacy_rows WHERE data::text ~ 'pass@|-key';
+-- a row with secrets is not tried again without its table, and is forgotten when it has gone from it
+SELECT count(*) FROM legacy_rows WHERE source_table = 'managed_apps' AND source_schema = 'other';
+DELETE FROM other.managed_apps WHERE id = 9;
+SELECT count(*) FROM legacy_adopt('other');
+SELECT count(*) FROM legacy_rows WHERE source_table = 'managed_apps' AND source_schema = 'other';
+-- the later search wins, also over one without a time
+UPDATE tracked_items SET last_search_at = '2030-01-01', next_search_at = '2030-01-02', search_count = 1, failed_search_count = 0 WHERE service_id = 501;
+UPDATE newer.tracked_items SET last_search_at = NULL, search_count = 7, failed_search_count = 5 WHERE id = 10;
+SELECT adopted FROM legacy_adopt('newer') WHERE source_table = 'tracked_items';
+SELECT search_count, failed_search_count, next_search_at = '2030-01-02' AS next FROM tracked_items WHERE service_id = 501;
 
 -- bad calls
+SELECT sqlstate, message FROM pg_temp.error('SELECT researcharr.legacy_adopt(''researcharr'')');
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT sqlstate, message FROM pg_temp.error('SELECT researcharr.legacy_adopt()');
+COMMIT;
 SELECT * FROM pg_temp.error('SELECT researcharr.legacy_adopt(''nowhere'')');
 CREATE SCHEMA bare;
 CREATE TABLE bare.films (id int);
 SELECT * FROM pg_temp.error('SELECT researcharr.legacy_adopt(''bare'')');
 CREATE TABLE bare.radarr_queue (id int, last_processed text);
 SELECT sqlstate, message FROM pg_temp.error('SELECT researcharr.legacy_adopt(''bare'')');
+ALTER TABLE bare.radarr_queue RENAME id TO movie_id;
+ALTER TABLE bare.radarr_queue ALTER movie_id TYPE text;
+SELECT sqlstate, message FROM pg_temp.error('SELECT researcharr.legacy_adopt(''bare'')');
+ALTER TABLE bare.radarr_queue ALTER movie_id TYPE int USING movie_id::int;
+CREATE VIEW researcharr.radarr_queue AS SELECT 1 AS movie_id;
+SELECT sqlstate, message FROM pg_temp.error('SELECT researcharr.legacy_adopt(''bare'')');
+SELECT legacy_finish(true);
+SELECT count(*) FROM researcharr.radarr_queue;
+DROP VIEW researcharr.radarr_queue;
 DROP TABLE bare.radarr_queue;
 CREATE TABLE bare.webui_users (id int, username text);
 INSERT INTO bare.webui_users VALUES (1, 'carl');
 SELECT found, kept, problems FROM legacy_adopt('bare');
+-- an application's role reads and writes the views
+CREATE ROLE regress_app;
+SELECT access_grant('regress_app', 'application');
+CREATE TABLE bare.sonarr_queue (episode_id int, last_processed text);
+INSERT INTO bare.sonarr_queue VALUES (8, '1700000000000');
+SELECT source_table, adopted FROM legacy_adopt('bare') ORDER BY 1;
+SET ROLE regress_app;
+SELECT * FROM researcharr.sonarr_queue;
+UPDATE researcharr.sonarr_queue SET last_processed = '1700000000' WHERE episode_id = 8;
+DELETE FROM researcharr.sonarr_queue;
+RESET ROLE;
+SELECT last_search_at, search_count FROM tracked_items WHERE service_id = 8;
+SELECT legacy_finish(true), access_revoke('regress_app');
+DROP ROLE regress_app;
 -- a schema whose owner waits for somebody with more privileges
 CREATE FUNCTION pg_temp.trap(anyelement) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RAISE 'trapped as %', current_user; END $$;
 CREATE VIEW bare.radarr_queue AS SELECT 1 AS movie_id, pg_temp.trap(1) AS last_processed;
@@ -127,7 +179,8 @@ DROP OWNED BY regress_old;
 DROP ROLE regress_old;
 
 SELECT legacy_finish(true);
-DROP SCHEMA old, newer, bare CASCADE;
+SET client_min_messages = warning;
+DROP SCHEMA old, newer, later, other, bare CASCADE;
 DELETE FROM instances;
 DELETE FROM media;
 DELETE FROM configuration;

@@ -154,6 +154,35 @@ SELECT unchanged FROM media_import_radarr('[{"id": 1, "title": "Default", "tmdbI
 SELECT name, service_id, title FROM pg_temp.items WHERE name = 'radarr';
 SELECT name, service, last_synced_at IS NOT NULL AS synced FROM instances ORDER BY 1;
 
+-- another Radarr's objects, with the same ids: an import does not say whose they are
+SELECT created, updated FROM media_import_radarr('[{"id": 1, "title": "Brazil", "tmdbId": 68}]');
+SELECT title, external_id FROM media WHERE external_id IN ('401', '68') ORDER BY 1;
+-- the same object with another id is still the same
+SELECT created, updated FROM media_import_radarr('[{"id": 1, "title": "Brazil", "tmdbId": 69}]');
+SELECT title, external_id FROM media WHERE title = 'Brazil';
+-- an object without an external id, or without the whole of it, leaves what is known
+SELECT updated, failed FROM media_import_radarr('[{"id": 1, "title": "Brazil", "tmdbId": 0, "isAvailable": true}]');
+SELECT updated FROM media_import_radarr('[{"id": 1, "title": "Brazil", "physicalRelease": "2030-01-01T00:00:00Z"}]');
+SELECT m.external_id, s.tmdb_id, t.available_from FROM tracked_items t JOIN media m ON m.id = media_id JOIN movies s USING (media_id) WHERE service_id = 1 AND kind = 'movie';
+
+-- two Sonarrs that have different episodes at a place settle: the one whose id is the first decides
+DELETE FROM media;
+DELETE FROM instances;
+INSERT INTO instances (id, name, service) VALUES ('00000000-0000-7000-8000-000000000001', 'one', 'sonarr'), ('00000000-0000-7000-8000-000000000002', 'two', 'sonarr');
+CREATE FUNCTION pg_temp.both(OUT name text, OUT created int, OUT updated int, OUT unchanged int, OUT failed int) RETURNS SETOF record LANGUAGE sql AS $$
+	SELECT 'one', created, updated, unchanged, failed FROM researcharr.media_sync_sonarr('one', '[{"id": 5, "title": "Show", "tvdbId": 79126}]', jsonb_build_array(pg_temp.episode(50, 11, 1, 1, 'A')))
+	UNION ALL
+	SELECT 'two', created, updated, unchanged, failed FROM researcharr.media_sync_sonarr('two', '[{"id": 5, "title": "Show", "tvdbId": 79126}]', jsonb_build_array(pg_temp.episode(50, 12, 1, 1, 'B')))
+$$;
+SELECT * FROM pg_temp.both();
+SELECT * FROM pg_temp.both();
+SELECT title, external_id, season_number, episode_number FROM media m LEFT JOIN episodes e ON e.media_id = m.id WHERE m.type = 'episode' ORDER BY 1;
+-- and one with another external id for a shared episode
+SELECT updated, unchanged FROM media_sync_sonarr('two', '[]', jsonb_build_array(pg_temp.episode(50, 11, 1, 1, 'A')));
+SELECT updated FROM media_sync_sonarr('two', '[]', jsonb_build_array(pg_temp.episode(50, 19, 1, 1, 'A')));
+SELECT * FROM pg_temp.both() WHERE name = 'one';
+SELECT external_id FROM media WHERE type = 'episode' AND title = 'A';
+
 -- leave nothing behind
 DELETE FROM media;
 DELETE FROM instances;

@@ -111,6 +111,10 @@ SELECT created FROM researcharr.media_sync_radarr('movies', '[{"id": 9, "title":
 SELECT count(*) FROM researcharr.wanted_enqueue('movies');
 SELECT updated FROM researcharr.media_sync_radarr('movies', '[{"id": 9, "title": "Alien", "tmdbId": 348, "monitored": false}]');
 SELECT j.status FROM researcharr.processing_jobs j JOIN researcharr.media m ON m.id = j.media_id WHERE m.title = 'Alien';
+-- a repeated event leaves what a synchronization knows of the file
+SELECT updated FROM researcharr.media_sync_radarr('movies', '[{"id": 9, "title": "Alien", "tmdbId": 348, "hasFile": true, "movieFileId": 102, "movieFile": {"id": 102, "customFormatScore": 77}}]');
+SELECT pg_temp.apply('movies', '{"eventType": "Download", "movie": {"id": 9, "title": "Alien", "tmdbId": 348}, "movieFile": {"id": 102}}');
+SELECT custom_format_score, payload->'movieFile' AS file FROM researcharr.tracked_items WHERE service_id = 9;
 DROP VIEW items;
 SET client_min_messages = warning;
 TRUNCATE researcharr.media, researcharr.instances CASCADE;

@@ -62,6 +62,7 @@ rarr_import_run(Import *import, const ImportKind *kind, ImportPlan *plan, Import
 				int nitems)
 {
 	Datum values[IMPORT_FIXED_PARAMS + IMPORT_MAX_PARAMS];
+	MemoryContext cxt = CurrentMemoryContext;
 	Datum *elements = palloc(sizeof(Datum) * Max(nitems, 1));
 	bool *nulls = palloc(sizeof(bool) * Max(nitems, 1));
 	int nvalues = 0;
@@ -88,6 +89,7 @@ rarr_import_run(Import *import, const ImportKind *kind, ImportPlan *plan, Import
 															   type, length, by_value, alignment));
 	}
 	result = SPI_execute_plan(plan->plan, values, NULL, false, 0);
+	MemoryContextSwitchTo(cxt); /* SPI leaves its own, which lives longer */
 	if (result < 0)
 		elog(ERROR, "could not write an import: %s", SPI_result_code_string(result));
 	return SPI_processed;
@@ -102,9 +104,14 @@ is_of_another(Import *import, const ImportItem *item, const char *identity)
 	return first >= 0 && first != item->index;
 }
 
-/* Can the item stand for the row that has its service id? */
+/*
+ * Can the item stand for the row that has its service id?  An import does not say
+ * which instance the objects are of.  So one of another title and external id is
+ * another instance's object.
+ */
 static bool
-accept_by_service_id(Import *import, ImportItem *item, const pg_uuid_t *id, const char *known_as)
+accept_by_service_id(Import *import, ImportItem *item, const pg_uuid_t *id, const char *known_as,
+					 const char *title)
 {
 	if (known_as == NULL ||
 		(item->external_id != (Datum) 0 && strcmp(known_as, TextDatumGetCString(item->external_id)) == 0))
@@ -113,6 +120,8 @@ accept_by_service_id(Import *import, ImportItem *item, const pg_uuid_t *id, cons
 		return false;
 	if (item->external_id == (Datum) 0)
 		return true;
+	if (!import->synchronizes && (title == NULL || strcmp(title, TextDatumGetCString(item->title)) != 0))
+		return false;
 	if (!rarr_import_is_shared(import, id))
 		return true;
 
@@ -142,7 +151,7 @@ consider(Import *import, ImportItem *item, HeapTuple row, TupleDesc desc)
 	{
 		item->has_key_holder = true;
 		item->key_holder = *DatumGetUUIDP(holder);
-		accepted = accept_by_service_id(import, item, id, known_as);
+		accepted = accept_by_service_id(import, item, id, known_as, SPI_getvalue(row, desc, 7));
 		item->by_service_id = accepted;
 	}
 	else if (item->found)
@@ -290,6 +299,35 @@ decide(Import *import, ImportItem *item)
 }
 
 /*
+ * Take the items that are as they were stored: they stay unchanged.  Puts the
+ * others into others, and returns how many there are.
+ */
+static int
+take_same(Import *import, ImportPlans *plans, ImportItem **items, int nitems, ImportItem **others)
+{
+	uint64 found = rarr_import_run(import, plans->kind, &plans->same, items, nitems);
+	SPITupleTable *rows = SPI_tuptable;
+	int n = 0;
+
+	for (uint64 i = 0; i < found; i++)
+	{
+		bool isnull;
+		ImportItem *item = items[DatumGetInt64(SPI_getbinval(rows->vals[i], rows->tupdesc, 1, &isnull)) - 1];
+
+		item->found = item->has_item = true;
+		item->media_id = *DatumGetUUIDP(SPI_getbinval(rows->vals[i], rows->tupdesc, 2, &isnull));
+		item->state = IMPORT_UNCHANGED;
+		check_single(import, plans->kind, item);
+	}
+	if (nitems > 0)
+		SPI_freetuptable(rows);
+	for (int i = 0; i < nitems; i++)
+		if (items[i]->state == IMPORT_PENDING)
+			others[n++] = items[i];
+	return n;
+}
+
+/*
  * Find the rows that the items stand for, and what of them differs.  Items that
  * stand for none get a new media id.  Merges media rows if a service says that
  * two of them are one.
@@ -297,18 +335,25 @@ decide(Import *import, ImportItem *item)
 void
 rarr_import_identify(Import *import, ImportPlans *plans, ImportItem **items, int nitems)
 {
+	ImportItem **rest = palloc(sizeof(ImportItem *) * Max(nitems, 1));
 	ImportItem **found = palloc(sizeof(ImportItem *) * Max(nitems, 1));
 	int nfound = 0;
 
 	if (import->known_media != NULL)
+	{
 		take_known(import, items, nitems);
+		memcpy(rest, items, sizeof(ImportItem *) * nitems);
+	}
 	else
-		find(import, plans, items, nitems);
+	{
+		nitems = take_same(import, plans, items, nitems, rest);
+		find(import, plans, rest, nitems);
+	}
 	for (int i = 0; i < nitems; i++)
-		if (items[i]->found && items[i]->state != IMPORT_FAILED)
-			found[nfound++] = items[i];
+		if (rest[i]->found && rest[i]->state != IMPORT_FAILED)
+			found[nfound++] = rest[i];
 	compare(import, plans, found, nfound);
 	for (int i = 0; i < nitems; i++)
-		if (items[i]->state != IMPORT_FAILED)
-			decide(import, items[i]);
+		if (rest[i]->state != IMPORT_FAILED)
+			decide(import, rest[i]);
 }

@@ -36,6 +36,7 @@ rarr_import_lock_parents(const ImportKind *kind, ImportItem **items, int nitems)
 static void
 lock_tracked(const pg_uuid_t *media, int count)
 {
+	MemoryContext cxt = CurrentMemoryContext;
 	Oid type = UUIDARRAYOID;
 	Datum value = rarr_uuid_array(media, count);
 
@@ -43,6 +44,8 @@ lock_tracked(const pg_uuid_t *media, int count)
 							  " WHERE k.media_id" EQ "ANY ($1) ORDER BY k.id FOR UPDATE) AS s",
 							  1, &type, &value, NULL, false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not lock tracked items");
+	SPI_freetuptable(SPI_tuptable);
+	MemoryContextSwitchTo(cxt); /* SPI leaves its own */
 }
 
 /*

@@ -24,9 +24,11 @@ run(const char *sql, int expected, const pg_uuid_t *first, const pg_uuid_t *seco
 {
 	Oid types[] = {UUIDOID, UUIDOID};
 	Datum values[] = {UUIDPGetDatum(first), UUIDPGetDatum(second)};
+	MemoryContext cxt = CurrentMemoryContext;
 
 	if (SPI_execute_with_args(sql, 2, types, values, NULL, false, 0) != expected)
 		elog(ERROR, "could not execute \"%s\"", sql);
+	MemoryContextSwitchTo(cxt); /* SPI leaves its own */
 }
 
 /*
@@ -39,6 +41,7 @@ ask(const char *sql, const pg_uuid_t *first, const pg_uuid_t *second, Datum text
 {
 	Oid types[] = {UUIDOID, UUIDOID, TEXTOID};
 	Datum values[] = {UUIDPGetDatum(first), UUIDPGetDatum(second), text};
+	MemoryContext cxt = CurrentMemoryContext;
 	SPIPlanPtr plan = SPI_prepare(sql, text == (Datum) 0 ? 2 : 3, types);
 
 	if (plan == NULL)
@@ -56,6 +59,7 @@ ask(const char *sql, const pg_uuid_t *first, const pg_uuid_t *second, Datum text
 	}
 	SPI_freetuptable(SPI_tuptable);
 	SPI_freeplan(plan);
+	MemoryContextSwitchTo(cxt); /* SPI leaves its own */
 }
 
 /* Does another instance track this media row? */

@@ -274,7 +274,8 @@ read_fields(Import *import, const ImportKind *kind, JsonbValue *object, ImportIt
 		const ImportField *field = &kind->fields[i];
 		Reading reading = read_field(field, members, &item->values[i], &item->nulls[i], &problem);
 
-		if (reading != READ_ABSENT)
+		/* an object without an external id keeps the one that is known */
+		if (reading != READ_ABSENT && !(i == EXTERNAL_ID && item->nulls[i]))
 			item->given |= IMPORT_GIVES_FIELD(i);
 		if (reading != READ_WRONG)
 			continue;

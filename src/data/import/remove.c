@@ -112,12 +112,13 @@ find_series(Import *import, Removed *removed)
 	find(removed, sql, lengthof(types), types, values);
 }
 
-/* Run a statement with an array of ids, and perhaps a boolean. */
+/* Run a DELETE whose parameters are the items, their media rows, and a boolean. */
 static void
-run(const char *sql, int nargs, const pg_uuid_t *ids, int count, bool flag)
+run(const char *sql, int nargs, const Removed *removed, bool flag)
 {
-	Oid types[] = {UUIDARRAYOID, BOOLOID};
-	Datum values[] = {rarr_uuid_array(ids, count), BoolGetDatum(flag)};
+	Oid types[] = {UUIDARRAYOID, UUIDARRAYOID, BOOLOID};
+	Datum values[] = {rarr_uuid_array(removed->items, removed->count), rarr_uuid_array(removed->media, removed->count),
+					  BoolGetDatum(flag)};
 
 	if (SPI_execute_with_args(sql, nargs, types, values, NULL, false, 0) != SPI_OK_DELETE)
 		elog(ERROR, "could not delete what is absent");
@@ -125,8 +126,29 @@ run(const char *sql, int nargs, const pg_uuid_t *ids, int count, bool flag)
 
 #define UNFINISHED(id) \
 	"EXISTS (SELECT FROM researcharr.processing_jobs AS j WHERE j.media_id" EQ id " AND j.completed_at IS NULL)"
-#define TRACKED(id) \
-	"EXISTS (SELECT FROM researcharr.tracked_items AS k WHERE k.media_id" EQ id ")"
+#define STAYS_TRACKED(id) \
+	"EXISTS (SELECT FROM researcharr.tracked_items AS k WHERE k.media_id" EQ id \
+	" AND k.id OPERATOR(pg_catalog.<>) ALL ($1))"
+
+/*
+ * Delete the media rows that are to go with their tracked items, and the latter
+ * with them.  This comes before the other tracked items are locked, because a
+ * DELETE of media locks jobs first.
+ */
+static void
+delete_media(Import *import, const Removed *removed)
+{
+	RarrEntity *media = rarr_entity(RARR_MEDIA);
+
+	rarr_lock_rows(media, "media", "id", " AND t.type" EQ "'series'", RARR_DELETE_ROW, removed->media, removed->count);
+	rarr_lock_rows(rarr_entity(RARR_SERIES), "series", "media_id", "", RARR_DELETE_ROW, removed->media, removed->count);
+	rarr_lock_rows(media, "media", "id", "", RARR_DELETE_ROW, removed->media, removed->count);
+	(void) rarr_wanted_cancel_items(removed->items, removed->count, import->command);
+	run("DELETE FROM researcharr.media AS m WHERE m.id" EQ "ANY ($2) AND NOT " STAYS_TRACKED("m.id") " AND ($3 OR NOT " UNFINISHED("m.id") ")"
+																																		   " AND NOT EXISTS (SELECT FROM researcharr.episodes AS e WHERE e.series_id" EQ "m.id"
+																																		   " AND (" STAYS_TRACKED("e.media_id") " OR (NOT $3 AND " UNFINISHED("e.media_id") ")))",
+		3, removed, import->removal == IMPORT_DELETE_MEDIA);
+}
 
 /*
  * Delete the tracked items, and the media rows that are to go with them.  Queued
@@ -135,25 +157,13 @@ run(const char *sql, int nargs, const pg_uuid_t *ids, int count, bool flag)
 static void
 delete_removed(Import *import, Removed *removed)
 {
-	RarrEntity *media = rarr_entity(RARR_MEDIA);
-
 	if (import->removal != IMPORT_KEEP_MEDIA)
-	{
-		rarr_lock_rows(media, "media", "id", " AND t.type" EQ "'series'", RARR_DELETE_ROW,
-					   removed->media, removed->count);
-		rarr_lock_rows(media, "media", "id", "", RARR_DELETE_ROW, removed->media, removed->count);
-	}
-	(void) rarr_wanted_cancel_items(removed->items, removed->count, import->command);
+		delete_media(import, removed);
+	else
+		(void) rarr_wanted_cancel_items(removed->items, removed->count, import->command);
 	rarr_lock_rows(rarr_entity(RARR_TRACKED_ITEM), "tracked_items", "id", "", RARR_DELETE_ROW,
 				   removed->items, removed->count);
-	run("DELETE FROM researcharr.tracked_items AS k WHERE k.id" EQ "ANY ($1)", 1,
-		removed->items, removed->count, false);
-	if (import->removal == IMPORT_KEEP_MEDIA)
-		return;
-	run("DELETE FROM researcharr.media AS m WHERE m.id" EQ "ANY ($1) AND NOT " TRACKED("m.id") " AND ($2 OR NOT " UNFINISHED("m.id") ")"
-																																	 " AND NOT EXISTS (SELECT FROM researcharr.episodes AS e WHERE e.series_id" EQ "m.id"
-																																	 " AND (" TRACKED("e.media_id") " OR (NOT $2 AND " UNFINISHED("e.media_id") ")))",
-		2, removed->media, removed->count, import->removal == IMPORT_DELETE_MEDIA);
+	run("DELETE FROM researcharr.tracked_items AS k WHERE k.id" EQ "ANY ($1)", 1, removed, false);
 }
 
 /*
@@ -171,6 +181,12 @@ rarr_import_remove(Import *import, const ImportKind *kind, float4 max_removed)
 		rarr_import_warn(import, import->unreadable_kind, import->unreadable_index, "id",
 						 "is not valid, so nothing was removed: the object may be one that is tracked");
 		import->complete = false;
+	}
+	if (import->complete && import->parks && import->failed > 0 && import->removal != IMPORT_KEEP_MEDIA)
+	{
+		rarr_import_warn(import, kind, 0, "id",
+						 "was given to another object, and objects failed, so no media was deleted");
+		import->removal = IMPORT_KEEP_MEDIA;
 	}
 	if (!import->complete && !import->parks)
 		return;
@@ -211,7 +227,9 @@ rarr_import_remove_object(Import *import, const ImportKind *kind, int64 service_
 	find(&removed, SELECT_ITEMS " WHERE k.instance_id" EQ "$1 AND ((k.kind" EQ "$2 AND k.service_id" EQ "$3)"
 								" OR k.media_id" EQ "ANY (ARRAY(SELECT e.media_id FROM researcharr.episodes AS e"
 								" JOIN researcharr.tracked_items AS s ON s.media_id" EQ "e.series_id"
-								" WHERE s.instance_id" EQ "$1 AND s.kind" EQ "'series' AND $2" EQ "'series' AND s.service_id" EQ "$3)))",
+								" WHERE s.instance_id" EQ "$1 AND s.kind" EQ "'series' AND $2" EQ "'series' AND s.service_id" EQ "$3))"
+								" OR (k.kind" EQ "'episode' AND $2" EQ "'series'"
+								" AND k.payload OPERATOR(pg_catalog.->>) 'seriesId'" EQ "CAST($3 AS pg_catalog.text)))",
 		 lengthof(types), types, values);
 	if (removed.count > 0)
 		delete_removed(import, &removed);

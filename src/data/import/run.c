@@ -275,8 +275,7 @@ rarr_import_finish(Import *import)
 	Oid type = UUIDOID;
 	Datum value = UUIDPGetDatum(&import->instance_id);
 
-	if (import->created + import->updated + import->moved > 0)
-		(void) rarr_wanted_cancel(&instance, NULL, 0, import->command);
+	(void) rarr_wanted_cancel(&instance, NULL, 0, import->command);
 
 	if (SPI_execute_with_args("UPDATE researcharr.instances SET last_synced_at = pg_catalog.clock_timestamp()"
 							  " WHERE id" EQ "$1",

@@ -215,6 +215,7 @@ typedef struct ImportPlan
 typedef struct ImportPlans
 {
 	const ImportKind *kind;
+	ImportPlan same;
 	ImportPlan find;
 	ImportPlan compare;
 	ImportPlan insert;
@@ -272,7 +273,7 @@ extern ImportPlan rarr_import_plan(const ImportKind *kind, uint32 params, char *
 /* statements.c, track_statements.c */
 extern ImportPlans *rarr_import_prepare(const ImportKind *kind);
 extern void rarr_import_prepare_tracked(ImportPlans *plans);
-extern char *rarr_import_item_differs(void);
+extern char *rarr_import_item_differs(bool whole);
 
 /* identify.c */
 extern uint64 rarr_import_run(Import *import, const ImportKind *kind, ImportPlan *plan,

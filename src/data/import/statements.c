@@ -68,27 +68,46 @@ merged_columns(const ImportKind *kind)
 }
 
 /*
+ * The statement that finds items which are as they were stored, byte by byte, so
+ * that they need no other statement.
+ */
+static char *
+same_sql(const ImportKind *kind, uint32 bits)
+{
+	return psprintf("SELECT i.n, CAST(m.id AS pg_catalog.uuid) FROM %s"
+					" JOIN researcharr.tracked_items AS t ON t.instance_id" EQ "$1 AND t.kind" EQ "'%s'"
+					" AND t.service_id" EQ "i.service_id"
+					" JOIN researcharr.media AS m ON m.id" EQ "t.media_id"
+					" JOIN researcharr.%s AS s ON s.media_id" EQ "t.media_id"
+					" WHERE pg_catalog.record_image_eq(ROW(m.title, m.external_id, %s), ROW(i.title, i.external_id, %s))"
+					" AND NOT (%s) AND pg_catalog.record_image_eq(ROW(t.payload), ROW(i.payload))"
+					" AND pg_catalog.record_image_eq(ROW(m.metadata OPERATOR(pg_catalog.->) '%s'), ROW(i.extra))",
+					rarr_import_items(kind, bits), kind->type, kind->table, stored_columns(kind, "s."),
+					merged_columns(kind), rarr_import_item_differs(false), kind->service);
+}
+
+/*
  * The statement that finds media rows which an item can stand for: by the
  * service's id (rank 0), by the external id (1), or by what else identifies it
  * (2).  It returns the row's own external id, by which id the instance tracks the
- * row, and for rank 0 the tracked item.
+ * row, and for rank 0 the tracked item and the title.
  */
 static char *
 find_sql(const ImportKind *kind, uint32 bits)
 {
 	return psprintf("SELECT i.n, c.rank, CAST(c.id AS pg_catalog.uuid), c.external_id, c.service_id,"
-					" CAST(c.item_id AS pg_catalog.uuid) FROM %s"
+					" CAST(c.item_id AS pg_catalog.uuid), c.title FROM %s"
 					" CROSS JOIN LATERAL ("
-					"SELECT 0 AS rank, m.id, m.external_id, k.service_id, k.id AS item_id"
+					"SELECT 0 AS rank, m.id, m.external_id, k.service_id, k.id AS item_id, m.title"
 					" FROM researcharr.tracked_items AS k"
 					" JOIN researcharr.media AS m ON m.id" EQ "k.media_id"
 					" WHERE k.instance_id" EQ "$1 AND k.kind" EQ "'%s' AND k.service_id" EQ "i.service_id"
-					" UNION ALL SELECT 1, m.id, m.external_id, NULL, NULL"
+					" UNION ALL SELECT 1, m.id, m.external_id, NULL, NULL, NULL"
 					" FROM researcharr.media AS m"
 					" WHERE m.type" EQ "'%s' AND m.external_id" EQ "i.external_id"
 					" UNION ALL SELECT 2, x.id, x.external_id,"
 					" (SELECT pg_catalog.min(k.service_id) FROM researcharr.tracked_items AS k"
-					" WHERE k.instance_id" EQ "$1 AND k.media_id" EQ "x.id), NULL"
+					" WHERE k.instance_id" EQ "$1 AND k.media_id" EQ "x.id), NULL, NULL"
 					" FROM (SELECT m.id, m.external_id FROM researcharr.media AS m"
 					" LEFT JOIN researcharr.%s AS s ON s.media_id" EQ "m.id"
 					" WHERE m.type" EQ "'%s' AND %s ORDER BY m.id LIMIT 1) AS x"
@@ -124,6 +143,20 @@ merged_metadata(const ImportKind *kind)
 }
 
 /*
+ * The condition that an item's place belongs to another row, about which an
+ * instance before this one decides.
+ */
+static char *
+place_is_held(const ImportKind *kind)
+{
+	if (kind->moves == NULL)
+		return "false";
+	return psprintf("EXISTS (SELECT FROM researcharr.%s AS s JOIN researcharr.tracked_items AS k ON k.media_id" EQ "s.media_id"
+					" WHERE %s AND s.media_id OPERATOR(pg_catalog.<>) i.id AND k.instance_id OPERATOR(pg_catalog.<) $1)",
+					kind->table, kind->same);
+}
+
+/*
  * The statement that compares items with the rows that exist: does the media
  * row differ, other than in volatile members alone; is the row in the kind's
  * table missing or does it differ; does it change its place; does the media row
@@ -142,24 +175,24 @@ compare_sql(const ImportKind *kind, uint32 bits)
 					" THEN pg_catalog.jsonb_ne((%s) OPERATOR(pg_catalog.-) $2,"
 					" (m.metadata OPERATOR(pg_catalog.->) '%s') OPERATOR(pg_catalog.-) $2) ELSE true END))"
 					" AND NOT p.has_another AS media_differs,"
-					" s.media_id IS NULL OR (pg_catalog.record_ne(ROW(%s), ROW(%s)) AND NOT p.has_another) AS row_differs,"
-					" s.media_id IS NOT NULL AND NOT p.has_another AND %s AS moves,"
-					" pg_catalog.record_ne(ROW(m.external_id), ROW(COALESCE(i.external_id, m.external_id))) AS gets_id,"
+					" (s.media_id IS NULL OR (pg_catalog.record_ne(ROW(%s), ROW(%s)) AND NOT p.has_another)) AND NOT p.is_held AS row_differs,"
+					" s.media_id IS NOT NULL AND NOT p.has_another AND NOT p.is_held AND %s AS moves,"
+					" pg_catalog.record_ne(ROW(m.external_id), ROW(COALESCE(i.external_id, m.external_id))) AND NOT p.has_another AS gets_id,"
 					" m.external_id IS NOT NULL AND i.external_id IS NOT NULL"
-					" AND m.external_id OPERATOR(pg_catalog.<>) i.external_id AS is_moved,"
+					" AND m.external_id OPERATOR(pg_catalog.<>) i.external_id AND NOT p.has_another AS is_moved,"
 					" CAST(t.id AS pg_catalog.uuid), CAST(t.service_id AS pg_catalog.int8), t.id IS NOT NULL AND (%s) AS item_differs"
 					" FROM %s JOIN researcharr.media AS m ON m.id" EQ "i.id"
 					" LEFT JOIN researcharr.%s AS s ON s.media_id" EQ "i.id"
 					" CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM researcharr.tracked_items AS k"
-					" WHERE k.media_id" EQ "i.id AND k.instance_id OPERATOR(pg_catalog.<) $1) AS has_another) AS p"
+					" WHERE k.media_id" EQ "i.id AND k.instance_id OPERATOR(pg_catalog.<) $1) AS has_another, %s AS is_held) AS p"
 					" LEFT JOIN LATERAL (SELECT k.* FROM researcharr.tracked_items AS k"
 					" WHERE k.instance_id" EQ "$1 AND k.media_id" EQ "i.id"
 					" ORDER BY k.service_id OPERATOR(pg_catalog.<>) i.service_id, k.id LIMIT 1) AS t"
 					" ON i.service_id IS NOT NULL",
 					kind->service, kind->service, merged, kind->service,
 					stored_columns(kind, "s."), merged_columns(kind),
-					kind->moves ? kind->moves : "false", rarr_import_item_differs(),
-					rarr_import_items(kind, bits), kind->table);
+					kind->moves ? kind->moves : "false", rarr_import_item_differs(true),
+					rarr_import_items(kind, bits), kind->table, place_is_held(kind));
 }
 
 static char *
@@ -221,7 +254,8 @@ park_sql(const ImportKind *kind, uint32 bits)
 }
 
 /*
- * The statement that takes the items' places from other rows.  A row that
+ * The statement that takes the items' places from other rows, but for those about
+ * which an instance before this one decides.  A row that
  * loses its place here is not in the call any more, or has yet to be written at
  * another one.  Its media row stays.
  */
@@ -229,7 +263,9 @@ static char *
 give_up_sql(const ImportKind *kind, uint32 bits)
 {
 	return psprintf("DELETE FROM researcharr.%s AS s USING %s"
-					" WHERE %s AND s.media_id OPERATOR(pg_catalog.<>) i.id",
+					" WHERE %s AND s.media_id OPERATOR(pg_catalog.<>) i.id"
+					" AND NOT EXISTS (SELECT FROM researcharr.tracked_items AS k"
+					" WHERE k.media_id" EQ "s.media_id AND k.instance_id OPERATOR(pg_catalog.<) $1)",
 					kind->table, rarr_import_items(kind, bits), kind->same);
 }
 
@@ -238,9 +274,9 @@ put_sql(const ImportKind *kind, uint32 bits)
 {
 	return psprintf("INSERT INTO researcharr.%s (media_id, %s) SELECT i.id, %s FROM %s"
 					" LEFT JOIN researcharr.%s AS s ON s.media_id" EQ "i.id"
-					" ON CONFLICT (media_id) DO UPDATE SET (%s) = ROW(%s)",
+					" WHERE NOT %s ON CONFLICT (media_id) DO UPDATE SET (%s) = ROW(%s)",
 					kind->table, stored_columns(kind, ""), merged_columns(kind),
-					rarr_import_items(kind, bits), kind->table, stored_columns(kind, ""),
+					rarr_import_items(kind, bits), kind->table, place_is_held(kind), stored_columns(kind, ""),
 					stored_columns(kind, "excluded."));
 }
 
@@ -259,6 +295,7 @@ rarr_import_prepare(const ImportKind *kind)
 	(bits = (set), plans->name = rarr_import_plan(kind, bits, builder(kind, bits)))
 
 	plans->kind = kind;
+	PREPARE(same, same_sql, (BIT(PARAM_FIELDS) - 1 - BIT(PARAM_ID) - BIT(PARAM_ITEM_ID)) | fields);
 	PREPARE(find, find_sql, BIT(PARAM_EXTERNAL_ID) | BIT(PARAM_TITLE) | BIT(PARAM_SERVICE_ID) | fields);
 	PREPARE(compare, compare_sql, (BIT(PARAM_FIELDS) - 1 - BIT(PARAM_ITEM_ID)) | fields);
 	PREPARE(insert, insert_sql,

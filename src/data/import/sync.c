@@ -55,7 +55,7 @@ check_not_empty(Import *import, int nobjects, float4 max_removed)
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("a complete answer without objects would remove all " INT64_FORMAT " tracked items of instance \"%s\"",
 					import->tracked, import->instance_name),
-			 errhint("If the instance is really empty, pass max_removed => 1.")));
+			 errhint("If the instance is really empty, pass max_removed => 1. A series that has no episodes needs no call for them.")));
 }
 
 static Datum
@@ -127,7 +127,7 @@ researcharr_media_sync_sonarr(PG_FUNCTION_ARGS)
 	rarr_import_run_array(import, &rarr_import_series, series);
 	rarr_import_load_series(import, episodes);
 	rarr_import_run_array(import, &rarr_import_episodes, episodes);
-	rarr_import_cascade_flags(import);
 	rarr_import_remove(import, &rarr_import_series, max_removed);
+	rarr_import_cascade_flags(import);
 	PG_RETURN_DATUM(end_sync(fcinfo, import));
 }

@@ -110,17 +110,20 @@ read_added(Reader *reader)
 		give(reader, TRACKED_ADDED_AT, TimestampTzGetDatum(time), TIMESTAMP_IS_NOEND(time));
 }
 
-/* A movie is available when the service says so, else from its earliest release. */
+/*
+ * A movie is available when the service says so, else from its earliest release.
+ * An object that does not say so is a part of one: it counts for a new row only.
+ */
 static void
 read_movie_availability(Reader *reader)
 {
 	static const char *const releases[] = {"inCinemas", "digitalRelease", "physicalRelease"};
 	TimestampTz earliest;
 	JsonbValue value;
-	bool given;
+	bool whole = find(reader, reader->object, "isAvailable", &value);
+	bool given = whole;
 
 	TIMESTAMP_NOEND(earliest);
-	given = find(reader, reader->object, "isAvailable", &value);
 	for (int i = 0; i < lengthof(releases); i++)
 	{
 		TimestampTz time;
@@ -131,8 +134,11 @@ read_movie_availability(Reader *reader)
 	if (rarr_json_member(reader->object, "isAvailable", &value) && value.type == jbvBool &&
 		value.val.boolean)
 		TIMESTAMP_NOBEGIN(earliest);
-	if (given)
-		give(reader, TRACKED_AVAILABLE_FROM, TimestampTzGetDatum(earliest), false);
+	if (!given)
+		return;
+	give(reader, TRACKED_AVAILABLE_FROM, TimestampTzGetDatum(earliest), false);
+	if (!whole)
+		reader->item->given &= ~IMPORT_GIVES_TRACKED(TRACKED_AVAILABLE_FROM);
 }
 
 static void

@@ -38,9 +38,12 @@ merged_column(int column)
 					columns[column].unknown);
 }
 
-/* Return the condition that tracked item t differs from item i. */
+/*
+ * Return the condition that tracked item t differs from item i: with its service
+ * id and payload, or in the other columns only.
+ */
 char *
-rarr_import_item_differs(void)
+rarr_import_item_differs(bool whole)
 {
 	StringInfoData old;
 	StringInfoData new;
@@ -49,11 +52,11 @@ rarr_import_item_differs(void)
 	initStringInfo(&new);
 	for (int i = 0; i < IMPORT_NTRACKED; i++)
 	{
-		appendStringInfo(&old, "t.%s, ", columns[i].name);
-		appendStringInfo(&new, "%s, ", merged_column(i));
+		appendStringInfo(&old, "%st.%s", i > 0 ? ", " : "", columns[i].name);
+		appendStringInfo(&new, "%s%s", i > 0 ? ", " : "", merged_column(i));
 	}
-	return psprintf("pg_catalog.record_ne(ROW(%st.service_id, t.payload), ROW(%si.service_id, " MERGED_PAYLOAD "))",
-					old.data, new.data);
+	return psprintf("pg_catalog.record_ne(ROW(%s%s), ROW(%s%s))", old.data, whole ? ", t.service_id, t.payload" : "",
+					new.data, whole ? ", i.service_id, " MERGED_PAYLOAD : "");
 }
 
 /*

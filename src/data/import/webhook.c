@@ -178,7 +178,7 @@ decides(Webhook *hook, const char *kind, int64 service_id)
 	known = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2);
 	known_id = known == NULL ? 0 : strtoll(known, NULL, 10);
 	if (known_id == hook->file_id)
-		return has_file || hook->action == WEBHOOK_FILE_GONE;
+		return hook->action == WEBHOOK_FILE_GONE; /* what is known of the file stays */
 	return known_id < hook->file_id || (hook->action == WEBHOOK_FILE_GONE && !has_file);
 }
 

@@ -3,14 +3,17 @@
  *		legacy_adopt() and legacy_finish().
  *
  * What cannot be adopted yet, for example because its media is not there, stays
- * in legacy_rows without its secrets, and is tried again by each call.
+ * in legacy_rows, and is tried again by each call.  Secrets are not kept, so a row
+ * that has some is only tried again from its table.
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
@@ -77,30 +80,36 @@ without_secrets(const LegacyRow *row)
 	return DatumGetJsonbP(data);
 }
 
-/* Run a statement about legacy_rows.  Its first two parameters are a table and a key. */
+/* Run a statement about legacy_rows.  Its first three parameters are a schema, a table and a key. */
 static void
 run_kept(const char *sql, int nargs, const LegacyRow *row)
 {
-	Oid types[] = {TEXTOID, TEXTOID, JSONBOID, TEXTOID};
-	Datum values[] = {CStringGetTextDatum(row->table->name), CStringGetTextDatum(row->key),
-					  JsonbPGetDatum(without_secrets(row)),
+	MemoryContext cxt = CurrentMemoryContext;
+	Oid types[] = {TEXTOID, TEXTOID, TEXTOID, JSONBOID, TEXTOID};
+	Datum values[] = {CStringGetTextDatum(row->schema), CStringGetTextDatum(row->table->name),
+					  CStringGetTextDatum(row->key), JsonbPGetDatum(without_secrets(row)),
 					  CStringGetTextDatum(row->problem != NULL ? row->problem : "")};
 
 	if (SPI_execute_with_args(sql, nargs, types, values, NULL, false, 0) < 0)
 		elog(ERROR, "could not execute \"%s\"", sql);
+	MemoryContextSwitchTo(cxt); /* SPI leaves its own */
 }
 
 /* Keep a row that could not be adopted, or forget one that was. */
 static void
 keep_row(const Adoption *adoption, const LegacyRow *row)
 {
+	if (row->key == NULL)
+		return;
 	if (row->outcome == LEGACY_KEPT)
-		run_kept("INSERT INTO researcharr.legacy_rows (source_table, source_key, data, problem)"
-				 " VALUES ($1, $2, $3, $4) ON CONFLICT (source_table, source_key)"
+		run_kept("INSERT INTO researcharr.legacy_rows (source_schema, source_table, source_key, data, problem)"
+				 " VALUES ($1, $2, $3, $4, $5) ON CONFLICT (source_schema, source_table, source_key)"
 				 " DO UPDATE SET data = excluded.data, problem = excluded.problem, tried_at = excluded.tried_at",
-				 4, row);
+				 5, row);
 	else if (adoption->had_kept)
-		run_kept("DELETE FROM researcharr.legacy_rows l WHERE l.source_table = $1 AND l.source_key = $2", 2, row);
+		run_kept("DELETE FROM researcharr.legacy_rows l"
+				 " WHERE l.source_schema = $1 AND l.source_table = $2 AND l.source_key = $3",
+				 3, row);
 }
 
 /* Have rows of a table been kept? */
@@ -123,7 +132,7 @@ list_problem(Adoption *adoption, const LegacyRow *row)
 	MemoryContext old = MemoryContextSwitchTo(adoption->list_context);
 
 	(void) pushJsonbValue(&adoption->state, WJB_BEGIN_OBJECT, NULL);
-	rarr_json_put_text(&adoption->state, "key", pstrdup(row->key));
+	rarr_json_put_text(&adoption->state, "key", row->key != NULL ? pstrdup(row->key) : "");
 	rarr_json_put_text(&adoption->state, "problem", pstrdup(row->problem));
 	(void) pushJsonbValue(&adoption->state, WJB_END_OBJECT, NULL);
 	MemoryContextSwitchTo(old);
@@ -133,10 +142,20 @@ list_problem(Adoption *adoption, const LegacyRow *row)
 static void
 adopt_row(Adoption *adoption, LegacyRow *row)
 {
+	adoption->found++;
+	/* tables grow, so a plan that suited the first rows does not suit all */
+	if ((adoption->found & (adoption->found - 1)) == 0)
+	{
+		MemoryContext old = MemoryContextSwitchTo(adoption->list_context);
+
+		if (adoption->plan != NULL)
+			SPI_freeplan(adoption->plan);
+		adoption->plan = rarr_legacy_prepare(adoption->table);
+		MemoryContextSwitchTo(old);
+	}
 	row->plan = adoption->plan;
 	rarr_legacy_adopt_row(row);
 	keep_row(adoption, row);
-	adoption->found++;
 	adoption->outcomes[row->outcome]++;
 	if (row->problem != NULL && adoption->problems++ < MAX_PROBLEMS)
 		list_problem(adoption, row);
@@ -144,7 +163,7 @@ adopt_row(Adoption *adoption, LegacyRow *row)
 
 /* Adopt the rows of the table in this schema.  Returns false if there is no such table. */
 static bool
-adopt_table(Adoption *adoption, Oid schema)
+adopt_table(Adoption *adoption, const char *schema)
 {
 	LegacySource source;
 	LegacyRow row;
@@ -159,11 +178,29 @@ adopt_table(Adoption *adoption, Oid schema)
 	{
 		CHECK_FOR_INTERRUPTS();
 		adopt_row(adoption, &row);
+		MemoryContextSwitchTo(adoption->row_context);
 		MemoryContextReset(adoption->row_context);
 	}
 	MemoryContextSwitchTo(old);
 	rarr_legacy_close(&source);
 	return true;
+}
+
+/*
+ * Forget the rows of a table with secrets that this call has not found in the
+ * schema.  Without their secrets they cannot be tried again.
+ */
+static void
+forget_kept(const Adoption *adoption, const char *schema)
+{
+	Oid types[] = {TEXTOID, TEXTOID, TIMESTAMPTZOID};
+	Datum values[] = {CStringGetTextDatum(schema), CStringGetTextDatum(adoption->table->name),
+					  TimestampTzGetDatum(adoption->started)};
+
+	if (SPI_execute_with_args("DELETE FROM researcharr.legacy_rows l"
+							  " WHERE l.source_schema = $1 AND l.source_table = $2 AND l.tried_at < $3",
+							  lengthof(types), types, values, NULL, false, 0) != SPI_OK_DELETE)
+		elog(ERROR, "could not forget kept rows");
 }
 
 /* Try the rows once more that were kept by calls before and not found by this one. */
@@ -176,8 +213,9 @@ adopt_kept(Adoption *adoption)
 
 	if (adoption->table->secrets != NULL || !adoption->had_kept)
 		return;
-	portal = SPI_cursor_open_with_args(NULL, "SELECT l.source_key, l.data FROM researcharr.legacy_rows l"
-											 " WHERE l.source_table = $1 AND l.tried_at < $2 ORDER BY l.source_key",
+	portal = SPI_cursor_open_with_args(NULL, "SELECT l.source_key, l.data, l.source_schema FROM researcharr.legacy_rows l"
+											 " WHERE l.source_table = $1 AND l.tried_at < $2"
+											 " ORDER BY l.source_schema, l.source_key",
 									   lengthof(types), types, values, NULL, false, 0);
 	for (;;)
 	{
@@ -197,6 +235,7 @@ adopt_kept(Adoption *adoption)
 
 			CHECK_FOR_INTERRUPTS();
 			row.key = SPI_getvalue(rows->vals[i], rows->tupdesc, 1);
+			row.schema = SPI_getvalue(rows->vals[i], rows->tupdesc, 3);
 			row.data = DatumGetJsonbPCopy(SPI_getbinval(rows->vals[i], rows->tupdesc, 2, &isnull));
 			adopt_row(adoption, &row);
 			MemoryContextSwitchTo(old);
@@ -209,20 +248,22 @@ adopt_kept(Adoption *adoption)
 
 /* Adopt a table, and put a row about it into the result.  Returns false if it is not there. */
 static bool
-adopt(Adoption *adoption, const LegacyTable *table, Oid schema)
+adopt(Adoption *adoption, const LegacyTable *table, const char *schema)
 {
 	bool exists = false;
 
 	adoption->table = table;
-	adoption->plan = rarr_legacy_prepare(table);
+	adoption->plan = NULL;
 	adoption->had_kept = has_kept(table);
 	adoption->found = 0;
 	adoption->problems = 0;
 	adoption->state = NULL;
 	memset(adoption->outcomes, 0, sizeof(adoption->outcomes));
 	(void) pushJsonbValue(&adoption->state, WJB_BEGIN_ARRAY, NULL);
-	if (OidIsValid(schema))
+	if (schema != NULL)
 		exists = adopt_table(adoption, schema);
+	if (exists && table->secrets != NULL && adoption->had_kept)
+		forget_kept(adoption, schema);
 	adopt_kept(adoption);
 	if (exists || adoption->found > 0)
 	{
@@ -251,22 +292,33 @@ adopt(Adoption *adoption, const LegacyTable *table, Oid schema)
  * before; with NULL, only that.  Returns a row for each table, whose problems list
  * up to 100 of {"key", "problem"}.
  *
- * Raises 42501 for others than the owner, 3F000 for an unknown schema, 42P01 if
- * it has none of the tables, 42703 if one has no key, 42809 and 0A000 for what is
- * no plain table.
+ * Raises 42501 for others than the owner, 3F000 for an unknown schema, 22023 for
+ * the extension's own, 42P01 if it has none of the tables, 42703 if one has no key,
+ * 42809 and 0A000 for what is no plain table, 0A000 outside READ COMMITTED, and
+ * 42710 if something else has the name of a view to be made.
  */
 PG_FUNCTION_INFO_V1(researcharr_legacy_adopt);
 Datum
 researcharr_legacy_adopt(PG_FUNCTION_ARGS)
 {
 	Adoption adoption = {.started = GetCurrentTimestamp()};
-	Oid schema = InvalidOid;
+	char *schema = NULL;
 	bool any = PG_ARGISNULL(0);
 
 	require_owner("legacy_adopt");
 	rarr_prevent_read_only("legacy_adopt()");
+	if (IsolationUsesXactSnapshot())
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("legacy_adopt() needs a transaction that is READ COMMITTED"),
+				 errhint("Another call's rows would not be seen.")));
 	if (!PG_ARGISNULL(0))
-		schema = rarr_legacy_schema(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	{
+		schema = text_to_cstring(PG_GETARG_TEXT_PP(0));
+		(void) rarr_legacy_schema(schema);
+	}
+	/* another call ends first, so that this one sees what it has made */
+	LockRelationOid(rarr_relation_oid("legacy_rows"), ShareRowExclusiveLock);
 	InitMaterializedSRF(fcinfo, 0);
 	adoption.result = (ReturnSetInfo *) fcinfo->resultinfo;
 	SPI_connect();
@@ -277,10 +329,20 @@ researcharr_legacy_adopt(PG_FUNCTION_ARGS)
 	if (!any)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("schema \"%s\" has no table of the old application", text_to_cstring(PG_GETARG_TEXT_PP(0))),
+				 errmsg("schema \"%s\" has no table of the old application", schema),
 				 errhint("It has tables such as radarr_queue, sonarr_queue, webui_users and managed_apps.")));
 	SPI_finish();
 	return (Datum) 0;
+}
+
+static int64
+count_kept(void)
+{
+	bool isnull;
+
+	if (SPI_execute("SELECT count(*) FROM researcharr.legacy_rows", false, 0) != SPI_OK_SELECT || SPI_processed != 1)
+		elog(ERROR, "could not look for kept rows");
+	return DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 }
 
 /*
@@ -295,6 +357,7 @@ Datum
 researcharr_legacy_finish(PG_FUNCTION_ARGS)
 {
 	bool discard;
+	int64 kept;
 	int dropped;
 
 	require_owner("legacy_finish");
@@ -302,14 +365,13 @@ researcharr_legacy_finish(PG_FUNCTION_ARGS)
 	discard = PG_GETARG_BOOL(0);
 	rarr_prevent_read_only("legacy_finish()");
 	SPI_connect();
-	if (SPI_execute(discard ? "DELETE FROM researcharr.legacy_rows" : "SELECT FROM researcharr.legacy_rows",
-					false, 0) < 0)
-		elog(ERROR, "could not look for kept rows");
-	if (!discard && SPI_processed > 0)
+	if (!discard && (kept = count_kept()) > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg(UINT64_FORMAT " rows of the old application have not been adopted", SPI_processed),
+				 errmsg(INT64_FORMAT " rows of the old application have not been adopted", kept),
 				 errhint("See researcharr.legacy_rows. Call legacy_adopt() again, or legacy_finish(true) to discard them.")));
+	if (SPI_execute("DELETE FROM researcharr.legacy_rows", false, 0) != SPI_OK_DELETE)
+		elog(ERROR, "could not discard kept rows");
 	dropped = rarr_legacy_drop_views();
 	SPI_finish();
 	PG_RETURN_INT32(dropped);

@@ -24,9 +24,9 @@ typedef struct LegacyTable
 	bool is_log;                          /* its rows become history */
 	bool has_items;                       /* its rows name a row of tracked_items */
 	/*
-	 * The statement that adopts a row.  Its parameters: the row as an object, then
-	 * its times.  It returns an outcome (adopted, unchanged or kept)
-	 * and a problem.  That of a log returns what log.c needs.
+	 * The statement that adopts a row.  Its parameters are the row as an object,
+	 * and its times.  It returns an outcome (adopted, unchanged or kept) and a
+	 * problem.  The statement of a log returns the columns that log.c lists.
 	 */
 	const char *adopt;
 } LegacyTable;
@@ -47,6 +47,7 @@ typedef struct LegacySource
 	TupleTableSlot *slot;
 	TableScanDesc scan;
 	Snapshot snapshot;
+	const char *schema;
 	const LegacyTable *table;
 	HTAB *items; /* arr_id by the id of tracked_items, or NULL */
 } LegacySource;
@@ -56,6 +57,7 @@ typedef struct LegacyRow
 {
 	const LegacyTable *table;
 	SPIPlanPtr plan; /* of its statement */
+	char *schema;    /* where it comes from */
 	char *key;
 	Jsonb *data;
 	Datum times[RARR_LEGACY_TIMES];
@@ -70,14 +72,14 @@ extern const int rarr_legacy_table_count;
 
 /* source.c */
 extern Oid rarr_legacy_schema(const char *name);
-extern bool rarr_legacy_open(LegacySource *source, Oid schema, const LegacyTable *table);
+extern bool rarr_legacy_open(LegacySource *source, const char *schema, const LegacyTable *table);
 extern bool rarr_legacy_next(LegacySource *source, LegacyRow *row);
 extern void rarr_legacy_close(LegacySource *source);
-extern HTAB *rarr_legacy_read_items(Oid schema);
+extern HTAB *rarr_legacy_read_items(const char *schema);
 
 /* row.c */
 extern SPIPlanPtr rarr_legacy_prepare(const LegacyTable *table);
-extern void rarr_legacy_read_times(LegacyRow *row);
+extern bool rarr_legacy_parse_time(const char *text, TimestampTz *time);
 extern void rarr_legacy_adopt_row(LegacyRow *row);
 
 /* log.c */

@@ -35,6 +35,7 @@ rarr_legacy_adopt_log(LegacyRow *row)
 	Datum values[] = {JsonbPGetDatum(row->data), row->times[0], (Datum) 0};
 	char nulls[] = {' ', row->time_nulls[0] ? 'n' : ' ', 'n'};
 	RarrHistoryEntry entry = {.action = RARR_HISTORY_ADOPTED, .worker = "old application"};
+	MemoryContext cxt = CurrentMemoryContext;
 	SPITupleTable *result;
 	HeapTuple tuple;
 	TupleDesc desc;
@@ -42,6 +43,7 @@ rarr_legacy_adopt_log(LegacyRow *row)
 
 	if (SPI_execute_plan(row->plan, values, nulls, false, 0) != SPI_OK_SELECT || SPI_processed != 1)
 		elog(ERROR, "could not adopt a row of \"%s\"", row->table->name);
+	MemoryContextSwitchTo(cxt); /* SPI leaves its own */
 	result = SPI_tuptable;
 	tuple = result->vals[0];
 	desc = result->tupdesc;

@@ -17,7 +17,7 @@
 #include "data/legacy/legacy.h"
 #include "data/time_text.h"
 
-/* numbers above this are milliseconds since 1970, others seconds */
+/* numbers from this on are milliseconds since 1970, others seconds */
 #define MOST_SECONDS 100000000000.0
 
 /* The names of outcomes, as statements return them. */
@@ -45,12 +45,19 @@ read_epoch(const char *text, TimestampTz *time)
 	return IS_VALID_TIMESTAMP(*time);
 }
 
+/* Read a time as the old application or its database writes it.  Returns false for other texts. */
+bool
+rarr_legacy_parse_time(const char *text, TimestampTz *time)
+{
+	return rarr_parse_time(text, strlen(text), time) || read_epoch(text, time);
+}
+
 /*
- * Read the times of a row from its data.  A text that is no time is a problem of
- * the row, which is adopted without it.
+ * Read the times of a row from its data.  The first text that is no time is a
+ * problem of the row, which is adopted without it.
  */
-void
-rarr_legacy_read_times(LegacyRow *row)
+static void
+read_times(LegacyRow *row)
 {
 	for (int i = 0; i < RARR_LEGACY_TIMES; i++)
 	{
@@ -63,10 +70,10 @@ rarr_legacy_read_times(LegacyRow *row)
 		if (name == NULL || !rarr_json_member(&row->data->root, name, &value))
 			continue;
 		text = value.type == jbvString ? pnstrdup(value.val.string.val, value.val.string.len) : rarr_json_to_text(&value);
-		row->time_nulls[i] = !rarr_parse_time(text, strlen(text), &time) && !read_epoch(text, &time);
+		row->time_nulls[i] = !rarr_legacy_parse_time(text, &time);
 		if (!row->time_nulls[i])
 			row->times[i] = TimestampTzGetDatum(time);
-		else if (text[0] != '\0')
+		else if (text[0] != '\0' && row->problem == NULL)
 			row->problem = psprintf("%s is not a time: %s", name, rarr_quote_clipped(text, strlen(text)));
 	}
 }
@@ -90,11 +97,13 @@ adopt(void *arg)
 	LegacyRow *row = arg;
 	Datum values[] = {JsonbPGetDatum(row->data), row->times[0], row->times[1]};
 	char nulls[] = {' ', row->time_nulls[0] ? 'n' : ' ', row->time_nulls[1] ? 'n' : ' '};
+	MemoryContext cxt = CurrentMemoryContext;
 	const char *outcome;
 	char *problem;
 
 	if (SPI_execute_plan(row->plan, values, nulls, false, 0) != SPI_OK_SELECT || SPI_processed != 1)
 		elog(ERROR, "could not adopt a row of \"%s\"", row->table->name);
+	MemoryContextSwitchTo(cxt); /* SPI leaves its own */
 	outcome = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
 	row->outcome = LEGACY_KEPT;
 	for (int i = 0; i < LEGACY_NOUTCOMES; i++)
@@ -129,7 +138,13 @@ rarr_legacy_adopt_row(LegacyRow *row)
 {
 	ErrorData *error;
 
-	rarr_legacy_read_times(row);
+	row->outcome = LEGACY_KEPT;
+	if (row->key == NULL)
+	{
+		row->problem = "it has no id";
+		return;
+	}
+	read_times(row);
 	if (rarr_subtransaction(row->table->is_log ? adopt_log : adopt, is_about_data, row, &error))
 		return;
 	row->outcome = LEGACY_KEPT;

@@ -24,7 +24,12 @@
 
 #include "base/column.h"
 #include "base/json.h"
+#include "base/schema.h"
+#include "base/text.h"
 #include "data/legacy/legacy.h"
+
+/* a longer text is cut off: none of the columns has one */
+#define MAX_TEXT_BYTES 1000000
 
 typedef struct OldItem
 {
@@ -32,11 +37,20 @@ typedef struct OldItem
 	char *arr_id;
 } OldItem;
 
-/* Return the schema of this name.  Raises 3F000 if there is none. */
+/*
+ * Return the schema of this name.  Raises 3F000 if there is none, 42501 without
+ * USAGE on it, and 22023 if it is the extension's.
+ */
 Oid
 rarr_legacy_schema(const char *name)
 {
-	Oid schema = get_namespace_oid(name, true);
+	Oid schema = LookupExplicitNamespace(name, true);
+
+	if (strcmp(name, RARR_SCHEMA) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("schema \"%s\" is not the old application's", name),
+				 errhint("Give the schema into which its file was loaded.")));
 
 	if (!OidIsValid(schema))
 		ereport(ERROR,
@@ -78,16 +92,18 @@ check_column(Relation rel, AttrNumber column)
 				 errhint("Change it to a type of the server, such as text.")));
 }
 
-/* Raise 42703 unless the table has the column by which its rows are known. */
+/* Raise 42703 unless the table has the column by which its rows are known, a number. */
 static void
 check_columns(Relation rel, const LegacyTable *table)
 {
 	AttrNumber column = rarr_find_column(RelationGetDescr(rel), table->key);
+	Oid type = column > 0 ? TupleDescAttr(RelationGetDescr(rel), column - 1)->atttypid : InvalidOid;
 
-	if (column <= 0)
+	if (type != INT8OID && type != INT4OID && type != INT2OID)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_COLUMN),
-				 errmsg("table \"%s\" has no column \"%s\"", RelationGetRelationName(rel), table->key),
+				 errmsg("table \"%s\" has no column \"%s\" of type bigint, integer or smallint",
+						RelationGetRelationName(rel), table->key),
 				 errhint("The old application's table has it as its key.")));
 	check_column(rel, column);
 	for (int i = 0; table->columns[i] != NULL; i++)
@@ -104,9 +120,9 @@ check_columns(Relation rel, const LegacyTable *table)
  * it, 0A000 if to read it could run code, and 42703 without its key.
  */
 bool
-rarr_legacy_open(LegacySource *source, Oid schema, const LegacyTable *table)
+rarr_legacy_open(LegacySource *source, const char *schema, const LegacyTable *table)
 {
-	Oid relid = get_relname_relid(table->name, schema);
+	Oid relid = get_relname_relid(table->name, rarr_legacy_schema(schema));
 
 	if (!OidIsValid(relid))
 		return false;
@@ -115,6 +131,7 @@ rarr_legacy_open(LegacySource *source, Oid schema, const LegacyTable *table)
 		return false;
 	check_table(source->rel);
 	check_columns(source->rel, table);
+	source->schema = schema;
 	source->table = table;
 	source->items = NULL;
 	source->snapshot = RegisterSnapshot(GetLatestSnapshot());
@@ -140,7 +157,7 @@ column_text(LegacySource *source, const char *name)
 	if (isnull)
 		return NULL;
 	getTypeOutputInfo(TupleDescAttr(desc, column - 1)->atttypid, &output, &is_varlena);
-	return OidOutputFunctionCall(output, value);
+	return unconstify(char *, rarr_clip_text(OidOutputFunctionCall(output, value), MAX_TEXT_BYTES));
 }
 
 /* Add a member: a number or a boolean as such, other values as text. */
@@ -178,15 +195,19 @@ static char *
 find_item(LegacySource *source)
 {
 	char *text = column_text(source, "tracked_item_id");
-	int64 id = text != NULL ? strtoi64(text, NULL, 10) : 0;
-	OldItem *item = source->items != NULL ? hash_search(source->items, &id, HASH_FIND, NULL) : NULL;
+	OldItem *item;
+	int64 id;
 
+	if (text == NULL || source->items == NULL)
+		return NULL;
+	id = strtoi64(text, NULL, 10);
+	item = hash_search(source->items, &id, HASH_FIND, NULL);
 	return item != NULL ? item->arr_id : NULL;
 }
 
 /*
- * Get the next row, with its key and its data, in the current memory context.
- * Returns false at the end.
+ * Get the next row, with its key, which may be NULL, and its data, in the current
+ * memory context.  Returns false at the end.
  */
 bool
 rarr_legacy_next(LegacySource *source, LegacyRow *row)
@@ -198,16 +219,16 @@ rarr_legacy_next(LegacySource *source, LegacyRow *row)
 		return false;
 	memset(row, 0, sizeof(LegacyRow));
 	row->table = table;
+	row->schema = pstrdup(source->schema);
 	row->key = column_text(source, table->key);
 	(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	rarr_json_put_text(&state, "source_schema", row->schema);
 	put_column(source, &state, table->key);
 	for (int i = 0; table->columns[i] != NULL; i++)
 		put_column(source, &state, table->columns[i]);
 	if (table->has_items)
 		put_value(&state, "arr_id", find_item(source), INT8OID);
 	row->data = JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
-	if (row->key == NULL)
-		row->key = "";
 	return true;
 }
 
@@ -222,7 +243,7 @@ rarr_legacy_close(LegacySource *source)
 
 /* Get the services' ids of the rows of tracked_items, or NULL if there is no such table. */
 HTAB *
-rarr_legacy_read_items(Oid schema)
+rarr_legacy_read_items(const char *schema)
 {
 	static const char *const columns[] = {"arr_id", NULL};
 	static const LegacyTable table = {"tracked_items", "id", columns};
@@ -236,10 +257,13 @@ rarr_legacy_read_items(Oid schema)
 	while (table_scan_getnextslot(source.scan, ForwardScanDirection, source.slot))
 	{
 		char *key = column_text(&source, "id");
-		int64 id = key != NULL ? strtoi64(key, NULL, 10) : 0;
+		int64 id;
 		OldItem *item;
 
 		CHECK_FOR_INTERRUPTS();
+		if (key == NULL)
+			continue;
+		id = strtoi64(key, NULL, 10);
 		item = hash_search(items, &id, HASH_ENTER, NULL);
 		item->arr_id = column_text(&source, "arr_id");
 	}

@@ -19,7 +19,6 @@
 #include "base/json.h"
 #include "base/schema.h"
 #include "data/legacy/legacy.h"
-#include "data/time_text.h"
 
 /* A view that stands for a table of the old application. */
 typedef struct QueueView
@@ -54,29 +53,86 @@ run_utility(const char *sql)
 		elog(ERROR, "could not execute \"%s\"", sql);
 }
 
+/* Is this relation of our schema a view that rarr_legacy_create_view() has made? */
+static bool
+is_ours(const char *name)
+{
+	Oid type = TEXTOID;
+	Datum value = CStringGetTextDatum(name);
+	bool isnull;
+
+	if (SPI_execute_with_args("SELECT EXISTS (SELECT FROM pg_class c JOIN pg_trigger t ON t.tgrelid = c.oid"
+							  " JOIN pg_proc p ON p.oid = t.tgfoid WHERE c.relnamespace = 'researcharr'::regnamespace"
+							  " AND c.relname = $1 AND c.relkind = 'v' AND p.pronamespace = c.relnamespace"
+							  " AND p.proname = 'legacy_queue_write')",
+							  1, &type, &value, NULL, false, 0) != SPI_OK_SELECT ||
+		SPI_processed != 1)
+		elog(ERROR, "could not look for view \"%s\"", name);
+	return DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+}
+
+/*
+ * Give those who may read and update tracked_items the same on a view.  The view
+ * runs with their rights.
+ */
+static void
+grant_view(const char *name)
+{
+	char *sql = psprintf("SELECT format('GRANT %%s ON researcharr.%s TO %%s',"
+						 " CASE a.privilege_type WHEN 'SELECT' THEN 'SELECT' ELSE 'INSERT, UPDATE, DELETE' END,"
+						 " CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END)"
+						 " FROM pg_class c, aclexplode(c.relacl) a WHERE c.oid = to_regclass('researcharr.tracked_items')"
+						 " AND a.grantee <> c.relowner AND a.privilege_type IN ('SELECT', 'UPDATE')",
+						 name);
+	uint64 n;
+	char **grants;
+
+	if (SPI_execute(sql, false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read the privileges on tracked_items");
+	n = SPI_processed;
+	grants = palloc(sizeof(char *) * Max(n, 1));
+	for (uint64 i = 0; i < n; i++)
+		grants[i] = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1);
+	for (uint64 i = 0; i < n; i++)
+		run_utility(grants[i]);
+}
+
+static void
+create_view(const QueueView *view)
+{
+	run_utility(psprintf("CREATE VIEW researcharr.%s WITH (security_invoker = true) AS"
+						 " SELECT k.service_id AS %s,"
+						 " to_char(k.last_search_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US') AS last_processed"
+						 " FROM researcharr.tracked_items k WHERE k.kind = '%s' AND k.last_search_at IS NOT NULL"
+						 " AND k.instance_id = " VIEW_INSTANCE,
+						 view->name, view->id, view->kind, view->service, view->service, view->service, view->service));
+	run_utility(psprintf("COMMENT ON VIEW researcharr.%s IS 'the table of the old application, until legacy_finish()'", view->name));
+	run_utility(psprintf("CREATE TRIGGER researcharr_write INSTEAD OF INSERT OR UPDATE OR DELETE ON researcharr.%s"
+						 " FOR EACH ROW EXECUTE FUNCTION researcharr.legacy_queue_write()",
+						 view->name));
+	run_utility(psprintf("COMMENT ON TRIGGER researcharr_write ON researcharr.%s IS 'writes to tracked_items'", view->name));
+	grant_view(view->name);
+}
+
 /*
  * Create the view that stands for this table, if there is one and it is not there
- * yet.  Requires an SPI connection and a pinned search_path.
+ * yet.  Requires an SPI connection and a pinned search_path.  Raises 42710 if
+ * something else has its name.
  */
 void
 rarr_legacy_create_view(const char *name)
 {
 	for (int i = 0; i < lengthof(views); i++)
 	{
-		const QueueView *view = &views[i];
-
-		if (strcmp(view->name, name) != 0 || OidIsValid(rarr_find_relation(name)))
+		if (strcmp(views[i].name, name) != 0)
 			continue;
-		run_utility(psprintf("CREATE VIEW researcharr.%s WITH (security_invoker = true) AS"
-							 " SELECT k.service_id AS %s,"
-							 " to_char(k.last_search_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US') AS last_processed"
-							 " FROM researcharr.tracked_items k WHERE k.kind = '%s' AND k.last_search_at IS NOT NULL"
-							 " AND k.instance_id = " VIEW_INSTANCE,
-							 name, view->id, view->kind, view->service, view->service, view->service, view->service));
-		run_utility(psprintf("COMMENT ON VIEW researcharr.%s IS 'the table of the old application, until legacy_finish()'", name));
-		run_utility(psprintf("CREATE TRIGGER researcharr_write INSTEAD OF INSERT OR UPDATE OR DELETE ON researcharr.%s"
-							 " FOR EACH ROW EXECUTE FUNCTION researcharr.legacy_queue_write()",
-							 name));
+		if (!OidIsValid(rarr_find_relation(name)))
+			create_view(&views[i]);
+		else if (!is_ours(name))
+			ereport(ERROR,
+					(errcode(ERRCODE_DUPLICATE_OBJECT),
+					 errmsg("\"researcharr.%s\" is not a view of legacy_adopt()", name),
+					 errhint("Rename or drop it.")));
 	}
 }
 
@@ -87,7 +143,7 @@ rarr_legacy_drop_views(void)
 	int dropped = 0;
 
 	for (int i = 0; i < lengthof(views); i++)
-		if (OidIsValid(rarr_find_relation(views[i].name)))
+		if (is_ours(views[i].name))
 		{
 			run_utility(psprintf("DROP VIEW researcharr.%s", views[i].name));
 			dropped++;
@@ -135,11 +191,11 @@ get_time(const TriggerData *trigger, HeapTuple row, TimestampTz *time)
 	if (isnull)
 		return false;
 	given = TextDatumGetCString(value);
-	if (!rarr_parse_time(given, strlen(given), time))
+	if (!rarr_legacy_parse_time(given, time))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_DATETIME_FORMAT),
 				 errmsg("last_processed is not a time: %s", rarr_quote_clipped(given, strlen(given))),
-				 errhint("Write it as YYYY-MM-DDThh:mm:ss, in UTC or with an offset.")));
+				 errhint("Write it as YYYY-MM-DDThh:mm:ss, in UTC or with an offset, or as seconds since 1970.")));
 	return true;
 }
 
@@ -149,6 +205,7 @@ set_time(const QueueView *view, int64 id, bool isnull, TimestampTz time)
 {
 	char *sql = psprintf("UPDATE researcharr.tracked_items k SET last_search_at = $2,"
 						 " search_count = CASE WHEN $2 IS NULL THEN 0 ELSE greatest(k.search_count, 1) END,"
+						 " failed_search_count = CASE WHEN $2 IS NULL THEN 0 ELSE k.failed_search_count END,"
 						 " next_search_at = CASE WHEN $2 IS NULL THEN NULL ELSE k.next_search_at END"
 						 " WHERE k.kind = '%s' AND k.service_id = $1 AND k.instance_id = " VIEW_INSTANCE,
 						 view->kind, view->service, view->service, view->service, view->service);
@@ -168,8 +225,9 @@ set_time(const QueueView *view, int64 id, bool isnull, TimestampTz time)
 /*
  * legacy_queue_write(): INSTEAD OF trigger of radarr_queue and sonarr_queue
  *
- * A row that is inserted or updated says when its item was last searched, one that
- * is deleted that it never was.  An INSERT of an item that is there updates it.
+ * A row that is inserted or updated says when its item was last searched.  One
+ * that is deleted, or whose time is NULL, says that it never was.  An INSERT of an
+ * item that is there updates it.
  * Raises 39P01 for other triggers, 23503 for an item that no instance tracks,
  * 22007 for a text that is no time, and 0A000 for an update of the id.
  */

@@ -162,8 +162,9 @@ find_item(RarrTable *items, const pg_uuid_t *id)
 
 /*
  * Lock the item's row, and put its latest version into items->oldslot.  Returns
- * false if there is none, or if it is locked and may_wait is false.  Raises 40001
- * under REPEATABLE READ and SERIALIZABLE if it changed after the snapshot.
+ * false if there is none, or if it is locked and may_wait is false.  Under
+ * REPEATABLE READ and SERIALIZABLE, if it changed after the snapshot, raises 40001,
+ * or returns false if may_wait is false: a claim never fails for that.
  */
 static bool
 lock_item(RarrTable *items, const pg_uuid_t *id, bool may_wait)
@@ -180,7 +181,7 @@ lock_item(RarrTable *items, const pg_uuid_t *id, bool may_wait)
 							  rarr_table_lock_mode(items, 1), may_wait ? LockWaitBlock : LockWaitSkip,
 							  IsolationUsesXactSnapshot() ? 0 : TUPLE_LOCK_FLAG_FIND_LAST_VERSION,
 							  &failure);
-	if (IsolationUsesXactSnapshot() && result == TM_Updated)
+	if (may_wait && IsolationUsesXactSnapshot() && result == TM_Updated)
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 				 errmsg("could not serialize access due to concurrent update"),
