@@ -8,6 +8,7 @@
 #   make demo                 see it work, on a throw-away cluster
 #   make bench                the job queue against the machine's floor, on a
 #                             throw-away cluster
+#   make bench-library        synchronization of a library, on a throw-away server
 #   make bench-large          every call on a database of 10 GB, on a throw-away
 #                             cluster
 #   make installcheck         the suites against an installed extension
@@ -167,6 +168,9 @@ bench: deps
 bench-backup: deps
 	@exec env PG_CONFIG='$(PG_CONFIG)' BUILDDIR='$(CURDIR)' $(top)/test/bench/backup.sh
 
+bench-library: deps
+	@exec env PG_CONFIG='$(PG_CONFIG)' BUILDDIR='$(CURDIR)' $(top)/test/bench/library.sh
+
 bench-large: deps
 	@exec env PG_CONFIG='$(PG_CONFIG)' BUILDDIR='$(CURDIR)' $(top)/test/bench/large.sh
 
@@ -193,4 +197,4 @@ dist:
 		echo '$(EXTENSION)-$(EXTVERSION).0.zip'
 
 .PHONY: freeze deps test test-full test-address test-valgrind demo bench \
-	bench-backup bench-large coverage test-ubsan dist FORCE
+	bench-backup bench-library bench-large coverage test-ubsan dist FORCE
