@@ -56,11 +56,11 @@ CREATE FUNCTION episode(series int, n int, episodes int, edits boolean) RETURNS 
 $$;
 
 INSERT INTO answers
-SELECT d.day, part, NULL, jsonb_agg(movie(n, d.n, d.edits))
-FROM (VALUES ('first', 0, false), ('churn', 1, false), ('changes', 1, true)) d (day, n, edits),
-	generate_series(1, :movies) n, LATERAL (SELECT n / :slice AS part) p GROUP BY d.day, part;
+SELECT d.day, part, NULL, jsonb_agg(movie(n, d.nights, d.edits))
+FROM (VALUES ('first', 0, false), ('churn', 1, false), ('changes', 1, true)) d (day, nights, edits),
+	generate_series(1, :movies) n, LATERAL (SELECT n / :slice AS part) p GROUP BY d.day, d.nights, part;
 INSERT INTO answers
-SELECT d.day, part, (SELECT jsonb_agg(series(s, d.n)) FROM unnest(array_agg(DISTINCT n)) s), jsonb_agg(episode(n, e, :episodes, d.edits))
-FROM (VALUES ('first', 0, false), ('churn', 1, false), ('changes', 1, true)) d (day, n, edits),
-	generate_series(1, :series) n, generate_series(1, :episodes) e, LATERAL (SELECT -1 - n * :episodes / :slice AS part) p GROUP BY d.day, part;
+SELECT d.day, part, (SELECT jsonb_agg(series(s, d.nights)) FROM unnest(array_agg(DISTINCT n)) s), jsonb_agg(episode(n, e, :episodes, d.edits))
+FROM (VALUES ('first', 0, false), ('churn', 1, false), ('changes', 1, true)) d (day, nights, edits),
+	generate_series(1, :series) n, generate_series(1, :episodes) e, LATERAL (SELECT -1 - n * :episodes / :slice AS part) p GROUP BY d.day, d.nights, part;
 VACUUM ANALYZE answers;
