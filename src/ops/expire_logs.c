@@ -218,7 +218,14 @@ rarr_expire_log(RarrTaskRun *run, RarrRetentionTarget target, TimestampTz before
 	Expiry expiry = {.log = &rarr_logs[target - RARR_RETAIN_HISTORY], .target = target, .before = before};
 	Relation rel;
 
-	if (before == DT_NOBEGIN || !rarr_log_open(expiry.log, AccessShareLock, &rel, &expiry.fallback))
+	if (before == DT_NOBEGIN)
+		return false;
+	if (!rarr_log_task_begin())
+	{
+		rarr_task_after(run, FIRST_RETRY);
+		return false;
+	}
+	if (!rarr_log_open(expiry.log, AccessShareLock, &rel, &expiry.fallback))
 		return false;
 	rarr_refuse_foreign_code(rel);
 	rarr_uuid_floor(before, &expiry.end);

@@ -23,6 +23,7 @@
 #include "partitioning/partbounds.h"
 #include "partitioning/partdesc.h"
 #include "storage/bufmgr.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/datetime.h"
 #include "utils/guc.h"
@@ -166,6 +167,37 @@ rarr_maintenance_execute(const char *sql, int expected)
 
 	if (result != expected)
 		elog(ERROR, "could not execute \"%s\": %s", sql, SPI_result_code_string(result));
+}
+
+/*
+ * Tasks that change a log's partitions hold locks on some of them while they wait
+ * for the log.  A restore locks the log first.  So that they cannot deadlock, they
+ * exclude each other by locks on a table that both leave alone: tasks share it.
+ * Versions before 1.9 do not have it.
+ */
+static Oid
+turn_table(void)
+{
+	return rarr_find_relation("retention_rules");
+}
+
+/* Exclude restores until the transaction ends.  Returns false if one is running. */
+bool
+rarr_log_task_begin(void)
+{
+	Oid table = turn_table();
+
+	return !OidIsValid(table) || ConditionalLockRelationOid(table, RowShareLock);
+}
+
+/* Wait until no such task is running, and exclude them until the transaction ends. */
+void
+rarr_log_exclude_tasks(void)
+{
+	Oid table = turn_table();
+
+	if (OidIsValid(table))
+		LockRelationOid(table, ExclusiveLock);
 }
 
 /*

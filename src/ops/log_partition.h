@@ -35,6 +35,8 @@ extern void rarr_log_refuse_foreign_code(Relation rel, Oid fallback);
 extern bool rarr_log_has_pages(Relation rel);
 extern bool rarr_log_overlaps(Relation rel, const RarrIdRange *range);
 
+extern bool rarr_log_task_begin(void);
+extern void rarr_log_exclude_tasks(void);
 extern void rarr_maintenance_execute(const char *sql, int expected);
 extern void rarr_maintenance_lock(const char *relation, bool wait);
 extern bool rarr_is_lock_timeout(const ErrorData *error, void *arg);

@@ -131,7 +131,7 @@ find_month(RarrTaskRun *run, const RarrLog *log, int from, Oid *fallback)
 static bool
 work_on_log(RarrTaskRun *run, const RarrLog *log)
 {
-	bool done = true;
+	bool done = rarr_log_task_begin();
 	Oid fallback;
 	int offset = -1;
 

@@ -34,6 +34,7 @@
 #include "ops/backup_rows.h"
 #include "ops/backup_tables.h"
 #include "ops/backup_verify.h"
+#include "ops/log_partition.h"
 #include "ops/restore_fence.h"
 #include "ops/restore_keys.h"
 #include "ops/restore_load.h"
@@ -202,6 +203,8 @@ lock_tables(Restore *restore)
 {
 	ListCell *lc;
 
+	restore->locking = "retention_rules";
+	rarr_log_exclude_tasks();
 	foreach (lc, restore->targets)
 	{
 		RarrRestoreTable *target = lfirst(lc);

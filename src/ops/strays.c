@@ -148,6 +148,11 @@ work_on_log(RarrTaskRun *run, const RarrLog *log, TimestampTz before)
 	ErrorData *error;
 	bool valid;
 
+	if (!rarr_log_task_begin())
+	{
+		rarr_task_after(run, LOCK_PAUSE);
+		return true;
+	}
 	if (!rarr_log_open(log, AccessShareLock, &rel, &fallback))
 		return false;
 	rarr_log_refuse_foreign_code(rel, fallback);
