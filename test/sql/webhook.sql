@@ -115,6 +115,13 @@ SELECT j.status FROM researcharr.processing_jobs j JOIN researcharr.media m ON m
 SELECT updated FROM researcharr.media_sync_radarr('movies', '[{"id": 9, "title": "Alien", "tmdbId": 348, "hasFile": true, "movieFileId": 102, "movieFile": {"id": 102, "customFormatScore": 77}}]');
 SELECT pg_temp.apply('movies', '{"eventType": "Download", "movie": {"id": 9, "title": "Alien", "tmdbId": 348}, "movieFile": {"id": 102}}');
 SELECT custom_format_score, payload->'movieFile' AS file FROM researcharr.tracked_items WHERE service_id = 9;
+-- a series goes with its episodes, also with one that has lost its place
+SELECT created FROM researcharr.media_sync_sonarr('shows', '[{"id": 4, "title": "Lost", "tvdbId": 73739}]', '[{"id": 41, "seriesId": 4, "tvdbId": 4100, "title": "Pilot", "seasonNumber": 1, "episodeNumber": 1}]');
+SELECT created FROM researcharr.media_sync_sonarr('shows', '[]', '[{"id": 42, "seriesId": 4, "tvdbId": 4200, "title": "Part 2", "seasonNumber": 1, "episodeNumber": 2}]');
+DELETE FROM researcharr.episodes WHERE media_id = (SELECT id FROM researcharr.media WHERE external_id = '4200' AND type = 'episode');
+SELECT title, episode_number FROM researcharr.tracked_items JOIN researcharr.media m ON m.id = media_id LEFT JOIN researcharr.episodes USING (media_id) WHERE service_id IN (41, 42) ORDER BY service_id;
+SELECT pg_temp.apply('shows', '{"eventType": "SeriesDelete", "series": {"id": 4, "title": "Lost", "tvdbId": 73739}}');
+SELECT count(*) FROM researcharr.tracked_items WHERE service_id IN (4, 41, 42);
 DROP VIEW items;
 SET client_min_messages = warning;
 TRUNCATE researcharr.media, researcharr.instances CASCADE;

@@ -130,6 +130,15 @@ run(const char *sql, int nargs, const Removed *removed, bool flag)
 	"EXISTS (SELECT FROM researcharr.tracked_items AS k WHERE k.media_id" EQ id \
 	" AND k.id OPERATOR(pg_catalog.<>) ALL ($1))"
 
+/* clang-format indents strings that follow a macro by its column */
+/* clang-format off */
+#define DELETE_MEDIA \
+	"DELETE FROM researcharr.media AS m WHERE m.id" EQ "ANY ($2)" \
+	" AND NOT " STAYS_TRACKED("m.id") " AND ($3 OR NOT " UNFINISHED("m.id") ")" \
+	" AND NOT EXISTS (SELECT FROM researcharr.episodes AS e WHERE e.series_id" EQ "m.id" \
+	" AND (" STAYS_TRACKED("e.media_id") " OR (NOT $3 AND " UNFINISHED("e.media_id") ")))"
+/* clang-format on */
+
 /*
  * Delete the media rows that are to go with their tracked items, and the latter
  * with them.  This comes before the other tracked items are locked, because a
@@ -144,10 +153,7 @@ delete_media(Import *import, const Removed *removed)
 	rarr_lock_rows(rarr_entity(RARR_SERIES), "series", "media_id", "", RARR_DELETE_ROW, removed->media, removed->count);
 	rarr_lock_rows(media, "media", "id", "", RARR_DELETE_ROW, removed->media, removed->count);
 	(void) rarr_wanted_cancel_items(removed->items, removed->count, import->command);
-	run("DELETE FROM researcharr.media AS m WHERE m.id" EQ "ANY ($2) AND NOT " STAYS_TRACKED("m.id") " AND ($3 OR NOT " UNFINISHED("m.id") ")"
-																																		   " AND NOT EXISTS (SELECT FROM researcharr.episodes AS e WHERE e.series_id" EQ "m.id"
-																																		   " AND (" STAYS_TRACKED("e.media_id") " OR (NOT $3 AND " UNFINISHED("e.media_id") ")))",
-		3, removed, import->removal == IMPORT_DELETE_MEDIA);
+	run(DELETE_MEDIA, 3, removed, import->removal == IMPORT_DELETE_MEDIA);
 }
 
 /*
@@ -214,6 +220,22 @@ rarr_import_remove(Import *import, const ImportKind *kind, float4 max_removed)
 }
 
 /*
+ * The object of kind $2 with the service's id $3; of a series its episodes, and
+ * those that have lost their place, whose payload names the series.  The payloads
+ * of these alone are read.
+ */
+#define FIND_OBJECT \
+	SELECT_ITEMS " WHERE k.instance_id" EQ "$1 AND ((k.kind" EQ "$2 AND k.service_id" EQ "$3)" \
+				 " OR k.media_id" EQ "ANY (ARRAY(SELECT e.media_id FROM researcharr.episodes AS e" \
+				 " JOIN researcharr.tracked_items AS s ON s.media_id" EQ "e.series_id" \
+				 " WHERE s.instance_id" EQ "$1 AND s.kind" EQ "'series' AND $2" EQ "'series' AND s.service_id" EQ "$3)))" \
+				 " UNION ALL SELECT x.id, x.media_id FROM (SELECT CAST(k.id AS pg_catalog.uuid) AS id," \
+				 " CAST(k.media_id AS pg_catalog.uuid) AS media_id, k.payload FROM researcharr.tracked_items AS k" \
+				 " WHERE $2" EQ "'series' AND k.instance_id" EQ "$1 AND k.kind" EQ "'episode'" \
+				 " AND NOT EXISTS (SELECT FROM researcharr.episodes AS e WHERE e.media_id" EQ "k.media_id) OFFSET 0) AS x" \
+				 " WHERE x.payload OPERATOR(pg_catalog.->>) 'seriesId'" EQ "CAST($3 AS pg_catalog.text)"
+
+/*
  * Remove an object that the service has deleted: the movie of this id, or the
  * series with its episodes.
  */
@@ -224,13 +246,7 @@ rarr_import_remove_object(Import *import, const ImportKind *kind, int64 service_
 	Datum values[] = {UUIDPGetDatum(&import->instance_id), CStringGetTextDatum(kind->type), Int64GetDatum(service_id)};
 	Removed removed;
 
-	find(&removed, SELECT_ITEMS " WHERE k.instance_id" EQ "$1 AND ((k.kind" EQ "$2 AND k.service_id" EQ "$3)"
-								" OR k.media_id" EQ "ANY (ARRAY(SELECT e.media_id FROM researcharr.episodes AS e"
-								" JOIN researcharr.tracked_items AS s ON s.media_id" EQ "e.series_id"
-								" WHERE s.instance_id" EQ "$1 AND s.kind" EQ "'series' AND $2" EQ "'series' AND s.service_id" EQ "$3))"
-								" OR (k.kind" EQ "'episode' AND $2" EQ "'series'"
-								" AND k.payload OPERATOR(pg_catalog.->>) 'seriesId'" EQ "CAST($3 AS pg_catalog.text)))",
-		 lengthof(types), types, values);
+	find(&removed, FIND_OBJECT, lengthof(types), types, values);
 	if (removed.count > 0)
 		delete_removed(import, &removed);
 }

@@ -139,24 +139,57 @@
 	" ON CONFLICT (username) DO NOTHING RETURNING 1)" \
 	" SELECT CASE WHEN EXISTS (SELECT FROM inserted) THEN 'adopted' ELSE 'unchanged' END, NULL::text"
 
-/* clang-format on */
-
 #define LIST(...) ((const char *const[]){__VA_ARGS__, NULL})
 
 /* in the order in which they are adopted: apps before what belongs to them */
 const LegacyTable rarr_legacy_tables[] = {
-	{"managed_apps", "id", LIST("app_type", "name", "base_url", "api_key", "is_active", "last_sync_at", "use_custom_settings", "custom_items_per_cycle", "custom_cycle_interval_minutes", "custom_state_management_period_days", "custom_sort_strategy", "custom_retry_failed_items", "custom_max_retries", "custom_retry_delay_minutes"), {"last_sync_at"}, LIST("api_key", "base_url"), .adopt = MANAGED_APPS},
-	{"global_settings", "id",
-	 LIST("items_per_cycle", "cycle_interval_minutes", "state_management_period_days", "sort_strategy",
-		  "retry_failed_items", "max_retries", "retry_delay_minutes", "notifications_enabled",
-		  "notify_on_search_started", "notify_on_search_completed", "notify_on_cycle_completed",
-		  "notify_on_errors", "notify_daily_summary", "daily_summary_time"),
-	 .adopt = GLOBAL_SETTINGS},
-	{"tracked_items", "id", LIST("app_id", "arr_id", "tmdb_id", "tvdb_id", "title", "monitored", "has_file", "custom_format_score", "search_count", "failed_search_count", "last_search_at", "next_retry_at"), {"last_search_at", "next_retry_at"}, .adopt = TRACKED_ITEMS},
-	{"search_cycles", "id", LIST("app_id", "cycle_number", "items_searched", "items_succeeded", "items_failed", "started_at"), {"started_at"}, .is_log = true, .adopt = SEARCH_CYCLES},
-	{"processing_logs", "id", LIST("app_id", "tracked_item_id", "event_type", "message", "details", "success", "created_at"), {"created_at"}, .is_log = true, .has_items = true, .adopt = PROCESSING_LOGS},
-	{"radarr_queue", "movie_id", LIST("last_processed"), {"last_processed"}, .adopt = QUEUE("radarr", "movie", "movie_id")},
-	{"sonarr_queue", "episode_id", LIST("last_processed"), {"last_processed"}, .adopt = QUEUE("sonarr", "episode", "episode_id")},
-	{"webui_users", "id", LIST("username", "password_hash", "api_key_hash", "created_at"), {"created_at"}, LIST("password_hash", "api_key_hash"), .adopt = WEBUI_USERS},
+	{
+		"managed_apps", "id",
+		LIST("app_type", "name", "base_url", "api_key", "is_active", "last_sync_at", "use_custom_settings",
+			 "custom_items_per_cycle", "custom_cycle_interval_minutes", "custom_state_management_period_days",
+			 "custom_sort_strategy", "custom_retry_failed_items", "custom_max_retries", "custom_retry_delay_minutes"),
+		.times = {"last_sync_at"}, .secrets = LIST("api_key", "base_url"), .adopt = MANAGED_APPS
+	},
+	{
+		"global_settings", "id",
+		LIST("items_per_cycle", "cycle_interval_minutes", "state_management_period_days", "sort_strategy",
+			 "retry_failed_items", "max_retries", "retry_delay_minutes", "notifications_enabled",
+			 "notify_on_search_started", "notify_on_search_completed", "notify_on_cycle_completed",
+			 "notify_on_errors", "notify_daily_summary", "daily_summary_time"),
+		.adopt = GLOBAL_SETTINGS
+	},
+	{
+		"tracked_items", "id",
+		LIST("app_id", "arr_id", "tmdb_id", "tvdb_id", "title", "monitored", "has_file", "custom_format_score",
+			 "search_count", "failed_search_count", "last_search_at", "next_retry_at"),
+		.times = {"last_search_at", "next_retry_at"}, .adopt = TRACKED_ITEMS
+	},
+	{
+		"search_cycles", "id",
+		LIST("app_id", "cycle_number", "items_searched", "items_succeeded", "items_failed", "started_at"),
+		.times = {"started_at"}, .is_log = true, .adopt = SEARCH_CYCLES
+	},
+	{
+		"processing_logs", "id",
+		LIST("app_id", "tracked_item_id", "event_type", "message", "details", "success", "created_at"),
+		.times = {"created_at"}, .is_log = true, .has_items = true, .adopt = PROCESSING_LOGS
+	},
+	{
+		"radarr_queue", "movie_id",
+		LIST("last_processed"),
+		.times = {"last_processed"}, .adopt = QUEUE("radarr", "movie", "movie_id")
+	},
+	{
+		"sonarr_queue", "episode_id",
+		LIST("last_processed"),
+		.times = {"last_processed"}, .adopt = QUEUE("sonarr", "episode", "episode_id")
+	},
+	{
+		"webui_users", "id",
+		LIST("username", "password_hash", "api_key_hash", "created_at"),
+		.times = {"created_at"}, .secrets = LIST("password_hash", "api_key_hash"), .adopt = WEBUI_USERS
+	},
 };
+/* clang-format on */
+
 const int rarr_legacy_table_count = lengthof(rarr_legacy_tables);

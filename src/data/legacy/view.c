@@ -228,6 +228,7 @@ set_time(const QueueView *view, int64 id, bool isnull, TimestampTz time)
  * A row that is inserted or updated says when its item was last searched.  One
  * that is deleted, or whose time is NULL, says that it never was.  An INSERT of an
  * item that is there updates it.
+ *
  * Raises 39P01 for other triggers, 23503 for an item that no instance tracks,
  * 22007 for a text that is no time, and 0A000 for an update of the id.
  */
