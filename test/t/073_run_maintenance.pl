@@ -5,6 +5,7 @@
 #  3. It is refused where it cannot commit.
 #  4. A trigger that is committed while a task waits for a lock does not run.
 #  5. The owner of a table can have put nulls into it.
+#  6. Partitions of the logs stay as they are while a backup is restored.
 
 use strict;
 use warnings;
@@ -104,6 +105,20 @@ foreach (
 	$node->psql($db, $maintenance);
 	pass("a null in $table.$column");
 }
+
+# 6.
+$db = new_db();
+create_extension($db);
+my $partitions = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'researcharr.audit_log'::regclass";
+$reader = $node->background_psql($db);
+$reader->query_safe('BEGIN; LOCK TABLE researcharr.retention_rules IN EXCLUSIVE MODE');
+$node->psql($db, $maintenance);
+is(sql($partitions, $db), 1, 'beside the lock of a restore no partition is made');
+$reader->query_safe('COMMIT');
+$reader->quit;
+sql($maintenance, $db);
+cmp_ok(sql($partitions, $db), '>', 1, 'afterwards they are');
+
 unlike(slurp_file($node->logfile), qr/was terminated by signal|you don't own a lock/, 'the server goes on, and nothing strange is in its log');
 $node->stop;
 done_testing();

@@ -221,6 +221,14 @@ like(refused('postgres', q{SET lock_timeout = '100ms'; SELECT researcharr.backup
 	qr/locking table "processing_jobs", to restore backup "queued"/, 'and says for what it waited');
 sql('SELECT pg_terminate_backend(' . backend($holder) . ')');
 $holder->{run}->finish;
+# a maintenance task that changes partitions of the logs, and would wait for the log
+$holder = $node->background_psql('postgres');
+$holder->query_safe('BEGIN; LOCK TABLE researcharr.retention_rules IN ROW SHARE MODE');
+like(refused('postgres', q{SET lock_timeout = '100ms'; SELECT researcharr.backup_restore('queued')}, '55P03', '',
+		'a restore beside such a task'),
+	qr/locking table "retention_rules", to restore backup "queued"/, 'it waits before it has locked anything else');
+$holder->query_safe('COMMIT');
+$holder->quit;
 
 # 5.
 my $other = new_db('CREATE EXTENSION researcharr CASCADE');
