@@ -9,11 +9,11 @@
  *
  * A row does not prove that the role of its name is the one that got the level:
  * that one may have been dropped or renamed, and another one created.  So the
- * row also has the OID of the role in this database that got it, and nothing is
- * granted by it to another role, nor to one that has lost USAGE on the schema.
- * After a restore OIDs are others.  A row that came with a dump, and was never
- * applied in this database, counts for the role of its name that has USAGE, and
- * in access_apply() for any role of its name.
+ * row also has the cluster, the database and the OID of the role that got it.  In
+ * this cluster nothing is granted by it to a role with another OID.  In this
+ * database nothing is granted to a role that has lost USAGE on the schema.  A row
+ * that came with a dump, and was never applied in this database, counts for a
+ * role that has USAGE, and in access_apply() for one that has not, too.
  *
  * The functions change privileges as the caller, whom the server lets do so if
  * it is the owner, a member of that role, or a superuser.
