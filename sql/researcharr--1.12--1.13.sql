@@ -58,6 +58,7 @@ CREATE TABLE researcharr.tracked_items (
 	custom_format_score int,
 	quality_cutoff_met  boolean,
 	added_at            timestamptz,
+	sort_title          text,
 	last_search_at      timestamptz,
 	search_count        int NOT NULL DEFAULT 0,
 	failed_search_count int NOT NULL DEFAULT 0,
@@ -73,6 +74,7 @@ CREATE TABLE researcharr.tracked_items (
 		REFERENCES researcharr.media (id, type) ON DELETE CASCADE,
 	CONSTRAINT tracked_items_kind_check CHECK (kind IN ('movie', 'series', 'episode')),
 	CONSTRAINT tracked_items_service_id_check CHECK (service_id > 0),
+	CONSTRAINT tracked_items_sort_title_check CHECK (char_length(sort_title) <= 500),
 	CONSTRAINT tracked_items_search_count_check CHECK (search_count >= 0),
 	CONSTRAINT tracked_items_failed_search_count_check CHECK (failed_search_count >= 0),
 	CONSTRAINT tracked_items_payload_check CHECK (researcharr.metadata_is_valid(payload))
@@ -91,6 +93,8 @@ COMMENT ON COLUMN researcharr.tracked_items.quality_profile_id IS 'the instance'
 COMMENT ON COLUMN researcharr.tracked_items.custom_format_score IS 'the score of its file; NULL where unknown';
 COMMENT ON COLUMN researcharr.tracked_items.quality_cutoff_met IS 'whether its file is as good as the profile asks; NULL where unknown';
 COMMENT ON COLUMN researcharr.tracked_items.added_at IS 'when the instance got it; NULL where unknown';
+COMMENT ON COLUMN researcharr.tracked_items.sort_title
+IS 'what the alphabetical order goes by: the service''s sortTitle, else the title in lower case; an episode has its series'', with its season and number';
 COMMENT ON COLUMN researcharr.tracked_items.last_search_at IS 'when it was last searched; NULL for never';
 COMMENT ON COLUMN researcharr.tracked_items.search_count IS 'how often it was searched';
 COMMENT ON COLUMN researcharr.tracked_items.failed_search_count IS 'how many searches failed since the last success';
@@ -119,6 +123,10 @@ CREATE INDEX tracked_items_random_idx
 	ON researcharr.tracked_items (instance_id, has_file, uuid_hash(id), id, available_from)
 	WHERE monitored AND kind <> 'series' AND (NOT has_file OR NOT quality_cutoff_met);
 COMMENT ON INDEX researcharr.tracked_items_random_idx IS 'what is wanted, from a random point on';
+CREATE INDEX tracked_items_title_idx
+	ON researcharr.tracked_items (instance_id, has_file, sort_title, id, available_from)
+	WHERE monitored AND kind <> 'series' AND (NOT has_file OR NOT quality_cutoff_met);
+COMMENT ON INDEX researcharr.tracked_items_title_idx IS 'what is wanted, in alphabetical order';
 
 -- A synchronization alone does not count as a change of the instance.
 CREATE TRIGGER researcharr_updated_at BEFORE UPDATE ON researcharr.instances

@@ -32,8 +32,8 @@ static const RarrRule *const webui_user_rules[] = {
 static const RarrRule *const instance_rules[] = {
 	&rarr_rule_name, &rarr_rule_service, &rarr_rule_base_url, &rarr_rule_instance_settings, NULL};
 static const RarrRule *const tracked_item_rules[] = {
-	&rarr_rule_kind, &rarr_rule_service_id, &rarr_rule_search_count, &rarr_rule_failed_search_count,
-	&rarr_rule_payload, NULL};
+	&rarr_rule_kind, &rarr_rule_service_id, &rarr_rule_sort_title, &rarr_rule_search_count,
+	&rarr_rule_failed_search_count, &rarr_rule_payload, NULL};
 static const RarrRule *const no_rules[] = {NULL};
 
 /* the other columns of a job are set by the job queue's functions */

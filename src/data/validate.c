@@ -75,6 +75,7 @@ const RarrRule rarr_rule_instance_settings = {
 
 TEXT_RULE(kind, .required = true, .allowed_values = media_types);
 INT_RULE(service_id, .required = true, .min = 1, .max = PG_INT64_MAX);
+TEXT_RULE(sort_title, .max = 500);
 INT_RULE(search_count, .min = 0, .max = PG_INT32_MAX);
 INT_RULE(failed_search_count, .min = 0, .max = PG_INT32_MAX);
 const RarrRule rarr_rule_payload = {.field = "payload", .kind = RARR_RULE_METADATA};

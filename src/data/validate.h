@@ -92,6 +92,7 @@ extern const RarrRule rarr_rule_instance_settings;
 /* tracked_items */
 extern const RarrRule rarr_rule_kind;
 extern const RarrRule rarr_rule_service_id;
+extern const RarrRule rarr_rule_sort_title;
 extern const RarrRule rarr_rule_search_count;
 extern const RarrRule rarr_rule_failed_search_count;
 extern const RarrRule rarr_rule_payload;

@@ -50,8 +50,7 @@
 typedef struct WantedOrder
 {
 	const char *name;
-	const char *columns; /* of item t and media m */
-	bool by_title;       /* does it need m? */
+	const char *columns; /* of item t */
 } WantedOrder;
 
 #define OLDEST_SEARCH "t.last_search_at NULLS FIRST, t.id"
@@ -59,7 +58,7 @@ typedef struct WantedOrder
 static const WantedOrder orders[] = {
 	{"oldest_search", OLDEST_SEARCH},
 	{"newest_added", "t.added_at DESC NULLS LAST, t.id"},
-	{"alphabetical", "m.title, t.id", .by_title = true},
+	{"alphabetical", "t.sort_title, t.id"},
 	{"custom_format_score", "t.custom_format_score NULLS FIRST, " OLDEST_SEARCH},
 	{"random", "pg_catalog.uuid_hash(t.id), t.id"},
 };
@@ -146,8 +145,6 @@ static void
 add_items(RarrQuery *query, const Wanted *wanted)
 {
 	rarr_query_add(query, " FROM researcharr.tracked_items AS t");
-	if (wanted->order->by_title)
-		rarr_query_add(query, " JOIN researcharr.media AS m ON m.id" RARR_EQ "t.media_id");
 	rarr_query_add(query, " WHERE t.instance_id" RARR_EQ "$1 AND t.monitored AND t.kind OPERATOR(pg_catalog.<>) 'series'");
 	rarr_query_add(query, wanted->below_cutoff ? " AND t.has_file AND NOT t.quality_cutoff_met" : " AND NOT t.has_file");
 	rarr_query_add(query, " AND t.available_from OPERATOR(pg_catalog.<=) $2"

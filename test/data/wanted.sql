@@ -12,11 +12,11 @@ SELECT count(*) FROM (
 INSERT INTO researcharr.media (title, type, external_id)
 SELECT md5(n::text) || ' ' || n, 'movie', n FROM generate_series(1, :items) AS n;
 INSERT INTO researcharr.tracked_items (instance_id, kind, service_id, media_id, monitored, has_file, quality_cutoff_met,
-	custom_format_score, available_from, added_at, last_search_at, next_search_at, search_count, payload)
+	custom_format_score, available_from, added_at, sort_title, last_search_at, next_search_at, search_count, payload)
 SELECT i.id, 'movie', m.external_id::int, m.id, n % 20 <> 1, NOT missing, CASE WHEN NOT missing THEN n % 10 <> 3 END,
 	CASE WHEN NOT missing THEN n * 7919 % 1000 END,
 	CASE WHEN n % 30 = 7 THEN now() + interval '30 days' ELSE '-infinity' END,
-	timestamptz '2015-01-01' + n * interval '10 minutes',
+	timestamptz '2015-01-01' + n * interval '10 minutes', m.title,
 	CASE WHEN searched THEN now() - n % 1000 * interval '1 hour' END,
 	CASE WHEN searched AND n % 2 = 0 THEN now() + n % 1000 * interval '1 minute' END, searched::int,
 	jsonb_build_object('title', m.title, 'overview', repeat(md5(n::text), 20))

@@ -325,6 +325,7 @@ $actual$, ARRAY[
 		|| 'custom_format_score integer, '
 		|| 'quality_cutoff_met boolean, '
 		|| 'added_at timestamp with time zone, '
+		|| 'sort_title text, '
 		|| 'last_search_at timestamp with time zone, '
 		|| 'search_count integer not null default 0, '
 		|| 'failed_search_count integer not null default 0, '
@@ -415,7 +416,7 @@ $actual$, ARRAY[
 	'schedule_entries: arguments_check, cron_check, name_check',
 	'schedule_log: finished_at_check, reason_check, status_check',
 	'series: episodes_check, seasons_check, tvdb_id_check, type_check',
-	'tracked_items: failed_search_count_check, kind_check, payload_check, search_count_check, service_id_check',
+	'tracked_items: failed_search_count_check, kind_check, payload_check, search_count_check, service_id_check, sort_title_check',
 	'webui_users: api_key_hash_check, password_hash_check, username_check'
 ], 'checks');
 
@@ -451,7 +452,8 @@ $actual$, ARRAY[
 	'CREATE INDEX tracked_items_media_id_idx ON tracked_items USING btree (media_id)',
 	'CREATE INDEX tracked_items_random_idx ON tracked_items USING btree (instance_id, has_file, uuid_hash(id), id, available_from) WHERE (monitored AND (kind <> ''series''::text) AND ((NOT has_file) OR (NOT quality_cutoff_met)))',
 	'CREATE INDEX tracked_items_score_idx ON tracked_items USING btree (instance_id, custom_format_score NULLS FIRST, last_search_at NULLS FIRST, id) WHERE (monitored AND (kind <> ''series''::text) AND has_file AND (NOT quality_cutoff_met))',
-	'CREATE INDEX tracked_items_search_idx ON tracked_items USING btree (instance_id, has_file, last_search_at NULLS FIRST, id, available_from) WHERE (monitored AND (kind <> ''series''::text) AND ((NOT has_file) OR (NOT quality_cutoff_met)))'
+	'CREATE INDEX tracked_items_search_idx ON tracked_items USING btree (instance_id, has_file, last_search_at NULLS FIRST, id, available_from) WHERE (monitored AND (kind <> ''series''::text) AND ((NOT has_file) OR (NOT quality_cutoff_met)))',
+	'CREATE INDEX tracked_items_title_idx ON tracked_items USING btree (instance_id, has_file, sort_title, id, available_from) WHERE (monitored AND (kind <> ''series''::text) AND ((NOT has_file) OR (NOT quality_cutoff_met)))'
 ], 'indexes that are no keys');
 
 SELECT * FROM finish();

@@ -24,6 +24,11 @@ SELECT created, updated, unchanged, moved, removed, failed, warnings, errors FRO
 TABLE pg_temp.items;
 SELECT title, year, imdb_id, runtime_minutes, metadata FROM movie_rows WHERE tmdb_id = 104;
 SELECT payload ->> 'year' AS year FROM tracked_items WHERE service_id = 4;
+-- the alphabetical order: a part of an object does not change a row's place
+SELECT updated FROM media_sync_radarr('hd', '[{"id": 2, "title": "The Soon", "sortTitle": " SOON, the", "tmdbId": 102}]');
+SELECT updated FROM media_sync_radarr('hd', '[{"id": 2, "title": "Soon", "tmdbId": 102}, {"id": 1, "title": "Out of", "tmdbId": 101}]');
+SELECT service_id, sort_title FROM tracked_items ORDER BY 1;
+SELECT updated FROM media_sync_radarr('hd', '[{"id": 1, "title": "Out", "tmdbId": 101}]');
 
 -- bad ids, and a title of 501 characters; pages are accepted
 SELECT created, failed, e.* FROM media_sync_radarr('hd', jsonb_build_object('page', 1, 'totalRecords', 9, 'records', jsonb_build_array(
@@ -119,6 +124,7 @@ SELECT created, failed, errors FROM media_sync_sonarr('tv', '[{"id": 5, "title":
 	jsonb_build_array(pg_temp.episode(50, 11, 1, 1, 'Bogus'), pg_temp.episode(51, 12, 1, 2, 'A'), pg_temp.episode(52, 13, 1, 3, 'B', false), pg_temp.episode(53, 14, 2, 1, 'C')), true);
 TABLE pg_temp.places;
 SELECT service_id, available_from FROM pg_temp.items WHERE kind = 'episode';
+SELECT service_id, sort_title FROM tracked_items WHERE kind <> 'movie' ORDER BY sort_title;
 -- an episode is dropped, and the others move up
 SELECT updated, unchanged, moved, removed, failed, errors FROM media_sync_sonarr('tv', '[]', jsonb_build_array(pg_temp.episode(50, 12, 1, 1, 'A'), pg_temp.episode(51, 13, 1, 2, 'B'), pg_temp.episode(53, 14, 2, 1, 'C')), true, 0.5);
 TABLE pg_temp.places;
@@ -127,8 +133,8 @@ SELECT title FROM media WHERE external_id = '11';
 SELECT moved, updated, failed FROM media_sync_sonarr('tv', '[{"id": 5, "title": "Show", "tvdbId": 79126, "seasons": [{"seasonNumber": 2, "monitored": true}], "qualityProfileId": 7}]',
 	jsonb_build_array(pg_temp.episode(50, 13, 1, 1, 'B'), pg_temp.episode(51, 12, 1, 2, 'A')));
 TABLE pg_temp.places;
-SELECT updated FROM media_sync_sonarr('tv', '[{"id": 5, "title": "Show", "tvdbId": 79126, "monitored": false}]', '[]');
-SELECT DISTINCT monitored FROM tracked_items WHERE kind = 'episode';
+SELECT updated FROM media_sync_sonarr('tv', '[{"id": 5, "title": "Show", "sortTitle": "late show", "tvdbId": 79126, "monitored": false}]', '[]');
+SELECT service_id, monitored, sort_title FROM tracked_items WHERE kind <> 'movie' ORDER BY sort_title;
 -- a moved tvdbId of the series; its episodes stay with it
 SELECT moved FROM media_sync_sonarr('tv', '[{"id": 5, "title": "Show", "tvdbId": 99126}]', '[]');
 SELECT moved, updated, failed, errors FROM media_sync_sonarr('tv', '[]', jsonb_build_array(pg_temp.episode(50, 93, 1, 1, 'B'), pg_temp.episode(51, 92, 1, 2, 'A'), pg_temp.episode(53, 94, 2, 1, 'C')), true);

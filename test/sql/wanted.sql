@@ -12,8 +12,8 @@ DECLARE
 BEGIN
 	INSERT INTO researcharr.media (title, type) VALUES (name, coalesce((SELECT nullif(split_part(c, '=', 2), '')
 		FROM unnest(changes) AS c WHERE c LIKE 'kind=%'), 'movie')) RETURNING id INTO media;
-	INSERT INTO researcharr.tracked_items (instance_id, kind, service_id, media_id, monitored, available_from)
-	SELECT i.id, m.type, (SELECT count(*) + 1 FROM researcharr.tracked_items), m.id, true, '-infinity'
+	INSERT INTO researcharr.tracked_items (instance_id, kind, service_id, media_id, monitored, available_from, sort_title)
+	SELECT i.id, m.type, (SELECT count(*) + 1 FROM researcharr.tracked_items), m.id, true, '-infinity', m.title
 	FROM researcharr.instances i, researcharr.media m WHERE i.name = 'one' AND m.id = media;
 	IF changes <> '{}' THEN
 		EXECUTE format('UPDATE researcharr.tracked_items SET %s WHERE media_id = %L',

@@ -1,6 +1,6 @@
 # 061_wanted.pl: wanted_get_all reads little of many items, by index.
 #
-# Of 40,000 items (test/data/wanted.sql), each order but alphabetical reads a page
+# Of 40,000 items (test/data/wanted.sql), each order reads a page
 # with few rows of tracked_items and of processing_jobs.  The plans are those that
 # auto_explain logs of the statements within the function.
 use strict;
@@ -51,10 +51,12 @@ foreach my $call (
 	[ 'missing', 'newest_added', 'tracked_items_added_idx' ],
 	[ 'missing', 'custom_format_score', 'tracked_items_search_idx' ],
 	[ 'missing', 'random', 'tracked_items_random_idx' ],
+	[ 'missing', 'alphabetical', 'tracked_items_title_idx' ],
 	[ 'cutoff', 'oldest_search', 'tracked_items_search_idx' ],
 	[ 'cutoff', 'newest_added', 'tracked_items_added_idx' ],
 	[ 'cutoff', 'custom_format_score', 'tracked_items_score_idx' ],
-	[ 'cutoff', 'random', 'tracked_items_random_idx' ])
+	[ 'cutoff', 'random', 'tracked_items_random_idx' ],
+	[ 'cutoff', 'alphabetical', 'tracked_items_title_idx' ])
 {
 	my ($kind, $order, $index) = @$call;
 	my $offset = -s $node->logfile;

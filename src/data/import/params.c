@@ -41,6 +41,8 @@ static const struct
 		TRACKED_QUALITY_CUTOFF_MET] = {"quality_cutoff_met", BOOLOID},
 	[PARAM_TRACKED +
 		TRACKED_ADDED_AT] = {"added_at", TIMESTAMPTZOID},
+	[PARAM_TRACKED +
+		TRACKED_SORT_TITLE] = {"sort_title", TEXTOID},
 };
 
 /* The type of an array parameter's elements. */

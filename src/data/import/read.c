@@ -308,11 +308,14 @@ resolve_series(Import *import, ImportItem *item, StringInfo problems)
 static void
 add_season_flags(Import *import, const ImportItem *episode, ImportItem *item)
 {
+	int32 season = DatumGetInt32(episode->values[SEASON]);
+	int32 number = DatumGetInt32(episode->values[EPISODE]);
+	const char *sort_title;
 	bool monitored;
 	int32 profile;
 
-	if (!rarr_import_season_flags(import, DatumGetInt64(episode->values[SERIES]),
-								  DatumGetInt32(episode->values[SEASON]), &monitored, &profile))
+	if (!rarr_import_season_flags(import, DatumGetInt64(episode->values[SERIES]), season,
+								  &monitored, &profile, &sort_title))
 		return;
 	if (!monitored)
 		item->tracked[TRACKED_MONITORED] = BoolGetDatum(false);
@@ -321,6 +324,14 @@ add_season_flags(Import *import, const ImportItem *episode, ImportItem *item)
 		item->tracked[TRACKED_QUALITY_PROFILE_ID] = Int32GetDatum(profile);
 		item->tracked_nulls[TRACKED_QUALITY_PROFILE_ID] = false;
 		item->given |= IMPORT_GIVES_TRACKED(TRACKED_QUALITY_PROFILE_ID);
+	}
+	if (sort_title != NULL)
+	{
+		/* as in rarr_import_cascade_flags() */
+		item->tracked[TRACKED_SORT_TITLE] =
+			CStringGetTextDatum(psprintf("%s s%05de%05d", sort_title, Min(season, 99999), Min(number, 99999)));
+		item->tracked_nulls[TRACKED_SORT_TITLE] = false;
+		item->given |= IMPORT_GIVES_TRACKED(TRACKED_SORT_TITLE);
 	}
 }
 

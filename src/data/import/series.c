@@ -4,8 +4,8 @@
  *		their episodes.
  *
  * An episode is monitored only if its season and its series are, and it has
- * its series' quality profile.  Both come from the payload of the series'
- * tracked item.
+ * its series' quality profile and place in the alphabet.  All of that comes from
+ * the series' tracked item and its payload.
  */
 #include "postgres.h"
 
@@ -28,6 +28,7 @@ typedef struct SeriesEntry
 	pg_uuid_t media_id;
 	bool monitored;
 	int32 profile;          /* 0: unknown */
+	char *sort_title;       /* or NULL */
 	Bitmapset *unmonitored; /* seasons */
 } SeriesEntry;
 
@@ -100,7 +101,7 @@ void
 rarr_import_load_series(Import *import, Jsonb *episodes)
 {
 	const char *sql =
-		"SELECT k.service_id, CAST(k.media_id AS pg_catalog.uuid), k.payload"
+		"SELECT k.service_id, CAST(k.media_id AS pg_catalog.uuid), k.payload, k.sort_title"
 		" FROM researcharr.tracked_items AS k"
 		" JOIN researcharr.series AS s ON s.media_id" EQ "k.media_id"
 		" WHERE k.instance_id" EQ "$1 AND k.kind" EQ "'series' AND k.service_id" EQ "ANY ($2)";
@@ -125,6 +126,7 @@ rarr_import_load_series(Import *import, Jsonb *episodes)
 		entry->found = true;
 		entry->media_id = *DatumGetUUIDP(SPI_getbinval(row, desc, 2, &isnull));
 		read_flags(entry, DatumGetJsonbP(SPI_getbinval(row, desc, 3, &isnull)));
+		entry->sort_title = SPI_getvalue(row, desc, 4);
 	}
 	SPI_freetuptable(SPI_tuptable);
 	MemoryContextSwitchTo(old);
@@ -143,11 +145,12 @@ rarr_import_find_series(Import *import, int64 source_id, pg_uuid_t *media_id)
 }
 
 /*
- * Get what a season and its series say for an episode.  *profile is 0 if it is
- * unknown.  Returns false if the series is unknown.
+ * Get what a season and its series say for an episode.  If they are unknown,
+ * *profile is 0 and *sort_title is NULL.  Returns false if the series is unknown.
  */
 bool
-rarr_import_season_flags(Import *import, int64 source_id, int32 season, bool *monitored, int32 *profile)
+rarr_import_season_flags(Import *import, int64 source_id, int32 season, bool *monitored,
+						 int32 *profile, const char **sort_title)
 {
 	SeriesEntry *entry = hash_search(import->series, &source_id, HASH_FIND, NULL);
 
@@ -155,6 +158,7 @@ rarr_import_season_flags(Import *import, int64 source_id, int32 season, bool *mo
 		return false;
 	*monitored = entry->monitored && !bms_is_member(Min(season, MAX_SEASON + 1), entry->unmonitored);
 	*profile = entry->profile;
+	*sort_title = entry->sort_title;
 	return true;
 }
 
@@ -166,8 +170,9 @@ void
 rarr_import_cascade_flags(Import *import)
 {
 	const char *sql =
-		"UPDATE researcharr.tracked_items AS e SET monitored = x.monitored, quality_profile_id = x.profile"
-		" FROM (SELECT k.id, v.monitored, v.profile"
+		"UPDATE researcharr.tracked_items AS e SET monitored = x.monitored, quality_profile_id = x.profile,"
+		" sort_title = x.sort_title"
+		" FROM (SELECT k.id, v.monitored, v.profile, v.sort_title"
 		" FROM researcharr.tracked_items AS s"
 		" JOIN researcharr.episodes AS p ON p.series_id" EQ "s.media_id"
 		" JOIN researcharr.tracked_items AS k ON k.media_id" EQ "p.media_id AND k.instance_id" EQ "s.instance_id"
@@ -178,9 +183,13 @@ rarr_import_cascade_flags(Import *import)
 		" THEN s.payload OPERATOR(pg_catalog.->) 'seasons' ELSE CAST('[]' AS pg_catalog.jsonb) END) AS n (season)"
 		" WHERE n.season OPERATOR(pg_catalog.->>) 'seasonNumber'" EQ "CAST(p.season_number AS pg_catalog.text)"
 		" AND n.season OPERATOR(pg_catalog.->) 'monitored'" EQ "'false'),"
-		" COALESCE(s.quality_profile_id, k.quality_profile_id)) AS v (monitored, profile)"
+		" COALESCE(s.quality_profile_id, k.quality_profile_id),"
+		" CASE WHEN s.sort_title IS NULL THEN k.sort_title ELSE pg_catalog.concat(s.sort_title,"
+		" ' s', pg_catalog.lpad(CAST(LEAST(p.season_number, 99999) AS pg_catalog.text), 5, '0'),"
+		" 'e', pg_catalog.lpad(CAST(LEAST(p.episode_number, 99999) AS pg_catalog.text), 5, '0')) END)"
+		" AS v (monitored, profile, sort_title)"
 		" WHERE s.instance_id" EQ "$1 AND s.kind" EQ "'series' AND s.service_id" EQ "ANY ($2)"
-		" AND pg_catalog.record_ne(ROW(k.monitored, k.quality_profile_id), ROW(v.monitored, v.profile))"
+		" AND pg_catalog.record_ne(ROW(k.monitored, k.quality_profile_id, k.sort_title), ROW(v.monitored, v.profile, v.sort_title))"
 		" ORDER BY k.id FOR NO KEY UPDATE OF k) AS x"
 		" WHERE e.id" EQ "x.id";
 	Oid types[] = {UUIDOID, INT8ARRAYOID};

@@ -29,10 +29,11 @@ typedef enum ImportTracked
 	TRACKED_QUALITY_PROFILE_ID,
 	TRACKED_CUSTOM_FORMAT_SCORE,
 	TRACKED_QUALITY_CUTOFF_MET,
-	TRACKED_ADDED_AT
+	TRACKED_ADDED_AT,
+	TRACKED_SORT_TITLE
 } ImportTracked;
 
-#define IMPORT_NTRACKED (TRACKED_ADDED_AT + 1)
+#define IMPORT_NTRACKED (TRACKED_SORT_TITLE + 1)
 
 /* bits of ImportItem.given */
 #define IMPORT_GIVES_FIELD(i)   (1 << (i))
@@ -252,7 +253,7 @@ extern Jsonb *rarr_import_list(List *errors, int limit);
 extern void rarr_import_load_series(Import *import, Jsonb *episodes);
 extern bool rarr_import_find_series(Import *import, int64 source_id, pg_uuid_t *media_id);
 extern bool rarr_import_season_flags(Import *import, int64 source_id, int32 season,
-									 bool *monitored, int32 *profile);
+									 bool *monitored, int32 *profile, const char **sort_title);
 extern void rarr_import_cascade_flags(Import *import);
 
 /* read.c */

@@ -6,6 +6,10 @@
  * Each takes the instance, the names of volatile members, and arrays with one
  * element per item (write.c).
  *
+ * During the first run, the planner knows nothing about tables that grow.  So the
+ * order of joins is given where another one would read all that an instance has:
+ * by OFFSET 0, and by IS TRUE, which no index can use.
+ *
  * If several instances have a media row, the first of them, in the order of
  * their ids, decides about its title, metadata and columns.  Otherwise each
  * synchronization would undo what the one before did.
@@ -75,8 +79,8 @@ static char *
 same_sql(const ImportKind *kind, uint32 bits)
 {
 	return psprintf("SELECT i.n, CAST(m.id AS pg_catalog.uuid) FROM %s"
-					" JOIN researcharr.tracked_items AS t ON t.instance_id" EQ "$1 AND t.kind" EQ "'%s'"
-					" AND t.service_id" EQ "i.service_id"
+					" CROSS JOIN LATERAL (SELECT k.* FROM researcharr.tracked_items AS k WHERE k.instance_id" EQ "$1"
+					" AND k.kind" EQ "'%s' AND k.service_id" EQ "i.service_id OFFSET 0) AS t"
 					" JOIN researcharr.media AS m ON m.id" EQ "t.media_id"
 					" JOIN researcharr.%s AS s ON s.media_id" EQ "t.media_id"
 					" WHERE pg_catalog.record_image_eq(ROW(m.title, m.external_id, %s), ROW(i.title, i.external_id, %s))"
@@ -99,15 +103,15 @@ find_sql(const ImportKind *kind, uint32 bits)
 					" CAST(c.item_id AS pg_catalog.uuid), c.title FROM %s"
 					" CROSS JOIN LATERAL ("
 					"SELECT 0 AS rank, m.id, m.external_id, k.service_id, k.id AS item_id, m.title"
-					" FROM researcharr.tracked_items AS k"
+					" FROM (SELECT t.* FROM researcharr.tracked_items AS t WHERE t.instance_id" EQ "$1"
+					" AND t.kind" EQ "'%s' AND t.service_id" EQ "i.service_id OFFSET 0) AS k"
 					" JOIN researcharr.media AS m ON m.id" EQ "k.media_id"
-					" WHERE k.instance_id" EQ "$1 AND k.kind" EQ "'%s' AND k.service_id" EQ "i.service_id"
 					" UNION ALL SELECT 1, m.id, m.external_id, NULL, NULL, NULL"
 					" FROM researcharr.media AS m"
 					" WHERE m.type" EQ "'%s' AND m.external_id" EQ "i.external_id"
 					" UNION ALL SELECT 2, x.id, x.external_id,"
 					" (SELECT pg_catalog.min(k.service_id) FROM researcharr.tracked_items AS k"
-					" WHERE k.instance_id" EQ "$1 AND k.media_id" EQ "x.id), NULL, NULL"
+					" WHERE (k.instance_id" EQ "$1) IS TRUE AND k.media_id" EQ "x.id), NULL, NULL"
 					" FROM (SELECT m.id, m.external_id FROM researcharr.media AS m"
 					" LEFT JOIN researcharr.%s AS s ON s.media_id" EQ "m.id"
 					" WHERE m.type" EQ "'%s' AND %s ORDER BY m.id LIMIT 1) AS x"
@@ -186,7 +190,7 @@ compare_sql(const ImportKind *kind, uint32 bits)
 					" CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM researcharr.tracked_items AS k"
 					" WHERE k.media_id" EQ "i.id AND k.instance_id OPERATOR(pg_catalog.<) $1) AS has_another, %s AS is_held) AS p"
 					" LEFT JOIN LATERAL (SELECT k.* FROM researcharr.tracked_items AS k"
-					" WHERE k.instance_id" EQ "$1 AND k.media_id" EQ "i.id"
+					" WHERE (k.instance_id" EQ "$1) IS TRUE AND k.media_id" EQ "i.id"
 					" ORDER BY k.service_id OPERATOR(pg_catalog.<>) i.service_id, k.id LIMIT 1) AS t"
 					" ON i.service_id IS NOT NULL",
 					kind->service, kind->service, merged, kind->service,

@@ -7,12 +7,18 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
+#include "mb/pg_wchar.h"
+#include "utils/builtins.h"
+#include "utils/formatting.h"
 #include "utils/timestamp.h"
 
 #include "base/json.h"
 #include "data/import/state.h"
 #include "data/time_text.h"
+
+#define SORT_TITLE_CHARS 200 /* as many characters count */
 
 /* An object whose values are read into an item. */
 typedef struct Reader
@@ -99,6 +105,31 @@ read_time(Reader *reader, const char *name, TimestampTz *time)
 	else if (strncmp(value.val.string.val, "0001-", 5) == 0)
 		TIMESTAMP_NOEND(*time);
 	return true;
+}
+
+/*
+ * Read what the alphabetical order goes by.  An object without sortTitle may be a
+ * part of one: its title counts for a new row only.
+ */
+static void
+read_sort_title(Reader *reader)
+{
+	JsonbValue value;
+	const char *string;
+	int length;
+	bool whole = rarr_json_member(reader->object, "sortTitle", &value) && value.type == jbvString &&
+				 value.val.string.len > 0;
+
+	if (!whole && !(rarr_json_member(reader->object, "title", &value) && value.type == jbvString))
+		return;
+	string = value.val.string.val;
+	length = value.val.string.len;
+	rarr_trim_title(&string, &length);
+	length = pg_mbcharcliplen(string, length, SORT_TITLE_CHARS);
+	string = str_tolower(string, length, DEFAULT_COLLATION_OID);
+	give(reader, TRACKED_SORT_TITLE, CStringGetTextDatum(string), false);
+	if (!whole)
+		reader->item->given &= ~IMPORT_GIVES_TRACKED(TRACKED_SORT_TITLE);
 }
 
 static void
@@ -216,6 +247,7 @@ rarr_import_read_tracked(Import *import, const ImportKind *kind, JsonbContainer 
 	}
 	read_int(&reader, object, "qualityProfileId", "qualityProfileId", TRACKED_QUALITY_PROFILE_ID);
 	read_added(&reader);
+	read_sort_title(&reader);
 	if (kind == &rarr_import_movies)
 	{
 		read_file(&reader, "movieFile", "movieFileId");

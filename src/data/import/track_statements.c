@@ -22,6 +22,7 @@ static const struct
 	[TRACKED_CUSTOM_FORMAT_SCORE] = {"custom_format_score", "NULL"},
 	[TRACKED_QUALITY_CUTOFF_MET] = {"quality_cutoff_met", "NULL"},
 	[TRACKED_ADDED_AT] = {"added_at", "NULL"},
+	[TRACKED_SORT_TITLE] = {"sort_title", "NULL"},
 };
 
 /* the payload that a tracked item t gets: members that the object does not have stay */

@@ -67,7 +67,7 @@
 	" greatest(($1->>'failed_search_count')::int, 0) AS failures)," \
 	" t AS (SELECT k.id FROM researcharr.tracked_items k, r, i" \
 	" WHERE k.instance_id = i.id AND k.kind = i.kind AND k.service_id = r.service_id)," \
-	" m AS (SELECT m.id FROM researcharr.media m, i WHERE NOT EXISTS (SELECT FROM t) AND m.type = i.kind" \
+	" m AS (SELECT m.id, m.title FROM researcharr.media m, i WHERE NOT EXISTS (SELECT FROM t) AND m.type = i.kind" \
 	" AND m.external_id = CASE i.kind WHEN 'movie' THEN $1->>'tmdb_id' ELSE $1->>'tvdb_id' END)," \
 	" updated AS (UPDATE researcharr.tracked_items k SET last_search_at = greatest(k.last_search_at, $2)," \
 	" search_count = greatest(k.search_count, r.searches)," \
@@ -75,9 +75,9 @@
 	" next_search_at = CASE WHEN $2 > coalesce(k.last_search_at, '-infinity') THEN $3 ELSE k.next_search_at END FROM r, t" \
 	" WHERE k.id = t.id AND ($2 > coalesce(k.last_search_at, '-infinity') OR r.searches > k.search_count) RETURNING 1)," \
 	" inserted AS (INSERT INTO researcharr.tracked_items (instance_id, kind, service_id, media_id, monitored, has_file," \
-	" custom_format_score, last_search_at, search_count, failed_search_count, next_search_at, payload)" \
+	" custom_format_score, sort_title, last_search_at, search_count, failed_search_count, next_search_at, payload)" \
 	" SELECT i.id, i.kind, r.service_id, m.id, coalesce(($1->>'monitored')::boolean, true), coalesce(($1->>'has_file')::boolean, false)," \
-	" ($1->>'custom_format_score')::numeric::int, $2, coalesce(r.searches, 0), coalesce(r.failures, 0), $3," \
+	" ($1->>'custom_format_score')::numeric::int, CASE i.kind WHEN 'movie' THEN lower(left(m.title, 200)) END, $2, coalesce(r.searches, 0), coalesce(r.failures, 0), $3," \
 	" jsonb_build_object('id', r.service_id) FROM r, i, m RETURNING 1)" \
 	" SELECT CASE WHEN EXISTS (SELECT FROM updated) OR EXISTS (SELECT FROM inserted) THEN 'adopted'" \
 	" WHEN EXISTS (SELECT FROM t) THEN 'unchanged' ELSE 'kept' END," \

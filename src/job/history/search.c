@@ -40,11 +40,11 @@
 enum
 {
 	ITEM_ID = 1,
-	ITEM_LAST_SEARCH_AT = 13,
+	ITEM_LAST_SEARCH_AT = 14,
 	ITEM_SEARCH_COUNT,
 	ITEM_FAILED_SEARCH_COUNT,
 	ITEM_NEXT_SEARCH_AT,
-	ITEM_UPDATED_AT = 19
+	ITEM_UPDATED_AT = 20
 };
 
 static const RarrColumn item_columns[] = {
@@ -60,6 +60,7 @@ static const RarrColumn item_columns[] = {
 	{"custom_format_score", INT4OID},
 	{"quality_cutoff_met", BOOLOID},
 	{"added_at", TIMESTAMPTZOID},
+	{"sort_title", TEXTOID},
 	{"last_search_at", TIMESTAMPTZOID},
 	{"search_count", INT4OID, true},
 	{"failed_search_count", INT4OID, true},

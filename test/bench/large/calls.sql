@@ -33,6 +33,11 @@
 -- except backup_list: reads a directory and a few rows
 -- except backup_cleanup: removes files
 -- except backup_drop: removes files
+-- except access_grant: administration, once for a role
+-- except access_revoke: administration, once for a role
+-- except access_apply: administration, after a restore
+-- except legacy_adopt: reads a whole old database
+-- except legacy_finish: drops two views
 
 -- by key
 
@@ -829,3 +834,97 @@ SELECT researcharr.slow_query_reset();
 
 -- call report_html page
 SELECT length(researcharr.report_html());
+
+-- the library of instances
+
+-- call instance_get_by_id key
+SELECT * FROM researcharr.instance_get_by_id(bench.id('instance', 1));
+
+-- call instance_exists key
+SELECT researcharr.instance_exists(bench.id('instance', 2));
+
+-- call instance_validate key
+SELECT * FROM researcharr.instance_validate('{"name": "another", "service": "radarr"}');
+
+-- call instance_get_all page
+SELECT * FROM researcharr.instance_get_all('{}', 50);
+
+-- call instance_count page
+SELECT researcharr.instance_count('{"service": "sonarr"}');
+
+-- call instance_create write
+\set n random(1, 2000000000)
+SELECT * FROM researcharr.instance_create(jsonb_build_object('name', 'instance ' || :n::bigint, 'service', 'sonarr'));
+
+-- call instance_update write
+\set n random(1, 200)
+SELECT * FROM researcharr.instance_update(bench.id('spare instance', :n::bigint), jsonb_build_object('base_url', 'http://radarr:' || :n::bigint));
+
+-- call instance_delete all:20 deletes all that the instance tracks, most of the table where there are few
+SELECT researcharr.instance_delete(bench.id('spare instance', nextval('bench.spare')));
+
+-- call tracked_item_get_by_id key
+\set n random(0, :movies - 1)
+SELECT * FROM researcharr.tracked_item_get_by_id(bench.id('tracked movie', :n::bigint));
+
+-- call tracked_item_exists key
+\set n random(0, :movies - 1)
+SELECT researcharr.tracked_item_exists(bench.id('tracked episode', :n::bigint));
+
+-- call tracked_item_validate key
+\set n random(0, :movies - 1)
+SELECT * FROM researcharr.tracked_item_validate(jsonb_build_object('instance_id', bench.id('instance', 1), 'kind', 'movie', 'service_id', :n::bigint, 'media_id', bench.id('movie', :n::bigint)));
+
+-- call tracked_item_get_all of a media page
+\set n random(0, :movies - 1)
+SELECT * FROM researcharr.tracked_item_get_all(jsonb_build_object('media_id', bench.id('movie', :n::bigint)), 50);
+
+-- call tracked_item_get_all by id page
+\set n random(0, :movies - 1)
+SELECT * FROM researcharr.tracked_item_get_all(jsonb_build_object('id', jsonb_build_object('gt', bench.id('tracked movie', :n::bigint))), 50, order_by => 'id');
+
+-- call tracked_item_count of a media page
+\set n random(0, :movies - 1)
+SELECT researcharr.tracked_item_count(jsonb_build_object('media_id', bench.id('movie', :n::bigint)));
+
+-- call tracked_item_create write
+\set n random(1, 2000000000)
+SELECT * FROM researcharr.tracked_item_create(jsonb_build_object('instance_id', bench.id('spare instance', 200), 'kind', 'movie', 'service_id', :n::bigint, 'media_id', bench.id('movie', :n::bigint % :movies)));
+
+-- call tracked_item_update write
+\set n random(0, :movies - 1)
+SELECT * FROM researcharr.tracked_item_update(bench.id('tracked movie', :n::bigint), jsonb_build_object('quality_profile_id', :n::bigint % 10));
+
+-- call tracked_item_delete write:20
+SELECT researcharr.tracked_item_delete(bench.id('spare tracked', nextval('bench.spare')));
+
+-- call wanted_get_all page
+SELECT * FROM researcharr.wanted_get_all('films', "limit" => 50);
+
+-- call wanted_get_all newest_added page
+SELECT * FROM researcharr.wanted_get_all('shows', "limit" => 50, order_by => 'newest_added');
+
+-- call wanted_get_all random page
+SELECT * FROM researcharr.wanted_get_all('films', "limit" => 50, order_by => 'random');
+
+-- call wanted_get_all below the cutoff page
+SELECT * FROM researcharr.wanted_get_all('films', 'cutoff', "limit" => 50, order_by => 'custom_format_score');
+
+-- call wanted_get_all alphabetical page
+SELECT * FROM researcharr.wanted_get_all('films', "limit" => 50, order_by => 'alphabetical');
+
+-- call wanted_enqueue write:20
+SELECT count(*) FROM researcharr.wanted_enqueue('films', "limit" => 1);
+
+-- call media_sync_radarr one write
+\set n random(0, :movies - 1)
+SELECT * FROM researcharr.media_sync_radarr('films', (SELECT jsonb_agg(bench.radarr(:n::bigint + i) || jsonb_build_object('id', :n::bigint + i + 1, 'title', bench.title('movie', :n::bigint + i), 'tmdbId', :n::bigint + i + 1, 'year', 1920 + (:n::bigint + i) % 105)) FROM generate_series(0, 0) i));
+
+-- call media_sync_sonarr all changes a series and its 50 episodes
+\set n random(0, :series - 1)
+SELECT * FROM researcharr.media_sync_sonarr('shows', (SELECT jsonb_build_array(bench.sonarr(:n::bigint) || jsonb_build_object('id', :n::bigint + 1, 'title', bench.title('series', :n::bigint), 'tvdbId', :n::bigint + 1))),
+	(SELECT jsonb_agg(bench.sonarr_episode(e) || jsonb_build_object('id', e + 1, 'title', bench.title('episode', e), 'tvdbId', e + 1, 'seriesId', :n::bigint + 1, 'seasonNumber', 1 + e % 50 / 10, 'episodeNumber', 1 + e % 10)) FROM generate_series(50 * :n::bigint, 50 * :n::bigint + 49) e));
+
+-- call media_apply_webhook write
+\set n random(0, :movies - 1)
+SELECT * FROM researcharr.media_apply_webhook('films', jsonb_build_object('eventType', 'Grab', 'movie', jsonb_build_object('id', :n::bigint + 1, 'title', bench.title('movie', :n::bigint), 'tmdbId', :n::bigint + 1)));

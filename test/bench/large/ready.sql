@@ -11,6 +11,7 @@ SELECT count(*) FROM researcharr.job_enqueue_arrays((
 	FROM generate_series(1, :jobs - (SELECT count(*) FROM researcharr.processing_jobs
 		WHERE completed_at IS NULL AND status = 'queued' AND job_type = 'search' AND available_at <= now())) n), '{search}');
 \ir loader.sql
+\ir tracked.sql
 INSERT INTO researcharr.media (id, title, type)
 SELECT bench.id('spare movie', n), 'Spare ' || n, 'movie' FROM generate_series(1, :spares) n
 UNION ALL
@@ -35,3 +36,8 @@ INSERT INTO researcharr.configuration (id, key, value)
 SELECT bench.id('spare config', n), 'spare.' || n, 'x' FROM generate_series(1, :spares) n ON CONFLICT DO NOTHING;
 INSERT INTO researcharr.webui_users (id, username, password_hash)
 SELECT bench.id('spare user', n), 'spare ' || n, 'x' FROM generate_series(1, :spares) n ON CONFLICT DO NOTHING;
+INSERT INTO researcharr.instances (id, name, service)
+SELECT bench.id('spare instance', n), 'spare ' || n, 'radarr' FROM generate_series(1, :spares) n ON CONFLICT DO NOTHING;
+INSERT INTO researcharr.tracked_items (id, instance_id, kind, service_id, media_id)
+SELECT bench.id('spare tracked', n), bench.id('instance', 1), 'movie', 2000000000 + n, bench.id('movie', n % :movies) FROM generate_series(1, :spares) n
+ON CONFLICT DO NOTHING;
