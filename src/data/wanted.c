@@ -138,8 +138,10 @@ bind_arguments(RarrQuery *query, Wanted *wanted)
 }
 
 /*
- * Append FROM and WHERE: the wanted items t that are due.  Jobs that search for
- * another instance's item of the same media do not count.
+ * Append FROM and WHERE: the wanted items t that are due.  A job that searches for
+ * the item counts also if it is of another media row, which the item stood for
+ * before.  Jobs that search for another instance's item of the same media do not
+ * count.
  */
 static void
 add_items(RarrQuery *query, const Wanted *wanted)
@@ -150,11 +152,13 @@ add_items(RarrQuery *query, const Wanted *wanted)
 	rarr_query_add(query, " AND t.available_from OPERATOR(pg_catalog.<=) $2"
 						  " AND (t.next_search_at IS NULL OR t.next_search_at OPERATOR(pg_catalog.<=) $2)"
 						  " AND NOT EXISTS (SELECT FROM researcharr.processing_jobs AS j"
+						  " WHERE j.job_type" RARR_EQ "$3 AND j.unique_key" RARR_EQ "pg_catalog.concat($4, t.id)"
+						  " AND j.completed_at IS NULL OFFSET 0)"
+						  " AND NOT EXISTS (SELECT FROM researcharr.processing_jobs AS j"
 						  " WHERE j.media_id" RARR_EQ "t.media_id AND j.job_type" RARR_EQ "$3"
 						  " AND j.completed_at IS NULL"
 						  " AND (j.unique_key IS NULL"
-						  " OR NOT pg_catalog.starts_with(j.unique_key, $4)"
-						  " OR j.unique_key" RARR_EQ "pg_catalog.concat($4, t.id)) OFFSET 0)");
+						  " OR NOT pg_catalog.starts_with(j.unique_key, $4)) OFFSET 0)");
 }
 
 /*

@@ -112,6 +112,12 @@ FROM researcharr.processing_jobs j JOIN researcharr.media m ON m.id = j.media_id
 	JOIN researcharr.tracked_items t ON t.id = (j.metadata ->> 'tracked_item_id')::uuid ORDER BY j.id;
 SELECT pg_temp.titles('''one''');
 SELECT pg_temp.titles('''two''') AS other_instance, pg_temp.titles('''one''', 'job_type => ''download''') AS other_type;
+-- a job counts also after its item has come to stand for another media row
+BEGIN;
+UPDATE researcharr.tracked_items SET media_id = (SELECT id FROM researcharr.media WHERE title = 'unmonitored')
+WHERE media_id = (SELECT id FROM researcharr.media WHERE title = 'never');
+SELECT pg_temp.titles('''one''');
+ROLLBACK;
 SELECT count(*) FROM researcharr.wanted_enqueue('one', "limit" => 100);
 SELECT count(*) FROM researcharr.wanted_enqueue('one', "limit" => 100);
 SELECT count(*) FROM researcharr.wanted_enqueue('one', 'cutoff', order_by => 'random');
