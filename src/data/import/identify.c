@@ -21,6 +21,7 @@
 #include "utils/lsyscache.h"
 #include "utils/uuid.h"
 
+#include "base/jit.h"
 #include "base/uuid.h"
 #include "data/import/state.h"
 
@@ -88,7 +89,7 @@ rarr_import_run(Import *import, const ImportKind *kind, ImportPlan *plan, Import
 		values[nvalues++] = PointerGetDatum(construct_md_array(elements, nulls, 1, &nitems, &lower,
 															   type, length, by_value, alignment));
 	}
-	result = SPI_execute_plan(plan->plan, values, NULL, false, 0);
+	result = rarr_jit_execute_values(plan->plan, values);
 	MemoryContextSwitchTo(cxt); /* SPI leaves its own, which lives longer */
 	if (result < 0)
 		elog(ERROR, "could not write an import: %s", SPI_result_code_string(result));
