@@ -23,7 +23,7 @@ extern bool rarr_sha256_is_text(const char *text);
 extern bool rarr_backup_read_begin(RarrBackupReader *reader, const char *path, char **problem);
 extern ssize_t rarr_backup_read(RarrBackupReader *reader, char *buffer, size_t size);
 extern void rarr_backup_read_end(RarrBackupReader *reader, char *sha256);
-extern char *rarr_backup_hash_file(const char *path, int64 *bytes, char *sha256);
+extern char *rarr_backup_hash_file(const char *path, bool flushes, int64 *bytes, char *sha256);
 extern char *rarr_backup_read_whole(const char *path, int64 most, char **data, int *length);
 
 #endif /* RARR_OPS_BACKUP_FILE_H */

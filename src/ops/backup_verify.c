@@ -71,7 +71,7 @@ check_file(const RarrBackupFile *file, const char *directory)
 	char *path = psprintf("%s/%s", directory, file->file);
 	char sha256[RARR_SHA256_TEXT];
 	int64 bytes;
-	char *problem = rarr_backup_hash_file(path, &bytes, sha256);
+	char *problem = rarr_backup_hash_file(path, false, &bytes, sha256);
 
 	if (problem == NULL && bytes != file->bytes)
 		problem = psprintf("file \"%s\" has " INT64_FORMAT " bytes, and the manifest says " INT64_FORMAT,

@@ -186,7 +186,7 @@ write_file(const Source *source, const char *directory, int number)
 	file->columns = source->columns;
 	path = psprintf("%s/%s", directory, file->file);
 	file->rows = copy_rows(source, path);
-	problem = rarr_backup_hash_file(path, &file->bytes, file->sha256);
+	problem = rarr_backup_hash_file(path, true, &file->bytes, file->sha256);
 	if (problem != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_IO_ERROR),
