@@ -94,7 +94,7 @@ COMMENT ON COLUMN researcharr.tracked_items.custom_format_score IS 'the score of
 COMMENT ON COLUMN researcharr.tracked_items.quality_cutoff_met IS 'whether its file is as good as the profile asks; NULL where unknown';
 COMMENT ON COLUMN researcharr.tracked_items.added_at IS 'when the instance got it; NULL where unknown';
 COMMENT ON COLUMN researcharr.tracked_items.sort_title
-IS 'what the alphabetical order goes by: the service''s sortTitle, else the title in lower case; an episode has its series'', with its season and number';
+IS 'what the alphabetical order goes by, at most 500 characters: the service''s sortTitle, or else its title, in lower case; an episode has its series'', with its season and number';
 COMMENT ON COLUMN researcharr.tracked_items.last_search_at IS 'when it was last searched; NULL for never';
 COMMENT ON COLUMN researcharr.tracked_items.search_count IS 'how often it was searched';
 COMMENT ON COLUMN researcharr.tracked_items.failed_search_count IS 'how many searches failed since the last success';

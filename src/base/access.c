@@ -185,20 +185,31 @@ text_of(const Texts *texts, uint64 row, int column)
 	return SPI_getvalue(texts->table->vals[row], texts->table->tupdesc, column);
 }
 
-/* the members of the extension $1 that have privileges: what they are, their names, and how GRANT names them */
+/*
+ * The members of the extension $1 that have privileges: what they are, their names,
+ * and how GRANT names them.  The views of legacy_adopt() are no members, but count
+ * as such.  Of trigger functions, users need the one that cache_depends() makes
+ * triggers of.
+ */
 #define MEMBERS \
 	"WITH members (kind, name, qualified, acl, relation) AS (" \
 	"SELECT 'ROUTINE', p.proname::text, p.oid::regprocedure::text, p.proacl, 0::oid" \
 	" FROM pg_depend d JOIN pg_proc p ON p.oid = d.objid AND d.classid = 'pg_proc'::regclass" \
 	" WHERE d.deptype = 'e' AND d.refclassid = 'pg_extension'::regclass" \
 	" AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = $1)" \
-	" AND p.prorettype NOT IN ('trigger'::regtype, 'cstring'::regtype)" \
+	" AND (p.prorettype NOT IN ('trigger'::regtype, 'cstring'::regtype) OR p.proname = 'cache_table_changed')" \
 	" AND 'cstring'::regtype <> ALL (p.proargtypes)" \
 	" UNION ALL SELECT 'TABLE', c.relname::text, c.oid::regclass::text, c.relacl, c.oid" \
 	" FROM pg_depend d JOIN pg_class c ON c.oid = d.objid AND d.classid = 'pg_class'::regclass" \
 	" WHERE d.deptype = 'e' AND d.refclassid = 'pg_extension'::regclass" \
 	" AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = $1)" \
-	" AND c.relkind IN ('r', 'p', 'v') AND NOT c.relispartition)"
+	" AND c.relkind IN ('r', 'p', 'v') AND NOT c.relispartition" \
+	" UNION ALL SELECT 'TABLE', c.relname::text, c.oid::regclass::text, c.relacl, c.oid" \
+	" FROM pg_depend d JOIN pg_proc p ON p.oid = d.objid AND d.classid = 'pg_proc'::regclass" \
+	" JOIN pg_trigger t ON t.tgfoid = p.oid JOIN pg_class c ON c.oid = t.tgrelid" \
+	" WHERE d.deptype = 'e' AND d.refclassid = 'pg_extension'::regclass" \
+	" AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = $1)" \
+	" AND p.proname = 'legacy_queue_write' AND c.relkind = 'v' AND c.relnamespace = 'researcharr'::regnamespace)"
 
 static const char members_sql[] =
 	MEMBERS " SELECT kind, name, qualified FROM members ORDER BY 1, 2";

@@ -55,6 +55,12 @@ const RarrAccessRule rarr_access_rules[] = {
 	{A | X, "instances", "INSERT, UPDATE, DELETE"},
 	{A | X, "tracked_items", "INSERT, UPDATE, DELETE"},
 
+	/* the views of legacy_adopt(), which write to tracked_items */
+	{R | W | A, "radarr_queue", "SELECT"},
+	{R | W | A, "sonarr_queue", "SELECT"},
+	{A | X, "radarr_queue", "INSERT, UPDATE, DELETE"},
+	{A | X, "sonarr_queue", "INSERT, UPDATE, DELETE"},
+
 	/* settings and users, without secrets and hashes: those are written, and not read */
 	{R | A, "configuration_masked", "SELECT"},
 	{R | A, "webui_users_masked", "SELECT"},

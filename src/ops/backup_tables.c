@@ -44,7 +44,7 @@ static const char *const tables_sql =
 	" JOIN pg_class AS t ON t.oid = CASE WHEN c.relispartition THEN pg_partition_root(c.oid) ELSE c.oid END"
 	" JOIN pg_namespace AS n ON n.oid = t.relnamespace AND n.nspname = 'researcharr'"
 	" WHERE e.extname = 'researcharr' AND t.relkind IN ('r', 'p') AND t.relpersistence = 'p'"
-	" AND r.condition IS DISTINCT FROM 'WHERE false' AND t.relname NOT IN ('backups', 'restore_fence')"
+	" AND r.condition IS DISTINCT FROM 'WHERE false' AND t.relname NOT IN ('access_grants', 'backups', 'restore_fence')"
 	" ORDER BY rank, t.relname";
 
 /* what files of a backup depend on, and the caller or the owner may set */

@@ -127,7 +127,7 @@ create
 dump
 tables="{$(run_sql bench -c "SELECT string_agg(DISTINCT CASE WHEN c.relispartition THEN pg_partition_root(c.oid)::regclass ELSE c.oid::regclass END::text, ',')
 	FROM pg_extension, unnest(extconfig, extcondition) AS r (id, condition) JOIN pg_class AS c ON c.oid = r.id
-	WHERE extname = 'researcharr' AND r.condition <> 'WHERE false' AND c.relname NOT IN ('backups', 'restore_fence')" | sed 's/researcharr\.//g')}"
+	WHERE extname = 'researcharr' AND r.condition <> 'WHERE false' AND c.relname NOT IN ('access_grants', 'backups', 'restore_fence')" | sed 's/researcharr\.//g')}"
 for i in $(wanted restore && seq 1 "$REPEAT"); do
 	run_sql bench -c "SELECT pg_catalog.set_config('researcharr.audit', 'off', false);
 		TRUNCATE researcharr.media, researcharr.tracked_items, researcharr.instances, researcharr.movies, researcharr.series, researcharr.episodes, researcharr.processing_jobs,

@@ -237,6 +237,18 @@ SELECT acting_role FROM audit_log WHERE action = 'restore' ORDER BY id DESC LIMI
 DROP OWNED BY regress_backup;
 DROP ROLE regress_backup;
 
+-- levels of access are not in a backup: a restore brings none back, and forgets none
+CREATE ROLE regress_lowered;
+CREATE ROLE regress_later;
+SELECT access_grant('regress_lowered', 'admin');
+SELECT name FROM backup_create('levels');
+SELECT access_grant('regress_lowered', 'reader'), access_grant('regress_later', 'reader');
+SELECT restored_rows > 3 AS rows FROM backup_restore('levels', safety => false);
+SELECT grantee, level, status FROM access_levels ORDER BY grantee;
+SELECT * FROM fails($$SELECT researcharr.backup_restore('levels', '{access_grants}', false)$$);
+SELECT access_revoke('regress_lowered'), access_revoke('regress_later');
+DROP ROLE regress_lowered, regress_later;
+
 -- the schedule's commands
 SELECT name, status, problem FROM schedule_list() WHERE name LIKE 'backup%' ORDER BY name;
 SELECT * FROM fails($$SELECT researcharr.schedule_set('x', '@daily', 'backup', '{"a": 1}')$$);

@@ -139,20 +139,30 @@ DROP TABLE bare.radarr_queue;
 CREATE TABLE bare.webui_users (id int, username text);
 INSERT INTO bare.webui_users VALUES (1, 'carl');
 SELECT found, kept, problems FROM legacy_adopt('bare');
--- an application's role reads and writes the views
+-- an application's role reads and writes the views, whether it gets its level before or after them
 CREATE ROLE regress_app;
 SELECT access_grant('regress_app', 'application');
 CREATE TABLE bare.sonarr_queue (episode_id int, last_processed text);
-INSERT INTO bare.sonarr_queue VALUES (8, '1700000000000');
-SELECT source_table, adopted FROM legacy_adopt('bare') ORDER BY 1;
+INSERT INTO bare.sonarr_queue VALUES (8, '1790000000000');
+SELECT source_table, adopted, problems FROM legacy_adopt('bare') ORDER BY 1;
 SET ROLE regress_app;
 SELECT * FROM researcharr.sonarr_queue;
 UPDATE researcharr.sonarr_queue SET last_processed = '1700000000' WHERE episode_id = 8;
+SELECT * FROM researcharr.sonarr_queue;
+RESET ROLE;
+SELECT access_revoke('regress_app');
+SELECT has_table_privilege('regress_app', 'researcharr.sonarr_queue', 'SELECT, UPDATE');
+SELECT access_grant('regress_app', 'application');
+SET ROLE regress_app;
+DELETE FROM researcharr.sonarr_queue;
+INSERT INTO researcharr.sonarr_queue VALUES (8, '1710000000');
+SELECT * FROM researcharr.sonarr_queue;
 DELETE FROM researcharr.sonarr_queue;
 RESET ROLE;
 SELECT last_search_at, search_count FROM tracked_items WHERE service_id = 8;
-SELECT legacy_finish(true), access_revoke('regress_app');
+SELECT access_revoke('regress_app');
 DROP ROLE regress_app;
+SELECT legacy_finish(true);
 -- a schema whose owner waits for somebody with more privileges
 CREATE FUNCTION pg_temp.trap(anyelement) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RAISE 'trapped as %', current_user; END $$;
 CREATE VIEW bare.radarr_queue AS SELECT 1 AS movie_id, pg_temp.trap(1) AS last_processed;

@@ -189,6 +189,24 @@ SELECT updated FROM media_sync_sonarr('two', '[]', jsonb_build_array(pg_temp.epi
 SELECT * FROM pg_temp.both() WHERE name = 'one';
 SELECT external_id FROM media WHERE type = 'episode' AND title = 'A';
 
+-- two that differ about an episode's place: each has its own in the alphabet, and an unchanged call writes nothing
+SELECT updated FROM media_sync_sonarr('one', '[]', jsonb_build_array(pg_temp.episode(51, 21, 1, 3, 'C')));
+SELECT created FROM media_sync_sonarr('two', '[]', jsonb_build_array(pg_temp.episode(51, 21, 1, 2, 'C')));
+SELECT updated, unchanged FROM media_sync_sonarr('two', '[{"id": 5, "title": "Show", "tvdbId": 79126, "statistics": {"episodeCount": 2}}]', '[]');
+SELECT updated, unchanged FROM media_sync_sonarr('two', '[]', jsonb_build_array(pg_temp.episode(51, 21, 1, 2, 'C')));
+SELECT n.name, t.sort_title FROM tracked_items t JOIN instances n ON n.id = t.instance_id WHERE t.service_id = 51 ORDER BY 1;
+
+-- the episodes of a series come before a series whose title begins with its title; titles count where there is no sortTitle
+SELECT created, failed, warnings FROM media_sync_sonarr('one', '[{"id": 7, "title": "Lost", "tvdbId": 701}, {"id": 8, "title": "Lost Girl", "tvdbId": 801, "sortTitle": " "},
+	{"id": 9, "title": "مسلسل", "tvdbId": 901, "sortTitle": 5}]',
+	'[{"id": 70, "seriesId": 7, "tvdbId": 702, "title": "x", "seasonNumber": 1, "episodeNumber": 100000}, {"id": 80, "seriesId": 8, "tvdbId": 802, "title": "x", "seasonNumber": 0, "episodeNumber": 1}]');
+SELECT service_id, sort_title FROM tracked_items WHERE service_id BETWEEN 7 AND 80 AND service_id NOT BETWEEN 50 AND 59 ORDER BY sort_title COLLATE "C";
+SELECT updated FROM media_sync_sonarr('one', '[{"id": 7, "title": "Zost", "tvdbId": 701}]', '[]');
+SELECT service_id, sort_title FROM tracked_items WHERE service_id IN (7, 70) ORDER BY 1;
+UPDATE tracked_items SET sort_title = repeat('y', 500) WHERE service_id = 7;
+SELECT updated, failed FROM media_sync_sonarr('one', '[]', '[{"id": 70, "seriesId": 7, "tvdbId": 702, "title": "x", "seasonNumber": 1, "episodeNumber": 2}]');
+SELECT length(sort_title), right(sort_title, 15) FROM tracked_items WHERE service_id = 70;
+
 -- leave nothing behind
 DELETE FROM media;
 DELETE FROM instances;

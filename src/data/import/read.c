@@ -327,9 +327,9 @@ add_season_flags(Import *import, const ImportItem *episode, ImportItem *item)
 	}
 	if (sort_title != NULL)
 	{
-		/* as in rarr_import_cascade_flags() */
+		/* as in rarr_import_cascade_flags(); what begins with the title comes after its episodes */
 		item->tracked[TRACKED_SORT_TITLE] =
-			CStringGetTextDatum(psprintf("%s s%05de%05d", sort_title, Min(season, 99999), Min(number, 99999)));
+			CStringGetTextDatum(psprintf("%s  %05dx%05d", sort_title, Min(season, 99999), Min(number, 99999)));
 		item->tracked_nulls[TRACKED_SORT_TITLE] = false;
 		item->given |= IMPORT_GIVES_TRACKED(TRACKED_SORT_TITLE);
 	}

@@ -21,6 +21,9 @@
 /* seasons above this are taken to be monitored */
 #define MAX_SEASON 10000
 
+/* as many characters of a series' sort title begin those of its episodes */
+#define MAX_SORT_TITLE 480
+
 typedef struct SeriesEntry
 {
 	int64 source_id; /* Sonarr's id: the key */
@@ -101,7 +104,8 @@ void
 rarr_import_load_series(Import *import, Jsonb *episodes)
 {
 	const char *sql =
-		"SELECT k.service_id, CAST(k.media_id AS pg_catalog.uuid), k.payload, k.sort_title"
+		"SELECT k.service_id, CAST(k.media_id AS pg_catalog.uuid), k.payload,"
+		" pg_catalog.left(k.sort_title, " CppAsString2(MAX_SORT_TITLE) ")"
 		" FROM researcharr.tracked_items AS k"
 		" JOIN researcharr.series AS s ON s.media_id" EQ "k.media_id"
 		" WHERE k.instance_id" EQ "$1 AND k.kind" EQ "'series' AND k.service_id" EQ "ANY ($2)";
@@ -113,6 +117,7 @@ rarr_import_load_series(Import *import, Jsonb *episodes)
 	values[1] = rarr_import_id_array(&import->scope);
 	if (SPI_execute_with_args(sql, 2, types, values, NULL, false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not look for the series of episodes");
+	MemoryContextSwitchTo(import->context); /* SPI leaves its own */
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		HeapTuple row = SPI_tuptable->vals[i];
@@ -184,9 +189,12 @@ rarr_import_cascade_flags(Import *import)
 		" WHERE n.season OPERATOR(pg_catalog.->>) 'seasonNumber'" EQ "CAST(p.season_number AS pg_catalog.text)"
 		" AND n.season OPERATOR(pg_catalog.->) 'monitored'" EQ "'false'),"
 		" COALESCE(s.quality_profile_id, k.quality_profile_id),"
-		" CASE WHEN s.sort_title IS NULL THEN k.sort_title ELSE pg_catalog.concat(s.sort_title,"
-		" ' s', pg_catalog.lpad(CAST(LEAST(p.season_number, 99999) AS pg_catalog.text), 5, '0'),"
-		" 'e', pg_catalog.lpad(CAST(LEAST(p.episode_number, 99999) AS pg_catalog.text), 5, '0')) END)"
+		" CASE WHEN s.sort_title IS NULL THEN k.sort_title"
+		/* this instance's place of the episode, if it is known: another one may have decided about the row */
+		" ELSE pg_catalog.concat(pg_catalog.left(s.sort_title, " CppAsString2(MAX_SORT_TITLE) "),"
+		" CASE WHEN k.sort_title OPERATOR(pg_catalog.~) '  [0-9]{5}x[0-9]{5}$' THEN pg_catalog.right(k.sort_title, 13)"
+		" ELSE pg_catalog.concat('  ', pg_catalog.lpad(CAST(LEAST(p.season_number, 99999) AS pg_catalog.text), 5, '0'), 'x',"
+		" pg_catalog.lpad(CAST(LEAST(p.episode_number, 99999) AS pg_catalog.text), 5, '0')) END) END)"
 		" AS v (monitored, profile, sort_title)"
 		" WHERE s.instance_id" EQ "$1 AND s.kind" EQ "'series' AND s.service_id" EQ "ANY ($2)"
 		" AND pg_catalog.record_ne(ROW(k.monitored, k.quality_profile_id, k.sort_title), ROW(v.monitored, v.profile, v.sort_title))"

@@ -107,9 +107,23 @@ read_time(Reader *reader, const char *name, TimestampTz *time)
 	return true;
 }
 
+/* Find a string that is not blank, without white space at its ends. */
+static bool
+find_title(Reader *reader, const char *name, const char **string, int *length)
+{
+	JsonbValue value;
+
+	if (!rarr_json_member(reader->object, name, &value) || value.type != jbvString)
+		return false;
+	*string = value.val.string.val;
+	*length = value.val.string.len;
+	rarr_trim_title(string, length);
+	return *length > 0;
+}
+
 /*
- * Read what the alphabetical order goes by.  An object without sortTitle may be a
- * part of one: its title counts for a new row only.
+ * Read what the alphabetical order goes by.  A title counts only where no sortTitle
+ * is known: an object without one may be a part of one (track_statements.c).
  */
 static void
 read_sort_title(Reader *reader)
@@ -117,14 +131,12 @@ read_sort_title(Reader *reader)
 	JsonbValue value;
 	const char *string;
 	int length;
-	bool whole = rarr_json_member(reader->object, "sortTitle", &value) && value.type == jbvString &&
-				 value.val.string.len > 0;
+	bool whole = find_title(reader, "sortTitle", &string, &length);
 
-	if (!whole && !(rarr_json_member(reader->object, "title", &value) && value.type == jbvString))
+	if (rarr_json_member(reader->object, "sortTitle", &value) && value.type != jbvString)
+		warn(reader, "sortTitle", "a string", &value);
+	if (!whole && !find_title(reader, "title", &string, &length))
 		return;
-	string = value.val.string.val;
-	length = value.val.string.len;
-	rarr_trim_title(&string, &length);
 	length = pg_mbcharcliplen(string, length, SORT_TITLE_CHARS);
 	string = str_tolower(string, length, DEFAULT_COLLATION_OID);
 	give(reader, TRACKED_SORT_TITLE, CStringGetTextDatum(string), false);

@@ -30,10 +30,21 @@ static const struct
 	"CASE WHEN t.payload" EQ "i.payload THEN t.payload" \
 	" ELSE t.payload OPERATOR(pg_catalog.||) i.payload END"
 
+/*
+ * The sort_title that a tracked item t gets.  That of an object without sortTitle is
+ * made of its title, and counts if the service has never told one.
+ */
+#define MERGED_SORT_TITLE \
+	"CASE WHEN i.given OPERATOR(pg_catalog.&) %d OPERATOR(pg_catalog.<>) 0 THEN i.sort_title" \
+	" WHEN t.payload OPERATOR(pg_catalog.?) 'sortTitle' THEN COALESCE(t.sort_title, i.sort_title)" \
+	" ELSE COALESCE(i.sort_title, t.sort_title) END"
+
 /* Return the value that a column of a tracked item t gets. */
 static char *
 merged_column(int column)
 {
+	if (column == TRACKED_SORT_TITLE)
+		return psprintf(MERGED_SORT_TITLE, IMPORT_GIVES_TRACKED(column));
 	return psprintf("CASE WHEN i.given OPERATOR(pg_catalog.&) %d" EQ "0 THEN t.%s ELSE COALESCE(i.%s, %s) END",
 					IMPORT_GIVES_TRACKED(column), columns[column].name, columns[column].name,
 					columns[column].unknown);

@@ -77,7 +77,7 @@
 	" inserted AS (INSERT INTO researcharr.tracked_items (instance_id, kind, service_id, media_id, monitored, has_file," \
 	" custom_format_score, sort_title, last_search_at, search_count, failed_search_count, next_search_at, payload)" \
 	" SELECT i.id, i.kind, r.service_id, m.id, coalesce(($1->>'monitored')::boolean, true), coalesce(($1->>'has_file')::boolean, false)," \
-	" ($1->>'custom_format_score')::numeric::int, CASE i.kind WHEN 'movie' THEN lower(left(m.title, 200)) END, $2, coalesce(r.searches, 0), coalesce(r.failures, 0), $3," \
+	" ($1->>'custom_format_score')::numeric::int, CASE WHEN i.kind <> 'episode' THEN lower(left(m.title, 200)) END, $2, coalesce(r.searches, 0), coalesce(r.failures, 0), $3," \
 	" jsonb_build_object('id', r.service_id) FROM r, i, m RETURNING 1)" \
 	" SELECT CASE WHEN EXISTS (SELECT FROM updated) OR EXISTS (SELECT FROM inserted) THEN 'adopted'" \
 	" WHEN EXISTS (SELECT FROM t) THEN 'unchanged' ELSE 'kept' END," \
