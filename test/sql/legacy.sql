@@ -6,6 +6,9 @@ SET timezone = 'UTC';
 \set file :tests '/include/error.sql'
 \i :file
 \pset null -
+SET client_min_messages = warning;
+TRUNCATE media, instances CASCADE;
+RESET client_min_messages;
 
 CREATE SCHEMA old;
 CREATE TABLE old.radarr_queue (movie_id bigint PRIMARY KEY, last_processed text);
