@@ -65,7 +65,7 @@ is( sql(q{SELECT string_agg(concat_ws(' ', t.service_id, t.monitored, t.quality_
 	FROM researcharr.tracked_items t WHERE kind = 'episode'}),
 	'1 t 4 2020-01-02, 2 f 4 2021-01-02, 3 t 4, 4 t 4', '... and what a series says for its episodes');
 is( sql(q{SELECT string_agg(sort_title, ', ' ORDER BY service_id) FROM researcharr.tracked_items WHERE (kind, service_id) IN (('movie', 1), ('series', 1), ('episode', 2))}),
-	'movie 1, show, show s00002e00001', '... and its place in the alphabet');
+	'movie 1, show, show  00002x00001', '... and its place in the alphabet');
 is( sql(q{SELECT count(DISTINCT media_id) FROM researcharr.tracked_items WHERE service_id IN (801, 802)}),
 	'2', 'movies without an external id keep their own rows');
 is(sql('SELECT count(last_synced_at) FROM researcharr.instances'), '0', 'nothing has been synchronized yet');
