@@ -271,10 +271,21 @@ rarr_table_update(RarrTable *table, int change,
 	return ItemPointerIsValid(&newslot->tts_tid);
 }
 
+#ifdef USE_ASSERT_CHECKING
+/* Are there row triggers to fire for an update of this kind? */
+static bool
+fires_on_update(const RarrTable *table, int change)
+{
+	const TriggerDesc *triggers = table->changes[change]->ri_TrigDesc;
+
+	return triggers != NULL && (triggers->trig_update_before_row || triggers->trig_update_after_row);
+}
+#endif
+
 /*
  * Update a row that the caller has read, in oldslot, but not locked.
  *
- * The table must have no triggers to fire.  Returns false, with nothing
+ * There must be no triggers to fire for it.  Returns false, with nothing
  * changed, if oldslot does not hold the latest version any more or, unless
  * wait is true, if another transaction has locked or changed the row.
  *
@@ -288,7 +299,7 @@ rarr_table_update_unlocked(RarrTable *table, int change,
 {
 	bool updated;
 
-	Assert(!table->has_triggers);
+	Assert(!fires_on_update(table, change));
 #ifdef USE_ASSERT_CHECKING
 	wait = true;
 #endif
