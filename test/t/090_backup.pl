@@ -74,6 +74,8 @@ my $kept = sql(q{SELECT manifest_sha256 FROM researcharr.backup_create('small')}
 is(problem('small'), '', 'a new backup is right');
 my @files = sort glob "$folder/small/*";
 cmp_ok(scalar(@files), '>', 10, 'it has files');
+is(join(' ', map { sprintf '%04o', (stat)[2] & 07777 } @files), join(' ', ('0600') x @files), 'which nobody else may read');
+is(join(' ', map { sprintf '%04o', (stat)[2] & 07777 } $folder, "$folder/small"), '0700 0700', 'in directories that nobody else may enter');
 my ($bytes, @missed) = (0);
 foreach my $file (@files)
 {
@@ -90,7 +92,7 @@ foreach my $file (@files)
 		push @missed, "$file: byte $i" if problem('small') eq '';
 		$bytes++;
 	}
-	foreach my $n (grep { $_ >= 0 && $_ < $length } 0, 1, int($length / 2), $length - 1)
+	foreach my $n (0 .. $length - 1)
 	{
 		put($file, substr $right, 0, $n);
 		push @missed, "$file: $n bytes" if problem('small') eq '';
@@ -112,14 +114,22 @@ is("@missed", '', "each change of one of $bytes bytes, each truncation and each 
 put("$folder/small/0099.copy", '');
 like(problem('small'), qr/"0099.copy" is not in the manifest/, 'an extra file');
 unlink "$folder/small/0099.copy";
-my @full = grep { -s && /copy$/ } @files;
-rename $full[0], "$dir/swap";
-rename $full[1], $full[0];
-rename "$dir/swap", $full[1];
-isnt(problem('small'), '', 'swapped files');
-rename $full[0], "$dir/swap";
-rename $full[1], $full[0];
-rename "$dir/swap", $full[1];
+my ($pairs, %content) = (0, map { $_ => slurp_file($_) } @files);
+foreach my $i (0 .. $#files)
+{
+	foreach my $j (grep { $content{ $files[$i] } ne $content{ $files[$_] } } $i + 1 .. $#files)
+	{
+		foreach my $swap (1, 0)
+		{
+			rename $files[$i], "$dir/swap";
+			rename $files[$j], $files[$i];
+			rename "$dir/swap", $files[$j];
+			push @missed, "$files[$i] and $files[$j]" if $swap && problem('small') eq '';
+		}
+		$pairs++;
+	}
+}
+is("@missed", '', "each of $pairs swaps of two files");
 is(problem('small'), '', 'put right again');
 is(sql(q{SELECT verify_error IS NULL AND verified_at IS NOT NULL FROM researcharr.backups}), 't', 'which is on record');
 
