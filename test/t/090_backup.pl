@@ -10,8 +10,9 @@
 #     restore brought back, and one that a sleeper gets.
 #  4. A restore waits for locks no longer than lock_timeout.
 #  5. Databases do not see each other's backups in the same directory.
-#  6. The schedule makes backups, verifies them and removes old ones.
-#  7. The archive command is run until it succeeds.
+#  6. The schedule makes backups, verifies them and removes old ones.  One sees how
+#     far a backup is.
+#  7. The archive command is run until it succeeds.  The health check knows.
 #  8. An archive command that takes long does not hold up the server's end.
 
 use strict;
@@ -251,6 +252,10 @@ mkdir "$folder/.new-left", 0700;
 put("$folder/.new-left/0001.copy", 'x');
 sql(q{SELECT researcharr.backup_create('sweeps')});
 ok(!-e "$folder/.new-left", 'what is left is swept');
+# a directory that cannot be written to
+chmod 0500, $dir;
+refused('postgres', 'SELECT researcharr.backup_create()', '55000', 'backup directory "[^"]*" is not writable', 'a directory without permissions');
+chmod 0700, $dir;
 # a directory that vanished
 rename $dir, "$dir-away";
 refused('postgres', 'SELECT researcharr.backup_create()', '58P01', 'could not find backup directory', 'a directory that vanished');
@@ -274,8 +279,29 @@ sql(q{SELECT researcharr.schedule_set('backup_cleanup', '@yearly', 'backup_clean
 is(ran('backup_cleanup'), 'succeeded|' . ($n - 1) . ' backups removed', 'the scheduled cleanup');
 is( sql(q{SELECT status, count(*) FROM researcharr.backup_list() GROUP BY 1 ORDER BY 1}),
 	"complete|2\nrow missing|1", 'leaves the last ones, and the one that a failed restore has left');
+# progress, of a table that takes long: its rows have a value that is in the catalog once
+sql(q{INSERT INTO researcharr.media (title, type) SELECT 'wide ' || n, 'movie' FROM generate_series(1, 2000) AS n;
+	ALTER TABLE researcharr.media ADD COLUMN wide text DEFAULT repeat('x', 100000)});
+my $progress = q{SELECT count(*) = 1 FROM pg_stat_progress_copy
+	WHERE relid = 'researcharr.media'::regclass AND command = 'COPY TO' AND bytes_processed > 0 AND tuples_processed > 0};
+my $writer = in_background(q{SELECT researcharr.backup_create('wide')});
+ok(within(60, $progress), 'progress of backup_create()');
+$writer->{run}->finish;
+is($writer->{err}, '', 'it succeeds');
+my $run = sql(q{SELECT researcharr.schedule_run('backup')});
+ok(within(60, q{SELECT count(*) = 1 FROM researcharr.worker_status() WHERE database = 'postgres' AND progress ~ '^backup "20.*": table \d+ of \d+, "media"$'}),
+	'progress of a scheduled backup');
+ok(within(60, q{SELECT count(*) = 1 FROM researcharr.worker_status() WHERE progress ~ '^backup "20.*": reading file \d+ of \d+$'}),
+	'and of reading it');
+ok(within(60, "SELECT status = 'succeeded' FROM researcharr.schedule_runs WHERE id = '$run'"), 'it succeeds');
+is(sql(q{SELECT count(*) FROM researcharr.worker_status() WHERE progress ~ '^backup'}), '0', 'then there is no progress');
+sql(q{ALTER TABLE researcharr.media DROP COLUMN wide; DELETE FROM researcharr.media WHERE title LIKE 'wide %'});
 
 # 7.
+sub health
+{
+	return sql(q{SELECT concat_ws(': ', c->>'status', c->>'reason') FROM CAST(researcharr.health_check()->'checks'->'backup' AS jsonb) AS c});
+}
 my $archive = "$dir-archive";
 sql(q{SELECT researcharr.backup_drop(name) FROM researcharr.backup_list()});
 reload('researcharr.backup_archive_command' => "test -d $archive && cp -r %p $archive/%f && echo 100%% > $archive/said");
@@ -283,11 +309,16 @@ sql(q{SELECT researcharr.backup_create('shipped')});
 ok( within(60, q{SELECT archive_failures >= 1 AND archived_at IS NULL AND archive_error = 'archive command failed: child process exited with exit code 1'
 		FROM researcharr.backups}),
 	'a failure is on record');
+like(health(), qr/^warning: no backup has been verified; the last backup could not be archived: archive command failed/,
+	'and in the health check');
 mkdir $archive, 0700;
 # a minute has passed
 sql(q{UPDATE researcharr.backups SET archive_tried_at = archive_tried_at - interval '1 hour'});
 sql('CALL researcharr.run_maintenance()');
 ok(within(60, q{SELECT archived_at IS NOT NULL AND archive_error IS NULL FROM researcharr.backups}), 'and it is tried again');
+is(health(), 'warning: no backup has been verified', 'then the health check says what is left');
+is(sql(q{SELECT verified FROM researcharr.backup_verify('shipped')}), 't', 'it is verified');
+like(health(), qr/^ok: the last verified backup is 00:\d\d:\d\d old$/, 'the health check is content');
 is(slurp_file("$archive/shipped/manifest.json"), slurp_file("$folder/shipped/manifest.json"), 'the copy');
 is(slurp_file("$archive/said"), "100%\n", 'a percent sign');
 ok($node->log_contains('could not archive backup "shipped"'), "the server's log says so");
