@@ -215,6 +215,9 @@ SELECT backup_cleanup(2);
 SELECT name, status FROM backup_list();
 SELECT backup_cleanup(1);
 SELECT name FROM backups ORDER BY name;
+-- each one that was removed is on record
+SELECT entity_id, action, changes - 'manifest_sha256' AS changes, acting_role = current_user AS mine FROM audit_log
+	WHERE entity_type = 'backup' AND entity_id IN ('a', 'b', 'c', 'd') ORDER BY entity_id COLLATE "C";
 
 -- rights: EXECUTE, and nothing else
 CREATE ROLE regress_backup;

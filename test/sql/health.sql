@@ -41,7 +41,7 @@ RESET researcharr.health_connections_error;
 RESET researcharr.health_connections_warning;
 RESET researcharr.health_disk_free_error;
 
--- nobody counts a table: the plan of no statement scans one whole
+-- how long the oldest due job has waited
 INSERT INTO media (title, type) SELECT 'film ' || n, 'movie' FROM generate_series(1, 200) n;
 INSERT INTO processing_jobs (media_id, job_type, priority, available_at) SELECT id, 'search', 5, now() - interval '2 h' FROM media;
 SELECT c.value->'values'->>'oldest_due_seconds' >= '7200' AS oldest FROM jsonb_each(health_check()->'checks') c WHERE c.key = 'jobs';

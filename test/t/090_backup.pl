@@ -10,8 +10,9 @@
 #     restore brought back, and one that a sleeper gets.
 #  4. A restore waits for locks no longer than lock_timeout.
 #  5. Databases do not see each other's backups in the same directory.
-#  6. The schedule makes backups, verifies them and removes old ones.
-#  7. The archive command is run until it succeeds.
+#  6. The schedule makes backups, verifies them and removes old ones.  One sees how
+#     far a backup is.
+#  7. The archive command is run until it succeeds.  The health check knows.
 #  8. An archive command that takes long does not hold up the server's end.
 
 use strict;
@@ -74,6 +75,8 @@ my $kept = sql(q{SELECT manifest_sha256 FROM researcharr.backup_create('small')}
 is(problem('small'), '', 'a new backup is right');
 my @files = sort glob "$folder/small/*";
 cmp_ok(scalar(@files), '>', 10, 'it has files');
+is(join(' ', map { sprintf '%04o', (stat)[2] & 07777 } @files), join(' ', ('0600') x @files), 'which nobody else may read');
+is(join(' ', map { sprintf '%04o', (stat)[2] & 07777 } $folder, "$folder/small"), '0700 0700', 'in directories that nobody else may enter');
 my ($bytes, @missed) = (0);
 foreach my $file (@files)
 {
@@ -90,7 +93,7 @@ foreach my $file (@files)
 		push @missed, "$file: byte $i" if problem('small') eq '';
 		$bytes++;
 	}
-	foreach my $n (grep { $_ >= 0 && $_ < $length } 0, 1, int($length / 2), $length - 1)
+	foreach my $n (0 .. $length - 1)
 	{
 		put($file, substr $right, 0, $n);
 		push @missed, "$file: $n bytes" if problem('small') eq '';
@@ -112,14 +115,22 @@ is("@missed", '', "each change of one of $bytes bytes, each truncation and each 
 put("$folder/small/0099.copy", '');
 like(problem('small'), qr/"0099.copy" is not in the manifest/, 'an extra file');
 unlink "$folder/small/0099.copy";
-my @full = grep { -s && /copy$/ } @files;
-rename $full[0], "$dir/swap";
-rename $full[1], $full[0];
-rename "$dir/swap", $full[1];
-isnt(problem('small'), '', 'swapped files');
-rename $full[0], "$dir/swap";
-rename $full[1], $full[0];
-rename "$dir/swap", $full[1];
+my ($pairs, %content) = (0, map { $_ => slurp_file($_) } @files);
+foreach my $i (0 .. $#files)
+{
+	foreach my $j (grep { $content{ $files[$i] } ne $content{ $files[$_] } } $i + 1 .. $#files)
+	{
+		foreach my $swap (1, 0)
+		{
+			rename $files[$i], "$dir/swap";
+			rename $files[$j], $files[$i];
+			rename "$dir/swap", $files[$j];
+			push @missed, "$files[$i] and $files[$j]" if $swap && problem('small') eq '';
+		}
+		$pairs++;
+	}
+}
+is("@missed", '', "each of $pairs swaps of two files");
 is(problem('small'), '', 'put right again');
 is(sql(q{SELECT verify_error IS NULL AND verified_at IS NOT NULL FROM researcharr.backups}), 't', 'which is on record');
 
@@ -241,6 +252,10 @@ mkdir "$folder/.new-left", 0700;
 put("$folder/.new-left/0001.copy", 'x');
 sql(q{SELECT researcharr.backup_create('sweeps')});
 ok(!-e "$folder/.new-left", 'what is left is swept');
+# a directory that cannot be written to
+chmod 0500, $dir;
+refused('postgres', 'SELECT researcharr.backup_create()', '55000', 'backup directory "[^"]*" is not writable', 'a directory without permissions');
+chmod 0700, $dir;
 # a directory that vanished
 rename $dir, "$dir-away";
 refused('postgres', 'SELECT researcharr.backup_create()', '58P01', 'could not find backup directory', 'a directory that vanished');
@@ -264,8 +279,29 @@ sql(q{SELECT researcharr.schedule_set('backup_cleanup', '@yearly', 'backup_clean
 is(ran('backup_cleanup'), 'succeeded|' . ($n - 1) . ' backups removed', 'the scheduled cleanup');
 is( sql(q{SELECT status, count(*) FROM researcharr.backup_list() GROUP BY 1 ORDER BY 1}),
 	"complete|2\nrow missing|1", 'leaves the last ones, and the one that a failed restore has left');
+# progress, of a table that takes long: its rows have a value that is in the catalog once
+sql(q{INSERT INTO researcharr.media (title, type) SELECT 'wide ' || n, 'movie' FROM generate_series(1, 2000) AS n;
+	ALTER TABLE researcharr.media ADD COLUMN wide text DEFAULT repeat('x', 100000)});
+my $progress = q{SELECT count(*) = 1 FROM pg_stat_progress_copy
+	WHERE relid = 'researcharr.media'::regclass AND command = 'COPY TO' AND bytes_processed > 0 AND tuples_processed > 0};
+my $writer = in_background(q{SELECT researcharr.backup_create('wide')});
+ok(within(60, $progress), 'progress of backup_create()');
+$writer->{run}->finish;
+is($writer->{err}, '', 'it succeeds');
+my $run = sql(q{SELECT researcharr.schedule_run('backup')});
+ok(within(60, q{SELECT count(*) = 1 FROM researcharr.worker_status() WHERE database = 'postgres' AND progress ~ '^backup "20.*": table \d+ of \d+, "media"$'}),
+	'progress of a scheduled backup');
+ok(within(60, q{SELECT count(*) = 1 FROM researcharr.worker_status() WHERE progress ~ '^backup "20.*": reading file \d+ of \d+$'}),
+	'and of reading it');
+ok(within(60, "SELECT status = 'succeeded' FROM researcharr.schedule_runs WHERE id = '$run'"), 'it succeeds');
+is(sql(q{SELECT count(*) FROM researcharr.worker_status() WHERE progress ~ '^backup'}), '0', 'then there is no progress');
+sql(q{ALTER TABLE researcharr.media DROP COLUMN wide; DELETE FROM researcharr.media WHERE title LIKE 'wide %'});
 
 # 7.
+sub health
+{
+	return sql(q{SELECT concat_ws(': ', c->>'status', c->>'reason') FROM CAST(researcharr.health_check()->'checks'->'backup' AS jsonb) AS c});
+}
 my $archive = "$dir-archive";
 sql(q{SELECT researcharr.backup_drop(name) FROM researcharr.backup_list()});
 reload('researcharr.backup_archive_command' => "test -d $archive && cp -r %p $archive/%f && echo 100%% > $archive/said");
@@ -273,11 +309,16 @@ sql(q{SELECT researcharr.backup_create('shipped')});
 ok( within(60, q{SELECT archive_failures >= 1 AND archived_at IS NULL AND archive_error = 'archive command failed: child process exited with exit code 1'
 		FROM researcharr.backups}),
 	'a failure is on record');
+like(health(), qr/^warning: no backup has been verified; the last backup could not be archived: archive command failed/,
+	'and in the health check');
 mkdir $archive, 0700;
 # a minute has passed
 sql(q{UPDATE researcharr.backups SET archive_tried_at = archive_tried_at - interval '1 hour'});
 sql('CALL researcharr.run_maintenance()');
 ok(within(60, q{SELECT archived_at IS NOT NULL AND archive_error IS NULL FROM researcharr.backups}), 'and it is tried again');
+is(health(), 'warning: no backup has been verified', 'then the health check says what is left');
+is(sql(q{SELECT verified FROM researcharr.backup_verify('shipped')}), 't', 'it is verified');
+like(health(), qr/^ok: the last verified backup is 00:\d\d:\d\d old$/, 'the health check is content');
 is(slurp_file("$archive/shipped/manifest.json"), slurp_file("$folder/shipped/manifest.json"), 'the copy');
 is(slurp_file("$archive/said"), "100%\n", 'a percent sign');
 ok($node->log_contains('could not archive backup "shipped"'), "the server's log says so");

@@ -111,7 +111,7 @@ is(status('disk', disk_free_error => 100), 'error', 'disk, error: much too littl
 is(status('disk', disk_free_warning => 0, disk_free_error => 0), 'ok', 'disk, ok: there is enough');
 SKIP:
 {
-	skip 'backups are not in this version', 2
+	skip 'backups are not in this version', 3
 	  if sql("LOAD 'researcharr'; SELECT count(*) FROM pg_settings WHERE name = 'researcharr.backup_directory'") eq '0';
 	$node->append_conf('postgresql.conf', "researcharr.backup_directory = '/nonexistent'\n");
 	$node->restart;
@@ -119,6 +119,7 @@ SKIP:
 	like(reason('disk'), qr/the backup directory cannot be examined: No such file/, 'it says so');
 	$node->append_conf('postgresql.conf', "researcharr.backup_directory = ''\n");
 	$node->restart;
+	is(status('disk', disk_free_warning => 0, disk_free_error => 0), 'ok', 'disk, ok: none is set');
 }
 
 # 2.
@@ -281,6 +282,9 @@ like(reason('worker'), qr/maintenance task "cache_expiry" fails: P0001: no/, 'it
 becomes('worker', 'error', 'a task is late', worker_delay_error => 0);
 sql('DROP TRIGGER fail ON researcharr.cache_entries');
 becomes('worker', 'ok', 'it succeeds');
+sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'researcharr launcher'");
+becomes('worker', 'error', 'the launcher does not run');
+becomes('worker', 'ok', 'it is started anew');
 
 # 5.  The scheduled check keeps the figures.
 sql("SELECT researcharr.schedule_run('health_check')");
