@@ -100,7 +100,7 @@ DECLARE
 	object record;
 	is_old boolean;
 BEGIN
-	SELECT * INTO w FROM webhooks WHERE random() < 0.4 ORDER BY random() LIMIT 1;
+	SELECT * INTO w FROM webhooks WHERE random() < 0.2 ORDER BY random() LIMIT 1;
 	IF w IS NULL THEN
 		IF flip() THEN
 			SELECT 'films', webhook((ARRAY['Grab', 'Download', 'Rename', 'MovieAdded', 'MovieDelete', 'MovieFileDelete'])[1 + floor(random() * 6)], id)
