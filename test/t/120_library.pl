@@ -80,18 +80,17 @@ CREATE FUNCTION episodes(shows jsonb) RETURNS jsonb LANGUAGE sql AS $$
 	FROM episode WHERE series IN (SELECT (o ->> 'id')::int FROM jsonb_array_elements(shows) o) $$;
 
 -- what a service sends of an object that it has
-CREATE FUNCTION webhook(event text, object int) RETURNS jsonb LANGUAGE sql AS $$
+CREATE FUNCTION webhook(service text, event text, object int) RETURNS jsonb LANGUAGE sql AS $$
 	SELECT jsonb_build_object('eventType', event, 'movie', jsonb_build_object('id', id, 'tmdbId', tmdb, 'title', title),
 		'movieFile', jsonb_build_object('id', nextval('numbers'), 'relativePath', 'a.mkv'))
-	FROM movie WHERE id = object AND event NOT LIKE 'Series%' AND event NOT LIKE 'Episode%'
+	FROM movie WHERE id = object AND service = 'films'
 	UNION ALL
 	SELECT jsonb_build_object('eventType', event, 'series', jsonb_build_object('id', id, 'tvdbId', tvdb, 'title', title),
 		'episodes', (SELECT COALESCE(jsonb_agg(jsonb_build_object('id', id, 'seasonNumber', season, 'episodeNumber', number, 'title', title)
 			|| CASE WHEN id % 5 = 0 THEN '{}' ELSE jsonb_build_object('tvdbId', tvdb) END), '[]')
 			FROM (SELECT * FROM episode WHERE series = object ORDER BY random() LIMIT 3) e WHERE event NOT LIKE 'Series%'),
 		'episodeFile', jsonb_build_object('id', nextval('numbers'), 'relativePath', 'a.mkv'))
-	FROM series WHERE id = object AND event NOT LIKE 'Movie%'
-	LIMIT 1 $$;
+	FROM series WHERE id = object AND service = 'shows' $$;
 -- send one: a new one, or one that was sent, or should have been
 CREATE FUNCTION send_webhook() RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -103,10 +102,10 @@ BEGIN
 	SELECT * INTO w FROM webhooks WHERE random() < 0.2 ORDER BY random() LIMIT 1;
 	IF w IS NULL THEN
 		IF flip() THEN
-			SELECT 'films', webhook((ARRAY['Grab', 'Download', 'Rename', 'MovieAdded', 'MovieDelete', 'MovieFileDelete'])[1 + floor(random() * 6)], id)
+			SELECT 'films', webhook('films', (ARRAY['Grab', 'Download', 'Rename', 'MovieAdded', 'MovieDelete', 'MovieFileDelete'])[1 + floor(random() * 6)], id)
 			INTO w FROM (SELECT id FROM movie ORDER BY random() LIMIT 1) m;
 		ELSE
-			SELECT 'shows', webhook((ARRAY['Grab', 'Download', 'Rename', 'SeriesAdd', 'SeriesDelete', 'EpisodeFileDelete'])[1 + floor(random() * 6)], id)
+			SELECT 'shows', webhook('shows', (ARRAY['Grab', 'Download', 'Rename', 'SeriesAdd', 'SeriesDelete', 'EpisodeFileDelete'])[1 + floor(random() * 6)], id)
 			INTO w FROM (SELECT id FROM series ORDER BY random() LIMIT 1) s;
 		END IF;
 		IF w.payload IS NULL THEN
@@ -156,11 +155,11 @@ BEGIN
 		PERFORM setval('numbers', n + 10);
 	WHEN 4 THEN
 		SELECT id INTO one FROM movie ORDER BY random() LIMIT 1;
-		INSERT INTO webhooks SELECT 'films', webhook('MovieDelete', one) WHERE one IS NOT NULL;
+		INSERT INTO webhooks SELECT 'films', webhook('films', 'MovieDelete', one) WHERE one IS NOT NULL;
 		DELETE FROM movie WHERE id = one;
 	WHEN 5 THEN
 		SELECT id INTO one FROM series ORDER BY random() LIMIT 1;
-		INSERT INTO webhooks SELECT 'shows', webhook('SeriesDelete', one) WHERE one IS NOT NULL;
+		INSERT INTO webhooks SELECT 'shows', webhook('shows', 'SeriesDelete', one) WHERE one IS NOT NULL;
 		DELETE FROM series WHERE id = one;
 		DELETE FROM episode WHERE series = one;
 	WHEN 6 THEN
