@@ -171,6 +171,10 @@ SELECT created, updated, unchanged, failed, e.* FROM media_import_radarr((SELECT
 	jsonb_to_recordset(i.errors) e (index int, sqlstate text, source text, message text);
 SELECT count(*) FROM movies WHERE tmdb_id BETWEEN 600001 AND 601200;
 SELECT * FROM media_import_radarr('[{"tmdbId": 600002, "title": "raise"}, {"tmdbId": 600003, "title": "3", "runtime": 4}]');
+-- with the row in the way
+CREATE UNIQUE INDEX one_a_title ON media (title) WHERE external_id LIKE '60____';
+SELECT created, unchanged, failed, errors FROM media_import_radarr('[{"tmdbId": 600002, "title": "2", "runtime": 2}, {"tmdbId": 605000, "title": "fine"}, {"tmdbId": 605001, "title": "2"}]');
+DROP INDEX one_a_title;
 -- but not what is no object's fault
 SELECT * FROM media_import_radarr('[{"tmdbId": 610001, "title": "fine"}, {"tmdbId": 610002, "title": "cancel"}]');
 SELECT * FROM media_import_radarr('[{"tmdbId": 610001, "title": "fine"}, {"tmdbId": 610002, "title": "deadlock"}]');

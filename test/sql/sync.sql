@@ -207,6 +207,57 @@ UPDATE tracked_items SET sort_title = repeat('y', 500) WHERE service_id = 7;
 SELECT updated, failed FROM media_sync_sonarr('one', '[]', '[{"id": 70, "seriesId": 7, "tvdbId": 702, "title": "x", "seasonNumber": 1, "episodeNumber": 2}]');
 SELECT length(sort_title), right(sort_title, 15) FROM tracked_items WHERE service_id = 70;
 
+-- values that cannot be: NULL, and the original stays
+SELECT name FROM instance_create('{"name": "films", "service": "radarr"}');
+SELECT created, failed, warnings FROM media_sync_radarr('films', '[{"id": 1, "title": "Zero", "tmdbId": 1, "imdbId": "0"}]');
+SELECT imdb_id, metadata FROM movie_rows;
+SELECT created, failed, warnings FROM media_sync_sonarr('one', '[]', '[{"id": 71, "seriesId": 7, "tvdbId": 711, "title": "Never", "seasonNumber": 2, "episodeNumber": 1, "airDate": "0000-00-00"},
+	{"id": 72, "seriesId": 7, "tvdbId": 712, "title": "At six", "seasonNumber": 2, "episodeNumber": 2, "airDate": "2024-03-01T18:00:00Z"}]');
+SELECT title, air_date, metadata FROM episode_rows WHERE season_number = 2 ORDER BY episode_number;
+
+-- an empty complete call
+SELECT * FROM media_sync_sonarr('one', '[]', '[]', true);
+-- pages
+SELECT created, failed, errors FROM media_sync_sonarr('one', '{"page": 1, "totalRecords": 1, "records": [{"id": 10, "title": "Paged", "tvdbId": 1001}]}',
+	'{"page": 1, "totalRecords": 1, "records": [{"id": 100, "seriesId": 10, "tvdbId": 1002, "title": "x", "seasonNumber": 1, "episodeNumber": 1}]}');
+-- titles from right to left, with marks, and absolute numbers
+SELECT created, failed, warnings, errors FROM media_sync_sonarr('one', '[{"id": 11, "title": "\u200fחברים (1994)\u200f", "tvdbId": 1101}]',
+	'[{"id": 110, "seriesId": 11, "tvdbId": 1102, "title": "الحلقة ١", "seasonNumber": 3, "episodeNumber": 1, "absoluteEpisodeNumber": 51, "sceneAbsoluteEpisodeNumber": 52}]');
+SELECT m.title = E'\u200fחברים (1994)\u200f' AS same FROM media m JOIN tracked_items t ON t.media_id = m.id WHERE t.service_id = 11;
+SELECT title, season_number, episode_number, metadata -> 'sonarr' -> 'absoluteEpisodeNumber' AS absolute FROM episode_rows WHERE external_id = '1102';
+
+-- a movie of Radarr 5, and a series and an episode of Sonarr 4, whole
+SELECT created, failed, warnings, errors FROM media_sync_radarr('films', '[{"title": "Stalker", "originalTitle": "Сталкер", "originalLanguage": {"id": 11, "name": "Russian"},
+	"alternateTitles": [{"sourceType": "tmdb", "movieMetadataId": 5, "title": "Stalker", "id": 9}], "secondaryYearSourceId": 0, "sortTitle": "stalker", "sizeOnDisk": 15032385536,
+	"status": "released", "overview": "Near a gray and unnamed city is the Zone.", "inCinemas": "1979-05-25T00:00:00Z", "digitalRelease": "2016-05-11T00:00:00Z",
+	"images": [{"coverType": "poster", "url": "/MediaCover/12/poster.jpg", "remoteUrl": "https://image.tmdb.org/x.jpg"}], "website": "", "year": 1979, "youTubeTrailerId": "x",
+	"studio": "Mosfilm", "path": "/movies/Stalker (1979)", "qualityProfileId": 6, "hasFile": true, "movieFileId": 31, "monitored": true, "minimumAvailability": "released",
+	"isAvailable": true, "folderName": "/movies/Stalker (1979)", "runtime": 162, "cleanTitle": "stalker", "imdbId": "tt0079944", "tmdbId": 1398, "titleSlug": "1398",
+	"rootFolderPath": "/movies", "genres": ["Science Fiction", "Drama"], "keywords": ["zone"], "tags": [], "added": "2024-06-07T08:09:10Z",
+	"ratings": {"imdb": {"votes": 150000, "value": 8.1, "type": "user"}}, "movieFile": {"movieId": 12, "relativePath": "Stalker.mkv", "size": 15032385536, "dateAdded": "2024-06-08T01:02:03Z",
+	"languages": [{"id": 11, "name": "Russian"}], "quality": {"quality": {"id": 7, "name": "Bluray-1080p"}, "revision": {"version": 1, "real": 0, "isRepack": false}},
+	"customFormats": [], "customFormatScore": 15, "qualityCutoffNotMet": false, "id": 31}, "collection": {"title": "", "tmdbId": 0}, "popularity": 14.2,
+	"lastSearchTime": "2024-06-07T09:00:00Z", "statistics": {"movieFileCount": 1, "sizeOnDisk": 15032385536, "releaseGroups": []}, "id": 12}]');
+SELECT title, year, runtime_minutes, imdb_id, tmdb_id, external_id FROM movie_rows WHERE tmdb_id = 1398;
+SELECT name, title, monitored, has_file, available_from, profile, score, cutoff, added_at FROM pg_temp.items WHERE service_id = 12;
+SELECT created, failed, warnings, errors FROM media_sync_sonarr('one', '[{"title": "Severance", "alternateTitles": [], "sortTitle": "severance", "status": "continuing", "ended": false,
+	"overview": "x", "nextAiring": "2031-01-17T02:00:00Z", "network": "Apple TV+", "airTime": "21:00", "images": [], "originalLanguage": {"id": 1, "name": "English"},
+	"seasons": [{"seasonNumber": 0, "monitored": false, "statistics": {"episodeFileCount": 0, "episodeCount": 0, "totalEpisodeCount": 8, "sizeOnDisk": 0, "releaseGroups": [], "percentOfEpisodes": 0}},
+	{"seasonNumber": 1, "monitored": true, "statistics": {"episodeFileCount": 1, "episodeCount": 9, "totalEpisodeCount": 9, "sizeOnDisk": 5, "releaseGroups": ["G"], "percentOfEpisodes": 11.1}}],
+	"year": 2022, "path": "/tv/Severance", "qualityProfileId": 4, "seasonFolder": true, "monitored": true, "monitorNewItems": "all", "useSceneNumbering": false, "runtime": 50,
+	"tvdbId": 371980, "tvRageId": 0, "tvMazeId": 44933, "tmdbId": 95396, "firstAired": "2022-02-17T00:00:00Z", "lastAired": "2025-03-20T00:00:00Z", "seriesType": "standard",
+	"cleanTitle": "severance", "imdbId": "tt11280740", "titleSlug": "severance", "rootFolderPath": "/tv", "certification": "TV-MA", "genres": ["Drama"], "tags": [],
+	"added": "2024-01-01T00:00:00Z", "ratings": {"votes": 0, "value": 0.0}, "statistics": {"seasonCount": 1, "episodeFileCount": 1, "episodeCount": 9, "totalEpisodeCount": 17,
+	"sizeOnDisk": 5, "releaseGroups": ["G"], "percentOfEpisodes": 11.1}, "languageProfileId": 1, "id": 12}]',
+	'[{"seriesId": 12, "tvdbId": 8393529, "episodeFileId": 77, "seasonNumber": 1, "episodeNumber": 1, "title": "Good News About Hell", "airDate": "2022-02-17", "airDateUtc": "2022-02-18T05:00:00Z",
+	"lastSearchTime": "2024-01-02T00:00:00Z", "runtime": 57, "overview": "x", "hasFile": true, "monitored": true, "absoluteEpisodeNumber": 1, "unverifiedSceneNumbering": false,
+	"episodeFile": {"seriesId": 12, "seasonNumber": 1, "relativePath": "a.mkv", "size": 5, "customFormats": [], "customFormatScore": -5, "qualityCutoffNotMet": true, "id": 77}, "id": 121},
+	{"seriesId": 12, "tvdbId": 8393530, "episodeFileId": 0, "seasonNumber": 0, "episodeNumber": 1, "title": "A special", "runtime": 3, "hasFile": false, "monitored": true,
+	"unverifiedSceneNumbering": false, "id": 122}]');
+SELECT title, external_id, seasons, episodes FROM series_rows WHERE tvdb_id = 371980;
+SELECT title, season_number, episode_number, air_date FROM episode_rows WHERE external_id IN ('8393529', '8393530') ORDER BY 2;
+SELECT name, title, monitored, has_file, available_from, profile, score, cutoff, added_at FROM pg_temp.items WHERE name = 'one' AND service_id IN (12, 121, 122);
+
 -- leave nothing behind
 DELETE FROM media;
 DELETE FROM instances;

@@ -161,6 +161,35 @@ UPDATE researcharr.tracked_items SET next_search_at = NULL WHERE media_id IN (SE
 SELECT researcharr.job_mark_as_completed(id) FROM researcharr.wanted_enqueue('one', 'cutoff') AS id;
 SELECT * FROM pg_temp.items();
 
+-- other ways to the end: many at once, with the next job, a lapse that is a failure for good, and two jobs of one item
+BEGIN;
+CREATE FUNCTION pg_temp.claim(n int) RETURNS TABLE (id uuid, attempt int) LANGUAGE plpgsql AS $$
+BEGIN
+	UPDATE researcharr.tracked_items SET next_search_at = NULL, search_count = 0, failed_search_count = 5 WHERE NOT quality_cutoff_met;
+	DELETE FROM researcharr.processing_jobs;
+	PERFORM researcharr.wanted_enqueue('one', 'cutoff', "limit" => n, order_by => 'custom_format_score');
+	UPDATE researcharr.processing_jobs SET max_retries = 0;
+	RETURN QUERY SELECT d.id, d.attempt FROM researcharr.job_dequeue('{search}', n) d;
+END $$;
+SELECT count(*) FROM (SELECT researcharr.job_complete_many(array_agg(id), array_agg(attempt)) FROM pg_temp.claim(2)) AS c;
+SELECT * FROM pg_temp.items() WHERE title IN ('bad', 'worse', 'no score');
+SELECT count(*) FROM pg_temp.claim(1) c, researcharr.job_complete_and_dequeue(c.id, c.attempt, job_types => '{search}');
+SELECT * FROM pg_temp.items() WHERE title IN ('bad', 'worse', 'no score');
+SELECT count(*) FROM pg_temp.claim(1);
+UPDATE researcharr.processing_jobs SET lease_expires_at = now() - interval '1 second';
+SELECT count(*) FROM researcharr.job_dequeue('{search}');
+SELECT status, error_message FROM researcharr.processing_jobs;
+SELECT * FROM pg_temp.items() WHERE title IN ('bad', 'worse', 'no score');
+SELECT id AS first, attempt AS first_attempt FROM pg_temp.claim(1) \gset
+UPDATE researcharr.tracked_items SET next_search_at = NULL;
+SELECT count(*) FROM researcharr.wanted_enqueue('one', 'cutoff', 'download', 1, 'custom_format_score');
+UPDATE researcharr.processing_jobs SET max_retries = 0;
+SELECT id AS second, attempt AS second_attempt FROM researcharr.job_dequeue('{download}') \gset
+SELECT count(*), count(DISTINCT metadata ->> 'tracked_item_id') AS items FROM researcharr.processing_jobs;
+SELECT count(*) FROM (SELECT researcharr.job_fail_many(ARRAY[:'first', :'second']::uuid[], ARRAY[:first_attempt, :second_attempt], '{no,no}')) AS f;
+SELECT * FROM pg_temp.items() WHERE title IN ('bad', 'worse', 'no score');
+ROLLBACK;
+
 -- what an attempt does not end, and what is undone
 UPDATE researcharr.tracked_items SET next_search_at = NULL WHERE media_id IN (SELECT id FROM researcharr.media WHERE title = 'bad');
 SELECT count(*) FROM researcharr.wanted_enqueue('one', 'cutoff');

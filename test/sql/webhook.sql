@@ -115,6 +115,33 @@ SELECT j.status FROM researcharr.processing_jobs j JOIN researcharr.media m ON m
 SELECT updated FROM researcharr.media_sync_radarr('movies', '[{"id": 9, "title": "Alien", "tmdbId": 348, "hasFile": true, "movieFileId": 102, "movieFile": {"id": 102, "customFormatScore": 77}}]');
 SELECT pg_temp.apply('movies', '{"eventType": "Download", "movie": {"id": 9, "title": "Alien", "tmdbId": 348}, "movieFile": {"id": 102}}');
 SELECT custom_format_score, payload->'movieFile' AS file FROM researcharr.tracked_items WHERE service_id = 9;
+-- nor is an episode whose season or series is not
+CREATE FUNCTION pg_temp.lost(series boolean, second_season boolean) RETURNS jsonb LANGUAGE sql AS $$
+	SELECT jsonb_build_array(jsonb_build_object('id', 4, 'title', 'Lost', 'tvdbId', 73739, 'monitored', series, 'seasons',
+		jsonb_build_array('{"seasonNumber": 1, "monitored": true}'::jsonb, jsonb_build_object('seasonNumber', 2, 'monitored', second_season))))
+$$;
+CREATE VIEW searches AS SELECT m.title, j.status FROM researcharr.processing_jobs j JOIN researcharr.media m ON m.id = j.media_id
+	WHERE j.metadata ? 'wanted' AND m.title NOT IN ('Greenland', 'Dune', 'Alien') ORDER BY m.title, j.id;
+SELECT created FROM researcharr.media_sync_sonarr('shows', pg_temp.lost(true, true), (SELECT jsonb_agg(jsonb_build_object('id', 40 + n, 'seriesId', 4, 'tvdbId', 4500 + n,
+	'title', 'Part ' || n, 'seasonNumber', 1 + n / 3, 'episodeNumber', n, 'monitored', true, 'hasFile', false, 'airDateUtc', '2004-09-22T00:00:00Z')) FROM generate_series(1, 4) n));
+SELECT count(*) FROM researcharr.wanted_enqueue('shows', order_by => 'alphabetical');
+SELECT m.title AS running FROM researcharr.job_dequeue('{search}') d JOIN researcharr.media m ON m.id = d.media_id;
+SELECT updated FROM researcharr.media_sync_sonarr('shows', pg_temp.lost(true, false), '[]');
+TABLE searches;
+SELECT updated FROM researcharr.media_sync_sonarr('shows', pg_temp.lost(false, false), '[]');
+TABLE searches;
+-- a better file ends the search for one, if it meets the cutoff
+SELECT created FROM researcharr.media_sync_radarr('movies', (SELECT jsonb_agg(jsonb_build_object('id', 20 + n, 'title', 'Cut ' || n, 'tmdbId', 2000 + n, 'monitored', true,
+	'hasFile', true, 'isAvailable', true, 'movieFile', jsonb_build_object('id', n, 'qualityCutoffNotMet', true))) FROM generate_series(1, 4) n));
+SELECT count(*) FROM researcharr.wanted_enqueue('movies', 'cutoff', order_by => 'alphabetical');
+SELECT m.title AS running FROM researcharr.job_dequeue('{search}') d JOIN researcharr.media m ON m.id = d.media_id;
+SELECT updated FROM researcharr.media_sync_radarr('movies', (SELECT jsonb_agg(jsonb_build_object('id', 20 + n, 'title', 'Cut ' || n, 'tmdbId', 2000 + n,
+	'hasFile', true, 'movieFile', jsonb_build_object('id', 10 + n, 'qualityCutoffNotMet', n = 3))) FROM generate_series(1, 3) n));
+TABLE searches;
+-- what a complete call does not have is not searched
+SELECT removed FROM researcharr.media_sync_radarr('movies', '[{"id": 9, "title": "Alien", "tmdbId": 348}]', true, 1);
+TABLE searches;
+DELETE FROM researcharr.media WHERE title LIKE 'Part _' OR title = 'Lost';
 -- a series goes with its episodes, also with one that has lost its place
 SELECT created FROM researcharr.media_sync_sonarr('shows', '[{"id": 4, "title": "Lost", "tvdbId": 73739}]', '[{"id": 41, "seriesId": 4, "tvdbId": 4100, "title": "Pilot", "seasonNumber": 1, "episodeNumber": 1}]');
 SELECT created FROM researcharr.media_sync_sonarr('shows', '[]', '[{"id": 42, "seriesId": 4, "tvdbId": 4200, "title": "Part 2", "seasonNumber": 1, "episodeNumber": 2}]');
@@ -122,6 +149,6 @@ DELETE FROM researcharr.episodes WHERE media_id = (SELECT id FROM researcharr.me
 SELECT title, episode_number FROM researcharr.tracked_items JOIN researcharr.media m ON m.id = media_id LEFT JOIN researcharr.episodes USING (media_id) WHERE service_id IN (41, 42) ORDER BY service_id;
 SELECT pg_temp.apply('shows', '{"eventType": "SeriesDelete", "series": {"id": 4, "title": "Lost", "tvdbId": 73739}}');
 SELECT count(*) FROM researcharr.tracked_items WHERE service_id IN (4, 41, 42);
-DROP VIEW items;
+DROP VIEW items, searches;
 SET client_min_messages = warning;
 TRUNCATE researcharr.media, researcharr.instances CASCADE;

@@ -6,7 +6,8 @@
 #     tables at a time, pg_restore -j, are out: an archive does not say that
 #     one extension table's rows must come before another's.)
 #  2. What was restored works on: jobs are handed out and finished, changes
-#     are put on record, once, in the partition of their time.
+#     are put on record, once, in the partition of their time, and an import
+#     finds its instances and their objects.
 #  3. Data alone, into a database where the extension is, by a superuser and
 #     by a role that is none but owns the tables, or may SET ROLE to their owner.
 #  4. Anybody else's rows are not taken for a dump's.
@@ -57,6 +58,26 @@ sub works
 	is($result, "1\nt\n1|2\nresearcharr.$partition", "$db works on");
 }
 
+# what an application imports, into the instances by default and into one with a name
+my $imports = q{
+	SELECT created, failed FROM researcharr.media_import_radarr('[{"id": 1, "title": "Stalker", "tmdbId": 1398}]')
+	UNION ALL SELECT created, failed FROM researcharr.media_import_sonarr('[{"id": 1, "title": "The Wire", "tvdbId": 79126}]',
+		'[{"id": 7, "seriesId": 1, "tvdbId": 297979, "seasonNumber": 1, "episodeNumber": 1, "title": "The Target"}]')
+	UNION ALL SELECT created, failed FROM researcharr.media_sync_radarr('films', '[{"id": 1, "title": "Solaris", "tmdbId": 593}]');
+};
+
+# Does the database know the objects and their instances again?
+sub imports_nothing_new
+{
+	my ($db) = @_;
+
+	is($node->safe_psql($db, $imports), "0|0\n0|0\n0|0", "$db imports nothing new");
+	is( $node->safe_psql($db, q{SELECT name, service, count(t.id) FROM researcharr.instances i
+			LEFT JOIN researcharr.tracked_items t ON t.instance_id = i.id GROUP BY i.id, name, service ORDER BY name}),
+		"films|radarr|1\nradarr|radarr|1\nsonarr|sonarr|2", "$db has each instance once");
+	return;
+}
+
 # a database with rows in all tables, and a partition of the user's own
 named_db('source', q{
 	CREATE EXTENSION researcharr CASCADE;
@@ -77,10 +98,12 @@ $node->safe_psql('source', q{
 	UPDATE researcharr.processing_jobs SET available_at = '2020-01-01' WHERE job_type = 'search';
 	DELETE FROM researcharr.processing_jobs WHERE job_type = 'download';
 });
+$node->safe_psql('source', q{SELECT researcharr.instance_create('{"name": "films", "service": "radarr"}')});
+is($node->safe_psql('source', $imports), "1|0\n2|0\n1|0", 'the source imports a library');
 my $source = contents('source');
 like($source, qr/researcharr\.$_\|[1-9]/, "there are rows in $_")
   foreach qw(media movies series episodes queue_items configuration webui_users job_types
-  processing_jobs processing_history_default history_now audit_log_default);
+  processing_jobs processing_history_default history_now audit_log_default instances tracked_items);
 unlike($source, qr/cache/, 'the cache is not dumped');
 
 # 1. whole databases
@@ -117,6 +140,7 @@ foreach my $db (qw(from_plain from_inserts from_custom from_sections from_schema
 		"$db has the partitions");
 	# 2.
 	works($db, 'history_now');
+	imports_nothing_new($db);
 }
 
 # a dump of what was restored is the same dump
@@ -150,6 +174,7 @@ foreach my $user ('', 'app')
 		"$db is loaded");
 	is(contents($db), $source, "$db has every row once, and no other");
 	works($db, 'processing_history_default');
+	imports_nothing_new($db);
 }
 like(slurp_file($node->logfile), qr/are treated as rows of a dump/, 'the log says so');
 

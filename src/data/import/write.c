@@ -312,6 +312,16 @@ count_item(Import *import, const ImportKind *kind, const ImportItem *item)
 		rarr_import_add_id(import, &import->changed_series, item->source_id);
 }
 
+/* The error's message, with the detail that names the other row, if it is about one. */
+static const char *
+message_of(const ErrorData *error)
+{
+	bool names_row = error->sqlerrcode == ERRCODE_UNIQUE_VIOLATION || error->sqlerrcode == ERRCODE_EXCLUSION_VIOLATION ||
+					 error->sqlerrcode == ERRCODE_FOREIGN_KEY_VIOLATION;
+
+	return names_row && error->detail != NULL ? psprintf("%s (%s)", error->message, error->detail) : error->message;
+}
+
 /*
  * Write the items, and count the outcomes.  Requires an SPI connection, and a
  * memory context that is reset soon.
@@ -329,7 +339,7 @@ rarr_import_write(Import *import, ImportPlans *plans, ImportItem *items, int nit
 			count_item(import, plans->kind, &items[i]);
 	}
 	else if (nitems == 1)
-		rarr_import_fail(import, plans->kind, items, error->sqlerrcode, error->message);
+		rarr_import_fail(import, plans->kind, items, error->sqlerrcode, message_of(error));
 	else
 	{
 		rarr_import_write(import, plans, items, nitems / 2);
