@@ -31,18 +31,34 @@ SELECT access_revoke('nobody at all') AS nobody, access_revoke('regress_super') 
 SELECT count(*) FROM access_levels;
 -- Others than the owner and superusers do not grant, and do not write to the table.
 SET ROLE regress_admin;
-SELECT call, e.* FROM unnest('{"SELECT researcharr.access_grant(''regress_worker'', ''admin'')","SELECT researcharr.access_revoke(''regress_worker'')","SELECT researcharr.access_apply()",
+SELECT call, e.* FROM unnest('{"SELECT researcharr.access_grant(''regress_worker'', ''admin'')","SELECT researcharr.access_grant(''regress_admin'', ''admin'')","SELECT researcharr.access_revoke(''regress_worker'')","SELECT researcharr.access_apply()",
 	"UPDATE researcharr.access_grants SET level = ''admin''","DELETE FROM researcharr.access_grants"}'::text[]) WITH ORDINALITY AS c (call, n), pg_temp.error(call) e ORDER BY n;
 RESET ROLE;
 GRANT EXECUTE ON FUNCTION access_grant, access_revoke, access_apply TO regress_admin;
 GRANT INSERT, DELETE, TRUNCATE ON access_grants TO regress_admin;
 SET ROLE regress_admin;
-SELECT call, e.* FROM unnest('{"SELECT researcharr.access_grant(''regress_worker'', ''admin'')","SELECT researcharr.access_revoke(''regress_worker'')","SELECT researcharr.access_apply()",
+SELECT call, e.* FROM unnest('{"SELECT researcharr.access_grant(''regress_worker'', ''admin'')","SELECT researcharr.access_grant(''regress_admin'', ''admin'')","SELECT researcharr.access_revoke(''regress_worker'')","SELECT researcharr.access_apply()",
 	"UPDATE researcharr.access_grants SET level = ''admin''","DELETE FROM researcharr.access_grants","TRUNCATE researcharr.access_grants",
 	"INSERT INTO researcharr.access_grants (grantee, level, granted_by, applied_in) VALUES (''regress_super'', ''admin'', '''', '''')"}'::text[]) WITH ORDINALITY AS c (call, n), pg_temp.error(call) e ORDER BY n;
 RESET ROLE;
 SELECT access_grant('regress_admin', 'reader'), access_grant('regress_admin', 'admin');
 SELECT has_function_privilege('regress_admin', 'researcharr.access_apply()', 'EXECUTE') AS surplus_is_gone;
+
+-- A superuser who is not the owner grants, and so does a member of the owner's role, which gets no level itself.
+SELECT current_user AS owner \gset
+CREATE ROLE regress_member;
+GRANT :"owner" TO regress_member;
+SET ROLE regress_super;
+SELECT researcharr.access_grant('regress_reader', 'worker'), researcharr.access_apply();
+SET ROLE regress_member;
+SELECT current_setting('is_superuser') AS superuser, researcharr.access_grant('regress_reader', 'reader'), researcharr.access_apply();
+SELECT researcharr.access_grant('regress_member', 'reader');
+SELECT researcharr.access_revoke('regress_reader'), researcharr.access_grant('regress_reader', 'reader');
+SET ROLE regress_super;
+SELECT researcharr.access_grant('regress_member', 'admin');
+RESET ROLE;
+SELECT level, status, granted_by = session_user AS by_session FROM access_levels WHERE grantee = 'regress_reader';
+DROP ROLE regress_member;
 
 -- A reader reads, and no secret.
 SET ROLE regress_reader;
@@ -91,6 +107,23 @@ SELECT jsonb_array_length(researcharr.unit_of_work('[{"op": "create", "entity": 
 SELECT name, max_running FROM researcharr.job_type_register('mine', max_running => 2);
 SELECT researcharr.cache_set_text('k', 'v'), researcharr.cache_get_text('k');
 UPDATE researcharr.movie_rows SET year = 1950 WHERE year = 1949 RETURNING title, year;
+-- what a worker that logs in as the application calls
+SELECT id AS failing, attempt FROM researcharr.job_dequeue('{search}') \gset
+SELECT status, retry_count FROM researcharr.job_fail(:'failing', :attempt, 'timed out', retry => false);
+SELECT name, max_running FROM researcharr.job_type_policies WHERE name = 'mine';
+SELECT researcharr.job_retry(:'failing');
+CALL researcharr.job_dequeue_wait(job_types => '{search}', timeout => '0') \gset
+SELECT j.id AS taken, j.attempt FROM jsonb_populate_recordset(NULL::researcharr.processing_jobs, :'jobs') AS j \gset
+SELECT count(*) AS next FROM researcharr.job_complete_and_dequeue(:'taken', :attempt, '{"found": 1}', '{mine}');
+SELECT researcharr.job_cancel(researcharr.job_enqueue(:'second', 'verify'));
+-- what the services answer
+SELECT name FROM researcharr.instance_create('{"service": "radarr", "name": "films"}');
+SELECT created, updated, failed FROM researcharr.media_sync_radarr('films', '[{"title": "Ran", "tmdbId": 11645, "id": 5, "year": 1985, "monitored": true, "hasFile": false, "isAvailable": true}]');
+SELECT event, applied, media_id IS NOT NULL AS media FROM researcharr.media_apply_webhook('films',
+	'{"eventType": "MovieAdded", "movie": {"id": 6, "title": "Ikiru", "year": 1952, "tmdbId": 3782}}');
+SELECT count(*) > 0 AS wanted FROM researcharr.wanted_enqueue('films', job_type => 'mine');
+SELECT researcharr.cache_fetch('titles', 'SELECT title FROM researcharr.movie_rows WHERE year = 1985 ORDER BY title');
+SELECT sqlstate FROM pg_temp.error('SELECT researcharr.cache_depends(''researcharr.movies'', ''titles'')');
 SELECT call, e.sqlstate FROM unnest('{"SELECT value FROM researcharr.configuration","SELECT password_hash FROM researcharr.webui_users","DELETE FROM researcharr.audit_log",
 	"SELECT researcharr.retention_set(''audit'', ''1 day'')","SELECT researcharr.backup_list()","SELECT researcharr.schedule_pause(''backup'')","CALL researcharr.run_maintenance()",
 	"TRUNCATE researcharr.media","INSERT INTO researcharr.processing_jobs (media_id, job_type) SELECT id, ''search'' FROM researcharr.media"}'::text[]) WITH ORDINALITY AS c (call, n), pg_temp.error(call) e ORDER BY n;
@@ -120,6 +153,9 @@ RESET ROLE;
 -- An admin counts as one, also by membership, and owns nothing.
 CREATE ROLE regress_operator;
 GRANT regress_admin TO regress_operator;
+CREATE TABLE public.regress_mine (id int PRIMARY KEY);
+ALTER TABLE public.regress_mine OWNER TO regress_admin;
+SET search_path = researcharr, public;
 SET ROLE regress_operator;
 SELECT researcharr.config_get('api.key') AS secret;
 SELECT username, password_hash FROM researcharr.webui_user_get_all();
@@ -127,10 +163,16 @@ SELECT u.secret, u.value FROM researcharr.config_get_all('{"key": "api.key"}') c
 SELECT researcharr.cache_stats_reset();
 SELECT researcharr.schedule_pause('backup'), researcharr.schedule_resume('backup');
 SELECT researcharr.retention_set('audit', '90 days');
+SELECT researcharr.cache_depends('regress_mine', 'mine:{id}'), researcharr.cache_set_text('mine:1', 'old');
+INSERT INTO regress_mine VALUES (1);
+SELECT researcharr.cache_exists('mine:1'), researcharr.cache_independent('regress_mine');
+SELECT sqlstate FROM pg_temp.error('SELECT researcharr.cache_depends(''researcharr.movies'', ''titles'')');
 SELECT count(*) FROM researcharr.access_levels;
 SELECT call, e.sqlstate FROM unnest('{"DELETE FROM researcharr.audit_log","UPDATE researcharr.schedule_entries SET paused = true","DROP TABLE researcharr.media","ALTER TABLE researcharr.media ADD COLUMN c int",
 	"CREATE TRIGGER t BEFORE INSERT ON researcharr.media FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()","TRUNCATE researcharr.media"}'::text[]) WITH ORDINALITY AS c (call, n), pg_temp.error(call) e ORDER BY n;
 RESET ROLE;
+SET search_path = researcharr;
+DROP TABLE public.regress_mine;
 SELECT researcharr.retention_set('audit', NULL);
 
 -- Revoking takes everything.
@@ -150,6 +192,12 @@ GRANT USAGE ON SCHEMA researcharr TO regress_reader;
 SELECT access_apply(), has_table_privilege('regress_reader', 'researcharr.media', 'SELECT');
 SELECT grantee, status FROM access_levels;
 SELECT access_grant('regress_reader', 'reader'), access_apply();
+SELECT grantee, status FROM access_levels;
+-- A role that has lost USAGE on the schema gets nothing either, until it is granted again.
+REVOKE USAGE ON SCHEMA researcharr FROM regress_reader;
+SELECT access_apply(), has_schema_privilege('regress_reader', 'researcharr', 'USAGE') AS usage;
+SELECT grantee, status FROM access_levels;
+SELECT access_grant('regress_reader', 'reader'), access_apply(), has_schema_privilege('regress_reader', 'researcharr', 'USAGE') AS usage;
 SELECT grantee, status FROM access_levels;
 -- What was revoked by hand comes back with the level, and so does a row that came with a dump.
 REVOKE EXECUTE ON FUNCTION media_get_all FROM regress_reader;
@@ -177,8 +225,9 @@ SELECT access_revoke('regress_reader'), has_schema_privilege('regress_renamed', 
 REVOKE SELECT ON media FROM regress_reader;
 DROP ROLE regress_renamed;
 DROP ROLE regress_reader;
-SELECT action, entity_type, entity_id, changes->'level' AS level FROM audit_log WHERE entity_type = 'access' AND entity_id = 'regress_reader' ORDER BY id LIMIT 4;
+SELECT action, entity_type, entity_id, changes->'level' AS level FROM audit_log WHERE entity_type = 'access' AND entity_id = 'regress_reader' ORDER BY id LIMIT 8;
 
+DELETE FROM instances;
 DELETE FROM media;
 DELETE FROM configuration;
 DELETE FROM webui_users;

@@ -89,6 +89,17 @@ DELETE FROM movies WHERE media_id = :'movie';
 INSERT INTO movies (media_id, year) VALUES (:'movie', 1980);
 SELECT sqlstate FROM pg_temp.error(format('SELECT movie_update(%L, ''{"year": 2001}'', %L)', :'movie', :'seen'));
 SELECT year FROM movie_rows WHERE id = :'movie';
+-- series and episodes alike
+SELECT id AS show FROM series_create('{"title": "Fargo", "tvdb_id": 1}') \gset
+SELECT id AS part FROM episode_create(jsonb_build_object('title', 'one', 'series_id', :'show', 'season_number', 1, 'episode_number', 1)) \gset
+SELECT s.updated_at AS show_seen, e.updated_at AS part_seen FROM series_rows s, episode_rows e \gset
+UPDATE series SET seasons = 2;
+UPDATE episodes SET episode_number = 2;
+SELECT v.entity, e.sqlstate FROM (VALUES ('series', :'show'::uuid, :'show_seen'::timestamptz), ('episode', :'part', :'part_seen')) AS v (entity, id, seen),
+	pg_temp.error(format('SELECT %s_update(%L, ''{"title": "stale"}'', %L)', entity, id, seen)) e;
+SELECT u.title, u.seasons FROM series_rows r, series_update(r.id, '{"title": "Fargo 2"}', date_trunc('milliseconds', r.updated_at)) u;
+SELECT u.title, u.episode_number FROM episode_rows r, episode_update(r.id, '{"title": "two"}', date_trunc('milliseconds', r.updated_at)) u;
+SELECT series_delete(:'show');
 -- It is the later time of both halves, whoever reads it, and the log of changes does not have it.
 UPDATE movies SET year = 1980 WHERE media_id = :'movie';
 SELECT r.updated_at = s.changed_at AS of_subtype, s.changed_at > m.updated_at AS later,

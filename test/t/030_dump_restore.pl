@@ -13,6 +13,8 @@
 #  4. Anybody else's rows are not taken for a dump's.
 #  5. The schema alone, with the extensions named beside it (pg_dump 15 crashes
 #     without), is as good as the whole database.
+#  6. What legacy_adopt() has kept is in a dump, and the views that it made are,
+#     and work after the restore.
 
 use strict;
 use warnings;
@@ -205,6 +207,35 @@ $node->safe_psql('source', q{SET check_function_bodies = off;
 	extra_params => [ '-U', 'guest' ]);
 is($node->safe_psql('source', q{SELECT database_user, changes#>>'{title,new}' FROM researcharr.audit_log ORDER BY id DESC LIMIT 1}),
 	"guest|A guest's", 'what a guest loads is put on record');
+
+# 6. rows of the old application that have no media yet, and its views
+named_db('adopted', q{
+	CREATE EXTENSION researcharr CASCADE;
+	CREATE SCHEMA old;
+	CREATE TABLE old.radarr_queue (movie_id bigint PRIMARY KEY, last_processed text);
+	CREATE TABLE old.sonarr_queue (episode_id bigint PRIMARY KEY, last_processed text);
+	INSERT INTO old.radarr_queue VALUES (1, '2024-03-01T10:00:00'), (99, '2024-03-02T10:00:00');
+	INSERT INTO old.sonarr_queue VALUES (7, '2024-03-03T10:00:00');
+	SELECT FROM researcharr.media_import_radarr('[{"id": 1, "tmdbId": 101, "title": "movie 1"}]');
+	SELECT FROM researcharr.legacy_adopt('old');
+});
+my $views = q{SELECT * FROM researcharr.radarr_queue; SELECT * FROM researcharr.sonarr_queue;
+	SELECT source_table, source_key, data, problem FROM researcharr.legacy_rows ORDER BY 1, 2};
+my $adopted = sql($views, 'adopted');
+like($adopted, qr/^1\|2024-03-01T10:00:00.*\nradarr_queue\|99\|.*\nsonarr_queue\|7\|/s, 'there are a view with a row, and kept rows');
+$node->command_ok([ 'pg_dump', '--no-sync', '-Fc', '-d', $node->connstr('adopted'), '-f', "$dir/adopted" ], 'a dump of them');
+named_db('from_adopted');
+$node->command_ok([ 'pg_restore', '-e', '-d', $node->connstr('from_adopted'), "$dir/adopted" ], '... is restored');
+is(contents('from_adopted'), contents('adopted'), '... with every row once, and no other');
+is(sql($views, 'from_adopted'), $adopted, '... and the views show the same');
+is( sql(q{
+		UPDATE researcharr.radarr_queue SET last_processed = '2025-01-01' WHERE movie_id = 1;
+		SELECT created FROM researcharr.media_import_radarr('[{"id": 99, "tmdbId": 199, "title": "late"}]');
+		SELECT source_table, adopted, kept FROM researcharr.legacy_adopt();
+		SELECT movie_id, last_processed FROM researcharr.radarr_queue ORDER BY 1;
+		SELECT researcharr.legacy_finish(true)}, 'from_adopted'),
+	"1\nradarr_queue|1|0\nsonarr_queue|0|1\n1|2025-01-01T00:00:00.000000\n99|2024-03-02T10:00:00.000000\n2",
+	'... and are written to, adopted later, and dropped');
 
 $node->stop;
 done_testing();

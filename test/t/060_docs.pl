@@ -7,7 +7,8 @@
 #  2. Types and defaults of columns, defaults and ranges of settings, and storage
 #     options are those of the catalog.
 #  3. Every block of SQL of README.md and docs/*.md runs, file by file, in a
-#     new database each.
+#     new database each.  Those of README.md also run as the role that one of
+#     them grants a level, but for the last one, which README.md leaves to an admin.
 #  4. Links from file to file, and to headings, lead somewhere, and files and
 #     functions of the tree that are named are there.
 #  5. Lines have at most 100 columns, in src at most 80, apart from code and
@@ -189,6 +190,22 @@ foreach my $file (@files)
 			FROM researcharr.processing_jobs}),
 		'50 queued 1 1, 90 completed 1 0',
 		"$name: what its jobs come to");
+
+	my $last = pop @blocks;
+	my ($grants) = grep { $blocks[$_] =~ /access_grant\('my_app', 'application'\)/ } 0 .. $#blocks;
+	my $as_role = "SET SESSION AUTHORIZATION my_app;\nSET client_min_messages = warning;\n";
+
+	like(slurp_file($file) =~ s/\s+/ /gr, qr/The role may run all that follows, but for the last call\..*An admin sets how long/,
+		"$name: what the role may run");
+	$node->safe_psql('postgres', "DROP DATABASE doc$db;\nDROP ROLE my_app;\nCREATE DATABASE doc$db;");
+	$node->safe_psql("doc$db", join("\n", 'SET client_min_messages = warning;', @blocks[ 0 .. $grants ]));
+	($rc, $out, $err) = $node->psql("doc$db", join("\n", $as_role, @blocks[ $grants + 1 .. $#blocks ]));
+	is("$rc $err", '0 ', '... runs as the role');
+	($rc, $out, $err) = $node->psql("doc$db", "$as_role\\set VERBOSITY sqlstate\n$last");
+	like($err, qr/ERROR:  42501$/, '... but for the last call');
+	$node->safe_psql("doc$db", "SELECT researcharr.access_grant('my_app', 'admin')");
+	($rc, $out, $err) = $node->psql("doc$db", $as_role . $last);
+	is("$rc $err", '0 ', '... which an admin may run');
 }
 
 # 4.

@@ -6,9 +6,10 @@
 #     and PUBLIC gets nothing.  If they differ, what the file should have is
 #     written to access.md in the directory of the logs.
 #  2. A dump that is restored without a role keeps its level, and says so; once
-#     the role is there, access_apply() grants it.
+#     the role is there, access_apply() grants it.  Where all roles are, a dump
+#     brings their privileges with it.
 #  3. An update grants roles with a level what is new, and only those that still
-#     hold USAGE.  pg_dump dumps that.
+#     hold USAGE, also of the rows that came with a dump.  pg_dump dumps that.
 
 use strict;
 use warnings;
@@ -77,6 +78,13 @@ is(sql($status), 'an_admin applied, an_application missing, an_auditor missing, 
 sql('DROP OWNED BY an_worker; DROP ROLE an_worker; CREATE ROLE an_worker');
 is(sql('SELECT researcharr.access_apply()'), '2', 'a role that was dropped and created anew gets nothing');
 like(sql($status), qr/an_worker stale/, '... and is stale');
+sql('CREATE DATABASE all_roles; CREATE ROLE an_application; CREATE ROLE an_auditor');
+$other->command_ok([ 'pg_restore', '-e', '-d', $other->connstr('all_roles'), $dump ], 'a restore with all roles');
+my $job_stats = q{SELECT has_function_privilege('an_reader', 'researcharr.job_stats()', 'EXECUTE')};
+is(sql($job_stats, 'all_roles'), 't', '... brings their privileges');
+is(sql('SELECT researcharr.access_apply()', 'all_roles'), '5', '... and access_apply() grants them');
+is(sql('SELECT count(*) FROM researcharr.access_levels WHERE status = \'applied\'', 'all_roles'), '5', '... so that all are applied');
+is(sql($job_stats, 'all_roles'), 't', '... and have what they had');
 $other->stop;
 
 # 3.
@@ -102,6 +110,10 @@ SELECT researcharr.revoke_default_privileges(false);
 DROP FUNCTION researcharr.revoke_default_privileges(boolean);
 });
 sql('DROP OWNED BY an_application; DROP ROLE an_application; CREATE ROLE an_application');
+sql('REVOKE USAGE ON SCHEMA researcharr FROM an_worker');
+sql(q{CREATE ROLE an_outsider; CREATE ROLE an_insider; GRANT USAGE ON SCHEMA researcharr TO an_insider;
+	INSERT INTO researcharr.access_grants (grantee, level, granted_by, applied_in)
+	VALUES ('an_outsider', 'reader', 'somebody', 'elsewhere'), ('an_insider', 'reader', 'somebody', 'elsewhere')});
 sql(q{ALTER EXTENSION researcharr UPDATE TO 'test'});
 unlink $script;
 sub may { return sql("SELECT has_function_privilege('an_$_[0]', 'researcharr.$_[1]()', 'EXECUTE')") }
@@ -110,6 +122,12 @@ is(may('admin', 'news') . may('reader', 'news'), 'tf', '... and a new one to adm
 is(sql(q{SELECT has_table_privilege('an_admin', 'researcharr.new_table', 'SELECT')}), 't', '... and a new table');
 is(may('application', 'job_stats'), 'f', '... but nothing to a role that was dropped and created anew');
 like(sql($status), qr/an_application stale/, '... which is stale');
+is(sql(q{SELECT has_schema_privilege('an_worker', 'researcharr', 'USAGE')}), 'f', '... nor to one that has lost USAGE');
+like(sql($status), qr/an_worker stale/, '... which is stale, too');
+is(may('outsider', 'job_stats'), 'f', 'a row that came with a dump gives a role without USAGE nothing');
+like(sql($status), qr/an_outsider restored/, '... and waits for access_apply()');
+is(may('insider', 'job_stats'), 't', '... and one with USAGE its level');
+like(sql($status), qr/an_insider applied/, '... which is applied');
 is(sql(q{SELECT count(*) FROM pg_init_privs, aclexplode(initprivs) a WHERE a.grantee = 'an_admin'::regrole OR a.grantee = 'an_reader'::regrole}),
 	'0', '... and the server does not take it for a part of the extension');
 my ($out, $err);
