@@ -162,7 +162,7 @@ UPDATE movie_rows SET title = 'Elves', year = 2004, metadata = '{}' WHERE id = '
 UPDATE movie_rows SET id = id, type = 'movie', year = NULL, runtime_minutes = runtime_minutes, updated_at = '2001-01-01' WHERE id = '00000000-0000-7000-8000-000000000011'
 RETURNING title, year, runtime_minutes, updated_at > '2020-01-01' AS updated;
 UPDATE movie_rows SET title = 'nobody' WHERE id = '00000000-0000-7000-8000-0000000000ff' RETURNING title;
-UPDATE episode_rows SET status = 'completed' WHERE season_number = 1 RETURNING title, status;
+WITH done AS (UPDATE episode_rows SET status = 'completed' WHERE season_number = 1 RETURNING title, status) SELECT * FROM done ORDER BY title;
 -- by version: what was read before finds no row
 SELECT updated_at AS seen FROM movie_rows WHERE id = '00000000-0000-7000-8000-000000000011' \gset
 UPDATE movie_rows SET year = 2005 WHERE id = '00000000-0000-7000-8000-000000000011' AND updated_at = :'seen' RETURNING year;
