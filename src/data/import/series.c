@@ -22,7 +22,7 @@
 #define MAX_SEASON 10000
 
 /* as many characters of a series' sort title begin those of its episodes */
-#define MAX_SORT_TITLE 480
+#define MAX_SORT_TITLE "480"
 
 typedef struct SeriesEntry
 {
@@ -105,10 +105,10 @@ rarr_import_load_series(Import *import, Jsonb *episodes)
 {
 	const char *sql =
 		"SELECT k.service_id, CAST(k.media_id AS pg_catalog.uuid), k.payload,"
-		" pg_catalog.left(k.sort_title, " CppAsString2(MAX_SORT_TITLE) ")"
-																	   " FROM researcharr.tracked_items AS k"
-																	   " JOIN researcharr.series AS s ON s.media_id" EQ "k.media_id"
-																	   " WHERE k.instance_id" EQ "$1 AND k.kind" EQ "'series' AND k.service_id" EQ "ANY ($2)";
+		" pg_catalog.left(k.sort_title, " MAX_SORT_TITLE ")"
+		" FROM researcharr.tracked_items AS k"
+		" JOIN researcharr.series AS s ON s.media_id" EQ "k.media_id"
+		" WHERE k.instance_id" EQ "$1 AND k.kind" EQ "'series' AND k.service_id" EQ "ANY ($2)";
 	Oid types[] = {UUIDOID, INT8ARRAYOID};
 	MemoryContext old = MemoryContextSwitchTo(import->context);
 	Datum values[] = {UUIDPGetDatum(&import->instance_id), (Datum) 0};
@@ -191,15 +191,15 @@ rarr_import_cascade_flags(Import *import)
 		" COALESCE(s.quality_profile_id, k.quality_profile_id),"
 		" CASE WHEN s.sort_title IS NULL THEN k.sort_title"
 		/* this instance's place of the episode, if it is known: another one may have decided about the row */
-		" ELSE pg_catalog.concat(pg_catalog.left(s.sort_title, " CppAsString2(MAX_SORT_TITLE) "),"
-																							  " CASE WHEN k.sort_title OPERATOR(pg_catalog.~) '  [0-9]{5}x[0-9]{5}$' THEN pg_catalog.right(k.sort_title, 13)"
-																							  " ELSE pg_catalog.concat('  ', pg_catalog.lpad(CAST(LEAST(p.season_number, 99999) AS pg_catalog.text), 5, '0'), 'x',"
-																							  " pg_catalog.lpad(CAST(LEAST(p.episode_number, 99999) AS pg_catalog.text), 5, '0')) END) END)"
-																							  " AS v (monitored, profile, sort_title)"
-																							  " WHERE s.instance_id" EQ "$1 AND s.kind" EQ "'series' AND s.service_id" EQ "ANY ($2)"
-																							  " AND pg_catalog.record_ne(ROW(k.monitored, k.quality_profile_id, k.sort_title), ROW(v.monitored, v.profile, v.sort_title))"
-																							  " ORDER BY k.id FOR NO KEY UPDATE OF k) AS x"
-																							  " WHERE e.id" EQ "x.id";
+		" ELSE pg_catalog.concat(pg_catalog.left(s.sort_title, " MAX_SORT_TITLE "),"
+		" CASE WHEN k.sort_title OPERATOR(pg_catalog.~) '  [0-9]{5}x[0-9]{5}$' THEN pg_catalog.right(k.sort_title, 13)"
+		" ELSE pg_catalog.concat('  ', pg_catalog.lpad(CAST(LEAST(p.season_number, 99999) AS pg_catalog.text), 5, '0'), 'x',"
+		" pg_catalog.lpad(CAST(LEAST(p.episode_number, 99999) AS pg_catalog.text), 5, '0')) END) END)"
+		" AS v (monitored, profile, sort_title)"
+		" WHERE s.instance_id" EQ "$1 AND s.kind" EQ "'series' AND s.service_id" EQ "ANY ($2)"
+		" AND pg_catalog.record_ne(ROW(k.monitored, k.quality_profile_id, k.sort_title), ROW(v.monitored, v.profile, v.sort_title))"
+		" ORDER BY k.id FOR NO KEY UPDATE OF k) AS x"
+		" WHERE e.id" EQ "x.id";
 	Oid types[] = {UUIDOID, INT8ARRAYOID};
 	Datum values[] = {UUIDPGetDatum(&import->instance_id), rarr_import_id_array(&import->changed_series)};
 
