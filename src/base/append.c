@@ -36,6 +36,9 @@
 #include "base/rows.h"
 #include "base/schema.h"
 
+/* how often to look for the partition of a key at exit */
+#define MAX_LOOKUPS_AT_EXIT 3
+
 /* a partition of a log: the only kind of change is an INSERT */
 static const RarrChange partition_changes[] = {{CMD_INSERT, {0}, NULL}};
 static const RarrTableDef partition_def = {
@@ -274,6 +277,24 @@ set_target(RarrAppend *append, Datum key)
 	}
 }
 
+/*
+ * Lock the partition of a key at exit.  To lock it processes invalidations, which
+ * can tell of another one that was attached.  Returns false if it cannot be locked.
+ */
+static bool
+lock_partition_at_exit(RarrAppend *append, Datum key, Oid *relid)
+{
+	for (int i = 0; i < MAX_LOOKUPS_AT_EXIT; i++)
+	{
+		*relid = partition_of(append->log, key);
+		if (!rarr_exit_lock_table(*relid))
+			return false;
+		if (partition_of(append->log, key) == *relid)
+			return true;
+	}
+	return false;
+}
+
 /* Like set_target(), at exit; false if the partition is not writable. */
 static bool
 set_target_at_exit(RarrAppend *append, Datum key)
@@ -285,7 +306,7 @@ set_target_at_exit(RarrAppend *append, Datum key)
 	if (append->target && append->target->relid == relid)
 		return true;
 	close_target(append);
-	if (!rarr_exit_lock_table(relid) || partition_of(append->log, key) != relid)
+	if (!lock_partition_at_exit(append, key, &relid))
 		return false;
 	partition = table_open(relid, NoLock);
 	fit = is_fit_at_exit(append, partition);

@@ -31,6 +31,19 @@
 #include "base/expression.h"
 #include "base/index_def.h"
 
+/* has a lock been refused since rarr_exit_lock_refused() was called? */
+static bool lock_was_refused = false;
+
+/* Has a lock been refused since the last call?  Another try may get it. */
+bool
+rarr_exit_lock_refused(void)
+{
+	bool refused = lock_was_refused;
+
+	lock_was_refused = false;
+	return refused;
+}
+
 /*
  * Lock a relation for changes without waiting.  Takes RowExclusiveLock and
  * keeps it until the transaction ends.  Returns false if another session holds
@@ -46,7 +59,10 @@ rarr_exit_lock_relation(Oid relid)
 	SET_LOCKTAG_RELATION(tag, MyDatabaseId, relid);
 	result = rarr_lock_acquire_quietly(&tag, RowExclusiveLock, &local);
 	if (result == LOCKACQUIRE_NOT_AVAIL)
+	{
+		lock_was_refused = true;
 		return false;
+	}
 	if (result != LOCKACQUIRE_ALREADY_CLEAR)
 	{
 		AcceptInvalidationMessages();

@@ -9,6 +9,7 @@
 
 #include "base/relation.h"
 
+extern bool rarr_exit_lock_refused(void);
 extern bool rarr_exit_lock_relation(Oid relid);
 extern bool rarr_exit_has_lock_room(Oid relid);
 extern bool rarr_exit_lock_table(Oid relid);

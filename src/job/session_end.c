@@ -6,9 +6,10 @@
  * of each of its jobs (core/session_jobs.c) that is still running under its
  * attempt, in a transaction of its own.
  *
- * A session that ends processes no interrupts, so this code must not wait, and
- * an error would become FATAL.  It gives up if it cannot get a lock at once, or
- * if a table has anything of users' that may fail (base/at_exit.c).  Then the
+ * A session that ends processes no interrupts, so this code must not wait for
+ * locks, and an error would become FATAL.  It tries for half a second to get them:
+ * VACUUM, and whoever makes a partition, hold theirs for moments.  It gives up
+ * then, or if a table has anything of users' that may fail (base/at_exit.c).  The
  * jobs lapse when their leases end.  They also do if a crash loses the commit,
  * which is asynchronous.
  */
@@ -32,6 +33,10 @@
 #include "job/core/session_jobs.h"
 #include "job/lapse.h"
 #include "job/session_end.h"
+
+/* how often, and after how many microseconds, to try again to get locks */
+#define MAX_TRIES       50
+#define TRY_INTERVAL_US 10000
 
 /*
  * Record a lapse of those of n jobs that are still running under their
@@ -96,26 +101,41 @@ can_return_jobs(void)
 	return result;
 }
 
-/* before_shmem_exit callback: return the session's jobs to the queue */
-static void
-return_at_exit(int code, Datum arg)
+/*
+ * Return the session's jobs to the queue.  Returns false if another try may do it,
+ * because a lock was refused.
+ */
+static bool
+try_to_return(void)
 {
 	int n;
 	RarrSessionJob *jobs;
+	bool done;
 
-	if (!rarr_session_jobs_any() || RecoveryInProgress())
-		return;
-	AbortOutOfAnyTransaction();
-	rarr_job_types_freeze();
 	StartTransactionCommand();
 	XactReadOnly = false;
 	XactIsoLevel = XACT_READ_COMMITTED;
 	synchronous_commit = SYNCHRONOUS_COMMIT_OFF;
+	(void) rarr_exit_lock_refused();
 	jobs = rarr_session_jobs_list(&n);
-	if (can_return_jobs() && return_jobs(jobs, n))
+	done = can_return_jobs() && return_jobs(jobs, n);
+	if (done)
 		CommitTransactionCommand();
 	else
 		AbortCurrentTransaction();
+	return done || !rarr_exit_lock_refused();
+}
+
+/* before_shmem_exit callback: return the session's jobs to the queue */
+static void
+return_at_exit(int code, Datum arg)
+{
+	if (!rarr_session_jobs_any() || RecoveryInProgress())
+		return;
+	AbortOutOfAnyTransaction();
+	rarr_job_types_freeze();
+	for (int i = 0; !try_to_return() && i < MAX_TRIES; i++)
+		pg_usleep(TRY_INTERVAL_US);
 }
 
 /*

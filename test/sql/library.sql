@@ -22,8 +22,9 @@ INSERT INTO researcharr.instances (name, service) VALUES ('radarr 4k', 'sonarr')
 \set VERBOSITY default
 
 -- a synchronization alone is no change of the instance
+SELECT updated_at AS before FROM researcharr.instances \gset
 UPDATE researcharr.instances SET last_synced_at = clock_timestamp();
-SELECT updated_at = created_at AS same FROM researcharr.instances;
+SELECT updated_at = :'before' AS same FROM researcharr.instances;
 UPDATE researcharr.instances SET last_synced_at = clock_timestamp(), active = false;
 SELECT updated_at > created_at AS advanced FROM researcharr.instances;
 SELECT active FROM researcharr.instance_update(:'instance', '{"active": true}');

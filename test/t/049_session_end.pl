@@ -208,6 +208,22 @@ foreach (@locks)
 	ends($name, $handed_back, sub { $locker->query_safe("BEGIN; $lock") });
 	$locker->query_safe('ROLLBACK');
 }
+
+# locks that are held for moments, as VACUUM and whoever makes a partition do
+foreach my $table ('processing_jobs', 'processing_history', 'processing_history_default')
+{
+	my ($session, $pid);
+
+	enqueue(2);
+	($session, $pid) = claim(2);
+	$locker->query_safe("BEGIN; LOCK TABLE ONLY researcharr.$table IN ACCESS EXCLUSIVE MODE");
+	sql("SELECT pg_terminate_backend($pid)");
+	$locker->query_safe('SELECT pg_sleep(0.1); ROLLBACK');
+	$node->poll_query_until('postgres', "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $pid)");
+	is(sql("SELECT count(*) FROM researcharr.processing_jobs WHERE status = 'queued'"), 2, "a lock of $table that is gone soon: the jobs are back");
+	sql('DELETE FROM researcharr.processing_jobs');
+	eval { $session->quit };
+}
 enqueue(2);
 sql('CREATE UNIQUE INDEX rule ON researcharr.processing_jobs (id, status)');
 ends('a unique index that has a column of the claim, and a job that somebody refers to', 0,
