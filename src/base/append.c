@@ -278,8 +278,9 @@ set_target(RarrAppend *append, Datum key)
 }
 
 /*
- * Lock the partition of a key at exit.  To lock it processes invalidations, which
- * can tell of another one that was attached.  Returns false if it cannot be locked.
+ * Lock the partition of a key at exit, and set *relid to it.  Invalidation messages
+ * are processed when the lock is taken.  If they say that another partition has the
+ * key now, that one is locked.  Returns false if it cannot be locked.
  */
 static bool
 lock_partition_at_exit(RarrAppend *append, Datum key, Oid *relid)
@@ -299,11 +300,11 @@ lock_partition_at_exit(RarrAppend *append, Datum key, Oid *relid)
 static bool
 set_target_at_exit(RarrAppend *append, Datum key)
 {
-	Oid relid = partition_of(append->log, key);
+	Oid relid;
 	Relation partition;
 	bool fit;
 
-	if (append->target && append->target->relid == relid)
+	if (append->target && append->target->relid == partition_of(append->log, key))
 		return true;
 	close_target(append);
 	if (!lock_partition_at_exit(append, key, &relid))

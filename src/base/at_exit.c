@@ -31,10 +31,10 @@
 #include "base/expression.h"
 #include "base/index_def.h"
 
-/* has a lock been refused since rarr_exit_lock_refused() was called? */
+/* was a lock refused since the last call of rarr_exit_lock_refused()? */
 static bool lock_was_refused = false;
 
-/* Has a lock been refused since the last call?  Another try may get it. */
+/* Was a lock refused since the last call of this function?  Another try may get it. */
 bool
 rarr_exit_lock_refused(void)
 {

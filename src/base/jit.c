@@ -89,22 +89,3 @@ rarr_jit_execute(SPIPlanPtr plan, const SPIExecuteOptions *options)
 	PG_END_TRY();
 	return result;
 }
-
-/* Execute a plan of one statement, like SPI_execute_plan() with no NULLs, without JIT. */
-int
-rarr_jit_execute_values(SPIPlanPtr plan, Datum *values)
-{
-	const char *outer = rarr_jit_begin(rarr_jit_text(plan));
-	volatile int result = 0;
-
-	PG_TRY();
-	{
-		result = SPI_execute_plan(plan, values, NULL, false, 0);
-	}
-	PG_FINALLY();
-	{
-		rarr_jit_end(outer);
-	}
-	PG_END_TRY();
-	return result;
-}

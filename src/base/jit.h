@@ -12,6 +12,5 @@ extern const char *rarr_jit_text(SPIPlanPtr plan);
 extern const char *rarr_jit_begin(const char *text);
 extern void rarr_jit_end(const char *outer);
 extern int rarr_jit_execute(SPIPlanPtr plan, const SPIExecuteOptions *options);
-extern int rarr_jit_execute_values(SPIPlanPtr plan, Datum *values);
 
 #endif /* RARR_BASE_JIT_H */

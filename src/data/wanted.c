@@ -11,8 +11,8 @@
  * whether there is a file, and continues in the order; available_from comes last
  * in it, so that what is not available yet is skipped within the index.  Jobs are
  * looked up for each item that the index yields, by its media row and by its own
- * key, in subqueries that the planner cannot turn into joins: a join of all jobs with all items would not stop at
- * the limit.
+ * key, in subqueries that the planner cannot turn into joins: a join of all jobs
+ * with all items would not stop at the limit.
  *
  * A job that wanted_enqueue() makes has a unique key with its item's id.  When it
  * is completed or fails, job/history/search.c updates the item.  Callers for the

@@ -131,9 +131,9 @@ rarr_backup_read_end(RarrBackupReader *reader, char *sha256)
 }
 
 /*
- * Begin to write a part of a file to disk.  An fsync that follows has less to do
- * at once, so that the commits of other sessions wait less for the disk.  It also
- * raises the errors that are ignored here.
+ * Begin to write a part of a file to disk.  The fsync that follows has less to do
+ * at once, so that the commits of other sessions wait less for the disk.  Errors
+ * are ignored here, because that fsync reports them.
  */
 static void
 begin_flush(int fd, int64 offset, ssize_t length)

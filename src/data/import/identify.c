@@ -16,6 +16,7 @@
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "nodes/params.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -63,6 +64,7 @@ rarr_import_run(Import *import, const ImportKind *kind, ImportPlan *plan, Import
 				int nitems)
 {
 	Datum values[IMPORT_FIXED_PARAMS + IMPORT_MAX_PARAMS];
+	SPIExecuteOptions options = {0};
 	MemoryContext cxt = CurrentMemoryContext;
 	Datum *elements = palloc(sizeof(Datum) * Max(nitems, 1));
 	bool *nulls = palloc(sizeof(bool) * Max(nitems, 1));
@@ -89,7 +91,10 @@ rarr_import_run(Import *import, const ImportKind *kind, ImportPlan *plan, Import
 		values[nvalues++] = PointerGetDatum(construct_md_array(elements, nulls, 1, &nitems, &lower,
 															   type, length, by_value, alignment));
 	}
-	result = rarr_jit_execute_values(plan->plan, values);
+	options.params = makeParamList(nvalues);
+	for (int i = 0; i < nvalues; i++)
+		options.params->params[i] = (ParamExternData){values[i], false, PARAM_FLAG_CONST, SPI_getargtypeid(plan->plan, i)};
+	result = rarr_jit_execute(plan->plan, &options);
 	MemoryContextSwitchTo(cxt); /* SPI leaves its own, which lives longer */
 	if (result < 0)
 		elog(ERROR, "could not write an import: %s", SPI_result_code_string(result));

@@ -327,7 +327,10 @@ add_season_flags(Import *import, const ImportItem *episode, ImportItem *item)
 	}
 	if (sort_title != NULL)
 	{
-		/* as in rarr_import_cascade_flags(); what begins with the title comes after its episodes */
+		/*
+		 * As in rarr_import_cascade_flags().  A space and a digit sort before
+		 * the further words of a longer title.
+		 */
 		item->tracked[TRACKED_SORT_TITLE] =
 			CStringGetTextDatum(psprintf("%s  %05dx%05d", sort_title, Min(season, 99999), Min(number, 99999)));
 		item->tracked_nulls[TRACKED_SORT_TITLE] = false;

@@ -190,7 +190,7 @@ rarr_import_cascade_flags(Import *import)
 		" AND n.season OPERATOR(pg_catalog.->) 'monitored'" EQ "'false'),"
 		" COALESCE(s.quality_profile_id, k.quality_profile_id),"
 		" CASE WHEN s.sort_title IS NULL THEN k.sort_title"
-		/* this instance's place of the episode, if it is known: another one may have decided about the row */
+		/* keep the place that this instance gave: the row may have that of another one */
 		" ELSE pg_catalog.concat(pg_catalog.left(s.sort_title, " MAX_SORT_TITLE "),"
 		" CASE WHEN k.sort_title OPERATOR(pg_catalog.~) '  [0-9]{5}x[0-9]{5}$' THEN pg_catalog.right(k.sort_title, 13)"
 		" ELSE pg_catalog.concat('  ', pg_catalog.lpad(CAST(LEAST(p.season_number, 99999) AS pg_catalog.text), 5, '0'), 'x',"

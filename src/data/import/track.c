@@ -122,8 +122,9 @@ find_title(Reader *reader, const char *name, const char **string, int *length)
 }
 
 /*
- * Read what the alphabetical order goes by.  A title counts only where no sortTitle
- * is known: an object without one may be a part of one (track_statements.c).
+ * Read what the alphabetical order goes by.  If there is no sortTitle, it is made
+ * of the title, but that does not replace a sortTitle that is stored: the object
+ * may be a part of one (track_statements.c).
  */
 static void
 read_sort_title(Reader *reader)

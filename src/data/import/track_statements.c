@@ -31,8 +31,9 @@ static const struct
 	" ELSE t.payload OPERATOR(pg_catalog.||) i.payload END"
 
 /*
- * The sort_title that a tracked item t gets.  That of an object without sortTitle is
- * made of its title, and counts if the service has never told one.
+ * The sort_title that a tracked item t gets.  An object without sortTitle has one
+ * that is made of its title, which counts only if the stored payload has no
+ * sortTitle either.
  */
 #define MERGED_SORT_TITLE \
 	"CASE WHEN i.given OPERATOR(pg_catalog.&) %d OPERATOR(pg_catalog.<>) 0 THEN i.sort_title" \
